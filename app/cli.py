@@ -11,11 +11,11 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.groups import Group, add_examples
 from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
@@ -24,12 +24,16 @@ from jobprov.provenance.errors import (
     UnreachableError,
 )
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 class Listed(NamedTuple):
     """A command as `jobprov --help` lists it, which imports none of them.
 
     Attributes:
-        module: below `app/commands`; its `COMMANDS` maps the command's name to it.
+        module: below `app/commands`; its `COMMANDS` maps the command's name to it, its `EXAMPLES`
+            the words of each command to what one may type.
         sentence: what it does: the first sentence of its own help.
         needs_server: whether it works only where the packages of the extra `server` are.
     """
@@ -243,6 +247,11 @@ SECTIONS = {
         "token": Listed(
             "recording.tokens", "Make, list, replace and revoke write tokens", needs_server=True
         ),
+        "experiment": Listed(
+            "recording.experiments",
+            "Make experiments private or open, and tell who may read them",
+            needs_server=True,
+        ),
         "repository": Listed(
             "code.repositories",
             "Register, list and fetch the repositories that records may name",
@@ -276,6 +285,11 @@ SECTIONS = {
             "Erase a record or a blob that should not have been sent",
             needs_server=True,
         ),
+        "alerts": Listed(
+            "alerts.alerts",
+            "Look at rules of alerts, send what there is to tell, list it, and try a receiver",
+            needs_server=True,
+        ),
         "trail": Listed(
             "upkeep.trail",
             "Show what was done in an experiment, newest first: by whom, through what and from where",
@@ -290,6 +304,12 @@ SECTIONS = {
             needs_server=True,
         ),
     },
+    "Read the manual": {
+        "man": Listed(
+            "terminal.man",
+            "Print the manual page of COMMAND, or write the pages of all commands into a folder",
+        ),
+    },
 }
 """Commands by what they are for."""
 
@@ -302,6 +322,7 @@ SERVER_PACKAGES = frozenset(
         "git",
         "gunicorn",
         "jinja2",
+        "markdown_it",
         "marshmallow",
         "sqlalchemy",
         "werkzeug",
@@ -338,7 +359,19 @@ class LazyGroup(Group):
             if problem.name in SERVER_PACKAGES:
                 return _needs_server(cmd_name, problem.name)
             raise
-        return module.COMMANDS[cmd_name]  # type: ignore[no-any-return]
+        command: click.Command = module.COMMANDS[cmd_name]
+        add_examples(command, cmd_name, getattr(module, "EXAMPLES", {}))
+        return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """Return what a shell offers after `jobprov`; no command is imported for it."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for this alone
+
+        items = []
+        for name, listed in COMMANDS.items():
+            if name.startswith(incomplete) and _is_there(name):
+                items.append(CompletionItem(name, help=listed.sentence))
+        return items or super().shell_complete(ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -82,11 +82,23 @@ SETTINGS = (
         "TOML file that says who may log in on the pages, and what they may do then "
         "(docs/how-to/log-in-by-the-web.md).",
     ),
+    Setting(
+        "JOBPROV_ALERTS",
+        "",
+        "TOML file that says what is watched in each experiment, and whom it is told "
+        "(docs/how-to/be-told.md).",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
         "JOBPROV_BLOB_QUOTA_GB",
         "1000",
         "New blobs that an experiment may send to a worker process within a day, in GB; 0: any.",
+    ),
+    Setting(
+        "JOBPROV_REQUESTS_A_MINUTE",
+        "1200",
+        "Requests that a caller who may not write can send to a worker process within a minute; 0: "
+        "any (docs/how-to/run-a-service.md).",
     ),
     Setting(
         "JOBPROV_PHYSICS_VARIABLES",
@@ -170,8 +182,10 @@ class Settings:
     private_experiments: frozenset[str]
     token_issuers: Path | None
     login: Path | None
+    alerts: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
+    requests_a_minute: int
     physics_variables: str
     trace_first: bool
     public_url: str
@@ -227,8 +241,10 @@ def load_settings(
         private_experiments=_experiments(texts["JOBPROV_PRIVATE_EXPERIMENTS"]),
         token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         login=_optional_path(texts["JOBPROV_LOGIN"]),
+        alerts=_optional_path(texts["JOBPROV_ALERTS"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
+        requests_a_minute=_number(texts, "JOBPROV_REQUESTS_A_MINUTE", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],
         trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),

@@ -7,6 +7,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobprov.app.access.private_experiments import with_privacy, without_shared_copies
+from jobprov.app.access.rate_limits import register_rate_limits
 from jobprov.app.access.sessions import PageSessions
 from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
@@ -61,13 +62,13 @@ def create_app(
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
     register_measures(app)
+    register_rate_limits(app)
     register_errors(app)
     register_api(app)
     register_sam(app)
     register_metacat(app)
     _register_pages(app)
-    if app.extensions["jobprov"].privacy is not None:
-        app.after_request(without_shared_copies)
+    app.after_request(without_shared_copies)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 

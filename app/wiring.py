@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import unquote
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - for pages, which import no SQL
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,10 +35,12 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
+from jobprov.provenance.services.alerts.rounds import AlertSettings
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.issuers import check_address, read_issuers
 from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
+from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -75,11 +78,13 @@ class Privacy:
     """How experiments are kept from those who may not see them.
 
     Attributes:
+        known: knows which experiments are private.
         database: reads as such a reader does.
         hidden: returns which experiments are hidden from the sender of the request; outside a
             request it fails.
     """
 
+    known: PrivateExperiments
     database: NarrowedDatabase
     hidden: Callable[[], frozenset[str]]
 
@@ -98,8 +103,8 @@ class Service:
         excerpts: what records have in common, sent once.
         written: until when (`until`, of the monotonic clock) it is believed that all can be
             written.
-        privacy: keeps experiments from those who may not see them; None where all are open, and
-            for commands, whose user has the database at hand.
+        privacy: keeps experiments from those who may not see them; None for commands, whose user
+            has the database at hand.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """
@@ -154,6 +159,10 @@ class Service:
         """Return the experiments that the sender of the request may not see."""
         return frozenset() if self.privacy is None else self.privacy.hidden()
 
+    def has_private_experiments(self) -> bool:
+        """Return whether any experiment is private."""
+        return self.privacy is not None and bool(self.privacy.known.names())
+
     def catalogs(self) -> dict[str, CatalogSettings]:
         """Return the catalogs of the experiments that the sender of the request may see.
 
@@ -169,7 +178,7 @@ class Service:
         return (
             self.issued_tokens is not None
             or self.login is not None
-            or self.privacy is not None
+            or self.has_private_experiments()
             or self.tokens.exist()
         )
 
@@ -241,6 +250,19 @@ class Service:
             settings.git_mirrors,
             settings.trusted_git_hosts,
         )
+
+    def alerts(self) -> AlertSettings | None:
+        """Return what alerts need to know; None where the operator named no file of rules."""
+        settings = self.settings
+        if settings.alerts is None:
+            return None
+        address = settings.public_url or f"http://{settings.host}:{settings.port}"
+        folders = [settings.data]
+        if settings.archive_url.startswith("file:"):
+            folders.append(Path(unquote(settings.archive_url.removeprefix("file:"))))
+        # of folders on one disk the first speaks for all
+        by_disk = {folder.stat().st_dev: folder for folder in reversed(folders) if folder.exists()}
+        return AlertSettings(settings.alerts, address, tuple(by_disk.values()))
 
     def close(self) -> None:
         """Finish what is queued and close every connection."""

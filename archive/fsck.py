@@ -3,15 +3,19 @@
 Which jobs a finding affects is not known here; callers look up what refers to the digests.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from jobprov.archive.store import Finding, FindingKind, Store
+from jobprov.archive.store import Finding, FindingKind, Store, nobody
 
 _BATCH = 5000
 
 
 def check(
-    store: Store, *, expected: Iterable[str] = (), expected_documents: Iterable[str] = ()
+    store: Store,
+    *,
+    expected: Iterable[str] = (),
+    expected_documents: Iterable[str] = (),
+    seen: Callable[[], None] = nobody,
 ) -> Iterator[Finding]:
     """Everything that is wrong with an archive, as it is found.
 
@@ -19,11 +23,12 @@ def check(
         store: the archive to read through.
         expected: digests of the blobs that must be there.
         expected_documents: names of the documents that must be there.
+        seen: is called after each blob that was read.
 
     Raises:
         BadDigestError: an expected digest is not one.
     """
-    yield from store.inspect()
+    yield from store.inspect(seen)
     yield from find_missing(store, expected)
     there = set(store.documents())
     for name in expected_documents:

@@ -7,7 +7,7 @@ only an atomic put-if-absent, so that an object store can implement it.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Protocol
@@ -101,6 +101,10 @@ class Finding:
     name: str
     where: str
     detail: str
+
+
+def nobody() -> None:
+    """Tell nobody that a blob was read."""
 
 
 class Store(Protocol):
@@ -237,8 +241,11 @@ class Store(Protocol):
     def stats(self) -> ArchiveStats:
         """How much is stored, counted without reading whole packs."""
 
-    def inspect(self) -> Iterator[Finding]:
-        """Read every stored byte and yield what is wrong; `archive.fsck` adds what is missing."""
+    def inspect(self, seen: Callable[[], None] = nobody) -> Iterator[Finding]:
+        """Read every stored byte and yield what is wrong; `archive.fsck` adds what is missing.
+
+        `seen` is called after each blob.
+        """
 
 
 def check_document_name(name: str) -> str:

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
 from jobprov.provenance.db.upkeep.migrating import upgrade
+from tests.library.compiled_statements import share_compiled_statements
 from tests.library.examples import try_few_examples
+from tests.library.home import leave_home
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -47,6 +49,8 @@ IS_IN_MEMORY = has_memory_for_files()
 if IS_IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
+leave_home()
+
 # Started in the background, or under nohup, a process ignores these, and so would every program
 # that the tests start.
 for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -59,6 +63,7 @@ for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Try properties on fewer examples where the slow tests are left out."""
+    share_compiled_statements()
     if config.option.markexpr == "not slow":
         try_few_examples()
 
@@ -147,6 +152,8 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     _run(
         url,
         "ALTER SYSTEM SET fsync = off",
+        "ALTER SYSTEM SET full_page_writes = off",
+        "ALTER SYSTEM SET autovacuum = off",  # its moment would decide what a plan is made of
         "ALTER SYSTEM SET max_connections = 200",
         "SELECT pg_reload_conf()",
         "CREATE DATABASE template_jobprov",
@@ -155,8 +162,19 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     Base.metadata.create_all(engine)
     engine.dispose()
     yield url.render_as_string(hide_password=False)
+    _administrator(url).dispose()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Yield a browser, which takes two seconds of CPU to start."""
+    # Slow to import, and only a few tests need it
+    from tests.library.browser import opened_browser  # noqa: PLC0415
+
+    with opened_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
@@ -182,11 +200,15 @@ def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def _run(url: Any, *statements: str) -> None:
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    """Run statements of an administrator, on a connection that is kept for the next ones."""
+    with _administrator(url).connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
-    engine.dispose()
+
+
+@functools.cache
+def _administrator(url: Any) -> Engine:
+    return create_engine(url, isolation_level="AUTOCOMMIT")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def is_local() -> bool:
     if any(name in request.headers for name in _FORWARDED):
         return False
     return (
-        _is_loopback(request.remote_addr or "")
+        is_loopback(request.remote_addr or "")
         and _names_this_machine(request.host)
         and not is_cross_site()
     )
@@ -35,7 +35,8 @@ def is_cross_site() -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Return whether an address is this machine's own, to itself."""
     try:
         return ip_address(address).is_loopback
     except ValueError:
@@ -49,4 +50,4 @@ def _names_this_machine(host: str) -> bool:
     A name made to point here would be another's.
     """
     name = urlsplit(f"//{host}").hostname or ""
-    return name == "localhost" or _is_loopback(name)
+    return name == "localhost" or is_loopback(name)

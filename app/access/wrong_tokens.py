@@ -6,41 +6,24 @@ the same address all the same: the jobs of a whole site may come from one.
 """
 
 import logging
-import threading
-import time
 
-from flask import current_app, request
+from flask import current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
+from jobprov.app.access.minute_counts import MinuteCounts, network_of, note_limit
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
-from jobprov.provenance.services.intake.tokens import Grant, WrongTokenError, looks_issued
+from jobprov.provenance.errors import ForbiddenError, UnreachableError
+from jobprov.provenance.services.intake.tokens import (
+    Grant,
+    WrongTokenError,
+    looks_issued,
+    looks_like_token,
+)
 
 MOST_A_MINUTE = 30
-_MINUTE = 60.0
-_MOST_ADDRESSES = 10_000
 _log = logging.getLogger("jobprov.tokens")
-
-
-class WrongTokens:
-    """Counts wrong tokens by address, a minute at a time; thread-safe."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._since = time.monotonic()
-        self._counts: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def count(self, address: str) -> int:
-        """Count one, and return how many came from the address in this minute."""
-        with self._lock:
-            self.total += 1
-            now = time.monotonic()
-            if now - self._since > _MINUTE or len(self._counts) >= _MOST_ADDRESSES:
-                self._since = now
-                self._counts = {}
-            self._counts[address] = self._counts.get(address, 0) + 1
-            return self._counts[address]
+_Problem = WrongTokenError | ForbiddenError | UnreachableError
 
 
 def grant_of(token: str) -> Grant:
@@ -52,14 +35,49 @@ def grant_of(token: str) -> Grant:
         UnreachableError: the keys of its issuer cannot be fetched.
         TooManyRequests: its sender has sent many wrong ones within a minute.
     """
+    found = _looked_up(token)
+    if isinstance(found, Grant):
+        return found
+    if isinstance(found, WrongTokenError):
+        # Once, however many places of this request ask what the token allows
+        if token not in g.setdefault("counted_tokens", set()):
+            g.counted_tokens.add(token)
+            count_wrong(found)
+        raise UnauthorizedError(str(found)) from None
+    raise found
+
+
+def known_grant(token: str) -> Grant | None:
+    """Return what a token allows; None where it is worth nothing, which is not counted here."""
+    found = _looked_up(token)
+    return found if isinstance(found, Grant) else None
+
+
+def header_tokens() -> list[str]:
+    """Return the tokens that may be in the headers of a request, of any client of ours."""
+    sent = [request.headers.get("X-Authentication-Token")]
+    given = request.authorization
+    if given is not None:
+        sent += [given.password, given.token]
+    return [token for token in sent if token and looks_like_token(token)]
+
+
+def _looked_up(token: str) -> Grant | _Problem:
+    """Return what a token allows, or why it is worth nothing; looked up once a request."""
+    looked_up: dict[str, Grant | _Problem] = g.setdefault("grants", {})
+    if token not in looked_up:
+        try:
+            looked_up[token] = _look_up(token)
+        except (ForbiddenError, UnreachableError) as problem:
+            looked_up[token] = problem
+    return looked_up[token]
+
+
+def _look_up(token: str) -> Grant:
     service = get_service()
-    try:
-        if service.issued_tokens is not None and looks_issued(token):
-            return service.issued_tokens.grant(token)
-        return service.tokens.grant(token)
-    except WrongTokenError as reason:
-        count_wrong(reason)
-        raise UnauthorizedError(str(reason)) from None
+    if service.issued_tokens is not None and looks_issued(token):
+        return service.issued_tokens.grant(token)
+    return service.tokens.grant(token)
 
 
 def count_wrong(reason: WrongTokenError, what: str = "A wrong token") -> None:
@@ -69,26 +87,27 @@ def count_wrong(reason: WrongTokenError, what: str = "A wrong token") -> None:
         TooManyRequests: its sender has sent many within a minute.
     """
     address = request.remote_addr or "?"
-    count = wrong_tokens().count(address)
-    if count in (1, MOST_A_MINUTE):
+    limit = wrong_tokens().count(network_of(address), MOST_A_MINUTE)
+    note_limit(limit)
+    if limit.used in (1, MOST_A_MINUTE):
         _log.warning(
             "%s from %s: %s %s (%d within a minute). %s",
             what,
             address,
             request.method,
             request.path,
-            count,
+            limit.used,
             reason,
         )
-    if count > MOST_A_MINUTE:
+    if limit.is_passed:
         raise TooManyRequests(
             "Too many wrong tokens came from this address; correct yours, and wait a minute.",
-            retry_after=int(_MINUTE),
+            retry_after=limit.retry_after,
         )
 
 
-def wrong_tokens() -> WrongTokens:
+def wrong_tokens() -> MinuteCounts:
     """Return the counts of the running application."""
-    counts = current_app.extensions.setdefault("jobprov-wrong-tokens", WrongTokens())
-    assert isinstance(counts, WrongTokens)  # noqa: S101 - nobody else has the name
+    counts = current_app.extensions.setdefault("jobprov-wrong-tokens", MinuteCounts("wrong-tokens"))
+    assert isinstance(counts, MinuteCounts)  # noqa: S101 - nobody else has the name
     return counts

@@ -1,8 +1,11 @@
 """The HTTP interface, version 1, under /api/v1. Source: docs/reference/http.md."""
 
+from functools import cache
+
 from flask import Flask
 
 from jobprov.app.api import (
+    alerts,
     bundles,
     catalogs,
     comparisons,
@@ -63,6 +66,7 @@ SECTIONS = (
     statistics.throughput_section,
     statistics.modules_section,
     statistics.estimates_section,
+    alerts.section,
     tickets.section,
     trail.section,
     blobs.section,
@@ -85,3 +89,5 @@ def register_api(app: Flask) -> None:
     add_schemas(api, {kind for section in SECTIONS for kind in section.types})
     for section in SECTIONS:
         api.register_blueprint(section)
+    # the pages show it, and do not know what makes it
+    app.extensions["jobprov-openapi"] = cache(api.spec.to_dict)

@@ -22,6 +22,7 @@ from jobprov.app.reports.rows import headline, moment
 from jobprov.provenance.answers.addresses import campaign_page, report_page
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from jobprov.provenance.lineage.words import number
+from jobprov.provenance.progress import tell
 
 FOLLOWED = (
     "/campaigns/",
@@ -126,6 +127,7 @@ def _take_pages(
         text = _LIVE.sub("", _SCRIPT.sub("", answer.body.decode("utf-8", "replace")))
         _write(folder / _place(address, _HTML), text.encode())
         taken.append(address)
+        tell("pages taken", len(taken), min(most, len(taken) + len(waiting)))
         for name, target in _links(text, address):
             if _is_shown(name, target):
                 needed[target] = None

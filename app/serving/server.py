@@ -26,7 +26,8 @@ from jobprov.app.factory import create_app
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
-from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.errors import BadInputError, ProvenanceError, UnreachableError
+from jobprov.provenance.services.alerts.rounds import run_alerts
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.statistics.campaign_graph import enqueue_large
@@ -44,6 +45,7 @@ Pages take two or three times as long while a large campaign is counted.
 """
 STATISTICS_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
+ALERT_SECONDS = 10.0
 _LONGEST_LINE = (
     8190  # gunicorn's utmost: a name of 3,000 bytes stands in an address with three letters a byte
 )
@@ -182,14 +184,34 @@ def work_until(service: Service, stop: threading.Event) -> None:
         stop.wait(PAUSE_SECONDS)
 
 
+def watch_until(service: Service, stop: threading.Event) -> None:
+    """Look at rules of alerts, and send what there is to tell, until told to stop.
+
+    In a thread of its own: a receiver that hangs holds up no other work.
+    """
+    parts = service.parts()
+    while not stop.wait(ALERT_SECONDS):
+        settings = service.alerts()
+        if settings is None:
+            return
+        try:
+            run_alerts(parts, settings)
+        except ProvenanceError as problem:
+            # The file is read each time; what somebody is editing is right soon
+            _log.warning("alerts are not looked at: %s", problem)
+        except Exception:  # noqa: BLE001 - the service goes on without
+            _log.exception("alerts failed")
+
+
 def _begin_work(worker: Any) -> None:
     service = worker.wsgi.extensions["jobprov"]
     stop = threading.Event()
-    thread = threading.Thread(
-        target=work_until, args=(service, stop), name="jobprov-work", daemon=True
-    )
-    worker.jobprov_work = (stop, thread)
-    thread.start()
+    threads = []
+    for name, work in (("jobprov-work", work_until), ("jobprov-alerts", watch_until)):
+        thread = threading.Thread(target=work, args=(service, stop), name=name, daemon=True)
+        threads.append(thread)
+        thread.start()
+    worker.jobprov_work = (stop, threads)
     spare_collections()
 
 
@@ -200,9 +222,11 @@ def _close_service(_server: Any, worker: Any) -> None:
     """
     if not hasattr(worker, "jobprov_work"):
         return
-    stop, thread = worker.jobprov_work
+    stop, threads = worker.jobprov_work
     stop.set()
-    thread.join(DRAIN_SECONDS / 2)
+    give_up_at = time.monotonic() + DRAIN_SECONDS / 2
+    for thread in threads:
+        thread.join(max(0.0, give_up_at - time.monotonic()))
     worker.wsgi.extensions["jobprov"].close()
 
 

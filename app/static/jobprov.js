@@ -1,5 +1,5 @@
-// Three comforts; every page is whole without them. Times in the reader's zone, with UTC in the tooltip; "/" goes to the search box;
-// a far branch of a tree comes when it is opened.
+// Comforts; every page is whole without them. Times in the reader's zone, with UTC in the tooltip; "/" goes to the search box;
+// a far branch of a tree comes when it is opened; words are explained by hover besides tap and key; commands are copied by a button.
 "use strict";
 const inZone = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 const isUtc = new Date().getTimezoneOffset() === 0;
@@ -46,3 +46,62 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   bringBranch(link);
 });
+// A note that hover opened closes when the pointer has left word and note; a click on its word keeps it open.
+{
+  let hovered = null, due = 0;
+  const noteOf = (word) => document.getElementById(word.getAttribute("popovertarget"));
+  const close = () => {
+    if (hovered && hovered.matches(":popover-open")) hovered.hidePopover();
+    hovered = null;
+  };
+  document.addEventListener("pointerover", (event) => {
+    if (event.pointerType !== "mouse") return;
+    const word = event.target.closest(".term"), note = event.target.closest(".explained");
+    if (note && note === hovered) return clearTimeout(due);
+    clearTimeout(due);
+    if (!word) {
+      if (hovered) due = setTimeout(close, 250);
+      return;
+    }
+    const wanted = noteOf(word);
+    if (wanted.matches(":popover-open")) return;
+    due = setTimeout(() => {
+      close();
+      wanted.showPopover({ source: word });
+      hovered = wanted;
+    }, 250);
+  });
+  document.addEventListener("click", (event) => {
+    const word = event.target.closest(".term");
+    clearTimeout(due);
+    if (!word || noteOf(word) !== hovered) return;
+    event.preventDefault();
+    hovered = null;
+  });
+}
+// What is typed into a shell, and ids, are copied whole.
+if (navigator.clipboard) {
+  const copyButton = (text) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text).then(() => (button.textContent = "Copied"), () => (button.textContent = "Not allowed"));
+      setTimeout(() => (button.textContent = "Copy"), 2000);
+    });
+    return button;
+  };
+  const addButtons = () => {
+    for (const block of document.querySelectorAll("pre.command, .manual-text pre")) {
+      if (block.querySelector(".copy")) continue;
+      const button = copyButton(block.textContent);
+      block.classList.add("has-copy");
+      block.append(button);
+    }
+    for (const code of document.querySelectorAll("code.command, code.whole"))
+      if (!code.nextElementSibling?.matches(".copy")) code.after(copyButton(code.textContent));
+  };
+  addButtons();
+  document.addEventListener("jobprov:times", addButtons);
+}

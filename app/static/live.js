@@ -4,7 +4,10 @@
 document.addEventListener("htmx:before:request", (event) => {
   if (document.hidden || window.getSelection().type === "Range") event.preventDefault();
 });
-document.addEventListener("htmx:after:swap", () => document.dispatchEvent(new Event("jobprov:times")));
+document.addEventListener("htmx:after:swap", () => {
+  document.dispatchEvent(new Event("jobprov:times"));
+  document.querySelector("link[rel=icon]").href = document.getElementById("main").dataset.icon;
+});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) htmx.trigger("#main", "look");
 });

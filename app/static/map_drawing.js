@@ -73,7 +73,7 @@ export class Drawing {
 
   // How much an arrow is, and where that stands.
   countOf([source, target, count]) {
-    const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u2009")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
+    const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
     const { isAtSource, shift } = this.counts.get(`${source}>${target}`);
     return isAtSource ? { leaving: words, arriving: "", shift } : { leaving: "", arriving: words, shift };
   }

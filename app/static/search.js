@@ -1,8 +1,7 @@
 // The search box answers as you type: hits of GET /api/v1/search in a list below it, by kind with counts, reached by arrow keys, left by Escape.
 // Without this file the form goes to the page of results. Source: WAI-ARIA Authoring Practices, combobox with a list.
 "use strict";
-{
-  const box = document.getElementById("q");
+const suggestTo = (box) => {
   const list = document.createElement("ul");
   list.id = "hits";
   list.className = "suggestions";
@@ -85,4 +84,8 @@
     event.preventDefault();
     location.assign(item.dataset.url);
   });
+};
+{
+  const box = document.getElementById("q");
+  if (!("plain" in box.dataset)) suggestTo(box);
 }

@@ -6,7 +6,7 @@ Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web`
 
 from flask import Flask
 
-from jobprov.app.web import catalogs, comparisons, logins, reruns, trail
+from jobprov.app.web import alerts, catalogs, comparisons, interface, logins, manual, reruns, trail
 from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
@@ -20,7 +20,7 @@ from jobprov.app.web.histories import (
     rebuilds,
     relations,
 )
-from jobprov.app.web.lookup import file, job, jobs, logs, search
+from jobprov.app.web.lookup import file, job, job_selection, jobs, logs, search
 from jobprov.app.web.orders import retries, workflows
 from jobprov.app.web.statistics import (
     campaign_graph,
@@ -38,6 +38,7 @@ _PAGES = (
     file,
     lineage,
     jobs,
+    job_selection,
     job,
     comparisons,
     divergence,
@@ -63,8 +64,11 @@ _PAGES = (
     estimates,
     reruns,
     samples,
+    alerts,
     trail,
     logins,
+    interface,
+    manual,
 )
 
 

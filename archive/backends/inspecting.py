@@ -16,15 +16,18 @@ from jobprov.archive.store import Finding, FindingKind, is_document_name
 
 
 def inspect_loose(
-    copies: Iterable[Copy | None], has_intact: Callable[[str], bool]
+    copies: Iterable[Copy | None], has_intact: Callable[[str], bool], seen: Callable[[], None]
 ) -> Iterator[Finding]:
     """What is wrong with the loose blobs. None stands for one that a sealer moved meanwhile."""
     for copy in copies:
         if copy is not None:
             yield from _inspect_copy(copy, has_intact)
+        seen()
 
 
-def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
+def inspect_packs(
+    packs: Iterable[Pack], has_intact: Callable[[str], bool], seen: Callable[[], None]
+) -> Iterator[Finding]:
     """What is wrong with the packs: with each frame, each index, and each file as a whole."""
     for pack in packs:
         if pack.index_damage is not None:
@@ -33,6 +36,7 @@ def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> I
             )
         for copy in pack.copies():
             yield from _inspect_copy(copy, has_intact)
+            seen()
         yield from _inspect_file(pack)
 
 

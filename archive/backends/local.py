@@ -41,7 +41,14 @@ from jobprov.archive.backends.sealing import Sealer
 from jobprov.archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
 from jobprov.archive.errors import BlobDamagedError, BlobMissingError
-from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
+from jobprov.archive.store import (
+    PACK_LIMIT_BYTES,
+    ArchiveStats,
+    Finding,
+    SealReport,
+    Stored,
+    nobody,
+)
 
 _GROUP = 128  # blobs that `put_many` flushes together; each is an open file meanwhile
 _BLOCK_BYTES = 4096
@@ -253,11 +260,12 @@ class LocalStore:
             content_bytes=content_bytes + sum(pack.content_bytes for pack in packs),
         )
 
-    def inspect(self) -> Iterator[Finding]:
-        """Read every stored byte and yield what is wrong."""
+    def inspect(self, seen: Callable[[], None] = nobody) -> Iterator[Finding]:
+        """Read every stored byte and yield what is wrong; call `seen` after each blob."""
         with reaching(self.root):
-            yield from inspect_loose(map(self._loose.find, self._loose.digests()), self._has_intact)
-            yield from inspect_packs(self._packs.reopen(), self._has_intact)
+            loose = map(self._loose.find, self._loose.digests())
+            yield from inspect_loose(loose, self._has_intact, seen)
+            yield from inspect_packs(self._packs.reopen(), self._has_intact, seen)
             for name in self._documents.names():
                 yield from filter(None, [inspect_document(name, self._documents.get)])
             yield from inspect_names(self._loose, self._packs, self._documents)

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import zstandard
@@ -22,6 +22,7 @@ from jobprov.archive.store import (
     SealReport,
     Stored,
     check_document_name,
+    nobody,
 )
 
 
@@ -161,13 +162,14 @@ class MemoryStore:
                 content_bytes=size_bytes,
             )
 
-    def inspect(self) -> Iterator[Finding]:
-        """Verify everything and yield what is wrong."""
+    def inspect(self, seen: Callable[[], None] = nobody) -> Iterator[Finding]:
+        """Verify everything and yield what is wrong; call `seen` after each blob."""
         for sha256 in self.digests():
             try:
                 self.get(sha256)
             except BlobDamagedError as error:
                 yield Finding(FindingKind.BLOB_DAMAGED, sha256, error.where, error.detail)
+            seen()
         for name in self.documents():
             try:
                 self.get_document(name)

@@ -39,6 +39,7 @@ def upgrade() -> None:
     op.create_table('experiments',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('is_private', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_experiments')),
     sa.UniqueConstraint('name', name=op.f('uq_experiments_name'))
     )
@@ -139,6 +140,55 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('work', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_work_due_at'), ['due_at'], unique=False)
+
+    op.create_table('alert_checks',
+    sa.Column('experiment_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('checked_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('leased_until', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('turn', sa.Integer(), nullable=False),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_alert_checks_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('experiment_id', name=op.f('pk_alert_checks'))
+    )
+    op.create_table('alerts',
+    sa.Column('began_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('calm_since', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('experiment_id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.LargeBinary(16), nullable=False),
+    sa.Column('condition', sa.Text(), nullable=False),
+    sa.Column('rule', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('subject', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('words', sa.Text(), nullable=False),
+    sa.Column('ended_words', sa.Text(), nullable=True),
+    sa.Column('page', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_alerts_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_alerts')),
+    sa.UniqueConstraint('uuid', 'experiment_id', name=op.f('uq_alerts_uuid_experiment_id'))
+    )
+    with op.batch_alter_table('alerts', schema=None) as batch_op:
+        batch_op.create_index('ix_alerts_experiment_id_id', ['experiment_id', 'id'], unique=False)
+        batch_op.create_index('uq_alerts_open', ['experiment_id', 'rule', 'subject'], unique=True, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+
+    op.create_table('alert_deliveries',
+    sa.Column('due_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('leased_until', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('settled_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('alert_id', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('state', sa.SmallInteger(), nullable=False),
+    sa.Column('is_end', sa.Boolean(), nullable=False),
+    sa.Column('is_uncertain', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('receiver', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['alert_id'], ['alerts.id'], name=op.f('fk_alert_deliveries_alert_id_alerts')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_alert_deliveries')),
+    sa.UniqueConstraint('alert_id', 'is_end', 'receiver', name=op.f('uq_alert_deliveries_alert_id_is_end_receiver'))
+    )
+    with op.batch_alter_table('alert_deliveries', schema=None) as batch_op:
+        batch_op.create_index('ix_alert_deliveries_waiting', ['due_at'], unique=False, sqlite_where=sa.text('state = 0'), postgresql_where=sa.text('state = 0'))
 
     op.create_table('catalog_files',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -254,7 +304,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entries'))
     )
     with op.batch_alter_table('ledger_entries', schema=None) as batch_op:
-        batch_op.create_index('ix_ledger_entries_acts', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
+        batch_op.create_index('ix_ledger_entries_acts', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
         batch_op.create_index('ix_ledger_entries_experiment_id_segment', ['experiment_id', 'segment'], unique=False)
         batch_op.create_index('ix_ledger_entries_job_id', ['job_id'], unique=False, sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.create_index('ix_ledger_entries_unsealed', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
@@ -634,6 +684,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.create_index('ix_jobs_rerun', ['id'], unique=False, sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.create_index('ix_jobs_software_set_id_experiment_id_state', ['software_set_id', 'experiment_id', 'state'], unique=False)
+        batch_op.create_index('ix_jobs_started_at', ['started_at'], unique=False)
         batch_op.create_index('ix_jobs_task_id_state', ['task_id', 'state'], unique=False)
 
     op.create_table('orders',
@@ -1062,6 +1113,7 @@ def downgrade() -> None:
     op.drop_table('orders')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_jobs_task_id_state')
+        batch_op.drop_index('ix_jobs_started_at')
         batch_op.drop_index('ix_jobs_software_set_id_experiment_id_state')
         batch_op.drop_index('ix_jobs_rerun', sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
@@ -1127,7 +1179,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_ledger_entries_unsealed', sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
         batch_op.drop_index('ix_ledger_entries_job_id', sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.drop_index('ix_ledger_entries_experiment_id_segment')
-        batch_op.drop_index('ix_ledger_entries_acts', sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
+        batch_op.drop_index('ix_ledger_entries_acts', sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
 
     op.drop_table('ledger_entries')
     op.drop_table('folded_graphs')
@@ -1148,6 +1200,16 @@ def downgrade() -> None:
     op.drop_table('closure_files')
     op.drop_table('chain_heads')
     op.drop_table('catalog_files')
+    with op.batch_alter_table('alert_deliveries', schema=None) as batch_op:
+        batch_op.drop_index('ix_alert_deliveries_waiting', sqlite_where=sa.text('state = 0'), postgresql_where=sa.text('state = 0'))
+
+    op.drop_table('alert_deliveries')
+    with op.batch_alter_table('alerts', schema=None) as batch_op:
+        batch_op.drop_index('uq_alerts_open', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+        batch_op.drop_index('ix_alerts_experiment_id_id')
+
+    op.drop_table('alerts')
+    op.drop_table('alert_checks')
     with op.batch_alter_table('work', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_work_due_at'))
 

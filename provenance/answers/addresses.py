@@ -90,6 +90,26 @@ def jobs_list(**filters: str | None) -> str:
     return with_query("/jobs", filters)
 
 
+def errors_page(**filters: str | None) -> str:
+    """Return the path of the page of why the jobs failed that pass these filters."""
+    return with_query("/errors", filters)
+
+
+def queue_page(experiment: str) -> str:
+    """Return the path of the page of what runs and waits of an experiment."""
+    return with_query("/queue", {"experiment": experiment})
+
+
+def alerts_page(experiment: str | None = None) -> str:
+    """Return the path of the page of alerts."""
+    return with_query("/alerts", {"experiment": experiment})
+
+
+def home_page() -> str:
+    """Return the path of the first page."""
+    return "/"
+
+
 def task_page(task_id: str, experiment: str | None = None) -> str:
     """Return the path of a task's page."""
     return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})
@@ -150,3 +170,27 @@ def log_in_page(wanted: str) -> str:
 def proofs_page(experiment: str | None = None) -> str:
     """Return the path of the page of recipes that are not proven."""
     return with_query("/proofs", {"experiment": experiment})
+
+
+def manual_page(name: str, anchor: str = "", *, part: int = 1) -> str:
+    """Return the path of a page of the documentation, at an anchor of it if one is named.
+
+    Long pages are shown in parts, of which the first has number 1.
+    """
+    path = with_query(f"/docs/{quote(name)}", {"part": str(part) if part > 1 else None})
+    return f"{path}#{quote(anchor)}" if anchor else path
+
+
+def gap_help(code: str) -> str:
+    """Return the path at which the documentation says what a gap is and how to close it."""
+    return manual_page("reference/gaps", code)
+
+
+def interface_page(section: str | None = None) -> str:
+    """Return the path of the page of the HTTP interface, or of a section of it."""
+    return f"/docs/api/{quote(section, safe='')}" if section else "/docs/api"
+
+
+def interface_type(name: str) -> str:
+    """Return the path of the page of a type that calls take or answer."""
+    return f"/docs/api/types/{quote(name, safe='')}"

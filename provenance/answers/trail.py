@@ -9,6 +9,7 @@ ACTS = (
     "comparators",
     "erasure",
     "orders",
+    "privacy",
     "reclassification",
     "retry_policies",
     "rules",

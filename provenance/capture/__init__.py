@@ -6,4 +6,8 @@ about to use), `running.execution` (the job itself), `recording.job` (what it ma
 (kept on disk), `sending.delivery` (sent). Nothing here may fail or change the job.
 """
 
+from jobprov.provenance.capture.loading import install
+
 VERSION = "1.0"
+
+install()

@@ -4,11 +4,13 @@ Gathering, spooling and sending run in a thread that is never waited for longer 
 main thread runs the command and leaves as it left.
 """
 
+import gc
 import sys
-from typing import Callable, Dict, List, NoReturn, Optional, Sequence
+import threading
+from typing import TYPE_CHECKING, Dict, List, NoReturn, Optional, Sequence
 
 from jobprov.provenance.capture.options import USAGE, Options
-from jobprov.provenance.capture.recording import moments
+from jobprov.provenance.capture.recording.before import Before
 from jobprov.provenance.capture.running import execution, streams
 from jobprov.provenance.capture.running.background import (
     Background,
@@ -16,10 +18,16 @@ from jobprov.provenance.capture.running.background import (
     budget,
     hash_seconds,
     save_room,
+    tell_failure,
 )
 
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.recording.moments import OneCommand
+
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
-_LARGEST_AD = 4 << 20
+_RUNNING = ("run", "step")
+_FURTHER = ("start", "end", "flush", "condor-exit")
+_TAKING_WORDS = ("flush", "condor-exit")
 _MISUSED = 2  # exit code
 
 
@@ -35,101 +43,80 @@ def main(words: Sequence[str], environment: Dict[str, str]) -> int:
 
         sys.stdout.write(VERSION + "\n")
         return 0
-    if name not in _COMMANDS:
+    if name not in _RUNNING + _FURTHER:
         sys.stderr.write("jobprov: unknown command {}\n{}".format(name, USAGE))
         return _MISUSED
     options = Options(words[1:], environment)
-    if name in ("run", "step") and not options.command:
+    if name in _RUNNING and not options.command:
         sys.stderr.write("jobprov: {} needs a command behind `--`\n{}".format(name, USAGE))
         return _MISUSED
     if name not in _TAKING_WORDS:
         options.refuse_words()
     if options.warnings:
         _warn(options)
-    return _COMMANDS[name](options, environment)
+    if name in _RUNNING:
+        _wrap(Recording(Before(options, environment), is_step=name == "step"))
+    gc.enable()
+    from jobprov.provenance.capture import further_commands  # noqa: PLC0415
+
+    return further_commands.COMMANDS[name](options, environment)
 
 
-def run(options: Options, environment: Dict[str, str]) -> NoReturn:
-    """Run a command, record it, and leave as it left."""
-    _wrap(options, moments.OneCommand(options, environment))
+class Recording:
+    """What is recorded of a command. Most of what does that is loaded once the command runs."""
+
+    def __init__(self, before: Before, *, is_step: bool) -> None:
+        self.before, self._is_step = before, is_step
+        self._lock = threading.RLock()
+        self._record: "Optional[OneCommand]" = None
+
+    def look(self) -> None:
+        """Look at what the command is about to use.
+
+        Git checkouts, which it may change too, take the whole look.
+        """
+        self.before.look()
+        glance = self.before.glance
+        if glance is not None and (glance.tops or self.before.options.repository):
+            self.record().open(glance)
+
+    def record(self) -> "OneCommand":
+        """Return what makes the record."""
+        from jobprov.provenance.capture.recording import moments  # noqa: PLC0415
+
+        with self._lock:
+            if self._record is None:
+                kind = moments.StepOfSession if self._is_step else moments.OneCommand
+                self._record = kind(self.before)
+            return self._record
 
 
-def step(options: Options, environment: Dict[str, str]) -> NoReturn:
-    """Run one step of a job that `start` opened, and leave as it left.
+def _wrap(recording: Recording) -> NoReturn:
+    """Run a command, record it, and leave as it left.
 
-    Without one, the command just runs.
+    A step of a job that nobody opened just runs.
     """
-    _wrap(options, moments.StepOfSession(options, environment))
-
-
-def start(options: Options, environment: Dict[str, str]) -> int:
-    """Open a record for the calling job script."""
-    speaker = Speaker(options)
-    work = Background(lambda: moments.open_session(options, environment))
-    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
-    return 0
-
-
-def end(options: Options, environment: Dict[str, str]) -> int:
-    """Close and send the record of the calling job script; returns the job's exit code."""
-    speaker, code = Speaker(options), _exit_code(options)
-    work = Background(lambda: moments.close_session(options, environment, code, speaker))
-    is_done = work.wait(hash_seconds(options) + budget(options))
-    _tell_failure(work, speaker, is_done=is_done)
-    last: Optional[int] = work.result
-    return (last if code is None else code) or 0
-
-
-def flush(options: Options, environment: Dict[str, str]) -> int:
-    """Send what is left in a spool; returns 0 when nothing is left, 3 when something could not be sent."""
-    from jobprov.provenance.capture.sending import flushing  # noqa: PLC0415
-
-    return flushing.flush(options, environment, Speaker(options))
-
-
-def condor_exit(options: Options, environment: Dict[str, str]) -> int:
-    """Record a job from its ad on standard input, as HTCondor's exit hook or PostCmd.
-
-    Always returns 0.
-    """
-    from jobprov.provenance.capture.recording.condor_exit import record_exit  # noqa: PLC0415
-
-    speaker = Speaker(options)
-    text = sys.stdin.read(_LARGEST_AD)
-    work = Background(lambda: record_exit(options, environment, text, speaker))
-    _tell_failure(work, speaker, is_done=work.wait(budget(options)))
-    return 0
-
-
-_TAKING_WORDS = ("flush", "condor-exit")
-_COMMANDS: Dict[str, Callable[[Options, Dict[str, str]], int]] = {
-    "run": run,
-    "step": step,
-    "start": start,
-    "end": end,
-    "flush": flush,
-    "condor-exit": condor_exit,
-}
-
-
-def _wrap(options: Options, record: moments.OneCommand) -> NoReturn:
+    before = recording.before
+    options = before.options
     speaker, signals = Speaker(options), execution.Signals()
     signals.install()
     save_room()
-    before = Background(record.before)
-    before.do_here()
-    before.wait(budget(options))
+    looking = Background(recording.look)
+    looking.do_here()
+    looking.wait(budget(options))
     beside: List[Background] = []
 
     def begin_beside(output: Dict[int, streams.Stream]) -> None:
+        gc.enable()
         if signals.process is not None:
-            _begin_beside(record, before, beside, signals.process.pid, output)
+            _begin_beside(recording.record(), looking, beside, signals.process.pid, output)
 
-    outcome = execution.execute(options.command, signals, begin_beside, record.tracer_words())
-    record.ended.set()
+    outcome = execution.execute(options.command, signals, begin_beside, before.tracer_words())
     outcome.was_told = bool(signals.passed_on)
     try:
-        work = Background(lambda: record.after(before, beside, outcome, speaker))
+        record = recording.record()
+        record.ended.set()
+        work = Background(lambda: record.after(looking, beside, outcome, speaker))
         work.do_here()
         _wait_for(work, record, signals, speaker)
     except BaseException as error:
@@ -138,8 +125,8 @@ def _wrap(options: Options, record: moments.OneCommand) -> NoReturn:
 
 
 def _begin_beside(
-    record: moments.OneCommand,
-    before: Background,
+    record: "OneCommand",
+    looking: Background,
     beside: List[Background],
     process: int,
     output: Dict[int, streams.Stream],
@@ -149,13 +136,14 @@ def _begin_beside(
     if trace is not None:
         trace.process = process
         Background(lambda: trace.follow(record.ended))
-    beside.append(Background(lambda: record.meanwhile(before)))
-    Background(lambda: record.watch(process))
-    Background(lambda: record.tail(before, output))
+    record.see(process)
+    beside.append(Background(lambda: record.meanwhile(looking)))
+    Background(record.watch)
+    Background(lambda: record.tail(looking, output))
 
 
 def _wait_for(
-    work: Background, record: moments.OneCommand, signals: execution.Signals, speaker: Speaker
+    work: Background, record: "OneCommand", signals: execution.Signals, speaker: Speaker
 ) -> None:
     """Wait for the recording as long as its budgets allow.
 
@@ -168,14 +156,7 @@ def _wait_for(
     if record.spooled.is_set() and not (is_done and work.error is None):
         speaker.say("not sent in time; kept in {}, and `flush` sends it later".format(record.spool))
         return
-    _tell_failure(work, speaker, is_done=is_done)
-
-
-def _tell_failure(work: Background, speaker: Speaker, *, is_done: bool) -> None:
-    if not is_done:
-        speaker.say("not recorded in time")
-    elif work.error is not None:
-        speaker.say("not recorded: {}: {}".format(type(work.error).__name__, work.error))
+    tell_failure(work, speaker, is_done=is_done)
 
 
 def _warn(options: Options) -> None:
@@ -188,7 +169,3 @@ def _warn(options: Options) -> None:
 
     for warning in options.warnings:
         Speaker(options).say(redact_text(warning))
-
-
-def _exit_code(options: Options) -> Optional[int]:
-    return None if options.exit_code is None else int(options.exit_code) & 0xFF

@@ -60,8 +60,9 @@ _FILES = ("input", "shared-input", "output")
 
 _NAMES = frozenset(ONE + MANY + FLAGS)
 _LARGEST = 1e9
-_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]*\Z")
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
+# Compiled where they are needed: few jobs do
+_NAMESPACE = r"[A-Za-z0-9_.-]*\Z"
+_UUID = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z"
 
 USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a command and record it
        job-end-hook.pyz start [options]                 open a record, inside a job script
@@ -206,7 +207,7 @@ class Options:
             job_id = self.values[name]
             if job_id is None:
                 continue
-            if _UUID.match(job_id):
+            if re.match(_UUID, job_id):
                 self.values[name] = job_id.lower()
             else:
                 self.values[name] = None
@@ -214,7 +215,7 @@ class Options:
 
     def _check_names(self) -> None:
         """Leave out what no catalog takes as a namespace; tell what is not read as one."""
-        if not _NAMESPACE.match(self.namespace or ""):
+        if self.namespace and not re.match(_NAMESPACE, self.namespace):
             sentence = "--namespace {} is left out: it has letters, digits, _, . and - alone"
             self.warnings.append(sentence.format(self.namespace))
             self.values["namespace"] = None

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 # Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
-_MAIN = b"""import os
-import signal
+_MAIN = b"""import gc
+import os
 import sys
+
+gc.disable()  # until the command runs: to look for garbage would delay it
 
 
 def give_back_locale():
@@ -46,6 +48,25 @@ def give_back_locale():
         os.environb[b"LC_CTYPE"] = given[0]
 
 
+try:
+    give_back_locale()
+    from jobprov.provenance.capture.running import execution
+    from jobprov.provenance.capture.commands import main
+
+    code = main(sys.argv[1:], dict(os.environ))
+except Exception as error:
+    if "execution" in globals() and execution.began:
+        raise
+    from jobprov_alone import run_alone
+
+    run_alone(sys.argv[1:], error)
+sys.exit(code)
+"""
+_ALONE = b"""import os
+import signal
+import sys
+
+
 def run_alone(words, error):
     sys.stderr.write("jobprov: not recorded: {}: {}\\n".format(type(error).__name__, error))
     if words[:1] not in (["run"], ["step"]) or "--" not in words[:-1]:
@@ -57,24 +78,15 @@ def run_alone(words, error):
         os.execvp(command[0], command)
     except OSError:
         sys.exit(127)
-
-
-try:
-    give_back_locale()
-    from jobprov.provenance.capture.loading import install
-
-    install()
-    from jobprov.provenance.capture.running import execution
-    from jobprov.provenance.capture.commands import main
-
-    code = main(sys.argv[1:], dict(os.environ))
-except Exception as error:
-    if "execution" in globals() and execution.began:
-        raise
-    run_alone(sys.argv[1:], error)
-sys.exit(code)
 """
 _LEFT_OUT = frozenset(["packing.py", "deflating.py"])
+_PACKAGE = __name__.rpartition(".")[0]
+_TOP = _PACKAGE.replace(".", "/")
+# What Python's own importer loads: stored as it is, so that the command runs without zlib, too
+_STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _TOP + "/loading.py"]
+_STORED += ["jobprov/__init__.py", "jobprov/provenance/__init__.py"]
+# What the hook's main module imports
+_BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
@@ -95,7 +107,7 @@ def sources() -> Dict[str, bytes]:
     """Return {name in the hook: bytes} of everything that goes into it."""
     top = os.path.dirname(os.path.abspath(__file__))
     package = os.path.join(*__name__.split(".")[:-1])
-    members = {"__main__.py": _MAIN}
+    members = {"__main__.py": _MAIN, "jobprov_alone.py": _ALONE}
     for parent in _parents(package):
         members[parent + "/__init__.py"] = b""
     for folder, _, names in os.walk(top):
@@ -118,22 +130,57 @@ def _parents(folder: str) -> List[str]:
     return parents
 
 
-def packed(files: Dict[str, bytes]) -> bytes:
-    """Return the hook's bytes. What starts it is stored as it is.
+def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
+    """Return what lies in the hook's file: what starts it, and all other sources packed by room.
 
-    Without zlib the command still runs, alone.
+    Packed together they take less, and a job that waits for its command unpacks one room.
     """
-    content, listed = bytearray(SHEBANG), bytearray()
+    members = {name: files[name] for name in _STORED}
+    first = loaded_first(files)
+    rooms: Dict[str, Dict[str, bytes]] = {}
     for name in sorted(files):
-        is_packed = name != "__main__.py"
-        stored = deflate(files[name]) if is_packed else files[name]
-        method = 8 if is_packed else 0
-        sizes = (zlib.crc32(files[name]), len(stored), len(files[name]), len(name), 0)
-        shared = struct.pack("<HHHHHIIIHH", _READER, 0, method, 0, _FIRST_DAY, *sizes)
+        room = name[len(_TOP) + 1 :].partition("/")[0].partition(".")[0]
+        if name in first or name.endswith("__init__.py"):
+            room = "first"
+        if name not in _STORED:
+            rooms.setdefault(room, {})[name] = files[name]
+    packed_rooms = {room: deflate(fold(sources)) for room, sources in rooms.items()}
+    return dict(members, rooms=fold(packed_rooms))
+
+
+def fold(parts: Dict[str, bytes]) -> bytes:
+    """Return parts as one: lines of name and length, an empty line, and the parts."""
+    index = ["{} {}".format(name, len(part)) for name, part in parts.items()]
+    return "\n".join([*index, "", ""]).encode("ascii") + b"".join(parts.values())
+
+
+def loaded_first(files: Dict[str, bytes]) -> Set[str]:
+    """Return the modules that are loaded before a command: what is imported outside of functions."""
+    first: Set[str] = set()
+    waiting = list(_BEGINNINGS)
+    while waiting:
+        module = waiting.pop()
+        name = module.replace(".", "/") + ".py"
+        if name in files and name not in first:
+            first.add(name)
+            for node in ast.parse(files[name]).body:
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    waiting.append(node.module)
+                    waiting += ["{}.{}".format(node.module, each.name) for each in node.names]
+    return first
+
+
+def packed(files: Dict[str, bytes]) -> bytes:
+    """Return the hook's bytes: a zip of members that are stored as they are."""
+    content, listed = bytearray(SHEBANG), bytearray()
+    members = folded(files)
+    for name, member in sorted(members.items()):
+        sizes = (zlib.crc32(member), len(member), len(member), len(name), 0)
+        shared = struct.pack("<HHHHHIIIHH", _READER, 0, 0, 0, _FIRST_DAY, *sizes)
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
         listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
-        content += struct.pack("<I", _MEMBER) + shared + name.encode() + stored
-    count = len(files)
+        content += struct.pack("<I", _MEMBER) + shared + name.encode() + member
+    count = len(members)
     end = struct.pack("<IHHHHIIH", _END, 0, 0, count, count, len(listed), len(content), 0)
     return bytes(content + listed + end)
 

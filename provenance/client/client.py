@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from jobprov.provenance.answers.alerts import Alert, AlertList
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.catalogs import (
     Arrivals,
@@ -32,6 +33,7 @@ from jobprov.provenance.answers.failures import (
     RulesReapplied,
 )
 from jobprov.provenance.answers.lookup.files import FileAnswer, FileList, ListedFile
+from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import (
     GapCounts,
     JobAnswer,
@@ -152,8 +154,18 @@ class Client(Histories):
         return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
     def jobs(self, **filters: Any) -> JobsFound:
-        """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""
+        """Yield jobs in short, newest first or by `sort`, page by page.
+
+        The filters are those of `GET /jobs`.
+        """
         return JobsFound(job for page in self.job_pages(**filters) for job in page.jobs)
+
+    def job_facets(self, **query: Any) -> JobFacets:
+        """Return how many jobs there are, by state, site and so on.
+
+        The query is that of `GET /jobs/facets`.
+        """
+        return self._ask(JobFacets, "/jobs/facets", **query)
 
     def job_pages(self, **filters: Any) -> Iterator[JobList]:
         """Yield the same page by page, with the parameters that a question matched."""
@@ -622,6 +634,11 @@ class Client(Histories):
         """Yield what was done in an experiment, page by page; the query is that of `GET /trail`."""
         for page in self._pages(Trail, "/trail", experiment=experiment, **query):
             yield from page.acts
+
+    def alerts(self, **query: Any) -> Iterator[Alert]:
+        """Yield alerts, page by page; the query is that of `GET /alerts`."""
+        for page in self._pages(AlertList, "/alerts", **query):
+            yield from page.alerts
 
     def files(self, **filters: Any) -> Iterator[ListedFile]:
         """Yield files by name, page by page; filters are those of `GET /files`."""

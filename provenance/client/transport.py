@@ -22,11 +22,13 @@ from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
 from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.progress import tell
 
 USUAL_URL = "http://127.0.0.1:8095"
 """Where a service listens that was told nothing else."""
 TRIES = 3
 _PAUSE_SECONDS = 0.5
+_MOST_PAUSE_SECONDS = 60
 _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
 P = TypeVar("P", bound="_Page")
@@ -139,8 +141,11 @@ class Transport:
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as stream:
+                length = answer.headers.get("Content-Length", "")
+                total = int(length) if length.isdigit() else None
                 for chunk in answer.iter_content(1 << 16):
                     stream.write(chunk)
+                    tell(f"bytes of {target.name}", stream.tell(), total)
             temporary.replace(target)
         except requests.RequestException as problem:
             raise UnreachableError(
@@ -194,6 +199,7 @@ class Transport:
         """Return a good answer; only what is harmless to repeat is tried again."""
         tries = 1 if method == "POST" and not path.startswith("/blobs/") else TRIES
         for attempt in range(1, tries + 1):
+            pause = _PAUSE_SECONDS * attempt
             try:
                 answer = self._session.request(
                     method,
@@ -210,7 +216,8 @@ class Transport:
             else:
                 if answer.status_code not in _LATER or attempt == tries:
                     return self._checked(answer)
-            time.sleep(_PAUSE_SECONDS * attempt)
+                pause = max(pause, _limit_seconds(answer))
+            time.sleep(pause)
         raise AssertionError
 
     def _checked(self, answer: requests.Response) -> requests.Response:
@@ -252,6 +259,18 @@ def _visible(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _SURROGATE.sub(lambda match: f"\\x{ord(match.group()) & 0xFF:02x}", value)
+
+
+def _limit_seconds(answer: requests.Response) -> float:
+    """Return after how many seconds more requests are taken; 0 where no limit of them is passed.
+
+    A script that asks too often is slower then, and does not fail. Wrong tokens have a limit of
+    their own, and waiting does not make them right.
+    """
+    after = answer.headers.get("Retry-After", "")
+    if not answer.headers.get("RateLimit", "").startswith('"requests"') or not after.isdecimal():
+        return 0.0
+    return float(min(int(after), _MOST_PAUSE_SECONDS))
 
 
 def _reason(problem: Exception) -> str:

@@ -7,10 +7,12 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
-THIN_SPACE = "\u2009"
+THIN_SPACE = "\u202f"
+"""Between thousands: narrow, and no line is broken there."""
 KILO = 1000
 TEN = 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -74,6 +76,18 @@ def counted(value: int, word: str) -> str:
     """`1 file`, `12 files`."""
     plural = "" if value == 1 else "s"
     return f"{number(value)} {word}{plural}"
+
+
+def facets_line(facets: JobFacets) -> str:
+    """How many jobs were counted, and whether these are all."""
+    if facets.is_exact:
+        return f"{counted(facets.total, 'job')}."
+    looked_at = f"Only the {number(facets.counted_of)} newest of many were looked at"
+    if facets.recorded is not None:
+        return f"About {counted(facets.recorded, 'job')}. {looked_at}."
+    if not facets.total:
+        return f"No job was found. {looked_at}."
+    return f"Over {counted(facets.total, 'job')}. {looked_at}."
 
 
 def size(size_bytes: int | None) -> str:

@@ -12,6 +12,8 @@ from jobprov.provenance.errors import BadInputError
 
 LONGEST = 3000
 """Letters of a parameter."""
+_LONGEST_LIST = 8000
+"""Letters of a list of ids; a request line has 8,190."""
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -19,6 +21,13 @@ def text(description: str) -> fields.String:
     """Return a parameter that is some text."""
     return fields.String(
         validate=validate.Length(min=1, max=LONGEST), metadata={"description": description}
+    )
+
+
+def id_list(description: str) -> fields.String:
+    """Return a parameter that is ids of jobs, as many as an address holds."""
+    return fields.String(
+        validate=validate.Length(min=1, max=_LONGEST_LIST), metadata={"description": description}
     )
 
 

@@ -5,7 +5,7 @@ Those to histories and productions have modules of their own.
 
 from marshmallow import Schema, fields, validate
 
-from jobprov.provenance.schemas.parameters import LONGEST, moment, namespace, number, text
+from jobprov.provenance.schemas.parameters import LONGEST, id_list, moment, namespace, number, text
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 CONFIGURATION_FORMS = (
@@ -77,10 +77,14 @@ class JobsByFileQuery(Schema):
     namespace = namespace("Namespace of the file; empty for none.")
 
 
-class JobsQuery(JobsByFileQuery, SomeJobsQuery):
-    """Jobs, newest first."""
+class FilteredJobsQuery(JobsByFileQuery, SomeJobsQuery):
+    """Jobs by all that they are filtered by."""
 
-    state = text("running, succeeded, failed, killed or lost.")
+    state = text(
+        "Jobs in this state: running, succeeded, failed, killed or lost; several with commas "
+        "between them."
+    )
+    job_id = id_list("Jobs of these ids, at most 200, with commas between them.")
     exit_code = number(_LEAST, _MOST, "Jobs that ended with this exit code.")
     failed_step = text("Jobs that failed in this step.")
     error_class = text("Jobs that failed with an error of this class.")
@@ -100,8 +104,34 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
     software = text(_SOFTWARE)
     received_after = moment("Jobs whose first record came after this time.")
+
+
+class JobsQuery(FilteredJobsQuery):
+    """Jobs, newest first or in another order."""
+
+    sort = text(
+        "The order: received_at, started_at or ended_at; for at most 10,000 jobs of a task, host, "
+        "cause or time also wall_seconds, cpu_seconds, max_rss_bytes, exit_code, output_count, "
+        "state, stage, task_id, unit, site or host. With - in front the largest or latest first; "
+        "-received_at by default."
+    )
     limit = number(1, 1000, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")
+
+
+class JobFacetsQuery(FilteredJobsQuery):
+    """Jobs, and what they are counted by."""
+
+    by = text(
+        "What they are counted by: state, experiment, campaign, stage, task_id, site, host, "
+        "exit_code, failed_step, error_class or failure_class; several with commas between them, "
+        "all by default."
+    )
+    limit = fields.Integer(
+        validate=validate.Range(1, 100),
+        load_default=20,
+        metadata={"description": "Values of each at most, the most frequent ones."},
+    )
 
 
 class ErrorsQuery(SomeJobsQuery):
@@ -188,6 +218,15 @@ class TrailQuery(Schema):
         metadata={"description": "What was done in this experiment."},
     )
     kind = text("Only acts of this kind, such as waiver.")
+    limit = number(1, 500, "How many at most; 100 by default.")
+    cursor = text("`next` of the answer before.")
+
+
+class AlertsQuery(Schema):
+    """Which alerts."""
+
+    experiment = text("Alerts of this experiment.")
+    state = text("`open`: those that are not over; `over`: those that are.")
     limit = number(1, 500, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")
 

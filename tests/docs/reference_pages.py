@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from jobprov.app.cli import SECTIONS, jobprov
+from jobprov.app.commands.terminal.groups import examples_of
 from jobprov.app.config import SETTINGS
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.analysis.schema import TABLES
@@ -105,6 +106,9 @@ def command_section(command: click.Command, typed: str) -> Iterator[str]:
             yield item(f"`{help_record[0]}`: {help_record[1]}".removesuffix(": "))
     if options:
         yield ""
+    examples = examples_of(command)
+    if examples:
+        yield "\n".join(["```sh", *examples, "```\n"])
 
 
 def prose(text: str) -> str:

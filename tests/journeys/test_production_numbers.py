@@ -92,7 +92,7 @@ def _rows(client: FlaskClient, address: str) -> list[list[str]]:
     rows = re.findall(r"<tr.*?</tr>", answer.text, re.DOTALL)
     cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
     return [
-        [unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u2009", "").strip() for cell in row]
+        [unescape(re.sub(r"<[^>]+>", "", cell)).replace("\u202f", "").strip() for cell in row]
         for row in cells
     ]
 
@@ -118,7 +118,7 @@ def test_units_of_a_task(recorded: tuple[FlaskClient, Counts], stage: str) -> No
     for state in ("running", "failed"):
         assert f"{by_hand[state]} {state}" in report[5] or by_hand[state] == 0
     assert f"{by_hand['missing']} missing" in client.get(f"/tasks/t-{stage}").text.replace(
-        "\u2009", ""
+        "\u202f", ""
     )
 
 

@@ -1,6 +1,7 @@
 """Debian's Chromium, and a page in it that is watched."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,8 +56,8 @@ class Watched:
         assert self.hosts == {urlsplit(self.site).netloc}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def opened_browser() -> Iterator[Browser]:
     """Yield Debian's Chromium."""
     if not CHROMIUM.exists():
         pytest.skip(f"NO CHROMIUM at {CHROMIUM}: the pages are not tried in a browser")

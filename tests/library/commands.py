@@ -1,7 +1,7 @@
 """The `jobprov` command, as a process of its own for each call; and which programs run.
 
-Each command is forked from one process that has imported what commands import: to import it anew takes a
-third of a second, a hundred times over.
+Each command is forked from one process that has imported what commands and services import: to
+import it anew takes a third of a second, a hundred times over, and of a service more than one.
 """
 
 import multiprocessing
@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _forks.set_forkserver_preload(
     [
         "jobprov.app.cli",
         "jobprov.app.wiring",
+        "jobprov.app.commands.service.serving",
         "jobprov.app.commands.terminal.asking",
         "jobprov.provenance.client",
         "jobprov.provenance.services.background",
@@ -39,16 +41,29 @@ def clean_environment() -> dict[str, str]:
 def run_command(*words: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """Run a jobprov command with no other environment than this one."""
     with tempfile.TemporaryDirectory() as folder:
-        process = _forks.Process(target=_run, args=(words, dict(environment), folder))
-        process.start()
+        output = [Path(folder, name) for name in ("stdout", "stderr")]
+        process = start_command(*words, environment=environment, output=output)
         process.join(_SECONDS)
         if process.is_alive():
             process.kill()
             raise subprocess.TimeoutExpired(words, _SECONDS)
-        said, complaint = (
-            Path(folder, name).read_text(encoding="utf-8") for name in ("stdout", "stderr")
-        )
+        said, complaint = (file.read_text(encoding="utf-8") for file in output)
         return subprocess.CompletedProcess(words, process.exitcode or 0, said, complaint)
+
+
+def start_command(
+    *words: str, environment: Mapping[str, str], output: Sequence[Path]
+) -> BaseProcess:
+    """Start a jobprov command.
+
+    Args:
+        words: what follows `jobprov`.
+        environment: all of it.
+        output: the files to which it writes its standard output and its standard error.
+    """
+    process = _forks.Process(target=_run, args=(words, dict(environment), output))
+    process.start()
+    return process
 
 
 def run_alone(*words: str, **environment: Any) -> "subprocess.CompletedProcess[str]":
@@ -56,10 +71,10 @@ def run_alone(*words: str, **environment: Any) -> "subprocess.CompletedProcess[s
     return run_command(*words, environment={**clean_environment(), **environment})
 
 
-def _run(words: tuple[str, ...], environment: dict[str, str], folder: str) -> None:
+def _run(words: tuple[str, ...], environment: dict[str, str], output: Sequence[Path]) -> None:
     """Be the command: in the process that was forked for it."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), number)
+    for number, file in enumerate(output, start=1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["jobprov", *words]

@@ -20,7 +20,7 @@ _MOST_LETTERS = 30
 def storage_folder() -> Iterator[Path]:
     """Yield a folder that lies below no temporary one, as an experiment's storage does."""
     temporary = Path(tempfile.gettempdir()).resolve()
-    places = [Path.home(), Path(__file__).parents[2], Path("/srv"), Path("/opt")]
+    places = [Path("/srv"), Path("/opt"), Path(__file__).parents[2]]
     for place in places:
         if temporary not in place.resolve().parents and os.access(place, os.W_OK):
             with tempfile.TemporaryDirectory(dir=place) as folder:

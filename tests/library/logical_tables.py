@@ -49,6 +49,7 @@ _NATURAL = {
     "jobs": ("experiment_id", "uuid"),
     "workflows": ("experiment_id", "name", "version"),
     "orders": ("uuid",),
+    "alerts": ("experiment_id", "uuid"),
     "claims": ("job_id", "position", "file_id"),
     "ledger_entries": ("experiment_id", "segment", "position", "kind", "received_at"),
 }
@@ -89,6 +90,8 @@ _PART_OF = {  # in the order in which one makes the rows of the next count
 _LEFT_OUT = {
     "identities": {"key"},
     "bundle_plans": {"tar_sha256"},
+    "alerts": {"calm_since"},
+    "alert_deliveries": {"due_at", "leased_until", "attempts", "is_uncertain", "problem"},
 }
 _SKIPPED = frozenset({*NOT_DERIVED, "entry_bodies"})
 

@@ -3,7 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flask import Response, request
 
@@ -15,6 +15,7 @@ from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
+from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
@@ -26,6 +27,7 @@ from jobprov.provenance.schemas.queries import (
     ConfigurationQuery,
     ExperimentQuery,
     GapsQuery,
+    JobFacetsQuery,
     JobQuery,
     JobsQuery,
     LogQuery,
@@ -44,6 +46,7 @@ from jobprov.provenance.services.configurations.configuration import (
 )
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.job import find_job, read_job, show_job
+from jobprov.provenance.services.lookup.job_facets import count_facets, read_facets
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.verdicts import PostedVerdict, post_verdict
@@ -74,13 +77,36 @@ _EXPORT_TYPES = (
     errors=(300, 401, 404, 413, 422),
 )
 def get_jobs() -> Response:
-    """Return jobs in short, newest first."""
+    """Return jobs in short, newest first or in the order asked for."""
     query = asked(JobsQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
+    sort = query.pop("sort", None)
+    filters = _filters(query)
+    with get_service().reading() as connection:
+        return json_answer(list_jobs(connection, filters, limit=limit, cursor=cursor, sort=sort))
+
+
+def _filters(query: dict[str, Any]) -> JobFilters:
+    """Return the filters of a question about jobs."""
     if "recipe_id" in query:
         query["recipe"] = read_recipe(query.pop("recipe_id"))
+    return JobFilters(**query)
+
+
+@jobs_section.call(
+    "GET",
+    "/jobs/facets",
+    answers={200: JobFacets},
+    parameters=parameters(JobFacetsQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_job_facets() -> Response:
+    """Return how many jobs there are, by state, site, stage and so on."""
+    query = asked(JobFacetsQuery)
+    facets, limit = read_facets(query.pop("by", None)), query.pop("limit")
+    filters = _filters(query)
     with get_service().reading() as connection:
-        return json_answer(list_jobs(connection, JobFilters(**query), limit=limit, cursor=cursor))
+        return json_answer(count_facets(connection, filters, facets, limit=limit))
 
 
 @jobs_section.call(

@@ -57,3 +57,10 @@ def attest(
 
 
 COMMANDS = {"attest": attest}
+EXAMPLES = {
+    "attest": (
+        "jobprov attest --new-key operator.pem",
+        "jobprov attest reco-4.tar --key operator.pem",
+        "jobprov attest reco-4.tar --check --public-key operator.pub",
+    ),
+}

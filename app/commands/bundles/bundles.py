@@ -11,6 +11,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.client.client import Client
 from jobprov.provenance.errors import BadInputError
@@ -69,13 +70,15 @@ def bundle(
     target = output or Path(f"{Path(name).name}.tar")
     client = client_for(url)
     if option == "ID":
-        etag = client.save_bundle(
-            name, target, plan=plan, is_holey=is_holey, is_located=is_located, **which
-        )
+        with shown_progress(as_json=as_json):
+            etag = client.save_bundle(
+                name, target, plan=plan, is_holey=is_holey, is_located=is_located, **which
+            )
         next_step = f"or: jobprov rerun {target}"
     else:
         save = client.save_task_bundle if option == "--task" else client.save_campaign_bundle
-        etag = save(name, target, stage=stage, **which)
+        with shown_progress(as_json=as_json):
+            etag = save(name, target, stage=stage, **which)
         next_step = "and choose a job by sh run.sh --job ID OUT"
     size = target.stat().st_size
     text = (
@@ -264,3 +267,12 @@ def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -
 
 
 COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify, "export": export}
+EXAMPLES = {
+    "bundle": (
+        "jobprov bundle 81238.4@sched01.fnal.gov --output reco-4.tar",
+        "jobprov bundle --campaign demo-2026 --experiment toyexp --output demo-2026.tar",
+    ),
+    "rerun": ("jobprov rerun 81238.4@sched01.fnal.gov --into again --post",),
+    "verify": ("jobprov verify reco-4.tar again",),
+    "export": ("jobprov export 81238.4@sched01.fnal.gov --format prov-json",),
+}

@@ -47,3 +47,7 @@ def show(*, experiment: str, version: int | None, url: str | None, as_json: bool
 
 
 COMMANDS = {"comparators": comparators}
+EXAMPLES = {
+    "comparators set": ("jobprov comparators set toyexp comparators.toml",),
+    "comparators show": ("jobprov comparators show toyexp",),
+}

@@ -99,3 +99,6 @@ def _lines(arrivals: Arrivals) -> Iterator[str]:
 
 
 COMMANDS = {"arrivals": arrivals}
+EXAMPLES = {
+    "arrivals": ("jobprov arrivals --experiment toyexp --days 7 --hours 24",),
+}

@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     url_option,
 )
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.answers.catalogs import CatalogComparison, DifferingFile, SilentUnit
 from jobprov.provenance.lineage.words import counted, number
 
@@ -67,7 +68,7 @@ def sync(
     catalogs = read_catalogs(settings.catalogs)
     experiments = [experiment] if experiment else sorted(catalogs)
     syncs: list[tuple[str, TaskSync]] = []
-    with opened_service(settings) as service:
+    with opened_service(settings) as service, shown_progress(as_json=as_json):
         for name in experiments:
             task_syncs = sync_experiment(
                 service.database,
@@ -195,3 +196,8 @@ def _process_words(unit: SilentUnit) -> str:
 
 
 COMMANDS = {"catalog": catalog}
+EXAMPLES = {
+    "catalog sync": ("jobprov catalog sync --experiment toyexp",),
+    "catalog differences": ("jobprov catalog differences toyexp-demo-reco-0001",),
+    "catalog draining": ("jobprov catalog draining toyexp-demo-reco-0001 --format plain",),
+}

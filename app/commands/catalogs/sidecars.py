@@ -364,3 +364,7 @@ def _line(result: _Result) -> str:
 
 
 COMMANDS = {"sidecar": sidecar}
+EXAMPLES = {
+    "sidecar check": ("jobprov sidecar check reco_0004.root.json --namespace toyexp",),
+    "sidecar complete": ("jobprov sidecar complete reco_0004.root --experiment toyexp",),
+}

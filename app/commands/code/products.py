@@ -142,3 +142,8 @@ def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) ->
 
 
 COMMANDS = {"product": product}
+EXAMPLES = {
+    "product map": ("jobprov product map toysim toyexp --manager ups --ref '{version}'",),
+    "product list": ("jobprov product list",),
+    "product unmap": ("jobprov product unmap toysim",),
+}

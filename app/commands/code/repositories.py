@@ -94,3 +94,8 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
 
 
 COMMANDS = {"repository": repository}
+EXAMPLES = {
+    "repository add": ("jobprov repository add toyexp https://git.example.org/toyexp.git",),
+    "repository list": ("jobprov repository list",),
+    "repository fetch": ("jobprov repository fetch toyexp",),
+}

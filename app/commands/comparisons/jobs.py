@@ -209,3 +209,9 @@ def _differs_anyway(facet: Facet) -> bool:
 
 
 COMMANDS = {"diff": diff}
+EXAMPLES = {
+    "diff": (
+        "jobprov diff 81238.3@sched01.fnal.gov 81238.4@sched01.fnal.gov",
+        "jobprov diff demo-2026 demo-2027 --campaigns --experiment toyexp",
+    ),
+}

@@ -75,3 +75,6 @@ def _output_line(output: DifferingOutput) -> str:
 
 
 COMMANDS = {"recipes": recipes}
+EXAMPLES = {
+    "recipes": ("jobprov recipes --experiment toyexp",),
+}

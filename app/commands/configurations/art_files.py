@@ -169,3 +169,9 @@ def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: 
 
 
 COMMANDS = {"art": art}
+EXAMPLES = {
+    "art": (
+        "jobprov art reco_0004.root --fcl",
+        "jobprov art reco_0004.root --check",
+    ),
+}

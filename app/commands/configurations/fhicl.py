@@ -211,3 +211,12 @@ def _folders(search_path: Sequence[str]) -> list[str] | None:
 
 
 COMMANDS = {"fhicl": fhicl}
+EXAMPLES = {
+    "fhicl expand": ("jobprov fhicl expand reco.fcl --search-path job:/opt/exp/fcl",),
+    "fhicl dump": ("jobprov fhicl dump reco.fcl --annotate",),
+    "fhicl id": ("jobprov fhicl id reco.fcl --art-release 3.14",),
+    "fhicl get": ("jobprov fhicl get physics.producers.smear.efficiency reco.fcl",),
+    "fhicl which": ("jobprov fhicl which services.fcl --all",),
+    "fhicl diff": ("jobprov fhicl diff before.fcl after.fcl",),
+    "fhicl conformance": ("jobprov fhicl conformance",),
+}

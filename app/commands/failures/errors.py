@@ -89,3 +89,9 @@ def _outlier_line(outlier: Outlier) -> str:
 
 
 COMMANDS = {"errors": errors}
+EXAMPLES = {
+    "errors": (
+        "jobprov errors --experiment toyexp --by site",
+        "jobprov errors --task toyexp-demo-reco-0001 --sort newest",
+    ),
+}

@@ -108,3 +108,12 @@ def check(*, file: Path, as_json: bool) -> None:
 
 
 COMMANDS = {"rules": rules}
+EXAMPLES = {
+    "rules show": (
+        "jobprov rules show toyexp",
+        "jobprov rules show toyexp --built-in",
+    ),
+    "rules set": ("jobprov rules set toyexp rules.toml --who Ada --why 'a new error of dCache'",),
+    "rules rerun": ("jobprov rules rerun toyexp --task toyexp-demo-reco-0001",),
+    "rules check": ("jobprov rules check rules.toml",),
+}

@@ -65,3 +65,6 @@ def _time(seconds: float | None) -> str:
 
 
 COMMANDS = {"cost": cost}
+EXAMPLES = {
+    "cost": ("jobprov cost toyexp_demo-2026_0001_merge_dimuon.root",),
+}

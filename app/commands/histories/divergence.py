@@ -57,3 +57,6 @@ def _job_line(letter: str, job: DivergedJob | None) -> str:
 
 
 COMMANDS = {"diverge": diverge}
+EXAMPLES = {
+    "diverge": ("jobprov diverge merge_dimuon.root merge_dimuon_v2.root --experiment toyexp",),
+}

@@ -129,3 +129,8 @@ def _orphan_row(file: Orphan) -> dict[str, str]:
 
 
 COMMANDS = {"roots": roots, "leaves": leaves, "orphans": orphans}
+EXAMPLES = {
+    "roots": ("jobprov roots toyexp_demo-2026_0001_merge_dimuon.root",),
+    "leaves": ("jobprov leaves toyexp_demo-2026_0001_gen_0004.root",),
+    "orphans": ("jobprov orphans --experiment toyexp --unread",),
+}

@@ -133,3 +133,10 @@ def _row(file: ImpactedFile) -> dict[str, str | None]:
 
 
 COMMANDS = {"impact": impact}
+EXAMPLES = {
+    "impact": (
+        "jobprov impact --revision 3fa1c2d",
+        "jobprov impact --parameter physics.producers.smear.efficiency --value '< 0.9'",
+        "jobprov impact --host wn120.fnal.gov --started-after 2026-11-24 --format csv",
+    ),
+}

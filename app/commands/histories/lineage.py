@@ -67,3 +67,9 @@ def lineage(*, file: str, form: str, url: str | None, as_json: bool, **query: An
 
 
 COMMANDS = {"lineage": lineage}
+EXAMPLES = {
+    "lineage": (
+        "jobprov lineage toyexp_demo-2026_0001_merge_dimuon.root",
+        "jobprov lineage gen_0004.root --direction descendants --format svg > gen_0004.svg",
+    ),
+}

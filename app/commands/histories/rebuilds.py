@@ -126,3 +126,6 @@ def _row(step: RebuildStep) -> dict[str, str | None]:
 
 
 COMMANDS = {"rebuild-file": rebuild_file}
+EXAMPLES = {
+    "rebuild-file": ("jobprov rebuild-file merge_dimuon.root --lost gen_0004.root --locate",),
+}

@@ -113,3 +113,7 @@ def _row(ancestor: CommonAncestor) -> dict[str, Cell]:
 
 
 COMMANDS = {"paths": paths, "common-ancestors": common_ancestors}
+EXAMPLES = {
+    "paths": ("jobprov paths gen_0004.root merge_dimuon.root --experiment toyexp",),
+    "common-ancestors": ("jobprov common-ancestors merge_dimuon.root merge_sideband.root",),
+}

@@ -128,3 +128,9 @@ def _version(version: RecordedVersion) -> str:
 
 
 COMMANDS = {"lookup": lookup}
+EXAMPLES = {
+    "lookup": (
+        "jobprov lookup toyexp_demo-2026_0001_merge_dimuon.root",
+        "jobprov lookup gen_0004.root --experiment toyexp --version 1 --json",
+    ),
+}

@@ -153,3 +153,9 @@ def _output(file: Mapping[str, Any]) -> str:
 
 
 COMMANDS = {"job": job}
+EXAMPLES = {
+    "job": (
+        "jobprov job 81238.4@sched01.fnal.gov",
+        "jobprov job ea0a870c --log smear.err --tail 50",
+    ),
+}

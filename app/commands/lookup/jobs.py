@@ -15,15 +15,23 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     list_limit_option,
     table,
+    task_option,
     url_option,
 )
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.lookup.jobs import GapCounts, JobSummary, MatchedParameter
-from jobprov.provenance.lineage.words import counted, proof_line
+from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
+from jobprov.provenance.answers.lookup.jobs import (
+    JOB_ORDERS,
+    GapCounts,
+    JobSummary,
+    MatchedParameter,
+)
+from jobprov.provenance.client import Client
+from jobprov.provenance.lineage.words import counted, duration, facets_line, proof_line, size
 from jobprov.provenance.services.comparisons.sentences import readable
 
-_STATES = ["running", "succeeded", "failed", "killed", "lost"]
+_STATES = ("running", "succeeded", "failed", "killed", "lost")
 _COLUMNS = {
     "job_id": "JOB",
     "state": "STATE",
@@ -34,13 +42,46 @@ _COLUMNS = {
     "code": "CODE",
     "started": "STARTED",
 }
-_MOST_A_PAGE = 1000
+_OF_SORTED = {
+    "ended_at": "ENDED",
+    "wall_seconds": "TOOK",
+    "cpu_seconds": "CPU",
+    "max_rss_bytes": "MEMORY",
+    "exit_code": "EXIT",
+    "site": "SITE",
+    "host": "HOST",
+}
+"""Columns that a list has where it is sorted by them, or filtered by a place."""
+_MOST_A_PAGE, _MOST_VALUES = 1000, 100
 _GAP_COLUMNS = {
     "code": "GAP",
     "stops": "STOPS",
     "job_count": "JOBS",
     "how_to_close": "HOW TO CLOSE IT",
 }
+
+
+def _checked_states(states: str | None) -> str | None:
+    """Return the states of `--state`, once each is one."""
+    for state in (states or "").split(","):
+        if states is not None and state.strip() not in _STATES:
+            raise click.BadParameter(f"{state[:40]!r} is not one of {', '.join(_STATES)}.")
+    return states
+
+
+def _checked_facets(facets: str | None) -> str | None:
+    """Return what `--count-by` names, once all of it is something that jobs are counted by."""
+    for facet in (facets or "").split(","):
+        if facets is not None and facet.strip() not in JOB_FACETS:
+            raise click.BadParameter(f"{facet[:40]!r} is not one of {', '.join(JOB_FACETS)}.")
+    return facets
+
+
+def _checked_order(sort: str | None) -> str | None:
+    """Return the order of `--sort`, once it is one."""
+    if sort is not None and sort.removeprefix("-") not in JOB_ORDERS:
+        raise click.BadParameter(f"{sort[:40]!r} is not one of {', '.join(JOB_ORDERS)}.")
+    return sort
 
 
 @click.command()
@@ -77,20 +118,68 @@ _GAP_COLUMNS = {
 @click.option("--experiment", help="Jobs of this experiment.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
-@click.option("--task-id", help="Jobs of this task.")
-@click.option("--state", type=click.Choice(_STATES), help="Jobs in this state.")
+@task_option("Jobs of this task.")
+@click.option("--unit", help="Jobs of this unit of their task.")
+@click.option(
+    "--state",
+    metavar="STATE,…",
+    callback=lambda _context, _option, states: _checked_states(states),
+    help=f"Jobs in these states: {', '.join(_STATES)}; several with commas between them.",
+)
+@click.option("--exit-code", type=int, help="Jobs that ended with this exit code.")
+@click.option("--failed-step", help="Jobs that failed in this step.")
+@click.option("--failure-class", help="Jobs whose failure is of this class, by rules of triage.")
+@click.option("--site", help="Jobs at this site.")
+@click.option("--host", help="Jobs on this worker node.")
+@click.option(
+    "--started-after",
+    metavar="TIME",
+    help="Jobs that started at or after this time, such as 2026-11-24 or 2026-11-24T16:00:00Z.",
+)
+@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@click.option("--job", "job_id", metavar="ID,…", help="These jobs alone, commas between their ids.")
 @click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
+@click.option("--reads", type=file_name, help="Jobs that consumed this file.")
 @click.option(
     "--file-experiment", help="Whose file it is, where several experiments know its name."
 )
 @click.option("--revision", help="Jobs that ran this commit.")
+@click.option(
+    "--sort",
+    metavar="[-]NAME",
+    callback=lambda _context, _option, sort: _checked_order(sort),
+    help=(
+        "The order, with - in front the largest or latest first: received_at, started_at or "
+        "ended_at; for at most 10,000 jobs of a task, host, cause or time also wall_seconds, "
+        "cpu_seconds, max_rss_bytes, exit_code, output_count, state, stage, task_id, unit, site "
+        "or host. -received_at by default."
+    ),
+)
+@click.option(
+    "--count-by",
+    metavar="NAME,…",
+    callback=lambda _context, _option, facets: _checked_facets(facets),
+    help=(
+        "Count the jobs instead of listing them, by state, experiment, campaign, stage, task_id, "
+        "site, host, exit_code, failed_step, error_class or failure_class; several with commas "
+        "between them."
+    ),
+)
 @list_limit_option
 @url_option
 @json_option
-def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
-    """List jobs, newest first; exit code 1 where there are none."""
+def jobs(
+    *, limit: int, url: str | None, as_json: bool, count_by: str | None, **filters: Any
+) -> None:
+    """List jobs, newest first or in another order; exit code 1 where there are none.
+
+    `--task NAME --sort -max_rss_bytes` lists what took the most memory of a task.
+    """
     given = {name: value for name, value in filters.items() if value is not None}
     client = client_for(url)
+    if count_by is not None:
+        _count(client, given, count_by, as_json=as_json)
+        return
     read: list[JobSummary] = []
     matched: dict[str, list[MatchedParameter]] = {}
     # one more than is listed tells whether there are more
@@ -108,6 +197,9 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
             click.echo("No job matches these filters.", err=True)
         sys.exit(1)
     columns = dict(_COLUMNS)
+    sort = str(given.get("sort", "")).removeprefix("-")
+    if sort in _OF_SORTED:
+        columns[sort] = _OF_SORTED[sort]
     if matched:
         columns["matched"] = "MATCHED"
     text = table([_row(job, matched.get(job.job_id, ())) for job in listed], columns)
@@ -117,6 +209,29 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     if matched:
         content = [{**asdict(job), "matched": matched.get(job.job_id, [])} for job in listed]
     emit(content, text, as_json=as_json)
+
+
+def _count(client: Client, given: dict[str, Any], count_by: str, *, as_json: bool) -> None:
+    """Print how many jobs there are of each value."""
+    if "sort" in given:
+        raise click.UsageError("--sort is for lists, and --count-by lists no jobs.")
+    counted_jobs = client.job_facets(**given, by=count_by, limit=_MOST_VALUES)
+    if not counted_jobs.total:
+        refuse_unknown_names(client, given)
+    lines = [facets_line(counted_jobs)]
+    for facet in counted_jobs.facets:
+        rows = [{"value": _word(value.value), "count": value.count} for value in facet.values]
+        jobs_column = "JOBS" if facet.is_exact else "JOBS, OR MORE"
+        lines += ["", table(rows, {"value": facet.by.upper(), "count": jobs_column})]
+        if facet.more:
+            lines.append(f"and {counted(facet.more, 'further value')}")
+    emit(counted_jobs, "\n".join(lines), as_json=as_json)
+    if not counted_jobs.total:
+        sys.exit(1)
+
+
+def _word(value: str | int | None) -> str:
+    return "not known" if value is None else str(value)
 
 
 def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:
@@ -129,12 +244,23 @@ def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell
         "files": job.output_count,
         "code": job.code,
         "started": moment(job.started_at),
+        "ended_at": moment(job.ended_at),
+        "wall_seconds": _took(job.resources.wall_seconds),
+        "cpu_seconds": _took(job.resources.cpu_seconds),
+        "max_rss_bytes": size(job.resources.max_rss_bytes),
+        "exit_code": job.exit.code,
+        "site": job.host.site,
+        "host": job.host.hostname,
         "matched": ", ".join(f"{found.key}={readable(found.value)}" for found in matched),
     }
 
 
+def _took(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
+
+
 @click.command()
-@click.option("--task-id", help="Jobs of this task.")
+@task_option("Jobs of this task.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")
 @click.option("--experiment", help="Jobs of this experiment.")
@@ -166,3 +292,10 @@ def _text(counts: GapCounts) -> str:
 
 
 COMMANDS = {"jobs": jobs, "gaps": gaps}
+EXAMPLES = {
+    "jobs": (
+        "jobprov jobs --experiment toyexp --state failed",
+        "jobprov jobs --file merge_dimuon.root --json",
+    ),
+    "gaps": ("jobprov gaps --experiment toyexp --campaign demo-2026",),
+}

@@ -13,6 +13,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     list_limit_option,
     table,
+    task_option,
     url_option,
 )
 from jobprov.app.csv_rows import Cell
@@ -105,7 +106,7 @@ def _heading(count: KindCount, shown: int) -> str:
 @click.command()
 @click.argument("pattern")
 @click.option("--namespace", help="Files of this namespace.")
-@click.option("--task-id", help="Files made by jobs of this task.")
+@task_option("Files made by jobs of this task.")
 @click.option("--data-tier", help="Files of this data tier.")
 @list_limit_option
 @experiment_option
@@ -155,3 +156,10 @@ def _row(file: ListedFile) -> dict[str, Cell]:
 
 
 COMMANDS = {"find": find, "files": files}
+EXAMPLES = {
+    "find": (
+        "jobprov find dimuon",
+        "jobprov find 'no space left' --kind message",
+    ),
+    "files": ("jobprov files 'toyexp_demo*_dimuon.root'",),
+}

@@ -145,3 +145,6 @@ def _retry_all(client: Client, experiment: str, tasks: tuple[str, ...]) -> None:
 
 
 COMMANDS = {"agent": agent}
+EXAMPLES = {
+    "agent": ("jobprov agent --experiment toyexp --launcher condor --witness",),
+}

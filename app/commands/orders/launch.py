@@ -210,3 +210,9 @@ def _units_described(stage: Stage) -> str:
 
 
 COMMANDS = {"launch": launch}
+EXAMPLES = {
+    "launch": (
+        "jobprov launch workflow.toml --check",
+        "jobprov launch workflow.toml --launcher local --slots 4",
+    ),
+}

@@ -299,3 +299,10 @@ def _run_here(client: Client, jobs: Sequence[str], options: RetryOptions) -> int
 
 
 COMMANDS = {"retry": retry, "retry-policy": retry_policy}
+EXAMPLES = {
+    "retry": (
+        "jobprov retry --experiment toyexp --task toyexp-demo-reco-0001 --order",
+        "jobprov retry 81238.4@sched01.fnal.gov --experiment toyexp --here --events 10",
+    ),
+    "retry-policy": ("jobprov retry-policy toyexp policy.toml",),
+}

@@ -326,3 +326,9 @@ def _sentences(report: Report, collection: Collection) -> str:
 
 
 COMMANDS = {"witness": witness}
+EXAMPLES = {
+    "witness": (
+        "jobprov witness --history /var/lib/condor/spool/history --experiment toyexp",
+        "jobprov witness --schedd sched01.fnal.gov --running --dry-run",
+    ),
+}

@@ -118,3 +118,8 @@ def _replay(service: "Service", number: int) -> Outcome:
 
 
 COMMANDS = {"dead-letter": dead_letter}
+EXAMPLES = {
+    "dead-letter list": ("jobprov dead-letter list",),
+    "dead-letter show": ("jobprov dead-letter show 7",),
+    "dead-letter replay": ("jobprov dead-letter replay 7 8",),
+}

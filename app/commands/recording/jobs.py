@@ -134,3 +134,9 @@ def _read_flush(text: str) -> _Flush:
 
 
 COMMANDS = {"record": record}
+EXAMPLES = {
+    "record": (
+        "jobprov record record.json",
+        "jobprov record spool",
+    ),
+}

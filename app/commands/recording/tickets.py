@@ -55,7 +55,9 @@ class _Options(NamedTuple):
     "--experiment", help="EXPERIMENT by default; with BATCH_ID, the group of the submission."
 )
 @click.option(
+    "--task",
     "--task-id",
+    "task_id",
     help=(
         "POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID."
     ),
@@ -294,3 +296,8 @@ def _keep(ticket: str, file: Path | None) -> dict[str, str]:
 
 
 COMMANDS = {"register": register}
+EXAMPLES = {
+    "register": (
+        "jobprov register --experiment toyexp --campaign demo-2026 --stage reco --count 500",
+    ),
+}

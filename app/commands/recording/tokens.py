@@ -150,3 +150,11 @@ def revoke(*, number: int, data: str | None, as_json: bool) -> None:
 
 
 COMMANDS = {"token": token}
+EXAMPLES = {
+    "token create": (
+        "jobprov token create --experiment toyexp --name production --scope record --days 365",
+    ),
+    "token list": ("jobprov token list",),
+    "token rotate": ("jobprov token rotate 3 --keep-hours 48",),
+    "token revoke": ("jobprov token revoke 3",),
+}

@@ -212,3 +212,9 @@ def get(*, name: str, file: Path, data: str | None, as_json: bool) -> None:
 
 
 COMMANDS = {"capsule": capsule}
+EXAMPLES = {
+    "capsule make": ("jobprov capsule make alma9 reco-4.tar gen-4.tar",),
+    "capsule add": ("jobprov capsule add alma9.sif --job 81238.4@sched01.fnal.gov",),
+    "capsule list": ("jobprov capsule list",),
+    "capsule get": ("jobprov capsule get alma9 alma9.sif",),
+}

@@ -1,6 +1,7 @@
 """`jobprov drill`: runs recorded jobs again and records how that compares; for cron."""
 
 import sys
+from contextlib import nullcontext
 from datetime import timedelta
 
 import click
@@ -12,6 +13,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill
@@ -77,7 +79,9 @@ def run_drill(
         parts = TrialParts(
             service.database, service.writer, service.store, settings.data / "drill", isolation
         )
-        drilled = drill(parts, limits, experiment=experiment, report=report)
+        # without JSON, a line of each job tells how far it is
+        with shown_progress(as_json=True) if as_json else nullcontext():
+            drilled = drill(parts, limits, experiment=experiment, report=report)
     if drilled is None:
         emit(
             {"is_busy": True, "jobs": []},
@@ -111,3 +115,6 @@ def _summary(drilled: list[TriedJob]) -> str:
 
 
 COMMANDS = {"drill": run_drill}
+EXAMPLES = {
+    "drill": ("jobprov drill --jobs 20 --seconds 3600",),
+}

@@ -60,3 +60,6 @@ def _recipe(recipe: NotProvenRecipe) -> str:
 
 
 COMMANDS = {"proofs": proofs}
+EXAMPLES = {
+    "proofs": ("jobprov proofs --experiment toyexp",),
+}

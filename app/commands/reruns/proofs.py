@@ -114,3 +114,6 @@ def _summary(proved: list[ProvedJob]) -> str:
 
 
 COMMANDS = {"prove": run_prove}
+EXAMPLES = {
+    "prove": ("jobprov prove --experiment toyexp --seconds 3600",),
+}

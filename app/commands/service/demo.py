@@ -70,3 +70,6 @@ COMMANDS = {"demo": demo}
 
 if __name__ == "__main__":
     demo()
+EXAMPLES = {
+    "demo": ("jobprov demo",),
+}

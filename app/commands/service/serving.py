@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     settings_with,
 )
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.config import Settings
 from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
@@ -29,6 +30,7 @@ from jobprov.provenance.db.upkeep.migrating import (
     upgrade,
     upgrade_local,
 )
+from jobprov.provenance.services.alerts.rules import read_alert_rules
 
 _NO_NAME_INDEX = (
     "Search finds files by the beginning of their names, and by a part of the newest names alone: "
@@ -59,6 +61,8 @@ def serve(*, demo: bool, **options: Any) -> None:
     """
     settings = settings_with(**options)
     settings.data.mkdir(parents=True, exist_ok=True)
+    if settings.alerts is not None:
+        read_alert_rules(settings.alerts)  # said now, and not in the log an hour later
     if not is_current(settings.database_url):
         copy = upgrade_local(settings.database_url)
         if copy is not None:
@@ -101,8 +105,9 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     settings = settings_with(data=data)
     settings.data.mkdir(parents=True, exist_ok=True)
     before = current_revision(settings.database_url)
-    upgrade(settings.database_url)
-    widened = wide_keys and widen_keys(settings.database_url)
+    with shown_progress(as_json=as_json):
+        upgrade(settings.database_url)
+        widened = wide_keys and widen_keys(settings.database_url)
     after = newest_revision()
     text = (
         f"The schema is up to date ({after})."
@@ -178,3 +183,7 @@ def _begin_demo(settings: Settings, address: str) -> None:
 
 
 COMMANDS = {"serve": serve, "migrate": migrate}
+EXAMPLES = {
+    "serve": ("jobprov serve --data /srv/jobprov --host 0.0.0.0 --workers 4",),
+    "migrate": ("jobprov migrate",),
+}

@@ -38,3 +38,6 @@ def work(*, data: str | None, as_json: bool) -> None:
 
 
 COMMANDS = {"work": work}
+EXAMPLES = {
+    "work": ("jobprov work",),
+}

@@ -135,3 +135,6 @@ def hours(interval: Hours) -> str:
 
 
 COMMANDS = {"estimate": estimate}
+EXAMPLES = {
+    "estimate": ("jobprov estimate --experiment toyexp --stage reco --files 20000 --slots 500",),
+}

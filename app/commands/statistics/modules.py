@@ -150,3 +150,9 @@ def _each(sums: ModuleShare | ModuleSum | None) -> str | None:
 
 COMMANDS = {"modules": modules}
 """The commands of this file, by name."""
+EXAMPLES = {
+    "modules": (
+        "jobprov modules --stage reco",
+        "jobprov modules --stage reco --compare v1_4_0 v1_5_0",
+    ),
+}

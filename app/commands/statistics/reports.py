@@ -221,3 +221,9 @@ def _short(cell: str) -> str:
 
 
 COMMANDS = {"report": report}
+EXAMPLES = {
+    "report": (
+        "jobprov report demo-2026 --experiment toyexp",
+        "jobprov report demo-2026 --experiment toyexp --mail us@example.org --on-change",
+    ),
+}

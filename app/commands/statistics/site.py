@@ -10,6 +10,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.site import Fetched, copy_pages, site_index
 from jobprov.provenance.answers.addresses import campaign_page, report_page
 from jobprov.provenance.client import Client
@@ -74,13 +75,14 @@ def export_site(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         site = Path(scratch) / "site"
         site.mkdir()
-        copied = copy_pages(
-            lambda address: ours.get(address) or _fetch(client, address),
-            starts,
-            site,
-            service=client.url,
-            most=most,
-        )
+        with shown_progress(as_json=as_json):
+            copied = copy_pages(
+                lambda address: ours.get(address) or _fetch(client, address),
+                starts,
+                site,
+                service=client.url,
+                most=most,
+            )
         (site / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")
         site.chmod(0o755)
         if folder.exists():
@@ -113,3 +115,6 @@ def _fetch(client: Client, address: str) -> Fetched | None:
 
 
 COMMANDS = {"export-site": export_site}
+EXAMPLES = {
+    "export-site": ("jobprov export-site site --experiment toyexp --campaign demo-2026",),
+}

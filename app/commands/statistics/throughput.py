@@ -146,3 +146,9 @@ def _time(moment: str) -> str:
 
 COMMANDS = {"throughput": throughput}
 """The commands of this file, by name."""
+EXAMPLES = {
+    "throughput": (
+        "jobprov throughput --since 24h --step 1h --by state",
+        "jobprov throughput --campaign demo-2026 --since 30d --measure events",
+    ),
+}

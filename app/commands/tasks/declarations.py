@@ -139,3 +139,9 @@ def _fetched(units: object, catalog_url: str) -> dict[str, object]:
 
 
 COMMANDS = {"declare": declare}
+EXAMPLES = {
+    "declare": (
+        "jobprov declare reco-0001 --experiment toyexp --campaign demo-2026 --stage reco --count 500",
+        "jobprov declare reco-0001 --experiment toyexp --units inputs.txt --output-pattern 'reco_*.root'",
+    ),
+}

@@ -135,3 +135,9 @@ def _events(progress: Progress | None) -> str | None:
 
 
 COMMANDS = {"queue": queue}
+EXAMPLES = {
+    "queue": (
+        "jobprov queue toyexp-demo-reco-0001",
+        "jobprov queue --campaign demo-2026",
+    ),
+}

@@ -53,3 +53,6 @@ def _done(count: int, expected: int | None) -> str:
 
 
 COMMANDS = {"samples": samples}
+EXAMPLES = {
+    "samples": ("jobprov samples toyexp",),
+}

@@ -172,3 +172,11 @@ def waive(
 
 
 COMMANDS = {"task": task, "missing": missing, "ready": ready, "waive": waive}
+EXAMPLES = {
+    "task": ("jobprov task toyexp-demo-reco-0001",),
+    "missing": ("jobprov missing toyexp-demo-reco-0001 --format plain > again.txt",),
+    "ready": ("jobprov ready toyexp-demo-gen-0001 --format plain",),
+    "waive": (
+        "jobprov waive toyexp-demo-reco-0001 unit-17 --who 'Ada Lovelace' --why 'broken input'",
+    ),
+}

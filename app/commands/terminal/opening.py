@@ -74,6 +74,11 @@ def experiment_option(function: F) -> F:
     )
 
 
+def task_option(help_text: str) -> Callable[[F], F]:
+    """Return what adds `--task`, or `--task-id`, as 0.1.0 has it in some commands."""
+    return click.option("--task", "--task-id", "task_id", help=help_text)
+
+
 def list_limit_option(function: F) -> F:
     """Add how many entries a list has at most."""
     option = click.option(

@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep import AwaitedCount, known_archive
@@ -69,7 +70,7 @@ def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
     with opened_service(settings) as service:
         if bundles is not None:
             _check_bundles(service, bundles, as_json=as_json)
-        with service.reading() as connection:
+        with service.reading() as connection, shown_progress(as_json=as_json):
             report = check_archive(connection, service.store)
     document = {"archive": settings.archive_url, **_report_json(report)}
     text = f"{_report_text(report)}\nThat was the archive {settings.archive_url}."
@@ -301,7 +302,7 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
 @json_option
 def seal(*, data: str | None, as_json: bool) -> None:
     """Seal the ledger into the archive's chains, and put loose blobs into packs."""
-    with opened_service(settings_with(data=data)) as service:
+    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         ledger, blobs = seal_all(service.database, service.writer, service.store)
     text = (
         f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} "
@@ -322,7 +323,7 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
 
     Only what is new is copied again.
     """
-    with opened_service(settings_with(data=data)) as service:
+    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
     blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
     copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
@@ -391,3 +392,12 @@ def _trouble_text(trouble: Trouble) -> str:
 
 
 COMMANDS = {"archive": archive, "backup": backup}
+EXAMPLES = {
+    "archive check": ("jobprov archive check --bundles 10",),
+    "archive repair": ("jobprov archive repair --from /backup/jobprov",),
+    "archive adopt": ("jobprov archive adopt --yes",),
+    "archive stats": ("jobprov archive stats",),
+    "archive expire": ("jobprov archive expire --experiment toyexp --days 365 --dry-run",),
+    "archive seal": ("jobprov archive seal",),
+    "backup": ("jobprov backup /backup/jobprov",),
+}

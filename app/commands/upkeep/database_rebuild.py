@@ -1,10 +1,9 @@
 """`jobprov rebuild-database`: the database anew, from the archive alone."""
 
-import sys
-
 import click
 
 from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, rebuild_from
@@ -23,14 +22,9 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     """
     settings = settings_with(data=data)
     into = into_url or settings.database_url
-    # Progress is for who waits at a terminal, not for a log of cron
-    show_segment = _show_segment if sys.stderr.isatty() else lambda *_: None
-    report = rebuild_from(
-        settings.archive_url,
-        into,
-        deciding=PhysicsVariables(settings.physics_variables),
-        show_segment=show_segment,
-    )
+    deciding = PhysicsVariables(settings.physics_variables)
+    with shown_progress(as_json=as_json):
+        report = rebuild_from(settings.archive_url, into, deciding=deciding)
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
     entries = "entry" if report.entries == 1 else "entries"
     text = (
@@ -41,8 +35,7 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     emit(report._asdict(), text, as_json=as_json)
 
 
-def _show_segment(experiment: str, segment: int, entries: int) -> None:
-    click.echo(f"{experiment} {segment}: {entries} entries", err=True)
-
-
 COMMANDS = {"rebuild-database": rebuild}
+EXAMPLES = {
+    "rebuild-database": ("jobprov rebuild-database --into sqlite:////srv/jobprov/new.db",),
+}

@@ -335,3 +335,12 @@ def _tell(document: Mapping[str, object], lines: list[str], *, as_json: bool) ->
 
 
 COMMANDS = {"erase": erase}
+EXAMPLES = {
+    "erase record": (
+        "jobprov erase record ea0a870c --experiment toyexp --field command.argv --who Ada --why 'a password'",
+    ),
+    "erase blob": (
+        "jobprov erase blob 0f2c... --experiment toyexp --who Ada --why 'a private key in a log'",
+    ),
+    "erase finish": ("jobprov erase finish",),
+}

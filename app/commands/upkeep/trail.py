@@ -69,3 +69,6 @@ def _row(act: Act) -> dict[str, str]:
 
 
 COMMANDS = {"trail": trail}
+EXAMPLES = {
+    "trail": ("jobprov trail --experiment toyexp --limit 50",),
+}

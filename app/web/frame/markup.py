@@ -3,7 +3,7 @@
 Everything in them is escaped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -18,6 +18,7 @@ _LABELS = {state.value: state.label for state in UnitState}
 _SHORT = 12
 _AFTER_KIND = 8
 _LONGEST_DIGEST = 140
+_LONGEST_TITLE = 90
 
 
 def time_tag(value: Any) -> Markup:
@@ -53,6 +54,26 @@ def mark(state: Any, *, label: bool = False) -> Markup:
 def _words(state: Any) -> str:
     """Return a state as people read it."""
     return _LABELS.get(str(state)) or text(state)
+
+
+_BAD = frozenset({"failed", "killed", "lost", "silent", "no_output", "held"})
+_UNDER_WAY = frozenset({"running", "idle"})
+
+
+def state_icon(states: Iterable[Any]) -> str:
+    """Return the file of the icon that a tab shows of a page about these states: the worst one."""
+    names = {str(state) for state in states}
+    if names & _BAD:
+        return "icon-failed.svg"
+    if names & _UNDER_WAY:
+        return "icon-running.svg"
+    return "icon-done.svg" if "succeeded" in names else "icon.svg"
+
+
+def narrowed(filters: Mapping[str, Any]) -> str:
+    """Return what tells the title of a narrowed list from others: ` of toyexp, failed`."""
+    values = [text(value) for value in filters.values() if value]
+    return elided(f" of {', '.join(values)}", _LONGEST_TITLE) if values else ""
 
 
 def digest(value: Any, width: int = _SHORT) -> Markup:

@@ -24,6 +24,7 @@ from jobprov.app.web.frame.guard import (
     token_field,
     without_copies,
 )
+from jobprov.app.web.frame.terms import explained, level, notes, term
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers import addresses
 from jobprov.provenance.answers.names import short_job
@@ -92,6 +93,8 @@ def _add_filters(environment: Environment) -> None:
         command=markup.command,
         ticked=markup.ticked,
         short_job=short_job,
+        level=level,
+        explained=explained,
     )
     environment.globals.update(
         asset=asset,
@@ -104,6 +107,12 @@ def _add_filters(environment: Environment) -> None:
         visitor=visitor,
         sees_trail=sees_trail,
         token_field=token_field,
+        term=term,
+        notes=notes,
+        narrowed=markup.narrowed,
+        state_icon=markup.state_icon,
+        gap_help=addresses.gap_help,
+        manual_page=addresses.manual_page,
         log_in_here=log_in_here,
         campaign_lineage_page=addresses.campaign_lineage_page,
         campaign_page=addresses.campaign_page,

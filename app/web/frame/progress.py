@@ -8,14 +8,28 @@ from jobprov.provenance.answers.tasks.tasks import UnitState
 ORDER = tuple(state for state in UnitState if state != UnitState.NOT_SUBMITTED)
 LENGTH = 1000
 _LEAST = 6
+_HEIGHTS = {
+    UnitState.SUCCEEDED: 10,
+    UnitState.WAIVED: 10,
+    UnitState.RUNNING: 6,
+    UnitState.IDLE: 6,
+    UnitState.HELD: 6,
+}
+_LOWEST = 4
 
 
 class Piece(NamedTuple):
-    """A piece of the line."""
+    """A piece of the line.
+
+    Attributes:
+        height: of ten; what is done fills the line, what may still be is lower, and what failed
+            lowest, so that a line without free places does not look done.
+    """
 
     state: str
     start: int
     length: int
+    height: int
 
 
 def progress(states: Mapping[UnitState, int], expected: int | None = None) -> list[Piece]:
@@ -28,6 +42,8 @@ def progress(states: Mapping[UnitState, int], expected: int | None = None) -> li
     for state in ORDER:
         if count := states.get(state, 0):
             length = max(_LEAST, round(LENGTH * count / total))
-            pieces.append(Piece(state, min(start, LENGTH - _LEAST), min(length, LENGTH)))
+            height = _HEIGHTS.get(state, _LOWEST)
+            place = min(start, LENGTH - _LEAST)
+            pieces.append(Piece(state, place, min(length, LENGTH), height))
             start += length
     return pieces

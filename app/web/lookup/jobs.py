@@ -1,27 +1,66 @@
-"""The list of jobs: filters, newest first, a page at a time, all in the address."""
+"""The list of jobs: filters, counts, orders and a page at a time, all in the address.
+
+Jobs that are ticked are a list of their own, by their ids, from which everything else starts.
+"""
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.formats import moment
+from jobprov.app.web.frame.formats import counted, moment, number
 from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary
+from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.comparisons.sentences import readable
+from jobprov.provenance.services.lookup.job_tables import AroundJobs, files_of, look_around
 from jobprov.provenance.services.lookup.jobs import list_jobs
 
 _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
+_LISTED = ("state", "job_id")
+"""Filters of several values: a form gives each by itself, addresses with commas between them."""
 _ROWS, _MOST_MATCHED = 100, 12
+_STATES = ("running", "succeeded", "failed", "killed", "lost")
+_HAVE_INDEX = ("received_at", "started_at", "ended_at")
+_ASCENDING_FIRST = ("stage", "task_id", "unit", "site", "host", "state")
+_ORDER_WORDS = {
+    "received_at": "recorded",
+    "started_at": "started",
+    "ended_at": "ended",
+    "wall_seconds": "time taken",
+    "cpu_seconds": "CPU",
+    "max_rss_bytes": "memory",
+    "exit_code": "exit code",
+    "output_count": "output files",
+    "state": "state",
+    "stage": "stage",
+    "task_id": "task",
+    "unit": "unit",
+    "site": "site",
+    "host": "host",
+}
+_FACET_TITLES = {
+    "experiment": "Experiment",
+    "campaign": "Campaign",
+    "stage": "Stage",
+    "task_id": "Task",
+    "site": "Site",
+    "host": "Host",
+    "exit_code": "Exit code",
+    "failed_step": "Failed step",
+    "failure_class": "Failure class",
+}
 _COLUMNS = (
     "job_id",
     "experiment",
@@ -54,12 +93,14 @@ class JobsQuestion(NamedTuple):
 
     Attributes:
         limit: how many at most.
-        cursor: where the page before ended; None for the newest.
+        cursor: where the page before ended; None for the first.
+        sort: the order; None for the newest first.
     """
 
     filters: JobFilters
     limit: int
     cursor: str | None
+    sort: str | None
 
     @classmethod
     def from_request(cls) -> "JobsQuestion":
@@ -69,69 +110,204 @@ class JobsQuestion(NamedTuple):
             BadInputError: a filter or the limit cannot be read.
         """
         limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
-        return cls(asked_filters(), limit, asked("cursor"))
+        return cls(asked_filters(), limit, asked("cursor"), asked("sort"))
+
+
+class Choice(NamedTuple):
+    """A value that a list can be narrowed down to.
+
+    Attributes:
+        value: None where nothing is known.
+        jobs: how many, in words, as there may be more.
+        url: the list of those jobs; None where no filter finds them.
+    """
+
+    value: str | None
+    jobs: str
+    url: str | None
+
+
+class Facet(NamedTuple):
+    """What a list can be narrowed down to by one filter.
+
+    Attributes:
+        more: how many further values there are.
+    """
+
+    name: str
+    title: str
+    choices: list[Choice]
+    more: int
+
+
+class Head(NamedTuple):
+    """The head of a column that sorts.
+
+    Attributes:
+        url: the list in its order; None where it is too long for that.
+        direction: `ascending` or `descending` where the list is in its order, else None.
+    """
+
+    url: str | None
+    direction: str | None
 
 
 class JobsPage(NamedTuple):
     """What the page shows.
 
     Attributes:
+        files: the first output of jobs, by job id and experiment.
         matched: key and value of parameters and seeds that the question holds for, and of how many
             jobs.
         filters: as the address has them.
+        states: each state, how many jobs are in it, and whether it is asked for.
+        facets: by what else the list can be narrowed down, by the name of the filter.
+        unsorted: why some columns do not sort; None where all do.
         csv: the address of the same list as CSV.
     """
 
     twin: str
     jobs: list[JobSummary]
+    files: dict[tuple[str, str], FileName]
     matched: list[tuple[str, str, int]]
     filters: dict[str, str]
+    sort: str | None
+    states: list[tuple[str, str, bool]]
+    facets: dict[str, Facet]
+    heads: dict[str, Head]
+    unsorted: str | None
+    counted_of: int | None
     first_line: str
     first_page: str | None
     next_page: str | None
+    next_words: str
     csv: str
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
+    """Put the pages on the blueprint."""
     blueprint.add_url_rule("/jobs", view_func=show_list, endpoint="jobs")
 
 
 def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
+    several = [name for name in _LISTED if len(request.args.getlist(name)) > 1]
+    if several:
+        joined = {name: ",".join(request.args.getlist(name)) for name in several}
+        return cast("Response", redirect(here(**joined), 302))
     question = JobsQuestion.from_request()
     if asked("format") == "csv":
         return table("jobs", _COLUMNS, map(_csv_row, _list(question).jobs))
+    with get_service().reading() as connection:
+        around = look_around(connection, question.filters)
 
     def page_of(rows: int) -> JobsPage:
         shorter = question._replace(limit=rows)
-        return _page(shorter, _list(shorter))
+        return _page(shorter, _list(shorter), around)
 
     return answer_rows("lookup/jobs.html", question.limit, page_of)
 
 
 def _list(question: JobsQuestion) -> JobList:
+    filters, limit = question.filters, question.limit
     with get_service().reading() as connection:
-        return list_jobs(connection, question.filters, limit=question.limit, cursor=question.cursor)
+        return list_jobs(
+            connection, filters, limit=limit, cursor=question.cursor, sort=question.sort
+        )
 
 
-def _page(question: JobsQuestion, listed: JobList) -> JobsPage:
+def _files(jobs: Sequence[JobSummary]) -> dict[tuple[str, str], FileName]:
+    with get_service().reading() as connection:
+        return files_of(connection, jobs)
+
+
+def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPage:
     filters = _filters_of_address()
-    paging = {"limit": str(question.limit), "cursor": question.cursor or ""}
+    paging = {
+        "limit": str(question.limit),
+        "cursor": question.cursor or "",
+        "sort": question.sort or "",
+    }
     first_page, next_page = None, None
     if question.cursor:
         first_page = here(cursor=None)
     if listed.next:
         next_page = here(cursor=listed.next)
+    is_sorted = question.sort not in (None, "-received_at")
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
         jobs=listed.jobs,
+        files=_files(listed.jobs),
         matched=_matched(listed),
         filters=filters,
-        first_line=first_line(len(listed.jobs), filters, is_more=listed.next is not None),
+        sort=question.sort,
+        states=_states(around.facets, filters),
+        facets=_facets(around.facets),
+        heads={name: _head(name, question, around) for name in _ORDER_WORDS},
+        unsorted=None if around.is_short else _why_unsorted(),
+        counted_of=None if around.facets.is_exact else around.facets.counted_of,
+        first_line=first_line(question, listed, around.facets, filters),
         first_page=first_page,
         next_page=next_page,
+        next_words="Further" if is_sorted else "Older",
         csv=here(format="csv", limit=str(question.limit)),
+    )
+
+
+def _states(facets: JobFacets, filters: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Return each state with how many jobs are in it, and whether it is asked for."""
+    by_state = facets.facets[0]
+    counts = {value.value: value.count for value in by_state.values}
+    asked_for = [state.strip() for state in filters.get("state", "").split(",")]
+    states = []
+    for state in _STATES:
+        count = counts.get(state, 0)
+        words = _count_words(count, is_exact=by_state.is_exact)
+        states.append((state, words, state in asked_for))
+    return states
+
+
+def _facets(facets: JobFacets) -> dict[str, Facet]:
+    """Return by what else a list can be narrowed down: what not all of its jobs share."""
+    shown = {}
+    for facet in facets.facets[1:]:
+        choices = []
+        for value in facet.values:
+            text = None if value.value is None else str(value.value)
+            url = None if text is None else here(**{facet.by: text, "cursor": None})
+            count = _count_words(value.count, is_exact=facet.is_exact)
+            choices.append(Choice(text, count, url))
+        title = _FACET_TITLES[facet.by]
+        shown[facet.by] = Facet(facet.by, title, choices, facet.more)
+    return shown
+
+
+def _count_words(count: int, *, is_exact: bool) -> str:
+    if is_exact or not count:
+        return number(count) if is_exact else ""
+    return f"over {number(count)}"
+
+
+def _head(name: str, question: JobsQuestion, around: AroundJobs) -> Head:
+    """Return what the head of a column leads to: its order, or the other way round."""
+    sort = question.sort or "-received_at"
+    direction = None
+    if sort.removeprefix("-") == name:
+        direction = "descending" if sort.startswith("-") else "ascending"
+    if name not in _HAVE_INDEX and not around.is_short:
+        return Head(None, direction)
+    is_ascending = name in _ASCENDING_FIRST
+    if direction is not None:
+        is_ascending = direction == "descending"
+    wanted = name if is_ascending else f"-{name}"
+    return Head(here(sort=wanted, cursor=None), direction)
+
+
+def _why_unsorted() -> str:
+    return (
+        f"More than {number(MOST_SORTED)} jobs may be in this list: it is sorted by what indexes "
+        "have, when jobs were recorded, started and ended. Filter by task, host, site, time or a "
+        "state other than succeeded to sort it by the other columns."
     )
 
 
@@ -162,8 +338,8 @@ def asked_filters(of: Container[str] | None = None) -> JobFilters:
         BadInputError: a state, time or number cannot be read, whether or not it is among `of`.
     """
     filters = _all_filters()
-    # refuses what is no state, on pages that have no such filter too
-    job_conditions(JobFilters(state=filters.state))
+    # refuses what is no state or id, on pages that have no such filter too
+    job_conditions(JobFilters(state=filters.state, job_id=filters.job_id))
     if of is None:
         return filters
     chosen = {name: value for name, value in filters._asdict().items() if name in of}
@@ -177,6 +353,7 @@ def _all_filters() -> JobFilters:
         campaign=asked("campaign"),
         stage=asked("stage"),
         state=asked("state"),
+        job_id=asked("job_id"),
         host=asked("host"),
         site=asked("site"),
         software=asked("software"),
@@ -224,24 +401,54 @@ def asked_time(name: str) -> datetime | None:
     return time
 
 
-def first_line(count: int, filters: Mapping[str, str], *, is_more: bool) -> str:
-    """Return what the list is, in words."""
+def first_line(
+    question: JobsQuestion, listed: JobList, facets: JobFacets, filters: Mapping[str, str]
+) -> str:
+    """Return what the list is, in words: how many jobs there are, and which of them are shown."""
     conditions = []
     for name, value in filters.items():
         if value:
-            conditions.append(f"{name.replace('_', ' ')} {value}")
+            conditions.append(f"{name.replace('_', ' ')} {value.replace(',', ', ')}")
         else:
             conditions.append(f"no {name}")
     narrowed = ""
     if conditions:
         narrowed = f" with {', '.join(conditions)}"
-    if not count:
+    count = len(listed.jobs)
+    is_whole = listed.next is None and question.cursor is None
+    if is_whole and not count:
         return f"No job{narrowed} is recorded."
-    if is_more:
-        return f"The {count} newest jobs{narrowed}; there are more."
-    if count == 1:
-        return f"One job{narrowed}."
-    return f"{count} jobs{narrowed}."
+    if is_whole:
+        order = f", by {_order_words(question.sort)}" if question.sort and count > 1 else ""
+        return f"{counted(count, 'job')}{narrowed}{order}."
+    if not count:
+        return f"None of the jobs{narrowed} is among those that this page looks at."
+    shown = f"the {count} newest are shown"
+    if question.sort:
+        shown = f"{count} are shown, by {_order_words(question.sort)}"
+    elif question.cursor:
+        shown = f"{count} older ones are shown"
+    return f"{_total_words(facets, count)}{narrowed}; {shown}."
+
+
+def _total_words(facets: JobFacets, shown: int) -> str:
+    """Return how many jobs there are, as far as they were counted."""
+    if facets.is_exact:
+        return counted(facets.total, "job")
+    if facets.recorded is not None:
+        return f"About {counted(facets.recorded, 'job')}"
+    return f"Over {counted(max(facets.total, shown), 'job')}"
+
+
+def _order_words(sort: str) -> str:
+    name = sort.removeprefix("-")
+    if name in _ASCENDING_FIRST:
+        way = "backwards" if sort.startswith("-") else "in order"
+    elif name in _HAVE_INDEX:
+        way = "latest first" if sort.startswith("-") else "earliest first"
+    else:
+        way = "largest first" if sort.startswith("-") else "smallest first"
+    return f"{_ORDER_WORDS.get(name, name)}, {way}"
 
 
 def _csv_row(job: JobSummary) -> dict[str, Cell]:

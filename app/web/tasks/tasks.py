@@ -10,7 +10,7 @@ from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
-from jobprov.app.web.frame.page import answer, experiment_asked
+from jobprov.app.web.frame.page import answer, asked, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
@@ -38,6 +38,7 @@ _WITHDRAW = "withdraw"
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page, and the step of waiving units, on the blueprint."""
     blueprint.add_url_rule("/tasks/<path:task_id>", view_func=show_page, endpoint="task")
+    blueprint.add_url_rule("/waive", view_func=ask_for_waiver, endpoint="ask_for_waiver")
     blueprint.add_url_rule("/waive", view_func=decide_waiver, endpoint="waive", methods=["POST"])
 
 
@@ -134,13 +135,22 @@ class _ListedUnit(NamedTuple):
     why: str | None
 
 
+def ask_for_waiver() -> Response:
+    """Ask who decides to go on without the units in the address, and why; nothing changes yet."""
+    experiment, task_id = asked("experiment"), asked("task_id")
+    chosen = list(dict.fromkeys(request.args.getlist("unit")))
+    given = {"experiment": experiment, "task_id": task_id, "unit": chosen}
+    for name, value in given.items():
+        if not value:
+            raise BadInputError(f"{name}: missing.", {name: ["missing"]})
+    task, units = _task_to_decide(experiment, task_id or "")
+    decision = _Decision(task, chosen, is_every=False, is_withdrawal=False)
+    return _ask(decision, units, is_changed=False)
+
+
 def decide_waiver() -> Response:
     """Waive units or take their waivers back, once somebody has confirmed it."""
-    service = get_service()
-    experiment, task_id = _given("experiment"), _given("task_id")
-    with service.reading() as connection:
-        task = find_task(connection, task_id, experiment=experiment)
-        units = units_to_decide(connection, service.store, task)
+    task, units = _task_to_decide(_given("experiment"), _given("task_id"))
     decision = _asked_decision(task, units)
     count = request.form.get("confirmed")
     # All of them may be other units by now than those that were counted
@@ -151,6 +161,13 @@ def decide_waiver() -> Response:
     place = {"experiment": task.experiment, "task_id": task.task_id, result: str(decided)}
     # 303: the browser reads the page anew, and to load it again waives nothing twice
     return cast("Response", redirect(address("/retry", place), 303))
+
+
+def _task_to_decide(experiment: str | None, task_id: str) -> tuple[FoundTask, UnitsToDecide]:
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, task_id, experiment=experiment)
+        return task, units_to_decide(connection, service.store, task)
 
 
 def _given(name: str) -> str:

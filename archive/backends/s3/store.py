@@ -45,7 +45,14 @@ from jobprov.archive.backends.s3.sealing import RemoteSealer, find_superseded
 from jobprov.archive.backends.shelves import is_intact
 from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
 from jobprov.archive.errors import BlobDamagedError, BlobMissingError
-from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
+from jobprov.archive.store import (
+    PACK_LIMIT_BYTES,
+    ArchiveStats,
+    Finding,
+    SealReport,
+    Stored,
+    nobody,
+)
 
 GRACE = timedelta(hours=1)
 _READ_BYTES = 1 << 16
@@ -240,13 +247,13 @@ class S3Store:
             + sum(pack.content_bytes for pack in packs),
         )
 
-    def inspect(self) -> Iterator[Finding]:
-        """Read every stored byte and yield what is wrong."""
+    def inspect(self, seen: Callable[[], None] = nobody) -> Iterator[Finding]:
+        """Read every stored byte and yield what is wrong; call `seen` after each blob."""
         loose = self._loose.sizes()
-        yield from inspect_loose(in_parallel(self._loose.find, loose), self._has_intact)
+        yield from inspect_loose(in_parallel(self._loose.find, loose), self._has_intact, seen)
         with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
             packs = (self._packs.download(pack, Path(folder)) for pack in self._packs.refresh())
-            yield from inspect_packs(filter(None, packs), self._has_intact)
+            yield from inspect_packs(filter(None, packs), self._has_intact, seen)
         get = self._documents.get
         yield from filter(
             None, in_parallel(lambda name: inspect_document(name, get), self._documents.names())

@@ -11,6 +11,23 @@ from jobprov.provenance.answers.reruns import JobProof, ProofCounts
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 
+JOB_ORDERS = (
+    "received_at",
+    "started_at",
+    "ended_at",
+    "wall_seconds",
+    "cpu_seconds",
+    "max_rss_bytes",
+    "exit_code",
+    "output_count",
+    "state",
+    "stage",
+    "task_id",
+    "unit",
+    "site",
+    "host",
+)
+"""What lists of jobs are sorted by."""
 _SHOWN = 10
 
 
@@ -138,10 +155,11 @@ class MatchedParameter(Struct, frozen=True):
 
 
 class JobList(Struct, frozen=True, omit_defaults=True):
-    """Jobs, the newest first.
+    """Jobs, the newest first, or in the order that was asked for.
 
     Attributes:
-        next: what goes into `cursor` of the next call; None at the end.
+        next: what goes into `cursor` of the next call; None at the end. A page of a sorted list may
+            have fewer jobs than its limit, even none, though more come: so many were looked at.
         matched: the first parameters and random engines of each job that the question holds for,
             by job id; absent where it asks for no parameter, variable or seed.
     """

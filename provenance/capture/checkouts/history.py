@@ -3,7 +3,7 @@
 from typing import Any, Dict, List
 
 from jobprov.provenance.capture.checkouts.git import git, text
-from jobprov.provenance.capture.record.draft import without_empty
+from jobprov.provenance.capture.record.fields import without_empty
 
 _MOST_TAGS, _MOST_COMMITS = 10, 1000
 

@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Optional
 from jobprov.provenance.capture.checkouts import history, worktree
 from jobprov.provenance.capture.checkouts.git import text
 from jobprov.provenance.capture.record import redaction
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 
 
 def complete(top: str, entry: Dict[str, Any], draft: Draft) -> None:

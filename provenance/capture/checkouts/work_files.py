@@ -13,6 +13,7 @@ import zlib
 from typing import Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.git import git
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import DATA_SUFFIXES
 from jobprov.provenance.capture.record import redaction
@@ -160,7 +161,7 @@ class WorkFiles:
         if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
             return False
         name = os.fsdecode(path)
-        if redaction.names_secret(name):
+        if private.names_secret(name):
             self._leave_out(path, "private", status.st_size)
             return False
         is_program = status.st_mode & stat.S_IXUSR or ".so" in os.path.basename(name)

@@ -8,13 +8,14 @@ Values are not evaluated here; the service does that.
 
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
-from jobprov.provenance.capture.files.listings import Listings
+
+if TYPE_CHECKING:  # few jobs have so many folders
+    from jobprov.provenance.capture.files.listings import Listings
 
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
-_PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _MOST_FILES, _MOST_PROBLEMS = 5000, 20
 # So many times a folder is asked for a name, at most, before all folders are listed instead
 _FOLDERS_ASKED = 3000
@@ -27,6 +28,7 @@ class Closure:
         files: record entries (name, path, found_in), in the order first opened, each once.
         contents: path -> bytes.
         problems: sentences about what art will not find either.
+        main: path of the main file, or None.
     """
 
     def __init__(self, main: str, search_path: Sequence[str], folder: str = "") -> None:
@@ -36,56 +38,15 @@ class Closure:
         self.problems: List[str] = []
         self._wanted = 0  # names that files read so far include
         self._found: Dict[str, Tuple[Optional[str], Optional[int]]] = {}
-        self._listings: Optional[Listings] = None
+        self._listings: "Optional[Listings]" = None
         # path as opened -> included names, each file read once
         self._includes: Dict[str, List[str]] = {}
-        self._main, index = self._locate_main(main)
-        if self._main is None:
+        self.main, index = self._locate_main(main)
+        if self.main is None:
             self.problems.append("fcl file {} is neither here nor in FHICL_FILE_PATH".format(main))
             return
-        self._open(main, self._main, index)
-        self._follow(self._main)
-
-    def process_name(self) -> Optional[str]:
-        """Return the name that the last assignment at column 0 gives, includes followed, prologs left out.
-
-        None where there is none.
-        """
-        if self._main is None:
-            return None
-        entered = {self._main}
-        stack = [self._marks_backwards(self._main)]
-        while stack:
-            is_include, word = next(stack[-1], (None, ""))
-            if is_include is None:
-                stack.pop()
-            elif not is_include:
-                return word
-            else:
-                path, _ = self._search(word)
-                if path is not None and path not in entered:
-                    entered.add(path)
-                    stack.append(self._marks_backwards(path))
-        return None
-
-    def _marks_backwards(self, path: str) -> Iterator[Tuple[Optional[bool], str]]:
-        """Yield (True, included name) or (False, process name) of a file, outside prologs, the last first."""
-        content = self.contents.get(_shown(path), b"")
-        if b"process_name" not in content and b"#include" not in content:
-            return
-        marks: List[Tuple[bool, str]] = []
-        is_prolog = False
-        for line in content.replace(b"\r", b"\n").split(b"\n"):
-            if line.startswith((b"BEGIN_PROLOG", b"END_PROLOG")):
-                is_prolog = line.startswith(b"BEGIN")
-                continue
-            if is_prolog:
-                continue
-            assignment = _PROCESS_NAME.match(line)
-            if assignment:
-                marks.append((False, assignment.group(1).decode()))
-            marks += [(True, name) for name in included_names(line)]
-        yield from reversed(marks)
+        self._open(main, self.main, index)
+        self._follow(self.main)
 
     def _follow(self, main: str) -> None:
         """Walk the includes depth first, as the includer does.
@@ -98,7 +59,7 @@ class Closure:
             if name is None:
                 stack.pop()
                 continue
-            path, index = self._search(name)
+            path, index = self.find(name)
             if path is None:
                 self._add_problem('include "{}" is not in FHICL_FILE_PATH'.format(name))
             elif path not in self._includes:
@@ -114,7 +75,7 @@ class Closure:
             return
         if content is None:  # a folder, which art opens too, and finds no lines in
             return
-        entry: Dict[str, Any] = {"name": name, "path": _shown(path)}
+        entry: Dict[str, Any] = {"name": name, "path": shown(path)}
         if index is not None:
             entry["found_in"] = index
         self.files.append(entry)
@@ -128,9 +89,9 @@ class Closure:
         path = self._placed("./" + name)
         if os.path.exists(path):
             return path, None
-        return self._search(name)
+        return self.find(name)
 
-    def _search(self, name: str) -> Tuple[Optional[str], Optional[int]]:
+    def find(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         """Return (path, place of its folder in the search path), each None where the name is not found."""
         if name not in self._found:
             self._found[name] = self._look_for(name)
@@ -148,19 +109,22 @@ class Closure:
         if self._listings is None:
             if self._wanted * len(self.search_path) <= _FOLDERS_ASKED:
                 return range(len(self.search_path))
+            from jobprov.provenance.capture.files.listings import Listings  # noqa: PLC0415
+
             self._listings = Listings([self._placed(folder) for folder in self.search_path])
         return self._listings.places_of(name)
 
     def _placed(self, path: str) -> str:
         """Return a path as it counts in the program's folder."""
-        return os.path.join(self._folder, _shown(path)) if self._folder else path
+        return os.path.join(self._folder, shown(path)) if self._folder else path
 
     def _add_problem(self, sentence: str) -> None:
         if sentence not in self.problems and len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(sentence)
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
+    """Return a path as the record has it."""
     return path[2:] if path.startswith("./") else path
 
 

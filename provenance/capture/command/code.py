@@ -8,10 +8,12 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.closure import Closure
+from jobprov.provenance.capture.command.process_name import process_name
 from jobprov.provenance.capture.command.randomness import find_run_specific, find_unseeded
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
@@ -77,7 +79,7 @@ def keep_configurations(
             file.update(draft.attempt("fcl " + path, repositories.place, path) or {})
         entry: Dict[str, Any] = {
             "main": main,
-            "process_name": closure.process_name(),
+            "process_name": process_name(closure),
             "search_path": closure.search_path,
         }
         if main == step.line.config:

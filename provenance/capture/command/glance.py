@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
-from jobprov.provenance.capture.command import arguments, closure
-from jobprov.provenance.capture.files import regular, standard_input
+from jobprov.provenance.capture.command import arguments, closure, heads
+from jobprov.provenance.capture.files import input_kinds, regular
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
     Clock,
@@ -25,6 +25,7 @@ from jobprov.provenance.capture.files.names import guess_role, is_data, is_url
 from jobprov.provenance.capture.files.real_paths import real_path
 
 if TYPE_CHECKING:
+    from jobprov.provenance.capture.files.standard_input import StandardInput
     from jobprov.provenance.capture.options import Options
 
 _SECONDS = 5.0  # for hashing small inputs while the command waits
@@ -50,6 +51,8 @@ class Glance:
         standard_input: what the command will read there, or None.
         waiting: bytes that wait for it in a pipe there.
         tops: top folders of the git checkouts that scripts and fcl lie in.
+        commits: of these checkouts.
+        heads: [(size, first bytes)] of the job's own programs.
         notes: sentences about what could not be looked at.
         failures: [(what, why)] of what was there and could not be read.
     """
@@ -73,12 +76,14 @@ class Glance:
         self.places: List[str] = []
         self.hashed: Dict[str, Tuple[int, str, str]] = {}
         self.tops: Set[str] = set()
+        self.commits: List[str] = []
+        self.heads: List[Tuple[int, bytes]] = []
         self.contents: Dict[str, bytes] = {}
         self.notes: List[str] = []
         self.failures: List[Tuple[str, BaseException]] = []
         self._folders: Dict[str, Optional[str]] = {}  # folder -> top folder of its checkout
         self.working_directory: Optional[str] = self._try("working folder", os.getcwd)
-        self.standard_input: Optional[standard_input.StandardInput] = None
+        self.standard_input: "Optional[StandardInput]" = None
         self.waiting = 0
         if not is_bare:
             self._look(options, environment)
@@ -89,16 +94,24 @@ class Glance:
         self._look_at_configurations(options.config, environment)
         self._name_inputs(options)
         self._hash_inputs()
+        self.heads = self._try("programs", heads.heads_of_programs, self.argv) or []
+        self.commits = heads.commits(self.tops)
 
     def _look_at_standard_input(self) -> None:
-        looked = None
-        if standard_input.name_kind() != "closed":
+        if input_kinds.name_kind() == "closed":
+            return
+        if self._try("standard input", input_kinds.is_pipe):
+            self.notes.append(
+                "standard input is a pipe and left to the job: what is read of it is not recorded"
+            )
+            self.waiting = input_kinds.waiting_bytes()
+        elif self._try("standard input", input_kinds.is_file):
+            from jobprov.provenance.capture.files import standard_input  # noqa: PLC0415
+
             looked = self._try("standard input", standard_input.look, self.argv)
-        if looked is not None:
-            self.standard_input, why_not = looked
+            self.standard_input, why_not = looked or (None, None)
             if why_not:
                 self.notes.append(why_not)
-                self.waiting = standard_input.waiting_bytes()
 
     def _look_at_scripts(self, further: Sequence[str]) -> None:
         scripts = self._try("scripts of the command line", arguments.program_files, self.argv) or []

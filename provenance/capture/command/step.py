@@ -6,10 +6,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, signature
-from jobprov.provenance.capture.files.standard_input import StandardInput, waiting_bytes
+from jobprov.provenance.capture.files.input_kinds import waiting_bytes
+from jobprov.provenance.capture.files.standard_input import StandardInput
 from jobprov.provenance.capture.record import redaction
-from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment, without_empty
 from jobprov.provenance.capture.running.execution import Outcome
 
 _SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
@@ -114,7 +117,7 @@ class Step:
         stdin = self.standard_input
         if stdin is None:
             return False
-        if stdin.path is not None and redaction.names_secret(stdin.path):
+        if stdin.path is not None and private.names_secret(stdin.path):
             draft.weaken("secret-removed", "standard input", stdin.path)
             self.standard_input = None
             return False

@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from jobprov.provenance.capture.files import root_content
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import as_glob, is_url
-from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.record.limits import MOST_FILES
 
 _KINDS = ("data_tier", "file_format", "file_type", "data_stream")

@@ -30,8 +30,9 @@ DATA_SUFFIXES = (
     ".pkl",
 )
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_DID = re.compile(r"([A-Za-z0-9_.-]*):(?!//)((?:.*/)?[^:/]+)\Z", re.DOTALL)
-_ART_PATTERN = re.compile(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])")
+# Compiled where they are needed: few jobs do before their command
+_DID = r"(?s)([A-Za-z0-9_.-]*):(?!//)((?:.*/)?[^:/]+)\Z"
+_ART_PATTERN = r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])"
 
 
 def is_url(path: str) -> bool:
@@ -44,7 +45,7 @@ def split_did(word: str) -> Tuple[Optional[str], str]:
 
     A file that is there under the whole word is meant, whatever its name holds.
     """
-    did = _DID.match(word)
+    did = re.match(_DID, word)
     if did is None or os.path.exists(word):
         return None, word
     return did.group(1), did.group(2)
@@ -74,4 +75,4 @@ def as_glob(pattern: str) -> str:
 
     Other names are returned as they are.
     """
-    return _ART_PATTERN.sub("*", pattern) if "%" in pattern else pattern
+    return re.sub(_ART_PATTERN, "*", pattern) if "%" in pattern else pattern

@@ -7,23 +7,19 @@ pipe, a terminal or a device is the job's alone. Standard input is also how pass
 over: what looks like one by command or by name is not looked at.
 """
 
-import fcntl
 import os
 import re
-import stat
-import sys
 from typing import Iterator, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock
 
 _CHUNK = 1024 * 1024
 _ASKING = frozenset(["kinit", "sudo", "su", "ssh-add", "passwd", "chpasswd", "cryptsetup"])
-_OPTION = re.compile(
-    r"^--?(?:[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*-(?:stdin|fd)"
-    r"|pwstdin|stdin[_-]pass\w*|with-token)(?:=|$)",
-    re.IGNORECASE,
+_OPTION = (
+    r"(?i)--?(?:[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*-(?:stdin|fd)"
+    r"|pwstdin|stdin[_-]pass\w*|with-token)(?:=|$)"
 )
-_PASS = re.compile(r"^--?pass(?:in|phrase)?$", re.IGNORECASE)  # openssl's `-passin stdin`
+_OPENSSL = r"(?i)--?pass(?:in|phrase)?$"  # openssl's `-passin stdin`
 
 
 class StandardInput:
@@ -68,21 +64,11 @@ class StandardInput:
 
 
 def look(argv: Sequence[str]) -> Tuple[Optional[StandardInput], Optional[str]]:
-    """Return (what a command will find on standard input, why it is not recorded), each None.
+    """Return (what a command will find in the file there, why it is not recorded), each None.
 
     Raises OSError.
     """
     status = os.fstat(0)
-    if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
-        return (
-            None,
-            "standard input is a pipe and left to the job: what is read of it is not recorded",
-        )
-    if (
-        not stat.S_ISREG(status.st_mode)
-        or fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
-    ):
-        return None, None
     start = os.lseek(0, 0, os.SEEK_CUR)
     if start >= status.st_size:
         return None, None  # there is nothing to read, as in a rerun
@@ -91,33 +77,11 @@ def look(argv: Sequence[str]) -> Tuple[Optional[StandardInput], Optional[str]]:
     return StandardInput(status, start), None
 
 
-def name_kind() -> Optional[str]:
-    """Return `closed` or `terminal` where standard input is that, else None."""
-    if sys.stdin is None:
-        return "closed"
-    try:
-        return "terminal" if os.isatty(0) else None
-    except OSError:
-        return None
-
-
-def waiting_bytes() -> int:
-    """Return how many bytes wait in a pipe on standard input; 0 where it is none."""
-    import termios  # noqa: PLC0415 - few commands have a pipe there
-
-    try:
-        if not stat.S_ISFIFO(os.fstat(0).st_mode):
-            return 0
-        return int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, b"\0" * 4), sys.byteorder)
-    except OSError:
-        return 0
-
-
 def _asks_for_secret(argv: Sequence[str]) -> bool:
-    if os.path.basename(argv[0]) in _ASKING or any(_OPTION.match(word) for word in argv[1:]):
+    if os.path.basename(argv[0]) in _ASKING or any(re.match(_OPTION, word) for word in argv[1:]):
         return True
     pairs = zip(argv, argv[1:])  # noqa: B905, RUF007 - Python 3.6
-    return any(_PASS.match(before) and word in ("stdin", "fd:0") for before, word in pairs)
+    return any(re.match(_OPENSSL, before) and word in ("stdin", "fd:0") for before, word in pairs)
 
 
 def _chunks(at: int) -> Iterator[bytes]:

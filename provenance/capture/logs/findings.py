@@ -25,7 +25,8 @@ from typing import (
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.logs import art_report, log_text
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.execution import Outcome
 

@@ -21,7 +21,8 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.running import open_files
 from jobprov.provenance.capture.running.execution import Outcome
 

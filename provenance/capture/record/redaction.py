@@ -26,14 +26,6 @@ _NAME = re.compile(
 # These name a place, not a secret: the path is kept where the value is one.
 _PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
 _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
-_SECRET_FILE = re.compile(
-    r"^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*"
-    r"|.*\.(?:keytab|p12|pfx)"
-    r"|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
-    r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)"
-    r"(?:\.(?:txt|json|pem|jwt|key))?$",
-    re.IGNORECASE,
-)
 _HARMLESS_NAMES = frozenset(
     ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
 )
@@ -491,11 +483,6 @@ def is_secret(name: str, value: str) -> bool:
     if _NAME.search(name) and not _is_harmless(name, value):
         return True
     return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
-
-
-def names_secret(path: str) -> bool:
-    """Tell whether a file has a name that files with proxies, tokens, keys and passwords have."""
-    return _SECRET_FILE.search(path.rpartition("/")[2]) is not None
 
 
 def _is_harmless(name: str, value: str) -> bool:

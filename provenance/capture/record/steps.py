@@ -3,7 +3,7 @@
 import os
 from typing import Any, Dict, Iterator, List, Tuple
 
-from jobprov.provenance.capture.record.draft import seconds_of
+from jobprov.provenance.capture.record.fields import seconds_of
 
 
 def files_of(record: Dict[str, Any]) -> Iterator[Dict[str, Any]]:

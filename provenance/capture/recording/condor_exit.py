@@ -16,7 +16,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import redaction
-from jobprov.provenance.capture.record.draft import Draft, moment_if_kept, now, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment_if_kept, now, without_empty
 from jobprov.provenance.capture.recording.job import describe_hook
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker

@@ -13,10 +13,11 @@ from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.files.standard_input import name_kind
+from jobprov.provenance.capture.files.input_kinds import name_kind
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits, redaction
-from jobprov.provenance.capture.record.draft import Draft, moment, now, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment, now, without_empty
 from jobprov.provenance.capture.running import execution, streams
 from jobprov.provenance.capture.running.background import budget, hash_seconds
 from jobprov.provenance.capture.sending import spool as spools
@@ -82,7 +83,7 @@ class Job:
         self.draft = draft or Draft()
         for warning in options.warnings:
             self.draft.note(warning)
-        self.job_ad, self.machine_ad = condor_ads.ads(environment, self.draft)
+        self.job_ad, self.machine_ad = condor_ads.ads(environment, self.draft.note)
         self.repositories = Repositories(self.draft)
         self.is_hashing = False
         self.later: List[Callable[[], None]] = []

@@ -9,7 +9,7 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sight.sight import Sight
@@ -146,7 +146,7 @@ class Layout:
         if path in _NOT_OURS or (path + "/").startswith(_SYSTEM):
             return True
         is_around = (os.getcwd() + "/").startswith(path + "/")
-        return is_around or leaving.is_software(path + "/x")
+        return is_around or private.is_software(path + "/x")
 
     def _is_code(self, path: str) -> bool:
         """Tell whether a folder of a checkout or product comes with the files in it."""

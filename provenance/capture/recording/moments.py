@@ -11,9 +11,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
-from jobprov.provenance.capture.command.arguments import which
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.recording.before import Before
 from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
 from jobprov.provenance.capture.running.execution import Outcome
 from jobprov.provenance.capture.running.streams import Stream
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from jobprov.provenance.capture.sight.sight import Sight
     from jobprov.provenance.capture.surroundings.system_packages import Look
     from jobprov.provenance.capture.trace.strace import Trace
-    from jobprov.provenance.capture.trace.turn import Turn
 
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
@@ -55,87 +54,51 @@ class OneCommand:
         trace: strace for the command, or None.
     """
 
-    def __init__(self, options: Options, environment: Dict[str, str]) -> None:
-        self.options, self.environment = options, environment
+    def __init__(self, before: Before) -> None:
+        self.options, self.environment = before.options, before.environment
         self.spool: Optional[str] = None
         self.spooled, self.ended = threading.Event(), threading.Event()
+        self.trace = before.trace
+        self._before = before
         self._is_watched = threading.Event()  # the last look is over
-        self.trace: "Optional[Trace]" = None
-        self._turn: "Optional[Turn]" = None  # what the service said of traces
-        self._glance: Optional[Glance] = None
         self._watch: "Optional[Watch]" = None
         self._sight: "Optional[Sight]" = None
         self._look: "Optional[Look]" = None
         self._prefix = ""  # of the names of logs
         self._opened: "Optional[Tuple[Job, Step]]" = None
 
-    def before(self) -> None:
-        """Look at what the command is about to use.
-
-        Git checkouts, which it may change too, take the whole look.
-        """
-        self._glance = Glance(self.options.command, self.options, self.environment)
-        if self._is_traced(self._glance):
-            self._prepare_trace(self._glance)
-        if not self.options.told_only:
-            self._begin_to_see(self._glance)
-        if self._glance.tops or self.options.repository:
-            self._open(self._glance)
-
-    def _begin_to_see(self, glance: Glance) -> None:
-        """Follow the job's folder before the command: it may move its first file away at once."""
+    def see(self, process: int) -> None:
+        """Begin to see what the command does: at once, since its first program may be over soon."""
         try:
-            # both at once: the first program may be over before they are loaded
-            from jobprov.provenance.capture.running import watching  # noqa: F401
-            from jobprov.provenance.capture.sending import spool
-            from jobprov.provenance.capture.sight.sight import Sight
-
-            scripts = [content for _, _, content in glance.scripts if content is not None]
-            spools = spool.possible(self.options, self.environment)
-            self._sight = Sight(self.options, glance.began, scripts, spools)
+            self._begin_to_see(process)
         except Exception as error:
-            glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
+            if self._before.glance is not None:
+                why = "nothing is seen: {}: {}".format(type(error).__name__, error)
+                self._before.glance.notes.append(why)
 
-    def _is_traced(self, glance: Glance) -> bool:
-        """Tell whether the command is to be traced: as told, else if the service wants this one."""
-        options = self.options
-        if options.told_only or options.rerun_of:
-            return bool(options.trace)
-        can_be_traced = not options.no_trace and which("strace") is not None
-        try:
-            from jobprov.provenance.capture.trace import turn
+    def _begin_to_see(self, process: int) -> None:
+        from jobprov.provenance.capture.running.watching import Watch
 
-            self._turn = turn.ask(options, self.environment, glance, can_be_traced=can_be_traced)
-        except Exception as error:
-            glance.notes.append("kind of job: {}: {}".format(type(error).__name__, error))
-        return bool(options.trace or (self._turn is not None and self._turn.is_wanted))
+        following, glance = self._before.following, self._before.glance
+        if following is None or glance is None:
+            self._watch = Watch(process)
+            return
+        from jobprov.provenance.capture.sight.sight import Sight
 
-    def _prepare_trace(self, glance: Glance) -> None:
-        try:
-            from jobprov.provenance.capture.sending import spool
-            from jobprov.provenance.capture.trace.strace import Trace
-
-            self.trace = Trace(self.options.command, spool.find(self.options, self.environment))
-        except Exception as error:
-            glance.notes.append(
-                "trace: the command ran without, {}: {}".format(type(error).__name__, error)
-            )
-
-    def tracer_words(self) -> Sequence[str]:
-        """Return what is put before the command so that it is traced; nothing where it is not."""
-        return self.trace.words if self.trace is not None else ()
+        self._sight = sight = Sight(self.options, glance.began, following)
+        self._watch = Watch(process, sight.meet)
 
     def _job_and_step(self) -> "Tuple[Job, Step]":
         """Return job and step; the record is opened where it is not yet."""
         if self._opened is None:
-            if self._glance is None:
+            if self._before.glance is None:
                 raise RuntimeError("the command was not looked at")
-            self._open(self._glance)
+            self.open(self._before.glance)
         if self._opened is None:
             raise RuntimeError("the record could not be opened")
         return self._opened
 
-    def _open(self, glance: Glance) -> None:
+    def open(self, glance: Glance) -> None:
         """Open the record with what was seen."""
         from jobprov.provenance.capture.recording.job import Job
         from jobprov.provenance.capture.sending import spool
@@ -169,14 +132,10 @@ class OneCommand:
             self._look = Look(environment.get("container"), self.ended)
             Background(self._look.run)
 
-    def watch(self, process: int) -> None:
+    def watch(self) -> None:
         """Look at the command and all that it starts, until it ends."""
-        from jobprov.provenance.capture.running.watching import Watch
-
-        sight = self._sight
-        self._watch = Watch(process)
-        if sight is not None:
-            self._watch = Watch(process, sight.meet)
+        if self._watch is None:
+            return
         try:
             self._watch.run()
         except Exception as error:
@@ -260,8 +219,8 @@ class OneCommand:
         glance = Glance(self.options.command, self.options, self.environment, is_bare=True)
         glance.began = outcome.began
         glance.failures.append((missed, error))
-        self._glance = glance
-        self._open(glance)
+        self._before.glance = glance
+        self.open(glance)
         if self._opened is None:
             raise RuntimeError("the record could not be opened")
         return self._opened
@@ -284,6 +243,7 @@ class OneCommand:
 
         words_of_job = (job.draft.record, job.job_ad, self.environment)
         job.draft.attempt("outputs left behind", left_behind.mark, *words_of_job)
+        self._take_turn(job.draft)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
@@ -307,28 +267,40 @@ class OneCommand:
         calls = self.trace.end() if self.trace is not None else None
         layout = Layout(draft, step.began, self._sight, calls)
         layout.add_files()
-        told = self._turn.used.get("folders", ()) if self._turn is not None else ()
+        turn = self._before.turn
+        told = turn.used.get("folders", ()) if turn is not None else ()
         layout.add_folders([*step.places, *told])
+
+    def _take_turn(self, draft: "Draft") -> None:
+        """Have the kind of the job also where no service was asked, or none answered."""
+        before = self._before
+        if before.turn is None and before.glance is not None and before.may_be_asked():
+            from jobprov.provenance.capture.trace.turn import turn_of
+
+            words = (self.options, self.environment, before.glance)
+            before.turn = draft.attempt("kind of job", turn_of, *words)
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""
-        if self._turn is None:
+        turn = self._before.turn
+        if turn is None:
             return
         from jobprov.provenance.capture.trace import unkept
 
         if self.options.url:
-            self._turn.ask_again(self.options, self.environment)
-        words = (self._turn, job.draft, step, self._sight, self.options)
+            turn.ask_again(self.options, self.environment)
+        words = (turn, job.draft, step, self._sight, self.options)
         job.draft.need("what a traced job of its kind used", unkept.add_used, *words)
 
     def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
         """Say whose wish the trace was, and whether it may be what made the command fail."""
         if not trace.words:
             return
-        if self._turn is not None:
+        turn = self._before.turn
+        if turn is not None:
             keys = job.draft.record.setdefault("trace", {}).setdefault("keys", [])
-            if self._turn.key not in keys:
-                keys.append(self._turn.key)
+            if turn.key not in keys:
+                keys.append(turn.key)
         if outcome.code and any(_DISTURBANCE.search(content) for _, content, _ in outcome.logs):
             job.draft.note(_DISTURBED)
 
@@ -367,11 +339,11 @@ class OneCommand:
 class StepOfSession(OneCommand):
     """Recording of `step`: adds to the session that `start` opened; sends nothing."""
 
-    def __init__(self, options: Options, environment: Dict[str, str]) -> None:
-        OneCommand.__init__(self, options, environment)
+    def __init__(self, before: Before) -> None:
+        OneCommand.__init__(self, before)
         self._session: "Optional[Session]" = None
 
-    def _open(self, glance: Glance) -> None:
+    def open(self, glance: Glance) -> None:
         """Find the session, and add what was seen."""
         self._take_up(glance)
 
@@ -398,7 +370,7 @@ class StepOfSession(OneCommand):
         job, step = self._settle(before, others, outcome)
         logs = list(outcome.logs)
         job.draft.need("what the command left", self._record, job, step, outcome)
-        session, glance = self._session, self._glance
+        session, glance = self._session, self._before.glance
         if session is None or glance is None:
             raise RuntimeError(_NOT_STARTED)
         with session.locked():

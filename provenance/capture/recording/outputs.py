@@ -6,7 +6,8 @@ from typing import Any, Collection, Dict, Iterable, List, Optional, Tuple
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, is_url
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.places import MadeFile
 

@@ -125,3 +125,11 @@ class Background:
             self.result = self._function()
         except BaseException as error:
             self.error = error
+
+
+def tell_failure(work: Background, speaker: Speaker, *, is_done: bool) -> None:
+    """Say that a job is not recorded, where work beside it failed or was not done in time."""
+    if not is_done:
+        speaker.say("not recorded in time")
+    elif work.error is not None:
+        speaker.say("not recorded: {}: {}".format(type(work.error).__name__, work.error))

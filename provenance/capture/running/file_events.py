@@ -18,20 +18,14 @@ with newer kernels). Nothing is inferred from a time or a name: else it has gone
 import os
 import threading
 import time
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
-from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
 from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.running.made_files import Looks, Made
-from jobprov.provenance.capture.running.storage_folders import StorageFolders
-from jobprov.provenance.capture.running.written_files import WrittenFiles
 
-_ASKED = (
-    inotify.CLOSED | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.CREATED | inotify.DELETED
-)
-_MOST_FOLDERS, _MOST_FILES = 500, 20000
-_STORAGE_SECONDS = 2.0  # for which the job waits until its storage is followed, where a disk hangs
+_MOST_FILES = 20000
 # In one look, so that what goes on without end does not hold us
 _MOST_ROUNDS, _MOST_LAST_ROUNDS = 64, 1000
 _WAIT_SECONDS, _PAUSE_SECONDS = 0.2, 0.005  # so that many reports are read at once
@@ -40,7 +34,7 @@ _MOST_QUICK, _QUICK_A_SECOND = 50, 20
 
 
 class FileEvents:
-    """Follows folders and all that are made below them.
+    """Reads what is reported of the folders that are followed, and follows those made below them.
 
     Attributes:
         made: {absolute path: Made}, also of files that are gone again.
@@ -50,43 +44,28 @@ class FileEvents:
         overtaken: {absolute path: how many went from there to a place where nobody sees them}: a file
             before the next one came there, whereas `made` has the last one alone; or a folder into
             which nobody had looked.
-        why_incomplete: a sentence where something may have been missed, else None.
     """
 
-    def __init__(self, folders: List[str], skipped: List[str], storage: Sequence[str] = ()) -> None:
-        """Begin; raises OSError where the system has no inotify, or no more of it.
-
-        `storage` are the folders to which files may be moved.
-        """
+    def __init__(self, followed: Followed) -> None:
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
         self.written: Dict[Tuple[int, bytes], str] = {}
         self.overtaken: Dict[str, int] = {}
-        self.why_incomplete: Optional[str] = None
-        self._handles: Optional[WrittenFiles] = None
+        self._followed = followed
+        self._kernel, self._lock, self._storage = followed.kernel, followed.lock, followed.storage
         self._has_unplaced = False
-        self._skipped = frozenset(skipped)
-        self._folders: Dict[int, str] = {}
-        self._new: Set[str] = set()  # of the folders
         self._hidden: Dict[str, Made] = {}  # files that count only once they bear another name
         self._stored: Dict[str, Tuple[str, Made]] = {}  # {place: (path in `made`, file)}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
         self._moving_folders: Dict[int, str] = {}  # cookie -> old path
         self._looks = Looks()
-        self._lock, self._is_closed = threading.RLock(), threading.Event()
+        self._is_closed = threading.Event()
         self._reading: Optional[Background] = None
-        self._kernel = inotify.Inotify()
-        self._storage = StorageFolders(self._kernel, self._lock, self._folders)
-        try:
-            self._handles = WrittenFiles() if storage else None
-        except (OSError, AttributeError):
-            pass  # an older kernel, or a container
-        for folder in folders:
-            self._follow(folder, is_new=False)
-        if storage and folders:
-            named = list(storage)
-            if not Background(lambda: self._storage.begin(named)).wait(_STORAGE_SECONDS):
-                self._storage.why_incomplete = "folders of its storage were followed too late"
+
+    @property
+    def why_incomplete(self) -> Optional[str]:
+        """A sentence where something may have been missed, else None."""
+        return self._followed.why_incomplete
 
     @property
     def why_unplaced(self) -> Optional[str]:
@@ -132,8 +111,8 @@ class FileEvents:
             if not waiting:
                 break
             self._looks.look()
-        if self._handles is not None:
-            self._handles.read()
+        if self._followed.handles is not None:
+            self._followed.handles.read()
         for cookie in [*self._moving, *self._moving_folders]:
             if is_last or cookie in halves:
                 self._take_half(cookie)
@@ -142,59 +121,22 @@ class FileEvents:
         """Follow no more, after what happened last is read."""
         self.read(is_last=True)
         with self._lock:
-            if self._handles is not None:
-                self.written = self._handles.paths if self._has_unplaced else {}
-                self._handles.close()
-                self._handles = None
+            if self._followed.handles is not None:
+                self.written = self._followed.handles.paths if self._has_unplaced else {}
+                self._followed.handles.close()
+                self._followed.handles = None
             self._is_closed.set()
         if self._reading is None:
             self._kernel.close()
 
-    def _follow(self, folder: str, *, is_new: bool) -> None:
-        """Follow a folder and those below it; what lies in a new one was made by the job."""
-        waiting = [folder]
-        while waiting:
-            folder = waiting.pop()
-            if len(self._folders) >= _MOST_FOLDERS or not self._add(folder):
-                self._miss("not all of its folders could be followed")
-                return
-            if is_new:
-                self._new.add(folder)
-            waiting += self._look_into(folder, is_new=is_new)
-
-    def _look_into(self, folder: str, *, is_new: bool) -> List[str]:
-        """Return the folders in one; in a new one files may have been made before it was followed."""
-        below = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        if not self._is_skipped(entry.path):
-                            below.append(entry.path)
-                    elif is_new:
-                        self._see(entry.path)
-        except OSError:
-            pass  # gone again
-        return below
-
-    def _add(self, folder: str) -> bool:
-        watch = self._kernel.add(folder, _ASKED)
-        if watch < 0:
-            return not os.path.isdir(folder)  # one that is gone again is no loss
-        self._storage.followed.pop(watch, None)
-        self._folders[watch] = folder
-        if self._handles is not None:
-            self._handles.follow(folder)
-        return True
-
     def _take(self, watch: int, mask: int, cookie: int, name: bytes) -> None:
         if mask & inotify.OVERFLOW:
-            self._miss("more files came and went than the system could report")
+            self._followed.miss("more files came and went than the system could report")
         elif mask & inotify.ENDED:
-            self._folders.pop(watch, None)
+            self._followed.folders.pop(watch, None)
             self._storage.followed.pop(watch, None)
-        elif watch in self._folders and name:
-            path = os.path.join(self._folders[watch], os.fsdecode(name))
+        elif watch in self._followed.folders and name:
+            path = os.path.join(self._followed.folders[watch], os.fsdecode(name))
             if not mask & inotify.IS_FOLDER:
                 self._happened(path, mask, cookie)
             elif not name.startswith(b"."):
@@ -217,7 +159,7 @@ class FileEvents:
             self._see(path)
         elif mask & inotify.MOVED_AWAY:
             file = self._files_of(path).pop(path, None)
-            was_there = os.path.dirname(path) not in self._new
+            was_there = os.path.dirname(path) not in self._followed.new
             self._moving[cookie] = (path, file or Made(was_there=was_there))
         elif mask & inotify.MOVED_HERE:
             origin, file = self._moving.pop(cookie, ("", Made()))
@@ -233,7 +175,7 @@ class FileEvents:
 
     def _happened_to_folder(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a folder in the job's own."""
-        if self._is_skipped(path):
+        if self._followed.is_skipped(path):
             return
         if mask & inotify.MOVED_AWAY:
             self._moving_folders[cookie] = path
@@ -243,7 +185,7 @@ class FileEvents:
             if origin is not None:
                 for old in _below(origin, self.made):
                     del self.made[old]  # it is seen anew
-            self._follow(path, is_new=True)
+            self._followed.follow(path, self._see)
 
     def _happened_in_storage(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a file elsewhere; most are other jobs'."""
@@ -287,7 +229,7 @@ class FileEvents:
                 self._overtake(path)
             return
         folder = self._moving_folders.pop(cookie)
-        if folder not in self._folders.values() and not _below(folder, self._stored):
+        if folder not in self._followed.folders.values() and not _below(folder, self._stored):
             self._overtake(folder)
         self._move_below(folder, None)
 
@@ -295,10 +237,10 @@ class FileEvents:
         """Tell whether a folder that came to a place was followed, and not the next one of its name."""
         watch = self._kernel.add(place, inotify.MOVED_HERE | inotify.FURTHER)
         if watch < 0:  # it went on
-            return folder in self._folders.values()
-        if watch not in self._folders and watch not in self._storage.followed:
+            return folder in self._followed.folders.values()
+        if watch not in self._followed.folders and watch not in self._storage.followed:
             self._kernel.remove(watch)
-        return self._folders.get(watch) == folder
+        return self._followed.folders.get(watch) == folder
 
     def _move_below(self, folder: str, target: Optional[str]) -> None:
         """Take in that a folder went as a whole, to a target or nobody knows where."""
@@ -309,11 +251,13 @@ class FileEvents:
         for place in _below(folder, self._stored):
             path, file = self._stored.pop(place)
             self._move_to(path, file, folder, place, target)
-        if self._handles is not None:
-            self._handles.read()
-            self._handles.forget(folder)
-        for watch in [watch for watch, path in self._folders.items() if _is_at(path, folder)]:
-            del self._folders[watch]
+        if self._followed.handles is not None:
+            self._followed.handles.read()
+            self._followed.handles.forget(folder)
+        for watch in [
+            watch for watch, path in self._followed.folders.items() if _is_at(path, folder)
+        ]:
+            del self._followed.folders[watch]
             self._kernel.remove(watch)
         for watch, (path, _) in list(self._storage.followed.items()):
             if _is_at(path, folder):
@@ -355,7 +299,7 @@ class FileEvents:
         files = self._files_of(path) if is_hidden is None else self.made
         before = files.get(path)
         if before is None and len(files) >= _MOST_FILES:
-            self._miss("more than {} files came and went".format(_MOST_FILES))
+            self._followed.miss("more than {} files came and went".format(_MOST_FILES))
             return
         files[path] = file
         if before is None or before is file or not before.is_moved:
@@ -374,12 +318,6 @@ class FileEvents:
 
     def _files_of(self, path: str) -> Dict[str, Made]:
         return self._hidden if _is_hidden(path) else self.made
-
-    def _is_skipped(self, folder: str) -> bool:
-        return folder in self._skipped or os.path.basename(folder).startswith(NOT_LOOKED_AT)
-
-    def _miss(self, why: str) -> None:
-        self.why_incomplete = self.why_incomplete or why
 
 
 def _is_hidden(path: str) -> bool:

@@ -269,7 +269,7 @@ def _add_place(
 
     draft = Draft()
     described = record.get("host") or host.describe_host(
-        draft, environment, condor_ads.ads(environment, draft)[1]
+        draft, environment, condor_ads.ads(environment, draft.note)[1]
     )
     place = {name: described[name] for name in _PLACE if name in described}
     if place:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.sending.places import possible
 
 if TYPE_CHECKING:
     import zipfile
@@ -28,7 +29,6 @@ _SUFFIX = ".jobprov"
 _FOLDERS = ("ready", "claimed", "rejected", "open", "parts")
 _STALE_SECONDS = 3600
 _MOST_PARTS = 10000
-_LAST_RESORT = "/tmp"  # noqa: S108 - a folder of our own in it, used only where it is ours
 _CHUNK = 64 * 1024
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -39,8 +39,8 @@ def find(options: Options, environment: Dict[str, str]) -> Optional[str]:
 
 
 def usable(options: Options, environment: Dict[str, str]) -> Iterator[str]:
-    """Yield the folders that can be written: the one named, the job's scratch, the home, the temporary folder."""
-    for place in _places(options, environment):
+    """Yield the folders that can be written, the first one first."""
+    for place in possible(options, environment):
         spool = open_at(place)
         if spool is not None:
             yield spool
@@ -49,11 +49,6 @@ def usable(options: Options, environment: Dict[str, str]) -> Iterator[str]:
 def there(options: Options, environment: Dict[str, str]) -> List[str]:
     """Return those of the folders that are spools of ours already."""
     return [place for place in possible(options, environment) if _is_spool(place)]
-
-
-def possible(options: Options, environment: Dict[str, str]) -> List[str]:
-    """Return all folders that may be the spool, as absolute paths, whether they are there or not."""
-    return [os.path.abspath(place) for place in _places(options, environment)]
 
 
 def open_at(place: str) -> Optional[str]:
@@ -80,18 +75,6 @@ def _is_spool(place: str) -> bool:
 
 def _is_ours(place: str) -> bool:
     return os.stat(place).st_uid in (os.geteuid(), 0)
-
-
-def _places(options: Options, environment: Dict[str, str]) -> List[str]:
-    places = [options.spool] if options.spool else []
-    scratch, home = environment.get("_CONDOR_SCRATCH_DIR"), environment.get("HOME")
-    if scratch and os.path.isdir(scratch):
-        places.append(os.path.join(scratch, "jobprov-spool"))
-    if home and os.path.isdir(home):
-        places.append(os.path.join(home, ".jobprov", "spool"))
-    temporary = environment.get("TMPDIR") or _LAST_RESORT
-    places.append(os.path.join(temporary, "jobprov-spool-{}".format(os.geteuid())))
-    return places
 
 
 def take_part(spool: Optional[str], identity: str) -> int:

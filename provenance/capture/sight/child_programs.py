@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import read_script
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import leaving, private
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
     Clock,
@@ -93,7 +93,7 @@ class FileReader:
     def read(self, path: str) -> Optional[SeenFile]:
         """Return a regular file, read; None where there is none, or where it is private."""
         status = _status(path)
-        if status is None or leaving.is_private(path):
+        if status is None or private.is_private(path):
             return None
         key = _key(path, status)
         if key not in self._files and len(self._files) < _MOST_FILES:
@@ -124,7 +124,7 @@ class FileReader:
         Empty where it was returned already, and for scripts of the system.
         """
         status = _status(path)
-        if status is None or arguments.is_system(path) or leaving.is_private(path):
+        if status is None or arguments.is_system(path) or private.is_private(path):
             return []
         if self.is_installed(path):
             return []

@@ -2,17 +2,18 @@
 
 import os
 import re
-from typing import Collection, Dict, Iterable, List, Mapping, Set
+from typing import Collection, Dict, Iterable, List, Mapping
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import private
 
-_MOST_PLACES, _MOST_ENTRIES = 100, 2000
+_MOST_PLACES = 100
 _LONGEST_WORD = 1000
-_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)")
-_WORD = re.compile(r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*")
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+# Compiled where a script is read
+_ASSIGNMENT = r"\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)"
+_WORD = r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*"
+_VARIABLE = r"\$\{?(\w+)\}?"
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
 
@@ -47,9 +48,9 @@ def storage_folders(
     found: Dict[str, None] = {}
     for word in words:
         folder = os.path.normpath(word) if _may_be_path(word) else ""
-        if not folder or folder in found or _is_in_own(folder, own_folders):
+        if not folder or folder in found or is_in_own(folder, own_folders):
             continue
-        if is_left_out(folder + "/", own_folders, skipped) or leaving.is_private(folder):
+        if is_left_out(folder + "/", own_folders, skipped) or private.is_private(folder):
             continue
         if os.path.isdir(folder) and own.is_own(folder) and os.access(folder, os.W_OK):
             found[folder] = None
@@ -60,7 +61,7 @@ def _may_be_path(word: str) -> bool:
     return word.startswith("/") and len(word) <= _LONGEST_WORD and not set("\n\0:") & set(word)
 
 
-def _is_in_own(folder: str, own_folders: Collection[str]) -> bool:
+def is_in_own(folder: str, own_folders: Collection[str]) -> bool:
     """Tell whether a folder is one of the job's own or lies below, whatever links lead to it."""
     real = os.path.realpath(folder)
     return any(_is_at(real, os.path.realpath(each)) for each in own_folders)
@@ -68,44 +69,6 @@ def _is_in_own(folder: str, own_folders: Collection[str]) -> bool:
 
 def _is_at(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + os.sep)
-
-
-def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
-    """Return the folders that words name, by themselves or of a file, but for those of the job.
-
-    Those in them that have changed since the job began are more: a file came there. Not those beside
-    the job's own folder, which are other jobs'.
-    """
-    folders: Dict[str, None] = {}
-    known: Set[str] = set(own_folders)
-    for word in words:
-        if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
-            continue
-        path = "/" + word.lstrip("/")  # `normpath` leaves two of them
-        for folder in (os.path.normpath(path), os.path.normpath(os.path.dirname(path))):
-            if folder in known:
-                continue
-            known.add(folder)
-            if not leaving.is_private(folder) and os.path.isdir(folder):
-                folders[folder] = None
-                if not any(own.startswith(folder + os.sep) for own in own_folders):
-                    folders.update(dict.fromkeys(_changed_below(folder, began)))
-    return [folder for folder in folders if not _is_in_own(folder, own_folders)]
-
-
-def _changed_below(folder: str, began: float) -> List[str]:
-    """Return the folders in one, the first thousand, to which something came since a moment."""
-    changed: List[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for number, entry in enumerate(entries):
-                if number >= _MOST_ENTRIES or len(changed) >= _MOST_PLACES:
-                    break
-                if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime >= began:
-                    changed.append(entry.path)
-    except OSError:
-        pass  # gone, or not ours to read
-    return changed
 
 
 def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
@@ -116,10 +79,10 @@ def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
     known = dict(variables)
     words: List[str] = []
     for line in content.decode("utf-8", "replace").splitlines():
-        assigned = _ASSIGNMENT.match(line)
+        assigned = re.match(_ASSIGNMENT, line)
         if assigned is not None:
             known[assigned.group(1)] = _expanded(assigned.group(2), known)
-        for word in _WORD.findall(line):
+        for word in re.findall(_WORD, line):
             path = _expanded(word, known)
             if path.startswith("/") and "$" not in path:
                 words.append(path)
@@ -127,4 +90,4 @@ def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
 
 
 def _expanded(word: str, variables: Mapping[str, str]) -> str:
-    return _VARIABLE.sub(lambda name: variables.get(name.group(1), name.group()), word)
+    return re.sub(_VARIABLE, lambda name: variables.get(name.group(1), name.group()), word)

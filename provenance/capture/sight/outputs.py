@@ -6,10 +6,12 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.names import as_glob, is_url
-from jobprov.provenance.capture.record.draft import Draft, seconds_of
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight import named_folders, places
+from jobprov.provenance.capture.sight.further_folders import further_folders
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
@@ -78,7 +80,7 @@ class SeenOutputs:
         words += named_folders.words_of_variables()
         for content in self._scripts:
             words += named_folders.words_of_script(content, os.environ)
-        folders = named_folders.further_folders(words, self._sight.own_folders, self._sight.began)
+        folders = further_folders(words, self._sight.own_folders, self._sight.began)
         return [folder for folder in folders if not self._is_left_out(folder + "/")]
 
     def find(self, draft: Draft, known: Iterable[str]) -> List[places.MadeFile]:

@@ -5,7 +5,8 @@ from typing import Any, Dict, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.record import redaction
-from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment, without_empty
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.child_programs import ChildProgram

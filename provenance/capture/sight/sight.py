@@ -1,13 +1,13 @@
 """What the hook sees of a command by itself, without being told: programs, files read, files made.
 
-It is made before the command, looks while that runs, and is settled after it. Threads of its own
+It is made when the command has begun, looks while that runs, and is settled after it. Threads of its own
 read what programs use, so that a slow file system does not hold up the looks.
 """
 
 import collections
 import os
 import threading
-from typing import Deque, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Deque, Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
@@ -15,8 +15,8 @@ from jobprov.provenance.capture.running.background import Background, hash_secon
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.made_files import Made
-from jobprov.provenance.capture.sight import named_folders
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
+from jobprov.provenance.capture.sight.following import Following, is_below
 
 _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
@@ -46,15 +46,11 @@ class Sight:
         self,
         options: Options,
         began: float,
-        scripts: Iterable[bytes] = (),
-        spools: Iterable[str] = (),
+        following: Following,
     ) -> None:
-        """Begin to follow the job's folders, and those that its scripts and variables name.
-
-        What is written in the spools is the hook's own: strace keeps its log there.
-        """
+        """Begin to read what is reported of the folders that are followed."""
         self.options, self.began = options, began
-        self.own_folders = _own_folders(options)
+        self.own_folders, self.skipped = following.own_folders, following.skipped
         self.programs: List[ChildProgram] = []
         self.listed: List[str] = []
         self.others: List[str] = []
@@ -67,17 +63,15 @@ class Sight:
         self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
-        self.skipped = list(spools)
         self._waiting: Deque[Child] = collections.deque()
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
-        try:
-            self._events = FileEvents(self.own_folders, self.skipped, self._storage(scripts))
+        self.note(following.why_not)
+        if following.followed is not None:
+            self._events = FileEvents(following.followed)
             self._events.read_on()
-        except (OSError, AttributeError) as error:  # no inotify, or no more of it
-            self.why_incomplete.append("files that came and went were not seen: {}".format(error))
 
     def meet(self, child: Child) -> None:
         """Take in a program that was just seen; it is read in another thread."""
@@ -89,7 +83,7 @@ class Sight:
 
     def is_own(self, path: str) -> bool:
         """Tell whether an absolute path lies in one of the job's own folders."""
-        return _is_below(path, self.own_folders)
+        return is_below(path, self.own_folders)
 
     def settle(self, seconds_left: float, *, is_hurried: bool) -> None:
         """Finish after the command, once; leave out what takes time where somebody waits for the end."""
@@ -117,13 +111,6 @@ class Sight:
             listing = folders.Listing(self.own_folders, self.began, self.skipped)
             self.listed, self.others = listing.paths, listing.others
             self.note(listing.why_incomplete)
-
-    def _storage(self, scripts: Iterable[bytes]) -> List[str]:
-        """Return the folders in which the job may store its files, as far as they are named."""
-        words = [*self.options.command, *named_folders.words_of_variables()]
-        for script in scripts:
-            words += named_folders.words_of_script(script, os.environ)
-        return named_folders.storage_folders(words, self.own_folders, self.skipped)
 
     def note(self, sentence: Optional[str]) -> None:
         """Keep a sentence about what may have been missed, if there is one."""
@@ -156,20 +143,3 @@ class Sight:
                 self.reader.hash_next()
             else:
                 self._is_over.wait(_IDLE_SECONDS)
-
-
-def _own_folders(options: Options) -> List[str]:
-    """Return the working folder and those of `--watch`, unless others put their files there too."""
-    own: List[str] = []
-    working_folder = os.getcwd()
-    if folders.is_own(working_folder):
-        own.append(working_folder)
-    for named in options.watch:
-        folder = os.path.abspath(named)
-        if os.path.isdir(folder) and not _is_below(folder, own):
-            own.append(folder)
-    return own
-
-
-def _is_below(folder: str, others: List[str]) -> bool:
-    return any(folder == other or folder.startswith(other + os.sep) for other in others)

@@ -9,7 +9,7 @@ import os
 from typing import Any, Dict, Iterable, Optional
 
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.draft import moment_if_kept, without_empty
+from jobprov.provenance.capture.record.fields import moment_if_kept, without_empty
 
 # Of job ids that every witness can make
 NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")

@@ -8,9 +8,7 @@ import math
 import re
 import shlex
 import signal
-from typing import Any, Dict, List, Optional, Tuple, Union
-
-from jobprov.provenance.capture.record.draft import Draft
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 _LARGEST_AD = 4 << 20
@@ -53,18 +51,25 @@ def _ad_value(text: str) -> Union[str, bool, float]:
     return number if math.isfinite(number) else text
 
 
-def ads(environment: Dict[str, str], draft: Draft) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Return (job ad, machine ad); each empty outside HTCondor."""
-    return _named_ad(environment, draft, "_CONDOR_JOB_AD"), _named_ad(
-        environment, draft, "_CONDOR_MACHINE_AD"
-    )
+def ads(
+    environment: Dict[str, str], note: Callable[[str], None]
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Return (job ad, machine ad); each empty outside HTCondor. `note` is told why one is missing."""
+    job_ad = _named_ad(environment, note, "_CONDOR_JOB_AD")
+    return job_ad, _named_ad(environment, note, "_CONDOR_MACHINE_AD")
 
 
-def _named_ad(environment: Dict[str, str], draft: Draft, variable: str) -> Dict[str, Any]:
+def _named_ad(
+    environment: Dict[str, str], note: Callable[[str], None], variable: str
+) -> Dict[str, Any]:
     path = environment.get(variable)
     if not path:
         return {}
-    return draft.attempt("job or machine ad", read_ad, path) or {}
+    try:
+        return read_ad(path)
+    except Exception as error:
+        note("job or machine ad: {}: {}".format(type(error).__name__, error))
+        return {}
 
 
 def job_variables(ad: Dict[str, Any]) -> Dict[str, str]:

@@ -10,7 +10,7 @@ import re
 from typing import Any, Dict, Optional, Sequence
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.record.draft import without_empty
+from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.surroundings.products import attribute
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")

@@ -11,7 +11,8 @@ import socket
 from typing import Any, Dict, Iterable, Optional, Sequence
 
 from jobprov.provenance.capture.record import excerpts, redaction
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 
 _SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")

@@ -11,7 +11,8 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
 
 _UPS_VARIABLE = "SETUP_"
 _NAME_AND_VERSION = 2

@@ -21,7 +21,8 @@ from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Se
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.draft import Draft, seconds_of
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sight.sight import Sight

@@ -12,13 +12,12 @@ import hashlib
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional
 
-from jobprov.provenance.capture.command.arguments import is_system, without_prefix
+from jobprov.provenance.capture.command.arguments import which, without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
@@ -33,13 +32,6 @@ _OF_ONE_JOB = re.compile(
     rb"[ \t]*\d+[ \t]*)$\n?",
     re.IGNORECASE | re.MULTILINE,
 )
-# What these read although no word names it
-_UNNAMED = {
-    "make": ("GNUmakefile", "makefile", "Makefile"),
-    "gmake": ("GNUmakefile", "makefile", "Makefile"),
-    "snakemake": ("Snakefile", "workflow/Snakefile"),
-}
-_LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 # Programs that a tracer disturbs: debuggers, and those that need the rights of another user
 _DISTURBED = re.compile(
     rb"(?<![\w.-])(?:gdb|strace|ltrace|rr|sudo|su|apptainer|singularity|fusermount3?|newgrp|ping)"
@@ -93,28 +85,38 @@ class Turn:
                 pass  # it stays pending
 
 
-def ask(
-    options: Options, environment: Dict[str, str], glance: Glance, *, can_be_traced: bool
-) -> Optional[Turn]:
-    """Return what the service says of this job; a turn of its kind alone where it says nothing.
+class Asking:
+    """Asks beside the job what the service says of it."""
 
-    None where that is slow or not known, too.
-    """
-    can_be_traced = can_be_traced and not is_disturbed(glance) and not is_limited()
-    turns: List[Turn] = []
+    def __init__(self, options: Options, environment: Dict[str, str], glance: Glance) -> None:
+        can_be_traced = not (options.no_trace or which("strace") is None or is_limited())
+        can_be_traced = can_be_traced and not is_disturbed(glance)
+        self._turn: Optional[Turn] = None
+        self._clock = Clock(_SECONDS)
 
-    def work() -> None:
-        kind = _kind(options, environment, glance)
-        if kind is None:
-            return
-        turns.append(Turn(*kind))
-        if options.url and not options.trace:
-            turn = Turn(*kind)
-            turn.ask(options, environment, can_be_traced=can_be_traced)
-            turns.append(turn)
+        def ask() -> None:
+            turn = turn_of(options, environment, glance)
+            if turn is not None:
+                turn.ask(options, environment, can_be_traced=can_be_traced)
+                self._turn = turn
 
-    Background(work).wait(_SECONDS)
-    return turns[-1] if turns else None
+        self._work = Background(ask)
+
+    def wait(self) -> Optional[Turn]:
+        """Return the answer; None where it is slow, half a second after it was asked for."""
+        self._work.wait(self._clock.left())
+        return self._turn
+
+
+def turn_of(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[Turn]:
+    """Return the turn of a job's kind, not asked for yet; None where nobody names the experiment."""
+    ad = condor_ads.ads(environment, lambda _: None)[0]
+    experiment = batch.name_experiment(options, environment, ad)
+    if experiment is None:
+        return None
+    kind = kind_of(options, batch.describe_task(options, environment, ad), glance)
+    key = hashlib.sha256("\0".join(kind).encode("utf-8", "replace"))
+    return Turn(str(experiment), key.hexdigest())
 
 
 def is_disturbed(glance: Glance) -> bool:
@@ -122,19 +124,6 @@ def is_disturbed(glance: Glance) -> bool:
     texts = [content or b"" for _, _, content in glance.scripts]
     texts.append(os.fsencode(" ".join(glance.argv)))
     return any(_DISTURBED.search(text) for text in texts)
-
-
-def _kind(
-    options: Options, environment: Dict[str, str], glance: Glance
-) -> Optional[Tuple[str, str]]:
-    """Return the experiment of a job, and the key of its kind; None where nobody names the first."""
-    ad = condor_ads.ads(environment, Draft())[0]
-    experiment = batch.name_experiment(options, environment, ad)
-    if experiment is None:
-        return None
-    task = batch.describe_task(options, environment, ad)
-    key = hashlib.sha256("\0".join(kind_of(options, task, glance)).encode("utf-8", "replace"))
-    return str(experiment), key.hexdigest()
 
 
 def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]:
@@ -152,41 +141,6 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
         main, *included = closure.contents.values() or [b""]
         for content in (_OF_ONE_JOB.sub(b"", main), *included):
             digests.append(hashlib.sha256(content).hexdigest())
-    digests += _heads_of_files(_UNNAMED.get(words[2], ()))
-    digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
-    return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]
-
-
-def _heads_of_programs(words: Sequence[str]) -> List[str]:
-    """Return size and digest of the beginning of the job's own programs among some words."""
-    programs = []
-    for word in words[:_MOST_WORDS]:
-        if "/" in word and not is_system(os.path.abspath(word)) and os.access(word, os.X_OK):
-            programs.append(word)
-    return _heads_of_files(programs)
-
-
-def _heads_of_files(paths: Sequence[str]) -> List[str]:
-    heads = []
-    for path in filter(os.path.isfile, paths):
-        with open(path, "rb") as stream:
-            head = hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()
-        heads.append("{} {}".format(os.path.getsize(path), head))
-    return heads
-
-
-def _commit(top: str) -> str:
-    """Return the commit of a checkout without starting git; its branch where that is packed."""
-    folder = os.path.join(top, ".git")
-    head = _line(os.path.join(folder, "HEAD"))
-    if not head.startswith("ref: "):
-        return head
-    return _line(os.path.join(folder, head[5:])) or head
-
-
-def _line(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(_LARGEST_REF).strip()
-    except OSError:
-        return ""
+    for size, head in glance.heads:
+        digests.append("{} {}".format(size, hashlib.sha256(head).hexdigest()))
+    return [*words, *sorted(digests), *sorted(glance.commits)]

@@ -9,9 +9,21 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import LogTailPiece, Possession, TraceTurn, WriteToken
+from jobprov.provenance.db.tables import (
+    Experiment,
+    LogTailPiece,
+    Possession,
+    TraceTurn,
+    WriteToken,
+)
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+
+
+def set_private(connection: Connection, experiment: int, *, is_private: bool) -> None:
+    """Make an experiment private, or open it."""
+    statement = update(Experiment).where(Experiment.id == experiment)
+    connection.execute(statement.values(is_private=is_private))
 
 
 def next_token_number(connection: Connection) -> int:

@@ -10,6 +10,7 @@ Nobody else pays for this: where all experiments are open, no such connection is
 
 import json
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -45,20 +46,23 @@ class NarrowedDatabase:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            self._engine = create_engine(url, pool_size=16, max_overflow=16)
-            event.listen(self._engine, "connect", _set_up_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
-        else:
-            # Only here, since it imports the driver, which is installed for PostgreSQL alone
-            from jobprov.provenance.db.connections.postgresql import (  # noqa: PLC0415
-                open_postgresql,
-            )
+        self._url = make_url(url)
 
-            self._engine, _ = open_postgresql(parsed)
-            event.listen(self._engine, "connect", _set_up_postgresql)
-            event.listen(self._engine, "begin", _begin_postgresql)
+    @cached_property
+    def _engine(self) -> Engine:
+        """The engine, made for the first such reader."""
+        if self._url.get_backend_name() == "sqlite":
+            engine = create_engine(self._url, pool_size=16, max_overflow=16)
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        # Only here, since it imports the driver, which is installed for PostgreSQL alone
+        from jobprov.provenance.db.connections.postgresql import open_postgresql  # noqa: PLC0415
+
+        engine, _ = open_postgresql(self._url)
+        event.listen(engine, "connect", _set_up_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
 
     def reading(self, hidden: AbstractSet[str]) -> Engine:
         """Return the engine of readers from whom these experiments are hidden."""
@@ -66,7 +70,8 @@ class NarrowedDatabase:
 
     def dispose(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        if "_engine" in vars(self):
+            self._engine.dispose()
 
 
 def is_narrowed(connection: Connection) -> bool:

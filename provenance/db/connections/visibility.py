@@ -111,7 +111,16 @@ _SHARED = {
     ),
 }
 """Rules of tables that jobs share; all by indexes."""
-_OWNERS = ("experiment_id", "job_id", "task_id", "file_id", "claim_id", "order_id", "entry_id")
+_OWNERS = (
+    "experiment_id",
+    "job_id",
+    "task_id",
+    "file_id",
+    "claim_id",
+    "order_id",
+    "alert_id",
+    "entry_id",
+)
 """Columns that say whose a row is, those first that say it soonest."""
 
 

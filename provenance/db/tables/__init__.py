@@ -4,6 +4,7 @@
 """
 
 from jobprov.provenance.db.tables import name_index as _name_index  # noqa: F401 - is made with the tables
+from jobprov.provenance.db.tables.alerts import AlertCheckRow, AlertDeliveryRow, AlertRow
 from jobprov.provenance.db.tables.base import Base
 from jobprov.provenance.db.tables.catalogs import (
     CatalogFileRow,
@@ -84,6 +85,9 @@ from jobprov.provenance.db.tables.statistics import (
 from jobprov.provenance.db.tables.tasks import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
 
 __all__ = [
+    "AlertCheckRow",
+    "AlertDeliveryRow",
+    "AlertRow",
     "AwaitedBlob",
     "AwaitedTrace",
     "Base",

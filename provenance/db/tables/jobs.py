@@ -110,6 +110,7 @@ class Job(Base):
             postgresql_where=text("rerun_of IS NOT NULL"),
         ),
         Index("ix_jobs_task_id_state", "task_id", "state"),
+        Index("ix_jobs_started_at", "started_at"),
         Index("ix_jobs_ended_at", "ended_at"),
         Index("ix_jobs_batch_id", "batch_id"),
         Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),

@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,11 +22,15 @@ from jobprov.provenance.db.tables.base import (
 
 
 class Experiment(Base):
-    """An experiment; made by the first token or record that names it."""
+    """An experiment; made by the first token or record that names it.
+
+    That it is private is in the ledger: the newest entry of the kind `privacy` counts.
+    """
 
     __tablename__ = "experiments"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
+    is_private: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class WorkItem(Base):

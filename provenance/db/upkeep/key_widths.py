@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, text
 from jobprov.provenance.db.tables import Base
 from jobprov.provenance.db.tables.base import Key
 from jobprov.provenance.db.upkeep.migrating import changing_schema
+from jobprov.provenance.progress import watched
 
 _USED = text(
     "SELECT sequencename, last_value::float8 / max_value FROM pg_sequences"
@@ -42,7 +43,8 @@ def widen_keys(url: str) -> bool:
     with changing_schema(url) as connection:
         if connection.dialect.name == "sqlite":
             return False
-        for table in Base.metadata.sorted_tables:
+        tables = Base.metadata.sorted_tables
+        for table in watched("tables written anew", tables, lambda: len(tables)):
             if keys := _keys(table):
                 changes = ", ".join(f"ALTER {key} TYPE bigint" for key in keys)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} {changes}")

@@ -24,6 +24,7 @@ from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.tables.name_index import drop_name_index, has_name_index, make_name_index
 from jobprov.provenance.db.writer.advisory_locks import MIGRATING
 from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.progress import tell
 
 FOLDER = Path(migrations.__file__).parent
 VERSIONS = FOLDER / "versions"
@@ -41,7 +42,9 @@ def upgrade(url: str, revision: str = "head") -> None:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
+        tell("bringing the schema up to date")
         command.upgrade(settings_for(connection), revision)
+        tell("making the index of parts of names")
         make_name_index(connection)
 
 

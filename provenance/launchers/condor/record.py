@@ -11,8 +11,9 @@ import uuid
 from collections.abc import Mapping
 
 from jobprov.provenance.capture.record import limits, redaction
-from jobprov.provenance.capture.record.draft import Draft, moment
+from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.encoding import clean
+from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole

@@ -20,7 +20,8 @@ from jobprov.provenance.db.queries.catalogs.arrivals import (
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
-from jobprov.provenance.services.lookup.jobs import check_limit, read_cursor
+from jobprov.provenance.services.lookup.cursors import read_cursor
+from jobprov.provenance.services.lookup.jobs import check_limit
 
 HOURS = 24
 """Within so many hours a file should have arrived, where its experiment sets none."""

@@ -54,6 +54,7 @@ from jobprov.provenance.errors import (
     UnreachableError,
 )
 from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.progress import watched
 from jobprov.provenance.services.catalogs.rows import (
     write_claimed,
     write_outputs,
@@ -153,7 +154,7 @@ def sync_experiment(
     with database.reading.connect() as connection:
         names = [task_id] if task_id is not None else declared_tasks(connection, experiment)
     done: list[TaskSync] = []
-    for name in names:
+    for name in watched(f"tasks of {experiment} compared", names, lambda: len(names)):
         with database.reading.connect() as connection:
             task = find_task(connection, name, experiment=experiment)
             document = read_task_document(connection, store, task)

@@ -30,8 +30,8 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.keys import is_job, row_numbers
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer
+from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file import find_file
-from jobprov.provenance.services.lookup.jobs import read_cursor
 
 MOST_LISTED = 1000
 

@@ -32,8 +32,8 @@ from jobprov.provenance.db.queries.histories.impact import (
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file_names import name_file
-from jobprov.provenance.services.lookup.jobs import read_cursor
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
 

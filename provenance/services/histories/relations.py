@@ -31,8 +31,8 @@ from jobprov.provenance.lineage.keys import is_job
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer, node_answer
+from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file import find_pair
-from jobprov.provenance.services.lookup.jobs import read_cursor
 
 MOST_PATHS = 100
 MOST_LISTED = 1000

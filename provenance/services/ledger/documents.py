@@ -176,6 +176,12 @@ class WorkflowDocument(Struct, frozen=True):
     name: str
 
 
+class PrivacyDocument(Struct, frozen=True):
+    """Whether the experiment is private from here on."""
+
+    is_private: bool
+
+
 class PoliciesDocument(Struct, frozen=True):
     """The policies that decide what is retried without asking."""
 

@@ -114,6 +114,10 @@ def _about_erasure(document: Document) -> str:
     return f"record of {document['witness']} of job {document['job_id']}"
 
 
+def _about_privacy(document: Document) -> str:
+    return "made private" if document["is_private"] else "opened"
+
+
 def _about_reclassification(document: Document) -> str:
     task = document.get("task_id")
     return f"failures of task {task}" if task else "all failures"
@@ -130,6 +134,7 @@ _ABOUT: dict[str, Callable[[Document], str]] = {
     "comparators": lambda _: "comparators",
     "erasure": _about_erasure,
     "orders": _about_orders,
+    "privacy": _about_privacy,
     "reclassification": _about_reclassification,
     "retry_policies": lambda document: f"policies of {counted(len(document['policies']), 'stage')}",
     "rules": lambda document: counted(len(document["rules"].get("rules", [])), "rule"),

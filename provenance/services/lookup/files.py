@@ -13,7 +13,8 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
-from jobprov.provenance.services.lookup.jobs import bad_cursor, check_limit
+from jobprov.provenance.services.lookup.cursors import bad_cursor
+from jobprov.provenance.services.lookup.jobs import check_limit
 
 _LARGEST_KEY = 2**62
 

@@ -1,16 +1,25 @@
-"""Lists of jobs, newest first, a page at a time."""
+"""Lists of jobs, newest first or in another order, a page at a time."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.lookup.job_orders import JobOrder, read_order, sorted_jobs
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.cursors import (
+    read_cursor,
+    read_place,
+    write_place,
+)
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
@@ -20,30 +29,86 @@ _NARROWER = "narrow it down by the beginning of the parameter's key, or by task"
 
 
 def list_jobs(
-    connection: Connection, filters: JobFilters, *, limit: int = 100, cursor: str | None = None
+    connection: Connection,
+    filters: JobFilters,
+    *,
+    limit: int = 100,
+    cursor: str | None = None,
+    sort: str | None = None,
 ) -> JobList:
-    """Return the newest jobs that pass the filters, or those behind the job that the cursor names.
+    """Return a page of the jobs that pass the filters, behind the job that the cursor names.
+
+    Args:
+        connection: where from.
+        filters: what they must pass.
+        limit: how many at most.
+        cursor: `next` of the page before.
+        sort: one of `JOB_ORDERS`, with a `-` in front the other way round; the newest first where
+            nothing is said.
 
     Raises:
-        BadInputError: the state, limit, cursor or condition on a parameter cannot be read.
+        BadInputError: the state, limit, cursor, order or condition on a parameter cannot be read, or
+            the list is too long for the order.
         NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
         LimitError: the search took more than five seconds.
     """
     check_limit(limit)
-    before = read_cursor(cursor)
+    order = read_order(sort)
     conditions = read_conditions(filters.parameter, filters.value, filters.variable)
     filters = name_software(connection, name_file(connection, filters))
     with time_limit(connection, _NARROWER):
-        # one more than is shown tells whether there are more
-        rows = list_job_rows(
-            connection, filters, limit=limit + 1, before=before, conditions=conditions
-        )
-        matched = _matched(connection, conditions, filters.seed, rows[:limit])
-    jobs = [summary for _, summary in rows[:limit]]
+        if order.is_usual:
+            page = _newest(connection, filters, conditions, limit=limit, cursor=cursor)
+        else:
+            page = _sorted(connection, filters, conditions, order, limit=limit, cursor=cursor)
+        matched = _matched(connection, conditions, filters.seed, page.rows)
+    return JobList([summary for _, summary in page.rows], next=page.next, matched=matched)
+
+
+class _Page(NamedTuple):
+    """Key and summary of the jobs of a page, and the cursor of the next one."""
+
+    rows: list[tuple[int, JobSummary]]
+    next: str | None
+
+
+def _newest(
+    connection: Connection,
+    filters: JobFilters,
+    conditions: Sequence[ParameterCondition],
+    *,
+    limit: int,
+    cursor: str | None,
+) -> _Page:
+    before = read_cursor(cursor)
+    # one more than is shown tells whether there are more
+    rows = list_job_rows(connection, filters, limit=limit + 1, before=before, conditions=conditions)
     if len(rows) <= limit:
-        return JobList(jobs, next=None, matched=matched)
+        return _Page(rows, None)
     last_key, _ = rows[limit - 1]
-    return JobList(jobs, next=str(last_key), matched=matched)
+    return _Page(rows[:limit], str(last_key))
+
+
+def _sorted(
+    connection: Connection,
+    filters: JobFilters,
+    conditions: Sequence[ParameterCondition],
+    order: JobOrder,
+    *,
+    limit: int,
+    cursor: str | None,
+) -> _Page:
+    after = read_place(cursor, order)
+    met = []
+    for condition in conditions:
+        is_met = meets(connection, condition)
+        if is_met is None:
+            return _Page([], None)
+        met.append(is_met)
+    page = sorted_jobs(connection, filters, order, limit=limit, after=after, conditions=met)
+    summaries = summaries_of(connection, page.keys)
+    rows = [(key, summaries[key]) for key in page.keys]
+    return _Page(rows, None if page.end is None else write_place(page.end, order))
 
 
 def _matched(
@@ -78,24 +143,3 @@ def check_limit(limit: int) -> None:
     """
     if not 1 <= limit <= MOST:
         raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
-
-
-def read_cursor(cursor: str | None) -> int | None:
-    """Return the integer key in a cursor.
-
-    Raises:
-        BadInputError: no list gave it.
-    """
-    if cursor is None:
-        return None
-    is_key = cursor.isascii() and cursor.isdigit() and len(cursor) < 19  # noqa: PLR2004 - 64 bits
-    if not is_key:
-        raise bad_cursor()
-    return int(cursor)
-
-
-def bad_cursor() -> BadInputError:
-    """Return that no list gave a cursor."""
-    return BadInputError(
-        "cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]}
-    )

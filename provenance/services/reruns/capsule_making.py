@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.trace.touched import interpreters, touched_path
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
@@ -269,7 +269,7 @@ class Tree:
         if target.exists() or not os.path.isfile(source):  # noqa: PTH113
             return
         is_readable = os.stat(source).st_mode & _READABLE  # noqa: PTH116
-        if leaving.is_private(source) or not (is_readable or leaving.is_software(source)):
+        if private.is_private(source) or not (is_readable or private.is_software(source)):
             self.left_out.add(source)
             return
         shutil.copyfile(source, target)

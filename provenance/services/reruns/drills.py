@@ -21,6 +21,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
 )
 from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.progress import tell
 from jobprov.provenance.services.reruns.isolation import RerunLimits
 from jobprov.provenance.services.reruns.recorded_trials import (
     TrialParts,
@@ -103,6 +104,7 @@ def _drill(
             record_trial(parts, candidate, trial.verdict)
         done.append(tried(candidate, trial))
         report(done[-1])
+        tell("jobs rerun", len(done), limits.jobs)
     return done
 
 

@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.jobs import read_cursor
+from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
     StandingUnit,

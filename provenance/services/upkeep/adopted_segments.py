@@ -68,7 +68,7 @@ _Key = tuple[str, bytes]
 _Place = tuple[str, str]
 """Job id and witness."""
 _OF_FAILURES = ("rules", "reclassification")
-_NEWEST_COUNTS = ("task", "waiver", "comparators", "retry_policies", *_OF_FAILURES)
+_NEWEST_COUNTS = ("task", "waiver", "comparators", "retry_policies", "privacy", *_OF_FAILURES)
 
 
 class _Adopted(NamedTuple):

@@ -32,6 +32,7 @@ from jobprov.provenance.db.queries.upkeep import (
     all_possessed,
     count_awaited,
 )
+from jobprov.provenance.progress import is_watched, tell, watched
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.ledger.chain_erasures import KIND, read_erasures
 from jobprov.provenance.services.ledger.chains import archived_experiments, chain_tip, read_chain
@@ -98,7 +99,9 @@ def check_archive(connection: Connection, store: Store) -> ArchiveReport:
     """Return everything that is wrong with the archive, with the jobs that it affects."""
     expected = _Counted(_expected(connection, store))
     heads = _expected_heads(connection)
-    findings = list(fsck.check(store, expected=expected, expected_documents=heads))
+    findings = list(
+        fsck.check(store, expected=expected, expected_documents=heads, seen=_SeenBlobs(store))
+    )
     chains = _check_chains(connection, store)
     blobs = {finding.name for finding in findings if finding.kind in _BLOB_KINDS}
     users = _users(connection, store, blobs)
@@ -112,6 +115,18 @@ def check_archive(connection: Connection, store: Store) -> ArchiveReport:
         chains.segments,
         chains.entries,
     )
+
+
+class _SeenBlobs:
+    """Tells how many blobs were read; one that is loose and in a pack is read twice."""
+
+    def __init__(self, store: Store) -> None:
+        self._total = store.stats().blobs if is_watched() else None
+        self._count = 0
+
+    def __call__(self) -> None:
+        self._count += 1
+        tell("blobs read", self._count, self._total)
 
 
 class _Counted:
@@ -177,7 +192,7 @@ def _check_chain(connection: Connection, store: Store, experiment: str) -> _Chai
     segments = entries = 0
     troubles: list[Trouble] = []
     try:
-        for reader in read_chain(store, experiment):
+        for reader in watched(f"segments of {experiment} read", read_chain(store, experiment)):
             positions = _erased_positions(reader)
             erased_positions[segments + 1] = positions
             is_anything_erased = is_anything_erased or bool(positions or reader.positions(KIND))

@@ -20,6 +20,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
 from jobprov.provenance.errors import NotFoundError, UnreachableError
+from jobprov.provenance.progress import tell, watched
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
 
 DATABASE_COPY = "jobprov.db"
@@ -75,15 +76,18 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        tell("copying the database")
         copy = _copy_database(database, folder) if database.is_sqlite else None
     except (OSError, sqlite3.Error) as problem:
         raise UnreachableError(f"{folder} cannot take the backup: {problem}.") from None
     target = open_store(folder_url(folder / ARCHIVE_COPY))
     named = set(store.documents())
-    blobs, blob_bytes = copy_blobs(store, target, _lacking(store.digests(), target))
+    digests = watched("blobs compared with the copy", store.digests(), lambda: store.stats().blobs)
+    blobs, blob_bytes = copy_blobs(store, target, _lacking(digests, target))
     documents = _copy_documents(store, target, named)
     _erase_superseded(store, target)
     _erase_erased(database, store, target)
+    tell("packing the copy")
     target.seal()
     return BackupReport(copy, blobs, documents, blob_bytes)
 
@@ -186,7 +190,7 @@ def _copy_documents(source: Store, target: Store, named: AbstractSet[str]) -> in
     """
     there = set(target.documents())
     count = 0
-    for name in source.documents():
+    for name in watched("documents compared with the copy", source.documents()):
         is_old = name in named or (name.endswith(".body") and first_name(name) in named)
         if is_old and name not in there:
             count += target.put_document(name, source.get_document(name))

@@ -5,7 +5,7 @@ plans, possessions, evaluated configurations. `NOT_DERIVED` lists what does not.
 not sealed yet are lost with the old database, too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from jobprov.archive.opening import open_store
@@ -20,6 +20,7 @@ from jobprov.provenance.db.recording.configurations.physics_variables import (
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.progress import tell
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
 from jobprov.provenance.services.failures.classes import classify_waiting
 from jobprov.provenance.services.ledger.chains import archived_experiments, note_tip, read_chain
@@ -57,6 +58,7 @@ NOT_DERIVED: Mapping[str, str] = {
         ("queue_reports", "queue_jobs"),
         "what runs and waits in batch systems: the next report of a queue brings it",
     ),
+    "alert_checks": "when rules of alerts were last looked at; they are looked at again",
     "log_expiries": (
         "how far logs were looked at: the next `jobprov archive expire` looks at all of them again"
     ),
@@ -79,11 +81,10 @@ def rebuild_from(
     into_url: str,
     *,
     deciding: PhysicsVariables,
-    show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Do as `rebuild_database`, from the archive at an address."""
     store = open_store(archive_url)
-    return rebuild_database(store, into_url, deciding=deciding, show_segment=show_segment)
+    return rebuild_database(store, into_url, deciding=deciding)
 
 
 def rebuild_database(
@@ -91,7 +92,6 @@ def rebuild_database(
     into_url: str,
     *,
     deciding: PhysicsVariables = NO_PHYSICS_VARIABLES,
-    show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
@@ -99,7 +99,6 @@ def rebuild_database(
         store: the archive.
         into_url: of the database.
         deciding: which variables of jobs decide physics.
-        show_segment: called with experiment, segment and number of entries after each segment.
 
     Raises:
         ConflictError: the database is not empty; nothing was written.
@@ -110,7 +109,7 @@ def rebuild_database(
     database = open_database(into_url)
     try:
         _check_empty(database)
-        return _rebuild(database, store, deciding, show_segment)
+        return _rebuild(database, store, deciding)
     finally:
         database.dispose()
 
@@ -128,13 +127,13 @@ def _rebuild(
     database: Database,
     store: Store,
     deciding: PhysicsVariables,
-    show_segment: Callable[[str, int, int], None],
 ) -> RebuildReport:
     """Replay all chains; until the end, the database is marked as unfinished."""
     with database.writing.begin() as connection:
         adopt_archive(connection, UNFINISHED)
     memory = Memory()
     segments = entries = 0
+    heads = sum(name.endswith(".head") for name in store.documents())
     experiments = sorted(archived_experiments(store))
     _prepare(database, memory, store, experiments)
     for experiment in experiments:
@@ -144,9 +143,12 @@ def _rebuild(
                 note_tip(writing, experiment, reader.head.segment, reader.head_bytes)
             segments += 1
             entries += len(reader)
-            show_segment(experiment, reader.head.segment, len(reader))
+            tell("segments replayed", segments, heads)
+    tell("deriving what follows from records")
     _finish(database, memory, store, experiments)
+    tell("reading configurations")
     evaluate_waiting(database, memory, store)
+    tell("classifying failures")
     classify_waiting(database, memory, store)
     with database.writing.begin() as connection:
         forget_archive(connection)

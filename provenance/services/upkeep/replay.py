@@ -8,12 +8,14 @@ final grade and gaps at once.
 from collections.abc import Callable, Iterable, Sequence
 
 from jobprov.provenance.db.changes.erasures import NewExpiredLog, remove_possessions
+from jobprov.provenance.db.changes.intake import set_private
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.changes.upkeep import add_entered
 from jobprov.provenance.db.queries.upkeep import keys_by_position
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.services.alerts.events import write_event
 from jobprov.provenance.services.bundles.comparators import write_comparator_row
 from jobprov.provenance.services.catalogs.sightings import write_sighting_row
 from jobprov.provenance.services.code.ambiguous_code import TagObservations
@@ -38,6 +40,7 @@ from jobprov.provenance.services.ledger.documents import (
     ObservationDocument,
     PoliciesDocument,
     PossessionDocument,
+    PrivacyDocument,
     ReclassificationDocument,
     ResolutionDocument,
     RevisionDocument,
@@ -323,6 +326,10 @@ class Replay:
         task = intern_task(self._writing, self.experiment, waived.task_id)
         write_waiver_rows(self._connection, task, document.entry, waived.waiver)
 
+    def _privacy(self, document: EntryDocument) -> None:
+        is_private = document.read(PrivacyDocument).is_private
+        set_private(self._connection, self.experiment, is_private=is_private)
+
     def _sighting(self, document: EntryDocument) -> None:
         file = document.read(SightingDocument).file
         write_sighting_row(
@@ -376,6 +383,9 @@ class Replay:
         # A log that was sent again later is not expired by the end of the chain
         self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
 
+    def _alert(self, document: EntryDocument) -> None:
+        write_event(self._writing, self.experiment, document.json(), document.received_at)
+
     def _token(self, _: EntryDocument) -> None:
         """Write nothing: a token is in no ledger. The entry has its place among the others."""
 
@@ -390,9 +400,11 @@ _WRITERS: dict[str, Callable[[Replay, EntryDocument], None]] = {
     "plan": Replay._plan,  # noqa: SLF001
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001
+    "alert": Replay._alert,  # noqa: SLF001
     "token": Replay._token,  # noqa: SLF001
     "task": Replay._task,  # noqa: SLF001
     "waiver": Replay._waiver,  # noqa: SLF001
+    "privacy": Replay._privacy,  # noqa: SLF001
     "sighting": Replay._sighting,  # noqa: SLF001
     "rules": Replay._rules,  # noqa: SLF001
     "reclassification": Replay._reclassification,  # noqa: SLF001

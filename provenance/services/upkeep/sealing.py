@@ -17,7 +17,7 @@ from typing import NamedTuple
 import zstandard
 from sqlalchemy import Connection
 
-from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
+from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError, DocumentMissingError
 from jobprov.archive.store import SealReport, Store
 from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
 from jobprov.provenance.db.connections.engines import Database
@@ -26,7 +26,8 @@ from jobprov.provenance.db.queries.upkeep import digests_to_enter, unsealed_entr
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import hold_sealing, wait_for_derivations
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import ProvenanceError, UnreachableError
+from jobprov.provenance.progress import tell
 from jobprov.provenance.services.ledger.chains import (
     archived_experiments,
     chain_tip,
@@ -100,6 +101,7 @@ def seal_all(database: Database, writer: Writer, store: Store) -> tuple[LedgerSe
     check_own_archive(database, store)
     with one_sealer(database):
         ledger, problems = _seal_ledger(database, writer, store, None, MOST_ENTRIES)
+        tell("packing loose blobs")
         blobs = store.seal()
     _raise_first(problems)
     return ledger, blobs
@@ -130,6 +132,15 @@ def seal_ledger(
         ledger, problems = _seal_ledger(database, writer, store, experiments, most_entries)
     _raise_first(problems)
     return ledger
+
+
+def try_sealing(database: Database, writer: Writer, store: Store, experiment: str) -> str | None:
+    """Seal what waits of an experiment; return why that failed, None where it worked."""
+    try:
+        seal_ledger(database, writer, store, experiments=[experiment])
+    except (ArchiveError, ProvenanceError) as problem:
+        return str(problem)
+    return None
 
 
 def adopt_archived(database: Database, writer: Writer, store: Store, experiment: str) -> int:
@@ -196,6 +207,7 @@ def _seal_experiment(
             continue  # another sealer was first: adopt its segment, then seal what is left
         _let_go(writer, segment + 1, waiting)
         _note_tip(writer, experiment, segment + 1, head)
+        tell(f"entries of {experiment} sealed", total.entries + len(waiting))
         sealed = LedgerSeal(
             segments=1, entries=len(waiting), head_bytes=len(head), body_bytes=len(body)
         )

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
-from tests.library.browser import NARROW, browser
+from tests.library.browser import NARROW
 from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
@@ -30,7 +30,6 @@ from tests.library.servers.oidc_provider import certified_provider, free_address
 from tests.library.servers.served_app import served
 from tests.library.servers.token_issuer import token_issuer
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.slow
 
 GROUPS = {"cleo": ["/nova/operators"], "dora": ["/mu2e"]}

@@ -24,7 +24,10 @@ from jobprov.app.api.recording.blobs import _erase_again
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.changes.alerts import end_turn, take_turn
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.tables import ErasedBytes, Experiment
+from jobprov.provenance.services.alerts.events import Found, begin_alerts
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake.tokens import (
     Scope,
@@ -33,6 +36,7 @@ from jobprov.provenance.services.intake.tokens import (
     create_token,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.writing import Writing
 from tests.library.productions.answer_calls import Call, sha256
 from tests.library.productions.private_calls import (
     CANARY,
@@ -135,6 +139,24 @@ def token_of(service: Service, experiment: str, *scopes: Scope, name: str) -> He
     return {"Authorization": f"Bearer {token}"}
 
 
+def begin_alert(service: Service, experiment: str, words: str) -> None:
+    """Have an alert begin, and its rules be looked at."""
+    with service.reading_everything() as connection:
+        key = experiment_key(connection, experiment)
+    assert key is not None
+    rule = {"rule": words, "condition": "held", "receivers": [words]}
+    found = [Found("", words, "/")]
+
+    def begin(writing: Writing) -> None:
+        connection, now = writing.connection, writing.received_at
+        turn = take_turn(connection, key, now=now, before=now, until=now)
+        assert turn is not None
+        end_turn(connection, key, turn, now=now, problem=words)
+        begin_alerts(writing, key, found, **rule)
+
+    service.write(begin)
+
+
 @pytest.fixture(scope="module")
 def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("private")
@@ -145,11 +167,13 @@ def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         service = opened(without)
         make_calls(service, open_calls())
         tokens = {"open": token_of(service, "nova", *Scope, name="of nova")}
+        begin_alert(service, "nova", "many jobs failed")
         service.close()
         shutil.copytree(without, whole)
         service = opened(whole)
         make_calls(service, hidden_calls() + canary_calls())
         hidden = HIDDEN["nova"]
+        begin_alert(service, hidden, "CANARY jobs failed")
         tokens["private"] = token_of(service, hidden, Scope.READ, name="CANARY reads")
         tokens["recording"] = token_of(service, hidden, Scope.RECORD, name="CANARY records")
         ticket, _ = service.write(

@@ -1,17 +1,13 @@
 """The report of a campaign: its numbers, its page, and the mails to a real mail server."""
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from jobprov.app.reports.mails import compose, conditions, send
@@ -19,36 +15,16 @@ from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from tests.library.servers.live_service import LiveService
-
-
-class Sink:
-    """What a mail server got; it takes nothing for `nobody@…`."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.receivers: list[list[str]] = []
-
-    async def handle_RCPT(  # noqa: N802 - the name that the server calls
-        self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
-    ) -> str:
-        if address.startswith("nobody@"):
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        self.receivers.append(envelope.rcpt_tos)
-        return "250 OK"
+from tests.library.servers.receivers import Mailbox, mail_server
 
 
 @pytest.fixture
-def sink() -> Iterator[tuple[Sink, str]]:
+def sink() -> Iterator[tuple[Mailbox, str]]:
     """Yield a mail server on a free port and its address.
 
     It knows user `jobprov` with password `a b`.
     """
-    kept = Sink()
+    kept = Mailbox()
 
     def known(
         _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any
@@ -57,15 +33,8 @@ def sink() -> Iterator[tuple[Sink, str]]:
             success=(data.login, data.password) == (b"jobprov", b"a b"), handled=False
         )
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Controller(
-        kept, hostname="127.0.0.1", port=port, authenticator=known, auth_require_tls=False
-    )
-    server.start()
-    yield kept, f"127.0.0.1:{port}"
-    server.stop()
+    with mail_server(kept, authenticator=known, auth_require_tls=False) as port:
+        yield kept, f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +114,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
 
 
 @pytest.mark.slow
-def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str]) -> None:
+def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Mailbox, str]) -> None:
     kept, address = sink
     url = f"smtp://jobprov:a%20b@{address}"
     said = _report(
@@ -169,7 +138,9 @@ def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str])
 
 
 @pytest.mark.slow
-def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_path: Path) -> None:
+def test_changes_are_mailed_once(
+    live: LiveService, sink: tuple[Mailbox, str], tmp_path: Path
+) -> None:
     kept, address = sink
     where = {"JOBPROV_SMTP_URL": f"smtp://{address}", "XDG_STATE_HOME": str(tmp_path)}
     first = _report(live, "--mail", "ops@example.org", "--on-change", **where)
@@ -189,7 +160,7 @@ def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_
 
 @pytest.mark.slow
 def test_a_mail_that_did_not_go_is_tried_again(
-    live: LiveService, sink: tuple[Sink, str], tmp_path: Path
+    live: LiveService, sink: tuple[Mailbox, str], tmp_path: Path
 ) -> None:
     kept, address = sink
     words = ("--mail", "ops@example.org", "--on-change", "--state", str(tmp_path / "state.json"))
@@ -202,7 +173,7 @@ def test_a_mail_that_did_not_go_is_tried_again(
     assert len(kept.mails) == 1
 
 
-def test_what_cannot_be_mailed_is_said(sink: tuple[Sink, str]) -> None:
+def test_what_cannot_be_mailed_is_said(sink: tuple[Mailbox, str]) -> None:
     _, address = sink
     mail = compose(
         "a\nb", "text", "<p>page", sender="me@example.org", receivers=["nobody@example.org"]

@@ -61,9 +61,7 @@ def test_printed_exports_have_commands_ask_this_service(tmp_path: Path) -> None:
     """A shell that types the line finds the service and its folder, without more."""
     service = LiveService(tmp_path / "var")
     try:
-        assert service.process.stdout is not None
-        service.process.stdout.readline()
-        line = service.process.stdout.readline()
+        [line] = re.findall(r"^ *export .*$", service.printed(), re.MULTILINE)
         shown = subprocess.run(
             ["sh", "-c", f'{line}\n"$@"', "sh", *JOBPROV, "token", "list"],
             env=clean_environment(),

@@ -9,11 +9,8 @@ from flask.testing import FlaskClient
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
-from tests.library.browser import browser
 from tests.library.productions import large_configuration, toy_experiment
 from tests.library.servers.served_app import opened_service
-
-__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
 """A real `jobprov serve`: its own process, gunicorn, a free port of loopback."""
 
-import signal
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
-from tests.library.commands import JOBPROV, clean_environment, run_command
+from tests.library.commands import clean_environment, run_command, start_command
+
+_START_SECONDS = 120
 
 
 class LiveService:
@@ -16,14 +19,23 @@ class LiveService:
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
         self.environment = {**clean_environment(), "JOBPROV_TRACE_FIRST": "off", **environment}
-        words = [*JOBPROV, "serve", "--port", "0", "--data", str(data)]
-        self.process = subprocess.Popen(
-            words, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        self._folder = tempfile.TemporaryDirectory(prefix="jobprov-service-")
+        self._output = Path(self._folder.name, "output")
+        self._output.touch()
+        words = ("serve", "--port", "0", "--data", str(data))
+        self.process = start_command(
+            *words, environment=self.environment, output=[self._output, self._output]
         )
-        assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
-        assert "http://" in self.said, self.said + self.process.stdout.read()
+        try:
+            self.said = self._first_line()
+        except BaseException:
+            self.stop()
+            raise
         self.url = self.said.split("serves ")[1].split(" ")[0]
+
+    def printed(self) -> str:
+        """Return all that it printed until now."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
 
     def run(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
         """Run a jobprov command against this service."""
@@ -37,11 +49,27 @@ class LiveService:
 
     def stop(self, seconds: float = 20) -> int:
         """Ask it to stop as systemd would; return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(seconds)
-        finally:
+        self.process.terminate()
+        self.process.join(seconds)
+        code = self.process.exitcode
+        if code is None:
             self.process.kill()
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+            self.process.join()
+        self._folder.cleanup()
+        assert code is not None, f"the service did not stop in {seconds} s"
+        return code
+
+    def _first_line(self) -> str:
+        """Return what it prints once it listens.
+
+        Raises:
+            AssertionError: it ended, or did not get there; with what it printed.
+        """
+        end = time.monotonic() + _START_SECONDS
+        while "\n" not in (printed := self.printed()):
+            assert self.process.exitcode is None, f"the service ended: {printed}"
+            assert time.monotonic() < end, f"the service does not start: {printed}"
+            time.sleep(0.01)
+        line = printed.splitlines()[0]
+        assert "http://" in line, printed
+        return line

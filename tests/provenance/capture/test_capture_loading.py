@@ -5,10 +5,13 @@ Each gets whole modules, under every Python found here.
 
 import os
 import subprocess
+import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
+from jobprov.provenance.capture import loading
 from tests.library.hook import VERSIONS, Runner, find_python, only_entry, put_hook
 
 MODULES = {
@@ -111,6 +114,41 @@ def test_hook_that_is_replaced_while_the_job_runs_records_it(
     record, _ = only_entry(runner)
     assert record["state"] == "succeeded"
     assert Path(runner.hook).read_bytes().startswith(b"#!/bin/sh")
+
+
+NOTES_MODULES = """
+import os, sys
+def note(event, words):
+    if event == "subprocess.Popen" and not os.path.exists(os.environ["NOTED"]):
+        with open(os.environ["NOTED"], "w") as stream:
+            stream.write("\\n".join(sys.modules))
+sys.addaudithook(note)
+"""
+
+
+def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) -> None:
+    """Each module more delays each job; what only some jobs need is loaded where they need it."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(NOTES_MODULES)
+    noted = tmp_path / "modules.txt"
+    (runner.folder / "main.fcl").write_text("a: 1\n")
+    words = ["run", "--output", "out.root", "--", "sh", "-c", "true", "x", "-c", "main.fcl"]
+
+    runner(*words, environment={"PYTHONPATH": f"{tmp_path}/site:", "NOTED": str(noted)})
+
+    loaded = {name for name in noted.read_text().splitlines() if name.startswith("jobprov.")}
+    with zipfile.ZipFile(runner.hook) as archive:
+        rooms = loading.unfolded(archive.read("rooms"))
+    room = loading.unfolded(zlib.decompress(rooms["first"], -15))
+    first = {name.removesuffix(".py").replace("/", ".") for name in room}
+    started_by_python = {"jobprov.provenance", "jobprov.provenance.capture"}
+    started_by_python.add("jobprov.provenance.capture.loading")
+    assert loaded - started_by_python <= first | {name.rpartition(".")[0] for name in first}
+    for name in ("recording.moments", "record.redaction", "sight.sight", "running.children"):
+        assert f"jobprov.provenance.capture.{name}" not in loaded
+    assert not {"json", "hashlib", "socket", "datetime", "zipfile"} & set(
+        noted.read_text().splitlines()
+    )
 
 
 def test_job_that_succeeds_without_an_address_loads_nothing_for_others(runner: Runner) -> None:

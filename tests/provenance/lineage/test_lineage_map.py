@@ -85,7 +85,7 @@ def test_members_of_a_box_that_no_picture_holds_are_counted() -> None:
     assert (len(group["members"]), group["more"]) == (MOST_MEMBERS, 9)
 
 
-@pytest.mark.parametrize(("left_out", "label"), [(7, "+7"), (9_900, "+9\u2009900 or more")])
+@pytest.mark.parametrize(("left_out", "label"), [(7, "+7"), (9_900, "+9\u202f900 or more")])
 def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(
     left_out: int, label: str
 ) -> None:

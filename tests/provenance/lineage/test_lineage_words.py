@@ -99,7 +99,7 @@ def test_first_line_of_what_filters_leave_counts_what_jobs_share_too() -> None:
 
 def test_first_line_says_what_a_limit_left_out() -> None:
     assert summary(samples.truncated()).endswith(
-        "Not shown: 1\u2009322 earlier files and jobs, 57 later files and jobs (jobs: 311 artdaq, "
+        "Not shown: 1\u202f322 earlier files and jobs, 57 later files and jobs (jobs: 311 artdaq, "
         "311 reco)."
     )
     assert summary(Graph("f", (FileNode("f", "a"),), is_truncated=True)).endswith("there is more.")

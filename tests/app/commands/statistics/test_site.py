@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, expect
 
 from jobprov.app.cli import jobprov
 from tests.library.answers import put_job
-from tests.library.browser import browser  # noqa: F401 - a fixture
 from tests.library.records import a_record
 from tests.library.servers.served_app import AppOn, opened_service, served
 
@@ -59,7 +58,7 @@ def export(site: str, folder: Path, *campaigns: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
 def test_first_page_lists_all_campaigns_and_leads_to_each(
-    browser: Browser,  # noqa: F811 - the fixture
+    browser: Browser,
     site: str,
     tmp_path: Path,
     size: tuple[int, int],

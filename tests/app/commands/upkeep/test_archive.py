@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from jobprov.app.cli import exit_code, jobprov
+from jobprov.app.commands.terminal import progress
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.connections.engines import open_database
@@ -225,3 +226,36 @@ def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     assert run("archive", "stats", "--data", str(data)).output.endswith(
         "its disk is full in more than ten years.\n"
     )
+
+
+def test_long_work_tells_programs_how_far_it_is(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.JsonLines, "first_seconds", 0)
+    monkeypatch.setattr(progress.JsonLines, "seconds", 0)
+    into = f"sqlite:///{tmp_path}/again.db"
+    told = {}
+
+    for words in (
+        ("archive", "seal"),
+        ("archive", "check"),
+        ("backup", str(tmp_path / "copy")),
+        ("rebuild-database", "--into", into),
+        ("migrate",),
+    ):
+        ended = run(*words, "--data", str(data), "--json")
+        assert ended.exit_code == 0
+        json.loads(ended.stdout)  # the answer is whole
+        rows = [json.loads(line) for line in ended.stderr.splitlines()]
+        told[words[-1] if words[0] == "archive" else words[0]] = rows
+
+    ends = {
+        name: {(row["progress"], row["done"], row["total"]) for row in rows}
+        for name, rows in told.items()
+    }
+    assert ("entries of nova sealed", 2, None) in ends["seal"]
+    assert ("blobs read", 1, 1) in ends["check"]
+    assert ("segments of nova read", 1, None) in ends["check"]
+    assert ("blobs compared with the copy", 1, 1) in ends["backup"]
+    assert ("segments replayed", 1, 1) in ends["rebuild-database"]
+    assert ("bringing the schema up to date", 0, None) in ends["migrate"]

@@ -63,6 +63,8 @@ PAGES = (
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
     f"/reports/toyexp/{samples.CAMPAIGN}",
+    "/docs/reference/bundle",
+    "/docs/api/jobs",
     "/nowhere",
 )
 
@@ -131,6 +133,36 @@ def test_search_answers_as_one_types_and_is_reached_by_keys(watched: Watched) ->
     assert samples.MERGED in page.url
 
 
+@pytest.mark.parametrize("watched", [(NARROW, "dark")], indirect=True)
+def test_terms_are_explained_by_hover_tap_and_key(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site + SUCCEEDED)
+    word = page.get_by_role("term").get_by_role("button", name="Grade")
+    note = page.locator("#explain-grade")
+
+    word.click()
+    expect(note).to_be_visible()
+    page.evaluate(AXE_SCRIPT)
+    violations = page.evaluate("axe.run()")["violations"]
+    page.keyboard.press("Escape")
+    expect(note).to_be_hidden()
+    word.focus()
+    page.keyboard.press("Enter")
+    expect(note).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("h1").hover()
+    word.hover()
+    expect(note).to_be_visible()
+    page.locator("h1").hover()
+    expect(note).to_be_hidden()
+    word.click()
+    note.get_by_role("link", name="Glossary").click()
+
+    watched.check()
+    assert violations == []
+    assert page.url.endswith("/docs/reference/glossary#term-level")
+
+
 @pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROWEST, "light")], indirect=True)
 def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
     wide = []
@@ -179,7 +211,7 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     page = watched.page
     page.goto(watched.site)
 
-    page.locator("#ask").fill("toyexp_demo-2026_0001_reco_0004")
+    page.locator("#q").fill("toyexp_demo-2026_0001_reco_0004")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="toyexp_demo-2026_0001_reco_0004_dimuon.root").click()
     assert "was made by job 81238.4@sched01.fnal.gov" in page.locator(".lead").inner_text()

@@ -44,9 +44,9 @@ def test_durations_have_two_units_at_most(seconds: Any, words: str) -> None:
     [
         (None, MISSING),
         (0, "0"),
-        (1234567, "1\u2009234\u2009567"),
+        (1234567, "1\u202f234\u202f567"),
         (0.5, "0.5"),
-        (1234.5, "1\u2009234"),
+        (1234.5, "1\u202f234"),
         (True, "yes"),
         (10**400, "an integer of 1329 bits"),
     ],

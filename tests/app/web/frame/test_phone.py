@@ -125,7 +125,7 @@ def test_count_of_very_many_failures_does_not_run_into_the_words(scripted: Watch
     page = scripted.page
     page.goto(f"{scripted.site}/errors")
     row = page.locator("table.stacked tbody tr").first
-    row.locator("td a").first.evaluate("link => { link.textContent = '128\u2009513'; }")
+    row.locator("td a").first.evaluate("link => { link.textContent = '128\u202f513'; }")
     count, words = row.locator("td a").first.bounding_box(), row.locator("td").nth(1).bounding_box()
 
     assert count is not None

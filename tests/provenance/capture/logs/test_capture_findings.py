@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.command import closure
+from jobprov.provenance.capture.command.process_name import process_name
 from jobprov.provenance.capture.logs import art_report as artreport
 from jobprov.provenance.capture.logs import art_trackers as trackers
 from tests.library.hook import Runner, only_entry
@@ -256,7 +257,7 @@ def test_process_name_is_the_last_assignment_of_the_closure_outside_prologs(
         (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
 
-    assert closure.Closure("main.fcl", ["."]).process_name() == "Deep"
+    assert process_name(closure.Closure("main.fcl", ["."])) == "Deep"
 
 
 def test_declared_outputs_come_first_and_found_ones_are_added_without_doubles(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.running.file_events import FileEvents
+from jobprov.provenance.capture.running.followed import Followed
 from tests.library.hook import Runner, only_entry
 
 ART = """#!/bin/sh
@@ -598,7 +599,7 @@ def test_file_that_is_moved_soon_is_looked_at_while_it_is_there(tmp_path: Path) 
     folder, away = tmp_path / "job", tmp_path / "storage"
     folder.mkdir()
     away.mkdir()
-    events = FileEvents([str(folder)], [])
+    events = FileEvents(Followed([str(folder)], []))
     events.read_on()
     (folder / "part.csv").write_text("1\n")
     inode = (folder / "part.csv").stat().st_ino

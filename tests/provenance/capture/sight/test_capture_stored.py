@@ -15,6 +15,7 @@ import pytest
 
 from jobprov.provenance.capture.running import storage_folders
 from jobprov.provenance.capture.running.file_events import FileEvents
+from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import WrittenFiles, key_of
 from jobprov.provenance.capture.sight import named_folders, places
@@ -235,7 +236,7 @@ class Following:
         self.job, self.storage, self.other = folder / "job", folder / "storage", folder / "other"
         for each in (self.job, self.storage, self.other):
             each.mkdir()
-        self.events = FileEvents([str(self.job)], [], [str(self.storage)])
+        self.events = FileEvents(Followed([str(self.job)], [], [str(self.storage)]))
 
     def store(self, name: str, place: str, content: str = "data") -> None:
         """Make a file in the job's folder and move it at once."""
@@ -449,7 +450,7 @@ def test_storage_of_many_folders_is_followed_where_something_came_last(tmp_path:
         folder.mkdir(parents=True)
         os.utime(folder, (number, number))
     (tmp_path / "job").mkdir()
-    events = FileEvents([str(tmp_path / "job")], [], [str(tmp_path / "storage")])
+    events = FileEvents(Followed([str(tmp_path / "job")], [], [str(tmp_path / "storage")]))
     newest = folder / "u7.root"
 
     (tmp_path / "job" / "out.root").write_text("data")
@@ -498,7 +499,7 @@ def test_link_to_the_job_s_own_folder_does_not_spoil_what_is_seen_there(
     assert places_of(record, storage) == {"a.root": "a.root", "b.root": "c.root"}
     found = named_folders.storage_folders([str(link)], [str(runner.folder)], [])
     assert found == []
-    events = FileEvents([str(runner.folder)], [], [str(link)])
+    events = FileEvents(Followed([str(runner.folder)], [], [str(link)]))
     (runner.folder / "d.root").write_text("data")
     (runner.folder / "d.root").rename(storage / "d.root")
     events.close()

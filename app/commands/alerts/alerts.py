@@ -1,0 +1,182 @@
+"""`jobprov alerts`: look at rules, send what there is to tell, list it, and try receivers.
+
+It works on the database directly, as only operators can.
+"""
+
+import sys
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    list_limit_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.app.config import Settings
+from jobprov.provenance.answers.alerts import Alert, AlertDelivery
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.services.alerts.lists import STATES, list_alerts
+from jobprov.provenance.services.alerts.messages import trial
+from jobprov.provenance.services.alerts.receivers import send
+from jobprov.provenance.services.alerts.rounds import Round, run_alerts
+from jobprov.provenance.services.alerts.rules import Receiver, read_alert_rules
+
+
+@click.group(cls=Group)
+def alerts() -> None:
+    """Look at rules of alerts, send what there is to tell, list it, and try a receiver.
+
+    The rules and the receivers are in the file of JOBPROV_ALERTS.
+    """
+
+
+@alerts.command()
+@data_option
+@json_option
+def check(*, data: str | None, as_json: bool) -> None:
+    """Look at all rules now, and send what is due; exit code 1 where something was not done.
+
+    A service that runs does so each minute by itself. Both together send nothing twice.
+    """
+    with opened_service(_settings(data)) as service:
+        settings = service.alerts()
+        assert settings is not None  # noqa: S101 - `_settings` saw to it
+        done = run_alerts(service.parts(), settings, is_forced=True)
+    emit(done, "\n".join(_told(done)), as_json=as_json)
+    if done.failed or any(checked.problem for checked in done.checked):
+        sys.exit(1)
+
+
+@alerts.command("list")
+@click.option("--experiment", help="Alerts of this experiment alone.")
+@click.option("--state", type=click.Choice(STATES), help="Only those that are not over, or are.")
+@list_limit_option
+@click.option("--cursor", help="`next` of the answer before.")
+@data_option
+@json_option
+def list_all(
+    *,
+    experiment: str | None,
+    state: str | None,
+    limit: int,
+    cursor: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """List alerts, the newest first, and whom they were told."""
+    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+        listed = list_alerts(
+            connection, experiment=experiment, state=state, limit=limit, cursor=cursor
+        )
+    titles = {
+        "began": "BEGAN",
+        "over": "OVER",
+        "experiment": "EXPERIMENT",
+        "rule": "RULE",
+        "found": "FOUND",
+        "told": "TOLD",
+    }
+    text = table([_row(alert) for alert in listed.alerts], titles)
+    if not listed.alerts:
+        text = "There are no such alerts."
+    if listed.next:
+        text += f"\nThere are more: --cursor {listed.next}"
+    emit(listed, text, as_json=as_json)
+
+
+@alerts.command()
+@click.argument("experiment")
+@click.argument("receivers", nargs=-1, metavar="[RECEIVER]...")
+@data_option
+@json_option
+def test(*, experiment: str, receivers: tuple[str, ...], data: str | None, as_json: bool) -> None:
+    """Send a message to each RECEIVER of EXPERIMENT, or to all; exit code 1 where one fails.
+
+    Nothing is written, and no database is needed.
+    """
+    settings = _settings(data)
+    chosen = _chosen(settings, experiment, receivers)
+    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    problems: dict[str, str | None] = {}
+    for name, receiver in chosen.items():
+        message = trial(experiment, name, address)
+        problems[name] = send(name, receiver, message.title, message.body).problem
+    lines = []
+    for name, problem in problems.items():
+        lines.append(f"{name}: {'sent' if problem is None else f'not sent: {problem}'}")
+    emit(problems, "\n".join(lines), as_json=as_json)
+    if any(problem is not None for problem in problems.values()):
+        sys.exit(1)
+
+
+def _settings(data: str | None) -> Settings:
+    """Return the settings, with a file of rules.
+
+    Raises:
+        BadInputError: none is named.
+    """
+    settings = settings_with(data=data)
+    if settings.alerts is None:
+        raise BadInputError(
+            "JOBPROV_ALERTS names no file with rules (docs/how-to/be-told.md).",
+            {"JOBPROV_ALERTS": ["not set"]},
+        )
+    return settings
+
+
+def _chosen(settings: Settings, experiment: str, names: tuple[str, ...]) -> dict[str, Receiver]:
+    """Return the receivers that are to be tried.
+
+    Raises:
+        NotFoundError: the file has no such experiment, or no such receiver.
+    """
+    assert settings.alerts is not None  # noqa: S101 - `_settings` saw to it
+    rules = read_alert_rules(settings.alerts)
+    if experiment not in rules:
+        known = ", ".join(rules) or "none"
+        raise NotFoundError(f"The file has no experiment {experiment}; it has {known}.")
+    known_receivers = rules[experiment].receivers
+    for name in names:
+        if name not in known_receivers:
+            raise NotFoundError(
+                f"{experiment} has no receiver {name}; it has {', '.join(known_receivers)}."
+            )
+    return {name: known_receivers[name] for name in names or known_receivers}
+
+
+def _told(done: Round) -> list[str]:
+    lines = []
+    for checked in done.checked:
+        began, over = counted(checked.began, "alert"), checked.over
+        lines.append(f"{checked.experiment}: {began} began, {over} over.")
+        if checked.problem:
+            lines.append(f"{checked.experiment}: not all rules were looked at: {checked.problem}")
+    for name in done.unrecorded:
+        lines.append(f"{name}: nothing is recorded of it yet.")
+    lines.append(f"{counted(done.sent, 'message')} sent, {done.failed} failed.")
+    return lines
+
+
+def _row(alert: Alert) -> dict[str, str | None]:
+    return {
+        "began": alert.began_at,
+        "over": alert.ended_at,
+        "experiment": alert.experiment,
+        "rule": alert.rule,
+        "found": alert.words,
+        "told": "; ".join(_delivery(delivery) for delivery in alert.deliveries),
+    }
+
+
+def _delivery(delivery: AlertDelivery) -> str:
+    text = f"{delivery.receiver} ({delivery.about}): {delivery.state}"
+    return f"{text}, {delivery.problem}" if delivery.problem else text
+
+
+COMMANDS = {"alerts": alerts}

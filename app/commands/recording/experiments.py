@@ -1,0 +1,153 @@
+"""`jobprov experiment`: which experiments are private, and who may read them.
+
+It works on the database directly, so that only operators can use it.
+"""
+
+from datetime import UTC, datetime
+
+import click
+
+from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+    table,
+)
+from jobprov.app.wiring import Service
+from jobprov.provenance.answers.privacy import Reader, Readers
+from jobprov.provenance.db.queries.lookup.experiments import private_experiments
+from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.records.reading.documents import check_experiment_name
+from jobprov.provenance.services.intake.issuers import read_issuers
+from jobprov.provenance.services.intake.privacy import (
+    issued_readers,
+    list_experiments,
+    login_readers,
+    make_private,
+    open_again,
+    token_readers,
+)
+from jobprov.provenance.services.upkeep.sealing import try_sealing
+
+
+@click.group(cls=Group)
+def experiment() -> None:
+    """Make experiments private or open, and tell who may read them."""
+
+
+@experiment.command()
+@click.argument("name")
+@click.option("--why", help="The reason, for the audit trail.")
+@data_option
+@json_option
+def private(*, name: str, why: str | None, data: str | None, as_json: bool) -> None:
+    """Hide experiment NAME from all but those who have a role in it or a token that reads it.
+
+    It may be one that has not recorded anything yet. Services notice within seconds; from then on
+    every write to any experiment needs a token.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        has_changed = service.write(lambda writing: make_private(writing, name, why))
+        _seal(service, name)
+        readers = _readers(service, name)
+    text = f"{name} is private." if has_changed else f"{name} was private before."
+    if not readers:
+        text += (
+            " Nobody can read it yet: give somebody a role in it (JOBPROV_LOGIN) or a token "
+            f"(`jobprov token create --experiment {name} --scope read`)."
+        )
+    document = {"experiment": name, "is_private": True, "has_changed": has_changed}
+    emit(document, text, as_json=as_json)
+
+
+@experiment.command("open")
+@click.argument("name")
+@click.option("--why", help="The reason, for the audit trail.")
+@data_option
+@json_option
+def open_one(*, name: str, why: str | None, data: str | None, as_json: bool) -> None:
+    """Show experiment NAME to everybody who may read the service; services notice within seconds."""
+    settings = settings_with(data=data)
+    if name in settings.private_experiments:
+        raise ConflictError(
+            f"JOBPROV_PRIVATE_EXPERIMENTS names {name}: take it out there, restart the service, and "
+            "give this command again."
+        )
+    with opened_service(settings) as service:
+        has_changed = service.write(lambda writing: open_again(writing, name, why))
+        _seal(service, name)
+    text = f"{name} is open." if has_changed else f"{name} was open before."
+    document = {"experiment": name, "is_private": False, "has_changed": has_changed}
+    emit(document, text, as_json=as_json)
+
+
+@experiment.command("list")
+@data_option
+@json_option
+def list_them(*, data: str | None, as_json: bool) -> None:
+    """List experiments, and which of them are private."""
+    settings = settings_with(data=data)
+    with opened_service(settings) as service, service.reading() as connection:
+        listed = list_experiments(connection, settings.private_experiments)
+    rows = []
+    for one in listed:
+        state = f"private (by {one.by})" if one.is_private else "open"
+        rows.append({"experiment": one.experiment, "state": state})
+    titles = {"experiment": "EXPERIMENT", "state": "STATE"}
+    text = table(rows, titles) if rows else "No experiment is known yet."
+    emit(listed, text, as_json=as_json)
+
+
+@experiment.command()
+@click.argument("name")
+@data_option
+@json_option
+def readers(*, name: str, data: str | None, as_json: bool) -> None:
+    """Tell who may read experiment NAME, by the settings that this command has.
+
+    Whoever may run `jobprov` on the machine of the service reads everything.
+    """
+    check_experiment_name(name)
+    with opened_service(settings_with(data=data)) as service:
+        with service.reading() as connection:
+            by_command = private_experiments(connection)
+        is_private = name in service.settings.private_experiments.union(by_command)
+        who = _readers(service, name)
+        if not is_private:
+            who = [_of_open_experiment(service), *who]
+    rows = [{"kind": one.kind, "who": one.who, "note": one.note} for one in who]
+    text = f"{name} is {'private' if is_private else 'open'}.\n"
+    text += table(rows, {"kind": "BY", "who": "WHO", "note": ""}) if rows else "Nobody reads it."
+    emit(Readers(name, is_private, who), text, as_json=as_json)
+
+
+def _readers(service: Service, name: str) -> list[Reader]:
+    """Return who reads an experiment if it is private."""
+    roles = [] if service.login is None else service.login.rules.allow.get(name, [])
+    issuers = read_issuers(service.settings.token_issuers)
+    with service.reading() as connection:
+        tokens = token_readers(connection, name, datetime.now(UTC))
+    return [*login_readers(roles), *issued_readers(issuers, name), *tokens]
+
+
+def _of_open_experiment(service: Service) -> Reader:
+    if service.settings.reading == "open":
+        return Reader("all", "everybody who can reach the service", None)
+    return Reader("all", "whoever has a role, or a token that reads, in any experiment", None)
+
+
+def _seal(service: Service, name: str) -> None:
+    """Have the archive know it at once: a database that is rebuilt must not open an experiment."""
+    problem = try_sealing(service.database, service.writer, service.store, name)
+    if problem is not None:
+        click.echo(
+            f"The archive does not know it yet ({problem}). Until `jobprov archive seal` has "
+            "worked, a database that is rebuilt would not know it either.",
+            err=True,
+        )
+
+
+COMMANDS = {"experiment": experiment}

@@ -1,0 +1,98 @@
+"""The page of alerts: what is wrong now, what was, and whom it was told."""
+
+from typing import NamedTuple
+
+from flask import Blueprint, Response
+
+from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.formats import counted
+from jobprov.app.web.frame.page import answer_rows, asked
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery
+from jobprov.provenance.services.alerts.lists import list_alerts
+
+_ROWS = 60
+_CHECKS = 20
+_DELIVERIES = 4
+
+
+class ShownAlert(NamedTuple):
+    """An alert as the page shows it.
+
+    Attributes:
+        told: messages about it, those that were not sent first, `_DELIVERIES` at most.
+        more: how many more there are.
+    """
+
+    alert: Alert
+    told: list[AlertDelivery]
+    more: int
+
+
+class AlertsPage(NamedTuple):
+    """What the page shows.
+
+    Attributes:
+        is_watched: whether the operator named a file of rules.
+        has_more_open: whether there are more that are not over than it shows.
+    """
+
+    experiment: str | None
+    first_line: str
+    is_watched: bool
+    open_alerts: list[ShownAlert]
+    has_more_open: bool
+    past_alerts: list[ShownAlert]
+    checks: list[AlertCheck]
+    twin: str
+    first_page: str | None
+    next_page: str | None
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/alerts", view_func=show_page, endpoint="alerts")
+
+
+def show_page() -> Response:
+    """Show what is wrong now, and what was."""
+    return answer_rows("alerts/alerts.html", _ROWS, _page)
+
+
+def _page(rows: int) -> AlertsPage:
+    """Return what a page of so many rows shows."""
+    experiment, cursor, service = asked("experiment"), asked("cursor"), get_service()
+    with service.reading() as connection:
+        standing = list_alerts(connection, experiment=experiment, state="open", limit=rows)
+        past = list_alerts(
+            connection, experiment=experiment, state="over", limit=rows, cursor=cursor
+        )
+    question = {"experiment": experiment}
+    following = address("/alerts", {**question, "cursor": past.next}) if past.next else None
+    return AlertsPage(
+        experiment=experiment,
+        first_line=_first_line(standing.alerts, has_more=standing.next is not None),
+        is_watched=service.settings.alerts is not None,
+        open_alerts=[_shown(alert) for alert in standing.alerts],
+        has_more_open=standing.next is not None,
+        past_alerts=[_shown(alert) for alert in past.alerts],
+        checks=standing.checks[:_CHECKS],
+        twin=address("/alerts", question),
+        first_page=address("/alerts", question) if cursor else None,
+        next_page=following,
+    )
+
+
+def _shown(alert: Alert) -> ShownAlert:
+    told = sorted(alert.deliveries, key=lambda delivery: delivery.state == "sent")
+    return ShownAlert(alert, told[:_DELIVERIES], max(0, len(told) - _DELIVERIES))
+
+
+def _first_line(alerts: list[Alert], *, has_more: bool) -> str:
+    """Return how much is wrong now."""
+    if not alerts:
+        return "Nothing is wrong that a rule looks at."
+    shown = counted(len(alerts), "alert")
+    if has_more:
+        return f"More than {shown} now."
+    return f"{shown} now."

@@ -1,0 +1,112 @@
+"""The documentation: its pages, and a search in them."""
+
+from typing import NamedTuple
+
+from flask import Blueprint, Response, redirect, request
+
+from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.manual import (
+    GROUPS,
+    MOST_FOUND,
+    ManualPage,
+    Part,
+    manual,
+    search_manual,
+)
+from jobprov.app.web.frame.page import answer, asked_number
+from jobprov.provenance.answers.addresses import manual_page
+from jobprov.provenance.errors import NotFoundError
+
+_LONGEST = 200
+_CHAPTER = 2
+
+
+class Link(NamedTuple):
+    """A page or a chapter that one can go to."""
+
+    title: str
+    url: str
+    is_here: bool = False
+
+
+class Shelf(NamedTuple):
+    """The pages of one folder."""
+
+    title: str
+    links: list[Link]
+    is_open: bool
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/docs/search", view_func=show_found, endpoint="manual_search")
+    blueprint.add_url_rule("/docs/", view_func=show_page, endpoint="manual_start")
+    blueprint.add_url_rule("/docs/<path:name>", view_func=show_page, endpoint="manual")
+
+
+def show_page(name: str = "") -> Response:
+    """Show a page of the documentation, of a long one the part that is asked for."""
+    wanted = name.removesuffix("/").removesuffix(".md")
+    page = manual().pages.get(wanted)
+    if page is None:
+        raise NotFoundError(f"The documentation has no page {wanted[:100]!r}.")
+    if wanted != name:
+        return Response(status=301, headers={"Location": redirect(page.address()).location})
+    number = asked_number("part", least=1, most=len(page.parts)) or 1
+    return answer(
+        "manual/page.html",
+        page=page,
+        group=GROUPS.get(page.group, ""),
+        html=page.parts[number - 1].html,
+        chapters=_chapters(page, page.parts[number - 1]),
+        shelves=shelves(page),
+        following=_following(page, number),
+    )
+
+
+def show_found() -> Response:
+    """Show the sections that have all words of the question."""
+    text = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST]
+    found = search_manual(text)
+    return answer(
+        "manual/search.html",
+        text=text,
+        found=found,
+        has_more=len(found) == MOST_FOUND,
+        names=address("/search", {"q": text}),
+        shelves=shelves(None),
+    )
+
+
+def shelves(here: ManualPage | None) -> list[Shelf]:
+    """Return all pages by folder; only the folder of this one is open."""
+    found = []
+    for group, title in GROUPS.items():
+        is_open = here is not None and here.group == group
+        links = []
+        for page in manual().in_group(group):
+            if group != "decisions" or is_open or page.name == group:
+                links.append(Link(page.title, page.address(), page is here))
+        found.append(Shelf(title, links, is_open))
+    return found
+
+
+def _chapters(page: ManualPage, part: Part) -> list[Link]:
+    """Return the chapters of a page; those of other parts have an address of their own."""
+    chapters = []
+    for section in page.sections:
+        if section.heading.level == _CHAPTER:
+            anchor = section.heading.anchor
+            url = f"#{anchor}" if anchor in part.anchors else page.address(anchor)
+            chapters.append(Link(section.heading.title, url))
+    return chapters
+
+
+def _following(page: ManualPage, number: int) -> list[Link]:
+    """Return the parts of a long page before and after this one."""
+    around = []
+    if number > 1:
+        around.append(Link("The part before", manual_page(page.name, part=number - 1)))
+    if number < len(page.parts):
+        around.append(Link("Goes on", manual_page(page.name, part=number + 1)))
+    return around

@@ -1,0 +1,73 @@
+"""Which files are private by where they lie or what they are called."""
+
+import functools
+import os
+import pwd
+import re
+from typing import List, Optional, Tuple
+
+# These are compiled where they are needed, most of them after the job's command has begun.
+# Folders of a home that hold installed software; a Python lies anywhere
+_SOFTWARE = (
+    r"/\.(?:local/(?:bin|lib|lib64|libexec|include)|pyenv|virtualenvs|rbenv|plenv|nvm|asdf|rustup"
+    r"|cargo/bin|julia|juliaup|linuxbrew)/"
+)
+_MARKS = ("pyvenv.cfg", "conda-meta", "bin/python3")
+# Names of files with proxies, tokens, keys and passwords
+_PRIVATE_NAME = (
+    r"(?i)^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*"
+    r"|.*\.(?:keytab|p12|pfx)"
+    r"|id_(?:rsa|dsa|ecdsa|ed25519).*)$"
+    r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)"
+    r"(?:\.(?:txt|json|pem|jwt|key))?$"
+)
+
+
+def is_private(path: str) -> bool:
+    """Tell whether a file lies in a hidden folder of a home, or is named like one with secrets."""
+    hidden = path.startswith(_hidden_folders(os.environ.get("HOME")))
+    return (hidden and not is_software(path)) or names_secret(path)
+
+
+def is_software(path: str) -> bool:
+    """Tell whether a file lies in software that somebody installed: `~/.local/lib`, pyenv, a venv."""
+    return bool(re.search(_SOFTWARE, path)) or _is_in_python(os.path.dirname(path))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_in_python(folder: str) -> bool:
+    # /usr has a Python as well, and so may ~/.local and ~; none of them is one installation
+    is_mixed = folder.endswith("/.local") or folder in _homes(os.environ.get("HOME"))
+    if is_mixed or folder.strip("/") in ("", "usr", "usr/local"):  # `//` is the root, too
+        return False
+    if any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
+        return True
+    return _is_in_python(os.path.dirname(folder))
+
+
+def names_secret(path: str) -> bool:
+    """Tell whether a file has a name that files with proxies, tokens, keys and passwords have."""
+    return re.search(_PRIVATE_NAME, path.rpartition("/")[2]) is not None
+
+
+def _hidden_folders(home: Optional[str]) -> Tuple[str, ...]:
+    """Return the beginnings of paths in hidden folders of the user's homes."""
+    return tuple(folder + "/." for folder in _homes(home))
+
+
+@functools.lru_cache(maxsize=4)
+def _homes(home: Optional[str]) -> Tuple[str, ...]:
+    """Return the user's homes, each also as what it really is.
+
+    Kept, since a user data base of a site may answer slowly.
+    """
+    homes: List[Optional[str]] = [home]
+    try:
+        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        pass
+    folders = set()
+    for folder in homes:
+        if folder:
+            folders.update([os.path.abspath(folder), os.path.realpath(folder)])
+    return tuple(sorted(folders - {"/"}))

@@ -1,0 +1,51 @@
+"""The folders in which a job's files may come and go, followed from before its command on."""
+
+import os
+from typing import Iterable, List, Optional
+
+from jobprov.provenance.capture.files import folders
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.running.followed import Followed
+from jobprov.provenance.capture.sight import named_folders
+
+
+class Following:
+    """Follows the job's folders, and those that its scripts and variables name.
+
+    Attributes:
+        own_folders: absolute paths of folders in which all that is new is the job's.
+        skipped: folders of the hook itself: what is written there is not the job's.
+        followed: what the kernel follows, or None.
+        why_not: a sentence why it is None.
+    """
+
+    def __init__(self, options: Options, scripts: Iterable[bytes], skipped: List[str]) -> None:
+        self.own_folders, self.skipped = _own_folders(options), skipped
+        self.followed: Optional[Followed] = None
+        self.why_not: Optional[str] = None
+        words = [*options.command, *named_folders.words_of_variables()]
+        for script in scripts:
+            words += named_folders.words_of_script(script, os.environ)
+        try:
+            storage = named_folders.storage_folders(words, self.own_folders, skipped)
+            self.followed = Followed(self.own_folders, skipped, storage)
+        except (OSError, AttributeError) as error:  # no inotify, or no more of it
+            self.why_not = "files that came and went were not seen: {}".format(error)
+
+
+def _own_folders(options: Options) -> List[str]:
+    """Return the working folder and those of `--watch`, unless others put their files there too."""
+    own: List[str] = []
+    working_folder = os.getcwd()
+    if folders.is_own(working_folder):
+        own.append(working_folder)
+    for named in options.watch:
+        folder = os.path.abspath(named)
+        if os.path.isdir(folder) and not is_below(folder, own):
+            own.append(folder)
+    return own
+
+
+def is_below(folder: str, others: List[str]) -> bool:
+    """Tell whether a folder or file is one of some folders, or lies below one."""
+    return any(folder == other or folder.startswith(other + os.sep) for other in others)

@@ -1,0 +1,1 @@
+"""Alerts that were found, and what rules look at."""

@@ -1,0 +1,249 @@
+"""What rules of alerts look at: the newest jobs that ended, and what indexes have.
+
+No statement here looks at all jobs of an experiment. Campaign, stage and site are looked up for the
+newest jobs alone, so that it is the index of ended jobs that is walked, whatever a rule asks.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.queries.tasks.queue import STANDINGS
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD
+from jobprov.provenance.db.tables import (
+    FailureClass,
+    Host,
+    Job,
+    LedgerEntry,
+    Proof,
+    QueueJob,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.records.proofs import DIFFERS, FAILED
+
+MOST_LOOKED_AT = 20_000
+"""Jobs of a window, the newest, that are looked at."""
+_MOST_SEGMENTS = 100
+"""Segments of a chain that are looked at for a record; others hold what was declared."""
+_TASKS_NAMED = 5
+_STUCK = [place for place, standing in enumerate(STANDINGS) if standing.is_stuck]
+_HELD = [place for place, standing in enumerate(STANDINGS) if standing.state == "held"]
+_Own, _Class, _Job = aliased(Stage), aliased(FailureClass), aliased(Job)
+_OWN_STAGE: ColumnElement[Any] = case((TaskRow.has_several_stages, func.nullif(_Own.name, "")))
+"""The stage that a job's record names, where its task has several."""
+
+
+class EndedScope(NamedTuple):
+    """Which jobs that ended: of an experiment, since a moment, and of what else; None for any."""
+
+    experiment: int
+    since: datetime
+    campaign: str | None = None
+    stage: str | None = None
+    site: str | None = None
+
+
+class EndedJobs(NamedTuple):
+    """Jobs of a facet that ended, and how many of them failed; '' where jobs name none."""
+
+    facet: str
+    jobs: int
+    failures: int
+
+
+class SeenCause(NamedTuple):
+    """A cause of failures in a window: its key, its words and how many jobs failed of it.
+
+    Attributes:
+        is_new: whether no job had failed of it before the window.
+    """
+
+    key: str
+    words: str
+    jobs: int
+    is_new: bool
+
+
+class QueuedTask(NamedTuple):
+    """How many jobs of a task are stuck or held."""
+
+    task_id: str
+    jobs: int
+
+
+class QueuedJobs(NamedTuple):
+    """How many jobs are stuck or held, and the tasks with most of them."""
+
+    jobs: int
+    tasks: list[QueuedTask]
+
+
+def ended_by(connection: Connection, scope: EndedScope, *, by: str | None) -> list[EndedJobs]:
+    """Return the newest jobs that ended, counted by `stage` or `site`, or all together."""
+    newest = _newest(scope)
+    facets: dict[str | None, Any] = {
+        "stage": func.coalesce(_OWN_STAGE, Stage.name, ""),
+        "site": func.coalesce(Host.site, ""),
+        None: literal_column("''"),
+    }
+    facet = facets[by].label("facet")
+    failures = func.coalesce(func.sum(case((newest.c.state >= FIRST_BAD, 1), else_=0)), 0)
+    query = _joined(newest, scope, facet, func.count().label("jobs"), failures)
+    if by is not None:
+        query = query.group_by(facet)
+    return [EndedJobs(row[0], row[1], int(row[2])) for row in connection.execute(query)]
+
+
+def causes_since(
+    connection: Connection, scope: EndedScope, *, least: int, most: int
+) -> list[SeenCause]:
+    """Return the causes of which the newest jobs failed, that which was seen first first.
+
+    Args:
+        connection: where from.
+        scope: which jobs.
+        least: jobs of a cause.
+        most: how many causes.
+    """
+    newest = _newest(scope)
+    first = func.min(newest.c.id).label("first")
+    causes = (
+        _joined(
+            newest,
+            scope,
+            FailureClass.cause_key,
+            func.min(FailureClass.cause).label("words"),
+            func.count().label("jobs"),
+            first,
+        )
+        .join(FailureClass, FailureClass.job_id == newest.c.id)
+        .where(newest.c.state >= FIRST_BAD)
+        .group_by(FailureClass.cause_key)
+        .having(func.count() >= least)
+        .order_by(first)
+        .limit(most)
+        .subquery("causes")
+    )
+    # The first job that an index finds decides, however many there are
+    seen_before = (
+        exists()
+        .where(_Class.cause_key == causes.c.cause_key)
+        .where(_Job.id == _Class.job_id, _Job.experiment_id == scope.experiment)
+        .where(_Job.ended_at < scope.since, _Job.rerun_of.is_(None))
+    )
+    query = select(causes.c.cause_key, causes.c.words, causes.c.jobs, ~seen_before).order_by(
+        causes.c.first
+    )
+    return [SeenCause(*row) for row in connection.execute(query)]
+
+
+def stuck_jobs(connection: Connection, experiment: int) -> QueuedJobs:
+    """Return how many jobs are stuck in queues."""
+    return _queued(connection, experiment, _STUCK)
+
+
+def held_jobs(connection: Connection, experiment: int) -> QueuedJobs:
+    """Return how many jobs are held in queues."""
+    return _queued(connection, experiment, _HELD)
+
+
+def newest_record_at(connection: Connection, experiment: int) -> datetime | None:
+    """Return when the newest final record of an experiment came; None where none did.
+
+    It is looked for among the entries that wait to be sealed, then in the newest segments.
+    """
+    of_jobs = (LedgerEntry.experiment_id == experiment, LedgerEntry.job_id.is_not(None))
+    unsealed = (
+        select(LedgerEntry.received_at)
+        .where(*of_jobs, LedgerEntry.segment.is_(None))
+        .order_by(LedgerEntry.id.desc())
+        .limit(1)
+    )
+    newest: datetime | None = connection.execute(unsealed).scalar_one_or_none()
+    if newest is not None:
+        return newest
+    last = connection.execute(
+        select(func.max(LedgerEntry.segment)).where(LedgerEntry.experiment_id == experiment)
+    ).scalar_one()
+    if last is None:
+        return None
+    for segment in range(last, max(last - _MOST_SEGMENTS, -1), -1):
+        sealed = select(func.max(LedgerEntry.received_at)).where(
+            *of_jobs, LedgerEntry.segment == segment
+        )
+        newest = connection.execute(sealed).scalar_one()
+        if newest is not None:
+            return newest
+    return None
+
+
+def count_not_reproduced(connection: Connection, experiment: int) -> int:
+    """Return how many recipes failed when they were rerun last, or made something else."""
+    query = select(func.count()).where(
+        Proof.experiment_id == experiment,
+        literal_column("state <> 1"),
+        Proof.state.in_((FAILED, DIFFERS)),
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _newest(scope: EndedScope) -> Subquery:
+    return (
+        select(Job.id, Job.state, Job.task_id, Job.stage_id, Job.host_id)
+        .where(
+            Job.ended_at >= scope.since,
+            Job.experiment_id == scope.experiment,
+            Job.rerun_of.is_(None),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(MOST_LOOKED_AT)
+        .subquery("newest")
+    )
+
+
+def _joined(newest: Subquery, scope: EndedScope, *columns: Any) -> Select[Any]:
+    """Return the query of these columns over the newest jobs, narrowed to the scope."""
+    query = (
+        select(*columns)
+        .select_from(newest)
+        .outerjoin(TaskRow, TaskRow.id == newest.c.task_id)
+        .outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, newest.c.stage_id))
+        .outerjoin(_Own, _Own.id == newest.c.stage_id)
+        .outerjoin(Host, Host.id == newest.c.host_id)
+    )
+    if scope.campaign is not None:
+        query = query.where(Stage.campaign == scope.campaign)
+    if scope.stage is not None:
+        query = query.where(func.coalesce(_OWN_STAGE, Stage.name) == scope.stage)
+    if scope.site is not None:
+        query = query.where(Host.site == scope.site)
+    return query
+
+
+def _queued(connection: Connection, experiment: int, standings: list[int]) -> QueuedJobs:
+    is_so = (QueueJob.experiment_id == experiment, QueueJob.standing.in_(standings))
+    jobs = func.count()
+    total = connection.execute(select(jobs).select_from(QueueJob).where(*is_so)).scalar_one()
+    if total == 0:
+        return QueuedJobs(0, [])
+    query = (
+        select(QueueJob.task_id, jobs)
+        .where(*is_so)
+        .group_by(QueueJob.task_id)
+        .order_by(jobs.desc(), QueueJob.task_id)
+        .limit(_TASKS_NAMED)
+    )
+    return QueuedJobs(total, [QueuedTask(*row) for row in connection.execute(query)])

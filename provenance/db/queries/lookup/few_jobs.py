@@ -1,0 +1,75 @@
+"""Filters by which an index finds few jobs, so that these can be sorted or counted as one likes."""
+
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from jobprov.provenance.db.queries.lookup.jobs import (
+    JobFilters,
+    by_software,
+    job_conditions,
+    read_states,
+)
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD
+from jobprov.provenance.db.tables import Job
+
+_OF_AN_INDEX: tuple[tuple[str, ...], ...] = (
+    ("job_id",),
+    ("batch_id",),
+    ("recipe",),
+    ("seed",),
+    ("cause_id",),
+    ("failure_class",),
+    ("file_key",),
+    ("reads_key",),
+    ("experiment", "campaign", "stage", "task_id"),
+    ("host", "site"),
+    ("software", "software_keys", "revision"),
+    ("started_after", "started_before"),
+    ("state",),
+)
+"""Filters that an index answers, those together that one index does."""
+
+
+def filters_of_few(connection: Connection, filters: JobFilters, most: int) -> JobFilters | None:
+    """Return those of the filters by which an index finds at most so many jobs.
+
+    They are none of them where no more jobs are recorded, and the answer is None where no index
+    finds so few. No more than `most` entries of an index are read for each.
+    """
+    given = {name: value for name, value in filters._asdict().items() if value is not None}
+    for names in _OF_AN_INDEX:
+        of_index = {name: given[name] for name in names if name in given}
+        if not _has_index(of_index):
+            continue
+        some = JobFilters(**of_index)
+        if count_at_most(connection, keys_of(connection, some), most + 1) <= most:
+            return some
+    everything = JobFilters()
+    if count_at_most(connection, keys_of(connection, everything), most + 1) <= most:
+        return everything
+    return None
+
+
+def keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
+    """Return the query for the integer keys of the jobs that pass the filters."""
+    others, software = by_software(connection, filters)
+    return select(Job.id).where(*job_conditions(others), *software)
+
+
+def count_at_most(connection: Connection, keys: Select[int], most: int) -> int:
+    """Return how many rows a query has, `most` where there are more."""
+    few = keys.limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(few)).scalar_one()
+
+
+def without(filters: JobFilters, names: AbstractSet[str]) -> JobFilters:
+    """Return the filters without those of these names."""
+    return filters._replace(**dict.fromkeys(names))
+
+
+def _has_index(filters: dict[str, Any]) -> bool:
+    if "state" in filters:  # only jobs that did not succeed
+        return min(read_states(filters["state"])) >= FIRST_BAD
+    return bool(filters.keys() - {"experiment"})

@@ -1,0 +1,1 @@
+"""Alerts: rules of experiments looked at, what they find told once, and told again when over."""

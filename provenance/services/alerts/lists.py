@@ -1,0 +1,124 @@
+"""Alerts as pages and calls list them: what was found, and whom it was told.
+
+No address of a receiver is here: the database has none.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.alerts import (
+    DELIVERY_STATES,
+    WAITING,
+    Alert,
+    AlertCheck,
+    AlertDelivery,
+    AlertList,
+)
+from jobprov.provenance.db.queries.alerts.alerts import (
+    ListedAlert,
+    ListedDelivery,
+    deliveries_of,
+    list_alert_rows,
+    list_checks,
+)
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.errors import BadInputError, NotFoundError
+
+STATES = ("open", "over")
+_MOST_DIGITS = 18
+
+
+def list_alerts(
+    connection: Connection,
+    *,
+    experiment: str | None = None,
+    state: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> AlertList:
+    """Return alerts, the newest first.
+
+    Args:
+        connection: where from.
+        experiment: of this one alone.
+        state: only those that are `open`, or `over`.
+        limit: how many at most.
+        cursor: `next` of the answer before.
+
+    Raises:
+        NotFoundError: there is no such experiment.
+        BadInputError: there is no such state, or the cursor is none.
+    """
+    if state is not None and state not in STATES:
+        raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
+    key = None
+    if experiment is not None:
+        key = experiment_key(connection, experiment)
+        if key is None:
+            raise NotFoundError(f"There is no experiment {experiment}.")
+    rows = list_alert_rows(
+        connection,
+        experiment=key,
+        is_open=None if state is None else state == "open",
+        before=_key_in(cursor),
+        limit=limit + 1,
+    )
+    shown = rows[:limit]
+    deliveries: dict[int, list[ListedDelivery]] = defaultdict(list)
+    for delivery in deliveries_of(connection, [row.key for row in shown]):
+        deliveries[delivery.alert].append(delivery)
+    checks = []
+    for check in list_checks(connection, key):
+        if check.checked_at is not None:
+            checks.append(AlertCheck(check.experiment, _text(check.checked_at), check.problem))
+    return AlertList(
+        alerts=[_alert(row, deliveries[row.key]) for row in shown],
+        checks=checks,
+        next=str(shown[-1].key) if len(rows) > limit else None,
+    )
+
+
+def _key_in(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > _MOST_DIGITS:
+        raise BadInputError(
+            "cursor: give `next` of the answer before.", {"cursor": ["not a cursor"]}
+        )
+    return int(cursor)
+
+
+def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:
+    return Alert(
+        id=row.uuid,
+        experiment=row.experiment,
+        rule=row.rule,
+        condition=row.condition,
+        subject=row.subject,
+        began_at=_text(row.began_at),
+        words=row.words,
+        ended_at=None if row.ended_at is None else _text(row.ended_at),
+        ended_words=row.ended_words,
+        url=row.page,
+        deliveries=[_delivery(delivery) for delivery in deliveries],
+    )
+
+
+def _delivery(row: ListedDelivery) -> AlertDelivery:
+    is_waiting = row.state == WAITING
+    return AlertDelivery(
+        receiver=row.receiver,
+        about="over" if row.is_end else "began",
+        state=DELIVERY_STATES[row.state],
+        settled_at=None if row.settled_at is None else _text(row.settled_at),
+        attempts=row.attempts,
+        due_at=_text(row.due_at) if is_waiting else None,
+        problem=row.problem,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,98 @@
+"""What is written to receivers: alerts that began and that are over, in one message.
+
+Words of a message come from rules, and from what jobs said: control characters are taken out, and
+what a chat would take for a call to everybody is told apart by a space that is not seen.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from jobprov.provenance.answers.addresses import alerts_page
+from jobprov.provenance.db.changes.alerts import TakenDelivery
+from jobprov.provenance.lineage.words import counted, duration
+
+MOST_TOLD = 20
+_AGAIN = "The answer to an earlier try of this message was lost: it may have reached you before."
+_NARROW_SPACE = "\u200b"
+
+
+class Message(NamedTuple):
+    """A message: its title and its body, as plain text."""
+
+    title: str
+    body: str
+
+
+def compose(taken: Sequence[TakenDelivery], address: str) -> Message:
+    """Return the message about deliveries of one receiver.
+
+    Args:
+        taken: the deliveries, of one experiment.
+        address: of the service.
+    """
+    experiment = taken[0].experiment
+    told = [_told(delivery, address) for delivery in taken[:MOST_TOLD]]
+    left = len(taken) - len(told)
+    if left:
+        told.append(f"And {counted(left, 'alert')} more.")
+    told.append(f"All alerts: {address}{alerts_page(experiment)}")
+    if any(delivery.is_uncertain for delivery in taken):
+        told.append(_AGAIN)
+    return Message(plain(f"{experiment}: {_title(taken)}"), "\n\n".join(told))
+
+
+def trial(experiment: str, receiver: str, address: str) -> Message:
+    """Return the message of `jobprov alerts test`."""
+    body = (
+        f"This is a test of the receiver {receiver} of {experiment}. Nothing is wrong.\n\n"
+        f"All alerts: {address}{alerts_page(experiment)}"
+    )
+    return Message(plain(f"{experiment}: a test"), plain_lines(body))
+
+
+def _title(taken: Sequence[TakenDelivery]) -> str:
+    if len(taken) == 1:
+        [delivery] = taken
+        return f"{'over: ' if _is_over(delivery) else ''}{delivery.rule}"
+    over = sum(1 for delivery in taken if _is_over(delivery))
+    if over == len(taken):
+        return f"{counted(over, 'alert')} over"
+    title = counted(len(taken) - over, "alert")
+    return f"{title}, {over} over" if over else title
+
+
+def _is_over(delivery: TakenDelivery) -> bool:
+    return delivery.ended_at is not None
+
+
+def _told(delivery: TakenDelivery, address: str) -> str:
+    """Return what is told of one alert."""
+    lines = [f"{delivery.rule}: {delivery.words}"]
+    began = _moment(delivery.began_at)
+    if delivery.ended_at is None:
+        lines.append(f"Since {began}.")
+    else:
+        lasted = duration((delivery.ended_at - delivery.began_at).total_seconds())
+        lines[0] = f"Over: {lines[0]}"
+        lines.append(f"Began {began}, over {_moment(delivery.ended_at)}, after {lasted}.")
+        if delivery.ended_words:
+            lines.append(f"Now: {delivery.ended_words}")
+    lines = [plain(line) for line in lines]
+    return "\n".join([*lines, f"{address}{delivery.page}"])
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%-d %b %Y %H:%M} UTC"
+
+
+def plain(text: str) -> str:
+    """Return a text on one line, without what a terminal or a chat would act on."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    in_one_line = " ".join(printable.split())
+    return in_one_line.replace("@", f"@{_NARROW_SPACE}").replace("<!", f"<{_NARROW_SPACE}!")
+
+
+def plain_lines(text: str) -> str:
+    """Return the same of each line."""
+    return "\n".join(plain(line) for line in text.split("\n"))

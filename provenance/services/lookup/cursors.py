@@ -1,0 +1,98 @@
+"""Cursors of lists: where a page ended, as a word of the next one's address."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from jobprov.provenance.db.queries.lookup.job_orders import JobOrder, Place, Value
+from jobprov.provenance.errors import BadInputError
+
+_OF_TIME = ("started_at", "ended_at")
+_OF_TEXT = ("stage", "task_id", "unit", "site", "host")
+_MOST_KEY = 2**63
+
+
+class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """What the cursor of a sorted list holds, as JSON."""
+
+    sort: str
+    value: float | int | str | None
+    key: int
+
+
+def write_place(place: Place, order: JobOrder) -> str:
+    """Return the cursor of the page behind a place."""
+    value: Any = place.value
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    written = _Written(_name(order), value, place.key)
+    return urlsafe_b64encode(msgspec.json.encode(written)).decode().rstrip("=")
+
+
+def read_place(cursor: str | None, order: JobOrder) -> Place | None:
+    """Return the place that a cursor names; None without one.
+
+    Raises:
+        BadInputError: no list in this order gave it.
+    """
+    if cursor is None:
+        return None
+    try:
+        padding = "=" * (-len(cursor) % 4)
+        document = urlsafe_b64decode(cursor + padding)
+        written = msgspec.json.decode(document, type=_Written)
+        value = _read_value(written.value, order)
+    except (ValueError, msgspec.MsgspecError):
+        raise bad_cursor() from None
+    if written.sort != _name(order):
+        problem = f"of a list sorted by {written.sort[:40]}; ask for its first page without one"
+        raise BadInputError(f"cursor: {problem}.", {"cursor": [problem]})
+    if not 0 <= written.key < _MOST_KEY:
+        raise bad_cursor()
+    return Place(value, written.key)
+
+
+def _name(order: JobOrder) -> str:
+    return f"-{order.name}" if order.is_descending else order.name
+
+
+def _read_value(value: float | str | None, order: JobOrder) -> Value:
+    """Return what a list is sorted by.
+
+    Raises:
+        ValueError: it is not of the kind that the order has.
+    """
+    if value is None:
+        return None
+    if order.name in _OF_TIME:
+        time = datetime.fromisoformat(str(value))
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+    is_text = isinstance(value, str)
+    if is_text != (order.name in _OF_TEXT) or (is_text and "\0" in str(value)):
+        raise ValueError(value)
+    if not is_text and abs(float(value)) >= _MOST_KEY:
+        raise ValueError(value)
+    return value
+
+
+def read_cursor(cursor: str | None) -> int | None:
+    """Return the integer key in a cursor.
+
+    Raises:
+        BadInputError: no list gave it.
+    """
+    if cursor is None:
+        return None
+    is_key = cursor.isascii() and cursor.isdigit() and len(cursor) < 19  # noqa: PLR2004 - 64 bits
+    if not is_key:
+        raise bad_cursor()
+    return int(cursor)
+
+
+def bad_cursor() -> BadInputError:
+    """Return that no list gave a cursor."""
+    return BadInputError(
+        "cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]}
+    )

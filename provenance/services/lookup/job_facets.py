@@ -1,0 +1,124 @@
+"""How many of the jobs of a list have each state, site, stage and so on."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection
+
+from jobprov.provenance.answers.lookup.job_facets import (
+    JOB_FACETS,
+    FacetValue,
+    JobFacet,
+    JobFacets,
+)
+from jobprov.provenance.db.connections.narrowed import is_narrowed
+from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.lookup.few_jobs import without
+from jobprov.provenance.db.queries.lookup.job_facets import (
+    NEWEST_COUNTED,
+    FacetCounts,
+    Value,
+    count_by,
+)
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.statistics.home import recorded_amounts
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.file_names import name_file
+from jobprov.provenance.services.lookup.parameter_filters import read_conditions
+from jobprov.provenance.services.lookup.software_filters import name_software
+
+USUAL_VALUES = 20
+_NARROWER = "narrow it down by task, host or time"
+
+
+def read_facets(words: str | None) -> list[str]:
+    """Return the facets that are named with commas between them; all where none is.
+
+    Raises:
+        BadInputError: one is none, or they are too many.
+    """
+    if words is None:
+        return list(JOB_FACETS)
+    names = [name.strip() for name in words.split(",")]
+    for name in names:
+        if name not in JOB_FACETS:
+            problem = f"{name[:40]!r} is not one of {', '.join(JOB_FACETS)}"
+            raise BadInputError(f"by: {problem}.", {"by": [problem]})
+    if len(names) > len(JOB_FACETS):
+        problem = f"at most {len(JOB_FACETS)} at a time, not {len(names)}"
+        raise BadInputError(f"by: {problem}.", {"by": [problem]})
+    return list(dict.fromkeys(names))
+
+
+def count_facets(
+    connection: Connection,
+    filters: JobFilters,
+    facets: Sequence[str] = JOB_FACETS,
+    *,
+    limit: int = USUAL_VALUES,
+) -> JobFacets:
+    """Return how many jobs pass the filters, and how many of them have each value.
+
+    Of a facet that is filtered by, those are counted that pass all other filters: what else could
+    be chosen.
+
+    Args:
+        connection: where from.
+        filters: what jobs must pass.
+        facets: names of `JOB_FACETS`.
+        limit: values of each at most, the most frequent ones.
+
+    Raises:
+        BadInputError: a filter cannot be read.
+        NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
+        LimitError: counting took more than five seconds.
+    """
+    is_all = filters == JobFilters() and not is_narrowed(connection)
+    read = read_conditions(filters.parameter, filters.value, filters.variable)
+    filters = name_software(connection, name_file(connection, filters))
+    filtered_by = [name for name in facets if getattr(filters, name) is not None]
+    with time_limit(connection, _NARROWER):
+        conditions = []
+        for condition in read:
+            is_met = meets(connection, condition)
+            if is_met is None:
+                return _nothing(facets)
+            conditions.append(is_met)
+        others = [name for name in facets if name not in filtered_by]
+        counted = count_by(connection, filters, others, conditions)
+        listed = {name: _facet(name, counted, limit) for name in others}
+        for name in filtered_by:
+            listed[name] = _facet_without(connection, filters, name, conditions, limit)
+    return JobFacets(
+        total=counted.total,
+        is_exact=counted.is_exact,
+        recorded=recorded_amounts(connection).jobs if is_all else None,
+        counted_of=NEWEST_COUNTED,
+        facets=[listed[name] for name in facets],
+    )
+
+
+def _nothing(facets: Sequence[str]) -> JobFacets:
+    listed = [JobFacet(name, [], more=0, is_exact=True) for name in facets]
+    return JobFacets(0, is_exact=True, recorded=None, counted_of=NEWEST_COUNTED, facets=listed)
+
+
+def _facet_without(
+    connection: Connection,
+    filters: JobFilters,
+    name: str,
+    conditions: Sequence[ColumnElement[bool]],
+    limit: int,
+) -> JobFacet:
+    """Return the counts of a facet without its own filter."""
+    counted = count_by(connection, without(filters, {name}), [name], conditions)
+    return _facet(name, counted, limit)
+
+
+def _facet(name: str, counted: FacetCounts, limit: int) -> JobFacet:
+    counts: Counter[Value] = counted.by[name]
+    # the same order each time where counts are the same; what is not known comes last
+    ordered = sorted(counts.items(), key=lambda item: (item[0] is None, -item[1], str(item[0])))
+    values = [FacetValue(value, count) for value, count in ordered[:limit]]
+    return JobFacet(name, values, more=len(ordered) - len(values), is_exact=counted.is_exact)

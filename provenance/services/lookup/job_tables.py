@@ -1,0 +1,60 @@
+"""What the page of jobs shows besides the jobs: their files, counts, and how they can be sorted."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.lookup.job_facets import JobFacets
+from jobprov.provenance.answers.lookup.jobs import JobSummary
+from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.queries.lookup.few_jobs import filters_of_few
+from jobprov.provenance.db.queries.lookup.job_files import first_files
+from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.services.lookup.file_names import name_file
+from jobprov.provenance.services.lookup.job_facets import count_facets
+from jobprov.provenance.services.lookup.software_filters import name_software
+
+_PAGE_FACETS = (
+    "experiment",
+    "campaign",
+    "stage",
+    "task_id",
+    "site",
+    "host",
+    "exit_code",
+    "failed_step",
+    "failure_class",
+)
+_PAGE_VALUES = 8
+
+
+class AroundJobs(NamedTuple):
+    """What there is to know of all jobs of a list.
+
+    Attributes:
+        facets: counts by state, and by all that the list is not filtered by.
+        is_short: whether it can be sorted by every column.
+    """
+
+    facets: JobFacets
+    is_short: bool
+
+
+def look_around(connection: Connection, filters: JobFilters) -> AroundJobs:
+    """Return what there is to know of all jobs that pass the filters.
+
+    Raises:
+        BadInputError, NotFoundError, AmbiguousError, LimitError: see `count_facets`.
+    """
+    facets = [name for name in _PAGE_FACETS if getattr(filters, name) is None]
+    counted = count_facets(connection, filters, ["state", *facets], limit=_PAGE_VALUES)
+    named = name_software(connection, name_file(connection, filters))
+    few = filters_of_few(connection, named, MOST_SORTED)
+    return AroundJobs(counted, few is not None)
+
+
+def files_of(connection: Connection, jobs: Iterable[JobSummary]) -> dict[tuple[str, str], FileName]:
+    """Return the first file of each of these jobs, by job id and experiment."""
+    return first_files(connection, [job.job_id for job in jobs if job.output_count])

@@ -1,0 +1,100 @@
+"""Counts of the jobs of a list by state, site, stage and so on."""
+
+import pytest
+
+from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS, JobFacets
+from jobprov.provenance.db.queries.lookup import job_facets
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.job_facets import count_facets, read_facets
+from tests.library.production import Production
+from tests.library.records import a_record
+
+
+def counted(production: Production, filters: JobFilters, *facets: str, limit: int = 9) -> JobFacets:
+    with production.database.reading.connect() as connection:
+        return count_facets(connection, filters, facets or JOB_FACETS, limit=limit)
+
+
+def values(facets: JobFacets) -> dict[str, dict[str | int | None, int]]:
+    return {
+        facet.by: {value.value: value.count for value in facet.values} for facet in facets.facets
+    }
+
+
+def record_some(production: Production) -> None:
+    failed = {"state": "failed", "exit": {"code": 65, "failed_step": "art", "error_class": "Bad"}}
+    reco = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+    wn1, wn2 = {"hostname": "wn1", "site": "FNAL"}, {"hostname": "wn2", "site": "CERN"}
+    production.record(
+        a_record(1, task=reco, host=wn1),
+        a_record(2, task=reco, host=wn2, **failed),
+        a_record(3, task=reco, host=wn2, **failed),
+        a_record(4, task={**reco, "task_id": "t2", "stage": "gen"}, host=wn1),
+        a_record(5, experiment="toy"),
+    )
+
+
+def test_jobs_are_counted_by_every_facet(production: Production) -> None:
+    record_some(production)
+    everything = counted(production, JobFilters())
+    found = values(everything)
+
+    assert (everything.total, everything.is_exact, everything.recorded) == (5, True, 5)
+    assert found["state"] == {"succeeded": 3, "failed": 2}
+    assert found["experiment"] == {"nova": 4, "toy": 1}
+    assert found["campaign"] == {"c": 4, None: 1}
+    assert found["stage"] == {"reco": 3, "gen": 1, None: 1}
+    assert found["task_id"] == {"t1": 3, "t2": 1, None: 1}
+    assert found["site"] == {"CERN": 2, "FNAL": 2, None: 1}
+    assert found["host"] == {"wn1": 2, "wn2": 2, None: 1}
+    assert found["exit_code"] == {65: 2, None: 3}
+    assert found["failed_step"] == {"art": 2, None: 3}
+    assert found["error_class"] == {"Bad": 2, None: 3}
+    assert sum(found["failure_class"].values()) == 5
+    assert [value.value for value in everything.facets[0].values] == ["succeeded", "failed"]
+    cut = counted(production, JobFilters(), "host", limit=1).facets[0]
+    assert ([value.value for value in cut.values], cut.more) == (["wn1"], 2)
+
+
+def test_facet_that_is_filtered_by_counts_what_else_there_is_to_choose(
+    production: Production,
+) -> None:
+    record_some(production)
+    failed = counted(production, JobFilters(campaign="c", state="failed"), "state", "host")
+
+    assert failed.total == 2
+    assert failed.recorded is None
+    assert values(failed) == {"state": {"succeeded": 2, "failed": 2}, "host": {"wn2": 2}}
+    nothing = counted(production, JobFilters(parameter="a.b", value="1"), "site")
+    assert (nothing.total, values(nothing)) == (0, {"site": {}})
+
+
+def test_only_the_newest_of_many_jobs_are_counted(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_some(production)
+    monkeypatch.setattr(job_facets, "MOST_COUNTED", 3)
+    monkeypatch.setattr(job_facets, "NEWEST_COUNTED", 2)
+    many = counted(production, JobFilters(), "experiment")
+    few = counted(production, JobFilters(task_id="t1"), "state")
+    campaign = counted(production, JobFilters(campaign="c"), "stage")
+
+    assert (many.total, many.is_exact, many.recorded) == (2, False, 5)
+    assert values(many) == {"experiment": {"nova": 1, "toy": 1}}
+    assert (few.total, few.is_exact, values(few)["state"]) == (
+        3,
+        True,
+        {"failed": 2, "succeeded": 1},
+    )
+    assert (campaign.total, campaign.is_exact) == (2, False)
+    assert values(campaign) == {"stage": {"gen": 1, "reco": 1}}
+
+
+def test_what_jobs_are_not_counted_by_is_named() -> None:
+    assert read_facets("site, state,site") == ["site", "state"]
+    for words, problem in (("site,odd", "by: 'odd' is not one of state"), ("", "by: '' is not")):
+        with pytest.raises(BadInputError, match=problem):
+            read_facets(words)
+    with pytest.raises(BadInputError, match="by: at most 11 at a time, not 500"):
+        read_facets(",".join(["site"] * 500))
