@@ -30,7 +30,7 @@ _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
 _LISTED = ("state", "job_id")
 """Filters of several values: a form gives each by itself, addresses with commas between them."""
-_ROWS, _MOST_MATCHED = 100, 12
+_ROWS, _MOST_ROWS, _MOST_MATCHED = 50, 100, 12
 _STATES = ("running", "succeeded", "failed", "killed", "lost")
 _HAVE_INDEX = ("received_at", "started_at", "ended_at")
 _ASCENDING_FIRST = ("stage", "task_id", "unit", "site", "host", "state")
@@ -109,7 +109,7 @@ class JobsQuestion(NamedTuple):
         Raises:
             BadInputError: a filter or the limit cannot be read.
         """
-        limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
+        limit = asked_number("limit", least=1, most=_MOST_ROWS) or _ROWS
         return cls(asked_filters(), limit, asked("cursor"), asked("sort"))
 
 

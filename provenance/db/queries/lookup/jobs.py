@@ -10,6 +10,8 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    case,
+    func,
     literal_column,
     or_,
     select,
@@ -43,6 +45,10 @@ from jobprov.provenance.errors import BadInputError
 
 MOST_IDS = 200
 """Ids of jobs in a filter: so many fit into an address."""
+_MOST_GATHERED = 10_000
+"""Keys of a task or campaign that are gathered and sorted without a look at the newest jobs."""
+_LOOKED_AT = 20_000
+"""Jobs among which those of a larger one are looked for first."""
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -127,9 +133,16 @@ def list_job_rows(
             return []
         query = query.where(is_met)
     if _is_of_index(others) and not conditions:
-        keys = select(Job.id).where(*job_conditions(others), *software)
-        keys_of_page = newest_keys(keys, others, before=before, limit=limit)
-        query = SUMMARIES.where(Job.id.in_(keys_of_page)).order_by(Job.id.desc())
+        wanted = [*job_conditions(others), *software]
+        recent = None
+        if _is_of_tasks(others):
+            recent = recent_keys(connection, wanted, before=before, limit=limit)
+        if recent is None:
+            keys = select(Job.id).where(*wanted)
+            is_of_page = Job.id.in_(newest_keys(keys, others, before=before, limit=limit))
+        else:
+            is_of_page = among(connection, Job.id, recent)
+        query = SUMMARIES.where(is_of_page).order_by(Job.id.desc())
     elif before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.limit(limit)).all()
@@ -154,7 +167,9 @@ def _is_of_few(filters: JobFilters) -> bool:
 def _is_of_index(filters: JobFilters) -> bool:
     """Return whether an index has the keys of the jobs that pass the filters, but in no order."""
     is_of_place = filters.host is not None or filters.site is not None
-    return is_of_place or _is_of_tasks(filters) or _is_of_bad_states(filters)
+    is_of_failure = filters.cause_id is not None or filters.failure_class is not None
+    is_of_others = is_of_place or is_of_failure
+    return is_of_others or _is_of_tasks(filters) or _is_of_bad_states(filters)
 
 
 def _is_of_bad_states(filters: JobFilters) -> bool:
@@ -163,6 +178,34 @@ def _is_of_bad_states(filters: JobFilters) -> bool:
 
 def _is_of_tasks(filters: JobFilters) -> bool:
     return any((filters.task_id, filters.campaign, filters.stage))
+
+
+def recent_keys(
+    connection: Connection,
+    wanted: Sequence[ColumnElement[bool]],
+    *,
+    before: int | None,
+    limit: int,
+) -> list[int] | None:
+    """Return the keys of the newest jobs that are wanted; None unless all lie near the newest.
+
+    Jobs of a large task or campaign that still runs do, and to gather and sort all of its keys
+    would take far longer.
+    """
+    few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
+    if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
+        return None
+    newest = before or connection.execute(select(func.max(Job.id) + 1)).scalar_one() or 1
+    query = (
+        select(Job.id)
+        # a condition that no index answers but that of the keys
+        .where(case((and_(*wanted), 1), else_=0) == 1)
+        .where(Job.id < newest, Job.id >= newest - _LOOKED_AT)
+        .order_by(Job.id.desc())
+        .limit(limit)
+    )
+    keys = list(connection.execute(query).scalars())
+    return keys if len(keys) == limit else None
 
 
 def newest_keys(
