@@ -135,8 +135,9 @@ def list_job_rows(
     if _is_of_index(others) and not conditions:
         wanted = [*job_conditions(others), *software]
         recent = None
-        if _is_of_tasks(others):
+        if is_of_tasks(others):
             recent = recent_keys(connection, wanted, before=before, limit=limit)
+        is_of_page: ColumnElement[bool]
         if recent is None:
             keys = select(Job.id).where(*wanted)
             is_of_page = Job.id.in_(newest_keys(keys, others, before=before, limit=limit))
@@ -169,14 +170,15 @@ def _is_of_index(filters: JobFilters) -> bool:
     is_of_place = filters.host is not None or filters.site is not None
     is_of_failure = filters.cause_id is not None or filters.failure_class is not None
     is_of_others = is_of_place or is_of_failure
-    return is_of_others or _is_of_tasks(filters) or _is_of_bad_states(filters)
+    return is_of_others or is_of_tasks(filters) or _is_of_bad_states(filters)
 
 
 def _is_of_bad_states(filters: JobFilters) -> bool:
     return filters.state is not None and min(read_states(filters.state)) >= FIRST_BAD
 
 
-def _is_of_tasks(filters: JobFilters) -> bool:
+def is_of_tasks(filters: JobFilters) -> bool:
+    """Return whether the filters name a task, a campaign or a stage."""
     return any((filters.task_id, filters.campaign, filters.stage))
 
 
@@ -224,7 +226,7 @@ def newest_keys(
     if before is not None:
         keys = keys.where(Job.id < before)
     newest_first = Job.id.desc()
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         # They lie together, perhaps far from the newest jobs of all: PostgreSQL would look through
         # those, 2.5 s for a campaign of a year ago
         newest_first = (Job.id + literal_column("0")).desc()
@@ -233,7 +235,7 @@ def newest_keys(
 
 def of_one_index(filters: JobFilters) -> JobFilters:
     """Return those of the filters that one index answers with the keys of jobs."""
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         return JobFilters(
             experiment=filters.experiment,
             task_id=filters.task_id,
@@ -312,7 +314,7 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
     }
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         keys_of_tasks = _key_of(TaskRow, tasks)
         if filters.stage is not None:
             keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
