@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.provenance.db.queries.lookup import job_facets, job_orders
+from jobprov.provenance.services.lookup import job_tables
 from tests.library.productions import toy_experiment as samples
 
 TASK = "toyexp-demo-reco-0001"
@@ -87,6 +88,17 @@ def test_list_that_is_too_long_says_which_orders_it_has(
     assert "over 2" in text
     assert refused.status_code == 422
     assert "filter by task, host, cause or time of start" in unescape(refused.text)
+
+
+def test_list_is_shown_without_counts_that_take_too_long(
+    pages: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_tables, "_COUNTING_SECONDS", 0.0)
+    monkeypatch.setattr("jobprov.provenance.db.connections.time_limits._OPERATIONS", 1)
+    text = pages.get("/jobs?experiment=toyexp&limit=8").text
+
+    assert lead(text) == "Over 8 jobs with experiment toyexp; the 8 newest are shown."
+    assert '<dl class="facets">\n</dl>' in text
 
 
 def test_row_has_unit_and_file_and_the_list_is_narrowed_down_by_links(pages: FlaskClient) -> None:
