@@ -119,7 +119,7 @@ def test_ticked_jobs_lead_on(pages: FlaskClient) -> None:
         return answer.headers["Location"]
 
     listed = pages.get(led_to("list", FIRST, AGAIN)).text
-    assert lead(listed).startswith("2 jobs with job id ")
+    assert lead(listed) == "2 jobs with one of 2 ids."
     assert f'name="all" value="{FIRST},{AGAIN}"' in listed
     assert pages.get(led_to("csv", FIRST, AGAIN)).text.count("\n") == 3
     assert led_to("compare", FIRST, AGAIN) == f"/jobs/{FIRST}/diff/{AGAIN}"
