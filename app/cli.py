@@ -88,7 +88,10 @@ SECTIONS = {
             "histories.rebuilds", "List the jobs that make FILE again, in order"
         ),
         "job": Listed("lookup.job", "Show the job with this job id or batch id"),
-        "jobs": Listed("lookup.jobs", "List jobs, newest first; exit code 1 where there are none"),
+        "jobs": Listed(
+            "lookup.jobs",
+            "List jobs, newest first or in another order; exit code 1 where there are none",
+        ),
         "diff": Listed(
             "comparisons.jobs",
             "Compare the jobs A and B (job ids or batch ids), or two campaigns or releases",

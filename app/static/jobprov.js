@@ -81,14 +81,25 @@ document.addEventListener("click", (event) => {
 }
 // What is typed into a shell, and ids, are copied whole.
 if (navigator.clipboard) {
-  const copyButton = (text) => {
+  const DRAWING = '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="5.5" y="5.5" width="9" height="9" rx="1.5"/><path d="M3.5 10.5h-1a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v1"/></svg>';
+  const copyButton = (text, isSmall = false) => {
     const button = document.createElement("button");
+    const name = (word) => {
+      button.title = word;
+      if (isSmall) button.setAttribute("aria-label", word);
+      else button.textContent = word;
+    };
     button.type = "button";
-    button.className = "copy";
-    button.textContent = "Copy";
+    button.className = isSmall ? "copy is-small" : "copy";
+    if (isSmall) button.innerHTML = DRAWING;
+    name("Copy");
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text).then(() => (button.textContent = "Copied"), () => (button.textContent = "Not allowed"));
-      setTimeout(() => (button.textContent = "Copy"), 2000);
+      await navigator.clipboard.writeText(text).then(() => name("Copied"), () => name("Not allowed"));
+      button.classList.toggle("is-copied", button.title === "Copied");
+      setTimeout(() => {
+        name("Copy");
+        button.classList.remove("is-copied");
+      }, 2000);
     });
     return button;
   };
@@ -100,7 +111,7 @@ if (navigator.clipboard) {
       block.append(button);
     }
     for (const code of document.querySelectorAll("code.command, code.whole"))
-      if (!code.nextElementSibling?.matches(".copy")) code.after(copyButton(code.textContent));
+      if (!code.nextElementSibling?.matches(".copy")) code.after(copyButton(code.textContent, true));
   };
   addButtons();
   document.addEventListener("jobprov:times", addButtons);

@@ -171,3 +171,12 @@ def test_hook_of_the_wheel_records_a_job_that_its_client_finds(
 
     assert "made.txt" in found
     assert "toyexp" in found
+
+
+def test_service_of_the_wheel_shows_the_documentation(served: tuple[Installation, str]) -> None:
+    installation, address = served
+    ask = (
+        f"import urllib.request as r; print(r.urlopen('{address}/docs/reference/glossary').read())"
+    )
+
+    assert 'id="term-witness"' in installation.run("python", "-c", ask)

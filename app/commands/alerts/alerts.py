@@ -180,3 +180,8 @@ def _delivery(delivery: AlertDelivery) -> str:
 
 
 COMMANDS = {"alerts": alerts}
+EXAMPLES = {
+    "alerts check": ("jobprov alerts check",),
+    "alerts list": ("jobprov alerts list --experiment toyexp",),
+    "alerts test": ("jobprov alerts test toyexp",),
+}

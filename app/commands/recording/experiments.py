@@ -151,3 +151,9 @@ def _seal(service: Service, name: str) -> None:
 
 
 COMMANDS = {"experiment": experiment}
+EXAMPLES = {
+    "experiment private": ("jobprov experiment private toyexp --why 'before publication'",),
+    "experiment open": ("jobprov experiment open toyexp --why 'published'",),
+    "experiment list": ("jobprov experiment list",),
+    "experiment readers": ("jobprov experiment readers toyexp",),
+}

@@ -163,6 +163,24 @@ def test_terms_are_explained_by_hover_tap_and_key(watched: Watched) -> None:
     assert page.url.endswith("/docs/reference/glossary#term-level")
 
 
+@pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
+def test_ids_and_commands_are_copied_by_a_button(watched: Watched) -> None:
+    watched.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=watched.site)
+    page = watched.page
+    for address, place, copied in (
+        (SUCCEEDED, "code.whole + .copy", samples.job_id("reco-4")),
+        ("/docs/how-to/register-code", "pre .copy", "jobprov repository add"),
+    ):
+        page.goto(watched.site + address)
+        button = page.locator(place).first
+        button.click()
+        expect(button).to_have_attribute("title", "Copied")
+        text = page.evaluate("navigator.clipboard.readText()")
+        assert text.startswith(copied)
+        assert "Copy" not in text
+    watched.check()
+
+
 @pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROWEST, "light")], indirect=True)
 def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
     wide = []

@@ -43,6 +43,7 @@ def test_title_stays_short_and_shows_names_as_text(pages: FlaskClient) -> None:
         (f"/jobs/{samples.job_id('histogram')}", "icon-running.svg"),
         ("/tasks/toyexp-demo-reco-0001", "icon-done.svg"),
         ("/tasks/toyexp-demo-gen-0001", "icon-failed.svg"),
+        (f"/campaigns/toyexp/{samples.CAMPAIGN}", "icon-failed.svg"),
     ],
 )
 def test_tab_shows_the_state_of_its_page(pages: FlaskClient, address: str, icon: str) -> None:

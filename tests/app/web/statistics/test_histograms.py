@@ -38,7 +38,10 @@ def test_bars_are_as_high_as_their_counts_and_few_are_still_seen() -> None:
         (
             [88e6, 88e6 + 100, 88e6 + 200],
             "bytes",
-            [f"88\N{THIN SPACE}000\N{THIN SPACE}{last} B" for last in ("000", "100", "200")],
+            [
+                f"88\N{NARROW NO-BREAK SPACE}000\N{NARROW NO-BREAK SPACE}{last} B"
+                for last in ("000", "100", "200")
+            ],
         ),
     ],
 )
