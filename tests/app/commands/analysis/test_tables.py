@@ -61,6 +61,16 @@ def test_tables_are_written_and_asked(
     assert "There are more than 1 rows" in cut.stderr
 
 
+def test_what_a_command_made_private_is_left_out(data: Path, tmp_path: Path) -> None:
+    words = ("private", "secret", "--why", "a collaboration of its own", "--data", str(data))
+    made = CliRunner().invoke(jobprov, ["experiment", *words])
+
+    written = run("export", "--to", str(tmp_path / "tables"), "--data", str(data))
+
+    assert made.exit_code == 0, made.output
+    assert "Left out, since they are private: secret." in written.stdout
+
+
 def test_errors_are_one_sentence_and_an_exit_code(data: Path, tmp_path: Path) -> None:
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "thesis.tex").write_text("a year of work")
