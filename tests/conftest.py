@@ -24,6 +24,7 @@ from jobprov.provenance.db.upkeep.migrating import upgrade
 from tests.library.compiled_statements import share_compiled_statements
 from tests.library.examples import try_few_examples
 from tests.library.home import leave_home
+from tests.library.migrated_once import migrate_once
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -64,6 +65,7 @@ for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
 def pytest_configure(config: pytest.Config) -> None:
     """Try properties on fewer examples where the slow tests are left out."""
     share_compiled_statements()
+    migrate_once()
     if config.option.markexpr == "not slow":
         try_few_examples()
 

@@ -82,7 +82,7 @@ def facets_line(facets: JobFacets) -> str:
     """How many jobs were counted, and whether these are all."""
     if facets.is_exact:
         return f"{counted(facets.total, 'job')}."
-    looked_at = f"Only the {number(facets.counted_of)} newest of many were looked at"
+    looked_at = f"Only {number(facets.counted_of)} of many were looked at, mostly the newest"
     if facets.recorded is not None:
         return f"About {counted(facets.recorded, 'job')}. {looked_at}."
     if not facets.total:

@@ -281,6 +281,42 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     assert "'=>' is not an operator; known are = != < <= > >=" in wrong.stderr
 
 
+@pytest.mark.slow
+def test_jobs_are_sorted_and_counted(live: LiveService) -> None:
+    """Each option is that of the call; what is none is refused before anything is asked."""
+    both = ("jobs", "--job", f"{JOB},{a_record(2)['job_id']}")
+    heads, *rows = live.run(*both, "--sort", "-exit_code").stdout.splitlines()
+    assert heads.split()[-1] == "EXIT"
+    assert [row.split()[:2] for row in rows] == [
+        [JOB, "failed"],
+        [a_record(2)["job_id"], "succeeded"],
+    ]
+    assert rows[0].endswith(" 65")
+
+    counts = live.run(*both, "--state", "failed,killed", "--count-by", "state,exit_code")
+    assert (counts.returncode, counts.stderr) == (0, "")
+    first, *lines = counts.stdout.splitlines()
+    assert first == "1 job."
+    assert [line.split() for line in lines if line] == [
+        ["STATE", "JOBS"],
+        ["failed", "1"],
+        ["succeeded", "1"],
+        ["EXIT_CODE", "JOBS"],
+        ["65", "1"],
+    ]
+    for words, problem in (
+        (("--state", "failed,odd"), "'odd' is not one of running, succeeded"),
+        (("--sort", "colour"), "'colour' is not one of received_at, started_at"),
+        (("--count-by", "colour"), "'colour' is not one of state, experiment"),
+        (("--count-by", "site", "--sort", "site"), "--sort is for lists"),
+        (("--started-after", "yesterday"), "not a time; write 2026-11-24"),
+        (("--task", "nosuch"), "Nothing is recorded of task nosuch"),
+    ):
+        ended = live.run("jobs", *words)
+        assert (ended.returncode, ended.stdout) == (2, ""), words
+        assert problem in ended.stderr.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     "words",
     [("lookup", "a.root"), ("job", JOB), ("jobs",), ("lineage", "a.root"), ("token", "list")],

@@ -87,7 +87,7 @@ def test_address_without_a_server_is_named(
     before = time.monotonic()
 
     assert "AWS_ENDPOINT_URL" in refusal(s3_url)
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 60
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_server_that_says_nothing_is_not_waited_for_without_end(
     with pytest.raises(ArchiveUnreachableError, match="does not answer"):
         S3Store(Bucket(*s3_url.removeprefix("s3://").split("/"), timeout_seconds=0.5))
 
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30
 
 
 def test_server_that_goes_away_is_an_error_of_every_method(

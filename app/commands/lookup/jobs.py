@@ -173,7 +173,7 @@ def jobs(
 ) -> None:
     """List jobs, newest first or in another order; exit code 1 where there are none.
 
-    `--task NAME --sort -max_rss_bytes` lists what took the most memory of a task.
+    `--task NAME --sort=-max_rss_bytes` lists what took the most memory of a task.
     """
     given = {name: value for name, value in filters.items() if value is not None}
     client = client_for(url)

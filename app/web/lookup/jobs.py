@@ -4,7 +4,7 @@ Jobs that are ticked are a list of their own, by their ids, from which everythin
 """
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
@@ -12,13 +12,21 @@ from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.formats import counted, moment, number
+from jobprov.app.web.frame.formats import moment
 from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
+from jobprov.app.web.lookup.list_controls import (
+    ORDER_WORDS,
+    Facet,
+    Head,
+    count_states,
+    facets_of,
+    first_line,
+    head_of,
+    why_unsorted,
+)
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
@@ -30,37 +38,7 @@ _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
 _LISTED = ("state", "job_id")
 """Filters of several values: a form gives each by itself, addresses with commas between them."""
-_ROWS, _MOST_MATCHED = 100, 12
-_STATES = ("running", "succeeded", "failed", "killed", "lost")
-_HAVE_INDEX = ("received_at", "started_at", "ended_at")
-_ASCENDING_FIRST = ("stage", "task_id", "unit", "site", "host", "state")
-_ORDER_WORDS = {
-    "received_at": "recorded",
-    "started_at": "started",
-    "ended_at": "ended",
-    "wall_seconds": "time taken",
-    "cpu_seconds": "CPU",
-    "max_rss_bytes": "memory",
-    "exit_code": "exit code",
-    "output_count": "output files",
-    "state": "state",
-    "stage": "stage",
-    "task_id": "task",
-    "unit": "unit",
-    "site": "site",
-    "host": "host",
-}
-_FACET_TITLES = {
-    "experiment": "Experiment",
-    "campaign": "Campaign",
-    "stage": "Stage",
-    "task_id": "Task",
-    "site": "Site",
-    "host": "Host",
-    "exit_code": "Exit code",
-    "failed_step": "Failed step",
-    "failure_class": "Failure class",
-}
+_ROWS, _MOST_ROWS, _MOST_MATCHED = 50, 100, 12
 _COLUMNS = (
     "job_id",
     "experiment",
@@ -109,47 +87,8 @@ class JobsQuestion(NamedTuple):
         Raises:
             BadInputError: a filter or the limit cannot be read.
         """
-        limit = asked_number("limit", least=1, most=_ROWS) or _ROWS
+        limit = asked_number("limit", least=1, most=_MOST_ROWS) or _ROWS
         return cls(asked_filters(), limit, asked("cursor"), asked("sort"))
-
-
-class Choice(NamedTuple):
-    """A value that a list can be narrowed down to.
-
-    Attributes:
-        value: None where nothing is known.
-        jobs: how many, in words, as there may be more.
-        url: the list of those jobs; None where no filter finds them.
-    """
-
-    value: str | None
-    jobs: str
-    url: str | None
-
-
-class Facet(NamedTuple):
-    """What a list can be narrowed down to by one filter.
-
-    Attributes:
-        more: how many further values there are.
-    """
-
-    name: str
-    title: str
-    choices: list[Choice]
-    more: int
-
-
-class Head(NamedTuple):
-    """The head of a column that sorts.
-
-    Attributes:
-        url: the list in its order; None where it is too long for that.
-        direction: `ascending` or `descending` where the list is in its order, else None.
-    """
-
-    url: str | None
-    direction: str | None
 
 
 class JobsPage(NamedTuple):
@@ -241,73 +180,18 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         matched=_matched(listed),
         filters=filters,
         sort=question.sort,
-        states=_states(around.facets, filters),
-        facets=_facets(around.facets),
-        heads={name: _head(name, question, around) for name in _ORDER_WORDS},
-        unsorted=None if around.is_short else _why_unsorted(),
+        states=count_states(around.facets, filters),
+        facets=facets_of(around.facets),
+        heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
+        unsorted=None if around.is_short else why_unsorted(),
         counted_of=None if around.facets.is_exact else around.facets.counted_of,
-        first_line=first_line(question, listed, around.facets, filters),
+        first_line=first_line(
+            listed, around.facets, filters, sort=question.sort, cursor=question.cursor
+        ),
         first_page=first_page,
         next_page=next_page,
         next_words="Further" if is_sorted else "Older",
         csv=here(format="csv", limit=str(question.limit)),
-    )
-
-
-def _states(facets: JobFacets, filters: Mapping[str, str]) -> list[tuple[str, str, bool]]:
-    """Return each state with how many jobs are in it, and whether it is asked for."""
-    by_state = facets.facets[0]
-    counts = {value.value: value.count for value in by_state.values}
-    asked_for = [state.strip() for state in filters.get("state", "").split(",")]
-    states = []
-    for state in _STATES:
-        count = counts.get(state, 0)
-        words = _count_words(count, is_exact=by_state.is_exact)
-        states.append((state, words, state in asked_for))
-    return states
-
-
-def _facets(facets: JobFacets) -> dict[str, Facet]:
-    """Return by what else a list can be narrowed down: what not all of its jobs share."""
-    shown = {}
-    for facet in facets.facets[1:]:
-        choices = []
-        for value in facet.values:
-            text = None if value.value is None else str(value.value)
-            url = None if text is None else here(**{facet.by: text, "cursor": None})
-            count = _count_words(value.count, is_exact=facet.is_exact)
-            choices.append(Choice(text, count, url))
-        title = _FACET_TITLES[facet.by]
-        shown[facet.by] = Facet(facet.by, title, choices, facet.more)
-    return shown
-
-
-def _count_words(count: int, *, is_exact: bool) -> str:
-    if is_exact or not count:
-        return number(count) if is_exact else ""
-    return f"over {number(count)}"
-
-
-def _head(name: str, question: JobsQuestion, around: AroundJobs) -> Head:
-    """Return what the head of a column leads to: its order, or the other way round."""
-    sort = question.sort or "-received_at"
-    direction = None
-    if sort.removeprefix("-") == name:
-        direction = "descending" if sort.startswith("-") else "ascending"
-    if name not in _HAVE_INDEX and not around.is_short:
-        return Head(None, direction)
-    is_ascending = name in _ASCENDING_FIRST
-    if direction is not None:
-        is_ascending = direction == "descending"
-    wanted = name if is_ascending else f"-{name}"
-    return Head(here(sort=wanted, cursor=None), direction)
-
-
-def _why_unsorted() -> str:
-    return (
-        f"More than {number(MOST_SORTED)} jobs may be in this list: it is sorted by what indexes "
-        "have, when jobs were recorded, started and ended. Filter by task, host, site, time or a "
-        "state other than succeeded to sort it by the other columns."
     )
 
 
@@ -399,56 +283,6 @@ def asked_time(name: str) -> datetime | None:
             {name: ["not a time"]},
         )
     return time
-
-
-def first_line(
-    question: JobsQuestion, listed: JobList, facets: JobFacets, filters: Mapping[str, str]
-) -> str:
-    """Return what the list is, in words: how many jobs there are, and which of them are shown."""
-    conditions = []
-    for name, value in filters.items():
-        if value:
-            conditions.append(f"{name.replace('_', ' ')} {value.replace(',', ', ')}")
-        else:
-            conditions.append(f"no {name}")
-    narrowed = ""
-    if conditions:
-        narrowed = f" with {', '.join(conditions)}"
-    count = len(listed.jobs)
-    is_whole = listed.next is None and question.cursor is None
-    if is_whole and not count:
-        return f"No job{narrowed} is recorded."
-    if is_whole:
-        order = f", by {_order_words(question.sort)}" if question.sort and count > 1 else ""
-        return f"{counted(count, 'job')}{narrowed}{order}."
-    if not count:
-        return f"None of the jobs{narrowed} is among those that this page looks at."
-    shown = f"the {count} newest are shown"
-    if question.sort:
-        shown = f"{count} are shown, by {_order_words(question.sort)}"
-    elif question.cursor:
-        shown = f"{count} older ones are shown"
-    return f"{_total_words(facets, count)}{narrowed}; {shown}."
-
-
-def _total_words(facets: JobFacets, shown: int) -> str:
-    """Return how many jobs there are, as far as they were counted."""
-    if facets.is_exact:
-        return counted(facets.total, "job")
-    if facets.recorded is not None:
-        return f"About {counted(facets.recorded, 'job')}"
-    return f"Over {counted(max(facets.total, shown), 'job')}"
-
-
-def _order_words(sort: str) -> str:
-    name = sort.removeprefix("-")
-    if name in _ASCENDING_FIRST:
-        way = "backwards" if sort.startswith("-") else "in order"
-    elif name in _HAVE_INDEX:
-        way = "latest first" if sort.startswith("-") else "earliest first"
-    else:
-        way = "largest first" if sort.startswith("-") else "smallest first"
-    return f"{_ORDER_WORDS.get(name, name)}, {way}"
 
 
 def _csv_row(job: JobSummary) -> dict[str, Cell]:

@@ -49,7 +49,7 @@ class JobFacets(Struct, frozen=True):
         total: how many were counted.
         is_exact: whether all were; else there are more.
         recorded: where no filter is set, how many are recorded, or a few more than that; else None.
-        counted_of: how many of the newest jobs are looked at where not all are.
+        counted_of: how many jobs are looked at where not all are, mostly the newest.
     """
 
     total: int

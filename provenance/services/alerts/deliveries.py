@@ -22,7 +22,8 @@ from jobprov.provenance.services.writing import Writing
 
 LEASE = timedelta(minutes=3)
 FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=1), timedelta(hours=1)
-TRIED_FOR = timedelta(days=3)
+MOST_TRIES = 77
+"""About three days, since most of them are an hour apart."""
 _MOST_MESSAGES = 100
 """Messages of one round; what is left waits for the next."""
 _NO_RECEIVER = "the file has no receiver of this name any more"
@@ -114,20 +115,19 @@ def _settle(writing: Writing, taken: Sequence[TakenDelivery], sending: Sending) 
         note_sent(writing, taken)
         return
     now = writing.received_at
-    old: list[TakenDelivery] = []
-    young: list[TakenDelivery] = []
+    last: list[TakenDelivery] = []
+    others: list[TakenDelivery] = []
     for delivery in taken:
-        since = delivery.ended_at if delivery.is_end and delivery.ended_at else delivery.began_at
-        (old if now - since > TRIED_FOR else young).append(delivery)
-    if old:
-        give_up(writing, old, sending.problem)
-    if young:
-        attempts = min(delivery.attempts for delivery in young)
+        (last if delivery.attempts >= MOST_TRIES else others).append(delivery)
+    if last:
+        give_up(writing, last, sending.problem)
+    if others:
+        attempts = min(delivery.attempts for delivery in others)
         # The power is bounded, since a timedelta overflows
         delay = min(FIRST_DELAY * 2 ** min(attempts - 1, 10), LONGEST_DELAY)
         put_off_deliveries(
             writing.connection,
-            young,
+            others,
             due_at=now + delay,
             problem=sending.problem,
             is_uncertain=sending.is_uncertain,

@@ -32,14 +32,16 @@ def compose(taken: Sequence[TakenDelivery], address: str) -> Message:
         address: of the service.
     """
     experiment = taken[0].experiment
-    told = [_told(delivery, address) for delivery in taken[:MOST_TOLD]]
-    left = len(taken) - len(told)
+    # That an alert began and that it is over may both have waited
+    alerts = list({delivery.uuid: delivery for delivery in taken}.values())
+    told = [_told(alert, address) for alert in alerts[:MOST_TOLD]]
+    left = len(alerts) - len(told)
     if left:
         told.append(f"And {counted(left, 'alert')} more.")
     told.append(f"All alerts: {address}{alerts_page(experiment)}")
     if any(delivery.is_uncertain for delivery in taken):
         told.append(_AGAIN)
-    return Message(plain(f"{experiment}: {_title(taken)}"), "\n\n".join(told))
+    return Message(plain(f"{experiment}: {_title(alerts)}"), "\n\n".join(told))
 
 
 def trial(experiment: str, receiver: str, address: str) -> Message:
@@ -51,14 +53,14 @@ def trial(experiment: str, receiver: str, address: str) -> Message:
     return Message(plain(f"{experiment}: a test"), plain_lines(body))
 
 
-def _title(taken: Sequence[TakenDelivery]) -> str:
-    if len(taken) == 1:
-        [delivery] = taken
-        return f"{'over: ' if _is_over(delivery) else ''}{delivery.rule}"
-    over = sum(1 for delivery in taken if _is_over(delivery))
-    if over == len(taken):
+def _title(alerts: Sequence[TakenDelivery]) -> str:
+    if len(alerts) == 1:
+        [alert] = alerts
+        return f"{'over: ' if _is_over(alert) else ''}{alert.rule}"
+    over = sum(1 for alert in alerts if _is_over(alert))
+    if over == len(alerts):
         return f"{counted(over, 'alert')} over"
-    title = counted(len(taken) - over, "alert")
+    title = counted(len(alerts) - over, "alert")
     return f"{title}, {over} over" if over else title
 
 

@@ -91,6 +91,8 @@ def _run(message: dict[str, str]) -> Sending:
             stderr=subprocess.DEVNULL,
             timeout=SECONDS,
             env=_environment(),
+            # Ctrl-C is for the service, which waits some seconds for what is under way
+            start_new_session=True,
             check=False,
         )
         answer = json.loads(done.stdout[:_LONGEST_ANSWER])

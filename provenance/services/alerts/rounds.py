@@ -56,17 +56,21 @@ def run_alerts(parts: Parts, settings: AlertSettings, *, is_forced: bool = False
     """
     rules = read_alert_rules(settings.file)
     checked, unrecorded = [], []
-    for name, alerts in rules.items():
-        key = _key_of(parts, name)
-        if key is None:
-            unrecorded.append(name)
-            continue
-        done = check_experiment(
-            parts, settings.folders, Experiment(key, name), alerts, is_forced=is_forced
-        )
-        if done is not None:
-            checked.append(done)
-    sent, failed = send_due(parts, settings.address, rules)
+    try:
+        for name, alerts in rules.items():
+            key = _key_of(parts, name)
+            if key is None:
+                unrecorded.append(name)
+                continue
+            experiment = Experiment(key, name)
+            done = check_experiment(
+                parts, settings.folders, experiment, alerts, is_forced=is_forced
+            )
+            if done is not None:
+                checked.append(done)
+    finally:
+        # What was found before is told, whatever keeps an experiment from being looked at now
+        sent, failed = send_due(parts, settings.address, rules)
     return Round(checked, unrecorded, sent, failed)
 
 

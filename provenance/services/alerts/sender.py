@@ -11,11 +11,13 @@ import contextlib
 import json
 import logging
 import re
+import signal
 import socket
 import sys
 from typing import Any
 
 SOCKET_SECONDS = 10
+LONGEST_SECONDS = 45
 NO_SERVICE = "apprise knows no service of this address; see https://appriseit.com/services"
 _ANSWERED = re.compile(r"\berror=([1-5][0-9]{2})\b")
 _FORWARDED = (502, 504)
@@ -86,6 +88,8 @@ def _problem(lines: list[str]) -> tuple[str, bool]:
 
 def main() -> None:
     """Send what standard input holds."""
+    # Whoever started this may be gone, and would have ended it before
+    signal.alarm(LONGEST_SECONDS)
     message = json.load(sys.stdin)
     answers = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):

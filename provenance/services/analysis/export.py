@@ -55,7 +55,7 @@ from jobprov.provenance.services.analysis.schema import (
 )
 from jobprov.provenance.services.analysis.steps import step_rows
 
-_PAGE_JOBS = 5000
+_PAGE_JOBS = 1000
 _PULSE_SECONDS = 60
 
 

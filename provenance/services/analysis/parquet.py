@@ -32,7 +32,7 @@ _TYPES = {
 }
 _MOST_ROWS = 100_000
 """Of a row group."""
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 8 << 20
 """Of a row group in memory: a table may have wide rows."""
 
 

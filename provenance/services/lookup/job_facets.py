@@ -104,6 +104,12 @@ def _nothing(facets: Sequence[str]) -> JobFacets:
     return JobFacets(0, is_exact=True, recorded=None, counted_of=NEWEST_COUNTED, facets=listed)
 
 
+def uncounted(facets: Sequence[str]) -> JobFacets:
+    """Return the answer that says nothing of how many jobs there are."""
+    listed = [JobFacet(name, [], more=0, is_exact=False) for name in facets]
+    return JobFacets(0, is_exact=False, recorded=None, counted_of=0, facets=listed)
+
+
 def _facet_without(
     connection: Connection,
     filters: JobFilters,

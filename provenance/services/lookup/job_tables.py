@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.few_jobs import filters_of_few
 from jobprov.provenance.db.queries.lookup.job_files import first_files
 from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
-from jobprov.provenance.services.lookup.job_facets import count_facets
+from jobprov.provenance.services.lookup.job_facets import count_facets, uncounted
 from jobprov.provenance.services.lookup.software_filters import name_software
 
 _PAGE_FACETS = (
@@ -28,13 +30,16 @@ _PAGE_FACETS = (
     "failure_class",
 )
 _PAGE_VALUES = 8
+_COUNTING_SECONDS = 1.0
+_FEWER = "the page goes without counts"
 
 
 class AroundJobs(NamedTuple):
     """What there is to know of all jobs of a list.
 
     Attributes:
-        facets: counts by state, and by all that the list is not filtered by.
+        facets: counts by state, and by all that the list is not filtered by; none where they would
+            take too long for a page.
         is_short: whether it can be sorted by every column.
     """
 
@@ -49,7 +54,13 @@ def look_around(connection: Connection, filters: JobFilters) -> AroundJobs:
         BadInputError, NotFoundError, AmbiguousError, LimitError: see `count_facets`.
     """
     facets = [name for name in _PAGE_FACETS if getattr(filters, name) is None]
-    counted = count_facets(connection, filters, ["state", *facets], limit=_PAGE_VALUES)
+    try:
+        with time_limit(connection, _FEWER, seconds=_COUNTING_SECONDS):
+            counted = count_facets(connection, filters, ["state", *facets], limit=_PAGE_VALUES)
+    except LimitError:
+        # the list itself matters more; what PostgreSQL ended has to be given up
+        connection.rollback()
+        counted = uncounted(["state"])
     named = name_software(connection, name_file(connection, filters))
     few = filters_of_few(connection, named, MOST_SORTED)
     return AroundJobs(counted, few is not None)

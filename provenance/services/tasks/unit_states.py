@@ -11,6 +11,7 @@ Source: glossary.md, "state of a unit".
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -110,6 +111,12 @@ def stand(facts: UnitFacts, needed: int) -> StandingUnit:
     return _stand_without_hope(facts, needed)
 
 
+@lru_cache(maxsize=1024)
+def _stand_by_jobs(attempts: Attempts, needed: int) -> StandingUnit:
+    """Return how a unit stands of which its jobs alone tell; thousands of them came to few ends."""
+    return stand(UnitFacts(attempts), needed)
+
+
 def _has_outputs(facts: UnitFacts, needed: int) -> bool:
     """Return whether a job succeeded, left enough outputs, and they came home."""
     outputs = facts.attempts.outputs
@@ -198,13 +205,11 @@ def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterato
     waived = waived_units(connection, tasks)
     for task in tasks:
         attempts = _attempts_of_others(ends[task], done[task], needed[task], but=set(orders[task]))
-        names = dict.fromkeys(attempts)
+        others = {name: _stand_by_jobs(each, needed[task]) for name, each in attempts.items()}
+        told_more: set[str] = set()
         for source in (queued, orders, cataloged, sighted, waived):
-            names.update(dict.fromkeys(source[task]))
-        others = {}
-        for name in names:
-            if name in done[task]:
-                continue
+            told_more.update(source[task])
+        for name in told_more.difference(done[task]):
             facts = UnitFacts(
                 attempts=attempts.get(name, _NEVER_TRIED),
                 queued=queued[task].get(name),

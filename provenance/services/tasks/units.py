@@ -200,7 +200,9 @@ def _tally_listed(standing: StandingUnits, listed: Sequence[str], units: set[str
     Of a million units nearly all are done: each pass over them counts.
     """
     tally = _Tally()
-    not_done = units.difference(standing.done)
+    done = standing.done
+    # As keys of a dictionary: each unit once, in the order of the list
+    not_done = dict.fromkeys([name for name in listed if name not in done])
     left = len(units) - len(not_done)
     ends = sorted(standing.done_by_end.items(), key=lambda end: len(end[1]))
     for end, names in ends[:-1]:
@@ -210,8 +212,7 @@ def _tally_listed(standing: StandingUnits, listed: Sequence[str], units: set[str
     # All others that are done came to the end that most came to
     for end, _ in ends[-1:]:
         tally.add_done(end, left)
-    # As keys of a dictionary: each unit once, in the order of the list
-    for name in dict.fromkeys([name for name in listed if name in not_done]):
+    for name in not_done:
         tally.add(name, standing.others.get(name))
     return tally
 

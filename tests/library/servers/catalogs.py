@@ -87,7 +87,7 @@ class CatalogServer:
     """A server of one kind on a free port of loopback.
 
     Attributes:
-        faults: statuses to answer with before it behaves again; `slow` waits a second, `broken`
+        faults: statuses to answer with before it behaves again; `slow` waits twenty seconds, `broken`
             sends half a list; `well` is none.
         asked: method and path of each call.
         token: what a caller must bring; None for nothing.
@@ -115,7 +115,7 @@ class CatalogServer:
         self.asked.append(f"{request.method} {request.path}")
         fault = self.faults.pop(0) if self.faults else None
         if fault == "slow":
-            time.sleep(1)
+            time.sleep(20)
         elif fault == "broken":
             return Response("half of a", headers={"Content-Length": "100"})
         elif fault is not None and fault != "well":

@@ -139,13 +139,13 @@ def test_odd_time_to_wait_is_not_waited_for(serve: Serve) -> None:
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
 def test_answer_that_comes_by_drops_ends_with_the_patience(serve: Serve, status: str) -> None:
     """Each byte came in time, and the whole of it would have taken hours."""
-    url = serve(answer(b"", status=status, size=5000), *[b"a\n"] * 100, pause=0.1)
+    url = serve(answer(b"", status=status, size=5000), *[b"a\n"] * 600, pause=0.1)
     began = time.monotonic()
 
     with pytest.raises((UnreachableError, NotFoundError)):
         list(Sam(access(url, patience=1)).list_names("x"))
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
@@ -156,13 +156,13 @@ def test_head_or_length_that_comes_by_drops_ends_with_the_patience(
     serve: Serve, head: bytes
 ) -> None:
     """Each byte began the time limit anew: 29 seconds a byte held a call for hours."""
-    url = serve(head, *[b"1"] * 100, pause=0.1)
+    url = serve(head, *[b"1"] * 600, pause=0.1)
     began = time.monotonic()
 
     with pytest.raises(UnreachableError, match=r"took more than 0\.5 seconds"):
         MetaCat(access(url, patience=0.5)).read_files(["a:b.root"])
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 SEQUENCE = b'\x1e{"fid": "1", "namespace": "a", "name": "b"}\n'
@@ -212,12 +212,12 @@ def test_list_of_very_many_files_may_be_one_line(serve: Serve) -> None:
         b'{"fid":"f","namespace":"n","name":"%d","note":"%s"}' % (number, b"x" * 2000)
         for number in range(20_000)
     )
-    began = time.monotonic()
+    began = time.process_time()
 
     found = list(MetaCat(access(serve(answer(b"[" + files + b"]")))).list_names("x"))
 
     assert (len(found), found[-1]) == (20_000, "n:19999")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_page_to_log_in_is_shown(serve: Serve) -> None:

@@ -226,7 +226,7 @@ def test_silent_server_is_given_up_with_all_its_helpers(bare: Path) -> None:
                 limits=Limits(wall_seconds=0.5),
             )
 
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert all_end(address)  # while the server still holds the connection
 
 

@@ -21,16 +21,17 @@ from sqlalchemy import (
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.few_jobs import (
-    count_at_most,
     filters_of_few,
     keys_of,
 )
 from jobprov.provenance.db.queries.lookup.jobs import (
     JobFilters,
     by_software,
+    is_of_tasks,
     job_conditions,
     newest_keys,
     of_one_index,
+    recent_keys,
 )
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage, TaskRow
@@ -116,23 +117,36 @@ def _looked_at(
     others, software = by_software(connection, filters)
     wanted = [*job_conditions(others), *software, *conditions]
     few = filters_of_few(connection, filters, MOST_COUNTED)
+    is_looked_at: ColumnElement[bool]
     if few is not None:
-        keys, is_exact = keys_of(connection, few).limit(MOST_COUNTED), True
+        is_looked_at = Job.id.in_(keys_of(connection, few).limit(MOST_COUNTED))
     else:
-        base = of_one_index(filters)
-        some = keys_of(connection, base)
-        is_exact = count_at_most(connection, some, MOST_COUNTED + 1) <= MOST_COUNTED
-        looked_at = MOST_COUNTED if is_exact else NEWEST_COUNTED
-        keys = newest_keys(some, base, before=None, limit=looked_at)
+        is_looked_at = _is_among_newest(connection, of_one_index(filters))
     query = (
         select(*_COLUMNS.values())
         .outerjoin(FailureClass, FailureClass.job_id == Job.id)
-        .where(Job.id.in_(keys))
+        .where(is_looked_at)
     )
     if wanted:
         # said so that no index but that of the keys answers it
         query = query.where(case((and_(*wanted), 1), else_=0) == 1)
-    return _Looked(query, is_exact)
+    return _Looked(query, few is not None)
+
+
+def _is_among_newest(connection: Connection, base: JobFilters) -> ColumnElement[bool]:
+    """Return the condition that a job is one of some that pass filters of one index.
+
+    They are the newest ones, but of a large task or campaign of long ago any: to sort all of its
+    keys took PostgreSQL half a second.
+    """
+    if wanted := job_conditions(base):
+        recent = recent_keys(connection, wanted, before=None, limit=NEWEST_COUNTED)
+        if recent is not None:
+            return among(connection, Job.id, recent)
+    keys = keys_of(connection, base)
+    if is_of_tasks(base):
+        return Job.id.in_(keys.limit(NEWEST_COUNTED))
+    return Job.id.in_(newest_keys(keys, base, before=None, limit=NEWEST_COUNTED))
 
 
 def _add_tasks(

@@ -10,6 +10,8 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    case,
+    func,
     literal_column,
     or_,
     select,
@@ -43,6 +45,10 @@ from jobprov.provenance.errors import BadInputError
 
 MOST_IDS = 200
 """Ids of jobs in a filter: so many fit into an address."""
+_MOST_GATHERED = 10_000
+"""Keys of a task or campaign that are gathered and sorted without a look at the newest jobs."""
+_LOOKED_AT = 20_000
+"""Jobs among which those of a larger one are looked for first."""
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -127,9 +133,17 @@ def list_job_rows(
             return []
         query = query.where(is_met)
     if _is_of_index(others) and not conditions:
-        keys = select(Job.id).where(*job_conditions(others), *software)
-        keys_of_page = newest_keys(keys, others, before=before, limit=limit)
-        query = SUMMARIES.where(Job.id.in_(keys_of_page)).order_by(Job.id.desc())
+        wanted = [*job_conditions(others), *software]
+        recent = None
+        if is_of_tasks(others):
+            recent = recent_keys(connection, wanted, before=before, limit=limit)
+        is_of_page: ColumnElement[bool]
+        if recent is None:
+            keys = select(Job.id).where(*wanted)
+            is_of_page = Job.id.in_(newest_keys(keys, others, before=before, limit=limit))
+        else:
+            is_of_page = among(connection, Job.id, recent)
+        query = SUMMARIES.where(is_of_page).order_by(Job.id.desc())
     elif before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.limit(limit)).all()
@@ -154,15 +168,46 @@ def _is_of_few(filters: JobFilters) -> bool:
 def _is_of_index(filters: JobFilters) -> bool:
     """Return whether an index has the keys of the jobs that pass the filters, but in no order."""
     is_of_place = filters.host is not None or filters.site is not None
-    return is_of_place or _is_of_tasks(filters) or _is_of_bad_states(filters)
+    is_of_failure = filters.cause_id is not None or filters.failure_class is not None
+    is_of_others = is_of_place or is_of_failure
+    return is_of_others or is_of_tasks(filters) or _is_of_bad_states(filters)
 
 
 def _is_of_bad_states(filters: JobFilters) -> bool:
     return filters.state is not None and min(read_states(filters.state)) >= FIRST_BAD
 
 
-def _is_of_tasks(filters: JobFilters) -> bool:
+def is_of_tasks(filters: JobFilters) -> bool:
+    """Return whether the filters name a task, a campaign or a stage."""
     return any((filters.task_id, filters.campaign, filters.stage))
+
+
+def recent_keys(
+    connection: Connection,
+    wanted: Sequence[ColumnElement[bool]],
+    *,
+    before: int | None,
+    limit: int,
+) -> list[int] | None:
+    """Return the keys of the newest jobs that are wanted; None unless all lie near the newest.
+
+    Jobs of a large task or campaign that still runs do, and to gather and sort all of its keys
+    would take far longer.
+    """
+    few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
+    if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
+        return None
+    newest = before or connection.execute(select(func.max(Job.id) + 1)).scalar_one() or 1
+    query = (
+        select(Job.id)
+        # a condition that no index answers but that of the keys
+        .where(case((and_(*wanted), 1), else_=0) == 1)
+        .where(Job.id < newest, Job.id >= newest - _LOOKED_AT)
+        .order_by(Job.id.desc())
+        .limit(limit)
+    )
+    keys = list(connection.execute(query).scalars())
+    return keys if len(keys) == limit else None
 
 
 def newest_keys(
@@ -181,7 +226,7 @@ def newest_keys(
     if before is not None:
         keys = keys.where(Job.id < before)
     newest_first = Job.id.desc()
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         # They lie together, perhaps far from the newest jobs of all: PostgreSQL would look through
         # those, 2.5 s for a campaign of a year ago
         newest_first = (Job.id + literal_column("0")).desc()
@@ -190,7 +235,7 @@ def newest_keys(
 
 def of_one_index(filters: JobFilters) -> JobFilters:
     """Return those of the filters that one index answers with the keys of jobs."""
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         return JobFilters(
             experiment=filters.experiment,
             task_id=filters.task_id,
@@ -269,7 +314,7 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
     }
-    if _is_of_tasks(filters):
+    if is_of_tasks(filters):
         keys_of_tasks = _key_of(TaskRow, tasks)
         if filters.stage is not None:
             keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))

@@ -12,11 +12,13 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -32,6 +34,7 @@ from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
     Experiment,
     Host,
@@ -88,7 +91,7 @@ class QueueScope(NamedTuple):
         campaign: its name.
     """
 
-    silent_before: datetime
+    silent_before: datetime | BindParameter[datetime]
     experiment: int | None = None
     task_id: str | None = None
     task: int | None = None
@@ -323,23 +326,12 @@ def units_in_queue(
     A recorded job without a unit is one by itself; others without one are left out, and those that
     only their hooks announced and that were not heard of since `silent_before`.
     """
-    scope = QueueScope(silent_before)
+    values = {"tasks": tasks, "silent_before": silent_before}
     units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
-    job_by_itself = literal("job ") + cast(Job.id, Text)
-    unit = func.coalesce(QueueJob.unit, Job.unit, job_by_itself)
-    for part in chunks(tasks):
-        # Nearly all units have one job: grouping them by name would take most of the time
-        queued = (
-            _in_queue(scope, TaskRow.id, unit, QueueJob.standing, QueueJob.hold_reason)
-            .join(TaskRow, _is_task_of_row())
-            .where(TaskRow.id.in_(part), unit.is_not(None), QueueJob.standing != _REMOVED)
-        )
-        for task, name, standing, reason in connection.execute(queued).all():
-            _note_furthest(units[task], name, _queued(standing, reason))
-        name_of_job = func.coalesce(Job.unit, job_by_itself)
-        announced = _announced(scope, Job.task_id, name_of_job).where(Job.task_id.in_(part))
-        for task, name in connection.execute(announced).all():
-            units[task or 0][name] = _RUNS
+    for task, name, standing, reason in run(connection, _UNITS_IN_QUEUE, values):
+        _note_furthest(units[task], name, _queued(standing, reason))
+    for task, name in run(connection, _UNITS_ANNOUNCED, values):
+        units[task][name] = _RUNS
     return units
 
 
@@ -583,3 +575,18 @@ def _is_task_of_row() -> ColumnElement[bool]:
     return and_(
         TaskRow.experiment_id == QueueJob.experiment_id, TaskRow.task_id == QueueJob.task_id
     )
+
+
+_JOB_BY_ITSELF = literal("job ") + cast(Job.id, Text)
+_UNIT_OF_ROW = func.coalesce(QueueJob.unit, Job.unit, _JOB_BY_ITSELF)
+_TASKS: BindParameter[Any] = bindparam("tasks", expanding=True)
+_SCOPE_OF_UNITS = QueueScope(bindparam("silent_before"))
+# Nearly all units have one job: grouping them by name would take most of the time
+_UNITS_IN_QUEUE = (
+    _in_queue(_SCOPE_OF_UNITS, TaskRow.id, _UNIT_OF_ROW, QueueJob.standing, QueueJob.hold_reason)
+    .join(TaskRow, _is_task_of_row())
+    .where(TaskRow.id.in_(_TASKS), _UNIT_OF_ROW.is_not(None), QueueJob.standing != _REMOVED)
+)
+_UNITS_ANNOUNCED = _announced(
+    _SCOPE_OF_UNITS, Job.task_id, func.coalesce(Job.unit, _JOB_BY_ITSELF)
+).where(Job.task_id.in_(_TASKS))

@@ -6,13 +6,14 @@ tasks. The rule that makes a state of it is in `services/tasks/unit_states.py`.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
-    Subquery,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -25,6 +26,7 @@ from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     File,
@@ -45,10 +47,10 @@ _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 
 # A name holds no control characters (record.md)
 _NAMES = {"sqlite": "group_concat(unit, '\n')", "postgresql": "string_agg(unit, chr(10))"}
-# The index has jobs in this order; to group them by more sorts them all, with their names. Jobs that
-# name no unit are counted beside them, since to look for them reads every job again
+# The index has jobs in this order; to group them by more sorts them all, with their names. All jobs
+# are counted beside the names: more of them name no unit, and to look for these reads every job again
 _STATES = """
-SELECT task_id, state, MIN(output_count), MAX(output_count), COUNT(*) - COUNT(unit), {names}
+SELECT task_id, state, MIN(output_count), MAX(output_count), COUNT(*), {names}
 FROM jobs WHERE rerun_of IS NULL AND task_id {among}
 GROUP BY task_id, state
 """
@@ -66,6 +68,36 @@ SELECT o.task_id, o.unit, f.name FROM catalog_outputs o
 JOIN catalog_files f ON f.id = o.file_id
 WHERE o.unit <> '' AND o.task_id {among}
 """
+
+_TASKS: BindParameter[Any] = bindparam("tasks", expanding=True)
+_last_order = (
+    select(func.max(Order.id).label("id"))
+    .where(Order.task_id.in_(_TASKS))
+    .group_by(Order.task_id, Order.unit)
+    .subquery()
+)
+_job_of_order = and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id)
+_ORDERED = (
+    select(Order.task_id, Order.unit, LedgerEntry.received_at)
+    .join(_last_order, Order.id == _last_order.c.id)
+    .join(LedgerEntry, LedgerEntry.id == Order.entry_id)
+    .outerjoin(Job, _job_of_order)
+    .where(Order.batch_id.is_not(None), Order.ended_at.is_(None), Job.id.is_(None))
+)
+_ENDED_ORDERS = (
+    select(Order.task_id, Order.unit, Order.problem)
+    .join(_last_order, Order.id == _last_order.c.id)
+    .outerjoin(Job, _job_of_order)
+    .where(Order.ended_at.is_not(None), or_(Order.problem.is_not(None), Job.id.is_(None)))
+)
+_WAIVED = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
+    WaivedUnit.task_id.in_(_TASKS)
+)
+_SIGHTED_TASKS = (
+    select(Sighting.task_id)
+    .where(Sighting.task_id.in_(_TASKS), Sighting.job_uuid.is_not(None))
+    .distinct()
+)
 
 ByTask = dict[int, dict[str, int]]
 """A number for each unit, by the key of its task."""
@@ -111,23 +143,25 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     mixed: dict[int, list[int]] = {}
     with_unnamed = []
     rows = []
-    for task, state, least, most, unnamed_count, names in select_among(connection, by_state, tasks):
-        if unnamed_count:
+    for task, state, least, most, count, names in select_among(connection, by_state, tasks):
+        units = _split(names)
+        if count > len(units):
             with_unnamed.append(task)
-        if names is None:
+        if not units:
             continue
         # Of those that were killed, some may never have begun
         if least == most and state != KILLED:
-            rows.append((task, state, most, 0, names))
+            rows.append((task, state, most, 0, units))
         else:
             mixed.setdefault(state, []).append(task)
     by_end = _ENDS.format(names=names_of_unit, **parts)
     for state, tasks_of_state in mixed.items():
-        rows += select_among(connection, by_end, tasks_of_state, state)
+        for *end, names in select_among(connection, by_end, tasks_of_state, state):
+            rows.append((*end, _split(names)))
     ends: dict[int, list[UnitsOfEnd]] = {task: [] for task in tasks}
-    for task, state, outputs, never_began, names in rows:
+    for task, state, outputs, never_began, units in rows:
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
-        ends[task].append(UnitsOfEnd(attempt, names.split("\n")))
+        ends[task].append(UnitsOfEnd(attempt, units))
     unnamed = _UNNAMED.format(**parts)
     jobs_by_end: dict[tuple[int, Attempts], list[str]] = {}
     for task, job, state, outputs, never_began in select_among(connection, unnamed, with_unnamed):
@@ -136,6 +170,11 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     for (task, attempt), jobs in jobs_by_end.items():
         ends[task].append(UnitsOfEnd(attempt, jobs))
     return ends
+
+
+def _split(names: str | None) -> list[str]:
+    """Return the names that the database gave as one text; None stands for no name."""
+    return [] if names is None else names.split("\n")
 
 
 def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool) -> Attempts:
@@ -173,16 +212,10 @@ def queued_units(
     does not know better. An order that was placed, is not over, and whose job was not heard of
     waits in the queue; what the queue itself says counts before the order, since it is newer.
     """
-    last = _last_orders(tasks)
-    query = (
-        select(Order.task_id, Order.unit, LedgerEntry.received_at)
-        .join(last, Order.id == last.c.id)
-        .join(LedgerEntry, LedgerEntry.id == Order.entry_id)
-        .outerjoin(Job, and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id))
-        .where(Order.batch_id.is_not(None), Order.ended_at.is_(None), Job.id.is_(None))
-    )
     # Since it was ordered: a job may report before the agent tells that it placed it
-    ordered = {(task, unit): moment for task, unit, moment in connection.execute(query)}
+    ordered = {
+        (task, unit): moment for task, unit, moment in run(connection, _ORDERED, {"tasks": tasks})
+    }
     heard_of = _newest_records(connection, ordered)
     units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
     for (task, unit), ordered_at in ordered.items():
@@ -222,26 +255,10 @@ def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict
     The problem is why it could not become a job, or what went wrong after the job: the output did
     not come home to the storage folder, say. It is None where nothing lacks but a record.
     """
-    last = _last_orders(tasks)
-    query = (
-        select(Order.task_id, Order.unit, Order.problem)
-        .join(last, Order.id == last.c.id)
-        .outerjoin(Job, and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id))
-        .where(Order.ended_at.is_not(None), or_(Order.problem.is_not(None), Job.id.is_(None)))
-    )
     orders: dict[int, dict[str, str | None]] = {task: {} for task in tasks}
-    for task, unit, problem in connection.execute(query):
+    for task, unit, problem in run(connection, _ENDED_ORDERS, {"tasks": tasks}):
         orders[task][unit] = problem or None
     return orders
-
-
-def _last_orders(tasks: Sequence[int]) -> Subquery:
-    return (
-        select(func.max(Order.id).label("id"))
-        .where(Order.task_id.in_(tasks))
-        .group_by(Order.task_id, Order.unit)
-        .subquery()
-    )
 
 
 class EndedJob(NamedTuple):
@@ -332,12 +349,7 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
 
 def _sighted_tasks(connection: Connection, tasks: Sequence[int]) -> list[int]:
     """Return those of the tasks that sightings with a job name."""
-    query = (
-        select(Sighting.task_id)
-        .where(Sighting.task_id.in_(tasks), Sighting.job_uuid.is_not(None))
-        .distinct()
-    )
-    return [task for (task,) in connection.execute(query) if task is not None]
+    return [task for (task,) in run(connection, _SIGHTED_TASKS, {"tasks": tasks})]
 
 
 def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -356,10 +368,7 @@ def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> dict[str, 
 
 def waived_units(connection: Connection, tasks: Sequence[int]) -> ByTask:
     """Return by task the ledger entry that waives each unit that is waived."""
-    query = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
-        WaivedUnit.task_id.in_(tasks)
-    )
     entries: ByTask = {task: {} for task in tasks}
-    for task, unit, entry in connection.execute(query):
+    for task, unit, entry in run(connection, _WAIVED, {"tasks": tasks}):
         entries[task][unit] = entry
     return entries

@@ -379,20 +379,15 @@ def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
 
 
 @pytest.mark.slow
-def test_hook_is_one_file_that_python_runs(client: FlaskClient) -> None:
-    answer = client.get("/api/v1/hook/job-end-hook.pyz")
-
-    assert answer.data.startswith(b"#!/usr/bin/env python3\n")
-    assert answer.headers["ETag"].strip('"') == sha256(answer.data)
-
-
-@pytest.mark.slow
-def test_hook_is_kept_for_the_next_process_of_a_service(tmp_path: Path) -> None:
+def test_hook_is_one_file_and_is_kept_for_the_next_process_of_a_service(tmp_path: Path) -> None:
     app = create_app({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"})
-    content = app.test_client().get("/api/v1/hook/job-end-hook.pyz").data
+    answer = app.test_client().get("/api/v1/hook/job-end-hook.pyz")
+    content = answer.data
     [built] = (tmp_path / "hooks").iterdir()
     moment = built.stat().st_mtime_ns
 
+    assert content.startswith(b"#!/usr/bin/env python3\n")
+    assert answer.headers["ETag"].strip('"') == sha256(content)
     operations._built_hook.cache_clear()  # as in another process
     again = app.test_client().get("/api/v1/hook/job-end-hook.pyz").data
 

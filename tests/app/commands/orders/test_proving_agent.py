@@ -79,7 +79,7 @@ def test_proof_gives_way_to_orders(service: LiveService, tmp_path: Path) -> None
     began = time.monotonic()
     prover.look(is_idle=False)  # an order came
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     assert b"sleep\x0050" not in processes()
     assert (lines, proof_of(client, job_id).state, proof_of(client, job_id).level) == (
         [],

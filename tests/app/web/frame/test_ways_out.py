@@ -106,8 +106,9 @@ def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None
     way = links(text)[f"All {READERS} of them"]
 
     assert links(text)["t1"] == "/tasks/t1"
-    assert lead(wide, way).endswith(
-        "jobs with reads calib, v0.root, file experiment nova, no namespace; there are more."
+    assert lead(wide, way) == (
+        f"{READERS} jobs with reads calib, v0.root, file experiment nova, no namespace; "
+        "the 50 newest are shown."
     )
 
 

