@@ -27,7 +27,6 @@ from jobprov.provenance.db.queries.lookup.few_jobs import (
 from jobprov.provenance.db.queries.lookup.jobs import (
     JobFilters,
     by_software,
-    is_of_tasks,
     job_conditions,
     newest_keys,
     of_one_index,
@@ -40,6 +39,8 @@ MOST_COUNTED = 5_000
 """Jobs that are all counted."""
 NEWEST_COUNTED = 2_000
 """Jobs that are looked at where there are more than that."""
+_FEWEST_COUNTED = 200
+"""Jobs that have to lie near the newest, so that these alone are looked at."""
 _COLUMNS: dict[str, Any] = {
     "state": Job.state,
     "experiment": Job.experiment_id,
@@ -117,36 +118,40 @@ def _looked_at(
     others, software = by_software(connection, filters)
     wanted = [*job_conditions(others), *software, *conditions]
     few = filters_of_few(connection, filters, MOST_COUNTED)
-    is_looked_at: ColumnElement[bool]
     if few is not None:
-        is_looked_at = Job.id.in_(keys_of(connection, few).limit(MOST_COUNTED))
+        query = keys_of(connection, few).limit(MOST_COUNTED)
+        keys: Sequence[int] = connection.execute(query).scalars().all()
     else:
-        is_looked_at = _is_among_newest(connection, of_one_index(filters))
-    query = (
+        keys = _some_keys(connection, of_one_index(filters))
+    # by keys that are known: PostgreSQL would rather read all jobs than those of a sub-query
+    jobs = (
         select(*_COLUMNS.values())
         .outerjoin(FailureClass, FailureClass.job_id == Job.id)
-        .where(is_looked_at)
+        .where(among(connection, Job.id, keys))
     )
     if wanted:
         # said so that no index but that of the keys answers it
-        query = query.where(case((and_(*wanted), 1), else_=0) == 1)
-    return _Looked(query, few is not None)
+        jobs = jobs.where(case((and_(*wanted), 1), else_=0) == 1)
+    return _Looked(jobs, few is not None)
 
 
-def _is_among_newest(connection: Connection, base: JobFilters) -> ColumnElement[bool]:
-    """Return the condition that a job is one of some that pass filters of one index.
+def _some_keys(connection: Connection, base: JobFilters) -> Sequence[int]:
+    """Return the keys of some jobs that pass filters of one index.
 
-    They are the newest ones, but of a large task or campaign of long ago any: to sort all of its
-    keys took PostgreSQL half a second.
+    They are the newest ones if enough lie near the newest of all. Else, as of a campaign of long
+    ago, they are any: to sort all of its keys took PostgreSQL half a second.
     """
-    if wanted := job_conditions(base):
-        recent = recent_keys(connection, wanted, before=None, limit=NEWEST_COUNTED)
-        if recent is not None:
-            return among(connection, Job.id, recent)
     keys = keys_of(connection, base)
-    if is_of_tasks(base):
-        return Job.id.in_(keys.limit(NEWEST_COUNTED))
-    return Job.id.in_(newest_keys(keys, base, before=None, limit=NEWEST_COUNTED))
+    wanted = job_conditions(base)
+    if not wanted:
+        query = newest_keys(keys, base, before=None, limit=NEWEST_COUNTED)
+        return connection.execute(query).scalars().all()
+    recent = recent_keys(
+        connection, wanted, before=None, limit=NEWEST_COUNTED, least=_FEWEST_COUNTED
+    )
+    if recent is not None:
+        return recent
+    return connection.execute(keys.limit(NEWEST_COUNTED)).scalars().all()
 
 
 def _add_tasks(

@@ -188,11 +188,19 @@ def recent_keys(
     *,
     before: int | None,
     limit: int,
+    least: int | None = None,
 ) -> list[int] | None:
-    """Return the keys of the newest jobs that are wanted; None unless all lie near the newest.
+    """Return the keys of the newest jobs that are wanted; None unless they lie near the newest.
 
     Jobs of a large task or campaign that still runs do, and to gather and sort all of its keys
     would take far longer.
+
+    Args:
+        connection: where from.
+        wanted: what must hold of the jobs.
+        before: only jobs that were recorded before the one with this key.
+        limit: how many at most.
+        least: how many must be found; as many as the limit where nothing is said.
     """
     few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
     if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
@@ -207,7 +215,7 @@ def recent_keys(
         .limit(limit)
     )
     keys = list(connection.execute(query).scalars())
-    return keys if len(keys) == limit else None
+    return keys if len(keys) >= (least or limit) else None
 
 
 def newest_keys(
