@@ -21,6 +21,9 @@ def migrate_once() -> None:
 
 
 def _upgrade(url: str) -> None:
+    if not url.startswith("sqlite:"):
+        upgrade(url)  # refuses what is no address, in its own words
+        return
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").exists():
         upgrade(url)

@@ -1,8 +1,8 @@
 """The pages of recipes, their calls and their command, on jobs that should have come out alike."""
 
-from typing import re
+import re
+from typing import Any
 
-import Any
 import pytest
 from flask.testing import FlaskClient
 
