@@ -303,6 +303,7 @@ SERVER_PACKAGES = frozenset(
         "gunicorn",
         "jinja2",
         "marshmallow",
+        "prometheus_client",
         "sqlalchemy",
         "werkzeug",
         "zstandard",

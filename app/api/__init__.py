@@ -85,3 +85,5 @@ def register_api(app: Flask) -> None:
     add_schemas(api, {kind for section in SECTIONS for kind in section.types})
     for section in SECTIONS:
         api.register_blueprint(section)
+    # Where Prometheus looks unless it is told otherwise
+    app.add_url_rule("/metrics", "metrics", operations.metrics)

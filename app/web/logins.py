@@ -9,6 +9,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from jobprov.app.access.locality import is_cross_site
 from jobprov.app.access.sessions import begin_session, end_session, note_attempt, take_attempt
 from jobprov.app.access.wrong_tokens import count_wrong
+from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import LOGIN_DONE
 from jobprov.provenance.services.intake.logins import Attempt
@@ -50,6 +51,7 @@ def finish() -> Response:
     try:
         identity = provider.finish(attempt, request.args, _come_back())
     except WrongTokenError as reason:
+        get_measures().failed_logins.inc()
         count_wrong(reason, "A login that failed")
         raise Forbidden(f"You are not logged in. {reason}") from None
     begin_session(identity)
