@@ -255,6 +255,7 @@ PAGES = [
     "/trail?experiment=nova",
     "/login",
     "/login/done",
+    "/logout/done",
     "/static/jobprov.css",
 ]
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
