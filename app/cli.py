@@ -327,6 +327,7 @@ SERVER_PACKAGES = frozenset(
         "jinja2",
         "markdown_it",
         "marshmallow",
+        "prometheus_client",
         "sqlalchemy",
         "werkzeug",
         "zstandard",

@@ -1,72 +1,102 @@
-"""Counts of requests for `/metrics`, a number for each request, and one log line for some of them.
+"""What a process counts for `/metrics`, a number for each request, and a log line for some of them.
 
 The line is written for requests that failed or took long.
 
-A worker process counts for itself; Prometheus tells them apart by the label `process`.
+Worker processes count into files that they share (`shared_measures`), so that whichever of them is
+asked answers for all. Source: prometheus-client, "Multiprocess Mode".
 """
 
 import itertools
 import logging
 import os
 import secrets
-import threading
+import shutil
+import tempfile
 import time
-from typing import NamedTuple, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 from flask import Flask, Response, current_app, g, request
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Summary,
+    disable_created_metrics,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from jobprov.provenance.services.writing import ORIGIN, Origin
 
 SLOW_SECONDS = 2.0
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _log = logging.getLogger("jobprov.requests")
 
 
-class Sum(NamedTuple):
-    """How many requests of one kind were answered, and how many seconds that took."""
-
-    answers: int
-    seconds: float
-
-
 class Measures:
-    """Sums by (method, route, status)."""
+    """Counts of one application.
+
+    Attributes:
+        wrong_tokens, failed_logins: that were refused.
+        limited_requests: refused because their callers had sent too many.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sums: dict[tuple[str, str, int], Sum] = {}
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._requests = Summary(
+            "jobprov_request_seconds",
+            "Requests answered, and the seconds that they took.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self.wrong_tokens = Counter(
+            "jobprov_wrong_tokens",
+            "Tokens that were unknown, expired or revoked.",
+            registry=self._registry,
+        )
+        self.failed_logins = Counter(
+            "jobprov_failed_logins", "Logins that failed.", registry=self._registry
+        )
+        self.limited_requests = Counter(
+            "jobprov_limited_requests",
+            "Requests refused because their callers had sent too many.",
+            registry=self._registry,
+        )
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answer."""
-        key = (method, route, status)
-        with self._lock:
-            count, total = self._sums.get(key, (0, 0.0))
-            self._sums[key] = Sum(count + 1, total + seconds)
+        self._requests.labels(method, route, status).observe(seconds)
 
-    def lines(self) -> list[str]:
-        """Return the sums as Prometheus reads them.
-
-        Source: its text exposition format, version 0.0.4.
-        """
-        with self._lock:
-            sums = sorted(self._sums.items())
-        lines = [
-            "# HELP jobprov_requests_total Answers given.",
-            "# TYPE jobprov_requests_total counter",
-        ]
-        lines += [f"jobprov_requests_total{_labels(key)} {value.answers}" for key, value in sums]
-        lines += [
-            "# HELP jobprov_request_seconds_total Time spent on answers.",
-            "# TYPE jobprov_request_seconds_total counter",
-        ]
-        for key, value in sums:
-            lines.append(f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}")
-        return lines
+    def collector(self) -> Collector:
+        """Return what was counted, by all worker processes."""
+        if _SHARED not in os.environ:
+            return self._registry
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return shared
 
 
-def _labels(key: tuple[str, str, int]) -> str:
-    method, route, status = key
-    route = route.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{{process="{os.getpid()}",method="{method}",route="{route}",status="{status}"}}'
+@contextmanager
+def shared_measures(workers: int) -> Iterator[None]:
+    """Have worker processes that are started within count together; one counts in memory.
+
+    The files are small, and removed by the process that began, not by a worker that ends.
+    """
+    if workers == 1:
+        yield
+        return
+    owner, folder = os.getpid(), tempfile.mkdtemp(prefix="jobprov-measures-")
+    os.environ[_SHARED] = folder
+    # It was decided when the package was imported, which is long ago
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def register_measures(app: Flask) -> None:

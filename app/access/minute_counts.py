@@ -57,7 +57,6 @@ class MinuteCounts:
     """
 
     def __init__(self, name: str) -> None:
-        self.total = 0
         self._name = name
         # In the order in which their minutes began
         self._windows: dict[str, tuple[float, int]] = {}
@@ -66,7 +65,6 @@ class MinuteCounts:
     def count(self, caller: str, most: int) -> Limit:
         """Count one of a caller, who may have so many within a minute."""
         with self._lock:
-            self.total += 1
             now = time.monotonic()
             begun, count = self._windows.get(caller, (now, 0))
             if now - begun >= MINUTE:

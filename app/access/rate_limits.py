@@ -18,12 +18,14 @@ from jobprov.app.access.locality import is_loopback
 from jobprov.app.access.minute_counts import Limit, MinuteCounts, network_of, note_limit
 from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import header_tokens, known_grant
+from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
 from jobprov.provenance.services.intake.tokens import Scope
 
 _COUNTS = "jobprov-request-counts"
 _FREE = frozenset(
     {
+        "metrics",
         "operations.health",
         "operations.hook",
         "operations.metrics",
@@ -59,6 +61,7 @@ def _check_rate() -> None:
     limit = counts.count(caller, most)
     note_limit(limit)
     if limit.is_passed:
+        get_measures().limited_requests.inc()
         if limit.used == most + 1:
             _log.warning("%s sent more than %d requests within a minute.", caller, most)
         raise TooManyRequests(

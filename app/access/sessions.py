@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, request, session
+from flask import Flask, Request, Response, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from jobprov.app.wiring import Service, get_service
@@ -34,6 +34,8 @@ _MOST_GROUPS = 2000
 _SEEN_SECONDS = 60
 """So often the cookie notes that somebody is there."""
 _LOGIN, _ATTEMPTS = "login", "attempts"
+_ID_TOKEN, _LOGOUT = "jobprov-id-token", "/logout"
+_MOST_ID_TOKEN = 3800
 _READING = ("GET", "HEAD")
 _log = logging.getLogger("jobprov.logins")
 
@@ -120,6 +122,32 @@ def begin_session(identity: Identity) -> None:
         "began": now,
         "seen": now,
     }
+
+
+def keep_id_token(answer: Response, id_token: str) -> None:
+    """Have the browser keep the ID token of a login, and send it back when its owner logs out.
+
+    The service itself keeps none. What no cookie can hold is left out; the provider then asks.
+    """
+    if len(id_token) <= _MOST_ID_TOKEN:
+        answer.set_cookie(
+            _ID_TOKEN,
+            id_token,
+            path=_LOGOUT,
+            secure=get_service().settings.public_url.startswith("https://"),
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def kept_id_token() -> str | None:
+    """Return the ID token that the browser kept of a login."""
+    return request.cookies.get(_ID_TOKEN)
+
+
+def forget_id_token(answer: Response) -> None:
+    """Have the browser forget it."""
+    answer.delete_cookie(_ID_TOKEN, path=_LOGOUT)
 
 
 def current_session(issuer: str, ends: SessionEnds) -> tuple[str, Identity] | None:

@@ -12,6 +12,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from jobprov.app.access.minute_counts import MinuteCounts, network_of, note_limit
 from jobprov.app.errors import UnauthorizedError
+from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import ForbiddenError, UnreachableError
 from jobprov.provenance.services.intake.tokens import (
@@ -42,7 +43,8 @@ def grant_of(token: str) -> Grant:
         # Once, however many places of this request ask what the token allows
         if token not in g.setdefault("counted_tokens", set()):
             g.counted_tokens.add(token)
-            count_wrong(found)
+            get_measures().wrong_tokens.inc()
+            count_wrong(found, "A wrong token")
         raise UnauthorizedError(str(found)) from None
     raise found
 
@@ -80,14 +82,14 @@ def _look_up(token: str) -> Grant:
     return service.tokens.grant(token)
 
 
-def count_wrong(reason: WrongTokenError, what: str = "A wrong token") -> None:
+def count_wrong(reason: WrongTokenError, what: str) -> None:
     """Count and log what was refused.
 
     Raises:
         TooManyRequests: its sender has sent many within a minute.
     """
     address = request.remote_addr or "?"
-    limit = wrong_tokens().count(network_of(address), MOST_A_MINUTE)
+    limit = _counts().count(network_of(address), MOST_A_MINUTE)
     note_limit(limit)
     if limit.used in (1, MOST_A_MINUTE):
         _log.warning(
@@ -106,7 +108,7 @@ def count_wrong(reason: WrongTokenError, what: str = "A wrong token") -> None:
         )
 
 
-def wrong_tokens() -> MinuteCounts:
+def _counts() -> MinuteCounts:
     """Return the counts of the running application."""
     counts = current_app.extensions.setdefault("jobprov-wrong-tokens", MinuteCounts("wrong-tokens"))
     assert isinstance(counts, MinuteCounts)  # noqa: S101 - nobody else has the name

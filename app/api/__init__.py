@@ -91,3 +91,5 @@ def register_api(app: Flask) -> None:
         api.register_blueprint(section)
     # the pages show it, and do not know what makes it
     app.extensions["jobprov-openapi"] = cache(api.spec.to_dict)
+    # where Prometheus looks unless it is told otherwise
+    app.add_url_rule("/metrics", "metrics", operations.metrics)

@@ -2,26 +2,22 @@
 
 import hashlib
 import io
-import os
 import threading
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from flask import Response
+from flask import Response, request
+from prometheus_client.exposition import choose_encoder
 
-from jobprov.app.access.wrong_tokens import wrong_tokens
+from jobprov.app.api.metrics import read_figures, scraped
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.reruns import Reproduction
-from jobprov.provenance.db.upkeep.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers import job_start
 from jobprov.provenance.launchers.hook_file import built_hook
-from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
@@ -69,27 +65,19 @@ def ready() -> Response:
 @section.call(
     "GET",
     "/metrics",
-    answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")},
+    answers={200: ("text/plain", "Prometheus' text format, or OpenMetrics where it is asked for.")},
     is_public=True,
 )
 def metrics() -> Response:
     """Return figures of the service for Prometheus.
 
-    They count requests, tell how many recipes were reproduced by their last rerun, and how many of
-    the database's keys are used up.
+    They count requests and failed logins, and tell of jobs by experiment and state, queues, sealing,
+    backups, sizes and reruns. Of experiments that the sender may not see, nothing is told.
     """
-    with get_service().reading() as connection:
-        facts = reproduction_facts(connection, datetime.now(UTC))
-        used = keys_used(connection)
-    lines = [
-        *get_measures().lines(),
-        *_token_lines(),
-        *_reproduction_lines(facts),
-        *_key_lines(used),
-    ]
-    return Response(
-        "\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8"
-    )
+    counted = get_measures().collector()
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    text = encode(scraped(counted, read_figures(get_service())))
+    return Response(text, content_type=content_type)
 
 
 @section.call(
@@ -123,44 +111,6 @@ def start_script() -> Response:
     answer.headers["Content-Disposition"] = f'attachment; filename="{job_start.NAME}"'
     answer.headers["Cache-Control"] = "no-cache"
     return answer
-
-
-def _token_lines() -> list[str]:
-    return [
-        "# HELP jobprov_wrong_tokens_total Tokens that were unknown, expired or revoked.",
-        "# TYPE jobprov_wrong_tokens_total counter",
-        f'jobprov_wrong_tokens_total{{process="{os.getpid()}"}} {wrong_tokens().total}',
-    ]
-
-
-def _reproduction_lines(facts: Reproduction) -> list[str]:
-    lines = [
-        "# HELP jobprov_recipes Recipes recorded.",
-        "# TYPE jobprov_recipes gauge",
-        f"jobprov_recipes {facts.recipes}",
-    ]
-    lines += [
-        "# HELP jobprov_recipes_rerun Recipes by the level of their last verdict.",
-        "# TYPE jobprov_recipes_rerun gauge",
-    ]
-    for level, count in facts.by_level.items():
-        lines.append(f'jobprov_recipes_rerun{{level="{level}"}} {count}')
-    return lines
-
-
-def _key_lines(used: dict[str, float]) -> list[str]:
-    if not used:
-        return []
-    lines = [
-        (
-            "# HELP jobprov_keys_used Share of the integer keys that each table has given out "
-            "(PostgreSQL)."
-        ),
-        "# TYPE jobprov_keys_used gauge",
-    ]
-    for table, share in sorted(used.items()):
-        lines.append(f'jobprov_keys_used{{table="{table}"}} {share:.6f}')
-    return lines
 
 
 def _hook() -> tuple[bytes, str]:

@@ -23,6 +23,8 @@ from gunicorn.app.base import BaseApplication
 
 from jobprov.app.config import Settings
 from jobprov.app.factory import create_app
+from jobprov.app.measures import shared_measures
+from jobprov.app.moments import SEAL, note_done
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
@@ -131,7 +133,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     )
     server = Server(settings, ready)
     try:
-        server.run()
+        with shared_measures(settings.workers):
+            server.run()
     except SystemExit:
         if server.is_listening:
             raise
@@ -178,6 +181,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
                 # Also where one fails: the others need no segment every second
                 seal_at = time.monotonic() + SEAL_SECONDS
                 seal_all(parts.database, parts.writer, service.store)
+                note_done(service.settings.data, SEAL)
         # The service goes on without; the item's lease runs out and it is tried again
         except Exception:  # noqa: BLE001
             _log.exception("background work failed")

@@ -1,22 +1,36 @@
 """Logging in and out: to the provider and back, with the wanted page kept in the cookie."""
 
+import logging
 import re
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, g, redirect, request
 from werkzeug.exceptions import Forbidden, NotFound
 
 from jobprov.app.access.locality import is_cross_site
-from jobprov.app.access.sessions import begin_session, end_session, note_attempt, take_attempt
+from jobprov.app.access.sessions import (
+    begin_session,
+    end_session,
+    forget_id_token,
+    keep_id_token,
+    kept_id_token,
+    note_attempt,
+    take_attempt,
+)
+from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import count_wrong
+from jobprov.app.measures import get_measures
+from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import LOGIN_DONE
+from jobprov.provenance.answers.addresses import LOGIN_DONE, LOGOUT_DONE
+from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.intake.logins import Attempt
 from jobprov.provenance.services.intake.tokens import WrongTokenError
 
 if TYPE_CHECKING:
     from jobprov.provenance.services.intake.identity_provider import IdentityProvider
 
+_log = logging.getLogger("jobprov.logins")
 _PAGE_HERE = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 """A path of this site, its query too: browsers read `//host` and `/\\host` as other sites."""
 
@@ -26,13 +40,14 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/login", view_func=begin, endpoint="log_in")
     blueprint.add_url_rule(LOGIN_DONE, view_func=finish, endpoint="login_done")
     blueprint.add_url_rule("/logout", view_func=log_out, endpoint="log_out", methods=["POST"])
+    blueprint.add_url_rule(LOGOUT_DONE, view_func=show_end, endpoint="logout_done")
 
 
 def begin() -> Response:
     """Send the visitor to the provider, which sends them back to `finish`."""
     provider = _provider()
     attempt = Attempt.new()
-    address = provider.begin(attempt, _come_back())
+    address = provider.begin(attempt, _here(LOGIN_DONE))
     note_attempt(attempt, page_here(request.args.get("next", "")))
     return cast("Response", redirect(address, 303))
 
@@ -48,21 +63,47 @@ def finish() -> Response:
         )
     attempt, wanted = begun
     try:
-        identity = provider.finish(attempt, request.args, _come_back())
+        logged_in = provider.finish(attempt, request.args, _here(LOGIN_DONE))
     except WrongTokenError as reason:
+        get_measures().failed_logins.inc()
         count_wrong(reason, "A login that failed")
         raise Forbidden(f"You are not logged in. {reason}") from None
-    begin_session(identity)
-    return cast("Response", redirect(wanted, 303))
+    begin_session(logged_in.identity)
+    found = cast("Response", redirect(wanted, 303))
+    if provider.logs_out_there:
+        keep_id_token(found, logged_in.id_token)
+    return found
 
 
 def log_out() -> Response:
-    """End the session."""
-    _provider()
+    """End the session, and send the browser to the provider where it is to end there too."""
+    provider = _provider()
     if is_cross_site():
         raise Forbidden("This form was sent by a page of another site.")
     end_session()
-    return cast("Response", redirect("/", 303))
+    g.pop("visitor", None)
+    try:
+        there = provider.log_out_address(kept_id_token(), _here(LOGOUT_DONE))
+    except UnreachableError as reason:
+        _log.warning("Somebody who logged out is not sent on: %s", reason)
+        shown = answer("frame/logged_out.html", provider=provider.issuer, there=None)
+    else:
+        if there is None:
+            shown = cast("Response", redirect("/", 303))
+        else:
+            # No redirect: the policy of pages lets forms lead nowhere but here
+            shown = answer("frame/logged_out.html", provider=provider.issuer, there=there)
+            shown.headers["Refresh"] = f"0; url={there}"
+    forget_id_token(shown)
+    return shown
+
+
+def show_end() -> Response:
+    """Show that somebody is logged out, here and at the provider."""
+    _provider()
+    if visitor() is not None:
+        return cast("Response", redirect("/", 303))
+    return answer("frame/logged_out.html", provider=None, there=None)
 
 
 def page_here(wanted: str) -> str:
@@ -77,5 +118,5 @@ def _provider() -> "IdentityProvider":
     return login.provider
 
 
-def _come_back() -> str:
-    return get_service().settings.public_url + LOGIN_DONE
+def _here(page: str) -> str:
+    return get_service().settings.public_url + page

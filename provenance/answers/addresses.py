@@ -14,6 +14,7 @@ Question = Literal["lineage", "roots", "leaves", "cost", "rebuild"]
 """What a page tells about a file's history: the first part of its path."""
 
 LOGIN_DONE = "/login/done"
+LOGOUT_DONE = "/logout/done"
 """Where a provider of logins sends people back to."""
 
 

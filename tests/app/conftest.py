@@ -23,7 +23,7 @@ def app_on(bare_app: Flask, monkeypatch: pytest.MonkeyPatch) -> AppOn:
         # the service
         extensions = {**bare_app.extensions, "jobprov": service}
         monkeypatch.setattr(bare_app, "extensions", extensions)
-        bare_app.extensions["jobprov-measures"]._sums.clear()
+        bare_app.extensions["jobprov-measures"]._requests.clear()
         return bare_app
 
     return serve

@@ -19,6 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.config import Settings
+from jobprov.app.moments import BACKUP, SEAL, note_done
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep import AwaitedCount, known_archive
 from jobprov.provenance.errors import BadInputError
@@ -304,6 +305,7 @@ def seal(*, data: str | None, as_json: bool) -> None:
     """Seal the ledger into the archive's chains, and put loose blobs into packs."""
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         ledger, blobs = seal_all(service.database, service.writer, service.store)
+        note_done(service.settings.data, SEAL)
     text = (
         f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} "
         f"({size(ledger.body_bytes)}), {counted(ledger.adopted, 'segment')} adopted; "
@@ -325,6 +327,7 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
+        note_done(service.settings.data, BACKUP)
     blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
     copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
     if report.database:

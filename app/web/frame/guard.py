@@ -24,7 +24,13 @@ from jobprov.provenance.services.writing import ORIGIN
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 _LOCAL = Grant(None, "this machine")
-_ALWAYS_OPEN = ("pages.static", "pages.log_in", "pages.login_done", "pages.log_out")
+_ALWAYS_OPEN = (
+    "pages.static",
+    "pages.log_in",
+    "pages.login_done",
+    "pages.log_out",
+    "pages.logout_done",
+)
 
 
 def check_reading() -> None:

@@ -33,6 +33,8 @@ from jobprov.provenance.errors import BadInputError
 _FOLDER = Path(__file__).parents[2]
 _STATIC = _FOLDER / "static"
 _API = "/api/v1"
+_STEPS = ("pages.login_done", "pages.logout_done")
+"""Pages that nobody comes back to."""
 PAGE_BYTES = 80_000
 _TIGHTEST = 3
 _FEWEST = 8
@@ -285,7 +287,7 @@ def log_in_here(back: str | None = None) -> str | None:
     login = get_service().login
     if login is None or login.provider is None:
         return None
-    is_page = request.method == "GET" and request.endpoint != "pages.login_done"
+    is_page = request.method == "GET" and request.endpoint not in _STEPS
     # as it was asked for: what is quoted in a name stays quoted
     this_page = request.environ.get("RAW_URI") or here()
     return addresses.log_in_page(back or (this_page if is_page else "/"))

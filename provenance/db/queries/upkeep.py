@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, func, select, text, union_all
 
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
     BundlePlan,
     Conflict,
+    DeadLetter,
     EntryBody,
     Experiment,
     ExpiredLog,
@@ -27,6 +28,7 @@ from jobprov.provenance.db.writer.keys import chunks
 
 _FILLED_FIRST = (Experiment, LedgerEntry, Job, WriteToken, Repository)
 """Tables of which at least one has rows in any database that was used."""
+MOST_UNSEALED = 1_000_000
 _KINDS = ("verdict", "plan")
 
 
@@ -86,6 +88,49 @@ def first_filled_table(connection: Connection) -> str | None:
 def count_jobs(connection: Connection) -> int:
     """Return how many jobs are recorded."""
     return connection.execute(select(func.count()).select_from(Job)).scalar_one()
+
+
+class Unsealed(NamedTuple):
+    """How much of the ledger waits to be sealed.
+
+    Attributes:
+        entries: how many; no more than `MOST_UNSEALED` are counted.
+        oldest_at: when the oldest came; None where none waits.
+    """
+
+    entries: int
+    oldest_at: datetime | None
+
+
+def count_unsealed(connection: Connection) -> Unsealed:
+    """Return how much waits to be sealed, by the index of these entries alone."""
+    waiting = select(LedgerEntry.id).where(LedgerEntry.segment.is_(None))
+    counted = select(func.count()).select_from(waiting.limit(MOST_UNSEALED).subquery())
+    first_of_each = (
+        select(func.min(LedgerEntry.id))
+        .where(LedgerEntry.segment.is_(None), LedgerEntry.experiment_id == Experiment.id)
+        .correlate(Experiment)
+        .scalar_subquery()
+    )
+    oldest = select(func.min(LedgerEntry.received_at)).where(
+        LedgerEntry.id.in_(select(first_of_each).select_from(Experiment))
+    )
+    return Unsealed(
+        connection.execute(counted).scalar_one(), connection.execute(oldest).scalar_one()
+    )
+
+
+def count_dead_letters(connection: Connection) -> int:
+    """Return how many records wait that could not be decoded."""
+    return connection.execute(select(func.count()).select_from(DeadLetter)).scalar_one()
+
+
+def database_bytes(connection: Connection) -> int:
+    """Return how large the database is."""
+    statement = "SELECT pg_database_size(current_database())"
+    if connection.dialect.name == "sqlite":
+        statement = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    return int(connection.execute(text(statement)).scalar_one())
 
 
 class UnsealedEntry(NamedTuple):

@@ -1,9 +1,9 @@
 """The provider of OpenID Connect that says who is logged in: authorization code with PKCE.
 
 Authlib makes the question and exchanges the code. The ID token that comes for it is checked by the
-code that checks issued tokens (`signed_tokens`): signature, issuer, audience, times. Nothing of it is
-kept, and the access token beside it is not used. Sources: OpenID Connect Core 1.0, sections 3.1.2 and
-3.1.3.7; RFC 7636; RFC 9207.
+code that checks issued tokens (`signed_tokens`): signature, issuer, audience, times. The service
+keeps nothing of it, and the access token beside it is not used. Sources: OpenID Connect Core 1.0,
+sections 3.1.2 and 3.1.3.7; OpenID Connect RP-Initiated Logout 1.0; RFC 7636; RFC 9207.
 """
 
 import hmac
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import requests
+from authlib.common.urls import add_params_to_uri
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 
@@ -21,11 +22,13 @@ from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.intake.issuer_keys import (
     IssuerKeys,
     UnusableAnswerError,
+    address_in,
     discovered_addresses,
 )
 from jobprov.provenance.services.intake.logins import (
     Attempt,
     Identity,
+    LoggedIn,
     Provider,
     checked_identity,
     client_secret,
@@ -43,14 +46,20 @@ _PAUSE_SECONDS = 5.0
 _ANSWER_SECONDS = 5.0
 _PATIENCE_SECONDS = 2.0
 _SHOWN = 200
+_END = "end_session_endpoint"
 _log = logging.getLogger("jobprov.tokens")
 
 
 class Addresses(NamedTuple):
-    """Where a provider logs people in and exchanges codes, and how it wants the secret."""
+    """Where a provider logs people in and out and exchanges codes, and how it wants the secret.
+
+    Attributes:
+        logout: None where it does not say how people log out.
+    """
 
     login: str
     token: str
+    logout: str | None
     secret_by: str
     fetched_at: float
 
@@ -97,7 +106,7 @@ class IdentityProvider:
             )
         return str(url)
 
-    def finish(self, attempt: Attempt, answer: Mapping[str, str], come_back: str) -> Identity:
+    def finish(self, attempt: Attempt, answer: Mapping[str, str], come_back: str) -> LoggedIn:
         """Return who logged in.
 
         Args:
@@ -115,16 +124,54 @@ class IdentityProvider:
         if "error" in answer or not answer.get("code"):
             reason = answer.get("error_description") or answer.get("error") or "no code came"
             raise WrongTokenError(f"{issuer} did not log you in: {plain(reason)[:_SHOWN]}.")
-        claims = self._exchange(attempt, answer["code"], come_back)
+        token = self._exchange(attempt, answer["code"], come_back)
+        claims = checked_claims(
+            UncheckedToken.of(token), self._keys, issuer, [self._provider.client_id]
+        )
         _check_meant(claims, attempt, self._provider.client_id)
         claimed = claimed_by(claims, self._provider.groups_claim)
         name = claims.get(self._provider.name_claim)
         groups = self._groups.intersection(claimed.groups)
         shown_name = name if isinstance(name, str) else ""
-        return checked_identity(Identity(issuer, claimed.subject, shown_name, groups))
+        return LoggedIn(
+            checked_identity(Identity(issuer, claimed.subject, shown_name, groups)), token
+        )
 
-    def _exchange(self, attempt: Attempt, code: str, come_back: str) -> dict[str, Any]:
-        """Return the claims of the ID token that the provider gives for a code."""
+    def log_out_address(self, id_token: str | None, come_back: str) -> str | None:
+        """Return where somebody who logged out here logs out too; None where that is not wanted.
+
+        Args:
+            id_token: of their login, by which the provider knows what to end; without it, it asks.
+            come_back: where it sends them then.
+
+        Raises:
+            UnreachableError: the provider does not answer, or does not log people out.
+        """
+        if not self._provider.log_out_there:
+            return None
+        address = self._known_addresses().logout
+        if address is None:
+            raise _unreachable(self._provider.issuer, "it names no end_session_endpoint")
+        query = [
+            ("client_id", self._provider.client_id),
+            ("post_logout_redirect_uri", come_back),
+        ]
+        if id_token:
+            query.append(("id_token_hint", id_token))
+        return str(add_params_to_uri(address, query))
+
+    @property
+    def logs_out_there(self) -> bool:
+        """Whether who logs out here is sent to the provider."""
+        return self._provider.log_out_there
+
+    @property
+    def issuer(self) -> str:
+        """The address of the provider."""
+        return self._provider.issuer
+
+    def _exchange(self, attempt: Attempt, code: str, come_back: str) -> str:
+        """Return the ID token that the provider gives for a code; nothing of it is checked yet."""
         addresses, issuer = self._known_addresses(), self._provider.issuer
         try:
             with self._client(addresses, come_back) as client:
@@ -143,8 +190,7 @@ class IdentityProvider:
         token = answer.get("id_token")
         if not isinstance(token, str):
             raise WrongTokenError(f"{issuer} sent no ID token.")
-        unchecked = UncheckedToken.of(token)
-        return checked_claims(unchecked, self._keys, issuer, [self._provider.client_id])
+        return token
 
     def _client(self, addresses: Addresses, come_back: str) -> OAuth2Session:
         client = OAuth2Session(
@@ -192,7 +238,19 @@ class IdentityProvider:
             self._problem = str(reason)
             _log.warning("The provider %s cannot be asked: %s", self._provider.issuer, reason)
             return
-        self._addresses = Addresses(found[0], found[1], self._secret_by(document), now)
+        self._addresses = Addresses(
+            found[0], found[1], self._logout_of(document), self._secret_by(document), now
+        )
+
+    def _logout_of(self, document: dict[str, Any]) -> str | None:
+        """Return where people log out, if that is wanted and safe; logins go on without it."""
+        if not self._provider.log_out_there:
+            return None
+        try:
+            return address_in(document, _END, self._provider)
+        except UnusableAnswerError as reason:
+            _log.warning("Nobody can log out at %s: %s", self._provider.issuer, reason)
+            return None
 
     def _secret_by(self, document: Mapping[str, Any]) -> str:
         """Return how the secret is sent: as HTTP's password, unless the provider lacks that."""

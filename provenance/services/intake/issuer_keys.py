@@ -149,7 +149,7 @@ def _fetched_keys(issuer: IssuerAddress, now: float) -> _Keys:
         UnusableAnswerError: it does not answer, or has no key that can be used.
     """
     with _session(issuer) as session:
-        address = issuer.jwks or _address_in(_discovered(session, issuer), "jwks_uri", issuer)
+        address = issuer.jwks or address_in(_discovered(session, issuer), "jwks_uri", issuer)
         document = _document(session, address)
     by_id: dict[str, jwt.PyJWK] = {}
     unnamed: list[jwt.PyJWK] = []
@@ -188,7 +188,7 @@ def discovered_addresses(issuer: IssuerAddress, *names: str) -> tuple[dict[str, 
     """
     with _session(issuer) as session:
         document = _discovered(session, issuer)
-    return document, [_address_in(document, name, issuer) for name in names]
+    return document, [address_in(document, name, issuer) for name in names]
 
 
 def _session(issuer: IssuerAddress) -> requests.Session:
@@ -213,7 +213,7 @@ def _discovered(session: requests.Session, issuer: IssuerAddress) -> dict[str, A
     raise UnusableAnswerError(problem)
 
 
-def _address_in(document: dict[str, Any], name: str, issuer: IssuerAddress) -> str:
+def address_in(document: dict[str, Any], name: str, issuer: IssuerAddress) -> str:
     """Return an address that the issuer's document names."""
     address = document.get(name)
     if not isinstance(address, str) or not _is_as_safe(address, issuer.issuer):

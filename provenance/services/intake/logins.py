@@ -87,6 +87,8 @@ class Provider(IssuerAddress, kw_only=True, frozen=True, forbid_unknown_fields=T
         scopes: what it is asked for.
         groups_claim: the claim with the groups of who is logged in.
         name_claim: the claim with a name that others know them by.
+        log_out_there: whether who logs out here is sent there to log out too; the address that they
+            come back to has to be registered there.
     """
 
     client_id: _Text
@@ -94,6 +96,7 @@ class Provider(IssuerAddress, kw_only=True, frozen=True, forbid_unknown_fields=T
     scopes: list[_Text] = msgspec.field(default_factory=lambda: ["openid", "profile", "email"])
     groups_claim: _Text = "groups"
     name_claim: _Text = "name"
+    log_out_there: bool = False
 
 
 class Proxy(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -189,6 +192,13 @@ class Identity(NamedTuple):
     def claimed(self) -> Claimed:
         """What roles are given by."""
         return Claimed(self.subject, frozenset(), self.groups)
+
+
+class LoggedIn(NamedTuple):
+    """Somebody who logged in, and the ID token by which the provider knows which session that is."""
+
+    identity: Identity
+    id_token: str
 
 
 class Attempt(NamedTuple):

@@ -12,10 +12,12 @@ from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
+from jobprov.provenance.db.queries.statistics.states import count_states
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
@@ -127,6 +129,11 @@ def _campaign(
         )
 
 
+def _states(connection: Connection, _store: Any, _words: Words, seconds: float) -> JobStates:
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        return JobStates(counts=count_states(connection))
+
+
 def _proofs(
     connection: Connection, _store: Any, question_fields: Words, seconds: float
 ) -> ProofList:
@@ -167,6 +174,9 @@ CAMPAIGNS = Counting(
     _campaigns,
     lambda listed: listed.job_count,
 )
+STATES = Counting(
+    "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
+)
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
@@ -176,5 +186,6 @@ _ALL: tuple[Counting[Any], ...] = (
     CAMPAIGN,
     CAMPAIGNS,
     PROOFS,
+    STATES,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

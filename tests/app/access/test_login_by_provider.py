@@ -56,7 +56,8 @@ def issuer(service: Service, site: str, client: FlaskClient, tmp_path: Path) -> 
     """Yield the address of the provider by which people log in on the site."""
     client.put(f"/api/v1/jobs/{JOB}", json=a_record(state="failed", exit={"code": 1}))
     address = free_address()
-    take_logins(service, login_file(tmp_path, address), public_url=site)
+    rules = login_file(tmp_path, address, "log_out_there = true")
+    take_logins(service, rules, public_url=site)
     with certified_provider(address, CLIENT_ID, SECRET, f"{site}/login/done", GROUPS):
         yield address
 
@@ -107,7 +108,13 @@ def test_person_logs_in_changes_rules_and_logs_out(
     expect(page.locator("main")).to_contain_text("finished before")
     page.goto(f"{site}/jobs")
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+    page.get_by_role("button", name="Yes, sign me out").click()
+    expect(page).to_have_url(f"{site}/logout/done")
+    expect(page.locator("h1")).to_have_text("You are logged out")
+    assert faults(page) == []
+    page.get_by_role("link", name="Log in").click()
+    # The provider does not know them either: it asks who they are
+    expect(page.locator("input[name=login]")).to_be_visible()
 
 
 def test_person_without_the_role_changes_nothing(page: Page, site: str, issuer: str) -> None:

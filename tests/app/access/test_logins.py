@@ -24,6 +24,7 @@ from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
     CLIENT_ID,
     SECRET,
+    TOKEN,
     begin,
     come_back,
     describe_provider,
@@ -427,6 +428,42 @@ def test_logout_ends_copies_of_the_session_too(
     web.post("/logout", data={"form_token": form_token(web)})
     [newer] = (service.settings.data / "ended-sessions").iterdir()
     assert newer != marker
+
+
+@pytest.mark.parametrize("end", [None, "/end?lang=en", "javascript:alert(1)"])
+def test_logout_is_sent_to_the_provider_where_that_is_wanted(
+    web: FlaskClient, issuer: TokenIssuer, service: Service, tmp_path: Path, end: str | None
+) -> None:
+    rules = login_file(tmp_path, issuer.url, "log_out_there = true")
+    take_logins(service, rules, public_url="http://127.0.0.1")
+    if end is not None:
+        address = issuer.url + end if end.startswith("/") else end
+        issuer.documents[DISCOVERY] = {
+            **issuer.documents[DISCOVERY],
+            "end_session_endpoint": address,
+        }
+    log_in(web, issuer, **ADA)
+
+    done = web.post("/logout", data={"form_token": form_token(web)})
+
+    assert not is_logged_in(web)
+    assert done.status_code == 200
+    assert "Log out" not in done.text
+    # What is no https address is as good as none
+    if end != "/end?lang=en":
+        assert "Refresh" not in done.headers
+        assert "there you may still be logged in" in done.text
+        return
+    seconds, _, there = done.headers["Refresh"].partition("; url=")
+    assert seconds == "0"
+    assert there.startswith(f"{issuer.url}/end?lang=en&")
+    query = dict(parse_qsl(urlsplit(there).query))
+    assert query["client_id"] == CLIENT_ID
+    assert query["post_logout_redirect_uri"] == "http://127.0.0.1/logout/done"
+    assert query["id_token_hint"] == issuer.documents[TOKEN]["id_token"]
+    # Nothing of the login stays in the browser
+    assert web.get_cookie("jobprov-id-token", path="/logout") is None
+    assert web.get("/logout/done").status_code == 200
 
 
 def test_sessions_end_when_nobody_is_there_and_at_last(

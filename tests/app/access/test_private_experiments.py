@@ -77,6 +77,7 @@ NOT_ASKED = {
     "operations.hook",
     "operations.start_script",
     "operations.metrics",  # below
+    "metrics",
 }
 """What is the same for everybody."""
 _UNSTEADY_HEADERS = (
@@ -272,13 +273,17 @@ def _difference(expected: str, found: str) -> str:
 
 
 def test_metrics_count_what_is_open(world: World) -> None:
-    recipes = re.compile(r"^jobprov_recipes.*", re.MULTILINE)
+    counts = re.compile(r"^jobprov_(?:recipes|jobs).*", re.MULTILINE)
     told = []
     for app in (world.without, world.whole):
-        told.append(recipes.findall(Asking(app).ask(f"{API}/metrics").text()))
+        answer = Asking(app).ask("/metrics")
+        assert not answer.names_hidden()
+        told.append(counts.findall(answer.text()))
 
     assert told[0] == told[1]
-    assert len(told[0]) > 1
+    assert any(line.startswith('jobprov_jobs{experiment="nova"') for line in told[0])
+    reader = Asking(world.whole, world.tokens["private"])
+    assert reader.ask("/metrics").names_hidden()
 
 
 @pytest.mark.parametrize("whose", ["recording", "ticket"])
@@ -388,9 +393,10 @@ def test_requests_read_by_the_doors_of_the_service_alone() -> None:
                 if re.search(r"\.database\b|\.parts\(\)|reading_everything", line):
                     other_doors.append(f"{file.relative_to(APP)}: {line.strip()}")
 
-    # whether bytes may be removed from the archive
+    # whether bytes may be removed from the archive; and numbers without names
     assert other_doors == [
-        "api/recording/blobs.py: with service.reading_everything() as connection:"
+        "api/metrics.py: with service.reading_everything() as connection:",
+        "api/recording/blobs.py: with service.reading_everything() as connection:",
     ]
 
 

@@ -16,12 +16,14 @@ PUBLIC = {
     "/api/v1/health",
     "/api/v1/ready",
     "/api/v1/metrics",
+    "/metrics",
     "/api/v1/openapi.json",
     "/api/v1/hook/job-end-hook.pyz",
     "/api/v1/hook/job-start.sh",
     "/static/<path:filename>",
-    "/login",  # these two say that nobody logs in here
+    "/login",  # these three say that nobody logs in here
     "/login/done",
+    "/logout/done",
 }
 
 

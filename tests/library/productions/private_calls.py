@@ -263,6 +263,7 @@ PAGES = [
     "/trail?experiment=nova",
     "/login",
     "/login/done",
+    "/logout/done",
     "/static/jobprov.css",
     "/docs/",
     "/docs/reference/gaps",

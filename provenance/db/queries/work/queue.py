@@ -1,9 +1,11 @@
 """The queue of background work."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import WorkItem
@@ -36,6 +38,32 @@ def waiting_items(connection: Connection) -> list[WaitingItem]:
         .limit(_MOST_LISTED)
     )
     return [WaitingItem(*row[:4], row[4].isoformat()) for row in connection.execute(query)]
+
+
+class QueueLength(NamedTuple):
+    """How much background work of a kind there is.
+
+    Attributes:
+        items: how many.
+        failed: how many of them were tried and failed.
+        due_at: when the first of them was or will be due.
+    """
+
+    kind: str
+    items: int
+    failed: int
+    due_at: datetime
+
+
+def queue_lengths(connection: Connection) -> list[QueueLength]:
+    """Return how much work of each kind there is, in the order of kinds."""
+    failed = func.count().filter(WorkItem.last_error.is_not(None))
+    query = (
+        select(WorkItem.kind, func.count(), failed, func.min(WorkItem.due_at))
+        .group_by(WorkItem.kind)
+        .order_by(WorkItem.kind)
+    )
+    return [QueueLength(*row) for row in connection.execute(query)]
 
 
 def queued_keys(connection: Connection, kind: str, keys: Sequence[str]) -> set[str]:

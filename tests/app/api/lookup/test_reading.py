@@ -398,7 +398,8 @@ def test_hook_is_one_file_and_is_kept_for_the_next_process_of_a_service(tmp_path
 def test_metrics_count_requests_by_route(recorded: FlaskClient) -> None:
     text = recorded.get("/api/v1/metrics").get_data(as_text=True)
 
-    assert 'method="PUT",route="/api/v1/jobs/<job_id>",status="201"} 2' in text
+    labels = '{method="PUT",route="/api/v1/jobs/<job_id>",status="201"}'
+    assert f"jobprov_request_seconds_count{labels} 2.0" in text
     assert read(recorded, "/ready")["status"] == "ready"
 
 

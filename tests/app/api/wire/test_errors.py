@@ -98,7 +98,7 @@ def test_every_route_answers_nonsense_with_a_problem(app: Flask, client: FlaskCl
 def test_mistake_of_ours_is_a_problem_that_gives_nothing_away(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.extensions["jobprov-measures"], "lines", lambda: 1 / 0)
+    monkeypatch.setattr(app.extensions["jobprov-measures"], "collector", lambda: 1 / 0)
 
     problem = assert_problem(client.get("/api/v1/metrics"), 500)
 

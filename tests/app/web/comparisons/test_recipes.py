@@ -80,7 +80,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
         "proofs": {"proven": 1, "failed": 0, "differs": 0, "unproven": 0},
     }
     assert "<b>0 %</b> of 1 recipe run again" in fleet.get("/").get_data(as_text=True)
-    assert 'jobprov_recipes_rerun{level="R0"} 1' in fleet.get("/api/v1/metrics").get_data(
+    assert 'jobprov_recipes_rerun{level="R0"} 1.0' in fleet.get("/api/v1/metrics").get_data(
         as_text=True
     )
     assert re.search(r"<dt>Best</dt><dd><button[^>]*>R7</button>, bytes identical", page)
@@ -100,7 +100,7 @@ def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskCli
     facts = client.get("/api/v1/reproduction").get_json()
     assert (facts["drilled"], facts["reproduced"], facts["by_level"]) == (1, 0, {"none": 1})
     metrics = client.get("/api/v1/metrics").get_data(as_text=True)
-    assert 'jobprov_recipes_rerun{level="none"} 1' in metrics
+    assert 'jobprov_recipes_rerun{level="none"} 1.0' in metrics
     page = client.get(f"/jobs/{record['job_id']}").get_data(as_text=True)
     assert "<dt>Latest</dt><dd>none, compared nothing" in page
     assert "rerun was compared with nothing on" in page

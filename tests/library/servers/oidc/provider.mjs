@@ -6,7 +6,7 @@ const [issuer, clientId, secret, redirectUri, groups] = process.argv.slice(2);
 const groupsOf = JSON.parse(groups);
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: clientId, client_secret: secret, redirect_uris: [redirectUri], grant_types: ["authorization_code"] }],
+  clients: [{ client_id: clientId, client_secret: secret, redirect_uris: [redirectUri], post_logout_redirect_uris: [new URL("/logout/done", redirectUri).href], grant_types: ["authorization_code"] }],
   claims: { openid: ["sub"], profile: ["name", "groups"], email: ["email"] },
   conformIdTokenClaims: false, // the claims stand in the ID token, as with CILogon and Keycloak
   pkce: { required: () => true },
