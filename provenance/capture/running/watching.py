@@ -19,7 +19,7 @@ from jobprov.provenance.capture.running.children import LOOK_SECONDS, Child, Chi
 from jobprov.provenance.capture.running.open_files import OpenFiles
 
 _FIRST_SECONDS, _SHORTEST_SECONDS, _SHARE = 0.2, 1.0, 0.0025
-_SOON_SECONDS, _SHARE_FOR_PROGRAMS = 0.02, 0.01
+_SHARE_FOR_PROGRAMS = 0.01
 _MAPS_SECONDS = (0.2, 5.0, 60.0)  # when libraries are looked for; later every ten minutes
 _MAPS_AGAIN = 600.0
 _MAPS_FIELDS = 6  # proc(5): the last one is the path
@@ -59,7 +59,8 @@ class Watch:
     def run(self) -> None:
         """Look again and again; returns after `stop`, or when the process is gone."""
         due = self._began + _FIRST_SECONDS
-        pause = _FIRST_SECONDS if self.children is None else _SOON_SECONDS
+        # to load what looks has taken a moment already
+        pause = _FIRST_SECONDS if self.children is None else 0.0
         while not self._stopped.wait(pause):
             begun = _cpu_seconds()
             if self.children is not None:

@@ -15,7 +15,6 @@ class Following:
     Attributes:
         own_folders: absolute paths of folders in which all that is new is the job's.
         skipped: folders of the hook itself: what is written there is not the job's.
-        absent: absolute paths elsewhere that scripts name and at which nothing was yet.
         followed: what the kernel follows, or None.
         why_not: a sentence why it is None.
     """
@@ -24,11 +23,9 @@ class Following:
         self.own_folders, self.skipped = _own_folders(options), skipped
         self.followed: Optional[Followed] = None
         self.why_not: Optional[str] = None
-        script_words: List[str] = []
+        words = [*options.command, *named_folders.words_of_variables()]
         for script in scripts:
-            script_words += named_folders.words_of_script(script, os.environ)
-        self.absent = named_folders.absent_files(script_words, self.own_folders, skipped)
-        words = [*options.command, *named_folders.words_of_variables(), *script_words]
+            words += named_folders.words_of_script(script, os.environ)
         try:
             storage = named_folders.storage_folders(words, self.own_folders, skipped)
             self.followed = Followed(self.own_folders, skipped, storage)

@@ -8,7 +8,7 @@ from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
 from jobprov.provenance.capture.files import private
 
-_MOST_PLACES, _MOST_ABSENT = 100, 1000
+_MOST_PLACES = 100
 _LONGEST_WORD = 1000
 # Compiled where a script is read
 _ASSIGNMENT = r"\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)"
@@ -55,23 +55,6 @@ def storage_folders(
         if os.path.isdir(folder) and own.is_own(folder) and os.access(folder, os.W_OK):
             found[folder] = None
     return list(found)[:_MOST_PLACES]
-
-
-def absent_files(
-    words: Iterable[str], own_folders: Collection[str], skipped: Collection[str]
-) -> List[str]:
-    """Return the paths among words at which nothing is yet, outside of the job's own folders.
-
-    What a script names in full, and is there when the job has ended, came from the job: the program
-    that wrote it may have been over before anybody could look.
-    """
-    absent = []
-    for path in dict.fromkeys(os.path.normpath(word) for word in words if _may_be_path(word)):
-        if is_in_own(path, own_folders) or is_left_out(path, own_folders, skipped):
-            continue
-        if os.path.isdir(os.path.dirname(path)) and not os.path.lexists(path):
-            absent.append(path)
-    return absent[:_MOST_ABSENT]
 
 
 def _may_be_path(word: str) -> bool:

@@ -37,7 +37,6 @@ class Sight:
         written: {key: absolute path} of files that were written; see `written_files`.
         overtaken: {absolute path: how many went from there unseen}; see `file_events`.
         skipped: folders of the hook itself.
-        absent: see `Following`.
         why_incomplete: sentences about what may have been missed.
         why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
         is_hurried: whether somebody waits for the end, after `settle`.
@@ -52,7 +51,6 @@ class Sight:
         """Begin to read what is reported of the folders that are followed."""
         self.options, self.began = options, began
         self.own_folders, self.skipped = following.own_folders, following.skipped
-        self.absent = following.absent
         self.programs: List[ChildProgram] = []
         self.listed: List[str] = []
         self.others: List[str] = []

@@ -86,26 +86,6 @@ def test_loop_that_stores_one_file_after_the_other_has_made_all(
     assert len({output["sha256"] for output in record["outputs"]}) == 3
 
 
-def test_file_that_a_script_writes_straight_into_the_storage_has_a_producer(
-    runner: Runner, storage: Path
-) -> None:
-    """Each program is over before anybody looks; what the script names in full counts."""
-    (storage / "earlier.txt").write_text("of another job\n")
-    script = runner.folder / "job.sh"
-    script.write_text(
-        "echo 1 > $STORE/direct.txt\necho 2 > out.root\nmv out.root $STORE/stored.root\n"
-        "cat $STORE/earlier.txt > /dev/null\ntest -e $STORE/never.txt\n"
-        "for n in 1; do echo $n > $STORE/any_$n.txt; done\n"
-    )
-
-    runner("run", "--", "sh", "job.sh")
-
-    record = only_entry(runner)[0]
-    found = sorted(places_of(record, storage).values())
-    assert found == ["direct.txt", "stored.root"]
-    assert (storage / "any_1.txt").exists()
-
-
 FAST = """
 import os
 for number in range(3):
