@@ -1,7 +1,7 @@
 """The programs that a command was seen to run: as steps, where they are like art, and as a list."""
 
 import json
-from typing import Any, Dict, List, Optional, Sequence, Set
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.record import redaction
@@ -67,13 +67,19 @@ def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[Chil
     """Return the programs like art, each once.
 
     A script that stands for art has its words, and so have `env` and `timeout` before it: what
-    counts is the last of a family with one configuration. The command itself is a step already.
+    counts is the last of a family with one configuration. The command itself is a step already. A
+    shell's subshell is a copy of it, with its file and words, and is no program of its own.
     """
     kept: List[ChildProgram] = []
+    runs: Dict[int, Tuple[str, List[str]]] = {}
     for program in programs:
+        child = program.child
+        runs[child.process] = (child.program, child.argv)
+        if runs.get(child.parent) == runs[child.process]:
+            continue
         if not program.is_step or (step.line.is_art and program.line.config == step.line.config):
             continue
-        family = (program.child.process, program.child.parent)
+        family = (child.process, child.parent)
         for other in list(kept):
             is_same = other.line.config == program.line.config
             if is_same and other.child.process in family:

@@ -364,6 +364,17 @@ def test_second_try_of_a_script_counts(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_subshells_of_a_program_are_no_steps_of_their_own(site: Site) -> None:
+    """They show the words of their script for as long as they run."""
+    nova = site.job.parent / "programs" / "nova"
+    nova.write_text(ART.replace("config=", "$(sleep 0.2; :) $(sleep 0.2; :)\nconfig=", 1))
+
+    record = site.record("FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -o reco.root; echo done")
+
+    assert [step["name"] for step in record["command"]["steps"]] == ["job.sh", "nova"]
+
+
+@pytest.mark.slow
 def test_check_of_a_configuration_makes_no_output(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("nothing: 1\n")
 
