@@ -111,9 +111,11 @@ def endure(
                 wait_for(lambda least=least: len(sent.records) >= least)
                 upkeep = _upkeep(data, chance, environment) if with_upkeep else None
                 time.sleep(chance.uniform(0, most_seconds))
-                kill(live.process)
+                kill(live.process.pid)
+                live.process.join()
                 if upkeep is not None:
-                    kill(upkeep)
+                    kill(upkeep.pid)
+                    upkeep.wait()
         finally:
             live.stop()
         service = open_service(_settings(data, environment))
@@ -183,16 +185,16 @@ def check_end(data: Path, environment: dict[str, str]) -> None:
     service.close()
 
 
-def kill(process: "subprocess.Popen[str]") -> None:
+def kill(process: int | None) -> None:
     """Kill a process and those that it started, as a power cut would."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    pids = [process.pid]
+    assert process is not None
+    children = Path(f"/proc/{process}/task/{process}/children")
+    pids = [process]
     with suppress(OSError):
         pids += [int(word) for word in children.read_text(encoding="ascii").split()]
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait()
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:

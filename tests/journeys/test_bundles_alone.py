@@ -258,6 +258,7 @@ def _allowed(root: Path, out: Path, programs: Path) -> Allowed:
         "/proc/",
         "/sys/devices/system/cpu",
         "/sys/fs/cgroup",
+        "/sys/kernel/mm/transparent_hugepage",  # an allocator asks
     }
     # Python lists the folders that .pth files add to its import path, whether or not it imports
     # from them

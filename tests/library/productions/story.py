@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.tables import Order
+from jobprov.provenance.services.alerts.events import Found, begin_alerts
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
@@ -27,6 +29,7 @@ from jobprov.provenance.services.orders.workflows import (
     find_workflow,
     set_state,
 )
+from jobprov.provenance.services.writing import Writing
 from tests.library.git import make_repository, move_tag
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
@@ -92,6 +95,7 @@ def play(production: Production) -> None:
     move_tag(repository)
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
     production.work()
+    tell_of_failures(production)
     production.verdict(6, "R5")
     production.verdict(6, "R1", by="prove", missing="The file x is missing.")
     production.compare_by({"pattern": "*.root", "comparator": "numeric", "relative": 1e-9})
@@ -107,6 +111,20 @@ def play(production: Production) -> None:
     production.work()
     expire(production)
     erase(production)
+
+
+def tell_of_failures(production: Production) -> None:
+    """Have a rule find that jobs fail; a receiver waits to be told."""
+
+    def begin(writing: Writing) -> None:
+        nova = experiment_key(writing.connection, "nova")
+        assert nova is not None
+        found = Found("nova", "3 of 9 jobs failed.", "/jobs?state=failed")
+        begin_alerts(
+            writing, nova, [found], rule="many fail", condition="failure_share", receivers=["chat"]
+        )
+
+    production.writer.run(begin)
 
 
 def erase(production: Production) -> None:
