@@ -159,6 +159,11 @@ class Service:
         """Return the experiments that the sender of the request may not see."""
         return frozenset() if self.privacy is None else self.privacy.hidden()
 
+    def private_experiments(self) -> frozenset[str]:
+        """Return the experiments that the setting or a command made private, whoever asks."""
+        by_setting = self.settings.private_experiments
+        return PrivateExperiments(by_setting, self.database.reading).names()
+
     def has_private_experiments(self) -> bool:
         """Return whether any experiment is private."""
         return self.privacy is not None and bool(self.privacy.known.names())

@@ -17,7 +17,6 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.db.queries.lookup.experiments import private_experiments
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.lineage.words import counted, number, size
 
@@ -79,10 +78,7 @@ def export(
 
     folder = open_folder(address)
     with opened_service(settings_with(data=data)) as service:
-        with service.reading() as connection:
-            by_command = private_experiments(connection)
-        private = service.settings.private_experiments.union(by_command)
-        selection = Selection(experiments, private, parameters)
+        selection = Selection(experiments, service.private_experiments(), parameters)
         report = export_tables(service.database.reading, service.store, folder, selection)
     emit(report._asdict(), _export_text(report, folder.where), as_json=as_json)
 

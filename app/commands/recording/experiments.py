@@ -18,7 +18,6 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.privacy import Reader, Readers
-from jobprov.provenance.db.queries.lookup.experiments import private_experiments
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.reading.documents import check_experiment_name
 from jobprov.provenance.services.intake.issuers import read_issuers
@@ -112,9 +111,7 @@ def readers(*, name: str, data: str | None, as_json: bool) -> None:
     """
     check_experiment_name(name)
     with opened_service(settings_with(data=data)) as service:
-        with service.reading() as connection:
-            by_command = private_experiments(connection)
-        is_private = name in service.settings.private_experiments.union(by_command)
+        is_private = name in service.private_experiments()
         who = _readers(service, name)
         if not is_private:
             who = [_of_open_experiment(service), *who]
