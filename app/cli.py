@@ -276,7 +276,6 @@ SECTIONS = {
         "tables": Listed(
             "analysis.tables",
             "Write tables for analysis as Parquet files, and ask them in SQL",
-            needs_server=True,
         ),
         "dead-letter": Listed(
             "recording.dead_letters",
@@ -367,6 +366,20 @@ class LazyGroup(Group):
         add_examples(command, cmd_name, getattr(module, "EXAMPLES", {}))
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Return what the command returns.
+
+        Raises:
+            UnreachableError: the command came without the server's packages so far, and needs
+                one for what it was told to do, as `jobprov tables export` does.
+        """
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as problem:
+            if problem.name not in SERVER_PACKAGES:
+                raise
+            raise _without_package(ctx.invoked_subcommand, problem.name) from None
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
         """Return what a shell offers after `jobprov`; no command is imported for it."""
         from click.shell_completion import CompletionItem  # noqa: PLC0415 - for this alone
@@ -417,14 +430,19 @@ def _needs_server(name: str, package: str) -> click.Command:
     """Return a command in place of one whose packages are not installed."""
 
     def refuse() -> None:
-        raise UnreachableError(
-            f"`jobprov {name}` works on a service's own database and archive, and the package "
-            f"{package} is not installed. Type:  pip install 'jobprov[server]'"
-        )
+        raise _without_package(name, package)
 
     # The words that the real command takes are not known here
     context = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(name, callback=refuse, help=f"{_NEEDS_SERVER}.", context_settings=context)
+
+
+def _without_package(name: str | None, package: str) -> UnreachableError:
+    """Return the error of a command that one of the server's packages is missing for."""
+    return UnreachableError(
+        f"`jobprov {name}` works on a service's own database and archive, and the package "
+        f"{package} is not installed. Type:  pip install 'jobprov[server]'"
+    )
 
 
 def _is_there(name: str) -> bool:

@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -78,6 +79,32 @@ def test_list_knows_which_commands_need_the_servers_packages() -> None:
     assert ended.stdout.split() == [
         name for name, listed in COMMANDS.items() if listed.needs_server
     ]
+
+
+_EXPORT_WITHOUT_SERVER = f"""
+import sys
+from pathlib import Path
+for package in {sorted(SERVER_PACKAGES)}:
+    sys.modules[package] = None
+from jobprov.app.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_command_that_needs_the_servers_packages_at_last_says_so(tmp_path: Path) -> None:
+    words = ["tables", "export", "--to", f"{tmp_path}/tables", "--data", f"{tmp_path}"]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", _EXPORT_WITHOUT_SERVER, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 3
+    assert "pip install 'jobprov[server]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize(
