@@ -1,4 +1,4 @@
-"""An evaluated configuration: its values and where each was written, its files, its printed forms."""
+"""An evaluated configuration: values and where each was written, files, printed forms."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -35,7 +35,7 @@ _Disagreement = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One disagreement: the case, the form that differs, the reference's answer and the reader's."""
+    """One disagreement: the case, the form that differs, both answers."""
 
     case: str
     what: str
@@ -124,8 +124,8 @@ def _score_probes(path: Path) -> Score:
 def _contradicts_itself(case: Case, names: set[str]) -> bool:
     """Return whether the reference did not find a file that is in the case's folder.
 
-    This happens if a case includes a file by an absolute name: its folder was cut off when the cases
-    were collected.
+    This happens if a case includes a file by an absolute name: its folder was cut off when the
+    cases were collected.
     """
     missing = _MISSING.search(case.get("what", ""))
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names

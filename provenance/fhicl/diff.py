@@ -343,7 +343,7 @@ def _partners(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[Key,
 
 
 def _ranked_pairs(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[float, Key, Key]]:
-    """Return every pair with its likeness, the most alike first, then in the order of the tables."""
+    """Return every pair with its likeness, the most alike first, then in the tables' order."""
     old_sets = {key: _parameter_set(value) for key, value in gone.items()}
     new_sets = {key: _parameter_set(value) for key, value in come.items()}
     ranked = []

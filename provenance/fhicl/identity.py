@@ -4,10 +4,10 @@ The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at
 tables written out in full. Each body keeps its canonical text, so that documents which share it
 compose it once.
 
-While the reference makes a ParameterSet, it registers nested tables by id: depth first, keys in byte
-order, and of equal tables only the first. This has two consequences. `@id::` finds only tables that
-are registered already. And if a table equals an earlier one, its annotations show where the members
-of the earlier one were written.
+While the reference makes a ParameterSet, it registers nested tables by id: depth first, keys in
+byte order, and of equal tables only the first. This has two consequences. `@id::` finds only tables
+that are registered already. And if a table equals an earlier one, its annotations show where the
+members of the earlier one were written.
 
 Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`, `ParameterSetRegistry::put`,
 `encode(extended_value)`.
@@ -94,8 +94,8 @@ def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
 def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
     """Return the set with every `@id::` replaced by the registered table, and the registry.
 
-    An `@id::` registers nothing: the table that it stands for was registered at its own place, which
-    annotations still show.
+    An `@id::` registers nothing: the table that it stands for was registered at its own place,
+    which annotations still show.
 
     Raises:
         FhiclError: no table with that id (in lower case) is registered before it.

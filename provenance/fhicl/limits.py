@@ -1,7 +1,7 @@
 """The limits of the reader, which hostile input runs into. The error names the limit.
 
-All are far above real configurations: the largest known one expands to 28 MB, with 5,220 inclusions,
-12 levels of includes and 14 of tables.
+All are far above real configurations: the largest known one expands to 28 MB, with 5,220
+inclusions, 12 levels of includes and 14 of tables.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Aligns two lists of texts: which elements stay, as far as a bounded search finds out.
 
-Texts that occur once in each list are anchors (as in a patience diff). Between anchors, the shortest
-edit is searched, up to a bound of changes; beyond it, the whole stretch counts as replaced. So the
-effort is at most the length times the bound, whatever the lists hold.
+Texts that occur once in each list are anchors (as in a patience diff). Between anchors, the
+shortest edit is searched, up to a bound of changes; beyond it, the whole stretch counts as
+replaced. So the effort is at most the length times the bound, whatever the lists hold.
 
 Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986).
 """
@@ -39,7 +39,7 @@ def changed_stretches(
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
-    """Return the elements that occur once in each list and are in the same order, as many as can be."""
+    """Return the elements that occur once in each list and in the same order, as many as can be."""
     counts_old, counts_new = Counter(old), Counter(new)
     new_index = {text: index for index, text in enumerate(new) if counts_new[text] == 1}
     unique: list[_Pair] = []
@@ -75,19 +75,19 @@ def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
 def _between(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
-    """Return the equal pairs of two stretches: their common ends, and in between the shortest edit."""
+    """Return the equal pairs of two stretches: common ends, and in between the shortest edit."""
     shorter = min(len(old_range), len(new_range))
-    start = 0
-    while start < shorter and old[old_range[start]] == new[new_range[start]]:
-        start += 1
+    head = 0
+    while head < shorter and old[old_range[head]] == new[new_range[head]]:
+        head += 1
     tail = 0
-    while tail < shorter - start and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]:
+    while tail < shorter - head and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]:
         tail += 1
     old_end, new_end = len(old_range) - tail, len(new_range) - tail
-    pairs = list(zip(old_range[:start], new_range[:start], strict=True))
-    old_rest, new_rest = old_range[start:old_end], new_range[start:new_end]
-    if old_rest and new_rest:
-        pairs += _shortest_edit(old, new, old_rest, new_rest)
+    pairs = list(zip(old_range[:head], new_range[:head], strict=True))
+    old_middle, new_middle = old_range[head:old_end], new_range[head:new_end]
+    if old_middle and new_middle:
+        pairs += _shortest_edit(old, new, old_middle, new_middle)
     pairs += zip(old_range[old_end:], new_range[new_end:], strict=True)
     return pairs
 

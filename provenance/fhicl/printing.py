@@ -2,8 +2,8 @@
 
 The plain form is that of `fhicl-dump` and `--config-out`: three blanks for each level, one element
 per line. The forms of `--annotate` and `--prefix-annotate` add the place of each item. Oddities of
-the reference are kept, and marked below. Its places are odd, too (for line numbers see positions.py,
-for equal tables identity.py); the true ones are in `Configuration.origin`.
+the reference are kept, and marked below. Its places are odd, too (for line numbers see
+positions.py, for equal tables identity.py); the true ones are in `Configuration.origin`.
 
 Source: fhicl-cpp `Prettifier`, `PrettifierAnnotated`.
 """

@@ -112,7 +112,7 @@ def parameters(root: TableBody) -> Iterator[Parameter]:
 
 
 def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
-    """Yield (path, canonical text, value) of what `parameters` yields, without looking up origins."""
+    """Yield (path, canonical text, value) of what `parameters` yields, without origins."""
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:

@@ -1,9 +1,9 @@
 """Second stage, second half: from items to evaluated names.
 
-Items run in the order of the text. If every segment stands alone, the items come parsed from memory.
-If one does not, the whole document is read again as one text, which also gives an error its right
-place. Tables and sequences with references are built here, step by step, by FHiCL's rules for table
-literals.
+Items run in the order of the text. If every segment stands alone, the items come parsed from
+memory. If one does not, the whole document is read again as one text, which also gives an error its
+right place. Tables and sequences with references are built here, step by step, by FHiCL's rules for
+table literals.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """First stage: from files to one sequence of segments, by following `#include` lines.
 
-A file may be included any number of times, and its text appears each time. Only a file that is still
-open, because it leads to the present one, may not be included. Each file is split once, so the
-memory of an expansion grows with the number of inclusions, not with the length of the text.
+A file may be included any number of times, and its text appears each time. Only a file that is
+still open, because it leads to the present one, may not be included. Each file is split once, so
+the memory of an expansion grows with the number of inclusions, not with the length of the text.
 
 Lines end at a newline or a carriage return; each is passed on with a newline. A line that begins
 with `#include` in its first column is a directive anywhere, even inside a table or a quoted string.
@@ -134,7 +134,7 @@ def _normalised(text: str) -> str:
 
 
 def _included_name(line: str) -> str | None:
-    """Return the text between the first and the last quote of a well-formed directive, else None."""
+    """Return the text between the first and last quote of a well-formed directive, else None."""
     line = line.rstrip(" \t\r\n")
     if len(line) < _SHORTEST_DIRECTIVE or line[8:10] != ' "' or line[-1] != '"':
         return None
@@ -177,7 +177,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A segment at one place of the expansion, with the includes that led there (None: main file)."""
+    """A segment at a place of the expansion, and the includes that led there (None: main file)."""
 
     segment: Segment
     chain: Chain | None

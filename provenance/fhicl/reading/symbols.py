@@ -201,7 +201,7 @@ class Symbols:
             items.extend([NOTHING] * missing)
 
     def _refuse(self, value: Value, path: Path, index: int, offset: int) -> bool:
-        """Raise an error for a protected binding, or return True if its protection says to ignore."""
+        """Raise an error for a protected binding, or return True where its protection ignores."""
         if value.protection == REFUSING:
             message = f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}'
             raise TextError(PROTECTION, message, offset)

@@ -1,8 +1,8 @@
 """What the parser hands to the evaluator: the items of a document, and their expressions.
 
-An expression is a `Value` if it is constant (built once for a file, and shared by all documents that
-include it), a `Reference` if it is just an `@local::`, and otherwise a `Structure`: a flat list of
-steps that the evaluator runs on a small stack, without recursion.
+An expression is a `Value` if it is constant (built once for a file, and shared by all documents
+that include it), a `Reference` if it is just an `@local::`, and otherwise a `Structure`: a flat
+list of steps that the evaluator runs on a small stack, without recursion.
 """
 
 from dataclasses import dataclass

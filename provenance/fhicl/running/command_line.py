@@ -1,8 +1,8 @@
 """The command line of art, read as art reads it.
 
-Every option has a name, some a letter. `--name=value`, `--name value`, `-nvalue` and `-n value` mean
-the same; names are not abbreviated. What belongs to no option is a source file. A value may begin
-with `-` where it is no option (`-n -1`).
+Every option has a name, some a letter. `--name=value`, `--name value`, `-nvalue` and `-n value`
+mean the same; names are not abbreviated. What belongs to no option is a source file. A value may
+begin with `-` where it is no option (`-n -1`).
 
 Source: art's options handlers, `run_art`; Boost.Program_options' `cmdline` (default style, without
 guessing) as facts of behaviour.

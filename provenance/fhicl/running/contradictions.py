@@ -53,7 +53,10 @@ def contradictions(
 def values_that_differ(
     one: Configuration, other: Configuration
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value in one, value in the other) of each difference; None where it is absent."""
+    """Yield (path, value in one, value in the other) of each difference.
+
+    None where it is absent.
+    """
     before = {parameter.path: parameter.canonical for parameter in one.parameters()}
     after = {parameter.path: parameter.canonical for parameter in other.parameters()}
     for path in [*before, *(path for path in after if path not in before)]:

@@ -87,7 +87,7 @@ def _declared_modules(work: WorkingSet) -> dict[str, tuple[str, ...]]:
 
 
 def _all_paths(work: WorkingSet, rules: Rules) -> dict[str, list[_Entry]]:
-    """Return the paths of the configuration, and the lists of paths, in the order of their names."""
+    """Return the paths of the configuration, and the lists of paths, ordered by name."""
     paths: dict[str, list[_Entry]] = {}
     empty = []
     for name, value in work.table("physics").items():

@@ -44,7 +44,10 @@ _SET_BY = (
 
 
 def option_that_set(key: str, options: ArtOptions) -> str | None:
-    """Return the option that set a parameter, as it is written on a command line; None where none did."""
+    """Return the option that set a parameter, as it is written on a command line.
+
+    None where none did.
+    """
     for name, keys in _SET_BY:
         if name in options and re.fullmatch(keys, key):
             return " ".join([option_word(name), *options.texts(name)])

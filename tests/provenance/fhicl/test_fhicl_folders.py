@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance import fhicl
-from jobprov.provenance.fhicl.reading.folders import FolderMemory, SearchedFolders
+from jobprov.provenance.fhicl.reading.lookup import FolderMemory, SearchedFolders
 
 OLD = (1_000_000_000, 1_000_000_000)
 
