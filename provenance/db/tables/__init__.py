@@ -36,7 +36,6 @@ from jobprov.provenance.db.tables.configurations import (
     ParameterTable,
     ParameterValue,
 )
-from jobprov.provenance.db.tables.erasures import ErasedBytes, ErasedEntry, ExpiredLog, LogExpiry
 from jobprov.provenance.db.tables.failures import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.files import (
     Claim,
@@ -47,23 +46,50 @@ from jobprov.provenance.db.tables.files import (
     Producer,
     Sighting,
 )
-from jobprov.provenance.db.tables.intake import AwaitedTrace, LogTailPiece, TraceTurn, WriteToken
-from jobprov.provenance.db.tables.jobs import GapSet, Host, Job
-from jobprov.provenance.db.tables.ledger import ChainHead, EntryBody, LedgerEntry, Possession
-from jobprov.provenance.db.tables.operators import Derivation, Experiment, OwnArchive, WorkItem
+from jobprov.provenance.db.tables.intake import (
+    AwaitedBlob,
+    AwaitedTrace,
+    Conflict,
+    DeadLetter,
+    LogTailPiece,
+    ProvisionalRecord,
+    TraceTurn,
+    UnreadRecord,
+    WriteToken,
+)
+from jobprov.provenance.db.tables.jobs import (
+    GapSet,
+    Host,
+    Job,
+    JobSeed,
+    ModuleCost,
+    ModuleSet,
+    RandomEngine,
+)
+from jobprov.provenance.db.tables.ledger import (
+    ChainHead,
+    EntryBody,
+    ErasedBytes,
+    ErasedEntry,
+    ExpiredLog,
+    LedgerEntry,
+    LogExpiry,
+    Possession,
+)
+from jobprov.provenance.db.tables.operators import (
+    Derivation,
+    Experiment,
+    FoldedGraphRow,
+    KeptAnswerRow,
+    OwnArchive,
+    WorkItem,
+)
 from jobprov.provenance.db.tables.orders import (
     Order,
     OrderInput,
     OrderLease,
     RetryPolicyRow,
     WorkflowRow,
-)
-from jobprov.provenance.db.tables.recording import (
-    AwaitedBlob,
-    Conflict,
-    DeadLetter,
-    ProvisionalRecord,
-    UnreadRecord,
 )
 from jobprov.provenance.db.tables.reruns import (
     BundlePlan,
@@ -73,14 +99,6 @@ from jobprov.provenance.db.tables.reruns import (
     DueProof,
     Proof,
     Verdict,
-)
-from jobprov.provenance.db.tables.statistics import (
-    FoldedGraphRow,
-    JobSeed,
-    KeptAnswerRow,
-    ModuleCost,
-    ModuleSet,
-    RandomEngine,
 )
 from jobprov.provenance.db.tables.tasks import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
 

@@ -194,9 +194,10 @@ class Evaluation(Base):
 
     `set_id` is what is searched: the set that art wrote, where the record has it, else the one that
     it ran as computed here, else the one in the files; `as_written` says why it is that.
-    `parsed_as`, `ran_as` and `computed_as` are the ParameterSetIDs of what the files say, of what art
-    wrote, and of what it ran as computed, where no name in it differs by job. `problem` says why
-    the files cannot be evaluated, `is_too_large` whether a limit stopped that, `difference` how what art wrote contradicts the rest.
+    `parsed_as`, `ran_as` and `computed_as` are the ParameterSetIDs of what the files say, of what
+    art wrote, and of what it ran as computed, where no name in it differs by job. `problem` says
+    why the files cannot be evaluated, `is_too_large` whether a limit stopped that, `difference` how
+    what art wrote contradicts the rest.
     """
 
     __tablename__ = "evaluations"

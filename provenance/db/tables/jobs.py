@@ -1,4 +1,4 @@
-"""Jobs and what they share.
+"""Jobs, what they share, and what their modules took and were seeded with.
 
 All of it is derived: from the ledger, and for running and lost jobs from provisional records.
 """
@@ -121,4 +121,53 @@ class Job(Base):
             "state",
         ),
         Index("ix_jobs_closure_set_id", "closure_set_id"),
+    )
+
+
+class ModuleSet(Base):
+    """Modules that jobs ran, in order: a JSON list of [step, path, label, type]. Derived."""
+
+    __tablename__ = "module_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class ModuleCost(Base):
+    """What each module of a job took, in the order of its set.
+
+    It is packed by `recording/module_rows.py`, and derived.
+    """
+
+    __tablename__ = "module_costs"
+    __table_args__ = (
+        Index("ix_module_costs_module_set_id", "module_set_id"),
+        {"sqlite_with_rowid": False},
+    )
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    module_set_id: Mapped[int] = mapped_column(ForeignKey("module_sets.id"))
+    costs: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RandomEngine(Base):
+    """What a random engine of jobs is called: step, module, instance and kind. Derived."""
+
+    __tablename__ = "random_engines"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(NameText, unique=True)
+
+
+class JobSeed(Base):
+    """A seed that a random engine of a job began with. Derived."""
+
+    __tablename__ = "job_seeds"
+    __table_args__ = (Index("ix_job_seeds_seed", "seed"), {"sqlite_with_rowid": False})
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    seed: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    engine_id: Mapped[int] = mapped_column(
+        ForeignKey("random_engines.id"), primary_key=True, autoincrement=False
     )

@@ -1,11 +1,13 @@
-"""What operators set up and what the service remembers to do.
+"""What operators set up, and what the service remembers: work to do, and answers that it counted.
 
-None of it is derived from the ledger, except experiments.
+None of it is derived from the ledger, except experiments. Answers can be counted anew.
 """
 
 from datetime import datetime
 
 from sqlalchemy import (
+    Float,
+    ForeignKey,
     SmallInteger,
     String,
     Text,
@@ -17,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from jobprov.provenance.db.tables.base import (
     Base,
     Key,
+    NameText,
     UtcInstant,
 )
 
@@ -67,3 +70,39 @@ class OwnArchive(Base):
     __tablename__ = "own_archive"
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     identity: Mapped[str] = mapped_column(String(64))
+
+
+class KeptAnswerRow(Base):
+    """What the answer to a question was when it was last counted.
+
+    The question is its words as JSON.
+
+    `entry_id` is the newest ledger entry that was there then. `seconds` is how long the counting
+    took, which says how soon it may be done again.
+    """
+
+    __tablename__ = "kept_answers"
+    question: Mapped[str] = mapped_column(String(300), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(Key)
+    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    seconds: Mapped[float] = mapped_column(Float)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class FoldedGraphRow(Base):
+    """What a campaign's folded graph was when it was last counted.
+
+    `entry_id` is the newest ledger entry that was there then: while it still is, nothing can have
+    changed. `seconds` is how long the counting took, which says how soon it may be done again.
+    """
+
+    __tablename__ = "folded_graphs"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    campaign: Mapped[str] = mapped_column(NameText, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(Key)
+    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    seconds: Mapped[float] = mapped_column(Float)
+    document: Mapped[str] = mapped_column(Text)
