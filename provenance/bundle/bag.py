@@ -64,18 +64,25 @@ def add_holey_bag(draft: Draft, fetched: Sequence[Fetched], **facts: Unpack[BagF
     It has only manifests of SHA-256, the one digest that is known of these files.
     """
     count, size_bytes, _ = draft.payload_sums()
-    oxum = f"{size_bytes + sum(file.size for file in fetched)}.{count + len(fetched)}"
-    _add_declarations(draft, oxum, facts)
-    lines = [f"{quote(file.url, safe=_URL_LETTERS)} {file.size} {file.path}\n" for file in fetched]
+    whole_bytes = size_bytes + sum(file.size for file in fetched)
+    whole_count = count + len(fetched)
+    _add_declarations(draft, f"{whole_bytes}.{whole_count}", facts)
+    lines = []
+    payload = {}
+    for file in fetched:
+        lines.append(f"{quote(file.url, safe=_URL_LETTERS)} {file.size} {file.path}\n")
+        payload[file.path] = file.sha256
     draft.add("fetch.txt", "".join(lines).encode())
-    payload = {file.path: file.sha256 for file in fetched}
     for member in draft.everything():
         if member.path.startswith("data/"):
             payload.setdefault(member.path, member.sha256)
     draft.add("manifest-sha256.txt", _sha256_lines(payload))
     # The manifest is one of the tag files
-    tags = [member for member in draft.own() if not member.path.startswith("data/")]
-    draft.add("tagmanifest-sha256.txt", _sha256_lines({tag.path: tag.sha256 for tag in tags}))
+    tags = {}
+    for member in draft.own():
+        if not member.path.startswith("data/"):
+            tags[member.path] = member.sha256
+    draft.add("tagmanifest-sha256.txt", _sha256_lines(tags))
 
 
 def _sha256_lines(digests: Mapping[str, str]) -> bytes:

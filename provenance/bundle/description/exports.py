@@ -5,13 +5,14 @@ Here every record is sorted. Source: W3C PROV-JSON (member submission 2013-04-24
 (recommendation 2013-04-30), OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 
+import json
 import posixpath
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct
 
-from jobprov.provenance.bundle.description.provn import Facts, ProvDocument, provn
 from jobprov.provenance.bundle.fields import RecordPart, canonical_json, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.payload.payload import Payload
@@ -47,6 +48,24 @@ _PREFIXES = {
 }
 _PRODUCER = "urn:jobprov:bundle-specification:1"
 _RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+_ESCAPED = frozenset("=',:;[]()")
+
+Fact = str | int | dict[str, str]
+"""A literal, or a qualified name as `{"$": name, "type": "prov:QUALIFIED_NAME"}`."""
+Facts = dict[str, Fact]
+"""The attributes of one record, by name."""
+
+
+class ProvDocument(Struct, rename="camel", omit_defaults=True):
+    """A PROV-JSON document: its prefixes, and records of each kind by name."""
+
+    prefix: dict[str, str]
+    agent: dict[str, Facts] = {}
+    activity: dict[str, Facts] = {}
+    entity: dict[str, Facts] = {}
+    used: dict[str, Facts] = {}
+    was_generated_by: dict[str, Facts] = {}
+    was_associated_with: dict[str, Facts] = {}
 
 
 def add_exports(payload: Payload, *, mtime: int) -> None:
@@ -287,3 +306,68 @@ def _escaped(character: str) -> str:
     if character.isascii() and (character.isalnum() or character in "._-"):
         return character
     return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def provn(document: ProvDocument) -> str:
+    """The document in PROV-N, in the order that it has.
+
+    Agents come first, then activities, entities, and what joins them. Source: sections 3 to 4; a
+    local name may hold `%XX` and needs a backslash before other marks, and before a `-` or `.` in
+    front and a `.` at the end.
+    """
+    lines = ["document"]
+    for name, iri in document.prefix.items():
+        lines.append(f"  prefix {name} <{iri}>")
+    for name, facts in document.agent.items():
+        lines.append(f"  agent({_name(name)}{_attributes(facts)})")
+    for name, facts in document.activity.items():
+        lines.append(_activity_line(name, facts))
+    for name, facts in document.entity.items():
+        lines.append(f"  entity({_name(name)}{_attributes(facts)})")
+    for facts in document.used.values():
+        lines.append(_relation("used", facts, "activity", "entity"))
+    for facts in document.was_generated_by.values():
+        lines.append(_relation("wasGeneratedBy", facts, "entity", "activity"))
+    for facts in document.was_associated_with.values():
+        lines.append(_relation("wasAssociatedWith", facts, "activity", "agent"))
+    lines.append("endDocument")
+    return "\n".join(lines) + "\n"
+
+
+def _activity_line(name: str, facts: Facts) -> str:
+    """A line for an activity, whose times stand before its other attributes."""
+    start = facts.get("prov:startTime", "-")
+    end = facts.get("prov:endTime", "-")
+    others = {key: value for key, value in facts.items() if not key.endswith("Time")}
+    return f"  activity({_name(name)}, {start}, {end}{_attributes(others)})"
+
+
+def _relation(kind: str, facts: Facts, subject: str, target: str) -> str:
+    """A line that joins two records, which `facts` names as `prov:activity` and the like."""
+    subject_name, target_name = str(facts[f"prov:{subject}"]), str(facts[f"prov:{target}"])
+    others = {key: value for key, value in facts.items() if not key.startswith("prov:")}
+    # The dash is for the optional time or plan, which is not known
+    return f"  {kind}({_name(subject_name)}, {_name(target_name)}, -{_attributes(others)})"
+
+
+def _name(qualified: str) -> str:
+    prefix, _, local = qualified.partition(":")
+    escaped = "".join(f"\\{letter}" if letter in _ESCAPED else letter for letter in local)
+    if local[:1] in {"-", "."}:
+        escaped = f"\\{escaped}"
+    if local[1:].endswith("."):
+        escaped = f"{escaped[:-1]}\\."
+    return f"{prefix}:{escaped}"
+
+
+def _attributes(facts: Facts) -> str:
+    pairs = [f"{key}={_value(value)}" for key, value in sorted(facts.items())]
+    return f", [{', '.join(pairs)}]" if pairs else ""
+
+
+def _value(value: Fact) -> str:
+    if isinstance(value, int):
+        return f'"{value}" %% xsd:integer'
+    if isinstance(value, dict):
+        return f"'{value['$']}'"
+    return json.dumps(value, ensure_ascii=False)

@@ -150,10 +150,13 @@ def _refs(entry: RecordPart, resolution: Resolution, files: GitFiles) -> bytes:
             refs[ref] = oid
     if not entry.has("tags") and resolution.ref_kind.endswith("tag"):
         tag_name = entry.text("requested_ref")
+        is_name = is_ref_name(tag_name) and not is_oid(tag_name)
         target = resolution.tag_object or resolution.commit
-        if is_ref_name(tag_name) and not is_oid(tag_name) and target in files.named:
-            refs.setdefault(f"refs/tags/{tag_name.removeprefix('refs/tags/')}", target)
-    return "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())).encode()
+        if is_name and target in files.named:
+            short_name = tag_name.removeprefix("refs/tags/")
+            refs.setdefault(f"refs/tags/{short_name}", target)
+    lines = [f"{oid} {ref}\n" for ref, oid in sorted(refs.items())]
+    return "".join(lines).encode()
 
 
 def _settings(entry: RecordPart, resolution: Resolution) -> bytes:
