@@ -9,7 +9,7 @@ import pytest
 
 from jobprov.archive import fsck
 from jobprov.archive.backends.local import LocalStore
-from jobprov.archive.backends.s3 import remote
+from jobprov.archive.backends.s3 import objects
 from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket, in_parallel
 from jobprov.archive.backends.s3.store import S3Store
 from jobprov.archive.digest import digest_of
@@ -180,7 +180,7 @@ def test_large_blob_goes_up_in_parts_and_is_read_in_windows(
     fetched = count_fetched(monkeypatch)
     with store.open(sha256) as reader:
         assert reader.read(1000) == NOISE[:1000]
-        assert sum(fetched) <= 2 * remote.FIRST_BYTES
+        assert sum(fetched) <= 2 * objects.FIRST_BYTES
         assert reader.read() == NOISE[1000:]
     assert max(fetched) <= PART_BYTES
     assert sum(fetched) <= len(NOISE) + len(NOISE) // 100

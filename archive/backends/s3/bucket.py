@@ -133,7 +133,10 @@ class Bucket:
             )
 
     def copy(self, key: str, to: str) -> bool:
-        """Copy an object within the server, replacing an existing one; returns whether it was there."""
+        """Copy an object within the server, replacing an existing one.
+
+        Returns whether it was there.
+        """
         with self._reaching(), self._finding():
             obstore.copy(self._store, key, to)
             return True

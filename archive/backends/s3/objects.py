@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from jobprov.archive.backends.copies import Copy
+from jobprov.archive.backends.copies import Copy, OpenFile
 from jobprov.archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
 from jobprov.archive.backends.documents import place_of_part
 from jobprov.archive.backends.durable import reaching
@@ -18,8 +18,7 @@ from jobprov.archive.backends.frames import HEADER_BYTES, decode_frame, encode_f
 from jobprov.archive.backends.inspecting import file_digest
 from jobprov.archive.backends.packs import SUFFIX as PACK_SUFFIX
 from jobprov.archive.backends.packs import Pack, ReadAt
-from jobprov.archive.backends.s3.bucket import Bucket, in_parallel
-from jobprov.archive.backends.s3.remote import FIRST_BYTES, RemoteFile, download
+from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket, in_parallel
 from jobprov.archive.backends.shelves import SUFFIX as LOOSE_SUFFIX
 from jobprov.archive.digest import digest_of, is_digest
 from jobprov.archive.errors import (
@@ -32,6 +31,11 @@ from jobprov.archive.store import check_document_name, is_document_name
 
 _RECENT_SECONDS = 60.0
 """Each upload asks which packs there are; so long, an earlier listing will do."""
+FIRST_BYTES = 128 << 10
+"""Fetched by the first request for an object, in which most blobs are whole."""
+
+_WINDOW_BYTES = 16 << 10
+"""Fetched by the first request into a pack. Much more would mostly be other blobs' frames."""
 
 
 class LooseObjects:
@@ -310,3 +314,73 @@ def _is_document(file: str) -> bool:
 
 def _document_key(name: str) -> str:
     return f"documents/{check_document_name(name)}{DOCUMENT_SUFFIX}"
+
+
+class RemoteFile:
+    """An object that is read by position; not for two threads at once.
+
+    It fetches more than it is asked for, and twice as much each time a read continues where the
+    last one ended.
+
+    Args:
+        bucket: where it is.
+        key: of the object.
+        size_bytes: of the object.
+        window: its first bytes, if they are known.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, size_bytes: int, window: bytes = b"") -> None:
+        self._bucket = bucket
+        self._key = key
+        self._size_bytes = size_bytes
+        self._start = 0
+        self._window = window
+        self._ahead_bytes = _WINDOW_BYTES
+
+    def size(self) -> int:
+        """The length of the object in bytes."""
+        return self._size_bytes
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes from an offset; fewer than asked for only where the object ends.
+
+        Raises:
+            FrameDamagedError: the object no longer exists.
+            ArchiveUnreachableError: the server does not deliver them.
+        """
+        length = max(min(length, self._size_bytes - offset), 0)
+        begin = offset - self._start
+        if not 0 <= begin <= begin + length <= len(self._window):
+            self._fetch(offset, length)
+            begin = 0
+        return self._window[begin : begin + length]
+
+    def _fetch(self, offset: int, length: int) -> None:
+        """Make the window hold so many bytes from there on, and more where the reader goes on."""
+        end = self._start + len(self._window)
+        known = b""
+        if self._start <= offset < end:
+            known = self._window[offset - self._start :]
+        if self._start < offset <= end:
+            self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES)
+        else:
+            self._ahead_bytes = _WINDOW_BYTES
+        left_bytes = self._size_bytes - offset
+        window_bytes = min(max(length, self._ahead_bytes), left_bytes)
+        fetched = self._bucket.read(self._key, offset + len(known), window_bytes - len(known))
+        if fetched is None:
+            raise FrameDamagedError("the object is gone")
+        self._start = offset
+        self._window = known + fetched
+
+
+def download(bucket: Bucket, key: str, size_bytes: int, target: Path) -> OpenFile | None:
+    """An object's bytes in a new local file, open for reading; None if there is no such object."""
+    with target.open("xb") as file:
+        for start in range(0, size_bytes, 4 * PART_BYTES):
+            data = bucket.read(key, start, min(4 * PART_BYTES, size_bytes - start))
+            if data is None:
+                target.unlink()
+                return None
+            file.write(data)
+    return OpenFile(target)
