@@ -154,22 +154,24 @@ def _facet(facet: Facet) -> Iterator[str]:
 
 
 def _row(row: Difference) -> Iterator[str]:
-    key = f"{row.key_before} -> {row.key}" if row.key_before else row.key
+    key = row.key
+    if row.key_before:
+        key = f"{row.key_before} -> {row.key}"
     part = f"  [{row.part}]" if row.part else ""
     yield f"  {_MARKS[row.kind]} {shown(key)}{shown(part)}"
     if row.kind == "renamed":
-        places = [_place(row.origin_before), _place(row.origin_after)]
-        yield f"      {places[0].strip()} -> {places[1].strip()}"
+        before, after = _place(row.origin_before).strip(), _place(row.origin_after).strip()
+        yield f"      {before} -> {after}"
         return
-    values = narrowed(_text(row.before), _text(row.after), _WIDTH)
+    before, after = narrowed(_text(row.before), _text(row.after), _WIDTH)
     if row.kind != "added":
-        yield f"      a  {shown(values[0])}{_place(row.origin_before)}"
+        yield f"      a  {shown(before)}{_place(row.origin_before)}"
     if row.kind != "removed":
-        yield f"      b  {shown(values[1])}{_place(row.origin_after)}"
-    lines = row.lines
-    yield from (f"      {shown(line)}" for line in lines[:_MOST_LINES])
-    if len(lines) > _MOST_LINES:
-        left = len(lines) - _MOST_LINES + row.lines_omitted
+        yield f"      b  {shown(after)}{_place(row.origin_after)}"
+    for line in row.lines[:_MOST_LINES]:
+        yield f"      {shown(line)}"
+    if len(row.lines) > _MOST_LINES:
+        left = len(row.lines) - _MOST_LINES + row.lines_omitted
         yield f"      ... and {left:,} more lines; --json has them."
 
 

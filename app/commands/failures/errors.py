@@ -8,7 +8,13 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    job_filters,
+    json_option,
+    url_option,
+)
 from jobprov.app.reports.rows import cause_words, class_words
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.lineage.words import counted, number, percent
@@ -18,14 +24,9 @@ _BY = ("stage", "site", "host", "version", "day", *_ALONE)
 
 
 @click.command()
-@click.option("--task", "task_id", help="Jobs of this task.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
-@click.option("--site", help="Jobs at this site.")
-@click.option("--host", help="Jobs on this worker node.")
-@click.option("--revision", help="Jobs that ran this commit.")
-@click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
-@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@job_filters(
+    "task", "campaign", "stage", "site", "host", "revision", "started_after", "started_before"
+)
 @click.option(
     "--by",
     type=click.Choice(_BY),
@@ -64,11 +65,12 @@ def _lines(errors: ErrorCounts, by: str | None) -> Iterator[str]:
 
 def _cause_lines(cause: FailureCause, by: str | None) -> Iterator[str]:
     part = f"{by} {cause.by or 'unknown'}"
+    count = f"{number(cause.count):>7}"
     if by in _ALONE:
-        yield f"{number(cause.count):>7}  {part}"
+        yield f"{count}  {part}"
     else:
         beginning = f"{part}: " if by else ""
-        yield f"{number(cause.count):>7}  {beginning}{cause_words(cause)}"
+        yield f"{count}  {beginning}{cause_words(cause)}"
         if cause.words:
             advice = f". {cause.advice}" if cause.advice else ""
             yield f"         {class_words(cause)}{advice}"

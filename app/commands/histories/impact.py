@@ -11,6 +11,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
     file_name,
+    job_filters,
     json_option,
     table,
     url_option,
@@ -45,25 +46,13 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
 @click.option(
     "--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'."
 )
-@click.option(
-    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
-)
-@click.option(
-    "--variable",
-    metavar="NAME=VALUE",
-    help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
-)
-@click.option("--host", help="Jobs on this worker node.")
-@click.option("--site", help="Jobs at this site.")
+@job_filters("seed", "variable", "host", "site")
 @click.option("--file", type=file_name, help="Jobs that made or read this file.")
 @click.option("--reads", type=file_name, help="Jobs that read this file: what was made from it.")
 @click.option("--file-experiment", help="The experiment of the file, where several know its name.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
-@click.option("--task", "task_id", help="Jobs of this task.")
+@job_filters("campaign", "stage", "task")
 @click.option("--state", help="running, succeeded, failed, killed or lost.")
-@click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
-@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@job_filters("started_after", "started_before")
 @click.option("--direct", is_flag=True, help="Only what these jobs made themselves.")
 @click.option(
     "--format",

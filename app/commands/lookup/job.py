@@ -79,16 +79,22 @@ def job_text(answer: JobAnswer, url: str) -> str:
     if answer.decided_by is not None and answer.decided_by.text:
         lines.append(fact("found", answer.decided_by.text))
     lines += code_lines(answer.software, answer.configurations)
-    lines += names("read", [file["name"] for file in answer.inputs])
-    lines += names("wrote", [_output(file) for file in answer.outputs])
-    lines += names("logs", [log["name"] for log in answer.merged.get("logs") or []])
+    lines += _file_lines(answer)
     graded = grade_words(answer.grade, answer.proof)
     lines.append(fact("grade", f"{graded}, {counted(len(answer.gaps), 'gap')}"))
-    gaps = answer.gaps[:MOST_LISTED]
-    lines += [fact("gap", f"{gap.message} {gap.how_to_close}") for gap in gaps]
+    for gap in answer.gaps[:MOST_LISTED]:
+        lines.append(fact("gap", f"{gap.message} {gap.how_to_close}"))
     lines.append(fact("rerun", f"jobprov rerun {summary.job_id} --into FOLDER"))
     lines.append(fact("page", f"{url}{summary.url}"))
     return "\n".join(lines)
+
+
+def _file_lines(answer: JobAnswer) -> list[str]:
+    """Return what a job read and wrote, and its logs."""
+    inputs = [file["name"] for file in answer.inputs]
+    outputs = [_output(file) for file in answer.outputs]
+    logs = [log["name"] for log in answer.merged.get("logs") or []]
+    return [*names("read", inputs), *names("wrote", outputs), *names("logs", logs)]
 
 
 def _failure_lines(failure: Failure) -> list[str]:

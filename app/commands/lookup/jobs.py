@@ -12,6 +12,7 @@ from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     file_name,
+    job_filters,
     json_option,
     list_limit_option,
     table,
@@ -96,14 +97,7 @@ def _checked_order(sort: str | None) -> str | None:
         "such as '<5', '[1,2]' or '~Slicer*'."
     ),
 )
-@click.option(
-    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
-)
-@click.option(
-    "--variable",
-    metavar="NAME=VALUE",
-    help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
-)
+@job_filters("seed", "variable")
 @click.option(
     "--software",
     metavar="NAME=VERSION:QUALIFIERS",
@@ -116,8 +110,7 @@ def _checked_order(sort: str | None) -> str | None:
     help="Jobs that failed of this cause, which `jobprov job` and `jobprov errors` name.",
 )
 @click.option("--experiment", help="Jobs of this experiment.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
+@job_filters("campaign", "stage")
 @task_option("Jobs of this task.")
 @click.option("--unit", help="Jobs of this unit of their task.")
 @click.option(
@@ -129,21 +122,20 @@ def _checked_order(sort: str | None) -> str | None:
 @click.option("--exit-code", type=int, help="Jobs that ended with this exit code.")
 @click.option("--failed-step", help="Jobs that failed in this step.")
 @click.option("--failure-class", help="Jobs whose failure is of this class, by rules of triage.")
-@click.option("--site", help="Jobs at this site.")
-@click.option("--host", help="Jobs on this worker node.")
+@job_filters("site", "host")
 @click.option(
     "--started-after",
     metavar="TIME",
     help="Jobs that started at or after this time, such as 2026-11-24 or 2026-11-24T16:00:00Z.",
 )
-@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@job_filters("started_before")
 @click.option("--job", "job_id", metavar="ID,…", help="These jobs alone, commas between their ids.")
 @click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
 @click.option("--reads", type=file_name, help="Jobs that consumed this file.")
 @click.option(
     "--file-experiment", help="Whose file it is, where several experiments know its name."
 )
-@click.option("--revision", help="Jobs that ran this commit.")
+@job_filters("revision")
 @click.option(
     "--sort",
     metavar="[-]NAME",
@@ -261,8 +253,7 @@ def _took(seconds: float | None) -> str:
 
 @click.command()
 @task_option("Jobs of this task.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
+@job_filters("campaign", "stage")
 @click.option("--experiment", help="Jobs of this experiment.")
 @url_option
 @json_option

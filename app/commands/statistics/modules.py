@@ -11,6 +11,7 @@ from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
+    job_filters,
     json_option,
     table,
     url_option,
@@ -28,12 +29,7 @@ _MOST = 15
 
 
 @click.command()
-@click.option("--task", "task_id", help="Jobs of this task.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
-@click.option("--revision", help="Jobs that ran this commit.")
-@click.option("--started-after", metavar="TIME", help="Jobs that started at or after this time.")
-@click.option("--started-before", metavar="TIME", help="Jobs that started before this time.")
+@job_filters("task", "campaign", "stage", "revision", "started_after", "started_before")
 @click.option(
     "--by",
     type=click.Choice(["version", "stage", "site", "host"]),

@@ -12,6 +12,7 @@ from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
+    job_filters,
     json_option,
     table,
     url_option,
@@ -26,17 +27,13 @@ _BAR = 24
 
 
 @click.command()
-@click.option("--task", "task_id", help="Jobs of this task.")
-@click.option("--campaign", help="Jobs of this campaign.")
-@click.option("--stage", help="Jobs of this stage.")
-@click.option("--site", help="Jobs at this site.")
-@click.option("--host", help="Jobs on this worker node.")
+@job_filters("task", "campaign", "stage", "site", "host")
 @click.option(
     "--state",
     type=click.Choice(["succeeded", "failed", "killed", "lost"]),
     help="Jobs that ended so.",
 )
-@click.option("--revision", help="Jobs that ran this commit.")
+@job_filters("revision")
 @click.option("--since", metavar="TIME", help="How far back: 90m, 24h, 7d, 4w.  [default: 7d]")
 @click.option("--ended-after", metavar="TIME", help="From this time on, instead of --since.")
 @click.option("--ended-before", metavar="TIME", help="Until this time; else until now.")

@@ -79,6 +79,42 @@ def task_option(help_text: str) -> Callable[[F], F]:
     return click.option("--task", "--task-id", "task_id", help=help_text)
 
 
+_JOB_FILTERS = {
+    "seed": click.option(
+        "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
+    ),
+    "variable": click.option(
+        "--variable",
+        metavar="NAME=VALUE",
+        help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
+    ),
+    "task": click.option("--task", "task_id", help="Jobs of this task."),
+    "campaign": click.option("--campaign", help="Jobs of this campaign."),
+    "stage": click.option("--stage", help="Jobs of this stage."),
+    "site": click.option("--site", help="Jobs at this site."),
+    "host": click.option("--host", help="Jobs on this worker node."),
+    "revision": click.option("--revision", help="Jobs that ran this commit."),
+    "started_after": click.option(
+        "--started-after", metavar="TIME", help="Jobs that started at or after this time."
+    ),
+    "started_before": click.option(
+        "--started-before", metavar="TIME", help="Jobs that started before this time."
+    ),
+}
+
+
+def job_filters(*names: str) -> Callable[[F], F]:
+    """Return what adds options by which jobs are chosen, in the order of these names."""
+
+    def add(function: F) -> F:
+        # The option that is added last is listed first
+        for name in reversed(names):
+            function = _JOB_FILTERS[name](function)
+        return function
+
+    return add
+
+
 def list_limit_option(function: F) -> F:
     """Add how many entries a list has at most."""
     option = click.option(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from jobprov.app.cli import COMMANDS as LISTED
 from jobprov.app.cli import jobprov
 from jobprov.app.commands.terminal.groups import examples_of
-from jobprov.app.commands.terminal.manuals import commands_below, manual_of
+from jobprov.app.commands.terminal.man import commands_below, manual_of
 
 COMMANDS = {
     words.removeprefix("jobprov "): command
