@@ -6,14 +6,14 @@
 - A 1:1 chain of succeeded jobs becomes one box. The focus, its direct producers and consumers, and
   jobs that did not succeed are never hidden in a chain.
 
-Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, in a box or in a
-badge.
+Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, in a box or in
+a badge.
 
 Siblings are alike if their facts are the same and their neighbours on both sides are alike. This is
 found by colour refinement: nodes with the same facts start with the same colour, and get different
-ones as soon as the colours around them differ, until nothing changes. Groups too small for a box are
-taken apart, and the refinement runs again. So forty files of two merges become two groups of twenty,
-not one of forty.
+ones as soon as the colours around them differ, until nothing changes. Groups too small for a box
+are taken apart, and the refinement runs again. So forty files of two merges become two groups of
+twenty, not one of forty.
 """
 
 from collections import Counter

@@ -56,27 +56,28 @@ def _events(graph: Graph) -> Iterator[_Event]:
     """Yield the start and end of each job."""
     nodes = graph.by_key()
     focus = nodes.get(graph.focus)
-    experiment = focus.experiment if isinstance(focus, FileNode) else ""
+    experiment = "unknown"
+    if isinstance(focus, FileNode) and focus.experiment:
+        experiment = focus.experiment
     after, before = defaultdict[str, list[_Use]](list), defaultdict[str, list[_Use]](list)
     for edge in graph.inner_edges():
         after[edge.source].append((nodes[edge.target], edge.is_sure))
         before[edge.target].append((nodes[edge.source], edge.is_sure))
     for job in graph.jobs():
-        inputs, outputs = _datasets(before[job.key]), _datasets(after[job.key])
         of_run = {
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
-            "job": _job(job, experiment or "unknown"),
-            "inputs": inputs,
+            "job": _job(job, experiment),
+            "inputs": _datasets(before[job.key]),
         }
         if job.started_at is not None:
-            started_at = utc_text(job.started_at)
-            yield _Event(started_at, job.job_id, "START", {**of_run, "outputs": []})
-        end_type, end = END_OF.get(job.state), _end(job)
-        if end_type and end:
-            of_end = {**of_run, "outputs": outputs}
-            yield _Event(utc_text(end), job.job_id, end_type, of_end)
+            at_start = {**of_run, "outputs": []}
+            yield _Event(utc_text(job.started_at), job.job_id, "START", at_start)
+        end_type, ended_at = END_OF.get(job.state), _end(job)
+        if end_type and ended_at:
+            at_end = {**of_run, "outputs": _datasets(after[job.key])}
+            yield _Event(utc_text(ended_at), job.job_id, end_type, at_end)
 
 
 def _job(job: JobNode, experiment: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The text of a box in a view: two short lines, a tooltip with everything, state, link and badge.
 
 Names are cut to the width of a box in such a way that different names look different. A production
-names thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle would
-remove exactly the part that differs, so the parts that names share are left out first.
+names thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle
+would remove exactly the part that differs, so the parts that names share are left out first.
 """
 
 import re
@@ -282,7 +282,8 @@ def _common_start(names: Sequence[str]) -> int:
 def _around(name: str, start: int, end: int, width: int) -> str:
     """The name cut around its own part, which differs from other names.
 
-    What is far before that part is left out. If the rest is too long, the part after it is cut, too.
+    What is far before that part is left out. If the rest is too long, the part after it is cut,
+    too.
 
     Args:
         name: the name.

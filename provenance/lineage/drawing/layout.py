@@ -3,7 +3,8 @@
 1. Each box gets a layer, by the longest path that leads to it; boxes of a cycle share one.
 2. Boxes are ordered within their layers: sweeps sort each layer by the mean place of its
    neighbours, and the order with the fewest crossings is kept.
-3. Boxes get places near the mean of their neighbours. In each layer, this is a least-squares problem
+3. Boxes get places near the mean of their neighbours. In each layer, this is a least-squares
+   problem
    with minimum gaps, which is solved exactly by pooling adjacent violators.
 
 The same input always gives the same picture. Lengths are in user units, pixels on a page.

@@ -92,10 +92,18 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
     """The `<svg>` of this inner size, and the group to draw in."""
     outer_width, outer_height = number_text(width + 2 * MARGIN), number_text(height + 2 * MARGIN)
     size = {"width": outer_width, "height": outer_height}
-    view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {outer_width} {outer_height}"}
-    about = {"class": f"lineage {name}", "role": "group", "aria-label": words}
-    look = {"font-family": SANS, "font-size": "12", "fill": INK}
-    root = ET.Element("svg", {**view, **size, **about, **look})
+    attributes = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "viewBox": f"0 0 {outer_width} {outer_height}",
+        **size,
+        "class": f"lineage {name}",
+        "role": "group",
+        "aria-label": words,
+        "font-family": SANS,
+        "font-size": "12",
+        "fill": INK,
+    }
+    root = ET.Element("svg", attributes)
     ET.SubElement(root, "rect", {"class": "lineage-background", **size, "fill": PAPER})
     shift = f"translate({number_text(MARGIN)} {number_text(MARGIN)})"
     return root, ET.SubElement(root, "g", {"transform": shift})

@@ -163,13 +163,15 @@ def _draw_edges(body: ET.Element, sheet: Sheet, mark_of: Mapping[str, Point]) ->
 def _edge(source: Point, target: Point) -> str:
     """Return the line of an arrow: down the lane of its target, and round a bend to its source."""
     (x, y), (lane, top) = source, target
-    bend = BEND if y > top else -BEND
-    start = f"M{_at(lane, top + 10)}"
-    line = f"V{number_text(y - 9)}"
-    if lane != x:
-        line = f"V{number_text(y - bend)}Q{_at(lane, y)} {_at(x, y)}"
-    head = f"M{_at(lane - 3.5, top + 16)}L{_at(lane, top + 10.5)}L{_at(lane + 3.5, top + 16)}"
-    return f"{start}{line}{head}"
+    line = f"M{_at(lane, top + 10)}"
+    if lane == x:
+        line += f"V{number_text(y - 9)}"
+    else:
+        bend = BEND if y > top else -BEND
+        line += f"V{number_text(y - bend)}"
+        line += f"Q{_at(lane, y)} {_at(x, y)}"
+    left, tip, right = _at(lane - 3.5, top + 16), _at(lane, top + 10.5), _at(lane + 3.5, top + 16)
+    return f"{line}M{left}L{tip}L{right}"
 
 
 def _at(x: float, y: float) -> str:

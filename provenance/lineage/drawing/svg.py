@@ -212,7 +212,8 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     at_exits = defaultdict[str, list[tuple[float, str]]](list)
     at_entries = defaultdict[str, list[tuple[float, str]]](list)
     for (source, target), count in sheet.counts.items():
-        if arriving[target] > 1 and arriving[target] >= leaving[source]:
+        is_crowded = arriving[target] > 1 and arriving[target] >= leaving[source]
+        if is_crowded:
             at_exits[source].append((layout.places[target].across, count))
         else:
             at_entries[target].append((layout.places[source].across, count))
@@ -292,9 +293,11 @@ def _path(points: list[Point]) -> str:
             parts.append(f"L{_at(next_x, next_y)}")
         else:
             middle = (x + next_x) / 2
-            parts.append(f"C{_at(middle, y)} {_at(middle, next_y)} {_at(next_x, next_y)}")
+            leaving, arriving = _at(middle, y), _at(middle, next_y)
+            parts.append(f"C{leaving} {arriving} {_at(next_x, next_y)}")
     x, y = points[-1]
-    parts.append(f"M{_at(x - 6, y - 3.5)}L{_at(x - 0.5, y)}L{_at(x - 6, y + 3.5)}")
+    above, tip, below = _at(x - 6, y - 3.5), _at(x - 0.5, y), _at(x - 6, y + 3.5)
+    parts.append(f"M{above}L{tip}L{below}")
     return "".join(parts)
 
 
