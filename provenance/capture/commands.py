@@ -1,4 +1,4 @@
-"""The hook's commands. Whatever goes wrong in here, the job runs, and ends as it would have ended alone.
+"""The hook's commands. Whatever goes wrong here, the job runs and ends as it would alone.
 
 Gathering, spooling and sending run in a thread that is never waited for longer than its budget; the
 main thread runs the command and leaves as it left.

@@ -1,4 +1,4 @@
-"""Deflate as the hook is packed with it: the same bytes from the same content, whatever zlib is here.
+"""Deflates as the hook is packed: the same bytes of the same content, whatever zlib is here.
 
 Each content becomes one block, with the codes that are the shorter for it: its own, or fixed ones.
 

@@ -35,7 +35,10 @@ def end(options: Options, environment: Dict[str, str]) -> int:
 
 
 def flush(options: Options, environment: Dict[str, str]) -> int:
-    """Send what is left in a spool; returns 0 when nothing is left, 3 when something could not be sent."""
+    """Send what is left in a spool.
+
+    Returns 0 when nothing is left, 3 when something could not be sent.
+    """
     from jobprov.provenance.capture.sending import flushing  # noqa: PLC0415
 
     return flushing.flush(options, environment, Speaker(options))

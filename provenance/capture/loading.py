@@ -72,7 +72,10 @@ class _Finder:
 
 
 def unfolded(content: bytes) -> Dict[str, bytes]:
-    """Return the parts of what `packing.fold` made: lines of name and length, an empty one, the parts."""
+    """Return the parts of what `packing.fold` made.
+
+    That is: lines of name and length, an empty one, the parts.
+    """
     index, _, rest = content.partition(b"\n\n")
     parts, at = {}, 0
     for line in index.decode("ascii").splitlines():

@@ -155,7 +155,7 @@ def fold(parts: Dict[str, bytes]) -> bytes:
 
 
 def loaded_first(files: Dict[str, bytes]) -> Set[str]:
-    """Return the modules that are loaded before a command: what is imported outside of functions."""
+    """Return the modules that are loaded before a command: imported outside of functions."""
     first: Set[str] = set()
     waiting = list(_BEGINNINGS)
     while waiting:
@@ -175,11 +175,13 @@ def packed(files: Dict[str, bytes]) -> bytes:
     content, listed = bytearray(SHEBANG), bytearray()
     members = folded(files)
     for name, member in sorted(members.items()):
-        sizes = (zlib.crc32(member), len(member), len(member), len(name), 0)
+        encoded_name, size = name.encode(), len(member)
+        sizes = (zlib.crc32(member), size, size, len(encoded_name), 0)
+        # A zip says this twice: before the member, and in the list at the end
         shared = struct.pack("<HHHHHIIIHH", _READER, 0, 0, 0, _FIRST_DAY, *sizes)
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
-        listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + name.encode()
-        content += struct.pack("<I", _MEMBER) + shared + name.encode() + member
+        listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + encoded_name
+        content += struct.pack("<I", _MEMBER) + shared + encoded_name + member
     count = len(members)
     end = struct.pack("<IHHHHIIH", _END, 0, 0, count, count, len(listed), len(content), 0)
     return bytes(content + listed + end)
@@ -194,15 +196,17 @@ def bare(source: str) -> str:
     """
     lines = _without_annotations(source).splitlines()
     for node in ast.walk(ast.parse("\n".join(lines))):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            and ast.get_docstring(node) is not None
-        ):
-            docstring = node.body[0]
-            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            continue
+        if ast.get_docstring(node) is None:
+            continue
+        docstring = node.body[0]
+        first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+        instead = ""
+        if len(node.body) == 1:
             indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-            instead = indent + '""' if len(node.body) == 1 else ""
-            lines[first:last] = [instead] + [""] * (last - first - 1)
+            instead = indent + '""'
+        lines[first:last] = [instead] + [""] * (last - first - 1)
     return _narrow("\n".join(lines) + "\n")
 
 
@@ -266,7 +270,7 @@ def _end_in_row(node: Union[ast.expr, ast.stmt], row: int) -> Tuple[int, int]:
 
 
 def _narrow(source: str) -> str:
-    """Return source without comments, with one blank for a level of indentation and none before continued lines.
+    """Return source without comments, indented by one blank a level, continued lines not at all.
 
     The insides of strings stay as they are.
     """

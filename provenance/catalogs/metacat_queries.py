@@ -51,7 +51,8 @@ def names_query(names: Iterable[str]) -> str:
 def unprocessed_query(source: str, outputs: Mapping[str, str]) -> str:
     """Return the query for the files of another that have no child with these metadata.
 
-    It asks for children of the source, not for all files like this: of those a catalog has millions.
+    It asks for children of the source, not for all files like this: of those a catalog has
+    millions.
     """
     where = f" where {condition(outputs)}" if outputs else ""
     return f"({source}) - parents(children({source}){where})"

@@ -31,7 +31,9 @@ _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
 
 class RucioSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How the Rucio of one experiment is reached; `token_file` to `attempts` as in `CatalogSettings`.
+    """How the Rucio of one experiment is reached.
+
+    `token_file` to `attempts` as in `CatalogSettings`.
 
     Attributes:
         url: what its clients call `rucio_host`.

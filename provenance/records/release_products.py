@@ -18,7 +18,7 @@ def release_rank(name: str) -> int:
 
 
 def software_rank(entry: Mapping[str, Any]) -> int:
-    """Return the place of a software entry in a list: code of repositories, the release, the rest."""
+    """Return the place of a software entry: code of repositories, the release, the rest."""
     if entry.get("requested_ref") or entry.get("revision"):
         return -1
     return release_rank(entry.get("name") or "")

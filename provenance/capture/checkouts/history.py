@@ -1,4 +1,4 @@
-"""What `git describe` and `git log` answer in a checkout: the tags that they name, the number of commits."""
+"""What `git describe` and `git log` answer in a checkout: tags, and the number of commits."""
 
 from typing import Any, Dict, List
 

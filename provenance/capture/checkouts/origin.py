@@ -1,4 +1,4 @@
-"""Where a checkout comes from: its remote's address, the ref that somebody asked for, git's description, submodules."""
+"""Where a checkout comes from: remote, the ref that was asked for, description, submodules."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from jobprov.provenance.capture.record.fields import without_empty
 
 
 def complete(top: str, entry: Dict[str, Any], draft: Draft) -> None:
-    """Add to a software entry the remote's address, the ref that was asked for, a description and the submodules."""
+    """Add to a software entry its remote, the requested ref, description and submodules."""
     address = _address(top)
     entry["repository"] = address or top
     name = _repository_name(entry["repository"])

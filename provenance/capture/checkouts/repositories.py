@@ -84,7 +84,7 @@ class Repositories:
         return self.entries[top]
 
     def _observe(self, top: str) -> Dict[str, Any]:
-        """Add the entry of a checkout, as it is before the command runs, and those of its changed submodules."""
+        """Add the entry of a checkout as it is before the command, and its changed submodules."""
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
@@ -115,7 +115,7 @@ class Repositories:
 
 
 def _outermost_link(given: str, real: str, top: str) -> Optional[Dict[str, str]]:
-    """Return {path, target} of the link that is nearest to the top of a checkout, or None where there is none."""
+    """Return {path, target} of the link that is nearest to the top of a checkout, or None."""
     link = None
     while True:
         if given != real and os.path.realpath(given) == real:

@@ -1,9 +1,9 @@
 """The files of a checkout as they lay there, where these are not what git stores.
 
-A job reads the files of the work tree. Git stores something else for some of them (Git LFS and other
-filters, line ends, `$Id$`, encodings), does not look at others (assume-unchanged, skip-worktree),
-and knows nothing of those that it ignores. So each file that may differ is read here, and no filter
-runs. Blobs are written into a folder of our own, never into the checkout.
+A job reads the files of the work tree. Git stores something else for some of them (Git LFS and
+other filters, line ends, `$Id$`, encodings), does not look at others (assume-unchanged,
+skip-worktree), and knows nothing of those that it ignores. So each file that may differ is read
+here, and no filter runs. Blobs are written into a folder of our own, never into the checkout.
 """
 
 import hashlib
@@ -251,7 +251,7 @@ def _list_tracked(top: str) -> Dict[bytes, Tuple[bytes, bytes, bytes]]:
 
 
 def _converted(top: str, tracked: Dict[bytes, Tuple[bytes, bytes, bytes]]) -> Set[bytes]:
-    """Return the paths that a filter or another conversion may change without changing their size."""
+    """Return the paths that a filter or other conversion may change, but not their size."""
     # Of a worktree, whose `.git` is a file, git itself knows the attributes
     attributes = os.path.join(top, ".git", "info", "attributes")
     is_plain = os.path.isdir(os.path.join(top, ".git")) and not os.path.exists(attributes)

@@ -96,7 +96,10 @@ def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:
 def _keep_tree(
     top: str, entry: Dict[str, Any], draft: Draft, files: WorkFiles, environment: Dict[str, str]
 ) -> None:
-    """Keep the tree with the files as they lie there, as objects; what git calls changed as a patch."""
+    """Keep the tree with the files as they lie there, as objects.
+
+    What git calls changed is kept as a patch.
+    """
     changed = _write_tree(top, files.index_lines(files.changed), environment)
     if changed == entry["tree"]:
         entry["is_dirty"] = False

@@ -148,7 +148,10 @@ def _names_fcl(argv: Sequence[str]) -> bool:
 
 
 def _split(words: Sequence[str], index: int) -> Tuple[str, Optional[str], int]:
-    """Return (option, value, words used): `--name=value`, `--name value`, `-nvalue` and `-n value`."""
+    """Return (option, value, words used).
+
+    An option is `--name=value`, `--name value`, `-nvalue` or `-n value`.
+    """
     word = words[index]
     if word.startswith("--"):
         name, equals, value = word.partition("=")
@@ -215,7 +218,10 @@ def which(program: str, search_path: Optional[str] = None) -> Optional[str]:
 
 
 def without_prefix(argv: Sequence[str]) -> Sequence[str]:
-    """Return a command line without the programs that only start another one (`env`, `timeout 9`, `nice`)."""
+    """Return a command line without programs that only start another one.
+
+    Such as `env`, `timeout 9`, `nice`.
+    """
     while argv and os.path.basename(argv[0]) in _PREFIXES:
         argv = _after_prefix(argv[1:])
     return argv

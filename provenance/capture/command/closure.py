@@ -92,7 +92,7 @@ class Closure:
         return self.find(name)
 
     def find(self, name: str) -> Tuple[Optional[str], Optional[int]]:
-        """Return (path, place of its folder in the search path), each None where the name is not found."""
+        """Return (path, place of its folder in the search path), None where nothing is found."""
         if name not in self._found:
             self._found[name] = self._look_for(name)
         return self._found[name]

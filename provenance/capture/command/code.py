@@ -4,11 +4,11 @@ Script files and fcl, each tied to the repository that it lies in.
 """
 
 import os
-from typing import Any, Dict, Iterable, Optional, Tuple
+import re
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
-from jobprov.provenance.capture.command.closure import Closure
-from jobprov.provenance.capture.command.process_name import process_name
+from jobprov.provenance.capture.command.closure import Closure, included_names, shown
 from jobprov.provenance.capture.command.randomness import find_run_specific, find_unseeded
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
@@ -17,6 +17,7 @@ from jobprov.provenance.capture.record.fields import without_empty
 
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
+_PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 
 
 def keep_scripts(
@@ -43,7 +44,7 @@ def keep_scripts(
 
 
 def weaken_by_text(draft: Draft, what: str, content: bytes) -> None:
-    """Name in the record a text that draws numbers unseeded, or writes what each run has otherwise."""
+    """Name in the record a text that draws unseeded numbers, or writes what differs each run."""
     drawn = find_unseeded(content)
     if drawn is not None:
         draft.weaken("random-unseeded", what, drawn)
@@ -102,3 +103,51 @@ def keep_final_configuration(draft: Draft, step: Step) -> None:
     for entry in draft.record.get("configurations", ()):
         if entry.get("step") == step.name and entry["main"] == step.line.config:
             entry["final_sha256"] = draft.add_text(content, path)
+
+
+def process_name(closure: Closure) -> Optional[str]:
+    """Return the name that the last assignment at column 0 gives, includes followed.
+
+    Prologs are left out.
+
+    None where there is none.
+    """
+    if closure.main is None:
+        return None
+    entered = {closure.main}
+    stack = [_marks_backwards(closure, closure.main)]
+    while stack:
+        is_include, word = next(stack[-1], (None, ""))
+        if is_include is None:
+            stack.pop()
+        elif not is_include:
+            return word
+        else:
+            path, _ = closure.find(word)
+            if path is not None and path not in entered:
+                entered.add(path)
+                stack.append(_marks_backwards(closure, path))
+    return None
+
+
+def _marks_backwards(closure: Closure, path: str) -> Iterator[Tuple[Optional[bool], str]]:
+    """Yield (True, included name) or (False, process name) of a file, the last first.
+
+    Prologs are left out.
+    """
+    content = closure.contents.get(shown(path), b"")
+    if b"process_name" not in content and b"#include" not in content:
+        return
+    marks: List[Tuple[bool, str]] = []
+    is_prolog = False
+    for line in content.replace(b"\r", b"\n").split(b"\n"):
+        if line.startswith((b"BEGIN_PROLOG", b"END_PROLOG")):
+            is_prolog = line.startswith(b"BEGIN")
+            continue
+        if is_prolog:
+            continue
+        assignment = _PROCESS_NAME.match(line)
+        if assignment:
+            marks.append((False, assignment.group(1).decode()))
+        marks += [(True, name) for name in included_names(line)]
+    yield from reversed(marks)

@@ -9,10 +9,21 @@ of small inputs, and what its arguments name. The record is made of it while the
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
-from jobprov.provenance.capture.command import arguments, closure, heads
+from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.files import input_kinds, regular
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
@@ -31,6 +42,13 @@ if TYPE_CHECKING:
 _SECONDS = 5.0  # for hashing small inputs while the command waits
 _HELD_BYTES = 2 << 20  # of small inputs, in memory
 _LONGEST_NAME, _MOST_FOLDERS = 1000, 20
+# What these read although no word names it
+_UNNAMED_FILES = {
+    "make": ("GNUmakefile", "makefile", "Makefile"),
+    "gmake": ("GNUmakefile", "makefile", "Makefile"),
+    "snakemake": ("Snakefile", "workflow/Snakefile"),
+}
+_LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 
 
 class Glance:
@@ -94,8 +112,8 @@ class Glance:
         self._look_at_configurations(options.config, environment)
         self._name_inputs(options)
         self._hash_inputs()
-        self.heads = self._try("programs", heads.heads_of_programs, self.argv) or []
-        self.commits = heads.commits(self.tops)
+        self.heads = self._try("programs", heads_of_programs, self.argv) or []
+        self.commits = commits_of(self.tops)
 
     def _look_at_standard_input(self) -> None:
         if input_kinds.name_kind() == "closed":
@@ -146,7 +164,10 @@ class Glance:
             self._name_candidates(options)
 
     def _name_candidates(self, options: "Options") -> None:
-        """Count arguments that are files as inputs; where inputs are named, configurations alone."""
+        """Count arguments that are files as inputs.
+
+        Where inputs are named, configurations alone.
+        """
         for path, state in self.candidates:
             role = guess_role(path)
             if state and (not options.input or role == "configuration"):
@@ -224,7 +245,7 @@ def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Opt
 
 
 def find_folders(argv: Sequence[str]) -> List[str]:
-    """Return the arguments that are folders with something in them, but for those around this one."""
+    """Return the arguments that are folders with something in them, not those around this one."""
     here = os.getcwd() + os.sep
     folders = []
     for path in dict.fromkeys(_values(argv)):
@@ -269,3 +290,47 @@ def _may_be_file(path: str) -> bool:
     if os.path.exists(path):
         return os.path.isfile(path)
     return is_data(path) or ("/" in path and os.path.isdir(os.path.dirname(path)))
+
+
+def heads_of_programs(argv: Sequence[str]) -> List[Tuple[int, bytes]]:
+    """Return size and beginning of the job's own programs that a command line names.
+
+    And of the files that a program reads although no word names them. They tell one version of a
+    program from another, also when the command changes it.
+    """
+    argv = arguments.without_prefix(argv)
+    if not argv:
+        return []
+    files = list(_UNNAMED_FILES.get(os.path.basename(argv[0]), ()))
+    for word in [argv[0], *" ".join(argv[1:]).split()][:_MOST_WORDS]:
+        is_own = "/" in word and not arguments.is_system(os.path.abspath(word))
+        if is_own and os.access(word, os.X_OK):
+            files.append(word)
+    heads = []
+    for path in filter(os.path.isfile, files):
+        try:
+            with open(path, "rb") as stream:
+                heads.append((os.path.getsize(path), stream.read(_HEAD_BYTES)))
+        except OSError:
+            continue  # it may be run, and not be read
+    return heads
+
+
+def commits_of(tops: Iterable[str]) -> List[str]:
+    """Return the commits of checkouts without starting git; a branch where that is packed."""
+    return [_commit(os.path.join(top, ".git")) for top in tops]
+
+
+def _commit(folder: str) -> str:
+    head = _line(os.path.join(folder, "HEAD"))
+    if not head.startswith("ref: "):
+        return head
+    return _line(os.path.join(folder, head[5:])) or head
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(_LARGEST_REF).strip()
+    except OSError:
+        return ""

@@ -1,4 +1,4 @@
-"""One command of a job: its name and role, and the files that its command line turns out to name."""
+"""One command of a job: its name and role, and the files that its command line names."""
 
 import os
 import re
@@ -127,7 +127,10 @@ class Step:
         return False
 
     def hash_standard_input(self, clock: Clock) -> None:
-        """Digest standard input; nothing where it was changed, for then nobody can tell what the command found."""
+        """Digest standard input.
+
+        Nothing where it was changed, for then nobody can tell what the command found.
+        """
         if self.standard_input is not None:
             digest = self.standard_input.digest(clock)
             if not self.standard_input.has_changed():
@@ -168,7 +171,10 @@ class Step:
 
 
 def _encoded(argv: Sequence[str]) -> Dict[str, str]:
-    """Return the arguments that are no UTF-8, by position, with `%XX` for each byte but printable ASCII."""
+    """Return the arguments that are no UTF-8, by position.
+
+    With `%XX` for each byte but printable ASCII.
+    """
     encoded = {}
     for place, word in enumerate(argv):
         if _SMUGGLED.search(word):

@@ -38,7 +38,7 @@ def describe_inputs(step: Optional[str], named: Iterable[Tuple[str, str]]) -> Li
 def add_digests(
     draft: Draft, entries: Iterable[Dict[str, Any]], hashed: Dict[str, Tuple[int, str, str]]
 ) -> List[Dict[str, Any]]:
-    """Add what was seen of the inputs before the command, and return those that are still to be hashed.
+    """Add what was seen of the inputs before the command, and return what is still to be hashed.
 
     `hashed` holds {path: (size, SHA-256, checksum)}; such a file may be gone by now.
     """
@@ -177,7 +177,7 @@ def _describe_output(
 
 
 def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
-    """Put KEY=VALUE pairs into an output: known keys into their fields, all others into `metadata`."""
+    """Put KEY=VALUE pairs into an output: known keys into fields, others into `metadata`."""
     for key, value in metadata.items():
         field = key[5:] if key.startswith("core.") else key
         if field in _KINDS and isinstance(value, str):
@@ -232,7 +232,10 @@ def _kinds(draft: Draft, words: Iterable[str]) -> Dict[str, str]:
 
 
 def read_json(text: str) -> Any:
-    """Return a value as JSON has it; NaN and infinite numbers, which JSON has not, raise ValueError."""
+    """Return a value as JSON has it.
+
+    NaN and infinite numbers, which JSON has not, raise ValueError.
+    """
     import json  # noqa: PLC0415 - loaded while the job runs, not before
 
     value = json.loads(text)

@@ -1,7 +1,7 @@
 """What a job leaves in a folder: files that are new there, or changed, since it began.
 
-The time of the last change of a file's status tells: unlike that of its content, no copy or unpacking
-sets it back.
+The time of the last change of a file's status tells: unlike that of its content, no copy or
+unpacking sets it back.
 """
 
 import os

@@ -52,7 +52,7 @@ def split_did(word: str) -> Tuple[Optional[str], str]:
 
 
 def from_here(path: str) -> str:
-    """Return an absolute path as the record has it: relative to the working folder, where it is below."""
+    """Return an absolute path as the record has it: relative below the working folder."""
     folder = os.getcwd() + os.sep
     return path[len(folder) :] if path.startswith(folder) else path
 

@@ -30,7 +30,7 @@ def is_private(path: str) -> bool:
 
 
 def is_software(path: str) -> bool:
-    """Tell whether a file lies in software that somebody installed: `~/.local/lib`, pyenv, a venv."""
+    """Tell whether a file lies in installed software: `~/.local/lib`, pyenv, a venv."""
     return bool(re.search(_SOFTWARE, path)) or _is_in_python(os.path.dirname(path))
 
 

@@ -93,7 +93,7 @@ class _Blanks:
         return sha256.hexdigest()
 
     def _read(self, at: int, count: int) -> bytearray:
-        """Return bytes of the file as far as there are any, with what is known to be blank set to zero."""
+        """Return bytes of the file, as far as there are any, with known blanks set to zero."""
         if at < 0:
             raise IndexError("a place before the file")
         data = bytearray(os.pread(self._handle, count, at)) if count > 0 else bytearray()
@@ -120,7 +120,9 @@ class _Blanks:
             self._others.setdefault(page, []).append((at, stop))
 
     def _find_keys(self, begin: int, clock: Clock) -> None:
-        """Find the date of every key: holes make it impossible to walk from one to the next, but each names its place.
+        """Find the date of every key.
+
+        Holes make it impossible to walk from one to the next, but each names its place.
 
         Places in one block of 64 KiB share all bytes but the last two: a plain search for those
         finds every key.
@@ -196,7 +198,7 @@ class _Blanks:
 
 
 def _is_class_name(data: bytearray, at: int) -> bool:
-    """Tell whether a search for class names, which goes on behind each hit, has a hit at a place."""
+    """Tell whether a search for class names, which goes on behind each hit, hits a place."""
     if not _CLASS_NAME.match(data, at):
         return False
     begin = at

@@ -1,4 +1,4 @@
-"""The sidecar `<output>.json`: what a file transfer service carries into the catalog beside the file.
+"""The sidecar `<output>.json`: what a transfer service carries into the catalog with the file.
 
 Source: MetaCat's declaration (`name`, `size`, `checksums`, `parents`, `metadata` with dotted keys),
 which every known converter passes through; a sidecar in SAM's flat shape gets the same dotted keys
@@ -218,7 +218,10 @@ def _metacat(
 
 
 def _typed(key: str, value: Any, problems: List[str]) -> Any:
-    """Return a value that was given as text as MetaCat wants it; as it is where it cannot be read."""
+    """Return a value that was given as text as MetaCat wants it.
+
+    One that cannot be read is returned as it is.
+    """
     if not isinstance(value, str):
         return value
     try:

@@ -65,7 +65,10 @@ def bare(text: str) -> Optional[Dict[str, Any]]:
 
 
 def suppressed(text: str) -> List[Dict[str, Any]]:
-    """Return the findings of exceptions that art went on after, and of logged errors, each with `severity`."""
+    """Return the findings of exceptions that art went on after, and of logged errors.
+
+    Each has `severity`.
+    """
     findings = []
     for severity, header, lines in art_blocks.messages(text):
         if severity not in ("e", "w"):
@@ -87,7 +90,7 @@ def _is_own(header: str) -> bool:
 
 
 def _finding(header: str, lines: Sequence[str], chains: Sequence[Chain]) -> Dict[str, Any]:
-    """Return the finding of a text: a message's header and lines, with the chains of blocks in them."""
+    """Return the finding of a message's header and lines, with the chains of blocks in them."""
     body = "\n".join(lines)
     place = art_place.from_header(header, is_own=_is_own(header))
     if not chains:

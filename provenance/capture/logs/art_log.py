@@ -50,7 +50,7 @@ def failing_run(text: str) -> str:
 
 
 def reached(text: str) -> Dict[str, Any]:
-    """Return {phase, module_label, run, subrun, event} of where the last run of art was when its log ends.
+    """Return {phase, module_label, run, subrun, event} of where art was when its log ends.
 
     As far as the log has it.
     """
@@ -94,7 +94,7 @@ def _follow(line: str, entered: List[Tuple[str, str]]) -> None:
 
 
 def _tracer_phase(match: Any) -> str:
-    """Return `construction` for `constructing`, `beginRun` for `begin run`, and other words as they are."""
+    """Return `construction` for `constructing`, `beginRun` for `begin run`, others as they are."""
     word: str = match.group(1) or match.group(2)
     if word == "constructing":
         return "construction"

@@ -44,7 +44,7 @@ def kind(header: str) -> str:
 
 
 def phase_of(word: str) -> str:
-    """Return the phase that a word of the message facility's context means, such as `Construction` or `EndJob`."""
+    """Return the phase that a word of a message's context means, as `Construction` or `EndJob`."""
     return _PHASES.get(word) or word[:1].lower() + word[1:]
 
 

@@ -41,7 +41,7 @@ def count_events(text: str) -> Optional[Dict[str, int]]:
 
 
 def seeds(text: str) -> List[Dict[str, Any]]:
-    """Return [{module, instance, engine, seed}] as the log lists them, each once, in their order."""
+    """Return [{module, instance, engine, seed}] as the log lists them, each once, in order."""
     entries: List[Dict[str, Any]] = []
     for engine, module, instance, seed in _SEED.findall(text):
         entries.append(
@@ -61,7 +61,10 @@ def may_tell_seeds(content: bytes) -> bool:
 
 
 def _summarised(text: str) -> List[Dict[str, Any]]:
-    """Return the seeds of the end-of-job summaries of NuRandomService, LArSeedService and Mu2e's SeedService."""
+    """Return the seeds of the end-of-job summaries.
+
+    Those of NuRandomService, LArSeedService and Mu2e's SeedService.
+    """
     entries: List[Dict[str, Any]] = []
     service = None
     for line in text.splitlines():

@@ -74,7 +74,7 @@ def say(lines: Sequence[str], body: str) -> str:
 
 
 def with_place(finding: Dict[str, Any]) -> str:
-    """Return a finding's message with phase, module and event behind it, as far as it does not name them itself."""
+    """Return a finding's message with phase, module and event, unless it names them itself."""
     parts = (module_words(finding), _phase(finding), event_words(finding))
     place = ", ".join(part for part in parts if part)
     message = finding.get("message") or "no text"

@@ -59,7 +59,7 @@ class Plugin:
 
 
 def about(body: str) -> Dict[str, Any]:
-    """Return what a text is about, as far as it says: {product, parameter, library, symbol, plugin}."""
+    """Return what a text is about: {product, parameter, library, symbol, plugin}, what it has."""
     lines = [line.strip() for line in body.split("\n")]
     parameters = _parameters(lines) or _PARAMETER.findall(body)
     library, symbol, plugin = _LIBRARY.search(body), _SYMBOL.search(body), _PLUGIN.search(body)
@@ -82,7 +82,10 @@ def _product(body: str, lines: Sequence[str]) -> Optional[str]:
 
 
 def say_products(lines: Sequence[str]) -> Optional[str]:
-    """Return the products that a text lists, as `std::vector<recob::Hit> of gaushit:instance:process`."""
+    """Return the products that a text lists.
+
+    As `std::vector<recob::Hit> of gaushit:instance:process`.
+    """
     products: List[Dict[str, str]] = []
     is_asked = any(_ASKED.search(line) for line in lines)
     for line in lines:
@@ -142,7 +145,7 @@ def missing_key(lines: Sequence[str]) -> Optional[str]:
 
 
 def linked(message: str) -> Dict[str, str]:
-    """Return {library, symbol} that the dynamic linker names in `LIBRARY: undefined symbol: SYMBOL`."""
+    """Return {library, symbol} of the linker's `LIBRARY: undefined symbol: SYMBOL`."""
     library = message.partition(": ")[0]
     symbol = _SYMBOL.search(message)
     fields = {"library": library} if ".so" in library or ".dylib" in library else {}

@@ -1,4 +1,4 @@
-"""art's time and memory of each module, from the databases of TimeTracker and MemoryTracker, or from what they print.
+"""art's time and memory of each module, from its trackers' databases, or from what they print.
 
 Sources: the tables of art's services (TimeModule, TimeSource; ModuleInfo, PeakUsage); seconds of
 wall time, and memory in units of 10^6 bytes. A database may hold earlier runs as well, where art
@@ -40,7 +40,9 @@ _PRINTED_PEAKS = re.compile(r"\((VmPeak|VmHWM)\)\s*:\s*([\d.e+]+) MB|\b(VmPeak|V
 
 
 def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:
-    """Add what a database holds to modules, by (path, label, type), and to peak memory, by `vsize` and `rss`, in bytes.
+    """Add what a database holds to modules and peak memory.
+
+    Modules are by (path, label, type), peak memory in bytes by `vsize` and `rss`.
 
     A module is {path, label, type, events, seconds_total, seconds_max, vsize_delta_bytes_max,
     rss_delta_bytes_max}, as far as it is known. Raises OSError and sqlite3.Error where the file is
@@ -129,7 +131,7 @@ def _add_times(rows: Any, modules: Dict[Any, Dict[str, Any]]) -> None:
 def _add_printed(
     modules: Dict[Any, Dict[str, Any]], name: str, figures: Sequence[float], events: int
 ) -> None:
-    """Add a row `path:label:type`, or `source:type(read)`, of minimum, mean, maximum, median and RMS."""
+    """Add a row `path:label:type`, or `source:type(read)`: minimum, mean, maximum, median, RMS."""
     path, _, rest = name.partition(":")
     label, _, kind = rest.rpartition(":")
     if path == "source" and not label:

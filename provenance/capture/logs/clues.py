@@ -67,7 +67,7 @@ class Clues:
                     finding["message"] += ": {} {}".format(option, path)
 
     def add_plugin_path(self, finding: Dict[str, Any]) -> None:
-        """Say that the variable with the path of plugins is not set where that is why one was not found."""
+        """Say that the path of plugins is not set, where that is why one is missing."""
         message = finding.get("message") or ""
         if self.is_path_set is False and "does not correspond to any library" in message:
             finding["message"] = message.rstrip(".") + "; CET_PLUGIN_PATH is not set"

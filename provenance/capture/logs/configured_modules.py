@@ -1,4 +1,6 @@
-"""Which type a module label has in a job's FHiCL, and the other way round, for a log that names one of them.
+"""Which type a module label has in a job's FHiCL, and the other way round.
+
+A log names one of them.
 
 The texts are searched, not evaluated: a definition, and what it refers to. Where `--config-out` was
 written, nothing is left to evaluate. What stands there in two ways is not known.
@@ -36,7 +38,7 @@ class ConfiguredModules:
                 left -= min(left, len(content))
 
     def type_of(self, label: str) -> Optional[str]:
-        """Return the type of the module with a label, None where nothing or not only one thing says it."""
+        """Return the type of the module with a label, None unless exactly one thing says it."""
         for text in self._texts:
             seen: Set[str] = set()
             types = self._types_in(text, label, seen)
@@ -45,7 +47,7 @@ class ConfiguredModules:
         return None
 
     def label_of(self, module_type: str) -> Optional[str]:
-        """Return the label of the only module of a type, None where there is none, or are several."""
+        """Return the label of the only module of a type, None where there are none or several."""
         labels: Set[str] = set()
         for text in self._texts:
             for name in set(_names_of_type(text, module_type)):

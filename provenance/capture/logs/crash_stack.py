@@ -18,7 +18,7 @@ _MOST_FRAMES = 200
 
 
 def read(texts: Sequence[str], *, is_in_module: bool) -> Dict[str, Any]:
-    """Return {module_type or service, function, library} of the first plugin on the stack, as far as one is.
+    """Return {module_type or service, function, library} of the first plugin on the stack.
 
     The module is left out where it is known already.
     """
@@ -33,7 +33,7 @@ def read(texts: Sequence[str], *, is_in_module: bool) -> Dict[str, Any]:
 
 
 def _frames(text: str) -> List[str]:
-    """Return the frames of the last stack, those that might hint at the cause where there are some."""
+    """Return the frames of the last stack, only those that might hint at the cause if some do."""
     frames: List[str] = []
     for line in text.split("\n"):
         if _HINT.search(line):

@@ -19,7 +19,10 @@ FROM_OUTSIDE = (
 
 
 def name_state(outcome: Outcome, *, was_told: bool) -> str:
-    """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
+    """Return the record's state.
+
+    A signal from outside means killed, `was_told` that one was passed on to it.
+    """
     if outcome.code == 0:
         return "succeeded"
     number = outcome.signal

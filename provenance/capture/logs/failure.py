@@ -91,10 +91,10 @@ def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
 
 
 def find(outcome: Outcome, clues: Optional[Clues] = None) -> Dict[str, Any]:
-    """Return what is known of a failure: `category`, `message`, and of art the fields of an `art_failure` finding.
+    """Return what is known of a failure: `category`, `message`, and fields of an `art_failure`.
 
-    What art prints about its own end comes first, then what linker, command line, C++ and Python print,
-    then the signal. `clues` is what the command left besides its logs.
+    What art prints about its own end comes first, then what linker, command line, C++ and Python
+    print, then the signal. `clues` is what the command left besides its logs.
     """
     if outcome.error:
         return {"category": "not started", "message": outcome.error}
@@ -351,7 +351,10 @@ def _python(text: str) -> Dict[str, Any]:
 
 
 def _signal_of(outcome: Outcome) -> Optional[str]:
-    """Return the name of the signal that ended the command, or its child where the exit code shows it, as in shells."""
+    """Return the name of the signal that ended the command, or its child.
+
+    A child's shows in the exit code, as shells have it.
+    """
     if outcome.signal is not None:
         return signal_name(outcome.signal)
     name = signal_name(outcome.code - SIGNALLED)

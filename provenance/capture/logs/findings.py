@@ -43,7 +43,7 @@ _NUMBERS = ("run", "subrun", "event")
 
 
 def named_in_configuration(draft: Draft, step: Step) -> Tuple[List[str], List[str]]:
-    """Return (databases, log files) that the step's configuration names, as far as they were written by it."""
+    """Return (databases, log files) that the step's configuration names and that it wrote."""
     contents: List[bytes] = []
     for texts in _configurations(draft, [step.name]):
         contents += texts
@@ -52,7 +52,7 @@ def named_in_configuration(draft: Draft, step: Step) -> Tuple[List[str], List[st
 
 
 def _configurations(draft: Draft, steps: Sequence[str]) -> Iterator[List[bytes]]:
-    """Yield the texts of the configurations of steps, as far as they are here: that of `--config-out` first."""
+    """Yield the texts of steps' configurations that are here: that of `--config-out` first."""
     for configuration in draft.record.get("configurations", ()):
         if configuration.get("step") in steps:
             digests = [configuration.get("final_sha256")]
@@ -138,7 +138,9 @@ def find_clues(
 def add_failure(
     draft: Draft, step: Step, outcome: Outcome, found: "Optional[Clues]", *, is_failed: bool
 ) -> None:
-    """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step.
+    """Keep what logs tell of a failure, and of other trouble, by step.
+
+    In `extra.failure` and `extra.warnings`.
 
     How art says that it ends is in `extra.closing_status`.
     """

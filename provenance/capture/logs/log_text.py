@@ -18,13 +18,13 @@ _LONGEST_LINE = 2000  # in characters; patterns need not be fast on more
 
 
 def read_texts(logs: Sequence[Tuple[str, bytes, bool]]) -> List[str]:
-    """Return the ends of logs as text: standard output, what programs logged to files, standard error last."""
+    """Return the ends of logs as text: standard output, logs in files, standard error last."""
     ordered = sorted(logs, key=lambda log: (log[0] == "stderr", log[0] != "stdout"))
     return [read_text(log[1][-_TAIL:]) for log in ordered]
 
 
 def read_text(content: bytes) -> str:
-    """Return a log's bytes as text without colours, carriage returns, and the time that stands before every line."""
+    """Return a log's bytes as text without colours, carriage returns, and times before lines."""
     text = _ANSI.sub(b"", content).decode("utf-8", "replace")
     lines = [line[:_LONGEST_LINE].rstrip("\r") for line in text.split("\n")]
     dates = [_DATED.match(line) for line in lines]

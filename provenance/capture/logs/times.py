@@ -131,7 +131,7 @@ def _add_logged(step: Step, logged: Dict[str, List[Any]]) -> Set[str]:
 
 
 def _add_calls(step: Step, calls: Sequence[Tuple[str, str, float]], late: float) -> None:
-    """Give inputs the times at which the job reported them to SAM, and the status that it reported last."""
+    """Give inputs the times at which the job reported them to SAM, and the last status of each."""
     by_name = {entry["name"]: entry for entry in step.inputs if entry.get("role") in _ROLES}
     for name, status, when in calls:
         entry = by_name.get(name)

@@ -1,1 +1,1 @@
-"""A record in the making: its fields, notes and blobs, without secrets, and as the service takes it."""
+"""A record in the making: its fields, notes and blobs, without secrets, as the service takes it."""

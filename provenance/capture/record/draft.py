@@ -1,4 +1,4 @@
-"""A job record in the making: its fields, the bytes that it names by digest, and notes about what is missing."""
+"""A job record in the making: fields, bytes that it names by digest, notes of what is missing."""
 
 import hashlib
 import os
@@ -54,7 +54,9 @@ class Draft:
         self.weaken("capture-incomplete", what, reason.rstrip(": "))
 
     def attempt(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what the function returns; None and a note where it fails: a rerun needs none of it.
+        """Return what the function returns.
+
+        None and a note where it fails: a rerun needs none of it.
 
         Capture never stops a job.
         """
@@ -87,7 +89,10 @@ class Draft:
         return digest
 
     def add_file(self, digest: str, path: str) -> None:
-        """Keep a file as a blob; it is read, and checked against the digest, when the record is spooled."""
+        """Keep a file as a blob.
+
+        It is read, and checked against the digest, when the record is spooled.
+        """
         self.blobs.setdefault(digest, os.path.abspath(path))
 
     def add_listing(self, field: str, lines: Iterable[str], what: str) -> None:

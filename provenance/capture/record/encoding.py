@@ -11,7 +11,10 @@ _FIRST_SMUGGLED, _LAST_SMUGGLED = 0xDC80, 0xDCFF  # lone surrogates that stand f
 
 
 def encode(value: Any) -> bytes:
-    """Return JSON bytes; NUL and lone surrogates, which a record may not hold, are written as visible escapes."""
+    """Return JSON bytes.
+
+    NUL and lone surrogates, which a record may not hold, are written as visible escapes.
+    """
     import json  # noqa: PLC0415 - loaded while the job runs, not before
 
     return json.dumps(clean(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")

@@ -1,4 +1,4 @@
-"""Excerpts: stretches of a record that other jobs have in the very same bytes, sent by digest where known.
+"""Excerpts: stretches of a record that other jobs have in the same bytes, sent by digest if known.
 
 They are found by their place: configurations, software, scripts, and of the environment all but the
 variables that differ from job to job. There are several excerpts of variables: if one turns out to
@@ -88,7 +88,7 @@ def fold(body: bytes, excerpts: Sequence[Excerpt], known: Collection[str]) -> by
 
 
 def order(environment: Dict[str, str]) -> List[str]:
-    """Return the names of variables so that those that jobs share stand together, a job's own at the end."""
+    """Return the names of variables, those that jobs share together, a job's own at the end."""
     marks = _marks({}, environment)
     return sorted(environment, key=lambda name: (_bucket(name, environment[name], marks), name))
 
@@ -121,7 +121,7 @@ def _variable_texts(record: Dict[str, Any], variables: Dict[str, str]) -> List[b
 
 
 def _bucket(name: str, value: str, marks: Sequence[str]) -> int:
-    """Return a number below 4 for a variable that jobs may share, 4 for one that is this job's own."""
+    """Return a number below 4 for a variable that jobs may share, 4 for one of this job alone."""
     if name in _OWN_NAMES or any(mark in value for mark in marks):
         return _OWN_BUCKET
     return zlib.crc32(name.encode("utf-8", "surrogateescape")) % _SHARED_BUCKETS

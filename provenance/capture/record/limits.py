@@ -146,7 +146,7 @@ def _is_name(text: str) -> bool:
 
 
 def _note_bytes(draft: Draft) -> None:
-    """Note where an escape in the record stands for a byte and no other field has the exact value."""
+    """Note where an escape in the record is a byte of which no other field has the value."""
     variables = draft.record.get("environment", {}).get("variables", {})
     names = [name for name in sorted(variables) if _SMUGGLED.search(name + variables[name])]
     odd = ["variable " + name for name in names]

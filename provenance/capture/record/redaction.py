@@ -248,7 +248,7 @@ def has_url_password(content: bytes) -> bool:
 
 
 def redact(content: bytes) -> Tuple[bytes, List[str]]:
-    """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
+    """Return (content without secrets, names of the rules that hit), for any kind of text."""
     hits, lowered = set(), content.lower()
     if not _has_sign(lowered):
         return content, []
@@ -409,7 +409,10 @@ def _redact_argument(argument: str, before: str, *, is_curl: bool) -> str:
 
 
 def _kind_of_secret(name: str, value: str) -> str:
-    """Return what `NAME=VALUE` sets to a secret, `option` or `variable`; nothing where it sets none."""
+    """Return what `NAME=VALUE` sets to a secret, `option` or `variable`.
+
+    Nothing where it sets none.
+    """
     if _OPTION.match(name) and not _is_harmless(name, value):
         return "option"
     if _VARIABLE.match(name) and is_secret(name, value):

@@ -50,7 +50,7 @@ class Before:
         return self.trace.words if self.trace is not None else ()
 
     def _ask(self, glance: Glance) -> "Optional[Asking]":
-        """Ask the service whether it wants the command to be traced, unless that is told already."""
+        """Ask the service whether the command is to be traced, unless that is told already."""
         options = self.options
         if not options.url or options.trace or not self.may_be_asked():
             return None

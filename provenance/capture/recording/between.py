@@ -24,23 +24,28 @@ def describe(
     Variables that are secret are named in the record, like those of the job.
     """
     recorded = draft.record.get("environment", {})
+    command = draft.record["command"]
     before = dict(recorded.get("variables", {}))
-    for step in draft.record["command"].get("steps", ()):
+    for step in command.get("steps", ()):
         before.update(step.get("variables", {}))
         for name in step.get("variables_unset", ()):
             before.pop(name, None)
     now, withheld = redaction.split_environment(environment, allowed)
     recorded["withheld"] = sorted({*recorded.get("withheld", ()), *withheld})
-    variables = {
-        name: value
-        for name, value in sorted(now.items())
-        if name not in _OF_SHELLS and before.get(name) != value
-    }
+    variables = {}
+    for name, value in sorted(now.items()):
+        if name not in _OF_SHELLS and before.get(name) != value:
+            variables[name] = value
     unset = [name for name in sorted(before) if name not in now and name not in _OF_SHELLS]
-    fields = {"variables": variables, "variables_unset": unset}
-    if os.getcwd() != draft.record["command"].get("working_directory"):
-        fields["working_directory"] = os.getcwd()
-    return {name: value for name, value in fields.items() if value}
+    changed: Dict[str, Any] = {}
+    if variables:
+        changed["variables"] = variables
+    if unset:
+        changed["variables_unset"] = unset
+    folder = os.getcwd()
+    if folder != command.get("working_directory"):
+        changed["working_directory"] = folder
+    return changed
 
 
 def weaken_changed(draft: Draft, since: float, began: float) -> None:

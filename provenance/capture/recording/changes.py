@@ -1,4 +1,4 @@
-"""What changed while a command ran: scripts, fcl files and inputs, of which a rerun gets what was there before.
+"""What changed while a command ran: a rerun gets scripts, fcl and inputs as they were before.
 
 Nobody can tell which of the two the command read, unless it made the change itself.
 """
@@ -67,14 +67,21 @@ def weaken_folders(draft: Draft, step: Step) -> None:
 
     Only a trace tells which of their files a command read.
     """
+    if step.role != "payload":
+        return
     record = draft.record
-    told = [entry.get("checkout") for entry in record.get("software", ())]
-    told += [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
-    told = [folder.rstrip("/") + "/" for folder in told if folder]
-    files = [entry.get("path") for entry in record.get("outputs", []) + record.get("inputs", [])]
-    for folder in step.folders if step.role == "payload" else ():
+    told = []
+    for software in record.get("software", ()):
+        for folder in (software.get("checkout"), (software.get("product") or {}).get("prefix")):
+            if folder:
+                told.append(folder.rstrip("/") + "/")
+    files = []
+    for entry in record.get("outputs", []) + record.get("inputs", []):
+        if entry.get("path"):
+            files.append(entry["path"])
+    for folder in step.folders:
         real = os.path.realpath(folder) + "/"
-        is_used = any(os.path.realpath(path).startswith(real) for path in files if path)
+        is_used = any(os.path.realpath(path).startswith(real) for path in files)
         if not is_used and not real.startswith(tuple(told)):
             draft.weaken(
                 "input-missing", "folder " + folder, "nobody saw which of its files were read"
@@ -101,7 +108,10 @@ def _is_touched(path: str, began: float) -> bool:
 
 
 def _has_changed(entry: Dict[str, Any], began: float) -> bool:
-    """Tell whether an input is there and is another one than before; a large one is not read again."""
+    """Tell whether an input is there and is another one than before.
+
+    A large one is not read again.
+    """
     try:
         status = os.stat(entry["path"])
     except OSError:

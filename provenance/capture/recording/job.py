@@ -131,7 +131,7 @@ class Job:
             self.draft.need("repository " + folder, self.repositories.add, folder)
 
     def _describe_batch(self) -> Dict[str, Any]:
-        """Return the record's `batch`, with the number of this record among those of the batch job."""
+        """Return the record's `batch`, with this record's number among those of the batch job."""
         described = batch.describe_batch(self.environment, self.job_ad)
         if described.get("global_job_id"):
             identity = "{}|{}".format(described["global_job_id"], described.get("attempt", 1))
@@ -198,58 +198,116 @@ class Job:
         sight: "Optional[Sight]" = None,
     ) -> None:
         """Gather what a command left: logs, outputs, sidecars, and what was seen by itself."""
-        from jobprov.provenance.capture.logs import findings, times
+        from jobprov.provenance.capture.logs import findings
         from jobprov.provenance.capture.recording import changes, judging
 
-        draft, options = self.draft, self.options
-        clock = Clock(hash_seconds(options))
+        draft = self.draft
+        clock = Clock(hash_seconds(self.options))
         draft.need("standard input", step.settle_standard_input, draft)
-        steps = draft.record.setdefault("command", {}).setdefault("steps", [])
-        steps.append(step.describe(outcome))
-        seen = None
-        if sight is not None:
-            seen = draft.attempt("what was seen", self._take_sight, step, outcome, sight, clock)
-        if seen is None and not options.told_only:
-            why = "the hook could not look by itself; its notes say why"
-            unseen = {"count": 0, "is_complete": False, "why_incomplete": why}
-            draft.record["command"].setdefault("processes", unseen)
-        programs = [] if seen is None else [program.step for program in seen.programs]
-        log_files = [] if seen is None else list(seen.outputs.logs)
-        databases: Dict[str, List[str]] = {}
-        for each in [step, *programs]:
-            draft.attempt("configuration as run", code.keep_final_configuration, draft, each)
-            databases[each.name], logs = findings.named_in_configuration(draft, each)
-            log_files += logs
-        log_files = [path for path in dict.fromkeys(log_files) if path not in options.log]
-        findings.add_logs(outcome, draft, log_files)
-        for name, content, is_cut in outcome.logs:
-            self._keep_log(prefix + name, step.name, content, is_cut=is_cut)
-        opened = None if self.watch is None else self.watch.files
-        draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
-        changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
-        entries.mark_absent(step.inputs if outcome.code else ())
-        self._name_spaces(step.inputs)
-        draft.extend("inputs", step.inputs)
+        command = draft.record.setdefault("command", {})
+        command.setdefault("steps", []).append(step.describe(outcome))
+        seen = self._look_back(step, outcome, sight, clock)
+        steps = [step]
+        if seen is not None:
+            steps += [program.step for program in seen.programs]
+        databases = self._keep_logs_of(steps, seen, outcome, prefix)
+        changed = self._settle_inputs(step, outcome, clock)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
             for paths in databases.values():
                 seen.leave_out(paths)
         missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
         draft.need("what changed", changes.weaken, draft, step, changed)
-        for each in [] if outcome.code else [step, *programs]:
-            for main, problem in each.problems:
-                draft.weaken("fcl-missing", main, problem)
+        if not outcome.code:
+            self._weaken_by_problems(steps)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         own_databases = [path for paths in databases.values() for path in paths]
-        self._tell_failure([step, *programs], own_databases, outcome)
-        for each in [step, *programs]:
+        self._tell_failure(steps, own_databases, outcome)
+        for each in steps:
             findings.add_modules(draft, each, databases[each.name], outcome)
+
+    def _look_back(
+        self,
+        step: Step,
+        outcome: execution.Outcome,
+        sight: "Optional[Sight]",
+        clock: Clock,
+    ) -> "Optional[Seen]":
+        """Return what was seen of a command; None, which the record says, where nobody could look."""
+        seen: "Optional[Seen]" = None
+        if sight is not None:
+            seen = self.draft.attempt(
+                "what was seen", self._take_sight, step, outcome, sight, clock
+            )
+        if seen is None and not self.options.told_only:
+            why = "the hook could not look by itself; its notes say why"
+            unseen = {"count": 0, "is_complete": False, "why_incomplete": why}
+            self.draft.record["command"].setdefault("processes", unseen)
+        return seen
+
+    def _keep_logs_of(
+        self,
+        steps: Sequence[Step],
+        seen: "Optional[Seen]",
+        outcome: execution.Outcome,
+        prefix: str,
+    ) -> Dict[str, List[str]]:
+        """Keep the logs of a command, the first of the steps, and what art wrote of its configuration.
+
+        Return the databases that each step's configuration names, by the step's name.
+        """
+        from jobprov.provenance.capture.logs import findings
+
+        draft = self.draft
+        log_files: List[str] = []
+        if seen is not None:
+            log_files += seen.outputs.logs
+        databases: Dict[str, List[str]] = {}
+        for step in steps:
+            draft.attempt("configuration as run", code.keep_final_configuration, draft, step)
+            databases[step.name], named_logs = findings.named_in_configuration(draft, step)
+            log_files += named_logs
+        unkept = [path for path in dict.fromkeys(log_files) if path not in self.options.log]
+        findings.add_logs(outcome, draft, unkept)
+        for name, content, is_cut in outcome.logs:
+            self._keep_log(prefix + name, steps[0].name, content, is_cut=is_cut)
+        return databases
+
+    def _settle_inputs(
+        self, step: Step, outcome: execution.Outcome, clock: Clock
+    ) -> List[Dict[str, Any]]:
+        """Add the inputs of a command to the record, and return those that changed meanwhile."""
+        from jobprov.provenance.capture.logs import times
+        from jobprov.provenance.capture.recording import changes
+
+        draft = self.draft
+        opened = None
+        if self.watch is not None:
+            opened = self.watch.files
+        draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
+        changed: List[Dict[str, Any]] = (
+            draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
+        )
+        if outcome.code:
+            entries.mark_absent(step.inputs)
+        self._name_spaces(step.inputs)
+        draft.extend("inputs", step.inputs)
+        return changed
+
+    def _weaken_by_problems(self, steps: Sequence[Step]) -> None:
+        """Name the fcl files that steps lacked although their command succeeded."""
+        for step in steps:
+            for main, problem in step.problems:
+                self.draft.weaken("fcl-missing", main, problem)
 
     def _tell_failure(
         self, steps: Sequence[Step], databases: Sequence[str], outcome: execution.Outcome
     ) -> None:
-        """Keep what the logs tell of a failure, or of trouble; the first of the steps is the command."""
+        """Keep what the logs tell of a failure, or of trouble.
+
+        The first of the steps is the command.
+        """
         from jobprov.provenance.capture.logs import findings
 
         draft, clues = self.draft, None
@@ -286,15 +344,16 @@ class Job:
         from jobprov.provenance.capture.recording.outputs import Named
 
         named = [Named(path, step.name, "told") for path in self.options.paths("output")]
-        words = step.line.outputs + step.found_outputs()
-        named += [Named(pattern, step.name, "argument") for pattern in words]
-        for program in [] if seen is None else seen.programs:
-            name = program.step.name
-            paths = [from_here(path) for path in program.program.outputs()]
-            named += [Named(path, name, "argument") for path in paths]
-        inputs = [] if seen is None else seen.inputs
+        for pattern in step.line.outputs + step.found_outputs():
+            named.append(Named(pattern, step.name, "argument"))
+        inputs = list(step.inputs)
+        if seen is not None:
+            inputs += seen.inputs
+            for program in seen.programs:
+                for path in program.program.outputs():
+                    named.append(Named(from_here(path), program.step.name, "argument"))
         return self.add_outputs(
-            named, [*step.inputs, *inputs], clock, step=step.name, seen=seen, is_success=is_success
+            named, inputs, clock, step=step.name, seen=seen, is_success=is_success
         )
 
     def add_outputs(
@@ -336,8 +395,7 @@ class Job:
             content = self._read_sidecar(entry) if entry in sidecars else None
             self._name_spaces([entry])
             if declared:
-                names = [entries.full_name(parent) for parent in declared]
-                entry["parents"] = [name for name in names if name != entries.full_name(entry)]
+                entry["parents"] = _names_of_others(declared, entry)
             if content is not None and is_success and not options.no_sidecar:
                 what = "sidecar of " + entry["path"]
                 draft.attempt(what, self._write_sidecar, entry, content, made_from, late)
@@ -587,7 +645,9 @@ class Job:
             self.draft.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
 
     def take_look(self, look: "Optional[Look]", *, is_hurried: bool = False) -> None:
-        """Add what a look at the system found; where there was no time for it, the packages at least.
+        """Add what a look at the system found.
+
+        Where there was no time for it, the packages at least.
 
         They are listed once a record.
         """
@@ -669,6 +729,13 @@ class Job:
                 entry = without_empty(fields)
                 if entry not in recorded:
                     self.draft.extend("seeds", [entry])
+
+
+def _names_of_others(files: Iterable[Dict[str, Any]], entry: Dict[str, Any]) -> List[str]:
+    """Return the full names of files, without that of an entry itself."""
+    own_name = entries.full_name(entry)
+    names = [entries.full_name(file) for file in files]
+    return [name for name in names if name != own_name]
 
 
 def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:

@@ -48,7 +48,10 @@ class Decision:
 def judge(
     step: Step, seen: Optional[Seen], outcome: Outcome, missing: Sequence[Dict[str, Any]]
 ) -> Optional[Decision]:
-    """Return what says that a command failed, or None; `missing` are its outputs that are not there."""
+    """Return what says that a command failed, or None.
+
+    `missing` are its outputs that are not there.
+    """
     if outcome.code or outcome.was_told or outcome.error:
         return None
     programs = [] if seen is None else seen.programs
@@ -88,7 +91,7 @@ def _failing_line(logs: Sequence[Tuple[str, bytes, bool]]) -> Optional[str]:
 
 
 def _was_promised(entry: Dict[str, Any], maker: Step, seen: Seen) -> bool:
-    """Tell whether an output that is not there was named to a program that would have written it."""
+    """Tell whether a program was told of a missing output, and would have written it."""
     if entry["evidence"] != "argument" or entry["step"] != maker.name:
         return False
     return seen.outputs.would_have_seen(entry["path"])

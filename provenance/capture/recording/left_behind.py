@@ -1,10 +1,10 @@
-"""Outputs that vanish with HTCondor's scratch folder, because the submit file does not bring them home.
+"""Outputs that vanish with HTCondor's scratch folder: the submit file does not bring them home.
 
 Only where HTCondor started the hook itself: when a hook within a job script is done, the script may
 still move what was made.
 
-Source: HTCondor manual, "Specifying What Files to Transfer": `transfer_output_files` lists what comes
-home; without it, that are the new files at the top of the scratch folder, and no folders.
+Source: HTCondor manual, "Specifying What Files to Transfer": `transfer_output_files` lists what
+comes home; without it, that are the new files at the top of the scratch folder, and no folders.
 """
 
 import os
@@ -15,12 +15,13 @@ _STARTER = "condor_starter"
 
 def mark(record: Dict[str, Any], job_ad: Dict[str, Any], environment: Dict[str, str]) -> None:
     """Give the outputs of a record that stay in the scratch folder the status `not_kept`."""
-    scratch = environment.get("_CONDOR_SCRATCH_DIR")
-    if not scratch or job_ad.get("ShouldTransferFiles") != "YES" or not _is_outermost():
+    named_scratch = environment.get("_CONDOR_SCRATCH_DIR")
+    if not named_scratch or job_ad.get("ShouldTransferFiles") != "YES" or not _is_outermost():
         return
-    scratch, listed = os.path.realpath(scratch), job_ad.get("TransferOutput")
+    scratch, listed = os.path.realpath(named_scratch), job_ad.get("TransferOutput")
     for output in record.get("outputs", ()):
-        if output.get("location") is not None or output.get("status") != "written":
+        is_stored = output.get("location") is not None
+        if is_stored or output.get("status") != "written":
             continue
         path = os.path.realpath(output["path"])
         is_there = path.startswith(scratch + os.sep) and os.path.exists(path)

@@ -1,4 +1,4 @@
-"""The moments of a recording: before, while and after a command runs, and the opening and closing of a job script.
+"""The moments of a recording: before, while and after a command, start and end of a job script.
 
 Each runs in a thread of its own beside the job, and imports what it needs only then: what is not
 needed before the command must not delay it.

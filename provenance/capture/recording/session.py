@@ -1,4 +1,4 @@
-"""A job between `start` and `end`: its draft, kept in the spool, and found again by the job script's process.
+"""A job between `start` and `end`: its draft in the spool, found by the job script's process.
 
 `start` notes the process that called it (the job script, by number and start time); later calls
 look for that process among their own ancestors, so that several jobs of one user, or steps in a

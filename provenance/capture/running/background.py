@@ -1,4 +1,4 @@
-"""Work beside the job that is never waited for longer than its budget, and the one line about it at the end."""
+"""Work beside the job, never waited for past its budget, and the line about it at the end."""
 
 import os
 import sys

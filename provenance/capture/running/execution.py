@@ -331,7 +331,7 @@ def _wait(process: "subprocess.Popen[bytes]") -> Tuple[int, int, Any]:
 
 
 def _is_foreground() -> bool:
-    """Tell whether a terminal controls us: its signals and its input belong to the foreground group."""
+    """Tell whether a terminal controls us: its signals and input are the foreground group's."""
     try:
         return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
     except OSError:

@@ -1,18 +1,20 @@
 """Files that come and go in the folders of a job while it runs, as the kernel reports them.
 
-A listing at the end cannot show what a job made and moved away. The reports are read as they come, a
-moment late, so size and inode are those of a file that is still there by then (`made_files`).
+A listing at the end cannot show what a job made and moved away. The reports are read as they come,
+a moment late, so size and inode are those of a file that is still there by then (`made_files`).
 
-**Where a file went.** A file that lives for milliseconds is gone before anybody can look, so its inode
-is not known. But a rename makes two reports, one for each folder, with one cookie. So the folders to
-which the job may move its files are followed as well (`storage_folders`): a file that left the job's
-folder and came to another one under the same cookie is this job's, there, under whatever name. The
-trail goes on where it is renamed there, and ends where it is removed or another file takes its place.
+**Where a file went.** A file that lives for milliseconds is gone before anybody can look, so its
+inode is not known. But a rename makes two reports, one for each folder, with one cookie. So the
+folders to which the job may move its files are followed as well (`storage_folders`): a file that
+left the job's folder and came to another one under the same cookie is this job's, there, under
+whatever name. The trail goes on where it is renamed there, and ends where it is removed or another
+file takes its place.
 
-A folder that the job makes in the storage is followed when it is reported. A file that is moved there
-sooner lacks the other half of its move. It is searched for at the end: by its inode, if anybody saw
-it in time, and by the handle under which the kernel reported that it was written (`written_files`,
-with newer kernels). Nothing is inferred from a time or a name: else it has gone to an unknown place.
+A folder that the job makes in the storage is followed when it is reported. A file that is moved
+there sooner lacks the other half of its move. It is searched for at the end: by its inode, if
+anybody saw it in time, and by the handle under which the kernel reported that it was written
+(`written_files`, with newer kernels). Nothing is inferred from a time or a name: else it has gone
+to an unknown place.
 """
 
 import os
@@ -234,7 +236,7 @@ class FileEvents:
         self._move_below(folder, None)
 
     def _was_followed(self, folder: str, place: str) -> bool:
-        """Tell whether a folder that came to a place was followed, and not the next one of its name."""
+        """Tell whether a folder that came to a place was followed, not the next of its name."""
         watch = self._kernel.add(place, inotify.MOVED_HERE | inotify.FURTHER)
         if watch < 0:  # it went on
             return folder in self._followed.folders.values()

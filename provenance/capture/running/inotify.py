@@ -55,7 +55,8 @@ class Inotify:
     def read(self, waiting: int) -> Iterator[Tuple[int, int, int, bytes]]:
         """Yield what was reported, as far as it waited when it was counted.
 
-        That is: number of the watch, what happened, the cookie that both ends of a move share, name.
+        That is: number of the watch, what happened, the cookie that both ends of a move share,
+        name.
         """
         while waiting > 0:
             try:

@@ -1,8 +1,9 @@
 """What is known of a file that came in a job's folder, and what looks at such files showed.
 
-**Late looks.** Reports are read a moment late. A job that makes and stores file after file at one path
-may be so fast that a look finds the next file. So a file is looked at where it is after all reports
-that were read, and what the look shows counts only if no report of that path had come by then.
+**Late looks.** Reports are read a moment late. A job that makes and stores file after file at one
+path may be so fast that a look finds the next file. So a file is looked at where it is after all
+reports that were read, and what the look shows counts only if no report of that path had come by
+then.
 """
 
 import os

@@ -17,7 +17,10 @@ _DELIVERED = frozenset(["transferred", "delivered"])
 
 
 class Sighting:
-    """One file: when it was first seen open, when it was no longer (None: it still was), and how late both may be."""
+    """One file: when it was seen open first and no longer, None if it still was.
+
+    And how late both may be.
+    """
 
     def __init__(self, moment: float, late: float) -> None:
         self.opened, self.late = moment, late
@@ -109,7 +112,11 @@ def _ifdh_call(words: List[str]) -> Optional[Tuple[str, str]]:
 
 
 def _samweb_call(words: List[str]) -> Optional[Tuple[str, str]]:
-    """Read `set-process-file-status PROCESS FILE STATUS` and `release-file [--status=STATUS] PROCESS FILE`."""
+    """Read what a job reports of its files.
+
+    As `set-process-file-status PROCESS FILE STATUS` and `release-file [--status=STATUS] PROCESS
+    FILE`.
+    """
     plain = [word for word in words if not word.startswith("-")]
     if plain[:1] == ["set-process-file-status"] and len(plain) >= 4:  # noqa: PLR2004
         return os.path.basename(plain[2]), plain[3]
@@ -149,7 +156,10 @@ def _open_files(process: int) -> List[Tuple[str, str]]:
 
 
 def _is_writing(process: int, descriptor: str) -> bool:
-    """Tell whether a file is open for writing; proc(5): `flags` of fdinfo are octal, as open(2) has them."""
+    """Tell whether a file is open for writing.
+
+    Source: proc(5), `flags` of fdinfo are octal, as open(2) has them.
+    """
     try:
         with open("/proc/{}/fdinfo/{}".format(process, descriptor), "rb") as stream:
             for line in stream:

@@ -1,4 +1,4 @@
-"""Standard output and error of a job: passed on untouched, and kept as a log, whole or as head and tail.
+"""Standard output and error of a job: passed on untouched, kept as a log, whole or its two ends.
 
 Where a stream goes to a regular file, as under a batch system, the job writes there itself and the
 file is read afterwards. Else a thread passes bytes on as they come. Two streams that are one
@@ -35,7 +35,7 @@ class Buffer:
             self._add(chunk)
 
     def peek(self, position: int, most: int) -> Tuple[int, bytes]:
-        """Return (position, bytes): what came from a position on, so many bytes at most, the last ones."""
+        """Return (position, bytes): what came from a position on, the last ones up to a number."""
         with self._lock:
             is_cut = self.total > len(self.head) + len(self.tail)
             kept = self.tail if is_cut else self.head + self.tail
@@ -90,7 +90,7 @@ class Stream:
         """Drop what is kept: somebody has taken it."""
 
     def is_held(self) -> bool:
-        """Tell whether a process left behind still holds the stream open, so that somebody has to pass it on."""
+        """Tell whether a process left behind holds the stream open: it is to be passed on."""
         return False
 
     def relay(self) -> None:

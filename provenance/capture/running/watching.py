@@ -3,8 +3,8 @@
 The memory of its process tree, the libraries that it maps, open files.
 
 A look costs some file reads below /proc; the pauses between looks are so long that looks take under
-a quarter of a percent of one CPU, and a second at least. Programs that the process starts are looked
-for more often, within one percent.
+a quarter of a percent of one CPU, and a second at least. Programs that the process starts are
+looked for more often, within one percent.
 
 Source: proc(5), `task/TID/children`, `statm` and `maps`.
 """
@@ -149,7 +149,7 @@ def _cpu_seconds() -> float:
 
 
 def list_tree(process: int) -> List[int]:
-    """Return the numbers of a process and of those that it and its children started, 500 at most."""
+    """Return the numbers of a process and of those that it or they started, at most 500."""
     tree: List[int] = []
     waiting = [process]
     while waiting and len(tree) < _MOST_PROCESSES:

@@ -1,7 +1,8 @@
-"""Handles of the files that were written in a job's folders: by them a file is found again elsewhere.
+"""Handles of files that were written in a job's folders: a file is found again by them elsewhere.
 
 The kernel's report has the handle although the file is gone before somebody reads it. A handle (for
-most file systems inode and generation) means one file for ever; the number of an inode is used again.
+most file systems inode and generation) means one file for ever; the number of an inode is used
+again.
 
 Source: fanotify(7), `FAN_REPORT_FID`; everybody may use it since Linux 5.13, on file systems that
 have handles. Elsewhere nothing is reported. name_to_handle_at(2).
@@ -74,7 +75,10 @@ class WrittenFiles:
 
 
 def key_of(path: str) -> Optional[Tuple[int, bytes]]:
-    """Return what tells a file or folder from all others: device and handle; None where it has none."""
+    """Return what tells a file or folder from all others: device and handle.
+
+    None where it has none.
+    """
     room = ctypes.create_string_buffer(_HANDLE.size + _LONGEST_HANDLE)
     _HANDLE.pack_into(room, 0, _LONGEST_HANDLE, 0)
     try:

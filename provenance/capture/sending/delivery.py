@@ -130,7 +130,7 @@ def _send(entry: Entry, service: Service) -> None:
 
 
 def _ask_wanted(entry: Entry, service: Service) -> FrozenSet[str]:
-    """Return the digests of blobs to send, and note at the entry which of its excerpts the service knows.
+    """Return the digests of blobs to send, and note which excerpts of it the service knows.
 
     Of the blobs that a known excerpt names none is missing; if one is, the answer to the record
     tells.

@@ -126,7 +126,7 @@ class Entry:
             raise unreadable(error) from error
 
     def withhold(self, digest: str, rule: str) -> str:
-        """Put redacted bytes in a blob's place, name them in the record, and return their digest."""
+        """Put redacted bytes in a blob's place, name them in the record, return their digest."""
         content, hits = redaction.redact(self.blob(digest))
         if not hits:
             content = b"[withheld: the service found a secret in this file]\n"

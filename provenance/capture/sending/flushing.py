@@ -191,7 +191,9 @@ def deliver(
     clock: Clock,
     url: Optional[str] = None,
 ) -> Entry:
-    """Send an entry and return it with what the service said; `url` is used where the options name none.
+    """Send an entry and return it with what the service said.
+
+    `url` is used where the options name none.
 
     Raises delivery.LaterError, delivery.RefusedError, OSError.
     """
@@ -268,16 +270,18 @@ def _add_place(
     from jobprov.provenance.capture.surroundings import batch, condor_ads, host  # noqa: PLC0415
 
     draft = Draft()
-    described = record.get("host") or host.describe_host(
-        draft, environment, condor_ads.ads(environment, draft.note)[1]
-    )
+    described = record.get("host")
+    if not described:
+        machine_ad = condor_ads.ads(environment, draft.note)[1]
+        described = host.describe_host(draft, environment, machine_ad)
     place = {name: described[name] for name in _PLACE if name in described}
     if place:
         running["host"] = place
-    inputs = [
-        {"name": os.path.basename(path), "role": "primary"} for path in options.paths("input")
-    ]
-    inputs = record.get("inputs") or inputs
+    inputs = record.get("inputs")
+    if not inputs:
+        inputs = []
+        for path in options.paths("input"):
+            inputs.append({"name": os.path.basename(path), "role": "primary"})
     # The index of a job is its unit only where it reads no input, which shows later
     unit = batch.name_unit(options, {}, {}, inputs)
     if unit and running.get("task", {}).get("task_id"):
@@ -338,7 +342,10 @@ def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> in
 
 
 def _spool_to_send(options: Options, environment: Dict[str, str], result: Flush) -> Optional[str]:
-    """Return the spool of the folder that was named, else the usual one, with the entries of a log that was named."""
+    """Return the spool of the folder that was named, else the usual one.
+
+    With the entries of a log that was named.
+    """
     if options.words and not os.path.isfile(options.words[0]):
         return spools.open_at(homing.gather(options.words[0]))
     spool = spools.find(options, environment)
@@ -386,7 +393,7 @@ def _send_all(
 def _tell_others(
     options: Options, environment: Dict[str, str], spool: str, speaker: Speaker
 ) -> None:
-    """Name the other spools that hold entries: a record goes there where its own cannot be written."""
+    """Name the other spools that hold entries: those of records whose own could not be written."""
     for other in spools.there(options, environment):
         count = len(spools.ready(other)) if other != spool else 0
         if count:

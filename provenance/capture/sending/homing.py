@@ -1,4 +1,4 @@
-"""Records that could not be sent from a worker node travel home with the job's output, and are sent from there.
+"""Records that could not be sent travel home with the job's output, and are sent from there.
 
 HTCondor brings home the new files at the top of the scratch folder, not its subfolders, where the
 spool is. So an entry is linked there before it is sent, and the link is removed once it was. On the

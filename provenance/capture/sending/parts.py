@@ -27,7 +27,9 @@ def put_in_parts(
     headers: Dict[str, str],
     failure: Optional[UnansweredError] = None,
 ) -> None:
-    """Send a blob with the headers that it has as a whole; return once the service says that it has it.
+    """Send a blob with the headers that it has as a whole.
+
+    Return once the service says that it has it.
 
     `failure` is why it did not pass as a whole; it is raised where parts would not pass either.
     """
@@ -51,7 +53,7 @@ class _Parts:
         self._total = len(content)
 
     def send(self, largest: int) -> None:
-        """Send what the service lacks, at most `largest` bytes at a time, fewer where they do not pass."""
+        """Send what the service lacks, at most `largest` bytes at once, fewer if need be."""
         is_there, arrived = self._ask()
         standstills = 0
         while not is_there:

@@ -56,7 +56,10 @@ def waiting(entry: Entry) -> str:
 
 
 def refusals(entry: Entry) -> List[str]:
-    """Return a sentence for each blob that the service refused for good; one for all past the fifth."""
+    """Return a sentence for each blob that the service refused for good.
+
+    One for all past the fifth.
+    """
     sentences = []
     for digest in sorted(entry.refused):
         sentences.append(
@@ -75,7 +78,7 @@ def _name(record: Dict[str, Any], digest: str) -> str:
 
 
 def _name_in(value: Any, digest: str, place: str) -> Optional[str]:
-    """Return the name beside a digest in a record, `log err.txt` for a log, else the field's name."""
+    """Return the name beside a digest in a record, `log err.txt` for a log, else its field's."""
     if isinstance(value, list):
         members = [(place, item) for item in value]
     elif isinstance(value, dict):

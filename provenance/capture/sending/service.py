@@ -88,7 +88,7 @@ class UnansweredError(LaterError):
         self.status = status
 
     def is_barred(self) -> bool:
-        """Tell whether somebody between refuses this very request, so that a repetition is no use."""
+        """Tell whether somebody between refuses this request, so that repeating it is no use."""
         return self.status is not None and _is_refusal(self.status)
 
 
@@ -281,7 +281,7 @@ def _read_token_file(path: str) -> str:
 
 
 def _transferred(path: str, environment: Dict[str, str]) -> str:
-    """Return where a file lies: as named, else where jobsub or HTCondor put what came with the job."""
+    """Return where a file lies: as named, else where jobsub or HTCondor put a job's files."""
     if os.path.exists(path):
         return path
     for folder in ("CONDOR_DIR_INPUT", "_CONDOR_SCRATCH_DIR"):

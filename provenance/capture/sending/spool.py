@@ -111,7 +111,10 @@ def replace(owned: str, write_to: Callable[[Any], None]) -> None:
 
 
 def _write_whole(final: str, place: str, write_to: Callable[[Any], None]) -> None:
-    """Write a file, whole or not at all, durable when this returns; beside `place` until it is whole."""
+    """Write a file, whole or not at all, durable when this returns.
+
+    It lies beside `place` until it is whole.
+    """
     temporary = os.path.join(os.path.dirname(place), "." + os.path.basename(place))
     try:
         with open(temporary, "wb") as stream:
@@ -128,7 +131,10 @@ def _write_whole(final: str, place: str, write_to: Callable[[Any], None]) -> Non
 
 
 def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
-    """Write an entry to a stream; a file that changed since it was hashed is left out, with a note in the record."""
+    """Write an entry to a stream.
+
+    A file that changed since it was hashed is left out, with a note in the record.
+    """
     import zipfile  # noqa: PLC0415 - loaded while the job runs, not before
 
     entry = zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
@@ -167,7 +173,7 @@ def ready(spool: str) -> List[str]:
 
 
 def claim(path: str) -> Optional[str]:
-    """Return the path under which this process owns the entry, or None where another one was faster."""
+    """Return the path under which this process owns the entry, or None if another was faster."""
     name = "{}.{}-{}".format(os.path.basename(path), os.uname().nodename, os.getpid())
     owned = os.path.join(of_entry(path), "claimed", name)
     try:
@@ -228,7 +234,10 @@ def _age(name: str) -> Tuple[float, str]:
 
 
 def _add_file(entry: "zipfile.ZipFile", digest: str, path: str, draft: "Draft") -> None:
-    """Copy a file in chunks; where it is no longer what the digest says, the copy is left out of the directory."""
+    """Copy a file in chunks.
+
+    Where it is no longer what the digest says, the copy is left out of the directory.
+    """
     member, sha256 = information("blobs/" + digest), hashlib.sha256()
     try:
         with open(path, "rb") as stream:

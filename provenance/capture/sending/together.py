@@ -84,7 +84,10 @@ def _send(entry: Entry, service: Service, digests: List[str]) -> bool:
 
 
 def _digests(answer: Dict[str, Any]) -> List[Any]:
-    """Return what an answer is about: digests, with a status for each; nothing where it is another answer."""
+    """Return what an answer is about: digests, with a status for each.
+
+    Nothing where it is another answer.
+    """
     results = answer.get("results")
     digests: List[Any] = []
     for result in results if isinstance(results, list) else ():

@@ -1,1 +1,1 @@
-"""What the hook sees by itself, without being told: programs that the job started, files read and made."""
+"""What the hook sees by itself, untold: programs that the job started, files read and made."""

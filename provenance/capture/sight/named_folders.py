@@ -1,4 +1,4 @@
-"""Folders that the job names, by its words, its scripts or its variables: it may store its files there."""
+"""Folders that the job names by words, scripts or variables: it may store its files there."""
 
 import os
 import re

@@ -2,17 +2,18 @@
 
 import fnmatch
 import os
-from typing import Dict, Iterable, List, Optional, Sequence, Set
+from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.names import as_glob, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight import named_folders, places
-from jobprov.provenance.capture.sight.further_folders import further_folders
 from jobprov.provenance.capture.sight.inputs import files_of_code
+from jobprov.provenance.capture.sight.named_folders import is_in_own
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
@@ -20,6 +21,8 @@ MOST_OUTPUTS, _MOST_LOGS, _MOST_NAMED = 2000, 20, 3
 _FOLDER_SECONDS = 2.0
 _GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _FIRST_LINE = 100
+_MOST_PLACES, _MOST_ENTRIES = 100, 2000
+_LONGEST_WORD = 1000
 
 
 class SeenOutputs:
@@ -209,12 +212,13 @@ class SeenOutputs:
         """Return absolute paths of what came and is no output: code, logs, inputs, databases."""
         others = files_of_code(draft) | set(self.logs) | set(self.staged_in)
         # the batch system's files, to which the hook's own streams lead
-        others.update(os.path.realpath("/proc/self/fd/{}".format(number)) for number in (1, 2))
-        others.update(os.path.abspath(path) for path in self._sight.options.log)
-        others.update(os.path.abspath(path) for path in _beside(self._step))
-        others.update(
-            os.path.abspath(entry["path"]) for entry in self._step.inputs if entry.get("path")
-        )
+        for stream in ("/proc/self/fd/1", "/proc/self/fd/2"):
+            others.add(os.path.realpath(stream))
+        for path in [*self._sight.options.log, *_beside(self._step)]:
+            others.add(os.path.abspath(path))
+        for entry in self._step.inputs:
+            if entry.get("path"):
+                others.add(os.path.abspath(entry["path"]))
         outputs: Set[str] = set()
         sources: Set[str] = set()
         for step in self._steps:
@@ -252,3 +256,41 @@ def _is_written_since(place: Optional[str], moment: float) -> bool:
 def _beside(step: Step) -> List[str]:
     """Return the names of what art writes about itself."""
     return [*step.line.databases, *([step.line.final] if step.line.final else [])]
+
+
+def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
+    """Return the folders that words name, by themselves or of a file, but for those of the job.
+
+    Those in them that have changed since the job began are more: a file came there. Not those
+    beside the job's own folder, which are other jobs'.
+    """
+    folders: Dict[str, None] = {}
+    known: Set[str] = set(own_folders)
+    for word in words:
+        if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
+            continue
+        path = "/" + word.lstrip("/")  # `normpath` leaves two of them
+        for folder in (os.path.normpath(path), os.path.normpath(os.path.dirname(path))):
+            if folder in known:
+                continue
+            known.add(folder)
+            if not private.is_private(folder) and os.path.isdir(folder):
+                folders[folder] = None
+                if not any(own.startswith(folder + os.sep) for own in own_folders):
+                    folders.update(dict.fromkeys(_changed_below(folder, began)))
+    return [folder for folder in folders if not is_in_own(folder, own_folders)]
+
+
+def _changed_below(folder: str, began: float) -> List[str]:
+    """Return the folders in one, the first thousand, to which something came since a moment."""
+    changed: List[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST_ENTRIES or len(changed) >= _MOST_PLACES:
+                    break
+                if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime >= began:
+                    changed.append(entry.path)
+    except OSError:
+        pass  # gone, or not ours to read
+    return changed

@@ -1,7 +1,7 @@
-"""Which of the files that appeared while a job ran are its outputs, and where it moved or copied them.
+"""Which of the files that appeared while a job ran are its outputs, and where they went.
 
-A job's own folder holds outputs, and also logs, copies of inputs, and files that only helped. What a
-job moved away is the same file at a further location. A file that vanished again is no output.
+A job's own folder holds outputs, and also logs, copies of inputs, and files that only helped. What
+a job moved away is the same file at a further location. A file that vanished again is no output.
 """
 
 import os
@@ -113,7 +113,9 @@ class Places:
         return status is not None and (status.st_dev, status.st_ino) == file.identity
 
     def find_copies(self, path: str, size_bytes: int) -> Iterator[str]:
-        """Yield what may be copies, elsewhere, of a file that is still there; they are to be compared.
+        """Yield what may be copies, elsewhere, of a file that is still there.
+
+        They are to be compared.
 
         Small ones may have another name.
         """
@@ -184,7 +186,7 @@ class Places:
         return None
 
     def _find_deeper(self) -> List[str]:
-        """Return folders some levels below those that the job was told of, if something came there."""
+        """Return folders some levels below those that the job was told of, where something came."""
         if self._deeper is None:
             self._deeper = []
             level = list(self._further)

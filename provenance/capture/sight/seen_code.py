@@ -84,7 +84,7 @@ class SeenCode:
             return False
 
     def _is_made_here(self, path: str) -> bool:
-        """Tell whether the job made a file itself, in a folder of its own, so that a rerun makes it."""
+        """Tell whether the job made a file in a folder of its own, so that a rerun makes it."""
         try:
             status = os.stat(path)
         except OSError:

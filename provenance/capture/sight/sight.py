@@ -1,7 +1,7 @@
 """What the hook sees of a command by itself, without being told: programs, files read, files made.
 
-It is made when the command has begun, looks while that runs, and is settled after it. Threads of its own
-read what programs use, so that a slow file system does not hold up the looks.
+It is made when the command has begun, looks while that runs, and is settled after it. Threads of
+its own read what programs use, so that a slow file system does not hold up the looks.
 """
 
 import collections
@@ -86,7 +86,10 @@ class Sight:
         return is_below(path, self.own_folders)
 
     def settle(self, seconds_left: float, *, is_hurried: bool) -> None:
-        """Finish after the command, once; leave out what takes time where somebody waits for the end."""
+        """Finish after the command, once.
+
+        Leave out what takes time where somebody waits for the end.
+        """
         if self._is_over.is_set():
             return
         self.is_hurried = is_hurried

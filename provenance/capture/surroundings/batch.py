@@ -1,4 +1,4 @@
-"""Who this job is: batch system, task and job id, from the job and machine ads and from known variables.
+"""Who this job is: batch system, task and job id, by its ads and by known variables.
 
 Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables. The ads
 are preferred to the environment.

@@ -1,4 +1,4 @@
-"""HTCondor's job and machine ads: their attributes, and what they tell of a job's command, variables and end.
+"""HTCondor's job and machine ads: their attributes, and a job's command, variables and end.
 
 Source: HTCondor manual, the long form of ClassAds; _CONDOR_JOB_AD and _CONDOR_MACHINE_AD, frozen at
 job start.
@@ -54,7 +54,10 @@ def _ad_value(text: str) -> Union[str, bool, float]:
 def ads(
     environment: Dict[str, str], note: Callable[[str], None]
 ) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Return (job ad, machine ad); each empty outside HTCondor. `note` is told why one is missing."""
+    """Return (job ad, machine ad).
+
+    Each empty outside HTCondor. `note` is told why one is missing.
+    """
     job_ad = _named_ad(environment, note, "_CONDOR_JOB_AD")
     return job_ad, _named_ad(environment, note, "_CONDOR_MACHINE_AD")
 
@@ -96,7 +99,7 @@ def command_of(ad: Dict[str, Any]) -> List[str]:
 
 
 def state_of(code: Optional[int], number: Optional[int], *, was_evicted: bool) -> str:
-    """Return the record's state of a job that ended by itself (code, signal or None) or was evicted."""
+    """Return the state of a job that ended (code, signal or None) or was evicted."""
     if was_evicted or number in _KILLING:
         return "killed"
     if code is None:

@@ -1,4 +1,4 @@
-"""The container image that a job runs in: that around the hook, else the one that its command starts.
+"""The container image that a job runs in: around the hook, else the one that its command starts.
 
 Sources: APPTAINER_* and SINGULARITY_* variables, the ad's SingularityImage, places of unpacked
 images on CVMFS, `/run/.containerenv` of podman (containers-common), container folders in

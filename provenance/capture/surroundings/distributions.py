@@ -80,7 +80,7 @@ def _is_interpreter(line: str) -> bool:
 
 
 def _program_of(child: Child) -> Optional[str]:
-    """Return a child's Python as the child called it: /proc follows a virtual environment's link."""
+    """Return a child's Python as the child called it: /proc follows the link of a venv."""
     name = child.argv[0] if child.argv else ""
     if not _PYTHON.match(os.path.basename(child.program)):
         return None
@@ -90,7 +90,10 @@ def _program_of(child: Child) -> Optional[str]:
 
 
 def find_interpreter(argv: Sequence[str]) -> Optional[str]:
-    """Return the path of the Python that a command line starts, by its name or by a script's first line, or None."""
+    """Return the path of the Python that a command line starts, or None.
+
+    By its name or by a script's first line.
+    """
     words = arguments.without_prefix(argv)
     if not words:
         return None
@@ -106,7 +109,7 @@ def find_interpreter(argv: Sequence[str]) -> Optional[str]:
 def site_folders(
     executable: str, prefix: str, version: str, environment: Dict[str, str]
 ) -> List[str]:
-    """Return the folders that hold distributions, in the order of the import path, those that exist."""
+    """Return the folders that hold distributions and exist, in the order of the import path."""
     short = "python" + ".".join(version.split(".")[:2])
     folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
     own_prefix = os.path.dirname(os.path.dirname(executable))

@@ -107,7 +107,10 @@ def _umask() -> str:
 
 
 def _limits() -> Dict[str, Any]:
-    """Return the soft limits; what is unlimited stays out, but for the stack: systems limit that."""
+    """Return the soft limits.
+
+    What is unlimited stays out, but for the stack: systems limit that.
+    """
     soft: Dict[str, Any] = {}
     for name, constant in _LIMITS.items():
         if hasattr(resource, constant):

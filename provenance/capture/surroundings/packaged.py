@@ -3,10 +3,10 @@
 What a package brought is public: rules for secrets find made-up ones in it (`passwd='cadaver'` in
 Python's urllib). Asked only of files in which a rule found something.
 
-Sources: dpkg's `info/*.list`, `info/*.md5sums` and Conffiles in `status`; `rpm -q --dump`; RECORD of wheels (PEP 376, base64 without
-padding); conda-meta/*.json; the content hash that CVMFS gives a published file. The standard
-library of a Python that was built by hand has no such list: there a file counts that is as old as
-the library's os.py.
+Sources: dpkg's `info/*.list`, `info/*.md5sums` and Conffiles in `status`; `rpm -q --dump`; RECORD
+of wheels (PEP 376, base64 without padding); conda-meta/*.json; the content hash that CVMFS gives a
+published file. The standard library of a Python that was built by hand has no such list: there a
+file counts that is as old as the library's os.py.
 """
 
 import base64
@@ -29,7 +29,10 @@ _SAME_INSTALLATION_SECONDS = 3600
 
 
 def owner_of(path: str) -> Optional[str]:
-    """Return which package brought a file as it is now (`dpkg base-files`), or None; raises OSError."""
+    """Return which package brought a file as it is now (`dpkg base-files`), or None.
+
+    Raises OSError.
+    """
     if os.path.getsize(path) > _LARGEST:
         return None
     if path.startswith("/cvmfs/"):

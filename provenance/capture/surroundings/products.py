@@ -1,4 +1,4 @@
-"""Installed products that a job uses: set-up UPS products, Spack packages and environments, CVMFS repositories.
+"""Installed products that a job uses: of UPS, of Spack and its environments, of CVMFS.
 
 Sources: UPS's SETUP_<PRODUCT> variables (`ups active` prints the same); Spack's
 SPACK_LOADED_HASHES, install prefixes (`…/NAME-VERSION-HASH` with 32 letters of base32) and their
@@ -37,7 +37,7 @@ def list_products(
 
 
 def list_ups(environment: Dict[str, str]) -> List[Dict[str, Any]]:
-    """Read SETUP_X="x v1_2 -f flavor -z path -q e26:prof", as UPS writes it (with escaped blanks)."""
+    """Read SETUP_X="x v1_2 -f flavor -z path -q e26:prof" of UPS, with escaped blanks."""
     entries = []
     for variable in sorted(environment):
         if not variable.startswith(_UPS_VARIABLE):
@@ -96,7 +96,7 @@ def _spack_entries(
 
 
 def list_cvmfs(texts: Iterable[str]) -> List[Dict[str, Any]]:
-    """Return the CVMFS repositories that are named in some texts, those whose revision can be read."""
+    """Return the CVMFS repositories named in some texts, those with a readable revision."""
     repositories: Set[str] = set()
     for text in texts:
         repositories.update(_REPOSITORY.findall(text))
@@ -158,7 +158,10 @@ def _describe_installed(place: Optional[Tuple[str, str, str]]) -> Dict[str, Any]
 
 
 def _read_lock(draft: Draft, folder: Optional[str]) -> Dict[str, Dict[str, Any]]:
-    """Return {hash: {name, version, prefix}} of an environment's lock, kept with its manifest in `extra.spack`."""
+    """Return {hash: {name, version, prefix}} of an environment's lock.
+
+    It is kept with its manifest in `extra.spack`.
+    """
     if not folder or not os.path.isdir(folder):
         return {}
     kept, lock = {"environment": folder}, b"{}"

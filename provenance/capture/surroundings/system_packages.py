@@ -98,7 +98,10 @@ def _list_deb() -> List[str]:
 
 
 def _list_rpm_database(path: str) -> List[str]:
-    """Read the database of rpm 4.16 and newer; nothing where it is none, or Python cannot read it."""
+    """Read the database of rpm 4.16 and newer.
+
+    Nothing where it is none, or Python cannot read it.
+    """
     if not os.path.isfile(path):
         return []
     try:

@@ -1,10 +1,10 @@
 """Names of the settings that a job's home folder has, of a job that nobody traced.
 
 Programs look for settings in files and folders of HOME whose names begin with a dot, and in
-XDG_CONFIG_HOME and XDG_DATA_HOME. Which of them this job read nobody saw; what the traced job of its
-kind looked for in vain, and this one has, it may have read. Names alone are taken. Where there are
-many, or the time is over, the name of a folder stands for what is in it. The time is that of the
-processor: on a busy host a look waits, and would else see less there than on an idle one.
+XDG_CONFIG_HOME and XDG_DATA_HOME. Which of them this job read nobody saw; what the traced job of
+its kind looked for in vain, and this one has, it may have read. Names alone are taken. Where there
+are many, or the time is over, the name of a folder stands for what is in it. The time is that of
+the processor: on a busy host a look waits, and would else see less there than on an idle one.
 
 Sources: docs/reference/record.md, `trace`; XDG Base Directory Specification, version 0.8.
 """
@@ -36,18 +36,27 @@ def list_settings(environment: Dict[str, str], known: Set[str], began: float) ->
     """
     home = os.path.expanduser("~").rstrip("/")
     roots = [home] if os.path.isabs(home) else []
-    for folder in (environment.get(name, "").rstrip("/") for name in _XDG):
+    for variable in _XDG:
+        folder = environment.get(variable, "").rstrip("/")
         if os.path.isabs(folder) and not folder.startswith(home + "/."):
             roots.append(folder)
     settings = _Settings(home, known, began)
     work = Background(lambda: settings.look(roots))
     is_over = work.wait(_LONGEST_SECONDS) and work.error is None
-    found = settings.found if is_over else dict.fromkeys(roots, True)
+    if not is_over:
+        return sorted({_setting_name(root, home, is_folder=True) for root in roots})
     names = set()
-    for path, is_folder in found.items():
-        name = "~" + path[len(home) :] if (path + "/").startswith(home + "/") else path
-        names.add(name + "/" if is_folder else name)
+    for path, is_folder in settings.found.items():
+        names.add(_setting_name(path, home, is_folder=is_folder))
     return sorted(names)
+
+
+def _setting_name(path: str, home: str, *, is_folder: bool) -> str:
+    """Return a path below the home as `~/…`, another one as it is."""
+    name = path
+    if (path + "/").startswith(home + "/"):
+        name = "~" + path[len(home) :]
+    return name + "/" if is_folder else name
 
 
 class _Settings:
@@ -75,7 +84,10 @@ class _Settings:
             folders = below
 
     def _open(self, folder: str) -> List[str]:
-        """Put the entries of a folder in its place, if there is room; return the folders of them."""
+        """Put the entries of a folder in its place, if there is room.
+
+        Return the folders of them.
+        """
         entries = self._entries(folder)
         if entries is None:
             return []

@@ -22,17 +22,33 @@ def elsewhere(hosts: Iterable[str], record: Dict[str, Any], url: Optional[str]) 
 
     On this machine, these are the ports that somebody still listens at: the job has ended.
     """
-    far = [host for host in sorted(hosts) if _is_elsewhere(host)]
-    near = [host for host in sorted(hosts) if host not in far and _is_here(host)]
+    far, near = [], []
+    for host in sorted(hosts):
+        if _is_elsewhere(host):
+            far.append(host)
+        elif _is_here(host):
+            near.append(host)
     if not far and not near:
         return []
     addresses = _addresses_named(record, url)
-    own_ports = {str(_port(address)) for address in addresses}
-    listening = _listening() if near else set()
-    found = [host for host in near if host.rpartition(":")[2] in listening - own_ports]
+    asked = []
+    if near:
+        own_ports = {str(_port(address)) for address in addresses}
+        others = _listening() - own_ports
+        asked += [host for host in near if host.rpartition(":")[2] in others]
+    if far:
+        known = _known_addresses(addresses)
+        asked += [host for host in far if split_host(host)[0] not in known]
+    return asked[:_MOST_HOSTS]
+
+
+def _known_addresses(addresses: Iterable[str]) -> Set[str]:
+    """Return the numbers of the hosts of some addresses; none where looking them up takes long."""
     work = Background(lambda: _addresses(_names(addresses)))
-    known: Set[str] = work.result or set() if far and work.wait(_SECONDS) else set()
-    return [*found, *(host for host in far if split_host(host)[0] not in known)][:_MOST_HOSTS]
+    if not work.wait(_SECONDS):
+        return set()
+    known: Set[str] = work.result or set()
+    return known
 
 
 def _is_elsewhere(host: str) -> bool:

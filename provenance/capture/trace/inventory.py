@@ -117,7 +117,10 @@ class Inventory:
         )
 
     def _find_package(self, path: str) -> Optional[str]:
-        """Return which package brought a file, or None; raises OSError. Of many, the first are asked."""
+        """Return which package brought a file, or None.
+
+        Raises OSError. Of many, the first are asked.
+        """
         self._asked += 1
         return packaged.owner_of(path) if self._asked <= _MOST_ASKED else None
 
@@ -207,7 +210,7 @@ def _add_files(
     options: Options,
     environment: Dict[str, str],
 ) -> None:
-    """Keep the bytes of files, the small ones first, as far as the service lacks them and the budget goes.
+    """Keep the bytes of files that the service lacks, small ones first, while the budget lasts.
 
     Where the service cannot be asked, none goes: else each job would carry them all, and a later
     one brings them.
@@ -259,7 +262,7 @@ def _own_places(
 
 
 def _note_changed(draft: Draft, step: str, written: Set[str]) -> None:
-    """Tell which files the step read and left as it found them, though another process changed them.
+    """Tell which files the step read and left alone, though another process changed them.
 
     They look like outputs of the step, and a rerun reads what was there before it.
     """

@@ -1,9 +1,9 @@
 """Asks the service before a command whether this job is the one of its kind to be traced.
 
-Short, since the job waits: where the service is silent or slow, the job runs untraced. A job that is
-not traced is told what the traced one of its kind used. Jobs of one kind have the same stage, step,
-program, options and code; names of files, numbers and values differ from job to job and do not
-count.
+Short, since the job waits: where the service is silent or slow, the job runs untraced. A job that
+is not traced is told what the traced one of its kind used. Jobs of one kind have the same stage,
+step, program, options and code; names of files, numbers and values differ from job to job and do
+not count.
 
 Source: docs/reference/http.md, `POST /api/v1/traces/turns`.
 """
@@ -77,7 +77,7 @@ class Turn:
         self.left_out = left_out if isinstance(left_out, int) else 0
 
     def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
-        """Ask once more after the command, where the traced job of the kind had not ended before."""
+        """Ask again after the command, where the traced job of the kind had not ended before."""
         if self.is_pending:
             try:
                 self.ask(options, environment, can_be_traced=False)
@@ -109,7 +109,10 @@ class Asking:
 
 
 def turn_of(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[Turn]:
-    """Return the turn of a job's kind, not asked for yet; None where nobody names the experiment."""
+    """Return the turn of a job's kind, not asked for yet.
+
+    None where nobody names the experiment.
+    """
     ad = condor_ads.ads(environment, lambda _: None)[0]
     experiment = batch.name_experiment(options, environment, ad)
     if experiment is None:
@@ -136,11 +139,17 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
             words.append(name)
         elif " " in word:  # a text for `sh -c`, but for the numbers in it
             words.append(_NUMBER.sub("0", word))
-    digests = [hashlib.sha256(content or b"").hexdigest() for _, _, content in glance.scripts]
+    digests = []
+    for _, _, script in glance.scripts:
+        digests.append(_digest(script or b""))
     for _, closure in glance.closures:
         main, *included = closure.contents.values() or [b""]
-        for content in (_OF_ONE_JOB.sub(b"", main), *included):
-            digests.append(hashlib.sha256(content).hexdigest())
+        digests.append(_digest(_OF_ONE_JOB.sub(b"", main)))
+        digests += [_digest(content) for content in included]
     for size, head in glance.heads:
-        digests.append("{} {}".format(size, hashlib.sha256(head).hexdigest()))
+        digests.append("{} {}".format(size, _digest(head)))
     return [*words, *sorted(digests), *sorted(glance.commits)]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

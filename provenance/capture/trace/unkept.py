@@ -208,7 +208,7 @@ class Unkept:
         return found
 
     def _is_used_below(self, folder: str) -> bool:
-        """Tell whether the command used something in a folder: then that is there in a rerun, too."""
+        """Tell whether the command used something in a folder: a rerun has that one, too."""
         start = folder + "/"
         return any(path.startswith(start) for path in self._calls.uses)
 
@@ -225,7 +225,7 @@ class Unkept:
         )
 
     def _search_path(self) -> Set[str]:
-        """Return where Python looked for modules: the working folder, PYTHONPATH and `.pth` files."""
+        """Return where Python looked for modules: working folder, PYTHONPATH, `.pth` files."""
         paths = {os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
         for path in self._calls.uses:
             if path.endswith(".pth"):
@@ -252,7 +252,9 @@ class Unkept:
         return any(self._calls.uses.get(place) == kinds.MADE for place in above)
 
     def _absent(self) -> List[str]:
-        """Return what the command looked for in vain, outside of system and software, as named there.
+        """Return what the command looked for in vain, outside of system and software.
+
+        As it is named there.
 
         Another job of its kind may have it: settings in HOME, say. The likeliest come first.
         """

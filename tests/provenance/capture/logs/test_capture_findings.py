@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.command import closure
-from jobprov.provenance.capture.command.process_name import process_name
+from jobprov.provenance.capture.command.code import process_name
 from jobprov.provenance.capture.logs import art_report as artreport
 from jobprov.provenance.capture.logs import art_trackers as trackers
 from tests.library.hook import Runner, only_entry

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.capture.running import storage_folders
+from jobprov.provenance.capture.running import followed
 from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.running.made_files import Made
@@ -416,7 +416,7 @@ def test_folder_renamed_in_the_job_leaves_no_file_behind(following: Following) -
 
 def test_other_jobs_that_make_many_folders_do_not_hide_a_new_one(following: Following) -> None:
     """The oldest make way, and what went there is said to be unknown."""
-    most = storage_folders._MOST_NEW
+    most = followed._MOST_NEW
     for number in range(2 * most):
         (following.storage / str(number)).mkdir()
     following.events.read()
@@ -433,7 +433,7 @@ def test_other_jobs_that_make_many_folders_do_not_hide_a_new_one(following: Foll
 def test_storage_in_which_too_much_happens_is_followed_no_more(
     following: Following, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_folders, "_MOST_REPORTS", 10)
+    monkeypatch.setattr(followed, "_MOST_REPORTS", 10)
     for number in range(20):
         (following.storage / str(number)).touch()
         (following.storage / str(number)).rename(following.storage / f"{number}.dat")
@@ -445,7 +445,7 @@ def test_storage_in_which_too_much_happens_is_followed_no_more(
 
 
 def test_storage_of_many_folders_is_followed_where_something_came_last(tmp_path: Path) -> None:
-    for number in range(3 * storage_folders._MOST_AT_FIRST):
+    for number in range(3 * followed._MOST_AT_FIRST):
         folder = tmp_path / "storage" / str(number)
         folder.mkdir(parents=True)
         os.utime(folder, (number, number))
@@ -464,7 +464,7 @@ def test_storage_of_many_folders_is_followed_where_something_came_last(tmp_path:
 @pytest.mark.slow
 def test_place_that_may_be_unknown_is_a_gap(runner: Runner, storage: Path) -> None:
     """Only for a file that went there, and that nobody saw before."""
-    for number in range(3 * storage_folders._MOST_AT_FIRST):
+    for number in range(3 * followed._MOST_AT_FIRST):
         folder = storage / "old" / str(number)
         folder.mkdir(parents=True)
         os.utime(folder, (number, number))
