@@ -10,7 +10,7 @@ from typing import Any
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.answers.statistics.throughput import Throughput
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
     ERRORS,

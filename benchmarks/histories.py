@@ -22,7 +22,7 @@ from benchmarks.whole.reading import walked_ancestors
 from benchmarks.whole.recording import record_in_process
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.histories.costs import sum_costs

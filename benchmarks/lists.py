@@ -23,7 +23,7 @@ from benchmarks.running.places import open_place
 from benchmarks.running.processes import cpu_seconds
 from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage, TaskRow
 from jobprov.provenance.db.tables.base import table_of

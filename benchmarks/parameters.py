@@ -27,7 +27,7 @@ from benchmarks.whole.recording import record_in_process
 from benchmarks.whole.sizes import compact, table_bytes
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import Evaluation, Job, JobSeed, JobSource
 from jobprov.provenance.db.tables.base import table_of

@@ -17,7 +17,7 @@ from jobprov.provenance.answers.failures import (
     RulesDeclared,
     RulesReapplied,
 )
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.job_record import Name
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object

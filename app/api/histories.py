@@ -19,7 +19,7 @@ from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.answers.histories.lineage import LineageGraph, LineageList
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.dot import to_dot
 from jobprov.provenance.lineage.drawing.svg import draw

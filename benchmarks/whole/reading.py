@@ -15,7 +15,7 @@ from jobprov.provenance.db.queries.histories.walks import (
     walk_ancestors,
     walk_descendants,
 )
-from jobprov.provenance.db.queries.lookup.focus import focus_of
+from jobprov.provenance.db.queries.lookup.files.focus import focus_of
 from jobprov.provenance.services.lookup.file import find_file, show_file
 
 RAW_FILE = "nova_r00000_s0500.raw.root"

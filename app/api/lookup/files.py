@@ -12,7 +12,7 @@ from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
 from jobprov.provenance.answers.lookup.jobs import RecordedNames
 from jobprov.provenance.answers.lookup.search import Hits
-from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
+from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
 from jobprov.provenance.db.queries.lookup.recorded_names import NameFilters
 from jobprov.provenance.schemas.queries import (
     FilesQuery,

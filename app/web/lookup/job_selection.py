@@ -12,7 +12,11 @@ from jobprov.app.web.frame.page import asked
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, jobs_list
 from jobprov.provenance.answers.lookup.jobs import JobSummary
-from jobprov.provenance.db.queries.lookup.jobs import MOST_IDS, JobFilters, read_job_ids
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
+    MOST_IDS,
+    JobFilters,
+    read_job_ids,
+)
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.lookup.jobs import list_jobs
 

@@ -27,7 +27,7 @@ from jobprov.app.web.lookup.list_controls import (
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.comparisons.sentences import readable

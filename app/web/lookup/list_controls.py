@@ -7,7 +7,7 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import here
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList
-from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
+from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.services.lookup.job_tables import AroundJobs
 
 _STATES = ("running", "succeeded", "failed", "killed", "lost")

@@ -29,7 +29,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
 )
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.lineage.words import duration_with_band, proof_line
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of

@@ -16,7 +16,7 @@ from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import duration_with_band, proof_line

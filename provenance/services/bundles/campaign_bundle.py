@@ -17,7 +17,7 @@ from jobprov.provenance.bundle.campaign import MOST_JOBS, make_campaign
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.job import resolutions_of
+from jobprov.provenance.db.queries.lookup.jobs.details import resolutions_of
 from jobprov.provenance.db.queries.reruns.bundles import BundledJob, jobs_in, jobs_with_ids
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs

@@ -19,7 +19,7 @@ from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, KnownFile, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.lookup.job import resolutions_of
+from jobprov.provenance.db.queries.lookup.jobs.details import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use, capsules_of, use_of
 from jobprov.provenance.fhicl import FhiclError
 from jobprov.provenance.records.files.inputs import small_inputs

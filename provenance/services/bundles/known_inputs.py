@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.bundle.ingredients import KnownFile
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.lookup.full_names import (
+from jobprov.provenance.db.queries.lookup.files.full_names import (
     full_names_of_inputs,
     full_names_of_outputs,
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobprov.provenance.db.changes.bundles import add_plan, note_tar_digest
 from jobprov.provenance.db.queries.holdings.plans import plan_made_of
-from jobprov.provenance.db.queries.lookup.job import FoundJob
+from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.db.queries.code.software import keys_of_commits
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.resolving import ResolvedRef, resolve

@@ -26,7 +26,7 @@ from jobprov.provenance.db.queries.comparisons.stages import (
     classes_with_software,
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,

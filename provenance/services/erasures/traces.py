@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.erasures import (
     log_tails,
     packed_values,
 )
-from jobprov.provenance.db.queries.lookup.job import FoundJob
+from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.records.erasing import forms_of, holds_any
 
 _MOST_TEXTS = 20

@@ -23,9 +23,9 @@ from jobprov.provenance.db.queries.failures.errors import (
     cause_rows,
     place_counts,
 )
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers

@@ -18,9 +18,9 @@ from jobprov.provenance.db.queries.histories.divergence import (
     outputs_of_tier,
 )
 from jobprov.provenance.db.queries.histories.walks import MOST_FILES, met_count, walk_ancestors
-from jobprov.provenance.db.queries.lookup.files import FoundFile
-from jobprov.provenance.db.queries.lookup.focus import focus_of
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
+from jobprov.provenance.db.queries.lookup.files.focus import focus_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.lookup.file import find_file, find_pair

@@ -19,7 +19,7 @@ from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
-from jobprov.provenance.db.queries.lookup.file_lists import UnmadeFile, list_unmade
+from jobprov.provenance.db.queries.lookup.lists.files import UnmadeFile, list_unmade
 from jobprov.provenance.db.queries.lookup.node_facts import (
     file_nodes,
     states_of,

@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.histories.impact import (
     touched_files,
 )
 from jobprov.provenance.db.queries.histories.walks import with_descendants
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file_names import name_file

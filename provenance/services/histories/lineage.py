@@ -10,9 +10,9 @@ from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, dr
 from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
 from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
 from jobprov.provenance.db.queries.histories.whole_walks import is_used
-from jobprov.provenance.db.queries.lookup.files import FoundFile
-from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
-from jobprov.provenance.db.queries.lookup.full_names import full_names_of_claims
+from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, focus_of
+from jobprov.provenance.db.queries.lookup.files.full_names import full_names_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError, NotFoundError

@@ -17,7 +17,8 @@ from jobprov.provenance.db.queries.histories.whole_histories import (
     nodes_of,
     spread,
 )
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, jobs_among
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.jobs import jobs_among
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.lineage.flow import Link, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted

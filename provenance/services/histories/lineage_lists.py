@@ -11,8 +11,8 @@ from jobprov.provenance.db.queries.histories.walks import (
     walk_ancestors,
     walk_descendants,
 )
-from jobprov.provenance.db.queries.lookup.files import FoundFile
-from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
+from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, focus_of
 from jobprov.provenance.services.lookup.file import find_file
 
 

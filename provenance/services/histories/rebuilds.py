@@ -25,10 +25,10 @@ from jobprov.provenance.db.queries.histories.rebuilds import (
     outputs_of,
     received_at_of,
 )
-from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
-from jobprov.provenance.db.queries.lookup.focus import claims_of
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.versions import versions_of
+from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile, find_files
+from jobprov.provenance.db.queries.lookup.files.focus import claims_of
+from jobprov.provenance.db.queries.lookup.files.versions import versions_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components

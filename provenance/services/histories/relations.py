@@ -20,9 +20,9 @@ from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
-from jobprov.provenance.db.queries.lookup.file_lists import count_consumers
-from jobprov.provenance.db.queries.lookup.files import FoundFile
-from jobprov.provenance.db.queries.lookup.focus import Focus, claims_of
+from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, claims_of
+from jobprov.provenance.db.queries.lookup.lists.files import count_consumers
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.flow import node_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from jobprov.provenance.db.queries.lookup.job_orders import JobOrder, Place, Value
+from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, Place, Value
 from jobprov.provenance.errors import BadInputError
 
 _OF_TIME = ("started_at", "ended_at")

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
-from jobprov.provenance.db.queries.lookup.files import (
+from jobprov.provenance.db.queries.lookup.files.by_name import (
     FoundFile,
     aliases_among,
     children_of,
@@ -18,13 +18,13 @@ from jobprov.provenance.db.queries.lookup.files import (
     parents_of,
     sightings_of,
 )
-from jobprov.provenance.db.queries.lookup.focus import (
+from jobprov.provenance.db.queries.lookup.files.focus import (
     Focus,
     identities_of,
     identities_of_versions,
 )
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 

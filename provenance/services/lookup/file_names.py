@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.lookup.files import find_files
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.files.by_name import find_files
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file import find_file
 

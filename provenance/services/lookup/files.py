@@ -10,9 +10,9 @@ from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.lookup.files import FileList, ListedFile
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.file_lists import FileFilters, FileRow, list_file_rows
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
+from jobprov.provenance.db.queries.lookup.files.versions import Version, versions_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.lists.files import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.services.lookup.cursors import bad_cursor
 from jobprov.provenance.services.lookup.jobs import check_limit
 

@@ -3,9 +3,9 @@
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import GapCount, GapCounts, JobSummary
-from jobprov.provenance.db.queries.lookup.gaps import GapRow, count_gaps
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.lists.gaps import GapRow, count_gaps
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.proofs import proof_counts
 

@@ -17,7 +17,8 @@ from jobprov.provenance.answers.lookup.jobs import (
     RecordOfWitness,
     Witness,
 )
-from jobprov.provenance.db.queries.lookup.job import (
+from jobprov.provenance.db.queries.lookup.jobs.by_id import jobs_by_batch_id, jobs_by_id
+from jobprov.provenance.db.queries.lookup.jobs.details import (
     FoundJob,
     attempts_of,
     conflict_count,
@@ -33,8 +34,7 @@ from jobprov.provenance.db.queries.lookup.job import (
     resolutions_of,
     verdicts_of,
 )
-from jobprov.provenance.db.queries.lookup.job_ids import jobs_by_batch_id, jobs_by_id
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError

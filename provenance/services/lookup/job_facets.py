@@ -14,14 +14,14 @@ from jobprov.provenance.answers.lookup.job_facets import (
 from jobprov.provenance.db.connections.narrowed import is_narrowed
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
-from jobprov.provenance.db.queries.lookup.few_jobs import without
-from jobprov.provenance.db.queries.lookup.job_facets import (
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import without
+from jobprov.provenance.db.queries.lookup.lists.job_facets import (
     NEWEST_COUNTED,
     FacetCounts,
     Value,
     count_by,
 )
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.home import recorded_amounts
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file

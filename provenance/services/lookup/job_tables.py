@@ -9,10 +9,10 @@ from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.few_jobs import filters_of_few
-from jobprov.provenance.db.queries.lookup.job_files import first_files
-from jobprov.provenance.db.queries.lookup.job_orders import MOST_SORTED
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.first_files import first_files
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import filters_of_few
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.job_facets import count_facets, uncounted

@@ -11,9 +11,10 @@ from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.queries.lookup.job_orders import JobOrder, read_order, sorted_jobs
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, read_order, sorted_jobs
+from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.cursors import (
     read_cursor,

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts, RecipeProofs
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.queries.lookup.proofs import (
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.proofs import (
     count_by_state,
     count_recipes,
     proof_of_job,

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.software import entries_named
-from jobprov.provenance.db.queries.lookup.code_versions import release_products
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import release_products
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.job_record import Software
 
 _LEADING_LETTER = re.compile(r"\Av(?=\d)")

@@ -15,7 +15,7 @@ from jobprov.provenance.answers.reruns import (
     ProofList,
 )
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.db.queries.lookup.proofs import count_by_campaign
+from jobprov.provenance.db.queries.lookup.lists.proofs import count_by_campaign
 from jobprov.provenance.db.queries.reruns.proofs import NotProven, list_not_proven
 from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.lookup.proofs import proof_counts

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
-from jobprov.provenance.db.queries.lookup.job import has_succeeded
+from jobprov.provenance.db.queries.lookup.jobs.details import has_succeeded
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.proofs import proof_of
 from jobprov.provenance.records.reading.documents import read_document

@@ -23,7 +23,7 @@ from jobprov.provenance.answers.statistics.estimates import (
     UnitTimes,
 )
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
     Attempt,
     Yield,

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
 from jobprov.provenance.db.queries.statistics.home import Amounts, recorded_amounts
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 

@@ -21,8 +21,8 @@ from jobprov.provenance.answers.statistics.modules import (
     ModuleSums,
 )
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.resources import (
     COLUMNS,
     Module,

@@ -22,7 +22,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskWaiver,
 )
 from jobprov.provenance.answers.statistics.resources import ResourceGroup, ResourceSums
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import task_waivers
 

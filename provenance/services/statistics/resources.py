@@ -17,8 +17,8 @@ from jobprov.provenance.answers.statistics.resources import (
     ResourceSums,
 )
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobCost, job_costs
 from jobprov.provenance.errors import BadInputError
 

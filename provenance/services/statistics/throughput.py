@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.throughput import (
     FACETS,
     Step,

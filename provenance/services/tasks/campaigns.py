@@ -17,7 +17,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.tasks.tasks import UnitState
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError

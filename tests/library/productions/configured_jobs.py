@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
 from tests.library.records import record_of

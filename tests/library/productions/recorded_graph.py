@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.queries.lookup.versions import versions_of
+from jobprov.provenance.db.queries.lookup.files.versions import versions_of
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Mention, Parent, Producer
 
 Graph = dict[str, list[tuple[Any, ...]]]

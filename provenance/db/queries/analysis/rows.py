@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from jobprov.provenance.db.queries.analysis.partitions import Partition
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import matches
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.recording.module_rows import unpack_costs

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job, TaskRow
 

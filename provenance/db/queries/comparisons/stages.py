@@ -12,7 +12,11 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
+    JobFilters,
+    by_software,
+    job_conditions,
+)
 from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.configurations.parameters import CUT
 from jobprov.provenance.db.recording.configurations.physics_variables import variable_key

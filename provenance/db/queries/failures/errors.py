@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.stages import with_stage
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, RUNNING, STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage
 from jobprov.provenance.db.writer.keys import chunks

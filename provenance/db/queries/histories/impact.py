@@ -16,7 +16,7 @@ from jobprov.provenance.db.queries.configurations.parameter_values import Parame
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.versions import is_version
-from jobprov.provenance.db.queries.lookup.jobs import (
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     by_software,
     job_conditions,

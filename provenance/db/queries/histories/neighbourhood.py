@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.histories.neighbours import (
 )
 from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.whole_walks import Met, met_above, met_below, met_of
-from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.writer.keys import chunks

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.lookup.focus import jobs_of_claims
+from jobprov.provenance.db.queries.lookup.files.focus import jobs_of_claims
 from jobprov.provenance.db.statements.selecting import select_among
 
 _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIMIT 1000000"

@@ -20,7 +20,7 @@ from jobprov.provenance.db.queries.histories.walks import (
     met_count,
     met_identities,
 )
-from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.statements.driver import Row
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of

@@ -13,7 +13,7 @@ from jobprov.provenance.db.queries.histories.walks import (
     met_identities,
     readers_of_descendants,
 )
-from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.statements.selecting import select_among
 
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"

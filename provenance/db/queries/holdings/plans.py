@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, exists, func, select
 
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
-from jobprov.provenance.db.queries.lookup.job import FoundJob
+from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.db.tables import BundlePlan, ErasedBytes, Experiment, Job
 
 _COLUMNS: tuple[Any, ...] = (

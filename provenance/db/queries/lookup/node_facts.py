@@ -8,8 +8,8 @@ from sqlalchemy import Connection, bindparam, select
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
-from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run

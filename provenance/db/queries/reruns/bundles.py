@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.queries.lookup.job import FoundJob
+from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.db.tables import (
     ComparatorSet,
     Experiment,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, distinct, exists, func, literal, sele
 from jobprov.provenance.answers.addresses import campaign_page, jobs_list, task_page
 from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins
-from jobprov.provenance.db.queries.lookup.job_ids import jobs_by_batch_id, jobs_by_id
+from jobprov.provenance.db.queries.lookup.jobs.by_id import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.queries.search.found import MOST_COUNTED, MOST_ROWS, Found, Sought, shown
 from jobprov.provenance.db.tables import (
     Experiment,

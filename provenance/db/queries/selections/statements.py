@@ -3,7 +3,7 @@
 A file is selected by its name, by the jobs that made it or by those that read it. Conditions on
 one maker that are joined by `and` hold for the same version of a file; a file with several versions
 is found by any of them. What reruns for comparison and failed jobs wrote is no version
-(`queries/lookup/versions.py`). Of a file that no job made, data tier, events and size are those that
+(`queries/lookup/files/versions.py`). Of a file that no job made, data tier, events and size are those that
 a catalog told, and by other metadata that catalogs tell any file is selected (`sighted.py`).
 
 Sets are joined by UNION, INTERSECT and EXCEPT, never row by row, and relations are nested IN lists
@@ -457,7 +457,7 @@ def _compares_size(part: Selection) -> bool:
 
 
 def _counts() -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
+    """Return the conditions that a claim is a version: see `queries/lookup/files/versions.py`."""
     return is_no_rerun(), is_version(Job.state)
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, case, func, or_, select
 
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.queries.lookup.job_summaries import selected
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
+from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
 from jobprov.provenance.db.queries.tasks.tasks import begun_at
 from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage

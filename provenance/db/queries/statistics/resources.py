@@ -7,8 +7,8 @@ from sqlalchemy import Connection, SQLColumnExpression, and_, select
 
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.queries.lookup.job_summaries import selected
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
+from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Host, Identity, Job, ModuleCost, ModuleSet
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job
 from jobprov.provenance.db.tables.base import EPOCH

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.tasks.tasks import TaskResources
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.web.frame.page import PAGE_BYTES
-from jobprov.provenance.db.queries.lookup import job_facets, job_orders
+from jobprov.provenance.db.queries.lookup.lists import job_facets, job_orders
 from jobprov.provenance.services.lookup import job_tables
 from tests.library.productions import toy_experiment as samples
 

@@ -21,8 +21,9 @@ from jobprov.provenance.db.queries.histories import (
 from jobprov.provenance.db.queries.histories import rebuilds as remaking
 from jobprov.provenance.db.queries.histories import walks as walking
 from jobprov.provenance.db.queries.histories import whole_histories as histories
-from jobprov.provenance.db.queries.lookup import file_lists, files, focus
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
+from jobprov.provenance.db.queries.lookup.files import by_name, focus
+from jobprov.provenance.db.queries.lookup.lists import files
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.tables import File, Job
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
@@ -35,7 +36,7 @@ LOOK_UPS = [
     value
     for module in (
         histories,
-        file_lists,
+        by_name,
         files,
         focus,
         own_inputs,
@@ -49,8 +50,8 @@ LOOK_UPS = [
     whole_walks._READERS.format(most=5, among="{among}"),
     *(
         statement.format(most=5, among="{among}", known=known.replace("?", "'2026-01-01'"))
-        for statement in file_lists._CONSUMERS.values()
-        for known in ("", file_lists._KNOWN)
+        for statement in files._CONSUMERS.values()
+        for known in ("", files._KNOWN)
     ),
 ]
 """Statements for many keys at once."""
@@ -157,7 +158,7 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
 NEIGHBOURS: dict[str, Callable[[Connection], object]] = {
     "parents in a picture": lambda connection: neighbours.parent_rows(connection, [2], 10),
     "children in a picture": lambda connection: neighbours.child_rows(connection, [1], 10),
-    "parents on a page": lambda connection: files.parents_of(connection, 2),
+    "parents on a page": lambda connection: by_name.parents_of(connection, 2),
 }
 
 

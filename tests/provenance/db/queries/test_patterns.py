@@ -6,7 +6,7 @@ That is so whatever its last character.
 import pytest
 
 from jobprov.provenance.db.queries.fragments.patterns import first_beyond
-from jobprov.provenance.db.queries.lookup.files import nearest_names
+from jobprov.provenance.db.queries.lookup.files.by_name import nearest_names
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry
 

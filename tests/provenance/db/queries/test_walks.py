@@ -12,7 +12,7 @@ from jobprov.provenance.db.queries.histories import neighbourhood
 from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.walks import walk_ancestors, walk_descendants
 from jobprov.provenance.db.queries.histories.whole_walks import met_above, met_below
-from jobprov.provenance.db.queries.lookup.focus import focus_of
+from jobprov.provenance.db.queries.lookup.files.focus import focus_of
 from jobprov.provenance.db.recording import job_rows
 from jobprov.provenance.lineage.graph import Graph, Omitted
 from jobprov.provenance.lineage.sentences import summary

@@ -10,13 +10,9 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from jobprov.provenance.db.queries.histories import neighbours
-from jobprov.provenance.db.queries.lookup import (
-    code_versions,
-    files,
-    job_summaries,
-    node_facts,
-    versions,
-)
+from jobprov.provenance.db.queries.lookup import node_facts
+from jobprov.provenance.db.queries.lookup.files import by_name, versions
+from jobprov.provenance.db.queries.lookup.jobs import code_versions, summaries
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import File, Job
 from tests.library.production import Production
@@ -24,12 +20,12 @@ from tests.library.records import a_record, chain, file_entry
 
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "consumers": (files._CONSUMERS, {"file": 2, "limit": 3}),
-    "parents of a file": (files._PARENTS, {"claim": 2, "limit": 100}),
-    "children": (files._CHILDREN, {"identities": KEYS, "limit": 10}),
+    "consumers": (by_name._CONSUMERS, {"file": 2, "limit": 3}),
+    "parents of a file": (by_name._PARENTS, {"claim": 2, "limit": 100}),
+    "children": (by_name._CHILDREN, {"identities": KEYS, "limit": 10}),
     "versions": (versions._CLAIMS, {"files": KEYS}),
     "last tries": (versions._TRIES, {"files": KEYS}),
-    "summaries of jobs": (job_summaries._SUMMARIES_OF, {"keys": KEYS}),
+    "summaries of jobs": (summaries._SUMMARIES_OF, {"keys": KEYS}),
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
     "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
     "code": (code_versions._SOFTWARE, {"sets": KEYS}),
@@ -39,7 +35,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "shared inputs": (neighbours._SHARED, {"jobs": KEYS}),
     "inputs of jobs": (neighbours._INPUTS, {"jobs": KEYS}),
     "uses of files": (neighbours._USES, {"identities": KEYS, "most": 100}),
-    "nothing": (job_summaries._SUMMARIES_OF, {"keys": []}),
+    "nothing": (summaries._SUMMARIES_OF, {"keys": []}),
 }
 
 

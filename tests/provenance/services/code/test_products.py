@@ -14,7 +14,7 @@ from sqlalchemy import update
 from jobprov.provenance.answers.histories.impact import InferredCode
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.work.queue import WaitingItem, waiting_items
 from jobprov.provenance.db.recording.configurations.physics_variables import NO_PHYSICS_VARIABLES
 from jobprov.provenance.db.tables import WorkItem

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.answers.comparisons import DivergentRecipes
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.recipes import parse_recipe
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe

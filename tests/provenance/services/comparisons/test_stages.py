@@ -14,7 +14,7 @@ from jobprov.provenance.answers.comparisons import (
     StageDifference,
 )
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.comparisons.stages import compare_productions
 from jobprov.provenance.services.lookup.jobs import list_jobs

@@ -9,7 +9,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.configurations.configuration import (
     read_configurations,
     run_answer,

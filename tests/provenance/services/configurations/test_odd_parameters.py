@@ -11,7 +11,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found, paged

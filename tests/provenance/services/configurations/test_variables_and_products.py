@@ -8,7 +8,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.configurations.configuration import read_configurations
 from jobprov.provenance.services.histories.impact import find_impact

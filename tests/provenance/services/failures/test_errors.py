@@ -10,7 +10,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.errors import count_errors
 from tests.library.production import Production

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from jobprov.provenance.db.queries.histories.whole_histories import History
-from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
+from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.histories import relations as relate_files
@@ -509,7 +509,7 @@ def test_orphans_say_who_used_them(diamond: Production, monkeypatch: pytest.Monk
 
 def test_orphans_come_page_by_page(production: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where so few files are looked through at once that pages are empty."""
-    monkeypatch.setattr("jobprov.provenance.db.queries.lookup.file_lists._MOST_LOOKED_AT", 2)
+    monkeypatch.setattr("jobprov.provenance.db.queries.lookup.lists.files._MOST_LOOKED_AT", 2)
     production.record(
         *chain("a", "b", "c", "d", "e"),
         a_record(9, inputs=[file_entry("x", 9), file_entry("y", 10)]),

@@ -9,7 +9,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.code.repositories import register_repository

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.graph import FileNode, Graph
 from jobprov.provenance.lineage.openlineage import to_openlineage

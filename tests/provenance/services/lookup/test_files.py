@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.db.queries.lookup.files import MOST_MAKERS
-from jobprov.provenance.db.queries.lookup.versions import MOST_VERSIONS
+from jobprov.provenance.db.queries.lookup.files.by_name import MOST_MAKERS
+from jobprov.provenance.db.queries.lookup.files.versions import MOST_VERSIONS
+from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import JobNode
 from jobprov.provenance.services.histories.lineage import trace_lineage

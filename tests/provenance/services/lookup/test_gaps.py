@@ -2,7 +2,7 @@
 
 from jobprov.provenance.answers.lookup.jobs import GapCounts
 from jobprov.provenance.answers.reruns import ProofCounts
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from tests.library.production import Production

@@ -3,8 +3,8 @@
 import pytest
 
 from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS, JobFacets
-from jobprov.provenance.db.queries.lookup import job_facets
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists import job_facets
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.job_facets import count_facets, read_facets
 from tests.library.production import Production

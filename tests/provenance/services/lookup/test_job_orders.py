@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import event
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS, JobSummary
-from jobprov.provenance.db.queries.lookup import job_orders
-from jobprov.provenance.db.queries.lookup.jobs import MOST_IDS, JobFilters
+from jobprov.provenance.db.queries.lookup.lists import job_orders
+from jobprov.provenance.db.queries.lookup.lists.job_filters import MOST_IDS, JobFilters
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.cursors import write_place

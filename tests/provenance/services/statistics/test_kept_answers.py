@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from jobprov.provenance.answers.failures import ErrorCounts
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.tables import KeptAnswerRow, WorkItem
 from jobprov.provenance.errors import LimitError

@@ -9,7 +9,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.statistics.modules import ModuleSums
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.modules import sum_modules
 from tests.library.production import Production

@@ -10,7 +10,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.statistics.throughput import (
     MOST_GROUPS,

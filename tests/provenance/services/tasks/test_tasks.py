@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select, text
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFiles
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.errors import BadInputError, NotFoundError

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.membership import among
-from jobprov.provenance.db.queries.lookup.job import input_files
+from jobprov.provenance.db.queries.lookup.jobs.details import input_files
 from jobprov.provenance.db.tables import Claim, File, Mention, Producer
 
 _alias, _recorded = aliased(Claim), aliased(File)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, case, func, literal, select
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup.jobs import JobSummary, RecordOfWitness
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,

@@ -17,7 +17,7 @@ from jobprov.provenance.answers.lookup.jobs import (
 )
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (

@@ -26,8 +26,8 @@ from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
-from jobprov.provenance.db.queries.lookup.versions import Version
+from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of
+from jobprov.provenance.db.queries.lookup.files.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, func, select
 
 from jobprov.provenance.db.queries.fragments.proofs import OWN, PROOF_OF_JOB, STATE_OF_JOB
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
+    JobFilters,
+    by_software,
+    job_conditions,
+)
 from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Stage, TaskRow, Verdict
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.queries.lookup.jobs import (
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     by_software,
     job_conditions,

@@ -20,18 +20,16 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.membership import among
-from jobprov.provenance.db.queries.lookup.few_jobs import (
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
     filters_of_few,
     keys_of,
 )
-from jobprov.provenance.db.queries.lookup.jobs import (
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     by_software,
     job_conditions,
-    newest_keys,
-    of_one_index,
-    recent_keys,
 )
+from jobprov.provenance.db.queries.lookup.lists.jobs import newest_keys, of_one_index, recent_keys
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage, TaskRow
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
+from jobprov.provenance.db.queries.lookup.files.versions import Version, versions_of
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job

@@ -14,8 +14,12 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, null, or_,
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.few_jobs import filters_of_few, keys_of
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import filters_of_few, keys_of
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
+    JobFilters,
+    by_software,
+    job_conditions,
+)
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
 

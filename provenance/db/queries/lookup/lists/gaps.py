@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func
 
 from jobprov.provenance.db.queries.fragments.proofs import STATE_OF_JOB
-from jobprov.provenance.db.queries.lookup.job_summaries import selected
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
+from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
 from jobprov.provenance.db.tables import GapSet, Job
 from jobprov.provenance.records.proofs import open_codes
 

@@ -1,7 +1,7 @@
-"""Jobs in lists: filters, the newest first."""
+"""What lists of jobs are narrowed to, and the conditions that say it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,21 +10,15 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    case,
-    func,
     literal_column,
     or_,
     select,
     union_all,
 )
 
-from jobprov.provenance.answers.lookup.jobs import JobSummary
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets, newest_that_meet
-from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import MAY_HOLD_STAGE, is_at_stage
-from jobprov.provenance.db.queries.lookup.job_summaries import SUMMARIES, summaries
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -103,191 +97,9 @@ class JobFilters(NamedTuple):
     reads_key: int | None = None
 
 
-def list_job_rows(
-    connection: Connection,
-    filters: JobFilters,
-    *,
-    limit: int,
-    before: int | None,
-    conditions: Sequence[ParameterCondition] = (),
-) -> list[tuple[int, JobSummary]]:
-    """Return (key, summary) of the newest jobs that pass the filters.
-
-    Args:
-        connection: where from.
-        filters: what they must pass.
-        limit: how many at most.
-        before: only jobs that were recorded before the one with this key.
-        conditions: what the filters `parameter`, `value` and `variable` say.
-    """
-    others, software = by_software(connection, filters)
-    if conditions and not _is_of_few(others):
-        wanted = [*job_conditions(others), *software]
-        newest = _newest_that_meet(connection, wanted, conditions, limit=limit, before=before)
-        query = SUMMARIES.where(among(connection, Job.id, newest)).order_by(Job.id.desc())
-        return list(summaries(connection, connection.execute(query).all()).items())
-    query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
-    for condition in conditions:
-        is_met = meets(connection, condition)
-        if is_met is None:
-            return []
-        query = query.where(is_met)
-    if _is_of_index(others) and not conditions:
-        wanted = [*job_conditions(others), *software]
-        recent = None
-        if is_of_tasks(others):
-            recent = recent_keys(connection, wanted, before=before, limit=limit)
-        is_of_page: ColumnElement[bool]
-        if recent is None:
-            keys = select(Job.id).where(*wanted)
-            is_of_page = Job.id.in_(newest_keys(keys, others, before=before, limit=limit))
-        else:
-            is_of_page = among(connection, Job.id, recent)
-        query = SUMMARIES.where(is_of_page).order_by(Job.id.desc())
-    elif before is not None:
-        query = query.where(Job.id < before)
-    rows = connection.execute(query.limit(limit)).all()
-    return list(summaries(connection, rows).items())
-
-
-def _is_of_few(filters: JobFilters) -> bool:
-    """Return whether so few jobs pass the filters that they are read before their parameters."""
-    of_few = (
-        filters.job_id,
-        filters.seed,
-        filters.unit,
-        filters.batch_id,
-        filters.recipe,
-        filters.cause_id,
-        filters.file_key,
-        filters.reads_key,
-    )
-    return any(value is not None for value in of_few)
-
-
-def _is_of_index(filters: JobFilters) -> bool:
-    """Return whether an index has the keys of the jobs that pass the filters, but in no order."""
-    is_of_place = filters.host is not None or filters.site is not None
-    is_of_failure = filters.cause_id is not None or filters.failure_class is not None
-    is_of_others = is_of_place or is_of_failure
-    return is_of_others or is_of_tasks(filters) or _is_of_bad_states(filters)
-
-
-def _is_of_bad_states(filters: JobFilters) -> bool:
-    return filters.state is not None and min(read_states(filters.state)) >= FIRST_BAD
-
-
 def is_of_tasks(filters: JobFilters) -> bool:
     """Return whether the filters name a task, a campaign or a stage."""
     return any((filters.task_id, filters.campaign, filters.stage))
-
-
-def recent_keys(
-    connection: Connection,
-    wanted: Sequence[ColumnElement[bool]],
-    *,
-    before: int | None,
-    limit: int,
-    least: int | None = None,
-) -> list[int] | None:
-    """Return the keys of the newest jobs that are wanted; None unless they lie near the newest.
-
-    Jobs of a large task or campaign that still runs do, and to gather and sort all of its keys
-    would take far longer.
-
-    Args:
-        connection: where from.
-        wanted: what must hold of the jobs.
-        before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
-        least: how many must be found; as many as the limit where nothing is said.
-    """
-    few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
-    if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
-        return None
-    newest = before or connection.execute(select(func.max(Job.id) + 1)).scalar_one() or 1
-    query = (
-        select(Job.id)
-        # a condition that no index answers but that of the keys
-        .where(case((and_(*wanted), 1), else_=0) == 1)
-        .where(Job.id < newest, Job.id >= newest - _LOOKED_AT)
-        .order_by(Job.id.desc())
-        .limit(limit)
-    )
-    keys = list(connection.execute(query).scalars())
-    return keys if len(keys) >= (least or limit) else None
-
-
-def newest_keys(
-    keys: Select[int], filters: JobFilters, *, before: int | None, limit: int
-) -> Select[int]:
-    """Return the query for the newest of some jobs by their keys alone, which an index has.
-
-    Sorted as whole rows, those of a task of a hundred thousand jobs took 280 ms.
-
-    Args:
-        keys: the query for all of them.
-        filters: which they pass.
-        before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
-    """
-    if before is not None:
-        keys = keys.where(Job.id < before)
-    newest_first = Job.id.desc()
-    if is_of_tasks(filters):
-        # They lie together, perhaps far from the newest jobs of all: PostgreSQL would look through
-        # those, 2.5 s for a campaign of a year ago
-        newest_first = (Job.id + literal_column("0")).desc()
-    return keys.order_by(newest_first).limit(limit)
-
-
-def of_one_index(filters: JobFilters) -> JobFilters:
-    """Return those of the filters that one index answers with the keys of jobs."""
-    if is_of_tasks(filters):
-        return JobFilters(
-            experiment=filters.experiment,
-            task_id=filters.task_id,
-            campaign=filters.campaign,
-            stage=filters.stage,
-        )
-    if filters.host is not None or filters.site is not None:
-        return JobFilters(host=filters.host, site=filters.site)
-    if _is_of_bad_states(filters):
-        return JobFilters(state=filters.state)
-    return JobFilters()
-
-
-def _newest_that_meet(
-    connection: Connection,
-    wanted: Sequence[ColumnElement[bool]],
-    conditions: Sequence[ParameterCondition],
-    *,
-    limit: int,
-    before: int | None,
-) -> list[int]:
-    """Return the keys of the newest jobs that are wanted and for which all conditions hold.
-
-    What lists show of jobs is read once for these, not for all that a stretch looks at.
-    """
-    newest: list[int] = []
-    for jobs in newest_that_meet(connection, conditions, before=before, length=limit):
-        if wanted:
-            query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
-            newest += connection.execute(query.order_by(Job.id.desc()).limit(limit)).scalars()
-        else:
-            newest += jobs
-        if len(newest) >= limit:
-            break
-    return newest[:limit]
-
-
-def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
-    """Return those of these jobs, by integer key, that pass the filters."""
-    others, software = by_software(connection, filters)
-    query = select(Job.id).where(
-        *job_conditions(others), *software, among(connection, Job.id, keys)
-    )
-    return {row[0] for row in connection.execute(query)}
 
 
 def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:

@@ -1,0 +1,1 @@
+"""What is known of jobs that are named: by id, in short, and in full."""

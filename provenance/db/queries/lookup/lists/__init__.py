@@ -1,0 +1,1 @@
+"""Lists of jobs and files: what narrows them, their order, pages and counts."""
