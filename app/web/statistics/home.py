@@ -8,11 +8,13 @@ from flask import Blueprint, Response
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked
+from jobprov.app.web.statistics.burn_downs import HEIGHT, DrawnBurnDown, draw_burn_down
 from jobprov.app.web.statistics.throughput import first_line
 from jobprov.app.web.statistics.visits import last_visit, note_visit
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.attention import Attention, Need
+from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignStages
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.errors import LimitError
@@ -22,6 +24,13 @@ from jobprov.provenance.services.statistics.home import home_facts
 _LAST_DAY = "24h"
 _MOST_STAGES = 8
 """What the template shows of a campaign."""
+
+
+class CampaignRow(NamedTuple):
+    """A campaign, and how its units became done; None where nobody knows how many there are."""
+
+    campaign: CampaignStages
+    burn_down: DrawnBurnDown | None
 
 
 class ShownNeed(NamedTuple):
@@ -43,15 +52,18 @@ def show_home() -> Response:
     campaigns = read_campaigns()
     attention = read_attention(asked("since") or _LAST_DAY, campaigns, facts.queue)
     lately = _last_day() if facts.amounts.jobs else None
+    rows = _campaign_rows(campaigns)
     states: set[UnitState] = set()
-    for campaign in campaigns.campaigns if campaigns else ():
-        for stage in campaign.stages[:_MOST_STAGES]:
+    for row in rows:
+        for stage in row.campaign.stages[:_MOST_STAGES]:
             states.update(stage.units.states)
     page = answer(
         "statistics/home.html",
         twin="/jobs?limit=20",
         facts=facts,
         counted=campaigns,
+        campaigns=rows,
+        has_burn_downs=any(row.burn_down for row in rows),
         attention=attention,
         attention_line=attention_line(attention),
         needs=_shown_needs(attention.needs, last_visit()),
@@ -60,9 +72,16 @@ def show_home() -> Response:
         queue_line=queue_page.first_line(facts.queue.counts),
         states=[state for state in UnitState if state in states],
         levels=LEVELS,
+        burn_down_height=HEIGHT,
     )
     note_visit(page)
     return page
+
+
+def _campaign_rows(campaigns: CampaignList | None) -> list[CampaignRow]:
+    if campaigns is None:
+        return []
+    return [CampaignRow(row, draw_burn_down(row.burn_down)) for row in campaigns.campaigns]
 
 
 def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNeed]:

@@ -36,10 +36,10 @@ _GOES_ON = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
 
 
 class Found(NamedTuple):
-    """The needs of a kind: those that are shown, and how many there are."""
+    """The needs of a kind that are shown, and how many more there are."""
 
     needs: list[Need]
-    count: int
+    left_out: int = 0
 
 
 def list_needs(
@@ -81,7 +81,7 @@ def list_needs(
         is_current=causes is not None and causes.is_current,
         window=window,
         needs=needs,
-        left_out=sum(kind.count for kind in found) - len(shown),
+        left_out=sum(kind.left_out for kind in found),
         since=min((need.since for need in needs if need.since), default=None),
         unseen_experiments=0 if causes is None else causes.unseen_experiments,
     )
@@ -123,7 +123,7 @@ def _alerts(connection: Connection) -> Found:
             since=None,
             url=alerts_page(),
         )
-    return Found(needs, len(needs))
+    return Found(needs)
 
 
 def _new_causes(causes: NewCauses | None) -> Found:
@@ -164,7 +164,7 @@ def _waiting_stages(campaigns: CampaignList | None) -> Found:
                     count=units,
                     words=f"{counted(units, 'unit')} of {which} did not come out, "
                     "and nothing of it runs or waits",
-                    since=None,
+                    since=campaign.last_ends.get(stage.stage or ""),
                     url=url,
                 )
             )
@@ -200,13 +200,13 @@ def _stopped_workflows(connection: Connection, store: Store) -> Found:
                 url=workflow.url,
             )
         )
-    return Found(needs[:MOST_SHOWN], len(needs))
+    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
 
 
 def _held(connection: Connection, queue: Queue, now: datetime) -> Found:
     held = queue.counts.held
     if not held:
-        return Found([], 0)
+        return Found([])
     since = held_since(connection, QueueScope(now - SILENT_AFTER))
     words = f"{counted(held, 'job')} {_are(held)} held by the batch system"
     return _one("held", held, words, since, queue_page())
@@ -215,7 +215,7 @@ def _held(connection: Connection, queue: Queue, now: datetime) -> Found:
 def _stuck(queue: Queue) -> Found:
     stuck = queue.counts.stuck
     if not stuck:
-        return Found([], 0)
+        return Found([])
     words = (
         f"{counted(stuck, 'job')} {_are(stuck)} stuck: for 15 minutes no log line came "
         "and no CPU was used"
@@ -226,7 +226,7 @@ def _stuck(queue: Queue) -> Found:
 def _silent_queues(queue: Queue) -> Found:
     old = [source for source in queue.sources if source.is_old]
     if not old:
-        return Found([], 0)
+        return Found([])
     names = elided(", ".join(source.schedd for source in old), _LONGEST)
     words = f"{counted(len(old), 'queue')} not reported any more: {names}"
     since = min(source.as_of for source in old)
@@ -238,7 +238,7 @@ def _silent_queues(queue: Queue) -> Found:
         since=since,
         url=queue_page(),
     )
-    return Found([need], 1)
+    return Found([need])
 
 
 def _not_reproduced(connection: Connection) -> Found:
@@ -261,7 +261,7 @@ def _not_reproduced(connection: Connection) -> Found:
 def _unsealed(connection: Connection, now: datetime) -> Found:
     unsealed = count_unsealed(connection)
     if unsealed.oldest_at is None or now - unsealed.oldest_at <= SEALED_WITHIN:
-        return Found([], 0)
+        return Found([])
     entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
     words = f"{entries} of the ledger not sealed into the archive"
     url = manual_page("how-to/look-after-the-archive", "seal")
@@ -277,12 +277,12 @@ def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: st
         since=None if since is None else _text(since),
         url=url,
     )
-    return Found([need], 1)
+    return Found([need])
 
 
 def _most_first(needs: list[Need]) -> Found:
     needs.sort(key=lambda need: (-need.count, need.words))
-    return Found(needs[:MOST_SHOWN], len(needs))
+    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
 
 
 def _are(count: int) -> str:

@@ -45,7 +45,10 @@ _HELD = [place for place, standing in enumerate(STANDINGS) if standing.state == 
 _Own, _Class, _Job = aliased(Stage), aliased(FailureClass), aliased(Job)
 _OWN_STAGE: ColumnElement[Any] = case((TaskRow.has_several_stages, func.nullif(_Own.name, "")))
 """The stage that a job's record names, where its task has several."""
-_IS_NOT_REPRODUCED = (literal_column("proofs.state <> 1"), Proof.state.in_((FAILED, DIFFERS)))
+_IS_NOT_REPRODUCED: tuple[ColumnElement[Any], ...] = (
+    literal_column("proofs.state <> 1"),
+    Proof.state.in_((FAILED, DIFFERS)),
+)
 """The first is that of the index."""
 
 
@@ -221,7 +224,8 @@ def not_reproduced_by_experiment(connection: Connection) -> dict[str, NotReprodu
         .where(*_IS_NOT_REPRODUCED)
         .group_by(Experiment.name)
     )
-    return {name: NotReproduced(*row) for name, *row in connection.execute(query)}
+    rows = connection.execute(query)
+    return {name: NotReproduced(recipes, since) for name, recipes, since in rows}
 
 
 def count_ended(connection: Connection, since: datetime) -> int:

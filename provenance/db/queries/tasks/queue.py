@@ -206,7 +206,8 @@ def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
 def held_since(connection: Connection, scope: QueueScope) -> datetime | None:
     """Return since when the job is held that is held longest; None where no queue says so."""
     query = _in_queue(scope, func.min(QueueJob.since)).where(QueueJob.standing == _HELD)
-    return connection.execute(query).scalar_one()
+    since: datetime | None = connection.execute(query).scalar_one()
+    return since
 
 
 class AnnouncedOfStage(NamedTuple):
