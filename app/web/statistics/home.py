@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked
+from jobprov.app.web.starred import shared_pages, sharing_address, starred_pages
 from jobprov.app.web.statistics.burn_downs import HEIGHT, DrawnBurnDown, draw_burn_down
 from jobprov.app.web.statistics.throughput import first_line
 from jobprov.app.web.statistics.visits import last_visit, note_visit
@@ -46,12 +47,16 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_home() -> Response:
-    """Show what needs somebody and what is recorded; `since=` says since when causes are new."""
+    """Show what needs somebody and what is recorded.
+
+    `since=` says since when causes are new, `starred=` which pages somebody keeps.
+    """
     with get_service().reading() as connection:
         facts = home_facts(connection)
     campaigns = read_campaigns()
     attention = read_attention(asked("since") or _LAST_DAY, campaigns, facts.queue)
     lately = _last_day() if facts.amounts.jobs else None
+    shared, own = shared_pages(), starred_pages()
     rows = _campaign_rows(campaigns)
     states: set[UnitState] = set()
     for row in rows:
@@ -73,6 +78,9 @@ def show_home() -> Response:
         states=[state for state in UnitState if state in states],
         levels=LEVELS,
         burn_down_height=HEIGHT,
+        starred=shared or own,
+        is_shared=bool(shared),
+        sharing=sharing_address(own),
     )
     note_visit(page)
     return page
