@@ -140,7 +140,7 @@ def _page_at(address: str) -> StarredPage | None:
         return None
     parts = urlsplit(address)
     names = [unquote(name) for name in parts.path.split("/")[1:]]
-    if any(name in ("", ".", "..") for name in names):
+    if parts.netloc or any(name in ("", ".", "..") for name in names):
         return None
     words = {}
     for name, value in parse_qsl(parts.query):
