@@ -8,13 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.statistics.campaigns import CampaignReport
+from jobprov.provenance.answers.attention import Attention, NewCauses
+from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.errors import LimitError
+from jobprov.provenance.services.attention.needs import list_needs
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
+    CAMPAIGNS,
     ERRORS,
     KEPT_FILTERS,
+    NEW_CAUSES,
     RESOURCES,
     THROUGHPUT,
     WINDOW_FIELDS,
@@ -87,6 +93,43 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         else:
             filters[name] = value
     return read_filtered(THROUGHPUT, JobFilters(**filters), **how)
+
+
+def read_campaigns() -> CampaignList | None:
+    """Return the newest campaigns; None while so many jobs are counted for the first time."""
+    try:
+        return read_answer(CAMPAIGNS)
+    except LimitError:
+        return None
+
+
+def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) -> Attention:
+    """Return what needs somebody.
+
+    Args:
+        window: how long ago a cause of failures may have come up first and still be new: `24h`.
+        campaigns: see `read_campaigns`.
+        queue: how many jobs run and wait.
+
+    Raises:
+        BadInputError: the window cannot be read.
+    """
+    causes: NewCauses | None
+    try:
+        causes = read_answer(NEW_CAUSES, since=window)
+    except LimitError:
+        causes = None
+    service, now = get_service(), datetime.now(UTC)
+    with service.reading() as connection:
+        return list_needs(
+            connection,
+            service.store,
+            queue=queue,
+            causes=causes,
+            campaigns=campaigns,
+            window=window,
+            now=now,
+        )
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:

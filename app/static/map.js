@@ -26,7 +26,7 @@ class Place extends Window {
     const [cytoscape, dagre, view] = await Promise.all([import(this.element.dataset.cytoscape), import(this.element.dataset.dagre), this.ask()]);
     this.dagre = dagre;
     this.element.insertBefore(this.element.querySelector("template").content.cloneNode(true), this.drawing);
-    for (const name of ["bar", "main", "canvas", "panel", "find", "found", "legend"]) this[name] = this.element.querySelector(`.map-${name}`);
+    for (const name of ["bar", "main", "canvas", "panel", "find", "found", "elsewhere", "legend"]) this[name] = this.element.querySelector(`.map-${name}`);
     this.status = this.element.querySelector("[role=status]");
     this.search = new Search(document.querySelectorAll("tr[data-keys]"));
     // cytoscape writes a rule into the page unless this id is there; the page's policy forbids that, and the rule is in jobprov.css
@@ -184,6 +184,7 @@ class Place extends Window {
       for (const id of this.hits) this.cy.getElementById(id).removeClass("is-dim").addClass("is-found");
     }
     this.found.textContent = words ? this.search.said(this.view, this.hits.length, left) : "";
+    this.search.listElsewhere(this.view, words, this.elsewhere);
   }
 
   startPath() {

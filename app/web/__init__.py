@@ -6,7 +6,17 @@ Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web`
 
 from flask import Flask
 
-from jobprov.app.web import alerts, catalogs, comparisons, interface, logins, manual, reruns, trail
+from jobprov.app.web import (
+    alerts,
+    catalogs,
+    comparisons,
+    interface,
+    logins,
+    manual,
+    reruns,
+    starred,
+    trail,
+)
 from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
@@ -34,6 +44,7 @@ from jobprov.app.web.tasks import campaigns, queue, samples, tasks
 
 _PAGES = (
     home,
+    starred,
     search,
     file,
     lineage,
@@ -75,6 +86,7 @@ _PAGES = (
 def register_pages(app: Flask) -> None:
     """Put every page, the stylesheet and the error page on the application."""
     blueprint = make_blueprint()
+    app.jinja_env.globals["is_starred"] = starred.is_starred
     for page in _PAGES:
         page.add_routes(blueprint)
     app.register_blueprint(blueprint)

@@ -96,8 +96,8 @@ def errors_page(**filters: str | None) -> str:
     return with_query("/errors", filters)
 
 
-def queue_page(experiment: str) -> str:
-    """Return the path of the page of what runs and waits of an experiment."""
+def queue_page(experiment: str | None = None) -> str:
+    """Return the path of the page of what runs and waits, of an experiment or of all."""
     return with_query("/queue", {"experiment": experiment})
 
 

@@ -11,6 +11,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
 from jobprov.app.web.histories.question import asked_question
+from jobprov.app.web.histories.sought import answer_sought
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import file_page, lineage_of
@@ -50,7 +51,7 @@ FILTERS = (
 )
 _ROWS = 60
 _OF_THE_FILE = ("experiment", "namespace", "version", "direction", "depth", "limit")
-_NOT_OF_THE_GRAPH = frozenset({"picture", "whole", "from", "at", "start", "end", "find"})
+_NOT_OF_THE_GRAPH = frozenset({"picture", "whole", "from", "at", "start", "end", "find", "sought"})
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -104,7 +105,9 @@ def _asked() -> LineageQuestion:
 
 
 def show_page(name: str) -> Response:
-    """Show a file's history, or with `picture=` its drawing alone."""
+    """Show a file's history; with `picture=` its drawing alone, with `sought=` what holds words."""
+    if words := asked("sought"):
+        return answer_sought(name, words)
     question = _asked()
     with get_service().reading() as connection:
         graph = trace_lineage(

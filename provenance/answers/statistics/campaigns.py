@@ -70,12 +70,40 @@ class StageProgress(Struct, frozen=True, kw_only=True):
     units: UnitCounts
 
 
+class BurnDown(Struct, frozen=True):
+    """How many units of a campaign were not done yet, over the last days.
+
+    A unit that was done twice counts twice on the way, so that what lies back is about so many; the
+    last number is that of the stages.
+
+    Attributes:
+        start: when the first step begins; each has `step_seconds`.
+        expected: units of the stages whose tasks were all declared.
+        left: not done at the end of each step, those that were waived left out.
+        is_whole: whether these are all stages.
+    """
+
+    start: str
+    step_seconds: int
+    expected: int
+    left: list[int]
+    is_whole: bool
+
+
 class CampaignStages(Struct, frozen=True):
-    """The stages of a campaign in the order of production, those that have jobs first."""
+    """The stages of a campaign in the order of production, those that have jobs first.
+
+    Attributes:
+        burn_down: None where the units of no stage were declared.
+        last_ends: by stage, when its last job ended; stages of which none did in that time are left
+            out.
+    """
 
     experiment: str
     campaign: str
     stages: list[StageProgress]
+    burn_down: BurnDown | None = None
+    last_ends: dict[str, str] = {}
 
 
 class CampaignList(CountedAt, frozen=True):

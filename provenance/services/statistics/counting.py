@@ -1,12 +1,13 @@
 """What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.attention import NewCauses
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
@@ -30,10 +31,12 @@ from jobprov.provenance.services.statistics.kept_answers import (
     count_again,
     question_of,
 )
+from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
     USUAL_STEPS,
     count_throughput,
+    length_of,
     read_window,
 )
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
@@ -44,6 +47,8 @@ _MOST_LEARNT_AT_ONCE = 4000
 
 It reads no more than the newest units of a stage.
 """
+_MOST_ENDED_AT_ONCE = 2000
+"""Jobs of a window: of more it is kept what they failed of, as each is looked up."""
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
 """What says of which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
@@ -141,6 +146,13 @@ def _proofs(
         return list_proofs(connection, **question_fields)
 
 
+def _new_causes(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> NewCauses:
+    since = datetime.now(UTC) - length_of(question_fields["since"], "since")
+    return list_new_causes(connection, since, seconds=seconds)
+
+
 def _apart(question_fields: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
@@ -178,6 +190,14 @@ STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
 )
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
+NEW_CAUSES = Counting(
+    "new_causes",
+    NewCauses,
+    _new_causes,
+    lambda causes: causes.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
@@ -187,5 +207,6 @@ _ALL: tuple[Counting[Any], ...] = (
     CAMPAIGNS,
     PROOFS,
     STATES,
+    NEW_CAUSES,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

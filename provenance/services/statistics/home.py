@@ -7,11 +7,13 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
 from jobprov.provenance.db.queries.statistics.home import Amounts, recorded_amounts
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
+from jobprov.provenance.services.tasks.queue import whole_queue
 
 NEWEST = 20
 
@@ -23,12 +25,14 @@ class HomeFacts(NamedTuple):
         newest: the newest jobs.
         amounts: how many jobs and files are recorded.
         reproduction: as `GET /reproduction` answers it.
+        queue: how many jobs run and wait, without the jobs.
     """
 
     experiments: list[str]
     newest: list[JobSummary]
     amounts: Amounts
     reproduction: Reproduction
+    queue: Queue
 
 
 def home_facts(connection: Connection) -> HomeFacts:
@@ -39,4 +43,5 @@ def home_facts(connection: Connection) -> HomeFacts:
         newest=[summary for _, summary in rows],
         amounts=recorded_amounts(connection),
         reproduction=reproduction_facts(connection, datetime.now(UTC)),
+        queue=whole_queue(connection, limit=0),
     )

@@ -53,6 +53,8 @@ class Counting(NamedTuple, Generic[Answer]):
         answer: (connection, archive, words of the question, seconds it may take) -> the answer.
         jobs: how many jobs an answer counted.
         most: an answer that counted more is kept; None: the usual number.
+        fresh_for: an older answer is not shown but counted again while somebody waits; None: any is
+            shown, with the moment when it was counted.
     """
 
     kind: str
@@ -60,6 +62,11 @@ class Counting(NamedTuple, Generic[Answer]):
     answer: Callable[[Connection, Any, Words, float], Answer]
     jobs: Callable[[Answer], int]
     most: int | None = None
+    fresh_for: timedelta | None = None
+
+    def may_show(self, kept: KeptAnswer) -> bool:
+        """Return whether an answer that was kept may be shown still."""
+        return self.fresh_for is None or datetime.now(UTC) - kept.counted_at <= self.fresh_for
 
 
 class CountedAnswer(NamedTuple, Generic[Answer]):
@@ -123,13 +130,16 @@ def ask(
         LimitError: counting took more than five seconds, and the answer is not one that is kept.
         ProvenanceError: whatever counting raises.
     """
-    if question is not None and (kept := read_answer(connection, question)):
+    kept = None if question is None else read_answer(connection, question)
+    if question is not None and kept is not None and counting.may_show(kept):
         return _from_kept(connection, counting, question, kept)
     try:
         answer, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
     except LimitError:
         if question is None:
             raise
+        if kept is not None:
+            return _from_kept(connection, counting, question, kept)
         return CountedAnswer(None, question, recount_at=datetime.now(UTC))
     is_large = counting.jobs(answer) > (counting.most or MOST_COUNTED_AT_ONCE)
     to_keep = counted if is_large and question is not None else None

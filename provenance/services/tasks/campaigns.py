@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.lookup.proofs import count_proofs
+from jobprov.provenance.services.tasks.burn_downs import DoneLately
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -92,11 +94,14 @@ def list_campaigns(connection: Connection, store: Store) -> CampaignList:
         name = (task.experiment, task.campaign or "")
         units_by_campaign[name].append(_task_units(task, units))
 
+    done = DoneLately(connection, datetime.now(UTC))
     shown = []
     for campaign in newest:
         name = (campaign.experiment, campaign.campaign)
         stages = _stages(campaign.stages, units_by_campaign[name])
-        shown.append(CampaignStages(*name, stages))
+        shown.append(
+            CampaignStages(*name, stages, done.burn_down(name, stages), done.last_ends(name))
+        )
     job_count = sum(campaign.job_count for campaign in campaigns)
     return CampaignList(shown, len(campaigns), job_count)
 

@@ -23,6 +23,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.db.queries.tasks.queue import STANDINGS
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import (
+    Experiment,
     FailureClass,
     Host,
     Job,
@@ -44,6 +45,11 @@ _HELD = [place for place, standing in enumerate(STANDINGS) if standing.state == 
 _Own, _Class, _Job = aliased(Stage), aliased(FailureClass), aliased(Job)
 _OWN_STAGE: ColumnElement[Any] = case((TaskRow.has_several_stages, func.nullif(_Own.name, "")))
 """The stage that a job's record names, where its task has several."""
+_IS_NOT_REPRODUCED: tuple[ColumnElement[Any], ...] = (
+    literal_column("proofs.state <> 1"),
+    Proof.state.in_((FAILED, DIFFERS)),
+)
+"""The first is that of the index."""
 
 
 class EndedScope(NamedTuple):
@@ -68,12 +74,14 @@ class SeenCause(NamedTuple):
     """A cause of failures in a window: its key, its words and how many jobs failed of it.
 
     Attributes:
+        first_at: when the first of them ended.
         is_new: whether no job had failed of it before the window.
     """
 
     key: str
     words: str
     jobs: int
+    first_at: datetime
     is_new: bool
 
 
@@ -89,6 +97,17 @@ class QueuedJobs(NamedTuple):
 
     jobs: int
     tasks: list[QueuedTask]
+
+
+class NotReproduced(NamedTuple):
+    """How many recipes did not pass when they were rerun last.
+
+    Attributes:
+        since: when the first of these reruns was; None where there is none.
+    """
+
+    recipes: int
+    since: datetime | None
 
 
 def ended_by(connection: Connection, scope: EndedScope, *, by: str | None) -> list[EndedJobs]:
@@ -127,6 +146,7 @@ def causes_since(
             FailureClass.cause_key,
             func.min(FailureClass.cause).label("words"),
             func.count().label("jobs"),
+            func.min(newest.c.ended_at).label("first_at"),
             first,
         )
         .join(FailureClass, FailureClass.job_id == newest.c.id)
@@ -144,9 +164,9 @@ def causes_since(
         .where(_Job.id == _Class.job_id, _Job.experiment_id == scope.experiment)
         .where(_Job.ended_at < scope.since, _Job.rerun_of.is_(None))
     )
-    query = select(causes.c.cause_key, causes.c.words, causes.c.jobs, ~seen_before).order_by(
-        causes.c.first
-    )
+    query = select(
+        causes.c.cause_key, causes.c.words, causes.c.jobs, causes.c.first_at, ~seen_before
+    ).order_by(causes.c.first)
     return [SeenCause(*row) for row in connection.execute(query)]
 
 
@@ -192,17 +212,31 @@ def newest_record_at(connection: Connection, experiment: int) -> datetime | None
 
 def count_not_reproduced(connection: Connection, experiment: int) -> int:
     """Return how many recipes failed when they were rerun last, or made something else."""
-    query = select(func.count()).where(
-        Proof.experiment_id == experiment,
-        literal_column("state <> 1"),
-        Proof.state.in_((FAILED, DIFFERS)),
-    )
+    query = select(func.count()).where(Proof.experiment_id == experiment, *_IS_NOT_REPRODUCED)
     return connection.execute(query).scalar_one()
+
+
+def not_reproduced_by_experiment(connection: Connection) -> dict[str, NotReproduced]:
+    """Return the same by the name of the experiment, and since when; those that have any."""
+    query = (
+        select(Experiment.name, func.count(), func.min(Proof.proved_at))
+        .join(Experiment, Experiment.id == Proof.experiment_id)
+        .where(*_IS_NOT_REPRODUCED)
+        .group_by(Experiment.name)
+    )
+    rows = connection.execute(query)
+    return {name: NotReproduced(recipes, since) for name, recipes, since in rows}
+
+
+def count_ended(connection: Connection, since: datetime) -> int:
+    """Return how many jobs ended since a moment, up to `MOST_LOOKED_AT`."""
+    ended = select(Job.id).where(Job.ended_at >= since).limit(MOST_LOOKED_AT).subquery()
+    return connection.execute(select(func.count()).select_from(ended)).scalar_one()
 
 
 def _newest(scope: EndedScope) -> Subquery:
     return (
-        select(Job.id, Job.state, Job.task_id, Job.stage_id, Job.host_id)
+        select(Job.id, Job.state, Job.task_id, Job.stage_id, Job.host_id, Job.ended_at)
         .where(
             Job.ended_at >= scope.since,
             Job.experiment_id == scope.experiment,

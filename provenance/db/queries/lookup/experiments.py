@@ -21,3 +21,9 @@ def experiment_names(connection: Connection) -> list[str]:
     """Return the names of all recorded experiments, in order."""
     query = select(Experiment.name).order_by(Experiment.name)
     return list(connection.execute(query).scalars())
+
+
+def experiments_by_name(connection: Connection) -> dict[str, int]:
+    """Return the keys of all recorded experiments, in the order of their names."""
+    query = select(Experiment.name, Experiment.id).order_by(Experiment.name)
+    return {name: key for name, key in connection.execute(query)}  # noqa: C416 - typed

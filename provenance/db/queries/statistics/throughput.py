@@ -4,26 +4,21 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
     SQLColumnExpression,
     and_,
-    cast,
     func,
     select,
-    type_coerce,
 )
 
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.fragments.time_steps import step_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job
-from jobprov.provenance.db.tables.base import EPOCH
-
-_SECOND, _MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 FACETS: dict[str, SQLColumnExpression[Any]] = {
     "state": Job.state,
@@ -61,7 +56,7 @@ def ended_jobs(
     step: timedelta,
 ) -> list[Step]:
     """Return what ended from `start` until before `end`, by step and facet; reruns are left out."""
-    place = _place(connection, start, step).label("place")
+    place = step_of(connection, Job.ended_at, start, step).label("place")
     facet: ColumnElement[Any] = FACETS[by].label("facet")
     # One row a file, where files are counted
     jobs = func.count(Job.id.distinct()) if measure == "events" else func.count()
@@ -106,13 +101,3 @@ def _amount(measure: str) -> ColumnElement[Any]:
     if measure == "cpu_hours":
         return func.sum(Job.cpu_seconds) / 3600.0
     return func.count()
-
-
-def _place(connection: Connection, start: datetime, step: timedelta) -> ColumnElement[int]:
-    """Return in which step of the window a job ended."""
-    seconds = int(step / _SECOND)
-    if connection.dialect.name == "sqlite":
-        first = (start - EPOCH) // _MICROSECOND
-        return (type_coerce(Job.ended_at, BigInteger) - first) // (seconds * 1_000_000)
-    since_start = func.extract("epoch", Job.ended_at - start)
-    return cast(func.floor(since_start / seconds), BigInteger)

@@ -203,6 +203,13 @@ def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
     return {standing: count for standing, count in connection.execute(query)}  # noqa: C416 - typed
 
 
+def held_since(connection: Connection, scope: QueueScope) -> datetime | None:
+    """Return since when the job is held that is held longest; None where no queue says so."""
+    query = _in_queue(scope, func.min(QueueJob.since)).where(QueueJob.standing == _HELD)
+    since: datetime | None = connection.execute(query).scalar_one()
+    return since
+
+
 class AnnouncedOfStage(NamedTuple):
     """How many jobs of a stage run as far as their hooks said, and are in no reported queue.
 

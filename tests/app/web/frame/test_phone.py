@@ -131,3 +131,16 @@ def test_count_of_very_many_failures_does_not_run_into_the_words(scripted: Watch
     assert count is not None
     assert words is not None
     assert count["x"] + count["width"] < words["x"]
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
+    phone = Watched(browser, site, (width, 844), "light")
+    for address in ("/", "/jobs", f"/campaigns/toyexp/{samples.CAMPAIGN}"):
+        phone.page.goto(site + address)
+        tables = phone.page.locator("main .scroll")
+        assert tables.count() > 0
+        beyond = "tables => tables.map(table => table.scrollWidth - table.clientWidth)"
+        assert set(tables.evaluate_all(beyond)) == {0}, address
+    phone.check()
+    phone.context.close()

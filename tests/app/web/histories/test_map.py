@@ -324,6 +324,23 @@ def test_a_search_finds_every_member_of_a_stack_lists_it_first_and_leaves_its_ro
     assert page.locator("tr[data-keys]:visible").count() == 43
 
 
+def test_a_search_names_files_of_the_history_that_the_picture_leaves_out(wide: Watched) -> None:
+    page = wide.page
+    open_map(page, f"{wide.site}/lineage/{samples.MERGED}?experiment=toyexp&limit=6")
+    elsewhere = page.locator(".map-elsewhere")
+    expect(elsewhere).to_be_hidden()
+
+    page.locator(".map-find").fill("GEN_0003")
+
+    expect(elsewhere).to_contain_text("1 file in the whole history; not in the picture")
+    assert page.locator(".map-found").inner_text().startswith("no boxes")
+    page.locator(".map-find").fill("no such name")
+    expect(elsewhere).to_be_hidden()
+    page.locator(".map-find").fill("gen_0003")
+    elsewhere.get_by_role("link").click()
+    page.wait_for_url("**/files/*gen_0003*")
+
+
 def test_another_direction_goes_on_with_search_choice_and_path(wide: Watched) -> None:
     page = wide.page
     open_map(page, wide.site + LINEAGE)

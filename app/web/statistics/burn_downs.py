@@ -1,0 +1,68 @@
+"""The burn-down of a campaign: a small picture, and what it shows in words."""
+
+from typing import NamedTuple
+
+from jobprov.app.web.frame.formats import counted, number
+from jobprov.provenance.answers.statistics.campaigns import BurnDown
+
+STEP = 4
+HEIGHT = 22
+_TOP = 2
+
+
+class DrawnBurnDown(NamedTuple):
+    """A burn-down as a page shows it.
+
+    Attributes:
+        width: of the picture, whose height is `HEIGHT`.
+        line: the path of the number that was left; `area` is what lies below it.
+        left: how many are left, in words.
+        pace: how many became done, in words.
+    """
+
+    width: int
+    line: str
+    area: str
+    left: str
+    pace: str
+
+
+def draw_burn_down(burn_down: BurnDown | None) -> DrawnBurnDown | None:
+    """Return the picture of a burn-down; None where there is none, or nothing was to be done."""
+    if burn_down is None or not burn_down.expected:
+        return None
+    most = max(burn_down.left) or 1
+    heights = [HEIGHT - round((HEIGHT - _TOP) * left / most) for left in burn_down.left]
+    line = f"M0 {heights[0]}" + "".join(f"H{STEP * place}V{y}" for place, y in _steps(heights))
+    width = STEP * len(heights)
+    line += f"H{width}"
+    return DrawnBurnDown(
+        width=width,
+        line=line,
+        area=f"{line}V{HEIGHT}H0z",
+        left=_left_words(burn_down),
+        pace=_pace_words(burn_down),
+    )
+
+
+def _steps(heights: list[int]) -> list[tuple[int, int]]:
+    """Return where the line steps to another height."""
+    steps = []
+    for place in range(1, len(heights)):
+        if heights[place] != heights[place - 1]:
+            steps.append((place, heights[place]))
+    return steps
+
+
+def _left_words(burn_down: BurnDown) -> str:
+    left, units = burn_down.left[-1], counted(burn_down.expected, "unit")
+    words = f"{number(left)} of {units} left" if left else f"all of {units} done"
+    return words if burn_down.is_whole else f"{words} in the declared stages"
+
+
+def _pace_words(burn_down: BurnDown) -> str:
+    days = round(len(burn_down.left) * burn_down.step_seconds / 86_400)
+    done = burn_down.left[0] - burn_down.left[-1]
+    if not done:
+        return f"none done in {days} days"
+    return f"{number(done)} done in {days} days"

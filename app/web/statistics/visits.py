@@ -1,0 +1,53 @@
+"""When a browser was here before: a cookie on the first page, so that what is new is marked.
+
+It holds two moments and nothing else: when the visit before this one ended, and when the page was
+looked at last in this one.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Response, request
+
+from jobprov.app.wiring import get_service
+
+_COOKIE = "jobprov-visits"
+_PAUSE = timedelta(minutes=30)
+"""Who comes back later begins another visit."""
+_KEPT_FOR = timedelta(days=90)
+_LATEST = 2**33
+
+
+def last_visit() -> datetime | None:
+    """Return when the visit before this one ended; None where no cookie tells."""
+    before, seen = _moments()
+    if seen is None:
+        return None
+    return seen if datetime.now(UTC) - seen > _PAUSE else before
+
+
+def note_visit(page: Response) -> None:
+    """Have the browser remember that somebody looked at the page."""
+    before = last_visit()
+    moments = [before or datetime.fromtimestamp(0, UTC), datetime.now(UTC)]
+    page.set_cookie(
+        _COOKIE,
+        ".".join(str(int(moment.timestamp())) for moment in moments),
+        max_age=_KEPT_FOR,
+        secure=get_service().settings.public_url.startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+
+
+def _moments() -> tuple[datetime | None, datetime | None]:
+    """Return the two moments of the cookie; None for what it does not tell."""
+    words = request.cookies.get(_COOKIE, "").split(".")
+    if len(words) != 2 or not all(_is_moment(word) for word in words):  # noqa: PLR2004
+        return None, None
+    before, seen = (datetime.fromtimestamp(int(word), UTC) for word in words)
+    return before if before.timestamp() else None, seen
+
+
+def _is_moment(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 11 and int(word) < _LATEST  # noqa: PLR2004

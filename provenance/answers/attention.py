@@ -1,0 +1,81 @@
+"""What needs somebody: one answer for the first page, the call and the command."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from jobprov.provenance.answers.counted import CountedAt
+
+NeedKind = Literal[
+    "alert", "cause", "units", "workflow", "held", "stuck", "queue", "proof", "unsealed"
+]
+
+
+class NewCause(Struct, frozen=True):
+    """A cause of failures that was not seen before a window.
+
+    Attributes:
+        jobs: how many failed of it.
+        first_at: when the first of them ended.
+    """
+
+    experiment: str
+    cause_id: str
+    words: str
+    jobs: int
+    first_at: str
+
+
+class NewCauses(CountedAt, frozen=True):
+    """The new causes of a window.
+
+    Attributes:
+        ended: how many jobs ended in it, up to 20,000.
+        unseen_experiments: that were not looked at, as there are too many.
+    """
+
+    causes: list[NewCause]
+    ended: int
+    unseen_experiments: int
+
+
+class Need(Struct, frozen=True, kw_only=True):
+    """Something that needs somebody.
+
+    Attributes:
+        kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `units`
+            (of a stage in which nothing runs or waits), `workflow` (stopped), `held` and `stuck`
+            (jobs), `queue` (not reported any more), `proof` (reruns that did not pass), `unsealed`
+            (ledger entries that are only in the database).
+        experiment: None where it is not of one.
+        count: how many jobs, units, recipes, queues or entries; 1 for an alert and a workflow.
+        words: what it is, a sentence without its full stop.
+        since: when it began, a time in UTC; None where that is not known.
+        url: the path of the page that lists them.
+    """
+
+    kind: NeedKind
+    experiment: str | None
+    count: int
+    words: str
+    since: str | None
+    url: str
+
+
+class Attention(CountedAt, frozen=True):
+    """What needs somebody now.
+
+    Attributes:
+        counted_at: when new causes were looked for; all else is of now.
+        window: how long ago a cause of failures may have come up first and still be new.
+        needs: in the order of `NeedKind`, at most five of each kind.
+        left_out: how many more there are, as far as they are counted.
+        since: when the oldest of them began; None where none of them says so.
+        unseen_experiments: whose causes were not looked for, as there are too many.
+    """
+
+    window: str
+    needs: list[Need]
+    left_out: int
+    since: str | None
+    unseen_experiments: int

@@ -1,0 +1,1 @@
+"""What needs somebody: of all that is known, on one page."""

@@ -1,0 +1,293 @@
+"""What needs somebody now. Each need is asked of the one place that knows it, and of a few alone."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import (
+    alerts_page,
+    campaign_page,
+    jobs_list,
+    manual_page,
+    proofs_page,
+    queue_page,
+)
+from jobprov.provenance.answers.attention import Attention, Need, NeedKind, NewCauses
+from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
+from jobprov.provenance.answers.tasks.queue import Queue
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
+from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
+from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
+from jobprov.provenance.db.queries.upkeep import count_unsealed
+from jobprov.provenance.lineage.words import counted, elided, number
+from jobprov.provenance.services.alerts.lists import list_alerts
+from jobprov.provenance.services.orders.workflow_steps import list_workflows
+from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+
+MOST_SHOWN = 5
+"""Needs of a kind."""
+SEALED_WITHIN = timedelta(days=2)
+"""A service that runs seals each hour."""
+_LONGEST = 200
+_GOES_ON = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
+
+
+class Found(NamedTuple):
+    """The needs of a kind that are shown, and how many more there are."""
+
+    needs: list[Need]
+    left_out: int = 0
+
+
+def list_needs(
+    connection: Connection,
+    store: Store,
+    *,
+    queue: Queue,
+    causes: NewCauses | None,
+    campaigns: CampaignList | None,
+    window: str,
+    now: datetime,
+) -> Attention:
+    """Return what needs somebody.
+
+    Args:
+        connection: where from.
+        store: the archive, for the declarations of workflows.
+        queue: how many jobs run and wait, of all experiments.
+        causes: the new causes of failures, as they were counted last; None where they were not yet.
+        campaigns: the newest campaigns, likewise.
+        window: of the new causes, such as `24h`.
+        now: when.
+    """
+    found = [
+        _alerts(connection),
+        _new_causes(causes),
+        _waiting_stages(campaigns),
+        _stopped_workflows(connection, store),
+        _held(connection, queue, now),
+        _stuck(queue),
+        _silent_queues(queue),
+        _not_reproduced(connection),
+        _unsealed(connection, now),
+    ]
+    shown = [need for kind in found for need in kind.needs]
+    needs = _without_repeats(shown)
+    return Attention(
+        counted_at=_text(now) if causes is None else causes.counted_at,
+        is_current=causes is not None and causes.is_current,
+        window=window,
+        needs=needs,
+        left_out=sum(kind.left_out for kind in found),
+        since=min((need.since for need in needs if need.since), default=None),
+        unseen_experiments=0 if causes is None else causes.unseen_experiments,
+    )
+
+
+def _without_repeats(needs: Iterable[Need]) -> list[Need]:
+    """Return the needs without those that lead where an alert leads already."""
+    told: set[str] = set()
+    kept = []
+    for need in needs:
+        if need.kind == "alert":
+            told.add(need.url)
+        elif need.url in told:
+            continue
+        kept.append(need)
+    return kept
+
+
+def _alerts(connection: Connection) -> Found:
+    listed = list_alerts(connection, state="open", limit=MOST_SHOWN)
+    needs = []
+    for alert in listed.alerts:
+        needs.append(
+            Need(
+                kind="alert",
+                experiment=alert.experiment,
+                count=1,
+                words=elided(alert.words, _LONGEST),
+                since=alert.began_at,
+                url=alert.url,
+            )
+        )
+    if listed.next is not None:
+        needs[-1] = Need(
+            kind="alert",
+            experiment=None,
+            count=1,
+            words=f"more alerts than the {MOST_SHOWN - 1} newest",
+            since=None,
+            url=alerts_page(),
+        )
+    return Found(needs)
+
+
+def _new_causes(causes: NewCauses | None) -> Found:
+    needs = []
+    for cause in causes.causes if causes is not None else ():
+        words = f"{counted(cause.jobs, 'job')} failed of a new cause: {cause.words}"
+        needs.append(
+            Need(
+                kind="cause",
+                experiment=cause.experiment,
+                count=cause.jobs,
+                words=elided(words, _LONGEST),
+                since=cause.first_at,
+                url=jobs_list(experiment=cause.experiment, cause_id=cause.cause_id),
+            )
+        )
+    return _most_first(needs)
+
+
+def _waiting_stages(campaigns: CampaignList | None) -> Found:
+    """Return stages of which units are missing that nothing will make by itself."""
+    needs = []
+    for campaign in campaigns.campaigns if campaigns is not None else ():
+        for stage in campaign.stages:
+            units = _units_that_need_somebody(stage)
+            if not units:
+                continue
+            which = (
+                f"stage {stage.stage or 'without a name'} of {campaign.campaign or 'no campaign'}"
+            )
+            url = jobs_list(experiment=campaign.experiment)
+            if campaign.campaign:
+                url = campaign_page(campaign.campaign, campaign.experiment)
+            needs.append(
+                Need(
+                    kind="units",
+                    experiment=campaign.experiment,
+                    count=units,
+                    words=f"{counted(units, 'unit')} of {which} did not come out, "
+                    "and nothing of it runs or waits",
+                    since=campaign.last_ends.get(stage.stage or ""),
+                    url=url,
+                )
+            )
+    return _most_first(needs)
+
+
+def _units_that_need_somebody(stage: StageProgress) -> int:
+    """Return how many units wait for a decision, 0 while others of the stage are on their way.
+
+    Where nobody declared how many there are to be, nobody knows whether any is missing.
+    """
+    states = stage.units.states
+    if not stage.units.missing or any(states.get(state) for state in _GOES_ON):
+        return 0
+    return sum(count for state, count in states.items() if state in NEEDS_SOMEBODY)
+
+
+def _stopped_workflows(connection: Connection, store: Store) -> Found:
+    needs = []
+    for workflow in list_workflows(connection, store).workflows:
+        if workflow.state != "stopped":
+            continue
+        words = f"workflow {workflow.name} was stopped by {workflow.who or 'somebody'}"
+        if workflow.why:
+            words += f": {workflow.why}"
+        needs.append(
+            Need(
+                kind="workflow",
+                experiment=workflow.experiment,
+                count=1,
+                words=elided(words, _LONGEST),
+                since=None,
+                url=workflow.url,
+            )
+        )
+    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
+
+
+def _held(connection: Connection, queue: Queue, now: datetime) -> Found:
+    held = queue.counts.held
+    if not held:
+        return Found([])
+    since = held_since(connection, QueueScope(now - SILENT_AFTER))
+    words = f"{counted(held, 'job')} {_are(held)} held by the batch system"
+    return _one("held", held, words, since, queue_page())
+
+
+def _stuck(queue: Queue) -> Found:
+    stuck = queue.counts.stuck
+    if not stuck:
+        return Found([])
+    words = (
+        f"{counted(stuck, 'job')} {_are(stuck)} stuck: for 15 minutes no log line came "
+        "and no CPU was used"
+    )
+    return _one("stuck", stuck, words, None, queue_page())
+
+
+def _silent_queues(queue: Queue) -> Found:
+    old = [source for source in queue.sources if source.is_old]
+    if not old:
+        return Found([])
+    names = elided(", ".join(source.schedd for source in old), _LONGEST)
+    words = f"{counted(len(old), 'queue')} not reported any more: {names}"
+    since = min(source.as_of for source in old)
+    need = Need(
+        kind="queue",
+        experiment=None,
+        count=len(old),
+        words=words,
+        since=since,
+        url=queue_page(),
+    )
+    return Found([need])
+
+
+def _not_reproduced(connection: Connection) -> Found:
+    needs = []
+    for name, (recipes, since) in not_reproduced_by_experiment(connection).items():
+        words = f"{counted(recipes, 'recipe')} failed or made something else when last rerun"
+        needs.append(
+            Need(
+                kind="proof",
+                experiment=name,
+                count=recipes,
+                words=words,
+                since=None if since is None else _text(since),
+                url=proofs_page(name),
+            )
+        )
+    return _most_first(needs)
+
+
+def _unsealed(connection: Connection, now: datetime) -> Found:
+    unsealed = count_unsealed(connection)
+    if unsealed.oldest_at is None or now - unsealed.oldest_at <= SEALED_WITHIN:
+        return Found([])
+    entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
+    words = f"{entries} of the ledger not sealed into the archive"
+    url = manual_page("how-to/look-after-the-archive", "seal")
+    return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)
+
+
+def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: str) -> Found:
+    need = Need(
+        kind=kind,
+        experiment=None,
+        count=count,
+        words=words,
+        since=None if since is None else _text(since),
+        url=url,
+    )
+    return Found([need])
+
+
+def _most_first(needs: list[Need]) -> Found:
+    needs.sort(key=lambda need: (-need.count, need.words))
+    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,48 @@
+"""Causes of failures that were not seen before a window of time, of all experiments."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.attention import NewCause, NewCauses
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.alerts.watched import (
+    EndedScope,
+    causes_since,
+    count_ended,
+)
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+from jobprov.provenance.lineage.words import elided
+
+MOST_EXPERIMENTS = 30
+_MOST_CAUSES = 50
+_LONGEST = 200
+
+
+def list_new_causes(
+    connection: Connection, since: datetime, *, seconds: float = SECONDS
+) -> NewCauses:
+    """Return the causes of which jobs failed since a moment, and none before; most jobs first.
+
+    Of each experiment the newest 20,000 jobs that ended are looked at.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    experiments = list(experiments_by_name(connection).items())
+    causes = []
+    with time_limit(connection, "ask for a shorter time", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            scope = EndedScope(key, since)
+            for cause in causes_since(connection, scope, least=1, most=_MOST_CAUSES):
+                if cause.is_new:
+                    first_at = cause.first_at.isoformat().replace("+00:00", "Z")
+                    words = elided(cause.words, _LONGEST)
+                    causes.append(NewCause(name, cause.key, words, cause.jobs, first_at))
+        ended = count_ended(connection, since)
+    causes.sort(key=lambda cause: (-cause.jobs, cause.words))
+    return NewCauses(
+        causes=causes,
+        ended=ended,
+        unseen_experiments=max(0, len(experiments) - MOST_EXPERIMENTS),
+    )

@@ -1,0 +1,146 @@
+"""The first page: whether anything needs somebody, what is new to a reader, and their own pages."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobprov.app.web.frame.page import PAGE_BYTES
+from jobprov.app.web.starred import MOST
+from jobprov.app.web.statistics.burn_downs import HEIGHT, draw_burn_down
+from jobprov.app.web.statistics.home import attention_line
+from jobprov.provenance.answers.attention import Attention, Need
+from jobprov.provenance.answers.statistics.campaigns import BurnDown
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.work.queue import drain
+from tests.library.answers import put_job
+from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
+
+CAMPAIGN = f"/campaigns/toyexp/{samples.CAMPAIGN}"
+FAILED = "/jobs?state=failed&experiment=toyexp"
+
+
+def star(client: FlaskClient, page: str, do: str = "star", **more: str) -> tuple[int, str | None]:
+    answer = client.post("/starred", data={"page": page, "do": do, **more})
+    return answer.status_code, answer.headers.get("Location")
+
+
+def kept(client: FlaskClient, address: str = "/") -> list[str]:
+    """Return what the list of pages on the first page leads to."""
+    _, _, after = client.get(address).text.partition('class="starred"')
+    return re.findall(r'<li><a href="(.*?)"', after.partition("</ul>")[0])
+
+
+def section(client: FlaskClient, address: str = "/") -> str:
+    return client.get(address).text.partition('id="attention"')[2].partition("</section>")[0]
+
+
+def test_page_says_in_words_that_nothing_needs_attention(client: FlaskClient) -> None:
+    text = section(client)
+
+    assert "Nothing needs attention." in text
+    assert "<li" not in text
+
+
+def test_new_cause_stands_there_with_its_jobs_until_it_was_seen(client: FlaskClient) -> None:
+    ended = datetime.now(UTC) - timedelta(minutes=5)
+    record = a_record(
+        1, state="failed", ended_at=ended.isoformat(), exit={"code": 1, "message": "no <disk>"}
+    )
+    put_job(client, record)
+    drain(client.application.extensions["jobprov"].parts(), HANDLERS)
+
+    first = section(client)
+    assert "1 thing needs attention" in first
+    assert "1 job failed of a new cause: no &lt;disk&gt;" in first
+    assert "since <time" in first
+    assert "new to you" not in first, "nobody was here before"
+    before = int((ended - timedelta(hours=1)).timestamp())
+    client.set_cookie("jobprov-visits", f"{before - 9}.{before}")
+    again = section(client)
+    assert "new to you" in again
+    client.set_cookie("jobprov-visits", "<b>.1")
+    assert client.get("/").status_code == 200
+    assert client.get("/?since=never").status_code == 422
+    assert client.get("/?since=99999w").status_code == 200
+
+
+def test_number_of_needs_counts_those_that_are_not_shown() -> None:
+    need = Need(kind="held", experiment=None, count=7, words="7 jobs", since=None, url="/queue")
+    attention = Attention(window="24h", needs=[need], left_out=0, since=None, unseen_experiments=0)
+
+    assert attention_line(attention) == "1 thing needs attention"
+    more = Attention(window="24h", needs=[need], left_out=3, since=None, unseen_experiments=0)
+    assert attention_line(more) == "4 things need attention"
+
+
+def test_campaigns_and_lists_are_kept_by_a_button_and_shared_by_an_address(
+    pages: FlaskClient,
+) -> None:
+    text = pages.get(CAMPAIGN).text
+    assert re.findall(r'name="page" value="(.*?)"', text) == [CAMPAIGN]
+    assert star(pages, CAMPAIGN) == (303, CAMPAIGN)
+    assert star(pages, f"{FAILED}&cursor=9") == (303, FAILED)
+    assert star(pages, CAMPAIGN) == (303, CAMPAIGN), "twice is once"
+
+    escaped = FAILED.replace("&", "&amp;")
+    assert kept(pages) == [escaped, CAMPAIGN]
+    assert "On your first page" in pages.get(CAMPAIGN).text
+    [shared] = re.findall(r'href="(/[?]starred=.*?)"', pages.get("/").text)
+    assert star(pages, FAILED, "unstar", back="home") == (303, "/")
+    assert kept(pages) == [CAMPAIGN]
+    assert kept(pages, shared.replace("&amp;", "&")) == [escaped, CAMPAIGN]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "https://example.org/jobs",
+        "//example.org/campaigns/a/b",
+        "/\\example.org",
+        "/campaigns//example.org",
+        "/campaigns/%2e%2e/jobs",
+        "/campaigns/a/b\r\nSet-Cookie: x=1",
+        "/login?next=/jobs",
+        "/jobs|/errors",
+        "/jobs/0f8b0000-0000-4000-8000-000000000001",
+        f"/jobs?site={'x' * 500}",
+    ],
+)
+def test_no_other_page_is_kept_or_gone_to(pages: FlaskClient, page: str) -> None:
+    status, location = star(pages, page)
+
+    assert (status, location) == (422, None)
+    assert kept(pages, f"/?starred={quote(page, safe='')}") == []
+
+
+def test_list_of_kept_pages_is_bounded_and_no_other_site_changes_it(pages: FlaskClient) -> None:
+    for number in range(MOST):
+        assert star(pages, f"/tasks/{number}{quote('<é>')}")[0] == 303
+    assert star(pages, "/tasks/one-more")[0] == 422
+    assert len(kept(pages)) == MOST
+    assert len(pages.get("/").data) <= PAGE_BYTES
+    sent = {"page": "/jobs", "do": "star"}
+    foreign = pages.post("/starred", data=sent, headers={"Origin": "https://example.org"})
+    assert foreign.status_code == 403
+
+
+def test_burn_down_is_drawn_and_said() -> None:
+    steps = BurnDown(
+        start="2026-01-01T00:00:00Z",
+        step_seconds=21_600,
+        expected=20,
+        left=[10] * 26 + [5, 0],
+        is_whole=True,
+    )
+
+    drawn = draw_burn_down(steps)
+
+    assert drawn is not None
+    assert (drawn.left, drawn.pace) == ("all of 20 units done", "10 done in 7 days")
+    assert drawn.line == f"M0 2H104V12H108V{HEIGHT}H112"
+    assert draw_burn_down(None) is None

@@ -1,0 +1,148 @@
+"""What needs somebody: each thing that does is told once, with its number, since when and where."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobprov.provenance.answers.attention import Attention
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.services.alerts.events import Found, begin_alerts
+from jobprov.provenance.services.attention.needs import MOST_SHOWN, SEALED_WITHIN, list_needs
+from jobprov.provenance.services.statistics.new_causes import list_new_causes
+from jobprov.provenance.services.tasks.campaigns import list_campaigns
+from jobprov.provenance.services.tasks.queue import whole_queue
+from jobprov.provenance.services.tasks.queue_reports import (
+    compare_report,
+    read_report,
+    take_queue_report,
+)
+from tests.library.production import Production
+from tests.library.records import a_record, job_id
+
+RECORDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
+"""When a production of tests records."""
+NOW = datetime(2026, 1, 2, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def look(production: Production, now: datetime = NOW) -> Attention:
+    """Return what needs somebody; causes are new where none was seen a day before."""
+    with production.database.reading.connect() as connection:
+        return list_needs(
+            connection,
+            production.store,
+            queue=whole_queue(connection, limit=0),
+            causes=list_new_causes(connection, now - 24 * HOUR),
+            campaigns=list_campaigns(connection, production.store),
+            window="24h",
+            now=now,
+        )
+
+
+def fail(number: int, ended_at: datetime, message: str, **more: Any) -> dict[str, Any]:
+    exit_ = {"code": 1, "failed_step": "art", "error_class": message, "message": message}
+    ended = ended_at.isoformat().replace("+00:00", "Z")
+    return a_record(number, state="failed", ended_at=ended, exit=exit_, **more)
+
+
+def hold(production: Production, *since: datetime) -> None:
+    """Have a queue report a held job for each moment since when it is."""
+    jobs = []
+    for number, moment in enumerate(since):
+        jobs.append(
+            {
+                "batch_id": f"{number}.0@s",
+                "job_id": job_id(900 + number),
+                "task_id": "another",
+                "state": "held",
+                "since": moment.isoformat(),
+            }
+        )
+    body = read_report(json.dumps({"experiment": "nova", "jobs": jobs}).encode())
+    with production.database.reading.connect() as connection:
+        compared = compare_report(connection, "s", body, received_at=datetime.now(UTC))
+    production.write(lambda writing: take_queue_report(writing, "s", body, compared))
+
+
+def test_nothing_needs_attention_before_anything_is_recorded(production: Production) -> None:
+    attention = look(production)
+
+    assert (attention.needs, attention.left_out, attention.since) == ([], 0, None)
+
+
+def test_causes_stages_and_held_jobs_say_how_many_since_when_and_where(
+    production: Production,
+) -> None:
+    of_task = {"task": {"task_id": "t1", "unit": "a"}}
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    production.record(
+        fail(1, NOW - 90 * HOUR, "old"),
+        fail(2, NOW - HOUR, "old"),
+        fail(3, NOW - 2 * HOUR, "new", **of_task),
+        fail(4, NOW - HOUR, "new"),
+    )
+    hold(production, NOW - 3 * HOUR, NOW - 5 * HOUR)
+    production.work()
+
+    attention = look(production)
+
+    by_kind = {need.kind: need for need in attention.needs}
+    assert list(by_kind)[:3] == ["cause", "units", "held"]
+    cause, units, held = by_kind["cause"], by_kind["units"], by_kind["held"]
+    assert (cause.count, cause.since, cause.experiment) == (2, "2026-01-01T23:00:00Z", "nova")
+    assert cause.words.startswith("2 jobs failed of a new cause: ")
+    assert cause.url.startswith("/jobs?experiment=nova&cause_id=")
+    assert units.words.startswith("1 unit of stage reco of c did not come out")
+    assert units.url == "/campaigns/nova/c"
+    assert (held.count, held.since, held.url) == (2, "2026-01-01T20:00:00Z", "/queue")
+    assert attention.since == held.since
+
+
+def test_stage_in_which_something_goes_on_waits_for_nobody(production: Production) -> None:
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    task = {"task_id": "t1", "unit": "a"}
+    production.record(fail(1, NOW - HOUR, "x", task=task))
+    assert "units" in [need.kind for need in look(production).needs]
+
+    production.waive("t1", "a", "b")
+    assert "units" not in [need.kind for need in look(production).needs]
+
+
+def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
+    production: Production,
+) -> None:
+    production.record(
+        *[fail(number, NOW - HOUR, f"cause {'x' * number}") for number in range(1, 9)]
+    )
+    production.work()
+    with production.database.reading.connect() as connection:
+        key = experiment_key(connection, "nova")
+    assert key is not None
+    before = look(production)
+    causes = [need for need in before.needs if need.kind == "cause"]
+    assert len(causes) == MOST_SHOWN
+    told = causes[0]
+
+    found = [Found("x", "it fails", told.url)]
+    production.write(
+        lambda writing: begin_alerts(
+            writing, key, found, rule="new", condition="new_cause", receivers=[]
+        )
+    )
+    after = look(production)
+
+    assert after.needs[0].kind == "alert"
+    assert [need.url for need in after.needs].count(told.url) == 1
+    assert after.left_out == before.left_out
+
+
+def test_ledger_that_is_not_sealed_needs_somebody_after_days(production: Production) -> None:
+    production.record(a_record(1))
+    soon, late = RECORDED + HOUR, RECORDED + SEALED_WITHIN + HOUR
+
+    assert "unsealed" not in [need.kind for need in look(production, soon).needs]
+    [need] = [need for need in look(production, late).needs if need.kind == "unsealed"]
+    assert need.since is not None
+    assert need.url == "/docs/how-to/look-after-the-archive#seal"
+    production.seal()
+    assert "unsealed" not in [need.kind for need in look(production, late).needs]

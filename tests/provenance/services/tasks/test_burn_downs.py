@@ -1,0 +1,54 @@
+"""How many units of a campaign were left over the last week: it ends at what is missing now."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately
+from jobprov.provenance.services.tasks.campaigns import list_campaigns
+from tests.library.production import Production
+from tests.library.records import a_record
+
+NOW = datetime(2026, 1, 20, 13, tzinfo=UTC)
+NAME = ("nova", "c")
+
+
+def done(number: int, unit: str, before: timedelta, **more: Any) -> dict[str, Any]:
+    ended = (NOW - before).isoformat().replace("+00:00", "Z")
+    task = {"task_id": "t1", "unit": unit}
+    files = [{"name": f"{number}.root", "size_bytes": 7}]
+    return a_record(number, ended_at=ended, task=task, outputs=files, **more)
+
+
+def test_burn_down_steps_where_units_were_done(production: Production) -> None:
+    units = ["a", "b", "c", "d", "e"]
+    production.declare("t1", units=units, campaign="c", stage="reco")
+    production.declare("t2", campaign="c", stage="merge")
+    production.record(
+        done(1, "a", timedelta(days=30)),
+        done(2, "b", 2 * STEP),
+        # Twice in one step: one unit
+        done(3, "c", timedelta(hours=1)),
+        done(4, "c", timedelta(hours=1)),
+        done(5, "d", timedelta(hours=1), state="failed", exit={"code": 1}),
+    )
+
+    with production.database.reading.connect() as connection:
+        [campaign] = list_campaigns(connection, production.store).campaigns
+        lately = DoneLately(connection, NOW)
+        burn_down = lately.burn_down(NAME, campaign.stages)
+        last_ends = lately.last_ends(NAME)
+
+    assert burn_down is not None
+    assert burn_down.left == [4] * (STEPS - 3) + [3, 3, 2]
+    assert (burn_down.expected, burn_down.is_whole) == (5, False)
+    assert burn_down.start == "2026-01-13T18:00:00Z"
+    assert last_ends == {"reco": "2026-01-20T12:00:00Z"}
+
+
+def test_campaign_of_which_nobody_said_how_many_has_none(production: Production) -> None:
+    production.record(done(1, "a", timedelta(hours=1)))
+
+    with production.database.reading.connect() as connection:
+        listed = list_campaigns(connection, production.store)
+
+    assert [campaign.burn_down for campaign in listed.campaigns] in ([], [None])
