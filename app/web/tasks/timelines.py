@@ -98,7 +98,7 @@ class Axis:
         length = self.end - self.start
         apart = next((tick for tick in _TICKS if length / tick <= _MOST_TICKS), _TICKS[-1])
         first = _EPOCH - (_EPOCH - self.start) // apart * apart
-        ticks = []
+        ticks: list[Tick] = []
         at = first
         while at <= self.end and len(ticks) <= WIDTH:
             place = self.place(at)

@@ -1,10 +1,10 @@
 """How many jobs ran at once in each step of a window, from when they began and stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from jobprov.provenance.db.queries.fragments.steps import Steps
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.running import Edges, Ran
 
 
@@ -56,19 +56,29 @@ class _Busy:
         return amounts
 
 
-def ran_at_once(ran: Ran, steps: Steps, now: datetime) -> dict[Any, RanAtOnce]:
+def ran_at_once(ran: Ran, window: Window, now: datetime) -> dict[Any, RanAtOnce]:
     """Return how many jobs ran at once, by facet."""
-    lengths = _lengths(steps, now)
+    lengths = _lengths(window, now)
     groups: dict[Any, _Busy] = {}
     for edges in _each_started(ran):
-        busy = groups.setdefault(edges.facet, _Busy(steps.number))
+        busy = groups.setdefault(edges.facet, _Busy(window.step_count))
         busy.jobs += edges.jobs
         busy.add(edges, 1)
     for edges in ran.ends:
-        groups.setdefault(edges.facet, _Busy(steps.number)).add(edges, -1)
+        groups.setdefault(edges.facet, _Busy(window.step_count)).add(edges, -1)
     found = {}
     for facet, busy in groups.items():
-        found[facet] = RanAtOnce(busy.jobs, busy.at_once(lengths, steps.step_seconds))
+        found[facet] = RanAtOnce(busy.jobs, busy.at_once(lengths, window.step_seconds))
+    return found
+
+
+def named(groups: Mapping[Any, RanAtOnce]) -> dict[Any, RanAtOnce]:
+    """Return groups by facet, '' for jobs that name none, which databases also tell as NULL."""
+    found: dict[Any, RanAtOnce] = {}
+    for facet, group in groups.items():
+        name = "" if facet is None else facet
+        other = found.get(name)
+        found[name] = group if other is None else other.joined(group)
     return found
 
 
@@ -77,13 +87,13 @@ def _each_started(ran: Ran) -> Iterable[Edges]:
     yield from ran.still
 
 
-def _lengths(steps: Steps, now: datetime) -> list[float]:
+def _lengths(window: Window, now: datetime) -> list[float]:
     """Return how many seconds of each step are over; a step that has not begun counts as whole."""
     lengths = []
-    for place in range(steps.number):
-        start = steps.start + place * steps.step
-        over = float(steps.step_seconds)
-        if start < now < start + steps.step:
+    for place in range(window.step_count):
+        start = window.start + place * window.step
+        over = float(window.step_seconds)
+        if start < now < start + window.step:
             over = (now - start).total_seconds()
         lengths.append(over)
     return lengths

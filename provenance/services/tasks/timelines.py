@@ -1,6 +1,6 @@
 """When a unit waited and ran, attempt by attempt; and when a task ran, by its places or jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.timelines import Timeline, TimelineBy, TimelineRow
-from jobprov.provenance.db.queries.fragments.steps import Steps
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.running import is_any_running, ran_jobs
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
@@ -35,7 +35,7 @@ from jobprov.provenance.services.tasks.attempts import (
     stretch,
     with_gaps,
 )
-from jobprov.provenance.services.tasks.running import RanAtOnce, ran_at_once
+from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
 MOST_ATTEMPTS = 50
@@ -171,9 +171,9 @@ def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span:
     end = now
     if not is_any_running(connection, jobs, silent_before=silent_before):
         end = max(moment for moment in span[1:] if moment is not None)
-    steps = _steps_of(span.start, end)
-    ran = ran_jobs(connection, jobs, steps, silent_before=silent_before)
-    places = _by_name(ran_at_once(ran, steps, now))
+    window = _window_of(span.start, end)
+    ran = ran_jobs(connection, jobs, window, silent_before=silent_before)
+    places = named(ran_at_once(ran, window, now))
     shown = sorted(places, key=lambda name: (-places[name].jobs, name))
     rows = []
     for name in shown[:MOST_PLACES]:
@@ -181,29 +181,20 @@ def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span:
         rows.append(TimelineRow(name=name or None, jobs=place.jobs, running=place.amounts))
     return msgspec.structs.replace(
         timeline,
-        start=moment_text(steps.start),
-        end=moment_text(steps.end),
-        step_seconds=steps.step_seconds,
+        start=moment_text(window.start),
+        end=moment_text(window.end),
+        step_seconds=window.step_seconds,
         rows=rows,
         left_out=max(0, len(shown) - MOST_PLACES),
     )
 
 
-def _by_name(places: Mapping[str | None, RanAtOnce]) -> dict[str, RanAtOnce]:
-    """Return the places by name; jobs without a host and those whose host names no site are one."""
-    named: dict[str, RanAtOnce] = {}
-    for name, place in places.items():
-        other = named.get(name or "")
-        named[name or ""] = place if other is None else other.joined(place)
-    return named
-
-
-def _steps_of(start: datetime, end: datetime) -> Steps:
-    """Return the steps of a window, in whole seconds."""
+def _window_of(start: datetime, end: datetime) -> Window:
+    """Return a window of about `STEP_COUNT` steps that begins with a second."""
     first = start.replace(microsecond=0)
     length = max(timedelta(seconds=1), (end - first) // STEP_COUNT)
     seconds = -(-length // timedelta(seconds=1))
     step = timedelta(seconds=seconds)
     # one past the end: what ended at the very end ended in a step
     count = (end - first) // step + 1
-    return Steps(first, first + count * step, step)
+    return Window(first, first + count * step, step)

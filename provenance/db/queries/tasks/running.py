@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.db.queries.fragments.steps import Steps, place_of, seconds_after_start
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of, seconds_after_start
 from jobprov.provenance.db.recording.job_rows import RUNNING
 from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
 
@@ -69,30 +69,30 @@ class Ran(NamedTuple):
 
 
 def ran_jobs(
-    connection: Connection, jobs: JobsToCount, steps: Steps, *, silent_before: datetime
+    connection: Connection, jobs: JobsToCount, window: Window, *, silent_before: datetime
 ) -> Ran:
     """Return when jobs began and stopped to run in a window.
 
     Args:
         connection: where from.
         jobs: which ones.
-        steps: of the window.
+        window: in which steps.
         silent_before: a job counts as running if it was heard of since.
     """
-    is_before = Job.started_at < steps.start
-    is_within = [Job.started_at >= steps.start, Job.started_at < steps.end]
+    is_before = Job.started_at < window.start
+    is_within = [Job.started_at >= window.start, Job.started_at < window.end]
     is_over = Job.ended_at >= Job.started_at
     # By the index of ends: most windows end now, and most jobs started before them
-    ran_before = [Job.ended_at >= steps.start, case((is_before, 1), else_=0) == 1]
-    ends_within = [Job.ended_at >= steps.start, Job.ended_at < steps.end, is_over]
+    ran_before = [Job.ended_at >= window.start, case((is_before, 1), else_=0) == 1]
+    ends_within = [Job.ended_at >= window.start, Job.ended_at < window.end, is_over]
     starts = [
-        *_edges(connection, jobs, steps, Job.started_at, [*is_within, is_over]),
+        *_edges(connection, jobs, window, Job.started_at, [*is_within, is_over]),
         *_at_the_start(connection, jobs, ran_before),
     ]
-    ends = _edges(connection, jobs, steps, Job.ended_at, ends_within)
+    ends = _edges(connection, jobs, window, Job.ended_at, ends_within)
     is_running = _is_running(silent_before)
     still = [
-        *_edges(connection, jobs, steps, Job.started_at, [*is_within, *is_running]),
+        *_edges(connection, jobs, window, Job.started_at, [*is_within, *is_running]),
         *_at_the_start(connection, jobs, [is_before, *is_running]),
     ]
     return Ran(starts, ends, still)
@@ -112,13 +112,13 @@ def _is_running(silent_before: datetime) -> list[ColumnElement[bool]]:
 def _edges(
     connection: Connection,
     jobs: JobsToCount,
-    steps: Steps,
+    window: Window,
     moment: SQLColumnExpression[Any],
     conditions: Sequence[ColumnElement[bool]],
 ) -> list[Edges]:
-    place = place_of(connection, moment, steps).label("place")
+    place = place_of(connection, moment, window).label("place")
     facet: ColumnElement[Any] = jobs.facet.label("facet")
-    seconds = func.sum(seconds_after_start(connection, moment, steps))
+    seconds = func.sum(seconds_after_start(connection, moment, window))
     query = _chosen(select(facet, place, func.count(), seconds), jobs, conditions)
     edges = []
     for name, step, count, total in connection.execute(query.group_by(place, facet)):
