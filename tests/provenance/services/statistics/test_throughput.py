@@ -211,13 +211,20 @@ def test_what_still_runs_ran_until_now_and_what_is_silent_is_left_out(
     assert amounts(answer) == {"running": [1, 1, 1]}, "of the last step the half that is over"
 
 
-def test_a_correction_moves_the_time_in_which_a_job_ran(production: Production) -> None:
-    production.record(job(1, NOON + HOUR))
-    assert amounts(running(production)) == {"succeeded": [1, 0, 0]}
+def test_corrections_and_erasures_count_where_jobs_ran_and_what_they_took(
+    production: Production,
+) -> None:
+    production.record(job(1, NOON + HOUR), job(2, NOON + HOUR))
+    assert amounts(running(production)) == {"succeeded": [2, 0, 0]}
 
-    production.record(job(1, NOON + 2 * HOUR), revision=True)
+    longer = job(1, NOON + 2 * HOUR, resources={"wall_seconds": 7.0})
+    production.record(longer, reason="the clock was wrong")
+    production.erase_record(2)
 
     assert amounts(running(production)) == {"succeeded": [0, 1, 0]}
+    [group] = counted(production, measure="wall_seconds").groups
+    assert group.spread is not None
+    assert group.spread.largest == [None, None, 7.0]
 
 
 def test_distributions_are_those_of_the_values_of_each_step(production: Production) -> None:
