@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Select,
     SQLColumnExpression,
+    and_,
     case,
     exists,
     func,
@@ -33,11 +34,13 @@ class JobsToCount(NamedTuple):
         facet: what groups have in common.
         joined: returns a query over jobs with the tables joined that the facet is read from.
         conditions: which jobs.
+        is_narrow: whether an index finds them by the conditions; else by their times.
     """
 
     facet: SQLColumnExpression[Any]
     joined: Callable[[Select[Any]], Select[Any]]
     conditions: Sequence[ColumnElement[bool]]
+    is_narrow: bool = False
 
 
 class Edges(NamedTuple):
@@ -46,12 +49,14 @@ class Edges(NamedTuple):
     Attributes:
         place: which step, 0 the first.
         seconds: from the start of the window to these moments, summed.
+        earlier: how many of them began before the window.
     """
 
     facet: Any
     place: int
     jobs: int
     seconds: float
+    earlier: int = 0
 
 
 class Ran(NamedTuple):
@@ -79,17 +84,14 @@ def ran_jobs(
         window: in which steps.
         silent_before: a job counts as running if it was heard of since.
     """
+    is_over = Job.ended_at >= Job.started_at
     is_before = Job.started_at < window.start
     is_within = [Job.started_at >= window.start, Job.started_at < window.end]
-    is_over = Job.ended_at >= Job.started_at
-    # By the index of ends: most windows end now, and most jobs started before them
-    ran_before = [Job.ended_at >= window.start, case((is_before, 1), else_=0) == 1]
     ends_within = [Job.ended_at >= window.start, Job.ended_at < window.end, is_over]
-    starts = [
-        *_edges(connection, jobs, window, Job.started_at, [*is_within, is_over]),
-        *_at_the_start(connection, jobs, ran_before),
-    ]
     ends = _edges(connection, jobs, window, Job.ended_at, ends_within)
+    starts = _edges(connection, jobs, window, Job.started_at, [*is_within, is_over])
+    starts += [Edges(edges.facet, 0, edges.earlier, 0.0) for edges in ends if edges.earlier]
+    starts += _at_the_start(connection, jobs, [Job.ended_at >= window.end, is_before])
     is_running = _is_running(silent_before)
     still = [
         *_edges(connection, jobs, window, Job.started_at, [*is_within, *is_running]),
@@ -119,10 +121,11 @@ def _edges(
     place = place_of(connection, moment, window).label("place")
     facet: ColumnElement[Any] = jobs.facet.label("facet")
     seconds = func.sum(seconds_after_start(connection, moment, window))
-    query = _chosen(select(facet, place, func.count(), seconds), jobs, conditions)
+    earlier = func.sum(case((Job.started_at < window.start, 1), else_=0))
+    query = _chosen(select(facet, place, func.count(), seconds, earlier), jobs, conditions)
     edges = []
-    for name, step, count, total in connection.execute(query.group_by(place, facet)):
-        edges.append(Edges(name, int(step), count, float(total)))
+    for row in connection.execute(query.group_by(place, facet)):
+        edges.append(Edges(row[0], int(row[1]), row[2], float(row[3]), int(row[4])))
     return edges
 
 
@@ -137,8 +140,11 @@ def _at_the_start(
 def _chosen(
     query: Select[Any], jobs: JobsToCount, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
-    chosen = jobs.joined(query.select_from(Job))
-    return chosen.where(*conditions, Job.rerun_of.is_(None), *jobs.conditions)
+    chosen = jobs.joined(query.select_from(Job)).where(Job.rerun_of.is_(None), *jobs.conditions)
+    if jobs.is_narrow:
+        # a condition that no index answers
+        return chosen.where(case((and_(*conditions), 1), else_=0) == 1)
+    return chosen.where(*conditions)
 
 
 def _heard_since(moment: datetime) -> Select[int]:

@@ -79,7 +79,7 @@ def longest_jobs(connection: Connection, task: int, *, limit: int) -> list[int]:
 
 def jobs_by_place(task: int, by: str) -> JobsToCount:
     """Return the jobs of a task as they are counted by `site` or `host`."""
-    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task])
+    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task], is_narrow=True)
 
 
 def queued_attempts(
