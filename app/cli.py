@@ -114,6 +114,9 @@ SECTIONS = {
         "declare": Listed("tasks.declarations", "Declare task ID: what is to be made"),
         "task": Listed("tasks.tasks", "Tell how far task ID is, and what stands in its way"),
         "queue": Listed("tasks.queue", "Tell what runs and waits: of TASK, of a campaign, or all"),
+        "timeline": Listed(
+            "tasks.timelines", "Tell when TASK, or one of its units, waited and ran"
+        ),
         "missing": Listed("tasks.tasks", "List the units of task ID that are still to be made"),
         "ready": Listed(
             "tasks.tasks", "List the files that jobs of task ID made and that no job has read yet"

@@ -50,6 +50,7 @@ SECTIONS = (
     tasks.declarations_section,
     tasks.tasks_section,
     tasks.units_section,
+    tasks.timelines_section,
     tasks.queue_section,
     tasks.waivers_section,
     tasks.samples_section,

@@ -24,6 +24,7 @@ from jobprov.provenance.answers.tasks.tasks import (
     TaskProgress,
     UnitsWaived,
 )
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.catalogs.opening import open_catalog
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
@@ -36,6 +37,7 @@ from jobprov.provenance.schemas.production_queries import (
     QueueQuery,
     ReadyQuery,
     TaskQueueQuery,
+    TimelineQuery,
 )
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
@@ -58,6 +60,7 @@ from jobprov.provenance.services.tasks.queue_reports import (
 )
 from jobprov.provenance.services.tasks.samples import list_samples
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from jobprov.provenance.services.tasks.waivers import Waiver, read_waiver, waive_units
 
@@ -66,6 +69,7 @@ tasks_section = Section("tasks", "Tasks: one submission of a stage each.")
 units_section = Section("units", "Units of tasks: what is missing, and what is ready.")
 waivers_section = Section("waivers", "Units that a task goes on without.")
 queue_section = Section("queue", "What runs and waits.")
+timelines_section = Section("timelines", "When a unit or a task waited and ran.")
 campaigns_section = Section("campaign-progress", "How far campaigns are.")
 samples_section = Section("samples", "Samples by data tier: done and expected.")
 
@@ -260,6 +264,22 @@ def get_task_queue(task_id: str) -> Response:
     with get_service().reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
         return json_answer(task_queue(connection, task, **query))
+
+
+@timelines_section.call(
+    "GET",
+    "/tasks/<task_id>/timeline",
+    answers={200: Timeline},
+    parameters=parameters(TimelineQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_timeline(task_id: str) -> Response:
+    """Return when a unit waited and ran, attempt by attempt; or when the jobs of a task ran."""
+    query = asked(TimelineQuery)
+    experiment, service = query.pop("experiment", None), get_service()
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
+        return json_answer(show_timeline(connection, service.store, task, **query))
 
 
 @campaigns_section.call(

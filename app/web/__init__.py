@@ -40,7 +40,7 @@ from jobprov.app.web.statistics import (
     resources,
     throughput,
 )
-from jobprov.app.web.tasks import campaigns, queue, samples, tasks
+from jobprov.app.web.tasks import campaigns, queue, samples, tasks, timelines
 
 _PAGES = (
     home,
@@ -57,6 +57,7 @@ _PAGES = (
     logs,
     tasks,
     queue,
+    timelines,
     workflows,
     retries,
     campaigns,

@@ -116,6 +116,14 @@ def task_page(task_id: str, experiment: str | None = None) -> str:
     return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})
 
 
+def timeline_page(
+    task_id: str, experiment: str, unit: str | None = None, by: str | None = None
+) -> str:
+    """Return the path of the page that tells when a task, or one of its units, waited and ran."""
+    words = {"experiment": experiment, "task_id": task_id, "unit": unit, "by": by}
+    return with_query("/timeline", words)
+
+
 def arrivals_page(experiment: str) -> str:
     """Return the path of the page of what arrived of an experiment's files."""
     return with_query("/arrivals", {"experiment": experiment})

@@ -90,6 +90,7 @@ from jobprov.provenance.answers.tasks.tasks import (
     TaskProgress,
     UnitsWaived,
 )
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.answers.trail import Act, Trail
 from jobprov.provenance.client.answers import GatewayError
 from jobprov.provenance.client.histories import Histories
@@ -343,6 +344,10 @@ class Client(Histories):
     def task_queue(self, task_id: str, **query: Any) -> Queue:
         """Return what runs and waits of a task; query as of `GET /tasks/{task_id}/queue`."""
         return self._ask(Queue, f"/tasks/{part(task_id)}/queue", **query)
+
+    def timeline(self, task_id: str, **query: Any) -> Timeline:
+        """Return when a task or a unit of it ran; query as of `GET /tasks/{task_id}/timeline`."""
+        return self._ask(Timeline, f"/tasks/{part(task_id)}/timeline", **query)
 
     def queue(self, **query: Any) -> Queue:
         """Return what runs and waits; the query is that of `GET /queue`."""

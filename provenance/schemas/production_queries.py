@@ -184,6 +184,19 @@ class TaskQueueQuery(ExperimentQuery):
     cursor = text("`next` of the answer before.")
 
 
+class TimelineQuery(ExperimentQuery):
+    """Of which unit, or by what the jobs of the task are folded."""
+
+    unit = text("The attempts at this unit; the whole task by default.")
+    by = fields.String(
+        validate=validate.OneOf(("job", "site", "host")),
+        metadata={
+            "description": "Of a task: those of its jobs that took longest, or how many ran at "
+            "once at each site or host; jobs by default where all of them fit, else sites."
+        },
+    )
+
+
 class QueueQuery(TaskQueueQuery):
     """Whose jobs that run and wait."""
 

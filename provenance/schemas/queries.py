@@ -178,9 +178,14 @@ class ThroughputQuery(JobsAnyTimeQuery):
         metadata={"description": "What groups are told apart by; class: of failures alone."},
     )
     measure = fields.String(
-        validate=validate.OneOf(["jobs", "files", "events", "cpu_hours"]),
+        validate=validate.OneOf(
+            ["jobs", "files", "events", "cpu_hours", "running", "wall_seconds", "max_rss_bytes"]
+        ),
         load_default="jobs",
-        metadata={"description": "What is counted: files and events are those written."},
+        metadata={
+            "description": "What is counted: files and events are those written, `running` is how "
+            "many ran at once. Of wall_seconds and max_rss_bytes the distribution is told."
+        },
     )
 
 

@@ -18,8 +18,17 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.statistics.throughput import Throughput
-from jobprov.provenance.lineage.words import counted, duration, number
+from jobprov.provenance.lineage.words import counted, duration, number, size
 
+_OF_SPREADS = {
+    "start": "FROM",
+    "group": "",
+    "jobs": "JOBS",
+    "p10": "10 %",
+    "median": "MEDIAN",
+    "p90": "90 %",
+    "largest": "LARGEST",
+}
 _MOST_GROUPS = 6
 """So many columns fit a terminal."""
 _MOST_STEPS = 30
@@ -47,16 +56,18 @@ _BAR = 24
 )
 @click.option(
     "--measure",
-    type=click.Choice(["jobs", "files", "events", "cpu_hours"]),
+    type=click.Choice(
+        ["jobs", "files", "events", "cpu_hours", "running", "wall_seconds", "max_rss_bytes"]
+    ),
     default="jobs",
     show_default=True,
-    help="What to count.",
+    help="What to count; running: how many ran at once; the last two: their distribution.",
 )
 @experiment_option
 @url_option
 @json_option
 def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what ended in each step of a time: jobs, files, events or CPU hours.
+    """Tell what ended in each step of a time: jobs, files, events or CPU hours; or what ran or took.
 
     Steps in which nothing ended are left out. Exit code 1 where no job ended in that time.
     """
@@ -71,15 +82,47 @@ def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
 def _lines(answer: Throughput) -> Iterator[str]:
     noun = "failed job" if answer.by == "class" else "job"
     window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
+    verb = "ran" if answer.measure == "running" else "ended"
     if not answer.jobs:
-        yield f"No {noun} ended {window}."
+        yield f"No {noun} {verb} {window}."
         if answer.newest_end is not None:
             yield f"The newest job ended {_time(answer.newest_end)} UTC."
         return
     measured = answer.measure.replace("_", " ")
     step = duration(answer.step_seconds)
-    yield f"{counted(answer.jobs, noun)} ended {window}; {measured} every {step}:"
-    yield table(_rows(answer), _columns(answer))
+    yield f"{counted(answer.jobs, noun)} {verb} {window}; {measured} every {step}:"
+    if any(group.spread is not None for group in answer.groups):
+        columns = {**_OF_SPREADS, "group": answer.by.upper()}
+        yield table(list(_spread_rows(answer)), columns)
+    else:
+        yield table(_rows(answer), _columns(answer))
+
+
+def _spread_rows(answer: Throughput) -> Iterator[dict[str, str | None]]:
+    """Yield what the jobs of each step took by group, the oldest step first."""
+    groups = [(group.name or f"no {answer.by}", group) for group in answer.groups]
+    if answer.others is not None:
+        groups.append(("others", answer.others))
+    for place, start in enumerate(answer.starts):
+        for name, group in groups:
+            if not group.amounts[place] or group.spread is None:
+                continue
+            spread = group.spread
+            yield {
+                "start": _time(start),
+                "group": name,
+                "jobs": _amount(group.amounts[place]),
+                "p10": _took(answer.measure, spread.p10[place]),
+                "median": _took(answer.measure, spread.median[place]),
+                "p90": _took(answer.measure, spread.p90[place]),
+                "largest": _took(answer.measure, spread.largest[place]),
+            }
+
+
+def _took(measure: str, value: float | None) -> str | None:
+    if value is None:
+        return None
+    return duration(value) if measure == "wall_seconds" else size(round(value))
 
 
 def _columns(answer: Throughput) -> dict[str, str]:
@@ -147,5 +190,6 @@ EXAMPLES = {
     "throughput": (
         "jobprov throughput --since 24h --step 1h --by state",
         "jobprov throughput --campaign demo-2026 --since 30d --measure events",
+        "jobprov throughput --since 24h --measure running --by site",
     ),
 }

@@ -127,6 +127,7 @@ def _add_filters(environment: Environment) -> None:
         proofs_page=addresses.proofs_page,
         report_page=addresses.report_page,
         task_page=addresses.task_page,
+        timeline_page=addresses.timeline_page,
         arrivals_page=addresses.arrivals_page,
     )
 

@@ -24,8 +24,17 @@ _WINDOWS = {
     "28d": "28 days",
     "364d": "year",
 }
-_TITLES = {"jobs": "Jobs", "files": "Files", "events": "Events", "cpu_hours": "CPU hours"}
+_TITLES = {
+    "jobs": "Jobs that ended",
+    "files": "Files",
+    "events": "Events",
+    "cpu_hours": "CPU hours",
+    "running": "Jobs running at once",
+    "wall_seconds": "Wall time",
+    "max_rss_bytes": "Memory",
+}
 _COLUMNS = ("start", "step_seconds", "by", "group", "measure", "amount")
+_QUANTILES = ("p10", "median", "p90", "largest")
 _MOST_STEPS = 60
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -56,6 +65,22 @@ class StepRow(NamedTuple):
     total: float
 
 
+class SpreadRow(NamedTuple):
+    """What the jobs of one group took that ended in one step.
+
+    Attributes:
+        url: the page of this step alone; None where it cannot be shown finer.
+        jobs: how many of them say it.
+        values: p10, median, p90 and the largest, in seconds or bytes.
+    """
+
+    start: str
+    url: str | None
+    column: Column
+    jobs: int
+    values: list[float | None]
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/throughput", view_func=show_page, endpoint="throughput")
@@ -72,9 +97,14 @@ def show_page() -> Response:
     if form == "json":
         return Response(msgspec.json.encode(throughput), content_type="application/json")
     if form == "csv":
-        return table("throughput", _COLUMNS, _csv_rows(throughput))
+        csv_columns = (*_COLUMNS, *_QUANTILES) if _is_spread(throughput) else _COLUMNS
+        return table("throughput", csv_columns, _csv_rows(throughput))
     window_free = {name: value for name, value in given.items() if name not in WINDOW_FIELDS}
     columns = _columns(throughput)
+    if _is_spread(throughput):
+        steps = cut_rows("steps", _spread_rows(throughput, columns, window_free), _MOST_STEPS)
+    else:
+        steps = cut_rows("steps", _step_rows(throughput, columns, window_free), _MOST_STEPS)
     filters = {name: given[name] for name in window_free if name not in {"by", "measure"}}
     return answer(
         "statistics/throughput.html",
@@ -89,36 +119,58 @@ def show_page() -> Response:
         fields=given,
         titles=_TITLES,
         columns=columns,
-        steps=cut_rows("steps", _step_rows(throughput, columns, window_free), _MOST_STEPS),
+        is_spread=_is_spread(throughput),
+        steps=steps,
     )
 
 
 def _csv_rows(throughput: Throughput) -> Iterator[dict[str, object]]:
     for column in _columns(throughput):
-        for start, amount in zip(throughput.starts, column.group.amounts, strict=True):
+        for place, start in enumerate(throughput.starts):
             yield {
                 "start": start,
                 "step_seconds": throughput.step_seconds,
                 "by": throughput.by,
                 "group": column.title,
                 "measure": throughput.measure,
-                "amount": amount,
+                "amount": column.group.amounts[place],
+                **dict(zip(_QUANTILES, _values(column.group, place), strict=False)),
             }
 
 
+def _is_spread(throughput: Throughput) -> bool:
+    """Return whether distributions are told, not amounts."""
+    return any(group.spread is not None for group in throughput.groups)
+
+
+def _values(group: ThroughputGroup, place: int) -> list[float | None]:
+    """Return the quantiles of a group in a step; none where no distribution is told."""
+    if group.spread is None:
+        return []
+    return [getattr(group.spread, name)[place] for name in _QUANTILES]
+
+
 def first_line(throughput: Throughput, given: dict[str, str]) -> str:
-    """Return how many jobs ended in the window, and how."""
+    """Return how many jobs ended or ran in the window, and how."""
     noun = "failed job" if throughput.by == "class" else "job"
     when = f"in the last {_window_words(given.get('since', DEFAULT_SINCE))}"
     if "ended_after" in given or "ended_before" in given:
         when = f"from {_plain(throughput.start)} to {_plain(throughput.end)} UTC"
+    verb = "ran" if throughput.measure == "running" else "ended"
     if not throughput.jobs:
-        return f"No {noun} ended {when}."
-    line = f"{counted(throughput.jobs, noun)} ended {when}"
+        return f"No {noun} {verb} {when}."
+    line = f"{counted(throughput.jobs, noun)} {verb} {when}"
     if throughput.by == "state":
         states = [f"{number(group.jobs)} {group.name}" for group in throughput.groups]
         line += f": {', '.join(states)}"
+    if verb == "ran":
+        most = max(sum(amounts) for amounts in zip(*_all_amounts(throughput), strict=True))
+        line += f"; {number(round(most, 1))} at once at most"
     return f"{line}."
+
+
+def _all_amounts(throughput: Throughput) -> list[list[float]]:
+    return [column.group.amounts for column in _columns(throughput)]
 
 
 def _window_words(since: str) -> str:
@@ -168,12 +220,32 @@ def _step_rows(
     """Return the steps in which anything ended, the newest first."""
     rows = []
     for place in reversed(range(len(throughput.starts))):
-        amounts = [column.group.amounts[place] or None for column in columns]
+        amounts = [_shown(column.group.amounts[place]) for column in columns]
         if not any(amounts):
             continue
         start = throughput.starts[place]
         total = sum(amount for amount in amounts if amount)
         rows.append(StepRow(start, _step_url(throughput, start, window_free), amounts, total))
+    return rows
+
+
+def _shown(amount: float) -> float | None:
+    """Return an amount as the table has it: no more than two decimals, None for nothing."""
+    return round(amount, 2) or None
+
+
+def _spread_rows(
+    throughput: Throughput, columns: list[Column], window_free: dict[str, str]
+) -> list[SpreadRow]:
+    """Return what the jobs of each step took by group, the newest step first."""
+    rows = []
+    for place in reversed(range(len(throughput.starts))):
+        start = throughput.starts[place]
+        for column in columns:
+            jobs = round(column.group.amounts[place])
+            if jobs:
+                url = _step_url(throughput, start, window_free)
+                rows.append(SpreadRow(start, url, column, jobs, _values(column.group, place)))
     return rows
 
 

@@ -5,29 +5,49 @@ from msgspec import Struct
 from jobprov.provenance.answers.counted import CountedAt
 
 
+class Spread(Struct, frozen=True):
+    """How what jobs took is distributed in each step, in seconds or bytes.
+
+    Each has one value a step, None where no job says it.
+
+    Attributes:
+        p10, median, p90: so many per cent took less; between neighbours in proportion.
+        largest: the most that any took.
+    """
+
+    p10: list[float | None]
+    median: list[float | None]
+    p90: list[float | None]
+    largest: list[float | None]
+
+
 class ThroughputGroup(Struct, frozen=True):
-    """What the jobs of one state, stage, site or class of failure made over time.
+    """What the jobs of one state, stage, site or class of failure made or took over time.
 
     Attributes:
         name: None for jobs that name none, and for several groups as one.
-        jobs: how many ended in the window.
+        jobs: how many ended in the window; of `running`, how many ran at any time of it.
         total: the sum of `amounts`.
-        amounts: one a step, in the unit of the measure.
+        amounts: one a step: what is measured; of `running`, how many ran at once, on average over
+            the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it.
+        spread: of these two, how they are distributed; None of all others.
     """
 
     name: str | None
     jobs: int
     total: float
     amounts: list[float]
+    spread: Spread | None = None
 
 
 class Throughput(CountedAt, frozen=True):
-    """What ended in each step of a window of time.
+    """What ended or ran in each step of a window of time.
 
     Attributes:
-        jobs: how many ended in the window; of failures by class, those that failed.
+        jobs: how many ended in the window, or ran in it; of failures by class, those that failed.
         by: what tells groups apart: state, stage, site or class.
-        measure: what the amounts count: jobs, files, events or cpu_hours.
+        measure: what the amounts count: jobs, files, events, cpu_hours or running; or what is
+            distributed: wall_seconds or max_rss_bytes.
         start, end: of the window, on the edges of steps; the last step may still be going on.
         starts: when each step begins.
         groups: states in their own order, all others the largest first; a dozen at most.

@@ -1,29 +1,42 @@
-"""Production over time: how many jobs ended in each step of a window, and what they made.
+"""Production over time: how many jobs ended or ran in each step of a window, and what they took.
 
 Source: http.md, `GET /statistics/throughput`.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.answers.statistics.throughput import (
+    Spread,
+    Throughput,
+    ThroughputGroup,
+)
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.throughput import (
     FACETS,
-    Step,
+    SPREADS,
+    RankedValue,
     ended_jobs,
+    jobs_to_count,
     newest_end,
+    ranked_values,
 )
+from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.tasks.running import named, ran_at_once
+from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
-MEASURES = ("jobs", "files", "events", "cpu_hours")
+RUNNING = "running"
+MEASURES = ("jobs", "files", "events", "cpu_hours", RUNNING, *SPREADS)
 BYS = tuple(FACETS)
 DEFAULT_SINCE = "7d"
 MOST_STEPS = 1000
@@ -45,24 +58,6 @@ _STEPS = (
 _LENGTH = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMELESS = ""
-
-
-class Window(NamedTuple):
-    """A stretch of time in steps; both ends are on the edge of a step since 1970."""
-
-    start: datetime
-    end: datetime
-    step: timedelta
-
-    @property
-    def step_count(self) -> int:
-        """Return how many steps it has."""
-        return int((self.end - self.start) / self.step)
-
-    @property
-    def starts(self) -> list[datetime]:
-        """Return when each step begins."""
-        return [self.start + place * self.step for place in range(self.step_count)]
 
 
 def length_of(text: str, name: str) -> timedelta:
@@ -144,6 +139,22 @@ def words_of_length(length: timedelta) -> str:
     return f"{length // _UNITS['m']}m"
 
 
+class _Group(NamedTuple):
+    """A group as it is counted.
+
+    Attributes:
+        facet: what the database tells it apart by; '' for jobs that name none; None for several
+            groups as one.
+    """
+
+    facet: Any
+    group: ThroughputGroup
+
+    def with_spread(self, spreads: Mapping[Any, Spread]) -> "_Group":
+        """Return the group with its distributions."""
+        return self._replace(group=msgspec.structs.replace(self.group, spread=spreads[self.facet]))
+
+
 def count_throughput(
     connection: Connection,
     filters: JobFilters,
@@ -152,73 +163,129 @@ def count_throughput(
     by: str = "state",
     measure: str = "jobs",
     seconds: float = SECONDS,
+    now: datetime | None = None,
 ) -> Throughput:
-    """Return what ended in each step of a window; reruns count nowhere.
+    """Return what ended or ran in each step of a window; reruns count nowhere.
 
     Args:
         connection: where from.
         filters: which jobs.
-        window: when they ended.
+        window: when they ended; of `running`, when they ran.
         by: tell groups apart by `state`, `stage`, `site` or `class` (of failures).
-        measure: what is counted: `jobs`, `files`, `events` or `cpu_hours`.
+        measure: what is counted: `jobs`, `files`, `events` or `cpu_hours`; how many were
+            `running` at once; or the distribution of `wall_seconds` or `max_rss_bytes`.
         seconds: how long reading may take.
+        now: until when jobs run that are not over.
 
     Raises:
         LimitError: reading took more than `seconds`.
     """
     with time_limit(connection, "ask for a shorter window or a campaign", seconds=seconds):
-        steps = ended_jobs(
-            connection,
-            filters,
-            by=by,
-            measure=measure,
-            start=window.start,
-            end=window.end,
-            step=window.step,
-        )
+        if measure == RUNNING:
+            groups = _running(connection, filters, window, by, now or datetime.now(UTC))
+        else:
+            groups = _ended(connection, filters, window, by, measure)
+        told = groups[:MOST_GROUPS]
+        others = _sum_of(groups[MOST_GROUPS:], window.step_count)
+        if measure in SPREADS:
+            facets = [counted.facet for counted in told]
+            values = ranked_values(
+                connection, filters, window, by=by, measure=measure, facets=facets
+            )
+            spreads = _spreads(values, window.step_count)
+            told = [counted.with_spread(spreads) for counted in told]
+            others = None if others is None else others.with_spread(spreads)
         newest = newest_end(connection)
-    groups = _groups(steps, by, window.step_count)
     return Throughput(
-        jobs=sum(step.jobs for step in steps),
+        jobs=sum(counted.group.jobs for counted in groups),
         by=by,
         measure=measure,
         start=_text(window.start),
         end=_text(window.end),
-        step_seconds=int(window.step.total_seconds()),
+        step_seconds=window.step_seconds,
         starts=[_text(start) for start in window.starts],
-        groups=groups[:MOST_GROUPS],
-        others=_sum_of(groups[MOST_GROUPS:], window.step_count),
+        groups=[counted.group for counted in told],
+        others=None if others is None else others.group,
         newest_end=None if newest is None else _text(newest),
     )
 
 
-def _groups(steps: Sequence[Step], by: str, count: int) -> list[ThroughputGroup]:
-    """Return the groups: states in their own order, all others the largest first."""
-    amounts: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * count)
-    jobs: Counter[str] = Counter()
-    for step in steps:
-        name = STATES[step.facet] if by == "state" else step.facet or _NAMELESS
-        amounts[name][step.place] += step.amount
-        jobs[name] += step.jobs
+def _ended(
+    connection: Connection, filters: JobFilters, window: Window, by: str, measure: str
+) -> list[_Group]:
+    """Return what ended in each step, by group in order."""
+    amounts: defaultdict[Any, list[float]] = defaultdict(lambda: [0.0] * window.step_count)
+    jobs: Counter[Any] = Counter()
+    for step in ended_jobs(connection, filters, window, by=by, measure=measure):
+        facet = _NAMELESS if step.facet is None else step.facet
+        amounts[facet][step.place] += step.amount
+        jobs[facet] += step.jobs
+    return _in_order(by, amounts, jobs)
+
+
+def _running(
+    connection: Connection, filters: JobFilters, window: Window, by: str, now: datetime
+) -> list[_Group]:
+    """Return how many jobs ran at once in each step, by group in order."""
+    ran = ran_jobs(connection, jobs_to_count(filters, by), window, silent_before=now - SILENT_AFTER)
+    amounts: dict[Any, list[float]] = {}
+    jobs: Counter[Any] = Counter()
+    for facet, at_once in named(ran_at_once(ran, window, now)).items():
+        amounts[facet] = at_once.amounts
+        jobs[facet] = at_once.jobs
+    return _in_order(by, amounts, jobs)
+
+
+def _in_order(by: str, amounts: Mapping[Any, list[float]], jobs: Mapping[Any, int]) -> list[_Group]:
+    """Return groups by their amounts: states in their own order, all others the largest first."""
     groups = []
-    for name, group_amounts in amounts.items():
-        total = sum(group_amounts)
-        groups.append(ThroughputGroup(name or None, jobs[name], total, group_amounts))
+    for facet, group_amounts in amounts.items():
+        name = STATES[facet] if by == "state" else facet or None
+        group = ThroughputGroup(name, jobs[facet], sum(group_amounts), group_amounts)
+        groups.append(_Group(facet, group))
     if by == "state":
-        return sorted(groups, key=lambda group: STATES.index(group.name or STATES[0]))
-    return sorted(groups, key=lambda group: (-group.total, group.name or ""))
+        return sorted(groups, key=lambda counted: counted.facet)
+    return sorted(groups, key=lambda counted: (-counted.group.total, counted.group.name or ""))
 
 
-def _sum_of(groups: Sequence[ThroughputGroup], count: int) -> ThroughputGroup | None:
+def _sum_of(groups: Sequence[_Group], steps: int) -> _Group | None:
     """Return several groups as one; None where there are none."""
     if not groups:
         return None
-    amounts = [0.0] * count
-    for group in groups:
-        for place, amount in enumerate(group.amounts):
+    amounts = [0.0] * steps
+    for counted in groups:
+        for place, amount in enumerate(counted.group.amounts):
             amounts[place] += amount
-    jobs = sum(group.jobs for group in groups)
-    return ThroughputGroup(None, jobs, sum(amounts), amounts)
+    jobs = sum(counted.group.jobs for counted in groups)
+    return _Group(None, ThroughputGroup(None, jobs, sum(amounts), amounts))
+
+
+def _spreads(values: Sequence[RankedValue], steps: int) -> Mapping[Any, Spread]:
+    """Return the distributions by facet; empty ones where no job says anything."""
+    by_rank: defaultdict[tuple[Any, int, int], dict[int, float]] = defaultdict(dict)
+    for value in values:
+        by_rank[value.facet, value.place, value.jobs][value.rank] = value.value
+    spreads: defaultdict[Any, Spread] = defaultdict(lambda: _empty_spread(steps))
+    for (facet, place, jobs), ranked in by_rank.items():
+        spread = spreads[facet]
+        spread.p10[place] = _quantile(ranked, jobs, 1)
+        spread.median[place] = _quantile(ranked, jobs, 5)
+        spread.p90[place] = _quantile(ranked, jobs, 9)
+        spread.largest[place] = ranked[jobs]
+    return spreads
+
+
+def _empty_spread(steps: int) -> Spread:
+    nothing: list[float | None] = [None] * steps
+    return Spread(nothing, nothing.copy(), nothing.copy(), nothing.copy())
+
+
+def _quantile(ranked: Mapping[int, float], jobs: int, tenths: int) -> float:
+    """Return a quantile of values by rank, between neighbours in proportion."""
+    lower, rest = divmod((jobs - 1) * tenths, 10)
+    low = ranked[lower + 1]
+    high = ranked.get(lower + 2, low)
+    return low + (high - low) * rest / 10
 
 
 def _text(moment: datetime) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.statistics.campaigns import BurnDown, StageProgress
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.campaigns import done_in_steps
 
 STEP = timedelta(hours=6)
@@ -31,7 +32,7 @@ class DoneLately:
         self._start -= (STEPS - 1) * STEP
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
-        for row in done_in_steps(connection, self._start, STEP):
+        for row in done_in_steps(connection, Window(self._start, now, STEP)):
             campaign = (row.experiment, row.campaign)
             # A clock that is ahead does not make a step that is to come
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units

@@ -1,6 +1,7 @@
-"""How many jobs ended in each step of a time window, and what they made: one grouped query."""
+"""What jobs did in each step of a time window: how many ended and what they made and took."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -9,14 +10,18 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     and_,
+    case,
     func,
+    null,
+    or_,
     select,
 )
 
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.queries.fragments.time_steps import step_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
+from jobprov.provenance.db.queries.tasks.running import JobsToCount
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job
 
@@ -27,6 +32,13 @@ FACETS: dict[str, SQLColumnExpression[Any]] = {
     "class": FailureClass.class_name,
 }
 """What jobs can be told apart by; `class` counts those that failed alone."""
+SPREADS: dict[str, SQLColumnExpression[Any]] = {
+    "wall_seconds": Job.wall_seconds,
+    "max_rss_bytes": Job.max_rss_bytes,
+}
+"""What jobs took, of which the distribution is told; a job whose record does not say it has none."""
+_TENTHS = (1, 5, 9)
+"""Of p10, the median and p90."""
 
 
 class Step(NamedTuple):
@@ -45,34 +57,87 @@ class Step(NamedTuple):
     amount: float
 
 
+class RankedValue(NamedTuple):
+    """A value of one facet in one step, and where it stands among them.
+
+    Attributes:
+        place: which step, 0 the first.
+        facet: as in `Step`; '' where the job names none; None for all but the named ones as one.
+        jobs: how many of them say it.
+        rank: of this one, 1 the smallest.
+    """
+
+    place: int
+    facet: Any
+    jobs: int
+    rank: int
+    value: float
+
+
 def ended_jobs(
-    connection: Connection,
-    filters: JobFilters,
-    *,
-    by: str,
-    measure: str,
-    start: datetime,
-    end: datetime,
-    step: timedelta,
+    connection: Connection, filters: JobFilters, window: Window, *, by: str, measure: str
 ) -> list[Step]:
-    """Return what ended from `start` until before `end`, by step and facet; reruns are left out."""
-    place = step_of(connection, Job.ended_at, start, step).label("place")
+    """Return what ended in a window, by step and facet; reruns are left out.
+
+    Of what jobs took (`SPREADS`), the amount is how many say it.
+    """
+    place = place_of(connection, Job.ended_at, window).label("place")
     facet: ColumnElement[Any] = FACETS[by].label("facet")
     # One row a file, where files are counted
     jobs = func.count(Job.id.distinct()) if measure == "events" else func.count()
-    query = select(place, facet, jobs, _amount(measure))
-    query = _joined(query.select_from(Job), by, measure).where(
-        Job.ended_at >= start,
-        Job.ended_at < end,
-        Job.rerun_of.is_(None),
-        *job_conditions(filters),
-    )
-    if by == "class":
-        query = query.where(Job.state >= FIRST_BAD)
+    query = select(place, facet, jobs, _amount(measure)).select_from(Job)
+    if measure == "events":
+        query = query.outerjoin(Claim, and_(Claim.job_id == Job.id, Claim.alias_of.is_(None)))
+    query = _joined(query, by).where(*_ended_in(window), *_conditions(filters, by))
     steps = []
     for row in connection.execute(query.group_by(place, facet)):
         steps.append(Step(int(row[0]), row[1], row[2], float(row[3] or 0)))
     return steps
+
+
+def ranked_values(
+    connection: Connection,
+    filters: JobFilters,
+    window: Window,
+    *,
+    by: str,
+    measure: str,
+    facets: Sequence[Any],
+) -> list[RankedValue]:
+    """Return of each step and facet the values from which its quantiles follow: seven at most.
+
+    Args:
+        connection: where from.
+        filters: which jobs.
+        window: when they ended.
+        by: what they are told apart by.
+        measure: one of `SPREADS`.
+        facets: those that are told apart, '' for jobs that name none; all others are one.
+    """
+    place = place_of(connection, Job.ended_at, window).label("place")
+    facet = _among(FACETS[by], facets).label("facet")
+    value: ColumnElement[Any] = SPREADS[measure].label("value")
+    group = (place, facet)
+    jobs = func.count().over(partition_by=group).label("jobs")
+    rank = func.row_number().over(partition_by=group, order_by=value).label("rank")
+    query: Select[Any] = select(place, facet, jobs, rank, value).select_from(Job)
+    query = _joined(query, by).where(*_ended_in(window), *_conditions(filters, by))
+    ranked = query.where(SPREADS[measure].is_not(None)).subquery().c
+    wanted: list[ColumnElement[bool]] = [ranked.rank == ranked.jobs]
+    for tenths in _TENTHS:
+        # as `quantile` of services/statistics/resources.py: between two neighbours
+        lower = (ranked.jobs - 1) * tenths // 10 + 1
+        wanted += [ranked.rank == lower, ranked.rank == lower + 1]
+    chosen = select(ranked.place, ranked.facet, ranked.jobs, ranked.rank, ranked.value)
+    values = []
+    for row in connection.execute(chosen.where(or_(*wanted))):
+        values.append(RankedValue(int(row[0]), row[1], row[2], row[3], float(row[4])))
+    return values
+
+
+def jobs_to_count(filters: JobFilters, by: str) -> JobsToCount:
+    """Return the jobs that pass the filters, as it is counted how many ran."""
+    return JobsToCount(FACETS[by], lambda query: _joined(query, by), _conditions(filters, by))
 
 
 def newest_end(connection: Connection) -> datetime | None:
@@ -80,16 +145,25 @@ def newest_end(connection: Connection) -> datetime | None:
     return connection.execute(select(func.max(Job.ended_at))).scalar_one()
 
 
-def _joined(query: Select[Any], by: str, measure: str) -> Select[Any]:
-    """Return the query with the tables that the facet and the measure are read from."""
+def _ended_in(window: Window) -> list[ColumnElement[bool]]:
+    return [Job.ended_at >= window.start, Job.ended_at < window.end, Job.rerun_of.is_(None)]
+
+
+def _conditions(filters: JobFilters, by: str) -> list[ColumnElement[bool]]:
+    conditions = job_conditions(filters)
+    if by == "class":
+        conditions.append(Job.state >= FIRST_BAD)
+    return conditions
+
+
+def _joined(query: Select[Any], by: str) -> Select[Any]:
+    """Return the query with the tables that the facet is read from."""
     if by == "stage":
         query = with_stage(query)
     if by == "site":
         query = query.outerjoin(Host, Host.id == Job.host_id)
     if by == "class":
         query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
-    if measure == "events":
-        query = query.outerjoin(Claim, and_(Claim.job_id == Job.id, Claim.alias_of.is_(None)))
     return query
 
 
@@ -100,4 +174,13 @@ def _amount(measure: str) -> ColumnElement[Any]:
         return wide_sum(Claim.event_count)
     if measure == "cpu_hours":
         return func.sum(Job.cpu_seconds) / 3600.0
+    if measure in SPREADS:
+        return func.count(SPREADS[measure])
     return func.count()
+
+
+def _among(facet: SQLColumnExpression[Any], facets: Sequence[Any]) -> ColumnElement[Any]:
+    """Return the facet where it is one of these, else NULL."""
+    if "" in facets:
+        facet = func.coalesce(facet, "")
+    return case((facet.in_(facets), facet), else_=null())

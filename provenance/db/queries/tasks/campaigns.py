@@ -1,7 +1,7 @@
 """Campaigns with their stages, and the number of jobs in each state."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
 from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE, STAGE_OF_JOB, with_stage
-from jobprov.provenance.db.queries.fragments.time_steps import step_of
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
@@ -85,12 +85,12 @@ class DoneInStep(NamedTuple):
     last_end: datetime
 
 
-def done_in_steps(connection: Connection, start: datetime, step: timedelta) -> list[DoneInStep]:
-    """Return what the stages of campaigns got done since a moment; reruns count nowhere.
+def done_in_steps(connection: Connection, window: Window) -> list[DoneInStep]:
+    """Return what the stages of campaigns got done since a window began; reruns count nowhere.
 
     One statement, along the index of ended jobs.
     """
-    place = step_of(connection, Job.ended_at, start, step).label("place")
+    place = place_of(connection, Job.ended_at, window).label("place")
     stage = func.coalesce(STAGE_OF_JOB, "").label("stage")
     unit = cast(Job.task_id, Text) + ":" + func.coalesce(Job.unit, cast(Job.id, Text))
     is_done = and_(Job.state == SUCCEEDED, Job.output_count > 0)
@@ -100,7 +100,7 @@ def done_in_steps(connection: Connection, start: datetime, step: timedelta) -> l
             select(Experiment.name, Stage.campaign, stage, place, units, func.max(Job.ended_at))
         )
         .join(Experiment, Experiment.id == Stage.experiment_id)
-        .where(Job.ended_at >= start, is_no_rerun(), Stage.campaign != "")
+        .where(Job.ended_at >= window.start, is_no_rerun(), Stage.campaign != "")
         .group_by(Experiment.name, Stage.campaign, stage, place)
     )
     return [DoneInStep(*row) for row in connection.execute(query)]

@@ -12,6 +12,7 @@ from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.statistics.resources import quantile
 from jobprov.provenance.services.statistics.throughput import (
     MOST_GROUPS,
     MOST_STEPS,
@@ -21,7 +22,7 @@ from jobprov.provenance.services.statistics.throughput import (
     words_of_length,
 )
 from tests.library.production import Production
-from tests.library.records import record_of
+from tests.library.records import job_id, record_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -166,6 +167,108 @@ def test_a_late_record_counts_where_it_ended(three_hours: Production) -> None:
     three_hours.record(job(8, NOON + HOUR))
 
     assert amounts(counted(three_hours))["succeeded"] == [2, 1, 2]
+
+
+def running(production: Production, window: Window = THREE_HOURS, **how: Any) -> Throughput:
+    """Return how many jobs ran at once, a day later."""
+    now = NOON + timedelta(days=1)
+    with production.database.reading.connect() as connection:
+        return count_throughput(connection, JobFilters(), window, measure="running", now=now, **how)
+
+
+def test_jobs_count_as_running_for_the_part_of_a_step_in_which_they_ran(
+    production: Production,
+) -> None:
+    """The first ran from before the window into its second hour, the second after its end."""
+    production.record(
+        job(1, NOON + 1.5 * HOUR, started_at=(NOON - 2 * HOUR).isoformat()),
+        job(2, NOON + 9 * HOUR, started_at=(NOON + 2.25 * HOUR).isoformat(), stage="reco"),
+        job(3, NOON + 0.5 * HOUR, started_at=(NOON + 0.25 * HOUR).isoformat()),
+        job(4, NOON, started_at=(NOON - HOUR).isoformat()),
+        job(5, NOON + HOUR, started_at=(NOON + 2 * HOUR).isoformat()),
+        job(6, NOON + HOUR, started_at=NOON.isoformat(), rerun_of=job_id(1)),
+    )
+
+    answer = running(production, by="stage")
+
+    assert amounts(answer) == {"gen": [1.25, 0.5, 0], "reco": [0, 0, 0.75]}
+    assert answer.jobs == 4, "the fourth ended as the window began"
+
+
+def test_what_still_runs_ran_until_now_and_what_is_silent_is_left_out(
+    production: Production,
+) -> None:
+    now = NOON + 2.5 * HOUR
+    for number, heard_at in ((1, now), (2, now - timedelta(days=2))):
+        record = job(number, NOON + HOUR, state="running")
+        for of_the_end in ("ended_at", "exit", "outputs"):
+            record.pop(of_the_end)
+        production.record(record, received_at=heard_at)
+
+    with production.database.reading.connect() as connection:
+        answer = count_throughput(connection, JobFilters(), THREE_HOURS, measure="running", now=now)
+
+    assert amounts(answer) == {"running": [1, 1, 1]}, "of the last step the half that is over"
+
+
+def test_corrections_and_erasures_count_where_jobs_ran_and_what_they_took(
+    production: Production,
+) -> None:
+    production.record(job(1, NOON + HOUR), job(2, NOON + HOUR))
+    assert amounts(running(production)) == {"succeeded": [2, 0, 0]}
+
+    longer = job(1, NOON + 2 * HOUR, resources={"wall_seconds": 7.0})
+    production.record(longer, reason="the clock was wrong")
+    production.erase_record(2, fields=("resources",))
+
+    assert amounts(running(production)) == {"succeeded": [1, 1, 0]}
+    [group] = counted(production, measure="wall_seconds").groups
+    assert group.spread is not None
+    assert group.spread.largest == [None, None, 7.0]
+
+
+def test_distributions_are_those_of_the_values_of_each_step(production: Production) -> None:
+    taken = [600.0, 60.0, 240.0, 120.0, 480.0]
+    jobs = []
+    for number, seconds in enumerate(taken, start=1):
+        jobs.append(job(number, NOON, resources={"wall_seconds": seconds}))
+    jobs.append(job(8, NOON, resources={}))
+    jobs.append(job(9, NOON + HOUR, resources={"wall_seconds": 7.0}))
+    production.record(*jobs)
+
+    [group] = counted(production, measure="wall_seconds").groups
+
+    assert group.amounts == [5, 1, 0], "one does not say it"
+    assert group.jobs == 7
+    assert group.spread is not None
+    values = sorted(taken)
+    for share, told in (
+        (0.1, group.spread.p10),
+        (0.5, group.spread.median),
+        (0.9, group.spread.p90),
+    ):
+        assert told == [pytest.approx(quantile(values, share)), 7.0, None]
+    assert group.spread.largest == [600.0, 7.0, None]
+
+
+def test_distribution_of_smaller_groups_is_of_their_jobs_together(
+    production: Production,
+) -> None:
+    jobs = []
+    for place in range(MOST_GROUPS + 2):
+        for number in range(2 if place < MOST_GROUPS else 1):
+            memory = {"max_rss_bytes": 1000 * (place + 1)}
+            name = f"stage{place:02}"
+            jobs.append(job(1 + 10 * place + number, NOON, stage=name, resources=memory))
+    production.record(*jobs)
+
+    answer = counted(production, by="stage", measure="max_rss_bytes")
+
+    assert answer.others is not None
+    assert answer.others.spread is not None
+    assert answer.others.spread.median[0] == 1000 * (MOST_GROUPS + 1.5)
+    assert answer.groups[3].spread is not None
+    assert answer.groups[3].spread.median == [4000.0, None, None]
 
 
 def test_nothing_is_counted_where_no_job_is(production: Production) -> None:

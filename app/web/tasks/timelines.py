@@ -1,0 +1,317 @@
+"""The page of when a unit or a task waited and ran: bars on the server, numbers beside them."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+
+from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.formats import counted, duration, moment, number
+from jobprov.app.web.frame.page import answer, here, table
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import timeline_page
+from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.schemas.parameters import read_query
+from jobprov.provenance.schemas.production_queries import TimelineQuery
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
+
+WIDTH = 1000
+"""Of a line, in the units of its drawing."""
+_SHORTEST = 3
+_FOLDED_HEIGHT = 34
+_MOST_TICKS = 6
+_LAST_LABEL = 88.0
+"""Per cent of the width: a label further right would not fit."""
+_TICKS = (
+    *(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
+    *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 91, 364)),
+)
+_DAYS_ALONE = timedelta(days=2)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CSV_COLUMNS = (
+    "job_id", "unit", "site", "host", "state", "kind", "name", "start", "end", "seconds", "running",
+)  # fmt: skip
+_BY_WORDS = {"job": "job", "site": "site", "host": "host"}
+
+
+class Tick(NamedTuple):
+    """A moment on the axis: per cent of the width, its place in the drawing, its label if it fits."""
+
+    percent: float
+    place: int
+    label: str | None
+
+
+class Piece(NamedTuple):
+    """A stretch as a rectangle of a line.
+
+    Attributes:
+        is_faint: it is a run whose steps are drawn over it.
+    """
+
+    state: str
+    start: int
+    length: int
+    top: int
+    height: int
+    is_faint: bool = False
+
+
+class ShownRow(NamedTuple):
+    """A row with its drawing and what its columns say.
+
+    Attributes:
+        area: of several jobs, how many ran at once, as a path.
+        waited, ran: seconds; None where nobody says.
+        most: of several jobs, how many ran at once at most.
+    """
+
+    row: TimelineRow
+    pieces: list[Piece]
+    area: str | None
+    waited: float | None
+    ran: float | None
+    started: str | None
+    steps: list[Stretch]
+    most: float | None
+
+
+class Axis:
+    """Places moments of a window on a line."""
+
+    def __init__(self, start: datetime, end: datetime) -> None:
+        self.start, self.end = start, end
+        self._length = max((end - start).total_seconds(), 1.0)
+
+    def place(self, at: datetime) -> int:
+        """Return where a moment lies."""
+        share = (at - self.start).total_seconds() / self._length
+        return round(WIDTH * min(1.0, max(0.0, share)))
+
+    def ticks(self) -> list[Tick]:
+        """Return the moments that are marked, on multiples of a usual length since 1970."""
+        length = self.end - self.start
+        apart = next((tick for tick in _TICKS if length / tick <= _MOST_TICKS), _TICKS[-1])
+        first = _EPOCH - (_EPOCH - self.start) // apart * apart
+        ticks: list[Tick] = []
+        at = first
+        while at <= self.end and len(ticks) <= WIDTH:
+            place = self.place(at)
+            percent = 100 * place / WIDTH
+            label = _label(at, apart) if percent <= _LAST_LABEL else None
+            ticks.append(Tick(percent, place, label))
+            at += apart
+        return ticks
+
+
+def _label(at: datetime, apart: timedelta) -> str:
+    if apart >= timedelta(days=1):
+        return f"{at.day} {at:%b}"
+    return f"{at:%H:%M}"
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/timeline", view_func=show_page, endpoint="timeline")
+
+
+def show_page() -> Response:
+    """Show when the unit in the address waited and ran, or all of the task."""
+    given = {name: value.strip() for name, value in request.args.items() if value.strip()}
+    form = given.pop("format", None)
+    task_id = given.pop("task_id", None)
+    if task_id is None:
+        raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
+    query = read_query(TimelineQuery, given)
+    experiment, service = query.pop("experiment", None), get_service()
+    with service.reading() as connection:
+        task = find_task(connection, task_id, experiment=experiment)
+        timeline = show_timeline(connection, service.store, task, **query)
+    if form == "csv":
+        return table("timeline", _CSV_COLUMNS, _csv_rows(timeline))
+    axis = _axis(timeline)
+    return answer(
+        "tasks/timeline.html",
+        twin=f"/tasks/{quote(task_id, safe='')}/timeline{address('', given)}",
+        csv=here(format="csv"),
+        is_live=any(row.state in {"running", "idle", "held"} for row in timeline.rows),
+        timeline=timeline,
+        first_line=first_line(timeline),
+        rows=_shown_rows(timeline, axis),
+        ticks=[] if axis is None else axis.ticks(),
+        foldings=_foldings(timeline),
+    )
+
+
+def _axis(timeline: Timeline) -> Axis | None:
+    start, end = moment(timeline.start), moment(timeline.end)
+    if start is None or end is None:
+        return None
+    return Axis(start, end)
+
+
+def first_line(timeline: Timeline) -> str:
+    """Return what happened in a sentence."""
+    if timeline.unit is None:
+        return _line_of_task(timeline)
+    attempts = counted(timeline.jobs, "attempt")
+    awaited = [row.state for row in timeline.rows if row.job_id is None]
+    for state in ("running", "held", "idle"):
+        count = awaited.count(state)
+        if count:
+            attempts += f", {counted(count, 'more')} {state}".replace("mores", "more")
+    waited = sum(_seconds(row, "idle") or 0.0 for row in timeline.rows)
+    ran = sum(_seconds(row, "run") or 0.0 for row in timeline.rows)
+    idle = sum(row.gap_seconds or 0.0 for row in timeline.rows)
+    parts = []
+    for seconds, word in ((waited, "queued"), (ran, "running"), (idle, "between attempts")):
+        if seconds:
+            parts.append(f"{duration(seconds)} {word}")
+    return f"{attempts}: {', '.join(parts)}." if parts else f"{attempts}."
+
+
+def _line_of_task(timeline: Timeline) -> str:
+    start, end = moment(timeline.start), moment(timeline.end)
+    if start is None or end is None:
+        return f"{counted(timeline.jobs, 'job')}; none has started."
+    line = f"{counted(timeline.jobs, 'job')} in {duration((end - start).total_seconds())}"
+    if timeline.by == "job" and timeline.left_out:
+        return f"{line}; the {len(timeline.rows)} that took longest are shown."
+    at_once = _all_at_once(timeline)
+    if at_once:
+        line += f"; {number(round(max(at_once)))} at once at most"
+    return f"{line}."
+
+
+def _all_at_once(timeline: Timeline) -> list[float]:
+    """Return how many jobs of all rows ran at once in each step."""
+    running = [row.running for row in timeline.rows if row.running]
+    return [sum(amounts) for amounts in zip(*running, strict=True)]
+
+
+def _foldings(timeline: Timeline) -> list[tuple[str, str | None]]:
+    """Return what a task's jobs can be told apart by, with addresses; None for what is shown."""
+    if timeline.unit is not None:
+        return []
+    foldings: list[tuple[str, str | None]] = []
+    for by, words in _BY_WORDS.items():
+        url = None
+        if by != timeline.by:
+            url = timeline_page(timeline.task_id, timeline.experiment, by=by)
+        foldings.append((words, url))
+    return foldings
+
+
+def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
+    most = max((max(row.running) for row in timeline.rows if row.running), default=0.0)
+    rows = []
+    for row in timeline.rows:
+        runs = [stretch for stretch in row.stretches if stretch.kind == "run"]
+        rows.append(
+            ShownRow(
+                row=row,
+                pieces=[] if axis is None else _pieces(row, axis),
+                area=_area(row.running, most) if row.running else None,
+                waited=_seconds(row, "idle"),
+                ran=_seconds(row, "run"),
+                started=runs[0].start if runs else None,
+                steps=[stretch for stretch in row.stretches if stretch.kind == "step"],
+                most=round(max(row.running), 1) if row.running else None,
+            )
+        )
+    return rows
+
+
+def _seconds(row: TimelineRow, kind: str) -> float | None:
+    """Return how long an attempt was queued or ran; None where nobody says."""
+    for stretch in row.stretches:
+        if stretch.kind == kind:
+            return stretch.seconds
+    return None
+
+
+def _pieces(row: TimelineRow, axis: Axis) -> list[Piece]:
+    """Return the rectangles: a thin line waits, a double one is held, a bar ran."""
+    has_steps = any(stretch.kind == "step" for stretch in row.stretches)
+    pieces = []
+    for stretch in row.stretches:
+        start, length = _extent(stretch, axis)
+        if stretch.kind == "idle":
+            pieces.append(Piece("idle", start, length, 8, 4))
+        elif stretch.kind == "held":
+            pieces.append(Piece("held", start, length, 5, 3))
+            pieces.append(Piece("held", start, length, 12, 3))
+        elif stretch.kind == "run":
+            pieces.append(Piece(stretch.state, start, length, 2, 16, is_faint=has_steps))
+        else:
+            # a seam between steps that follow each other
+            pieces.append(Piece(stretch.state, start, max(_SHORTEST, length - 2), 4, 12))
+    return pieces
+
+
+def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
+    """Return where a stretch begins and how long it is.
+
+    What goes on reaches the end; what ended nobody knows when is as short as can be seen.
+    """
+    start = axis.place(moment(stretch.start) or axis.start)
+    end = start
+    ended = moment(stretch.end)
+    if ended is not None:
+        end = axis.place(ended)
+    elif stretch.state in {"running", "idle", "held"}:
+        end = WIDTH
+    length = max(_SHORTEST, end - start)
+    return min(start, WIDTH - _SHORTEST), length
+
+
+def _area(running: Sequence[float], most: float) -> str:
+    """Return how many jobs ran at once as the outline of steps, the highest row as high as can be."""
+    width = WIDTH / len(running)
+    path = [f"M0 {_FOLDED_HEIGHT}"]
+    for place, amount in enumerate(running):
+        share = amount / most if most else 0.0
+        height = round(_FOLDED_HEIGHT * share, 1)
+        path.append(f"V{_FOLDED_HEIGHT - height:g}H{width * (place + 1):.0f}")
+    return "".join([*path, f"V{_FOLDED_HEIGHT}Z"])
+
+
+def _csv_rows(timeline: Timeline) -> Iterator[dict[str, object]]:
+    for row in timeline.rows:
+        fields = {"job_id": row.job_id, "unit": row.unit or timeline.unit, "state": row.state}
+        places = {"site": row.site, "host": row.host}
+        if timeline.step_seconds is not None:
+            yield from _csv_steps(timeline, row)
+        for stretch in row.stretches:
+            yield {
+                **fields,
+                **places,
+                "state": stretch.state,
+                "kind": stretch.kind,
+                "name": stretch.name,
+                "start": stretch.start,
+                "end": stretch.end,
+                "seconds": stretch.seconds,
+                "running": None,
+            }
+
+
+def _csv_steps(timeline: Timeline, row: TimelineRow) -> Iterator[dict[str, object]]:
+    start = moment(timeline.start)
+    seconds = timeline.step_seconds
+    if start is None or seconds is None:
+        return
+    for place, amount in enumerate(row.running):
+        begun = start + timedelta(seconds=place * seconds)
+        yield {
+            **dict.fromkeys(_CSV_COLUMNS),
+            timeline.by: row.name,
+            "start": begun.isoformat().replace("+00:00", "Z"),
+            "seconds": seconds,
+            "running": amount,
+        }

@@ -1,0 +1,156 @@
+"""When jobs began and stopped to run in a window of time, summed by step: how many ran at once.
+
+A job ran from its start until its end; one that still runs, and of which something was heard
+lately, until now. Jobs without a known end (lost and silent ones) and reruns are left out, and
+those whose clocks say that they ended before they started.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    SQLColumnExpression,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
+
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of, seconds_after_start
+from jobprov.provenance.db.recording.job_rows import RUNNING
+from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
+
+
+class JobsToCount(NamedTuple):
+    """Which jobs, and what they are told apart by.
+
+    Attributes:
+        facet: what groups have in common.
+        joined: returns a query over jobs with the tables joined that the facet is read from.
+        conditions: which jobs.
+        is_narrow: whether an index finds them by the conditions; else by their times.
+    """
+
+    facet: SQLColumnExpression[Any]
+    joined: Callable[[Select[Any]], Select[Any]]
+    conditions: Sequence[ColumnElement[bool]]
+    is_narrow: bool = False
+
+
+class Edges(NamedTuple):
+    """Jobs of one facet that began, or stopped, to run in one step.
+
+    Attributes:
+        place: which step, 0 the first.
+        seconds: from the start of the window to these moments, summed.
+        earlier: how many of them began before the window.
+    """
+
+    facet: Any
+    place: int
+    jobs: int
+    seconds: float
+    earlier: int = 0
+
+
+class Ran(NamedTuple):
+    """When jobs began and stopped to run.
+
+    Attributes:
+        starts: those that ran already when the window started began at its start.
+        ends: those that ran longer than the window have none.
+        still: jobs that run, by facet and step as in `starts`; they have no end.
+    """
+
+    starts: list[Edges]
+    ends: list[Edges]
+    still: list[Edges]
+
+
+def ran_jobs(
+    connection: Connection, jobs: JobsToCount, window: Window, *, silent_before: datetime
+) -> Ran:
+    """Return when jobs began and stopped to run in a window.
+
+    Args:
+        connection: where from.
+        jobs: which ones.
+        window: in which steps.
+        silent_before: a job counts as running if it was heard of since.
+    """
+    is_over = Job.ended_at >= Job.started_at
+    is_before = Job.started_at < window.start
+    is_within = [Job.started_at >= window.start, Job.started_at < window.end]
+    ends_within = [Job.ended_at >= window.start, Job.ended_at < window.end, is_over]
+    ends = _edges(connection, jobs, window, Job.ended_at, ends_within)
+    starts = _edges(connection, jobs, window, Job.started_at, [*is_within, is_over])
+    starts += [Edges(edges.facet, 0, edges.earlier, 0.0) for edges in ends if edges.earlier]
+    starts += _at_the_start(connection, jobs, [Job.ended_at >= window.end, is_before])
+    is_running = _is_running(silent_before)
+    still = [
+        *_edges(connection, jobs, window, Job.started_at, [*is_within, *is_running]),
+        *_at_the_start(connection, jobs, [is_before, *is_running]),
+    ]
+    return Ran(starts, ends, still)
+
+
+def is_any_running(connection: Connection, jobs: JobsToCount, *, silent_before: datetime) -> bool:
+    """Return whether any job runs of which something was heard since `silent_before`."""
+    query = _chosen(select(Job.id), jobs, _is_running(silent_before)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _is_running(silent_before: datetime) -> list[ColumnElement[bool]]:
+    is_heard = Job.id.in_(_heard_since(silent_before))
+    return [Job.state == RUNNING, Job.ended_at.is_(None), is_heard]
+
+
+def _edges(
+    connection: Connection,
+    jobs: JobsToCount,
+    window: Window,
+    moment: SQLColumnExpression[Any],
+    conditions: Sequence[ColumnElement[bool]],
+) -> list[Edges]:
+    place = place_of(connection, moment, window).label("place")
+    facet: ColumnElement[Any] = jobs.facet.label("facet")
+    seconds = func.sum(seconds_after_start(connection, moment, window))
+    earlier = func.sum(case((Job.started_at < window.start, 1), else_=0))
+    query = _chosen(select(facet, place, func.count(), seconds, earlier), jobs, conditions)
+    edges = []
+    for row in connection.execute(query.group_by(place, facet)):
+        edges.append(Edges(row[0], int(row[1]), row[2], float(row[3]), int(row[4])))
+    return edges
+
+
+def _at_the_start(
+    connection: Connection, jobs: JobsToCount, conditions: Sequence[ColumnElement[bool]]
+) -> list[Edges]:
+    facet: ColumnElement[Any] = jobs.facet.label("facet")
+    query = _chosen(select(facet, func.count()), jobs, conditions).group_by(facet)
+    return [Edges(name, 0, count, 0.0) for name, count in connection.execute(query)]
+
+
+def _chosen(
+    query: Select[Any], jobs: JobsToCount, conditions: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    chosen = jobs.joined(query.select_from(Job)).where(Job.rerun_of.is_(None), *jobs.conditions)
+    if jobs.is_narrow:
+        # a condition that no index answers
+        return chosen.where(case((and_(*conditions), 1), else_=0) == 1)
+    return chosen.where(*conditions)
+
+
+def _heard_since(moment: datetime) -> Select[int]:
+    """Return the query for jobs that run of which something was heard; an index knows no others."""
+    writes_log = exists().where(
+        LogTailPiece.job_id == ProvisionalRecord.job_id, LogTailPiece.received_at >= moment
+    )
+    is_heard = or_(ProvisionalRecord.received_at >= moment, writes_log)
+    return select(ProvisionalRecord.job_id).where(is_heard)

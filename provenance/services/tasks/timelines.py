@@ -1,0 +1,200 @@
+"""When a unit waited and ran, attempt by attempt; and when a task ran, by its places or jobs."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.archive.store import Store
+from jobprov.provenance.answers.tasks.timelines import Timeline, TimelineBy, TimelineRow
+from jobprov.provenance.db.queries.fragments.steps import Window
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.tasks.running import is_any_running, ran_jobs
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.queries.tasks.timelines import (
+    Span,
+    count_attempts,
+    jobs_by_place,
+    longest_jobs,
+    newest_attempts,
+    placed_orders,
+    queued_attempts,
+    span_of,
+)
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.services.tasks.attempts import (
+    Moments,
+    awaited_attempts,
+    moment_or_none,
+    moment_text,
+    recorded_attempts,
+    row_of_job,
+    state_of,
+    stretch,
+    with_gaps,
+)
+from jobprov.provenance.services.tasks.running import named, ran_at_once
+from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+
+MOST_ATTEMPTS = 50
+MOST_JOBS = 40
+"""A task of no more jobs shows each; of a larger one those that took longest, where it is asked."""
+MOST_PLACES = 30
+STEP_COUNT = 60
+"""Steps of a folded task, about."""
+
+
+def show_timeline(
+    connection: Connection,
+    store: Store,
+    task: FoundTask,
+    *,
+    unit: str | None = None,
+    by: TimelineBy | None = None,
+) -> Timeline:
+    """Return when a unit, or all of a task, waited and ran.
+
+    Args:
+        connection: where from.
+        store: the archive, where records may be.
+        task: which one.
+        unit: whose attempts; the whole task by default.
+        by: what the rows of a task are: `job`, `site` or `host`; by default jobs where all of them
+            fit, else sites.
+
+    Raises:
+        BadInputError: both `unit` and `by` are given.
+        NotFoundError: no job, order or queue names the unit.
+    """
+    if unit is None:
+        return _task_timeline(connection, task, by)
+    if by is not None:
+        message = "the rows of a unit are its attempts: leave this out, or the unit"
+        raise BadInputError(f"by: {message}.", {"by": [message]})
+    return _unit_timeline(connection, store, task, unit)
+
+
+def _unit_timeline(connection: Connection, store: Store, task: FoundTask, unit: str) -> Timeline:
+    now = datetime.now(UTC)
+    keys = newest_attempts(connection, task.key, unit, limit=MOST_ATTEMPTS)
+    queued = queued_attempts(connection, task, unit, limit=MOST_ATTEMPTS)
+    orders = placed_orders(connection, task.key, unit, limit=MOST_ATTEMPTS)
+    if not keys and not queued and not orders:
+        raise NotFoundError(
+            f"No job, order or queue names unit {unit} of task {task.task_id}: not submitted, or "
+            "misspelt."
+        )
+    attempts = recorded_attempts(connection, store, keys, queued, orders)
+    recorded = {attempt.row.job_id for attempt in attempts}
+    attempts += awaited_attempts(queued, orders, recorded)
+    attempts.sort(key=lambda attempt: attempt.moments.first or now)
+    count = count_attempts(connection, task.key, unit)
+    timeline = _empty(task, unit, "attempt", count)
+    return msgspec.structs.replace(
+        timeline,
+        **_ends([attempt.moments for attempt in attempts], now),
+        rows=with_gaps(attempts),
+        left_out=count - len(keys),
+    )
+
+
+def _empty(task: FoundTask, unit: str | None, by: TimelineBy, jobs: int) -> Timeline:
+    return Timeline(
+        task_id=task.task_id,
+        experiment=task.experiment,
+        campaign=task.campaign or None,
+        stage=task.stage or None,
+        unit=unit,
+        by=by,
+        jobs=jobs,
+        start=None,
+        end=None,
+        step_seconds=None,
+        rows=[],
+        left_out=0,
+    )
+
+
+def _ends(all_moments: Sequence[Moments], now: datetime) -> dict[str, str | None]:
+    """Return when the first of some jobs was heard of, and when the last ended: now while any runs."""
+    firsts = [moments.first for moments in all_moments if moments.first is not None]
+    lasts = [moments.last for moments in all_moments if moments.last is not None]
+    if any(moments.is_under_way for moments in all_moments):
+        lasts.append(now)
+    start, end = min(firsts, default=None), max(lasts, default=None)
+    return {"start": moment_or_none(start), "end": moment_or_none(end)}
+
+
+def _task_timeline(connection: Connection, task: FoundTask, by: TimelineBy | None) -> Timeline:
+    span = span_of(connection, task.key)
+    if by is None:
+        by = "job" if span.jobs <= MOST_JOBS else "site"
+    timeline = _empty(task, None, by, span.jobs)
+    if by == "job":
+        return _by_job(connection, task, timeline)
+    return _by_place(connection, task, timeline, span)
+
+
+def _by_job(connection: Connection, task: FoundTask, timeline: Timeline) -> Timeline:
+    now = datetime.now(UTC)
+    keys = longest_jobs(connection, task.key, limit=MOST_JOBS)
+    summaries = summaries_of(connection, keys)
+    all_moments, rows = [], []
+    for key in sorted(keys, key=lambda key: summaries[key].started_at or ""):
+        summary = summaries[key]
+        state = state_of(summary)
+        moments = Moments(
+            queued=None,
+            held=None,
+            started=read_time(summary.started_at),
+            ended=read_time(summary.ended_at),
+            is_under_way=state == "running",
+        )
+        stretches = []
+        if moments.started is not None:
+            stretches.append(stretch("run", state, moments.started, moments.ended))
+        all_moments.append(moments)
+        rows.append(row_of_job(summary, stretches))
+    return msgspec.structs.replace(
+        timeline, **_ends(all_moments, now), rows=rows, left_out=timeline.jobs - len(rows)
+    )
+
+
+def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span: Span) -> Timeline:
+    """Return how many jobs ran at once at each site or host of a task."""
+    now = datetime.now(UTC)
+    if span.start is None:
+        return timeline
+    jobs, silent_before = jobs_by_place(task.key, timeline.by), now - SILENT_AFTER
+    end = now
+    if not is_any_running(connection, jobs, silent_before=silent_before):
+        end = max(moment for moment in span[1:] if moment is not None)
+    window = _window_of(span.start, end)
+    ran = ran_jobs(connection, jobs, window, silent_before=silent_before)
+    places = named(ran_at_once(ran, window, now))
+    shown = sorted(places, key=lambda name: (-places[name].jobs, name))
+    rows = []
+    for name in shown[:MOST_PLACES]:
+        place = places[name]
+        rows.append(TimelineRow(name=name or None, jobs=place.jobs, running=place.amounts))
+    return msgspec.structs.replace(
+        timeline,
+        start=moment_text(window.start),
+        end=moment_text(window.end),
+        step_seconds=window.step_seconds,
+        rows=rows,
+        left_out=max(0, len(shown) - MOST_PLACES),
+    )
+
+
+def _window_of(start: datetime, end: datetime) -> Window:
+    """Return a window of about `STEP_COUNT` steps that begins with a second."""
+    first = start.replace(microsecond=0)
+    length = max(timedelta(seconds=1), (end - first) // STEP_COUNT)
+    seconds = -(-length // timedelta(seconds=1))
+    step = timedelta(seconds=seconds)
+    # one past the end: what ended at the very end ended in a step
+    count = (end - first) // step + 1
+    return Window(first, first + count * step, step)
