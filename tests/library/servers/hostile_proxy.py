@@ -1,20 +1,13 @@
-"""Proxies between the hook and a service: one that mistreats every request, and real nginx."""
+"""A proxy between the hook and a service that mistreats every request."""
 
 import contextlib
 import http.client
-import os
 import random
-import shutil
 import socket
 import struct
-import subprocess
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 Ask = Callable[[], bytes]
 """Passes the request on, and returns the whole answer as it comes over the line."""
@@ -182,50 +175,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_words: object) -> None:
         pass
-
-
-class Nginx:
-    """Real nginx before a service, with its own limit for bodies; `url` is where it listens."""
-
-    def __init__(self, target: str, folder: Path, limit: str) -> None:
-        assert NGINX is not None
-        folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        temporary = " ".join(
-            f"{kind}_temp_path {folder}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
-            "events {}\n"
-            f"http {{ access_log {folder}/access.log; client_max_body_size {limit}; {temporary}\n"
-            f"  server {{ listen 127.0.0.1:{port};\n"
-            f"    location / {{ proxy_pass {target}; proxy_http_version 1.1; }} }} }}\n"
-        )
-        self._log = folder / "access.log"
-        words = [NGINX, "-p", str(folder), "-e", str(folder / "error.log"), "-c", "nginx.conf"]
-        self._process = subprocess.Popen(words)
-        self._wait_for(port)
-
-    def _wait_for(self, port: int) -> None:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except OSError:
-                assert time.monotonic() < deadline, "nginx does not listen"
-                time.sleep(0.05)
-            else:
-                return
-
-    def refused(self) -> int:
-        """Return how many requests it answered 413 by itself."""
-        return self._log.read_text().count('" 413 ')
-
-    def close(self) -> None:
-        """Stop it."""
-        self._process.terminate()
-        self._process.wait(20)

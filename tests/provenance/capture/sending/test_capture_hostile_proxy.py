@@ -5,7 +5,6 @@ The service is a real one.
 
 import hashlib
 import json
-import os
 import random
 import re
 import uuid
@@ -16,46 +15,13 @@ import pytest
 import requests
 
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sending import delivery
-from jobprov.provenance.capture.sending import spool as spools
-from jobprov.provenance.records.reading.references import referenced_blobs
 from tests.library.hook import Runner
-from tests.library.servers.hostile_proxy import NGINX, HostileProxy, Nginx, shorten
+from tests.library.servers.hostile_proxy import HostileProxy, shorten
 from tests.library.servers.live_service import LiveService
+from tests.library.spooled import assert_all_blobs_are_there, held, spool_of
 
 JOBS = 100
-with_nginx = pytest.mark.skipif(NGINX is None, reason="NO NGINX HERE: its own 413 is not tried")
-
-
-def spool_of(runner: Runner, sizes: list[int]) -> str:
-    """Keep a record with scripts of random bytes, of these sizes; return the job's id."""
-    assert spools.find(Options(["--spool", str(runner.spool)], {}), {}) is not None
-    draft = Draft({"schema_version": 1, "job_id": str(uuid.uuid4()), "witness": "wrapper"})
-    draft.record.update({"state": "killed", "experiment": "toy", "scripts": []})
-    for number, size in enumerate(sizes):
-        digest = draft.add_bytes(os.urandom(size))
-        draft.record["scripts"].append({"name": f"script{number}.sh", "sha256": digest})
-    spools.keep(str(runner.spool), draft, {"url": None})
-    return str(draft.record["job_id"])
-
-
-def held(live: LiveService, job_id: str) -> dict:
-    answer = requests.get(f"{live.url}/api/v1/jobs/{job_id}", timeout=30)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def assert_all_blobs_are_there(live: LiveService, job_id: str) -> int:
-    """Fetch every blob of a job, and return how many they are."""
-    job = held(live, job_id)
-    digests = referenced_blobs(job["record"])
-    assert job["missing_blobs"] == []
-    for digest in digests:
-        blob = requests.get(f"{live.url}/api/v1/blobs/{digest}", timeout=30)
-        assert hashlib.sha256(blob.content).hexdigest() == digest
-    return len(digests)
 
 
 class EveryLength:
@@ -233,40 +199,3 @@ def test_hundred_jobs_through_a_hostile_proxy_lose_nothing(
     assert counts["mistreated"] > 50
     assert counts["too large"] > 10
     assert in_spool > 0
-
-
-@pytest.mark.slow
-@with_nginx
-def test_nginx_with_its_usual_limit_lets_large_blobs_pass_in_parts(
-    runner: Runner, live: LiveService, tmp_path: Path
-) -> None:
-    job_id = spool_of(runner, [3 << 20, 9 << 20, 1000])
-    nginx = Nginx(live.url, tmp_path / "nginx", "1m")
-
-    done = runner("flush", str(runner.spool), "--url", nginx.url, "--budget-seconds", "50")
-    nginx.close()
-
-    assert done.returncode == 0, done.stderr
-    assert nginx.refused() > 0
-    assert assert_all_blobs_are_there(live, job_id) == 3
-
-
-@pytest.mark.slow
-@with_nginx
-def test_refusal_of_nginx_is_not_one_of_jobprov(
-    runner: Runner, live: LiveService, tmp_path: Path
-) -> None:
-    job_id = spool_of(runner, [200_000, 1000, 1000])
-    nginx = Nginx(live.url, tmp_path / "nginx", "8k")
-
-    through = runner("flush", str(runner.spool), "--url", nginx.url)
-    nginx.close()
-    before = held(live, job_id)
-    direct = runner("flush", str(runner.spool), "--url", live.url)
-
-    assert nginx.refused() > 0
-    assert through.returncode == 3
-    assert b"still lacks 1 blob (script0.sh): " in through.stderr
-    assert [gap["code"] for gap in before["gaps"]].count("script-missing") == 1
-    assert direct.returncode == 0
-    assert assert_all_blobs_are_there(live, job_id) == 3
