@@ -29,6 +29,12 @@ _REFERENCE = "#/components/schemas/{name}"
 JSON = "application/json"
 OBJECT = {"type": "object"}
 """An answer whose members its docstring names."""
+_TOLD_OF_LIMITS = {
+    "Retry-After": "Whole seconds until requests are taken again.",
+    "RateLimit-Policy": 'The limits that count: `"requests";q=600;w=60` are 600 in 60 seconds.',
+    "RateLimit": 'What is left of each: `"requests";r=0;t=40` is nothing, for 40 seconds.',
+}
+"""Headers of answers to whoever has passed a limit (`access.rate_limits`, `access.wrong_tokens`)."""
 
 
 class ProblemSchema(Schema):
@@ -69,10 +75,13 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
     def _register_responses(self) -> None:
         """Register one response a status, as problem+json."""
         for status in HTTPStatus:
-            content = {CONTENT_TYPE: {"schema": ProblemSchema}}
-            self.spec.components.response(
-                status.name, {"description": status.phrase, "content": content}, lazy=True
-            )
+            response: dict[str, object] = {
+                "description": status.phrase,
+                "content": {CONTENT_TYPE: {"schema": ProblemSchema}},
+            }
+            if status is HTTPStatus.TOO_MANY_REQUESTS:
+                response["headers"] = _headers(_TOLD_OF_LIMITS)
+            self.spec.components.response(status.name, response, lazy=True)
         error = {
             "description": "Any other error",
             "content": {CONTENT_TYPE: {"schema": ProblemSchema}},
@@ -150,15 +159,19 @@ class Section(Blueprint):  # type: ignore[misc]
                 (content type or several, description) for anything else.
             body: a msgspec type, or a content type.
             parameters: of the query, as `wire.asking` makes them; those of the path are in the rule.
-            errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
+            errors: statuses answered by problem+json; 401 and 403 of writing calls are added, and
+                429 of all whose callers are counted.
             writes: whether a write token is needed.
-            is_public: whether everybody may read it, also where reading needs a token.
+            is_public: whether everybody may read it, also where reading needs a token, and as
+                often as they like.
         """
         for kind in (*answers.values(), body):
             self.types += _structs_in(kind)
         refusals = errors
         if writes:
             refusals += (401, 403)
+        if not is_public:
+            refusals += (429,)
         document: dict[str, object] = {}
         if body is not None:
             document["requestBody"] = {"required": True, "content": _content(body)}
@@ -214,6 +227,14 @@ def _answer(status: int, kind: Any, example: object) -> dict[str, object]:
     if example is not None and JSON in content:
         content[JSON]["example"] = example
     return {"description": description, "content": content}
+
+
+def _headers(described: Mapping[str, str]) -> dict[str, object]:
+    """Return headers of an answer as the document has them."""
+    headers: dict[str, object] = {}
+    for name, description in described.items():
+        headers[name] = {"description": description, "schema": {"type": "string"}}
+    return headers
 
 
 def _content(kind: Any) -> dict[str, dict[str, object]]:

@@ -1,5 +1,6 @@
 """Callers are limited by the minute, are told so, and hooks and agents never are."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -128,6 +129,33 @@ def test_what_a_production_lives_by_is_not_limited(client: FlaskClient, service:
         assert record.status_code in (200, 201)
     for _ in range(MOST + 2):
         assert client.get(NAMES).status_code == 200, "this machine itself"
+
+
+def test_document_has_429_where_it_is_answered(client: FlaskClient) -> None:
+    """Callers are over both limits here: of requests, and of wrong tokens."""
+    document = client.get("/api/v1/openapi.json").get_json()
+    wrong = {"Authorization": f"Bearer prov_1_{'x' * 43}"}
+    for _ in range(MOST_A_MINUTE + 1):
+        client.put(JOB_CALL, json=a_record(), headers=wrong, environ_base=ELSEWHERE)
+        client.get(NAMES, environ_base=ELSEWHERE)
+    documented, answered = set(), set()
+
+    for path, item in document["paths"].items():
+        for method in {"get", "put", "post"} & set(item):
+            if "429" in item[method]["responses"]:
+                documented.add((method, path))
+            address = re.sub(r"{\w+}", JOB, path)
+            answer = client.open(
+                address, method=method, json={}, headers=wrong, environ_base=ELSEWHERE
+            )
+            if answer.status_code == 429:
+                answered.add((method, path))
+                told = set(answer.headers.keys())
+    refusal = document["components"]["responses"]["TOO_MANY_REQUESTS"]
+
+    assert documented == answered
+    assert len(answered) > 70
+    assert set(refusal["headers"]) == {"Retry-After", "RateLimit-Policy", "RateLimit"} <= told
 
 
 def test_wrong_tokens_are_told_what_is_left(
