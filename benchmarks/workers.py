@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, delete
 from benchmarks.campaign import GeneratedJob, generate_jobs
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.places import Place, open_place
-from benchmarks.running.processes import children, cpu_seconds, running_service, settle
+from benchmarks.running.processes import children, running_service, settle
 from benchmarks.whole import recording
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
@@ -108,9 +108,7 @@ def _record(
         with _watched(place.url) as watch:
             work = recording.record_singles(address, server, place.process, jobs[first:second])
         of_singles = watch.round_of(work)
-        recording.record_batches(
-            address, server, place.process, jobs[second : second + WARM_JOBS]
-        )
+        recording.record_batches(address, server, place.process, jobs[second : second + WARM_JOBS])
         settle()
         with _watched(place.url) as watch:
             work = recording.record_batches(
@@ -192,9 +190,7 @@ def _report(name: str, by_workers: dict[int, list[Round]]) -> None:
             print(f"        {count / looks:5.2f} connections: {what}")
         if rounds is alone:
             continue
-        gains = [
-            more.work.rate / one.work.rate for one, more in zip(alone, rounds, strict=True)
-        ]
+        gains = [more.work.rate / one.work.rate for one, more in zip(alone, rounds, strict=True)]
         print_figure(
             Figure(
                 f"{name}, {workers} workers against {min(by_workers)}",
