@@ -22,6 +22,8 @@ from jobprov.provenance.db.recording.configurations.closures import (
 from jobprov.provenance.db.recording.files.linking import link_files, link_new_files
 from jobprov.provenance.db.recording.files.rows import (
     Removed,
+    Touched,
+    intern_named_files,
     remove_files,
     unlink_claims,
     write_files,
@@ -102,15 +104,19 @@ class SharedKeys(NamedTuple):
     gap_sets: dict[str, int]
 
 
-def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]:
-    """Write the rows of every draft and bring the edges of all names that they touch up to date.
+class Written(NamedTuple):
+    """What writing jobs touched of files: what was there before, and what is there now."""
 
-    Returns:
-        The files that an earlier reading of these jobs claimed.
+    removed: Removed
+    touched: Touched
+
+
+def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> Written:
+    """Write the rows of every draft, of which there is at least one.
+
+    The edges of the names that they touch are still to be brought up to date, by `link_written`.
     """
     connection = transaction.connection
-    if not drafts:
-        return set()
     shared = _intern_shared(transaction, drafts)
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
@@ -123,10 +129,26 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     write_modules(transaction, records, replaced)
     write_seeds(transaction, records, replaced)
     write_sources(transaction, records, replaced)
-    touched = write_files(transaction, records, shared.experiments)
+    return Written(removed, write_files(transaction, records, shared.experiments))
+
+
+def link_written(connection: Connection, written: Written) -> None:
+    """Bring the edges of all names up to date that jobs which were just written touch.
+
+    Other processes that touch one of these names wait until this transaction ends.
+    """
+    removed, touched = written
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
-    return removed.claimed
+
+
+def intern_names(transaction: Transaction, records: Sequence[JobRecord]) -> None:
+    """Write the names that records have in common with others: experiments, files, identities.
+
+    As long as no job refers to them, they mean nothing.
+    """
+    experiments = intern_experiments(transaction, _experiments_in(records))
+    intern_named_files(transaction, records, experiments)
 
 
 class _Place(NamedTuple):
@@ -231,21 +253,27 @@ def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, i
     )
 
 
-def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
-    """Return the keys of what these jobs share, made where they are new."""
-    records = [draft.record for draft in drafts]
+def _experiments_in(records: Sequence[JobRecord]) -> set[str]:
+    """Return the experiments that records name as their own or as those of their inputs."""
     names: set[str] = set()
-    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
         names.add(record.experiment)
         for file in record.inputs or ():
             if file.experiment:
                 names.add(file.experiment)
+    return names
+
+
+def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
+    """Return the keys of what these jobs share, made where they are new."""
+    records = [draft.record for draft in drafts]
+    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
+    for record in records:
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
     configurations = [draft.ran for draft in drafts if draft.ran]
     software = [record.software for record in records if record.software]
-    experiments = intern_experiments(transaction, names)
+    experiments = intern_experiments(transaction, _experiments_in(records))
     stages = intern_stages(transaction, records, experiments)
     return SharedKeys(
         experiments=experiments,

@@ -19,7 +19,12 @@ from jobprov.provenance.db.recording.configurations.closures import (
 )
 from jobprov.provenance.db.recording.files.aliases import join_sightings
 from jobprov.provenance.db.recording.files.full_names import name_inputs
-from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
+from jobprov.provenance.db.recording.writing import (
+    JobDraft,
+    intern_experiments,
+    link_written,
+    write_jobs,
+)
 from jobprov.provenance.db.writer.turns import begin_deriving
 from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
 from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of
@@ -80,13 +85,16 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
         gradings.append(grading)
         drafts.append(_draft(job, job_ran, grading))
         awaited[job.key] = job_findings.awaited
-    unclaimed = write_jobs(writing, drafts)
-    join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
-    name_inputs(writing, [job.key for job in jobs], unclaimed)
+    written = write_jobs(writing, drafts)
     known = [job.key for job in jobs if not job.is_new]
     write_awaited(connection, awaited, replace=known)
     write_awaited_traces(connection, _awaited_traces(jobs), replace=known)
     _ask_for_work(writing, jobs, findings)
+    # Last: from here on other processes wait that touch one of these files
+    link_written(connection, written)
+    unclaimed = written.removed.claimed
+    join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
+    name_inputs(writing, [job.key for job in jobs], unclaimed)
     return gradings
 
 

@@ -27,11 +27,13 @@ from jobprov.provenance.db.changes.recording import (
     set_received,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
+from jobprov.provenance.db.queries.ledger import recorded_jobs
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.recording.writing import intern_experiments, intern_names
 from jobprov.provenance.records.erasing import digests_of
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
 from jobprov.provenance.services.ledger.readings import Reading
@@ -101,6 +103,28 @@ def record_jobs(writing: Writing, submissions: Sequence[Submission]) -> list[Out
         outcomes.update(_record_distinct(writing, list(first.values())))
         rest = later
     return [outcomes[place] for place in range(len(submissions))]
+
+
+def prepare_names(writing: Writing, submissions: Sequence[Submission]) -> None:
+    """Write the names of new jobs before the jobs themselves, in a transaction of their own.
+
+    A name is in the way of every other process that meets it too until it is committed. Those of
+    jobs that are held are left alone: their records may be refused, and what they name erased.
+    """
+    records: dict[tuple[str, str], JobRecord] = {}
+    for submission in submissions:
+        record = submission.decoded.record
+        if record is not None:
+            records[submission.decoded.experiment, submission.decoded.job_id] = record
+    experiments = intern_experiments(writing, {experiment for experiment, _ in records})
+    wanted = [(job_id, experiments[experiment]) for experiment, job_id in records]
+    held = recorded_jobs(writing.connection, wanted)
+    new = [
+        record
+        for (experiment, job_id), record in records.items()
+        if (job_id, experiments[experiment]) not in held
+    ]
+    intern_names(writing, new)
 
 
 def revision_body(document: Mapping[str, Any]) -> bytes:
