@@ -16,10 +16,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job
 from jobprov.provenance.db.tables.base import EPOCH
 
@@ -73,7 +73,7 @@ def ended_jobs(
         *job_conditions(filters),
     )
     if by == "class":
-        query = query.where(Job.state >= FIRST_BAD)
+        query = query.where(IS_BAD)
     steps = []
     for row in connection.execute(query.group_by(place, facet)):
         steps.append(Step(int(row[0]), row[1], row[2], float(row[3] or 0)))
