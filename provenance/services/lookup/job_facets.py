@@ -14,6 +14,7 @@ from jobprov.provenance.answers.lookup.job_facets import (
 from jobprov.provenance.db.connections.narrowed import is_narrowed
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import without
 from jobprov.provenance.db.queries.lookup.lists.job_facets import (
     NEWEST_COUNTED,
@@ -81,7 +82,7 @@ def count_facets(
     with time_limit(connection, _NARROWER):
         conditions = []
         for condition in read:
-            is_met = meets(connection, condition)
+            is_met = meets(ParameterSearch(connection, condition))
             if is_met is None:
                 return _nothing(facets)
             conditions.append(is_met)

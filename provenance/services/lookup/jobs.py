@@ -10,7 +10,7 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
-from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, read_order, sorted_jobs
@@ -56,13 +56,14 @@ def list_jobs(
     check_limit(limit)
     order = read_order(sort)
     conditions = read_conditions(filters.parameter, filters.value, filters.variable)
+    searches = [ParameterSearch(connection, condition) for condition in conditions]
     filters = name_software(connection, name_file(connection, filters))
     with time_limit(connection, _NARROWER):
         if order.is_usual:
-            page = _newest(connection, filters, conditions, limit=limit, cursor=cursor)
+            page = _newest(connection, filters, searches, limit=limit, cursor=cursor)
         else:
-            page = _sorted(connection, filters, conditions, order, limit=limit, cursor=cursor)
-        matched = _matched(connection, conditions, filters.seed, page.rows)
+            page = _sorted(connection, filters, searches, order, limit=limit, cursor=cursor)
+        matched = _matched(connection, searches, filters.seed, page.rows)
     return JobList([summary for _, summary in page.rows], next=page.next, matched=matched)
 
 
@@ -76,14 +77,14 @@ class _Page(NamedTuple):
 def _newest(
     connection: Connection,
     filters: JobFilters,
-    conditions: Sequence[ParameterCondition],
+    searches: Sequence[ParameterSearch],
     *,
     limit: int,
     cursor: str | None,
 ) -> _Page:
     before = read_cursor(cursor)
     # one more than is shown tells whether there are more
-    rows = list_job_rows(connection, filters, limit=limit + 1, before=before, conditions=conditions)
+    rows = list_job_rows(connection, filters, limit=limit + 1, before=before, searches=searches)
     if len(rows) <= limit:
         return _Page(rows, None)
     last_key, _ = rows[limit - 1]
@@ -93,7 +94,7 @@ def _newest(
 def _sorted(
     connection: Connection,
     filters: JobFilters,
-    conditions: Sequence[ParameterCondition],
+    searches: Sequence[ParameterSearch],
     order: JobOrder,
     *,
     limit: int,
@@ -101,8 +102,8 @@ def _sorted(
 ) -> _Page:
     after = read_place(cursor, order)
     met = []
-    for condition in conditions:
-        is_met = meets(connection, condition)
+    for search in searches:
+        is_met = meets(search)
         if is_met is None:
             return _Page([], None)
         met.append(is_met)
@@ -114,7 +115,7 @@ def _sorted(
 
 def _matched(
     connection: Connection,
-    conditions: Sequence[ParameterCondition],
+    searches: Sequence[ParameterSearch],
     seed: int | None,
     rows: Sequence[tuple[int, JobSummary]],
 ) -> dict[str, list[MatchedParameter]]:
@@ -123,7 +124,7 @@ def _matched(
     Return nothing where it asks for none.
     """
     keys = [key for key, _ in rows]
-    answers = [matched_values(connection, condition, keys) for condition in conditions]
+    answers = [matched_values(search, keys) for search in searches]
     if seed is not None:
         answers.append(matched_seeds(connection, seed, keys))
     if not answers:

@@ -14,10 +14,9 @@ from jobprov.provenance.db.queries.configurations.job_sources import (
     newest_with_sources,
     sources_that_hold,
 )
-from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import (
+    ParameterSearch,
     Ran,
-    configurations_with,
     newest_that_ran,
     ran_one_of,
 )
@@ -31,26 +30,26 @@ _Stretches = Iterator[list[int]]
 
 def newest_that_meet(
     connection: Connection,
-    conditions: Sequence[ParameterCondition],
+    searches: Sequence[ParameterSearch],
     *,
     before: int | None,
     length: int,
 ) -> _Stretches:
-    """Yield the integer keys of the jobs for which all conditions hold, newest first.
+    """Yield the integer keys of the jobs for which the conditions of all searches hold, newest first.
 
     They come in stretches that grow.
 
     Args:
         connection: to read with.
-        conditions: one at least.
+        searches: one at least.
         before: jobs before this one only; None for all.
         length: jobs of the first stretch.
     """
-    lists = [configurations_with(connection, condition) for condition in conditions]
+    lists = [search.configurations for search in searches]
     ran = set.intersection(*lists)
     streams = [newest_that_ran(connection, ran, before=before, length=length)]
-    for place, condition in enumerate(conditions):
-        stream = newest_with_sources(connection, condition, before=before, length=length)
+    for place, search in enumerate(searches):
+        stream = newest_with_sources(connection, search.condition, before=before, length=length)
         if stream is None:
             continue
         others = lists[:place] + lists[place + 1 :]
@@ -80,16 +79,15 @@ def _merged(streams: Sequence[_Stretches], length: int) -> _Stretches:
         length = min(length * _GROWTH, _LONGEST_STRETCH)
 
 
-def meets(connection: Connection, condition: ParameterCondition) -> ColumnElement[bool] | None:
-    """Return a condition on parameters as one on jobs; None where it holds for none.
+def meets(search: ParameterSearch) -> ColumnElement[bool] | None:
+    """Return the condition of a search as one on jobs; None where it holds for none.
 
     For jobs that are wanted all; the newest alone come sooner from `newest_that_meet`.
     """
     either: list[ColumnElement[bool]] = []
-    ran = configurations_with(connection, condition)
-    if ran:
-        either.append(ran_one_of(connection, ran))
-    wanted = sources_that_hold(connection.dialect.name, condition)
+    if search.configurations:
+        either.append(ran_one_of(search.connection, search.configurations))
+    wanted = sources_that_hold(search.connection.dialect.name, search.condition)
     if wanted is not None:
         either.append(Job.id.in_(select(JobSource.job_id).where(wanted)))
     return or_(*either) if either else None

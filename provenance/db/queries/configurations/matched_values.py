@@ -7,13 +7,15 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.configurations.job_sources import sources_of
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.queries.configurations.parameters import fetch_among, values_with
+from jobprov.provenance.db.queries.configurations.parameters import (
+    MOST_VALUES,
+    ParameterSearch,
+    fetch_among,
+)
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.tables import ParameterKey, ParameterValue
 from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
 
-_MOST_VALUES = 6000
-"""Values that are looked at; of more, a list names what it finds among the first."""
 _MOST_OF_A_JOB = 3
 
 _SETS_OF_JOBS = """
@@ -36,16 +38,15 @@ class MatchedValue(NamedTuple):
     value: str
 
 
-def matched_values(
-    connection: Connection, condition: ParameterCondition, jobs: Sequence[int]
-) -> dict[int, list[MatchedValue]]:
+def matched_values(search: ParameterSearch, jobs: Sequence[int]) -> dict[int, list[MatchedValue]]:
     """Return the first parameters of each job for which a condition holds, by key of the job."""
+    connection = search.connection
     rows = fetch_among(connection, _SETS_OF_JOBS, jobs) if jobs else []
     sets = {found for _, found in rows}
-    values_of = _values_of_sets(connection, condition, sets) if sets else {}
+    values_of = _values_of_sets(search, sets) if sets else {}
     wanted = {value for values in values_of.values() for value in values}
     names = _named(connection, wanted)
-    matched = _matched_sources(connection, condition, jobs)
+    matched = _matched_sources(connection, search.condition, jobs)
     for job, found in rows:
         of_job = matched.setdefault(job, [])
         for value in values_of.get(found, ()):
@@ -66,26 +67,36 @@ def _matched_sources(
     return matched
 
 
-def _values_of_sets(
-    connection: Connection, condition: ParameterCondition, sets: Iterable[int]
-) -> Mapping[int, list[int]]:
+def _values_of_sets(search: ParameterSearch, sets: Iterable[int]) -> Mapping[int, list[int]]:
     """Return keys of the first values of each set for which the condition holds."""
-    places: dict[int, list[int]] = {}
-    for found in sorted(sets):
-        places.setdefault(found // SETS_A_BLOCK, []).append(found)
-    statement = _BLOCKS.format(blocks=",".join(map(str, places)))
     values_of: dict[int, list[int]] = {found: [] for found in sets}
     looked_at = 0
-    for values in values_with(connection, condition):
-        for value, block, members in fetch_among(connection, statement, values):
-            for found in places[block]:
-                is_member = members >> (found % SETS_A_BLOCK) & 1
-                if is_member and len(values_of[found]) < _MOST_OF_A_JOB:
-                    values_of[found].append(value)
+    for values in search.first_values():
+        _add_values(search.connection, values[:_MOST_OF_A_JOB], values_of)
+        # what all configurations have is found with the first few
+        if any(len(keys) < _MOST_OF_A_JOB for keys in values_of.values()):
+            _add_values(search.connection, values[_MOST_OF_A_JOB:], values_of)
         looked_at += len(values)
-        if looked_at >= _MOST_VALUES or all(values_of.values()):
+        if looked_at >= MOST_VALUES or all(values_of.values()):
             break
     return values_of
+
+
+def _add_values(
+    connection: Connection, values: Sequence[int], values_of: dict[int, list[int]]
+) -> None:
+    """Add those of the values that a set has to the few that are known of it."""
+    if not values:
+        return
+    places: dict[int, list[int]] = {}
+    for found in sorted(values_of):
+        places.setdefault(found // SETS_A_BLOCK, []).append(found)
+    statement = _BLOCKS.format(blocks=",".join(map(str, places)))
+    for value, block, members in fetch_among(connection, statement, values):
+        for found in places[block]:
+            is_member = members >> (found % SETS_A_BLOCK) & 1
+            if is_member and len(values_of[found]) < _MOST_OF_A_JOB:
+                values_of[found].append(value)
 
 
 def _named(connection: Connection, values: Iterable[int]) -> dict[int, MatchedValue]:

@@ -63,18 +63,18 @@ _COUNT = (
     "(SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
 )
 _BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
-_STRETCH = """
-SELECT m.id, m.closure_set_id, j.experiment_id
-FROM ({newest} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
-"""
 _THROUGH_JOBS = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs"
-    " WHERE closure_set_id + 0 {among} AND id < ? AND id > ?",
-    "postgresql": "SELECT id, closure_set_id FROM jobs"
+    "sqlite": "SELECT id, closure_set_id, experiment_id FROM jobs"
+    " WHERE closure_set_id + 0 {among} AND id < ? AND id > ? ORDER BY id DESC LIMIT ?",
+    "postgresql": "SELECT id, closure_set_id, experiment_id FROM jobs"
     # hashed once, never joined
     " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END"
-    " AND id < ? AND id > ?",
+    " AND id < ? AND id > ? ORDER BY id DESC LIMIT ?",
 }
+_WITH_EXPERIMENTS = """
+SELECT m.id, m.closure_set_id, j.experiment_id
+FROM ({gathered} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
+"""
 _GATHERED = {
     # CROSS JOIN: the lists come first, so that their index is used
     "sqlite": "SELECT id, closure_set_id FROM (SELECT value FROM json_each(?)) AS list"
@@ -92,24 +92,57 @@ Ran = set[tuple[int, int]]
 Jobs of the one that ran the other may be told so.
 """
 
+MOST_VALUES = 6000
+"""Values of a condition by which a list says why a job is in it."""
 
-def configurations_with(connection: Connection, condition: ParameterCondition) -> Ran:
-    """Return the lists with a configuration in which the condition holds for a parameter.
 
-    Each comes with an experiment that knows it.
+class ParameterSearch:
+    """A condition on parameters, and what was looked up for it.
+
+    The values that lead to jobs also tell why these are listed: a list asks for both, and reads
+    them once.
     """
-    parameter_sets = _sets_with(connection, condition)
-    if not parameter_sets:
-        return set()
-    return {(row[0], row[1]) for row in fetch_among(connection, _TOLD, parameter_sets)}
+
+    def __init__(self, connection: Connection, condition: ParameterCondition) -> None:
+        self.connection = connection
+        self.condition = condition
+        self._coming = _values_with(connection, condition)
+        self._first_parts: list[list[int]] = []
+        self._first_count = 0
+        self._configurations: Ran | None = None
+
+    @property
+    def configurations(self) -> Ran:
+        """The lists with a configuration in which the condition holds for a parameter.
+
+        Each comes with an experiment that knows it.
+        """
+        if self._configurations is None:
+            sets = _sets_with(self.connection, self.first_values())
+            rows = fetch_among(self.connection, _TOLD, sets) if sets else []
+            self._configurations = {(row[0], row[1]) for row in rows}
+        return self._configurations
+
+    def first_values(self) -> Iterator[list[int]]:
+        """Yield the integer keys of the values for which the condition holds.
+
+        They come in parts that grow, those entered first before others. Behind `MOST_VALUES`, only
+        the first caller gets them.
+        """
+        yield from self._first_parts
+        for part in self._coming:
+            if self._first_count < MOST_VALUES:
+                self._first_parts.append(part)
+                self._first_count += len(part)
+            yield part
 
 
-def _sets_with(connection: Connection, condition: ParameterCondition) -> list[int]:
-    """Return the integer keys of the parameter sets with a parameter that meets the condition."""
+def _sets_with(connection: Connection, parts: Iterable[list[int]]) -> list[int]:
+    """Return the integer keys of the parameter sets with one of these values."""
     total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
     met: set[int] = set()
     blocks: dict[int, int] = {}
-    for values in values_with(connection, condition):
+    for values in parts:
         tables = {row[0] for row in fetch_among(connection, _TABLES, values)} - met
         met |= tables
         for few in _growing(sorted(tables)):
@@ -120,11 +153,7 @@ def _sets_with(connection: Connection, condition: ParameterCondition) -> list[in
     return _members(blocks)
 
 
-def values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
-    """Yield the integer keys of the values for which the condition holds.
-
-    They come in parts that grow, those entered first before others.
-    """
+def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
     dialect = connection.dialect.name
     query = select(ParameterValue.id, unsure_text(condition)).where(*holds(dialect, condition))
     if condition.pattern != "*":
@@ -218,7 +247,7 @@ def newest_that_ran(
 
     Args:
         connection: to read with.
-        ran: from `configurations_with`.
+        ran: the configurations of a `ParameterSearch`, or what several have in common.
         before: jobs before this one only; None for all.
         length: jobs of the first stretch.
     """
@@ -226,10 +255,8 @@ def newest_that_ran(
         return
     keys = sorted({closure_set for _, closure_set in ran})
     dialect, sets = connection.dialect.name, _listed(connection, keys)
-    gathered, through = (
-        _STRETCH.format(newest=newest[dialect].format(among=_AMONG[dialect]))
-        for newest in (_GATHERED, _THROUGH_JOBS)
-    )
+    through = _THROUGH_JOBS[dialect].format(among=_AMONG[dialect])
+    gathered = _WITH_EXPERIMENTS.format(gathered=_GATHERED[dialect].format(among=_AMONG[dialect]))
     is_near, rest = len(keys) > _FEW_LISTS, ""
     before = fetch(connection, _BEHIND_ALL)[0][0] if before is None else before
     while True:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
+from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -84,7 +85,7 @@ def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
         select(*_COLUMNS)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .outerjoin(FailureClass, FailureClass.job_id == Job.id)
-        .where(Job.state >= FIRST_BAD)
+        .where(IS_BAD)
     )
     failed: list[FailedJob] = []
     for part in chunks(jobs):

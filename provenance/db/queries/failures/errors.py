@@ -22,14 +22,13 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD, RUNNING, STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage
 from jobprov.provenance.db.writer.keys import chunks
 
-# A literal, so that the index on failures alone serves.
-_IS_BAD = Job.state >= literal_column(str(FIRST_BAD))
 _IS_OVER = Job.state != RUNNING
 _AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
 _DAY = timedelta(days=1)
@@ -148,7 +147,7 @@ def cause_rows(
     elif facet in _ALONE:
         grouping = (by,)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
-    query = query.where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
+    query = query.where(IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
     query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
     causes = []
     for part, state, *others in connection.execute(query):
@@ -187,7 +186,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     off: a million jobs take a tenth of looking at each.
     """
     conditions = (*job_conditions(filters), _IS_OVER)
-    sums = (func.count(), _count(_IS_BAD))
+    sums = (func.count(), _count(IS_BAD))
     host: Any = Job.host_id
     is_narrowed = any(value is not None for value in filters._replace(experiment=None))
     if is_narrowed:
@@ -203,7 +202,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
         return counts
 
     # not grouped there: SQLite would walk all jobs in the order of hosts for that
-    reruns = select(Job.host_id, case((_IS_BAD, 1), else_=0)).where(
+    reruns = select(Job.host_id, case((IS_BAD, 1), else_=0)).where(
         *conditions, Job.rerun_of.is_not(None)
     )
     for key, is_failure in connection.execute(reruns):

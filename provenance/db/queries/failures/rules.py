@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.tables import (
     Job,
     LedgerEntry,
@@ -123,10 +123,11 @@ def reclassifications(
 def failures_of(
     connection: Connection, experiment: int | None, task: int | None = None
 ) -> list[int]:
-    """Return the keys of the jobs that failed, of one experiment and task or of all."""
-    query = select(Job.id).where(Job.state >= FIRST_BAD).order_by(Job.id)
+    """Return the keys of the jobs that failed, of one experiment and task or of all, in order."""
+    query = select(Job.id).where(IS_BAD)
     if experiment is not None:
         query = query.where(Job.experiment_id == experiment)
     if task is not None:
         query = query.where(Job.task_id == task)
-    return list(connection.execute(query).scalars())
+    # In order, SQLite would read every job by its key rather than those that failed by their index
+    return sorted(connection.execute(query).scalars())

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -53,7 +53,7 @@ def failed_attempts(
     With `as_of`, only of jobs that had been recorded by then.
     """
     costs = list(jobs)
-    failed_jobs = _query().where(Job.state >= FIRST_BAD, Job.rerun_of.is_(None))
+    failed_jobs = _query().where(IS_BAD, Job.rerun_of.is_(None))
     if as_of is not None:
         failed_jobs = failed_jobs.where(Job.received_at <= as_of)
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.histories.impact import InferredCode
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.versions import is_version
@@ -78,7 +79,7 @@ def jobs_that(
     others, software = by_software(connection, filters)
     conditions = [*job_conditions(others), *software]
     for condition in asked:
-        is_met = meets(connection, condition)
+        is_met = meets(ParameterSearch(connection, condition))
         if is_met is None:
             return None
         conditions.append(is_met)

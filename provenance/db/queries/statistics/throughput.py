@@ -17,12 +17,12 @@ from sqlalchemy import (
     select,
 )
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.queries.tasks.running import JobsToCount
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job
 
 FACETS: dict[str, SQLColumnExpression[Any]] = {
@@ -152,7 +152,7 @@ def _ended_in(window: Window) -> list[ColumnElement[bool]]:
 def _conditions(filters: JobFilters, by: str) -> list[ColumnElement[bool]]:
     conditions = job_conditions(filters)
     if by == "class":
-        conditions.append(Job.state >= FIRST_BAD)
+        conditions.append(IS_BAD)
     return conditions
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import parameters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import (
     Evaluation,
     GapSet,
@@ -35,6 +36,7 @@ from jobprov.provenance.services.configurations.configuration import (
     read_configurations,
     run_answer,
 )
+from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
@@ -97,6 +99,28 @@ def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production)
     assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
     assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
     assert found(production, parameter="Physics.*") == []
+
+
+def test_values_that_lead_to_jobs_and_tell_why_these_are_listed_are_read_once(
+    production: Production,
+) -> None:
+    production.record(configured(production, 1, BASE))
+    production.work()
+    asked_of_values: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM parameter_values" in statement and "JOIN parameter_keys" not in statement:
+            asked_of_values.append(statement)
+
+    with production.database.reading.connect() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        listed = list_jobs(connection, JobFilters(parameter="*.threshold", value="5"))
+        event.remove(connection, "before_cursor_execute", note)
+
+    assert [value.key for value in listed.matched[job_id(1)]] == [
+        "physics.producers.slicer.threshold"
+    ]
+    assert len(asked_of_values) == 1
 
 
 def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: Production) -> None:

@@ -10,12 +10,12 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
-    literal_column,
     or_,
     select,
     union_all,
 )
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import MAY_HOLD_STAGE, is_at_stage
@@ -183,14 +183,14 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         conditions.append(Job.software_set_id.in_(_software_sets(filters)))
     if filters.cause_id is not None:
         alike = select(FailureClass.job_id).where(FailureClass.cause_key == filters.cause_id)
-        conditions += [Job.id.in_(alike), Job.state >= FIRST_BAD]
+        conditions += [Job.id.in_(alike), IS_BAD]
     if filters.seed is not None:
         conditions.append(Job.id.in_(select(JobSeed.job_id).where(JobSeed.seed == filters.seed)))
     if filters.failure_class is not None:
         classified = select(FailureClass.job_id).where(
             FailureClass.class_name == filters.failure_class
         )
-        conditions += [Job.id.in_(classified), Job.state >= FIRST_BAD]
+        conditions += [Job.id.in_(classified), IS_BAD]
     if filters.file_key is not None:
         touching = union_all(_made(filters.file_key), _read(filters.file_key))
         conditions.append(Job.id.in_(touching))
@@ -215,8 +215,7 @@ def _is_in_state(states: str) -> ColumnElement[bool]:
     is_in_state = Job.state.in_(numbers) if len(numbers) > 1 else Job.state == numbers[0]
     if min(numbers) < FIRST_BAD:
         return is_in_state
-    # as the index of such jobs says it, by which databases know that it has them
-    return and_(Job.state >= literal_column(str(FIRST_BAD)), is_in_state)
+    return and_(IS_BAD, is_in_state)
 
 
 def read_states(states: str) -> list[int]:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets, newest_that_meet
-from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.jobs.summaries import SUMMARIES, summaries
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
@@ -47,7 +47,7 @@ def list_job_rows(
     *,
     limit: int,
     before: int | None,
-    conditions: Sequence[ParameterCondition] = (),
+    searches: Sequence[ParameterSearch] = (),
 ) -> list[tuple[int, JobSummary]]:
     """Return (key, summary) of the newest jobs that pass the filters.
 
@@ -56,21 +56,21 @@ def list_job_rows(
         filters: what they must pass.
         limit: how many at most.
         before: only jobs that were recorded before the one with this key.
-        conditions: what the filters `parameter`, `value` and `variable` say.
+        searches: of what the filters `parameter`, `value` and `variable` say.
     """
     others, software = by_software(connection, filters)
-    if conditions and not _is_of_few(others):
+    if searches and not _is_of_few(others):
         wanted = [*job_conditions(others), *software]
-        newest = _newest_that_meet(connection, wanted, conditions, limit=limit, before=before)
+        newest = _newest_that_meet(connection, wanted, searches, limit=limit, before=before)
         query = SUMMARIES.where(among(connection, Job.id, newest)).order_by(Job.id.desc())
         return list(summaries(connection, connection.execute(query).all()).items())
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
-    for condition in conditions:
-        is_met = meets(connection, condition)
+    for search in searches:
+        is_met = meets(search)
         if is_met is None:
             return []
         query = query.where(is_met)
-    if _is_of_index(others) and not conditions:
+    if _is_of_index(others) and not searches:
         wanted = [*job_conditions(others), *software]
         recent = None
         if is_of_tasks(others):
@@ -193,17 +193,17 @@ def of_one_index(filters: JobFilters) -> JobFilters:
 def _newest_that_meet(
     connection: Connection,
     wanted: Sequence[ColumnElement[bool]],
-    conditions: Sequence[ParameterCondition],
+    searches: Sequence[ParameterSearch],
     *,
     limit: int,
     before: int | None,
 ) -> list[int]:
-    """Return the keys of the newest jobs that are wanted and for which all conditions hold.
+    """Return the keys of the newest jobs that are wanted and for which the conditions of all searches hold.
 
     What lists show of jobs is read once for these, not for all that a stretch looks at.
     """
     newest: list[int] = []
-    for jobs in newest_that_meet(connection, conditions, before=before, length=limit):
+    for jobs in newest_that_meet(connection, searches, before=before, length=limit):
         if wanted:
             query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
             newest += connection.execute(query.order_by(Job.id.desc()).limit(limit)).scalars()
