@@ -61,7 +61,7 @@ class Disagreement(msgspec.Struct, frozen=True):
     """
 
     field: str
-    values: dict[str, object]
+    values: JsonObject
     is_explained: bool
 
     @property
