@@ -39,9 +39,8 @@ def conditions(
     A name stays the same for as long as what it stands for holds.
 
     A stage is done when all its expected units were made or waived; units of it may have succeeded
-    without output; it fails when more than
-    `failure_share` of at least ten jobs that are over did not succeed; the campaign is stuck when
-    units are missing and no record came for `stuck_after`.
+    without output; it fails when more than `failure_share` of at least ten jobs that are over did
+    not succeed; the campaign is stuck when units are missing and no record came for `stuck_after`.
     """
     holding = {}
     for stage in report.campaign.stages:

@@ -171,7 +171,8 @@ def _held_file(row: Mapping[str, Any]) -> HeldFile:
         message = f"Rucio has more than {_MOST_REPLICAS} addresses of {row.get('name')}."
         raise LimitError(message, _MOST_REPLICAS)
     replicas = []
-    for address in sorted(places, key=lambda address: _rank(places[address])):
+    nearest_first = sorted(places, key=lambda address: _rank(places[address]))
+    for address in nearest_first:
         if answers.word(address) is not None:
             replicas.append(_replica(address, answers.members(places[address])))
     return HeldFile(answers.whole(row.get("bytes")), answers.checksums(checksums), tuple(replicas))

@@ -29,8 +29,6 @@ _SHOWN = 20
 
 Case = dict[str, Any]
 """A line of probes.jsonl: a document, and the reference's answers."""
-_Disagreement = tuple[str, str, str]
-"""The form that differs, the reference's answer, the reader's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def _score_probes(path: Path) -> Score:
             if _contradicts_itself(case, names):
                 result.contradictory.append(case["file"])
             else:
-                _note(result, case["file"], list(_judge_probe(case, folder, result)))
+                _note(result, list(_judge_probe(case, folder, result)))
         result.seconds = time.perf_counter() - started
     return result
 
@@ -131,15 +129,16 @@ def _contradicts_itself(case: Case, names: set[str]) -> bool:
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names
 
 
-def _judge_probe(case: Case, folder: Path, result: Score) -> Iterator[_Disagreement]:
+def _judge_probe(case: Case, folder: Path, result: Score) -> Iterator[Mismatch]:
+    name = case["file"]
     try:
-        configuration = _read(str(folder / case["file"]), [str(folder)], "")
+        configuration = _read(str(folder / name), [str(folder)], "")
     except FhiclError as error:
         if case["ok"]:
-            yield "acceptance", "ok", f"{error.kind}: {error.message}"
+            yield Mismatch(name, "acceptance", "ok", f"{error.kind}: {error.message}")
         return
     if not case["ok"]:
-        yield "acceptance", str(case["class"]), "ok"
+        yield Mismatch(name, "acceptance", str(case["class"]), "ok")
         return
     result.expanded_bytes += configuration.expanded_size
     prefix = f"{folder}/"
@@ -155,7 +154,7 @@ def _judge_probe(case: Case, folder: Path, result: Score) -> Iterator[_Disagreem
     }
     for what, answer in answers.items():
         if what in case and case[what] != answer:
-            yield what, repr(case[what]), repr(answer)
+            yield Mismatch(name, what, repr(case[what]), repr(answer))
 
 
 def _score_corpus(folder: Path) -> Score:
@@ -166,24 +165,24 @@ def _score_corpus(folder: Path) -> Score:
     started = time.perf_counter()
     for row in rows:
         search_path = search_paths[row["group"]]
-        disagreements = list(_judge_row(row, search_path, folder / "corpus", result))
-        _note(result, row["path"], disagreements)
+        _note(result, list(_judge_row(row, search_path, folder / "corpus", result)))
     result.seconds = time.perf_counter() - started
     return result
 
 
 def _judge_row(
     row: dict[str, str], search_path: list[str], corpus: Path, result: Score
-) -> Iterator[_Disagreement]:
+) -> Iterator[Mismatch]:
+    name = row["path"]
     is_good = row["class"] == "ok"
     try:
-        configuration = _read(row["path"], search_path, str(corpus))
+        configuration = _read(name, search_path, str(corpus))
     except FhiclError as error:
         if is_good:
-            yield "acceptance", "ok", f"{error.kind}: {error.message}"
+            yield Mismatch(name, "acceptance", "ok", f"{error.kind}: {error.message}")
         return
     if not is_good:
-        yield "acceptance", row["class"], "ok"
+        yield Mismatch(name, "acceptance", row["class"], "ok")
         return
     result.expanded_bytes += configuration.expanded_size
     answers = {
@@ -195,7 +194,7 @@ def _judge_row(
     }
     for what, answer in answers.items():
         if row.get(what, answer) != answer:
-            yield what, row[what], answer
+            yield Mismatch(name, what, row[what], answer)
 
 
 def _read(name: str, search_path: list[str], working_folder: str) -> Configuration:
@@ -205,10 +204,10 @@ def _read(name: str, search_path: list[str], working_folder: str) -> Configurati
     return load_from(files, name)
 
 
-def _note(result: Score, case: str, disagreements: list[_Disagreement]) -> None:
+def _note(result: Score, mismatches: list[Mismatch]) -> None:
     result.total += 1
-    result.good += not disagreements
-    result.mismatches += [Mismatch(case, *disagreement) for disagreement in disagreements]
+    result.good += not mismatches
+    result.mismatches += mismatches
 
 
 def _sha256(content: bytes) -> str:

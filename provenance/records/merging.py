@@ -50,19 +50,19 @@ _OWN_WAY = (
 _APART_SECONDS = 3600.0  # bringing the input may take as long; a wrong clock is further off
 
 
-class Contradiction(msgspec.Struct, frozen=True):
-    """A field for which witnesses have different values.
+class Disagreement(msgspec.Struct, frozen=True):
+    """A field of which witnesses say different things.
 
     Attributes:
-        field: path, as `exit.code`.
-        values: by witness.
-        is_explained: all are right. A witness names the evidence by which it judged otherwise than
-            the others, or saw the end of a failed step where they saw that of its script.
+        field: its path, such as `exit.code`.
+        values: what each witness says.
+        is_explained: no gap. One of them names the evidence by which it judges, `decided_by`, or
+            saw the end of a failed step where the others saw that of its script.
     """
 
     field: str
-    values: dict[str, object]
-    is_explained: bool = False
+    values: JsonObject
+    is_explained: bool
 
     @property
     def is_serious(self) -> bool:
@@ -83,7 +83,7 @@ class Contradiction(msgspec.Struct, frozen=True):
 
 def merge_witnesses(
     records: dict[str, JsonObject],
-) -> tuple[JsonObject, list[Contradiction]]:
+) -> tuple[JsonObject, list[Disagreement]]:
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
     For fields about the job's end, a final state goes before a provisional one, whoever saw it: a
@@ -108,14 +108,14 @@ def merge_witnesses(
     return merged, _contradictions(finals)
 
 
-def _contradictions(finals: dict[str, JsonObject]) -> list[Contradiction]:
+def _contradictions(finals: dict[str, JsonObject]) -> list[Disagreement]:
     """Return the contradictions of final records, and whether each is explained."""
     contradictions = []
     for field, values in _differences(finals, ""):
         is_explained = _is_of_step(field, values, finals)
         if field == "state" and _has_evidence(finals):
             is_explained = True
-        contradictions.append(Contradiction(field, values, is_explained))
+        contradictions.append(Disagreement(field, values, is_explained))
     return contradictions
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.verdicts import (
     LEVELS,
-    Comparison,
+    OutputVerdict,
     Verdict,
     rank,
     read_verdict,
@@ -130,14 +130,14 @@ def _proof_of_difference(verdict: Verdict) -> ProofOf:
     return ProofOf(DIFFERS, f"{sentence}{_what_agrees(verdict.comparisons)}.")
 
 
-def _names(comparisons: list[Comparison]) -> str:
+def _names(comparisons: list[OutputVerdict]) -> str:
     names = ", ".join(comparison.output for comparison in comparisons[:_MOST_NAMES])
     if len(comparisons) > _MOST_NAMES:
         names += f" and {len(comparisons) - _MOST_NAMES} more"
     return names
 
 
-def _what_agrees(comparisons: list[Comparison]) -> str:
+def _what_agrees(comparisons: list[OutputVerdict]) -> str:
     """Return `; 3 others are equal (R7)`: the lowest level among outputs that do not differ."""
     levels = [comparison.level for comparison in comparisons]
     equal = [level for level in levels if rank(level) >= _ACCEPTED]

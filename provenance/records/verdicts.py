@@ -41,7 +41,7 @@ def rank(level: str) -> int:
     return _RANKS.get(level, -1)
 
 
-class Comparison(NamedTuple):
+class OutputVerdict(NamedTuple):
     """What a verdict says of one output.
 
     Attributes:
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
     level: str
     reason: str
     is_unproven: bool
-    comparisons: list[Comparison]
+    comparisons: list[OutputVerdict]
 
 
 def read_verdict(document: Mapping[str, object]) -> Verdict:
@@ -75,8 +75,8 @@ def read_verdict(document: Mapping[str, object]) -> Verdict:
     listed = document.get("comparisons")
     for comparison in listed if isinstance(listed, list) else ():
         if isinstance(comparison, dict):
-            fields = (str(comparison.get(name)) for name in Comparison._fields)
-            comparisons.append(Comparison(*fields))
+            fields = [str(comparison.get(name)) for name in OutputVerdict._fields]
+            comparisons.append(OutputVerdict(*fields))
     return Verdict(
         by=str(document.get("by") or ""),
         level=str(document.get("level")),

@@ -13,7 +13,7 @@ from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.fhicl import Configuration, loads
 from jobprov.provenance.fhicl.running.command_line import read_command_line
 from jobprov.provenance.fhicl.running.errors import NotKnownError
-from jobprov.provenance.fhicl.running.setters import option_that_set
+from jobprov.provenance.fhicl.running.options import option_that_set
 from jobprov.provenance.services.comparisons.sentences import readable
 
 

@@ -1,8 +1,8 @@
 """`jobprov jobs` and `gaps`: jobs by state, host, code or parameter, and what would stop reruns."""
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import click
 from msgspec.structs import asdict
@@ -172,38 +172,67 @@ def jobs(
     if count_by is not None:
         _count(client, given, count_by, as_json=as_json)
         return
-    read: list[JobSummary] = []
-    matched: dict[str, list[MatchedParameter]] = {}
-    # one more than is listed tells whether there are more
-    for page in client.job_pages(**given, limit=min(limit + 1, _MOST_A_PAGE)):
-        read += page.jobs
-        matched |= page.matched
-        if len(read) > limit:
-            break
-    listed = read[:limit]
-    if not listed:
+    listed = _read(client, given, limit)
+    if not listed.jobs:
         refuse_unknown_names(client, given)
         if as_json:
-            emit(listed, "", as_json=True)
+            emit([], "", as_json=True)
         else:
             click.echo("No job matches these filters.", err=True)
         sys.exit(1)
-    columns = dict(_COLUMNS)
     sort = str(given.get("sort", "")).removeprefix("-")
+    emit(listed.document(), _list_text(listed, sort), as_json=as_json)
+
+
+class _Listed(NamedTuple):
+    """Jobs that are listed.
+
+    Attributes:
+        matched: by job id the values that `--value` found; empty without one.
+        has_more: whether there are more jobs than that.
+    """
+
+    jobs: list[JobSummary]
+    matched: dict[str, list[MatchedParameter]]
+    has_more: bool
+
+    def document(self) -> Sequence[object]:
+        """Return the jobs for programs; with `--value`, each with what matched."""
+        if not self.matched:
+            return self.jobs
+        entries = []
+        for job in self.jobs:
+            entries.append({**asdict(job), "matched": self.matched.get(job.job_id, [])})
+        return entries
+
+
+def _read(client: Client, given: Mapping[str, Any], limit: int) -> _Listed:
+    jobs: list[JobSummary] = []
+    matched: dict[str, list[MatchedParameter]] = {}
+    # one more than is listed tells whether there are more
+    for page in client.job_pages(**given, limit=min(limit + 1, _MOST_A_PAGE)):
+        jobs += page.jobs
+        matched |= page.matched
+        if len(jobs) > limit:
+            break
+    return _Listed(jobs[:limit], matched, has_more=len(jobs) > limit)
+
+
+def _list_text(listed: _Listed, sort: str) -> str:
+    """Return the jobs as a table; where they are sorted by something, it is a column."""
+    columns = dict(_COLUMNS)
     if sort in _OF_SORTED:
         columns[sort] = _OF_SORTED[sort]
-    if matched:
+    if listed.matched:
         columns["matched"] = "MATCHED"
-    text = table([_row(job, matched.get(job.job_id, ())) for job in listed], columns)
-    if len(read) > limit:
+    rows = [_row(job, listed.matched.get(job.job_id, ())) for job in listed.jobs]
+    text = table(rows, columns)
+    if listed.has_more:
         text += "\nThere are more: --limit."
-    content: list[dict[str, Any]] | list[JobSummary] = listed
-    if matched:
-        content = [{**asdict(job), "matched": matched.get(job.job_id, [])} for job in listed]
-    emit(content, text, as_json=as_json)
+    return text
 
 
-def _count(client: Client, given: dict[str, Any], count_by: str, *, as_json: bool) -> None:
+def _count(client: Client, given: Mapping[str, Any], count_by: str, *, as_json: bool) -> None:
     """Print how many jobs there are of each value."""
     if "sort" in given:
         raise click.UsageError("--sort is for lists, and --count-by lists no jobs.")

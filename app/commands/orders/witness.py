@@ -137,26 +137,28 @@ def witness(
         deliver=_deliver_to(settings_with(url=url)),
     )
     client = None if dry_run else client_for(url)
+    schedd = given["schedd"]
     files = {source: given[source] for source in SOURCES if given[source]}
     collection = Collection()
     stamps: list[tuple[Path, str]] = []
     queues: list[ReportedQueue] = []
     with WitnessState(state_file or Path(settings_with().data) / "witness.db") as state:
         if files:
-            stamps = _read_files(collection, state, files, given["schedd"])
+            stamps = _read_files(collection, state, files, schedd)
         else:
-            window = Window(given["schedd"], given["days"], given["overlap_seconds"])
+            window = Window(schedd, given["days"], given["overlap_seconds"])
             _ask(collection, state, window, telling.now)
         report = witness_batch(client, collection, state, telling)
         if not dry_run:
             _remember(state, report, stamps)
         if given["with_running"] and not files:
-            queues = _report_queues(client, state, given["experiment"], given["schedd"])
-    text = "\n".join([_sentences(report, collection), *map(_queue_sentence, queues)])
+            queues = _report_queues(client, state, telling.experiment, schedd)
+    sentences = [_sentences(report, collection)]
+    sentences += [_queue_sentence(queue) for queue in queues]
     document = {**_document(report, collection), "queues": queues}
-    emit(document, text, as_json=as_json)
+    emit(document, "\n".join(sentences), as_json=as_json)
     is_refused = bool(report.refused) or any(queue.problem for queue in queues)
-    sys.exit(1 if is_refused else 0)
+    sys.exit(int(is_refused))
 
 
 class Window(NamedTuple):

@@ -109,9 +109,13 @@ class PackObjects:
             if present != list(self._packs):
                 new = [key for key in present if key not in self._packs]
                 opened = in_parallel(lambda key: self._open(key[0], sizes[key]), new)
-                packs = {**self._packs, **dict(zip(new, opened, strict=True))}
-                readable = {key: packs[key] for key in present}
-                self._packs = {key: pack for key, pack in readable.items() if pack is not None}
+                found = dict(zip(new, opened, strict=True))
+                packs = {}
+                for key in present:
+                    pack = found[key] if key in found else self._packs[key]
+                    if pack is not None:
+                        packs[key] = pack
+                self._packs = packs
             self._looked_at = time.monotonic()
             return self.known()
 

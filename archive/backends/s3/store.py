@@ -255,10 +255,11 @@ class S3Store:
             packs = (self._packs.download(pack, Path(folder)) for pack in self._packs.refresh())
             yield from inspect_packs(filter(None, packs), self._has_intact, seen)
         get = self._documents.get
-        yield from filter(
-            None, in_parallel(lambda name: inspect_document(name, get), self._documents.names())
-        )
-        yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
+        findings = in_parallel(lambda name: inspect_document(name, get), self._documents.names())
+        yield from filter(None, findings)
+        for listed in self.bucket.listed(""):
+            if is_stray(listed.key):
+                yield stray(listed.key)
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
         """The copies of a blob; each is looked for only if the ones before were damaged."""

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
+from jobprov.provenance.records.merging import Disagreement
 
 JOB_ORDERS = (
     "received_at",
@@ -252,21 +253,6 @@ class Witness(RecordOfWitness, frozen=True):
 
     state: Any
     reason: str | None
-
-
-class Disagreement(Struct, frozen=True):
-    """A field of which witnesses say different things.
-
-    Attributes:
-        field: its path, such as `exit.code`.
-        values: what each witness says.
-        is_explained: no gap. One of them names the evidence by which it judges, `decided_by`, or
-            saw the end of a failed step where the others saw that of its script.
-    """
-
-    field: str
-    values: dict[str, Any]
-    is_explained: bool
 
 
 class JobLinks(Struct, frozen=True):

@@ -9,7 +9,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
-from jobprov.provenance.capture.files.real_paths import real_path
+from jobprov.provenance.capture.files.names import real_path
 from jobprov.provenance.capture.record.draft import Draft
 
 _MOST_LINKS = 32

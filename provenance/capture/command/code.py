@@ -5,10 +5,11 @@ Script files and fcl, each tied to the repository that it lies in.
 
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.closure import Closure, included_names, shown
+from jobprov.provenance.capture.command.glance import Script
 from jobprov.provenance.capture.command.randomness import find_run_specific, find_unseeded
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
@@ -18,29 +19,34 @@ from jobprov.provenance.capture.record.fields import without_empty
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
 _PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
+_LARGEST_TEXT = 1 << 20
 
 
 def keep_scripts(
     draft: Draft,
-    scripts: Iterable[Tuple[str, str, Optional[bytes]]],
+    scripts: Iterable[Script],
     repositories: Repositories,
     evidence: Optional[str] = None,
 ) -> None:
     """Record script files as a glance has them; `evidence` is `seen` for those nobody named."""
     known = {os.path.abspath(entry["path"]) for entry in draft.record.get("scripts", ())}
-    for path, mode, content in scripts:
-        if os.path.abspath(path) not in known:
-            known.add(os.path.abspath(path))
-            entry = {"name": os.path.basename(path), "path": path}
-            if content is None:
-                draft.note(mode)  # the gap `script-missing` follows
-            else:
-                entry.update(mode=mode, sha256=draft.add_source(content, "script " + path))
-                weaken_by_text(draft, "script " + path, content)
-            entry.update(draft.attempt("script " + path, repositories.place, path) or {})
-            if evidence is not None:
-                entry["evidence"] = evidence
-            draft.extend("scripts", [entry])
+    for script in scripts:
+        path = script.path
+        if os.path.abspath(path) in known:
+            continue
+        known.add(os.path.abspath(path))
+        what = "script " + path
+        entry = {"name": os.path.basename(path), "path": path}
+        if script.content is None:
+            draft.note(script.why_not)  # the gap `script-missing` follows
+        else:
+            digest = draft.add_source(script.content, what)
+            entry.update(mode=script.mode, sha256=digest)
+            weaken_by_text(draft, what, script.content)
+        entry.update(draft.attempt(what, repositories.place, path) or {})
+        if evidence is not None:
+            entry["evidence"] = evidence
+        draft.extend("scripts", [entry])
 
 
 def weaken_by_text(draft: Draft, what: str, content: bytes) -> None:
@@ -151,3 +157,34 @@ def _marks_backwards(closure: Closure, path: str) -> Iterator[Tuple[Optional[boo
             marks.append((False, assignment.group(1).decode()))
         marks += [(True, name) for name in included_names(line)]
     yield from reversed(marks)
+
+
+def named_in_code(draft: Draft, names: Sequence[str]) -> List[str]:
+    """Return the variables that a script or fcl file names, other than to set or unset them.
+
+    Of those that are withheld, a rerun lacks these.
+    """
+    if not names:
+        return []
+    words = "|".join(re.escape(name) for name in names)
+    pattern = re.compile(r"(?<!unset )(?<!\w)({})(?!\w|=(?!=))".format(words).encode("utf-8"))
+    found: Set[str] = set()
+    for text in _texts(draft):
+        found.update(name.decode("utf-8") for name in pattern.findall(text))
+    return sorted(found)
+
+
+def _texts(draft: Draft) -> Iterator[bytes]:
+    files = list(draft.record.get("scripts", ()))
+    for configuration in draft.record.get("configurations", ()):
+        files += configuration.get("files", ())
+    for file in files:
+        blob = draft.blobs.get(file.get("sha256"))
+        if isinstance(blob, str):
+            try:
+                with open(blob, "rb") as stream:
+                    blob = stream.read(_LARGEST_TEXT + 1)
+            except OSError:
+                continue
+        if blob and len(blob) <= _LARGEST_TEXT:
+            yield blob

@@ -32,8 +32,7 @@ from jobprov.provenance.capture.files.hashing import (
     hash_file,
     signature,
 )
-from jobprov.provenance.capture.files.names import guess_role, is_data, is_url
-from jobprov.provenance.capture.files.real_paths import real_path
+from jobprov.provenance.capture.files.names import from_here, guess_role, is_data, is_url, real_path
 
 if TYPE_CHECKING:
     from jobprov.provenance.capture.files.standard_input import StandardInput
@@ -51,6 +50,27 @@ _UNNAMED_FILES = {
 _LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 
 
+class Script:
+    """A script file as it was before a command.
+
+    Attributes:
+        path: as it was named.
+        mode: its permissions in octal; empty where it is not kept.
+        content: its bytes, or None where it is not kept.
+        why_not: a sentence why it is not kept.
+    """
+
+    def __init__(self, path: str, mode: str = "", content: Optional[bytes] = None) -> None:
+        self.path, self.mode, self.content = path, mode, content
+        self.why_not = ""
+
+    def named_from_here(self) -> "Script":
+        """Return it with a path relative to the working folder, where it lies below."""
+        script = Script(from_here(self.path), self.mode, self.content)
+        script.why_not = self.why_not
+        return script
+
+
 class Glance:
     """What was there before a command.
 
@@ -58,7 +78,7 @@ class Glance:
         began: seconds since 1970.
         working_directory: the folder that the job runs in, or None where it is gone.
         line: what the command line tells.
-        scripts: [(path, mode, content)]; content is None, and mode a reason, where it is not kept.
+        scripts: those of the command line, and those that options name.
         closures: [(fcl file as named, its include closure)].
         named: [(path, role)] of the inputs.
         candidates: [(argument, signature)] that may be files.
@@ -86,7 +106,7 @@ class Glance:
         """Look at what a command is about to use; where it is bare, at the words alone."""
         self.argv, self.began = argv, time.time()
         self.line = arguments.CommandLine(argv, options.program)
-        self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
+        self.scripts: List[Script] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.named: List[Tuple[str, str]] = []
         self.candidates: List[Tuple[str, Optional[List[int]]]] = []
@@ -136,7 +156,7 @@ class Glance:
         for path in dict.fromkeys(scripts + list(further)):
             script = self._try("script " + path, read_script, path)
             if script is not None:
-                self.scripts.append((path, *script))
+                self.scripts.append(script)
                 self._note_checkout(path)
 
     def _look_at_configurations(self, further: Sequence[str], environment: Dict[str, str]) -> None:
@@ -182,7 +202,7 @@ class Glance:
         known.update(options.paths("output"), self.line.outputs, options.log)
         for _, includes in self.closures:
             known.update(entry["path"] for entry in includes.files)
-        known.update(path for path, _, content in self.scripts if content is not None)
+        known.update(script.path for script in self.scripts if script.content is not None)
         return known
 
     def _hash_inputs(self) -> None:
@@ -218,18 +238,19 @@ class Glance:
         return None
 
 
-def read_script(path: str) -> Tuple[str, Optional[bytes]]:
-    """Return (mode, content) of a script; (a sentence, None) where it is none to keep.
-
-    Raises OSError.
-    """
+def read_script(path: str) -> Script:
+    """Return a script as it is now; raises OSError."""
+    script = Script(path)
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        return "script {} is no regular file".format(path), None
-    if status.st_size > SMALL_BYTES:
-        return "script {} has {} bytes, more than are kept".format(path, status.st_size), None
-    with open(path, "rb") as stream:
-        return "{:04o}".format(stat.S_IMODE(status.st_mode)), stream.read()
+        script.why_not = "script {} is no regular file".format(path)
+    elif status.st_size > SMALL_BYTES:
+        script.why_not = "script {} has {} bytes, more than are kept".format(path, status.st_size)
+    else:
+        script.mode = "{:04o}".format(stat.S_IMODE(status.st_mode))
+        with open(path, "rb") as stream:
+            script.content = stream.read()
+    return script
 
 
 def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Optional[List[int]]]]:

@@ -1,5 +1,6 @@
 """What can be read from the name of a file: data or configuration, an address, a pattern of art."""
 
+import functools
 import os
 import re
 from typing import Optional, Tuple
@@ -76,3 +77,16 @@ def as_glob(pattern: str) -> str:
     Other names are returned as they are.
     """
     return re.sub(_ART_PATTERN, "*", pattern) if "%" in pattern else pattern
+
+
+def real_path(path: str) -> str:
+    """Return the path of a file of code without links.
+
+    It is remembered: each is asked for several times, and costs a look at every folder on its way.
+    """
+    return _resolve(os.path.abspath(path))
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolve(path: str) -> str:
+    return os.path.realpath(path)

@@ -65,7 +65,10 @@ class Before:
     def _follow(self, glance: Glance) -> None:
         """Follow the job's folder before the command: it may move its first file away at once."""
         try:
-            scripts = [content for _, _, content in glance.scripts if content is not None]
+            scripts = []
+            for script in glance.scripts:
+                if script.content is not None:
+                    scripts.append(script.content)
             spools = places.possible(self.options, self.environment)
             self.following = Following(self.options, scripts, spools)
         except Exception as error:

@@ -554,10 +554,8 @@ class Job:
 
     def _note_withheld(self) -> None:
         """Name the withheld variables that what ran names."""
-        from jobprov.provenance.capture.record import withheld
-
         environment = self.draft.record.get("environment", {})
-        found = withheld.read_by_code(self.draft, environment.get("withheld") or ())
+        found = code.named_in_code(self.draft, environment.get("withheld") or ())
         if found:
             environment["withheld_read"] = found
 

@@ -10,7 +10,6 @@ from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.recording import outputs
@@ -45,7 +44,7 @@ class Seen:
         draft, folder = self._draft, os.getcwd()
         command = draft.record["command"]
         for program in self._sight.programs:
-            scripts = [(from_here(path), mode, text) for path, mode, text in program.scripts]
+            scripts = [script.named_from_here() for script in program.scripts]
             code.keep_scripts(draft, scripts, repositories, "seen")
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))

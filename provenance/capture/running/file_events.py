@@ -5,7 +5,7 @@ a moment late, so size and inode are those of a file that is still there by then
 
 **Where a file went.** A file that lives for milliseconds is gone before anybody can look, so its
 inode is not known. But a rename makes two reports, one for each folder, with one cookie. So the
-folders to which the job may move its files are followed as well (`storage_folders`): a file that
+folders to which the job may move its files are followed as well (`followed`): a file that
 left the job's folder and came to another one under the same cookie is this job's, there, under
 whatever name. The trail goes on where it is renamed there, and ends where it is removed or another
 file takes its place.

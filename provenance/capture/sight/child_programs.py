@@ -10,7 +10,7 @@ import time
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
-from jobprov.provenance.capture.command.glance import read_script
+from jobprov.provenance.capture.command.glance import Script, read_script
 from jobprov.provenance.capture.files import leaving, private
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
@@ -118,8 +118,8 @@ class FileReader:
         """Return what was read last at a path, or None."""
         return self._latest.get(path)
 
-    def read_script(self, path: str) -> List[Tuple[str, str, Optional[bytes]]]:
-        """Return a script that the job brought, as `Glance.scripts` has it, the first time.
+    def read_script(self, path: str) -> List[Script]:
+        """Return a script that the job brought, as a list of one, the first time.
 
         Empty where it was returned already, and for scripts of the system.
         """
@@ -133,7 +133,7 @@ class FileReader:
             return []
         self._scripts.add(key)
         try:
-            return [(path, *read_script(path))]
+            return [read_script(path)]
         except OSError:
             return []  # removed meanwhile
 
@@ -192,7 +192,7 @@ class ChildProgram:
         child: its process.
         line: what its command line tells.
         is_step: whether it is art, or one that the experiment names as a step.
-        scripts: [(absolute path, mode, content)] as `Glance.scripts` has them.
+        scripts: those that it runs, by their absolute paths.
         closures: [(fcl file as named, its include closure)], as `Glance.closures`.
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
@@ -205,7 +205,7 @@ class ChildProgram:
         name = os.path.basename(argv[0]) if argv else ""
         self.line = arguments.CommandLine(argv, step_programs)
         self.is_step = self.line.is_art
-        self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
+        self.scripts: List[Script] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []

@@ -3,8 +3,7 @@
 import os
 from typing import Any, Dict, Iterable, List, Optional, Set
 
-from jobprov.provenance.capture.files.names import from_here, guess_role, is_url
-from jobprov.provenance.capture.files.real_paths import real_path
+from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.running.open_files import OpenFiles

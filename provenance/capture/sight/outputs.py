@@ -240,7 +240,7 @@ def _shell_scripts(draft: Draft, sight: Sight) -> List[bytes]:
     """Return the scripts of the command and of its programs, as far as they are for a shell."""
     scripts = [draft.blobs.get(entry["sha256"]) for entry in draft.record.get("scripts", ())]
     for program in sight.programs:
-        scripts += [content for _, _, content in program.scripts]
+        scripts += [script.content for script in program.scripts]
     texts = [content for content in scripts if isinstance(content, bytes)]
     return [text for text in texts if b"sh" in text[:_FIRST_LINE].split(b"\n")[0]]
 

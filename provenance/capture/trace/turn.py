@@ -124,7 +124,7 @@ def turn_of(options: Options, environment: Dict[str, str], glance: Glance) -> Op
 
 def is_disturbed(glance: Glance) -> bool:
     """Tell whether the command or its scripts name a program that cannot be traced."""
-    texts = [content or b"" for _, _, content in glance.scripts]
+    texts = [script.content or b"" for script in glance.scripts]
     texts.append(os.fsencode(" ".join(glance.argv)))
     return any(_DISTURBED.search(text) for text in texts)
 
@@ -140,8 +140,8 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
         elif " " in word:  # a text for `sh -c`, but for the numbers in it
             words.append(_NUMBER.sub("0", word))
     digests = []
-    for _, _, script in glance.scripts:
-        digests.append(_digest(script or b""))
+    for script in glance.scripts:
+        digests.append(_digest(script.content or b""))
     for _, closure in glance.closures:
         main, *included = closure.contents.values() or [b""]
         digests.append(_digest(_OF_ONE_JOB.sub(b"", main)))

@@ -18,8 +18,7 @@ from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import from_here, guess_role
-from jobprov.provenance.capture.files.real_paths import real_path
+from jobprov.provenance.capture.files.names import from_here, guess_role, real_path
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft

@@ -11,6 +11,7 @@ configurations of 57 real jobs.
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from jobprov.provenance.fhicl.configuration import Configuration
 
@@ -31,37 +32,36 @@ _ART_SETS = re.compile(
 _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 
 
-def contradictions(
-    parsed: Configuration, ran: Configuration
-) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value as parsed, value as run) of each difference that art did not make.
+class DifferingValue(NamedTuple):
+    """A parameter that two configurations have otherwise; a value is None where it is absent."""
 
-    The value is None where the parameter is absent.
-    """
+    path: str
+    before: str | None
+    after: str | None
+
+
+def contradictions(parsed: Configuration, ran: Configuration) -> Iterator[DifferingValue]:
+    """Yield each difference between what was parsed and what ran that art did not make."""
     before, after = _not_set_by_art(parsed), _not_set_by_art(ran)
     for path, value in before.items():
         if path in after:
             if after[path] != value:
-                yield path, value, after[path]
+                yield DifferingValue(path, value, after[path])
         elif not _ART_PRUNES.match(path):
-            yield path, value, None
+            yield DifferingValue(path, value, None)
     for path, value in after.items():
         if path not in before:
-            yield path, None, value
+            yield DifferingValue(path, None, value)
 
 
-def values_that_differ(
-    one: Configuration, other: Configuration
-) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value in one, value in the other) of each difference.
-
-    None where it is absent.
-    """
+def values_that_differ(one: Configuration, other: Configuration) -> Iterator[DifferingValue]:
+    """Yield each difference between two configurations."""
     before = {parameter.path: parameter.canonical for parameter in one.parameters()}
     after = {parameter.path: parameter.canonical for parameter in other.parameters()}
-    for path in [*before, *(path for path in after if path not in before)]:
+    # Those of the first in its order, then what the other one alone has
+    for path in {**before, **after}:
         if before.get(path) != after.get(path):
-            yield path, before.get(path), after.get(path)
+            yield DifferingValue(path, before.get(path), after.get(path))
 
 
 def _not_set_by_art(configuration: Configuration) -> dict[str, str]:

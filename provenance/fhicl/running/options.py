@@ -6,7 +6,7 @@ Source: art's `BasicOptionsHandler`, `BasicSourceOptionsHandler`, `BasicOutputOp
 
 import re
 
-from jobprov.provenance.fhicl.running.command_line import REPORTS_UNUSED, ArtOptions
+from jobprov.provenance.fhicl.running.command_line import REPORTS_UNUSED, ArtOptions, option_word
 from jobprov.provenance.fhicl.running.errors import NotKnownError, RefusedError
 from jobprov.provenance.fhicl.running.facts import Facts
 from jobprov.provenance.fhicl.running.working_set import WorkingSet
@@ -22,6 +22,44 @@ _FIRST = {"firstRun": 1, "firstSubRun": 0, "firstEvent": 1}
 _LARGEST_NUMBER = (1 << 32) - 2
 _NO_PATHS = ("analyzers", "filters", "producers", "end_paths", "trigger_paths")
 _OUTPUTS_WITH_TMPDIR = {"RootOutput": True, "FileDumperOutput": False}
+_OF_SCHEDULER = r"services\.scheduler"
+# Which parameters an option sets, for whoever asks what set one
+_SET_BY = (
+    ("process-name", r"process_name"),
+    ("prune-config", rf"{_OF_SCHEDULER}\.pruneConfig"),
+    ("report-unused", rf"{_OF_SCHEDULER}\.reportUnused"),
+    ("source", r"source\.fileNames(\[\d+\])?"),
+    ("source-list", r"source\.fileNames(\[\d+\])?"),
+    ("nevts", r"source\.maxEvents"),
+    ("estart", r"source\.first(Run|SubRun|Event)"),
+    ("nskip", r"source\.skipEvents"),
+    ("TFileName", r"services\.TFileService\.fileName"),
+    ("output", r"outputs\.\w+\.(fileName|module_type)"),
+    ("tmpdir", r"(services\.TFileService|outputs\.\w+)\.tmpDir"),
+    ("tmpDir", r"(services\.TFileService|outputs\.\w+)\.tmpDir"),
+    ("parallelism", rf"{_OF_SCHEDULER}\.num_(schedules|threads)"),
+    ("nschedules", rf"{_OF_SCHEDULER}\.num_schedules"),
+    ("nthreads", rf"{_OF_SCHEDULER}\.num_threads"),
+    ("rethrow-all", rf"{_OF_SCHEDULER}\.(defaultExceptions|IgnoreCompletely|SkipEvent|Fail\w+)"),
+    ("rethrow-default", rf"{_OF_SCHEDULER}\.defaultExceptions"),
+    ("errorOnMissingConsumes", rf"{_OF_SCHEDULER}\.errorOnMissingConsumes"),
+    ("errorOnSIGINT", rf"{_OF_SCHEDULER}\.errorOnSIGINT"),
+    ("trace", r"services\.Tracer(\..*)?"),
+    ("timing", r"services\.TimeTracker(\..*)?"),
+    ("timing-db", r"services\.TimeTracker(\..*)?"),
+    ("memcheck-db", r"services\.MemoryTracker(\..*)?"),
+    ("sam-web-uri", r"services\.CatalogInterface\.webURI"),
+    ("sam-process-id", r"services\.FileCatalogMetadata\.processID|source\.fileNames(\[\d+\])?"),
+    ("sam-application-family", r"services\.FileCatalogMetadata\.applicationFamily"),
+    ("sam-app-family", r"services\.FileCatalogMetadata\.applicationFamily"),
+    ("sam-application-version", r"services\.FileCatalogMetadata\.applicationVersion"),
+    ("sam-app-version", r"services\.FileCatalogMetadata\.applicationVersion"),
+    ("sam-group", r"services\.FileCatalogMetadata\.group"),
+    ("sam-file-type", r"services\.FileCatalogMetadata\.fileType"),
+    ("sam-run-type", r"services\.FileCatalogMetadata\.runType"),
+    ("sam-data-tier", r"outputs\.\w+\.dataTier"),
+    ("sam-stream-name", r"outputs\.\w+\.streamName"),
+)
 
 
 def set_basics(work: WorkingSet, options: ArtOptions) -> None:
@@ -315,3 +353,14 @@ def _set_diagnostics(work: WorkingSet, place: str) -> None:
         work.put_text((*destination, "filename"), place)
     work.put_number((*destination, "categories", "MTdiagnostics", "limit"), -1)
     work.put_number((*destination, "categories", "default", "limit"), 0)
+
+
+def option_that_set(key: str, options: ArtOptions) -> str | None:
+    """Return the option that set a parameter, as it is written on a command line.
+
+    None where none did.
+    """
+    for name, keys in _SET_BY:
+        if name in options and re.fullmatch(keys, key):
+            return " ".join([option_word(name), *options.texts(name)])
+    return None

@@ -39,7 +39,11 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
-from jobprov.provenance.fhicl.running.contradictions import contradictions, values_that_differ
+from jobprov.provenance.fhicl.running.contradictions import (
+    DifferingValue,
+    contradictions,
+    values_that_differ,
+)
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.configurations.computed_run import ComputedRun, compute_run
 from jobprov.provenance.services.configurations.configuration import (
@@ -275,9 +279,7 @@ def _differences(parsed: Configuration, computed: ComputedRun, ran: Configuratio
     return [] if sentence is None else [sentence]
 
 
-def _first_difference(
-    differences: Iterable[tuple[str, str | None, str | None]], said: str
-) -> str | None:
+def _first_difference(differences: Iterable[DifferingValue], said: str) -> str | None:
     """Return one sentence about differences, which names the first parameter; None without any."""
     found = list(differences)
     if not found:

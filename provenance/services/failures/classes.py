@@ -5,12 +5,16 @@ in force; `classes_of` answers for those that were not read yet from what the li
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
+
+# What `triage` calls a failure is what it is told of one
+from jobprov.provenance.answers.lookup.jobs import Failure as JobClass
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
 from jobprov.provenance.db.connections.engines import Database
@@ -39,47 +43,9 @@ _MISSING_INPUT = ("built-in.missing-input", "built-in.missing-input-checked")
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
 
 
-class JobClass(NamedTuple):
-    """What a failure was.
-
-    Attributes:
-        class_name: `memory`, `storage`, … of the rule that fits; `unknown` where none does.
-        words: what happened, for people; None where no rule fits.
-        advice: what to do, where the rule says.
-        transient: whether the same job may succeed when it is tried again; None where nobody knows.
-        rule: the rule's name.
-        version: of the experiment's table of rules, 0 where it had none.
-        log_name: the log that told, or that says what the exit message says.
-        log_at: where in it the line begins, in bytes.
-        is_read: whether record and logs were read; else it is a first reading of code, signal, step
-            and message.
-        cause, cause_id: what it has in common with other failures, in words and as a key; None
-            before it was read.
-    """
-
-    class_name: str
-    words: str | None
-    advice: str | None
-    transient: bool | None
-    rule: str | None
-    version: int
-    log_name: str | None = None
-    log_at: int | None = None
-    is_read: bool = False
-    cause: str | None = None
-    cause_id: str | None = None
-
-    @property
-    def lacked_input(self) -> bool:
-        """Whether the job did nothing, because an input was not there."""
-        return self.rule in _MISSING_INPUT
-
-    def shown(self) -> dict[str, object]:
-        """Return it in the words of the HTTP interface."""
-        return {
-            "class": self.class_name,
-            **{name: getattr(self, name) for name in self._fields[1:]},
-        }
+def lacked_input(job_class: JobClass) -> bool:
+    """Return whether a job did nothing, because an input was not there."""
+    return job_class.rule in _MISSING_INPUT
 
 
 def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, JobClass]:
@@ -106,14 +72,14 @@ def _class_as_read(experiment: int, read_class: ReadClass, history: RuleHistory)
             words, advice = rule.words, rule.advice
             break
     return JobClass(
-        read_class.class_name,
-        words,
-        advice,
-        read_class.transient,
-        read_class.rule,
-        read_class.version,
-        read_class.log_name,
-        read_class.log_at,
+        class_name=read_class.class_name,
+        words=words,
+        advice=advice,
+        transient=read_class.transient,
+        rule=read_class.rule,
+        version=read_class.version,
+        log_name=read_class.log_name,
+        log_at=read_class.log_at,
         is_read=True,
         cause=read_class.cause,
         cause_id=read_class.cause_id,
@@ -138,18 +104,31 @@ def _failure(job: FailedJob, program: str | None = None) -> Failure:
 
 
 def _class(match: Match | None, rules: RuleVersion) -> JobClass:
+    unknown = JobClass(
+        class_name=UNKNOWN,
+        words=None,
+        advice=None,
+        transient=None,
+        rule=None,
+        version=rules.version,
+        log_name=None,
+        log_at=None,
+        is_read=False,
+        cause=None,
+        cause_id=None,
+    )
     if match is None:
-        return JobClass(UNKNOWN, None, None, None, None, rules.version)
+        return unknown
     rule = match.rule
-    return JobClass(
-        rule.class_name,
-        rule.words,
-        rule.advice,
-        rule.transient,
-        rule.name,
-        rules.version,
-        match.log,
-        match.at,
+    return replace(
+        unknown,
+        class_name=rule.class_name,
+        words=rule.words,
+        advice=rule.advice,
+        transient=rule.transient,
+        rule=rule.name,
+        log_name=match.log,
+        log_at=match.at,
     )
 
 
@@ -216,7 +195,7 @@ def _with_place(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -
     if place is None:
         return job_class
     log_name, log_at = place
-    return job_class._replace(log_name=log_name, log_at=log_at)
+    return replace(job_class, log_name=log_name, log_at=log_at)
 
 
 def _new_class(job: int, job_class: JobClass, rules: RuleVersion, cause: Cause) -> NewClass:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
-from jobprov.provenance.answers.lookup.jobs import JobSummary
+from jobprov.provenance.answers.lookup.jobs import Failure, JobSummary
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_version
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.failures.classes import JobClass, classes_of
+from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers
 
 SORTS = ("count", "newest", "growing")
@@ -135,7 +135,7 @@ def _causes(connection: Connection, rows: list[CauseRow]) -> list[FailureCause]:
     return [_cause(row, examples[row.example], classes[row.example]) for row in rows]
 
 
-def _cause(row: CauseRow, example: JobSummary, job_class: JobClass) -> FailureCause:
+def _cause(row: CauseRow, example: JobSummary, job_class: Failure) -> FailureCause:
     facet = None if row.facet is None else str(row.facet)
     log = LogLine(job_class.log_name, job_class.log_at) if job_class.log_name else None
     return FailureCause(

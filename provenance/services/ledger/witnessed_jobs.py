@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.ledger import (
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.merging import Contradiction, fill, merge_witnesses
+from jobprov.provenance.records.merging import Disagreement, fill, merge_witnesses
 from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
@@ -192,7 +192,7 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
 
 def _merge_fitting(
     records: dict[str, dict[str, Any]],
-) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
+) -> tuple[dict[str, Any], list[Disagreement], list[str]]:
     """Return the merged record, contradictions and the paths of values out of range.
 
     A value out of range gives way to that of another witness.

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.lookup.jobs import (
-    Disagreement,
     Failure,
     JobAnswer,
     JobLinks,
@@ -45,7 +44,7 @@ from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
-from jobprov.provenance.services.failures.classes import JobClass, classes_of
+from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.intake.log_tails import list_tails
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     HeldJob,
@@ -172,12 +171,7 @@ def summarize_job(connection: Connection, job: ReadJob) -> JobSummary:
 
 def failure_of(connection: Connection, job: ReadJob) -> Failure | None:
     """Return what the failure of a job was; None where it did not fail."""
-    job_class = classes_of(connection, [job.found.key]).get(job.found.key)
-    return None if job_class is None else _failure(job_class)
-
-
-def _failure(job_class: JobClass) -> Failure:
-    return Failure(**job_class._asdict())
+    return classes_of(connection, [job.found.key]).get(job.found.key)
 
 
 def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None) -> JobAnswer:
@@ -209,6 +203,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     firsts += provisional_records_of(connection, key)
     attempts = attempts_of(connection, key)
     verdicts = verdicts_of(connection, key)
+    _, contradictions = merge_witnesses(job.records)
     return JobAnswer(
         failure=failure_of(connection, job),
         decided_by=decided_by,
@@ -218,7 +213,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         merged=reading.raw,
         received_at=summary.received_at,
         witnesses=[_witness(record, job.records[record.witness]) for record in firsts],
-        contradictions=_disagreements(job),
+        contradictions=contradictions,
         software=software_of(connection, job),
         configurations=reading.raw.get("configurations") or [],
         inputs=_inputs(connection, job),
@@ -255,11 +250,6 @@ def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
         state=witnessed.get("state"),
         reason=": ".join(reasons) or None,
     )
-
-
-def _disagreements(job: ReadJob) -> list[Disagreement]:
-    _, contradictions = merge_witnesses(job.records)
-    return [Disagreement(found.field, found.values, found.is_explained) for found in contradictions]
 
 
 def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]:

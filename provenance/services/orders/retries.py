@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.answers.orders.orders import (
     FullJobId,
     NewOrder,
@@ -36,7 +37,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass, classes_of
+from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, classes_of, lacked_input
 from jobprov.provenance.services.orders.orders import append_orders, read_order_documents
 from jobprov.provenance.services.orders.outside_inputs import read_outside_inputs, read_records
 from jobprov.provenance.services.orders.retry_choice import (
@@ -212,7 +213,7 @@ class _TaskRetries:
         self._standing = states_of_units(
             connection, task, find_declaration(connection, store, task)
         )
-        self._classes: dict[int, JobClass] = {}
+        self._classes: dict[int, Failure] = {}
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
         """Return the attempts that should be repeated."""
@@ -326,7 +327,7 @@ class _TaskRetries:
                 return SUBMISSION_ALONE
             return "its job was removed before it began: retry it by hand, if it is to run"
         job_class = self._classes.get(attempt.key)
-        if job_class is not None and job_class.lacked_input:
+        if job_class is not None and lacked_input(job_class):
             return "an input of it was missing: retry it by hand, once the input is there"
         return None
 
@@ -338,8 +339,8 @@ class _TaskRetries:
         count = 0
         for attempt in self._attempts[unit]:
             job_class = self._classes.get(attempt.key)
-            lacked_input = job_class is not None and job_class.lacked_input
-            count += lacked_input or not attempt.began
+            did_nothing = job_class is not None and lacked_input(job_class)
+            count += did_nothing or not attempt.began
         return count
 
     def _count_tries(self, unit: str) -> int:

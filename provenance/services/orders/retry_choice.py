@@ -14,7 +14,7 @@ from jobprov.provenance.answers.orders.orders import (
 )
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.retries import Attempt
-from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass
+from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN
 
 SUBMISSION_ALONE = (
     "no job of its unit ever began, so that there is no bundle to run: "
@@ -33,7 +33,7 @@ class Try(NamedTuple):
     """
 
     job: Attempt
-    job_class: JobClass | None
+    job_class: Failure | None
     order: NewOrder
     memory_factor: float
 
@@ -91,7 +91,6 @@ def show_choice(choice: Choice) -> RetryChoice:
 
 
 def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> Retry:
-    failure = None if retry.job_class is None else Failure(**retry.job_class._asdict())
     return Retry(
         **_show_job(retry.job),
         attempt=retry.order.attempt,
@@ -101,7 +100,7 @@ def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> R
         memory_factor=retry.memory_factor,
         runs_out_again=retry.runs_out_again,
         avoided_sites=retry.order.avoided_sites,
-        failure=failure,
+        failure=retry.job_class,
         outside_inputs=outside_inputs.get(retry.order.bundle_of or "", []),
         order=retry.order,
     )

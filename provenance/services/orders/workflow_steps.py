@@ -41,7 +41,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.launchers.workflow import Stage
-from jobprov.provenance.services.failures.classes import MEMORY, classes_of
+from jobprov.provenance.services.failures.classes import MEMORY, classes_of, lacked_input
 from jobprov.provenance.services.orders.orders import append_orders
 from jobprov.provenance.services.orders.workflow_plans import (
     StageFacts,
@@ -267,7 +267,7 @@ def _facts(
             counting_failures += attempts
     classes = classes_of(connection, [attempt.job for attempt in counting_failures])
     without_work = {attempt.job for attempt in counting_failures if not attempt.began}
-    without_work.update(job for job, job_class in classes.items() if job_class.lacked_input)
+    without_work.update(job for job, job_class in classes.items() if lacked_input(job_class))
     return StageFacts(
         task_id,
         states=states,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.records.merging import Contradiction, merge_witnesses
+from jobprov.provenance.records.merging import Disagreement, merge_witnesses
 
 
 def merge(**records: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,7 +139,10 @@ def test_merging_leaves_the_records_as_they_were() -> None:
 def test_what_each_witness_measures_in_its_own_way_is_no_serious_contradiction(
     field: str, one: Any, other: Any, is_serious: Any
 ) -> None:
-    assert Contradiction(field, {"wrapper": one, "history": other}).is_serious is is_serious
+    assert (
+        Disagreement(field, {"wrapper": one, "history": other}, is_explained=False).is_serious
+        is is_serious
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +164,7 @@ def test_one_moment_written_in_two_ways_contradicts_nothing(one: str, other: str
 
 def test_leap_second_and_a_moment_beside_it_are_no_serious_contradiction() -> None:
     values = {"wrapper": "2026-06-30T23:59:60Z", "postcmd": "2026-06-30T23:59:58Z"}
-    assert not Contradiction("started_at", values).is_serious
+    assert not Disagreement("started_at", values, is_explained=False).is_serious
 
 
 def of_steps(code: int | None, *, argv: str = "job.sh") -> dict[str, Any]:

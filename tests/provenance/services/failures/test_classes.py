@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import ConflictError
-from jobprov.provenance.services.failures.classes import JobClass, classes_of
+from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.failures.rules import declare_rules, show_rules
 from jobprov.provenance.services.lookup.job import find_job
 from tests.library.production import Production
@@ -43,7 +44,7 @@ def failed(number: int, **changes: Any) -> dict[str, Any]:
     )
 
 
-def class_of(production: Production, number: int) -> JobClass:
+def class_of(production: Production, number: int) -> Failure:
     with production.database.reading.connect() as connection:
         key = find_job(connection, job_id(number)).key
         return classes_of(connection, [key])[key]
