@@ -46,9 +46,15 @@ class Room:
 
 
 class _End(Protocol):
-    """Knows where a body ends."""
+    """Knows where a body ends.
+
+    Attributes:
+        is_reached: nothing more of it is read.
+        is_cut: more of it may come, so that what follows is no request.
+    """
 
     is_reached: bool
+    is_cut: bool
 
     def measure(self, data: bytes) -> int:
         """Return how many of these bytes, which come next, belong to the body."""
@@ -125,10 +131,11 @@ class Arrival:
                 return
             if word == b"content-length":
                 length = _announced_length(value.strip())
-        if length > self._most:
-            self._is_kept = False
-            length = min(length, _DISCARDED_BYTES)
-        self._end = _Length(length)
+        if length <= self._most:
+            self._end = _Length(length)
+            return
+        self._is_kept = False
+        self._end = _Length(min(length, _DISCARDED_BYTES), is_cut=length > _DISCARDED_BYTES)
 
     def wants_to_be_told(self) -> bool:
         """Return whether the client waits for `100 Continue` before it sends its body."""
@@ -145,10 +152,17 @@ class Arrival:
         return self._content is not None
 
     def reader(self) -> "ArrivedReader":
-        """Return where the parser reads the request from."""
+        """Return where the parser reads the request from.
+
+        After a body that was cut the connection ends: what is left of it must not be read as the
+        next request, which a proxy may have sent for somebody else.
+        """
         if self._content is not None:
             self._content.seek(0)
-        return ArrivedReader(bytes(self._head), self._content)
+        head = bytes(self._head)
+        if self._end is not None and self._end.is_cut:
+            head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        return ArrivedReader(head, self._content)
 
     def close(self) -> None:
         """Let go of what was kept."""
@@ -195,9 +209,10 @@ class ArrivedReader(Unreader):  # type: ignore[misc]  # the package has no types
 class _Length:
     """The end of a body whose length was announced."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, is_cut: bool = False) -> None:
         self._left = length
         self.is_reached = length == 0
+        self.is_cut = is_cut
 
     def measure(self, data: bytes) -> int:
         own = min(self._left, len(data))
@@ -210,7 +225,7 @@ class _Chunks:
     """The end of a body that comes in chunks. Source: RFC 9112, section 7.1."""
 
     def __init__(self, most_bytes: int) -> None:
-        self.is_reached = False
+        self.is_reached = self.is_cut = False
         self._left = 0
         self._line = bytearray()
         self._is_trailer = False
@@ -231,11 +246,14 @@ class _Chunks:
                 self._end_line(bytes(self._line).strip())
                 self._line.clear()
             elif len(self._line) > _LONGEST_CHUNK_LINE:
-                self.is_reached = True  # the parser refuses it
+                self._cut()  # the parser refuses it
         self._bytes_allowed -= place
         if self._bytes_allowed < 0:
-            self.is_reached = True  # and the call refuses what came until here
+            self._cut()  # and the call refuses what came until here
         return place
+
+    def _cut(self) -> None:
+        self.is_reached = self.is_cut = True
 
     def _end_line(self, line: bytes) -> None:
         if self._is_trailer:
@@ -246,7 +264,7 @@ class _Chunks:
         except ValueError:
             size = -1
         if size < 0:
-            self.is_reached = True  # the parser refuses it
+            self._cut()  # the parser refuses it
         elif size == 0:
             self._is_trailer = True
         else:

@@ -78,7 +78,9 @@ def test_service_says_what_is_too_large_and_nginx_only_what_is_larger_still(call
 def test_long_answers_are_the_same_through_nginx(call: Caller) -> None:
     """A bundle is made while it is sent; of a blob a range can be had."""
     content = os.urandom(3 << 20)
-    digest = call.put_blob(content).json()["sha256"]
+    kept = call.put_blob(content)
+    assert kept.status_code == 201, kept.text
+    digest = kept.json()["sha256"]
     record = a_record(BATCH + 1, experiment="toy")
     record["scripts"] = [{"name": "large.sh", "sha256": digest}]
     call("PUT", f"/api/v1/jobs/{record['job_id']}", json=record).raise_for_status()

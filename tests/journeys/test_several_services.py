@@ -26,6 +26,7 @@ from tests.library.logical_tables import differences, logical_tables
 from tests.library.productions.joining import joining_repository
 from tests.library.records import a_record, sha256
 from tests.library.servers.live_service import LiveService
+from tests.library.servers.nginx import NGINX, Nginx
 from tests.library.servers.s3 import BUCKET, S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
@@ -118,6 +119,7 @@ def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
     exactly_one_seals(pair)
     ends_of_logs_are_shared(pair)
     rebuilt_equals(pair, tmp_path)
+    parts_of_a_blob_meet(pair, tmp_path)
 
 
 def job(number: int, repository: Path) -> dict[str, Any]:
@@ -226,6 +228,31 @@ def rebuilt_equals(pair: Pair, tmp_path: Path) -> None:
             tables.append(logical_tables(connection))
         database.dispose()
     assert differences(*tables) == []
+
+
+def parts_of_a_blob_meet(pair: Pair, tmp_path: Path) -> None:
+    """Check that nginx sends all parts of a blob to one service, and blobs to both."""
+    if NGINX is None:
+        pytest.skip("NO NGINX HERE: that parts of a blob get to one of two services is not tried")
+    nginx = Nginx([service.url for service in pair.services], tmp_path / "nginx")
+    headers = {"Authorization": pair.clients[0]._session.headers["Authorization"]}
+    step, blobs = 40_000, [log(1000 + number) * 100 for number in range(12)]
+    places = [f"{nginx.url}/api/v1/blobs/{sha256(blob)}" for blob in blobs]
+
+    for start in range(0, len(blobs[0]), step):
+        for place, blob in zip(places, blobs, strict=True):
+            part = blob[start : start + step]
+            end = start + len(part)
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(blob)}"
+            answer = requests.put(
+                place, data=part, headers=headers, verify=nginx.certificate, timeout=30
+            )
+            assert answer.status_code == (201 if end == len(blob) else 308), answer.text
+        if start == 0:
+            halves = [list(service.data.glob("half-sent/*/*")) for service in pair.services]
+            assert sum(map(len, halves)) == len(blobs)
+            assert all(halves)
+    nginx.close()
 
 
 def count(pair: Pair, query: str) -> int:

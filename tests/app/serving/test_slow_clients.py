@@ -120,6 +120,29 @@ def test_end_of_a_chunked_request_is_found_however_it_is_cut(size: int) -> None:
     arrival.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_rest_of_a_body_that_is_too_long_is_no_request(live: LiveService, framing: str) -> None:
+    """Behind a proxy the connection is another client's next: the rest would be its request."""
+    hidden = b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    taken = b"x" * (64 << 20)
+    if framing == "length":
+        body = b"Content-Length: %d\r\n\r\n" % (len(taken) + len(hidden)) + taken
+    else:
+        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        body = b"Transfer-Encoding: chunked\r\n\r\n" + chunk * (2 * (64 << 20) // len(chunk) + 1)
+
+    with connect(live) as line:
+        line.sendall(_PUT + body + hidden)
+        answer = b""
+        while piece := line.recv(65536):
+            answer += piece
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in answer
+
+
 def test_what_all_requests_take_on_disk_is_bounded(tmp_path: Path) -> None:
     room = Room(300_000, str(tmp_path))
     first, second = Arrival(room, 1 << 20), Arrival(room, 1 << 20)
