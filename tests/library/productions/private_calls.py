@@ -333,6 +333,7 @@ FORMS: list[tuple[str, dict[str, str]]] = [
     ("/rules/reclassify", {"experiment": HIDDEN["nova"]}),
     ("/rules/reclassify", {"experiment": "nova"}),
     ("/logout", {}),
+    ("/starred", {"page": f"/campaigns/{HIDDEN['nova']}/c", "do": "star"}),
 ]
 """Forms of pages, with what is sent."""
 CANARY_WRITES = [
