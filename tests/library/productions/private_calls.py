@@ -275,6 +275,8 @@ PAGES = [
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
     "/alerts?state=open",
+    "/attention",
+    "/attention?since=3000w",
     *(f"/blobs/{sha256(blob)}" for blob in (LOG, FCL, CANARY_LOG, CANARY_FCL)),
     f"/jobs/{MERGE}/bundle",
     f"/jobs/{job_id(30)}/bundle",
