@@ -111,6 +111,9 @@ SECTIONS = {
         ),
     },
     "Watch and steer a production": {
+        "attention": Listed(
+            "attention.needs", "Tell what needs somebody now, since when, and how much of it"
+        ),
         "declare": Listed("tasks.declarations", "Declare task ID: what is to be made"),
         "task": Listed("tasks.tasks", "Tell how far task ID is, and what stands in its way"),
         "queue": Listed("tasks.queue", "Tell what runs and waits: of TASK, of a campaign, or all"),

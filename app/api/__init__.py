@@ -6,6 +6,7 @@ from flask import Flask
 
 from jobprov.app.api import (
     alerts,
+    attention,
     bundles,
     catalogs,
     comparisons,
@@ -67,6 +68,7 @@ SECTIONS = (
     statistics.throughput_section,
     statistics.modules_section,
     statistics.estimates_section,
+    attention.section,
     alerts.section,
     tickets.section,
     trail.section,

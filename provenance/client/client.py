@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from jobprov.provenance.answers.alerts import Alert, AlertList
+from jobprov.provenance.answers.attention import Attention
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.catalogs import (
     Arrivals,
@@ -286,6 +287,10 @@ class Client(Histories):
     def modules(self, **query: Any) -> ModuleSums:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
         return self._ask(ModuleSums, "/statistics/modules", **query)
+
+    def attention(self, *, since: str = "24h") -> Attention:
+        """Return what needs somebody now; causes of failures are new that nobody saw before."""
+        return self._ask(Attention, "/attention", since=since)
 
     def throughput(self, **query: Any) -> Throughput:
         """Return what ended over time; the query is that of `GET /statistics/throughput`."""

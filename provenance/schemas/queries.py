@@ -227,6 +227,17 @@ class TrailQuery(Schema):
     cursor = text("`next` of the answer before.")
 
 
+class AttentionQuery(Schema):
+    """Since when causes of failures are new."""
+
+    since = fields.String(
+        load_default="24h",
+        metadata={
+            "description": "A cause is new where no job failed of it before: 90m, 24h, 7d, 4w."
+        },
+    )
+
+
 class AlertsQuery(Schema):
     """Which alerts."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from flask import Blueprint, Response
 
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
+from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked
 from jobprov.app.web.starred import shared_pages, sharing_address, starred_pages
@@ -64,7 +65,7 @@ def show_home() -> Response:
             states.update(stage.units.states)
     page = answer(
         "statistics/home.html",
-        twin="/jobs?limit=20",
+        twin=address("/attention", {"since": asked("since")}),
         facts=facts,
         counted=campaigns,
         campaigns=rows,

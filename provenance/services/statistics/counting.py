@@ -47,6 +47,8 @@ _MOST_LEARNT_AT_ONCE = 4000
 
 It reads no more than the newest units of a stage.
 """
+_MOST_LISTED_AT_ONCE = 5000
+"""Jobs: the first page asks for much besides the campaigns, so that fewer are counted for it."""
 _MOST_ENDED_AT_ONCE = 2000
 """Jobs of a window: of more it is kept what they failed of, as each is looked up."""
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
@@ -185,6 +187,7 @@ CAMPAIGNS = Counting(
     CampaignList,
     _campaigns,
     lambda listed: listed.job_count,
+    _MOST_LISTED_AT_ONCE,
 )
 STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)

@@ -529,6 +529,11 @@ READS = {
         "/trail?experiment=nova&kind=none",
         "/trail",
     ],
+    "attention": [
+        "/attention",
+        "/attention?since=3000w",
+        "/attention?since=soon",
+    ],
     "alerts": [
         "/alerts",
         "/alerts?experiment=nova&state=open&limit=1",

@@ -275,6 +275,8 @@ PAGES = [
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
     "/alerts?state=open",
+    "/attention",
+    "/attention?since=3000w",
     *(f"/blobs/{sha256(blob)}" for blob in (LOG, FCL, CANARY_LOG, CANARY_FCL)),
     f"/jobs/{MERGE}/bundle",
     f"/jobs/{job_id(30)}/bundle",
@@ -333,6 +335,7 @@ FORMS: list[tuple[str, dict[str, str]]] = [
     ("/rules/reclassify", {"experiment": HIDDEN["nova"]}),
     ("/rules/reclassify", {"experiment": "nova"}),
     ("/logout", {}),
+    ("/starred", {"page": f"/campaigns/{HIDDEN['nova']}/c", "do": "star"}),
 ]
 """Forms of pages, with what is sent."""
 CANARY_WRITES = [

@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
-from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE, STAGE_OF_JOB, with_stage
+from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
+from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
@@ -88,22 +89,41 @@ class DoneInStep(NamedTuple):
 def done_in_steps(connection: Connection, window: Window) -> list[DoneInStep]:
     """Return what the stages of campaigns got done since a window began; reruns count nowhere.
 
-    One statement, along the index of ended jobs.
+    One statement, along the index of ended jobs; a job counts for the stage of its task, as units
+    do.
     """
-    place = place_of(connection, Job.ended_at, window).label("place")
-    stage = func.coalesce(STAGE_OF_JOB, "").label("stage")
-    unit = cast(Job.task_id, Text) + ":" + func.coalesce(Job.unit, cast(Job.id, Text))
+    unit = func.coalesce(Job.unit, cast(Job.id, Text))
     is_done = and_(Job.state == SUCCEEDED, Job.output_count > 0)
-    units = func.count(case((is_done, unit)).distinct())
-    query = (
-        with_stage(
-            select(Experiment.name, Stage.campaign, stage, place, units, func.max(Job.ended_at))
+    place = place_of(connection, Job.ended_at, window)
+    # by task before anything is joined: tasks are few
+    done = (
+        select(
+            Job.task_id,
+            place.label("place"),
+            func.count(case((is_done, unit)).distinct()).label("units"),
+            func.max(Job.ended_at).label("last_end"),
         )
-        .join(Experiment, Experiment.id == Stage.experiment_id)
-        .where(Job.ended_at >= window.start, is_no_rerun(), Stage.campaign != "")
-        .group_by(Experiment.name, Stage.campaign, stage, place)
+        .where(Job.ended_at >= window.start, is_no_rerun())
+        .group_by(Job.task_id, place)
+        .subquery("done")
     )
-    return [DoneInStep(*row) for row in connection.execute(query)]
+    stage = func.coalesce(Stage.name, "")
+    columns = (Experiment.name, Stage.campaign, stage, done.c.place)
+    query = (
+        select(*columns, wide_sum(done.c.units), func.max(done.c.last_end))
+        .select_from(done)
+        .join(TaskRow, TaskRow.id == done.c.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .join(Experiment, Experiment.id == Stage.experiment_id)
+        .where(Stage.campaign != "")
+        .group_by(*columns)
+    )
+    done_steps = []
+    for experiment, campaign, stage_name, number, units, last_end in connection.execute(query):
+        done_steps.append(
+            DoneInStep(experiment, campaign, stage_name, number, int(units), last_end)
+        )
+    return done_steps
 
 
 def _by_stage(counts: Subquery, stage: SQLColumnExpression[Any]) -> Select[Any]:

@@ -1,0 +1,59 @@
+"""`jobprov attention`: whether production is all right, and since when not."""
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.provenance.answers.attention import Attention, Need
+from jobprov.provenance.lineage.words import counted
+
+
+@click.command()
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    metavar="TIME",
+    help="A cause of failures is new where no job failed of it before: 90m, 24h, 7d.",
+)
+@url_option
+@json_option
+def attention(*, url: str | None, since: str, as_json: bool) -> None:
+    """Tell what needs somebody now, since when, and how much of it.
+
+    Exit code 1 where anything does.
+    """
+    client = client_for(url)
+    answer = client.attention(since=since)
+    emit(answer, "\n".join(_lines(answer)), as_json=as_json)
+    sys.exit(1 if answer.needs else 0)
+
+
+def _lines(answer: Attention) -> Iterator[str]:
+    if not answer.needs:
+        yield "Nothing needs attention."
+        return
+    titles = {"since": "SINCE", "kind": "KIND", "experiment": "EXPERIMENT", "what": "WHAT"}
+    yield table([_row(need) for need in answer.needs], titles)
+    if answer.left_out:
+        yield f"There are {counted(answer.left_out, 'thing')} more of these kinds."
+
+
+def _row(need: Need) -> dict[str, str]:
+    since = ""
+    if need.since is not None:
+        since = f"{datetime.fromisoformat(need.since):%Y-%m-%d %H:%M}"
+    return {
+        "since": since,
+        "kind": need.kind,
+        "experiment": need.experiment or "",
+        "what": need.words,
+    }
+
+
+COMMANDS = {"attention": attention}
+EXAMPLES = {"attention": ("jobprov attention", "jobprov attention --since 7d")}
