@@ -21,7 +21,7 @@ class Spread(Struct, frozen=True):
     largest: list[float | None]
 
 
-class ThroughputGroup(Struct, frozen=True):
+class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
     """What the jobs of one state, stage, site or class of failure made or took over time.
 
     Attributes:
@@ -30,7 +30,7 @@ class ThroughputGroup(Struct, frozen=True):
         total: the sum of `amounts`.
         amounts: one a step: what is measured; of `running`, how many ran at once, on average over
             the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it.
-        spread: of these two, how they are distributed; None of all others.
+        spread: of these two, how they are distributed; absent of all others.
     """
 
     name: str | None

@@ -491,6 +491,8 @@ def closing_calls() -> list[Call]:
         Call("GET", "/tasks/t1/queue?limit=2"),
         Call("GET", "/tasks/t1/queue?limit=2&cursor={next}"),
         Call("GET", "/tasks/none/queue"),
+        Call("GET", "/tasks/t1/timeline?by=job"),
+        Call("GET", "/tasks/none/timeline"),
         Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the first"),
         Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the second"),
         Call("POST", "/blobs/batch", together),
@@ -845,7 +847,7 @@ READS = {
         ),
         *(
             f"/statistics/throughput?{WINDOW}&{CAMPAIGN}&steps=3&measure={measure}"
-            for measure in ("files", "events", "cpu_hours")
+            for measure in ("files", "events", "cpu_hours", "running", "wall_seconds")
         ),
         "/statistics/throughput?experiment=nova&ended_before=2026-01-02&since=2d&step=12h",
         "/statistics/throughput?experiment=none&ended_before=2026-11-27&since=2d&step=12h",

@@ -219,6 +219,11 @@ PAGES = [
     "/tasks/toyexp-demo-gen-0001",
     "/queue",
     "/queue?experiment=nova",
+    "/timeline?task_id=t1",
+    "/timeline?task_id=t1&by=host",
+    "/timeline?task_id=t1&unit=a501.root",
+    "/timeline?task_id=shared&by=site",
+    "/timeline?task_id=CANARYtask",
     "/workflows",
     "/workflows/nova/toy",
     "/retry",
@@ -249,6 +254,8 @@ PAGES = [
     f"/resources?{_CAMPAIGN}",
     "/throughput",
     "/throughput?by=site",
+    "/throughput?by=site&measure=running&since=520w",
+    "/throughput?by=stage&measure=wall_seconds&since=520w",
     "/modules",
     "/modules?by=host",
     f"/estimate?{_CAMPAIGN}",
@@ -321,6 +328,9 @@ MORE_CALLS = [
     "/queue?experiment=nova",
     "/tasks/t1/queue",
     "/tasks/CANARYtask/queue",
+    "/tasks/CANARYtask/timeline",
+    "/tasks/t1/timeline?by=host",
+    "/tasks/t1/timeline?unit=CANARYu1",
 ]
 """Addresses below /api/v1 besides `READS`."""
 FORMS: list[tuple[str, dict[str, str]]] = [

@@ -39,6 +39,8 @@ PAGES = (
     "/orphans?isolated=1",
     "/orphans?only=unread",
     "/arrivals?experiment=toyexp&days=31&hours=1",
+    "/timeline?task_id=toyexp-demo-reco-0001",
+    "/timeline?experiment=toyexp&task_id=toyexp-demo-reco-0001&by=site",
     "/queue",
     "/queue?experiment=toyexp&task_id=toyexp-demo-reco-0001",
 )
