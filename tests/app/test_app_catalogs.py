@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from jobprov.app.commands.catalogs.differences import sync_lines
+from jobprov.provenance.services.catalogs.sync import TaskSync
 from tests.library.servers.catalogs import SamServer, Shelf
 from tests.library.servers.live_service import LiveService
 
@@ -98,6 +100,22 @@ def test_task_is_compared_and_what_is_left_listed(live: LiveService, sam: SamSer
     assert told.returncode == 1
     assert "no-job: " in told.stdout
     assert "1 of 3 units done" in live.run("task", "t1").stdout
+
+
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (TaskSync("t1", problem="no answer"), "could not ask about any unit, continues next time"),
+        (
+            TaskSync("t1", units=200, outputs=1, problem="no answer"),
+            "asked about 200 units, found 1 output, continues next time",
+        ),
+        (TaskSync("t1", is_whole=True), "found nothing new, compared whole"),
+        (TaskSync("t1", outputs=2, is_whole=True), "found 2 outputs, compared whole"),
+    ],
+)
+def test_a_sync_that_asked_for_nothing_says_so_in_words(sync: TaskSync, words: str) -> None:
+    assert next(sync_lines([("nova", sync)])) == f"nova t1: {words}"
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def sync(
             )
             syncs += [(name, sync) for sync in task_syncs]
     tasks = [{"experiment": name, **sync._asdict()} for name, sync in syncs]
-    emit({"tasks": tasks}, "\n".join(_sync_lines(syncs)), as_json=as_json)
+    emit({"tasks": tasks}, "\n".join(sync_lines(syncs)), as_json=as_json)
     if any(sync.problem and not sync.is_whole for _, sync in syncs):
         sys.exit(3)
 
@@ -147,17 +147,27 @@ def draining(
     )
 
 
-def _sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
+def sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
+    """Yield what was done, a line for each experiment and task and for what it tells besides."""
     if not syncs:
         yield "No catalog is set up (JOBPROV_CATALOGS), or no task is declared."
     for experiment, sync in syncs:
         progress = "compared whole" if sync.is_whole else "continues next time"
-        units, outputs = counted(sync.units, "unit"), counted(sync.outputs, "output")
-        yield (f"{experiment} {sync.task_id}: asked about {units}, found {outputs}, {progress}")
+        yield f"{experiment} {sync.task_id}: {_asked_words(sync)}, {progress}"
         if sync.named:
             yield f"    {counted(sync.named, 'input')} got the namespace that the catalog has"
         if sync.problem:
             yield f"    {sync.problem}"
+
+
+def _asked_words(sync: "TaskSync") -> str:
+    found = f"found {counted(sync.outputs, 'output')}"
+    if sync.units:
+        return f"asked about {counted(sync.units, 'unit')}, {found}"
+    if sync.problem and not sync.is_whole:
+        return "could not ask about any unit"
+    # Outputs of all units are known, or the task has no list of units
+    return found if sync.outputs else "found nothing new"
 
 
 def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:

@@ -239,7 +239,7 @@ def _check(file: Path, option: _CatalogOption) -> _Result:
         try:
             cataloged = _metadata_in_catalog(name, sidecar, option)
         except (BadInputError, NotFoundError) as problem:
-            problems.append(str(problem))
+            problems.append(str(problem).rstrip("."))
             problems += _unknown_parents(sidecar.content, option)
         else:
             lost = sorted(key for key in sidecar.metadata if "." in key and key not in cataloged)

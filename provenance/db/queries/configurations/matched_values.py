@@ -24,11 +24,22 @@ JOIN closure_set_members AS m ON m.closure_set_id = j.closure_set_id
 JOIN evaluations AS e ON e.closure_id = m.closure_id AND e.experiment_id = j.experiment_id
 WHERE e.set_id IS NOT NULL AND j.id {among}
 """
-_BLOCKS = """
+_BLOCKS = {
+    "sqlite": """
 SELECT p.value_id, t.block, t.members FROM parameters AS p
 JOIN parameter_set_tables AS t ON t.table_id = p.table_id
 WHERE p.value_id {{among}} AND t.block IN ({blocks})
-"""
+""",
+    # the offsets keep it from merging a few tables with every row of the blocks
+    "postgresql": """
+SELECT p.value_id, t.block, t.members
+FROM (SELECT value_id, table_id FROM parameters WHERE value_id {{among}} OFFSET 0) AS p
+CROSS JOIN LATERAL (
+    SELECT block, members FROM parameter_set_tables
+    WHERE table_id = p.table_id AND block IN ({blocks}) OFFSET 0
+) AS t
+""",
+}
 
 
 class MatchedValue(NamedTuple):
@@ -91,7 +102,8 @@ def _add_values(
     places: dict[int, list[int]] = {}
     for found in sorted(values_of):
         places.setdefault(found // SETS_A_BLOCK, []).append(found)
-    statement = _BLOCKS.format(blocks=",".join(map(str, places)))
+    blocks = ",".join(map(str, places))
+    statement = _BLOCKS[connection.dialect.name].format(blocks=blocks)
     for value, block, members in fetch_among(connection, statement, values):
         for found in places[block]:
             is_member = members >> (found % SETS_A_BLOCK) & 1
