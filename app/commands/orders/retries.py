@@ -135,8 +135,8 @@ def retry(
     Inputs that a bundle lacks are looked for first; a job whose input is out of reach is named and
     left out.
 
-    Without --order, --format, --as-submitted or --here, only shows what would be retried, and why the rest would
-    not.
+    Without --order, --format, --as-submitted or --here, only shows what would be retried, and why
+    the rest would not.
     """
     options = RetryOptions(**given)
     if not jobs and options.task_id is None:

@@ -125,8 +125,8 @@ def witness(
     """Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported.
 
     Without files, condor_history and condor_q of this machine are asked, and what runs and waits is
-    reported, too. Meant for cron: each run
-    goes on where the last one stopped, and two at once do not collide.
+    reported, too. Meant for cron: each run goes on where the last one stopped, and two at once do
+    not collide.
     """
     telling = Telling(
         now=int(time.time()),

@@ -29,13 +29,15 @@ class Child:
 
     Attributes:
         process, parent: their numbers.
-        began, ended: seconds since 1970; when it was first and last seen, where /proc has no better.
+        began, ended: seconds since 1970; when it was first and last seen, where /proc has no
+            better.
         argv, working_directory: as at the last look that found them.
         cpu_seconds: of the process, without its own children.
         exit_code: as a shell shows it; None where its parent took it before a look did.
         printed_to: files that its standard output and error lead to.
         program: absolute path of the file that runs; empty where that cannot be told.
-        fhicl_file_path, search_path: its variables FHICL_FILE_PATH and PATH; None where it has none.
+        fhicl_file_path, search_path: its variables FHICL_FILE_PATH and PATH; None where it has
+            none.
         read_at, measured_at: when its command line and its CPU time were read last.
     """
 

@@ -43,9 +43,9 @@ class FileEvents:
         new_folders: absolute paths of folders, and pipes, that were made or moved here.
         written: {key: absolute path} of files that were written (see `written_files`), where one of
             them went to an unknown place.
-        overtaken: {absolute path: how many went from there to a place where nobody sees them}: a file
-            before the next one came there, whereas `made` has the last one alone; or a folder into
-            which nobody had looked.
+        overtaken: {absolute path: how many went from there to a place where nobody sees them}: a
+            file before the next one came there, whereas `made` has the last one alone; or a folder
+            into which nobody had looked.
     """
 
     def __init__(self, followed: Followed) -> None:

@@ -98,7 +98,8 @@ class Service:
     Attributes:
         reserve: seconds of the budget that calls leave for later ones.
         largest_body: bytes that somebody between was found to let pass, or None.
-        batch_bytes: of many small blobs that may go in one call; 0 where the service has no such call.
+        batch_bytes: of many small blobs that may go in one call; 0 where the service has no such
+            call.
     """
 
     def __init__(self, url: str, token: Optional[str], clock: Clock) -> None:

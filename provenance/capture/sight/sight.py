@@ -32,7 +32,8 @@ class Sight:
         reader: reads files; it knows those that are still to be hashed.
         listed: absolute paths of files that changed in the job's own folders, after `settle`.
         others: folders, links and pipes there, after `settle`.
-        new_folders: absolute paths of folders that came meanwhile; None where nobody could see them.
+        new_folders: absolute paths of folders that came meanwhile; None where nobody could see
+            them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         written: {key: absolute path} of files that were written; see `written_files`.
         overtaken: {absolute path: how many went from there unseen}; see `file_events`.

@@ -84,8 +84,8 @@ def segment_items(segment: Segment, limits: Limits) -> list[Item]:
     """Return the items of a segment that stands alone.
 
     Raises:
-        FragmentError: it does not stand alone, because an item crosses its ends, because the meaning
-            of a prolog word depends on the text around it, or because it has an error.
+        FragmentError: it does not stand alone, because an item crosses its ends, because the
+            meaning of a prolog word depends on the text around it, or because it has an error.
     """
     parser = _ItemParser(segment, limits)
     items: list[Item] = []

@@ -295,7 +295,8 @@ def spread(
             offset += (heights[column[index - 1]] + heights[node]) / 2 + gap
         offsets.append(offset)
     # Packed as tightly as possible, the nodes are at `offsets`. Without overlap, the shifts from
-    # there must not fall along the column; nodes where they would fall share the mean of their wishes
+    # there must not fall along the column; nodes where they would fall share the mean of what they
+    # want
     pools: list[tuple[float, int]] = []  # sum of shifts, how many
     for want, offset in zip(wanted, offsets, strict=True):
         total, count = want - offset, 1
