@@ -79,7 +79,7 @@ class Derived(NamedTuple):
 def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> Derived:
     """Write the rows of these jobs, of which there is at least one, and no two are the same.
 
-    Call `link_derived` afterwards, when nothing else is left to write.
+    Call `link_derived` afterwards, when little else is left to write.
     """
     connection = writing.connection
     # Before anything is looked up: else neither side would see what comes in between
@@ -109,7 +109,7 @@ def link_derived(writing: Writing, derived: Derived) -> None:
     """Bring tasks, and the edges of all files, up to date that these jobs touch.
 
     From here until the transaction ends, other processes that touch one of them wait. So this comes
-    last.
+    late.
     """
     connection, written = writing.connection, derived.written
     link_written(writing, written)

@@ -284,8 +284,9 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
         received_at = _first_received(submission, held_job)
         jobs.append(ReadJob(key, held_job is None, received_at, _merge(submission, held_job)))
     derived = derive_jobs(batch.writing, jobs)
-    _write_witnesses(batch, accepted, [job.key for job in jobs])
+    # What others wait for comes last: files first, which fewer of them touch, then the ledger
     link_derived(batch.writing, derived)
+    _write_witnesses(batch, accepted, [job.key for job in jobs])
     outcomes = {}
     for decision, job, grading in zip(accepted, jobs, derived.gradings, strict=True):
         outcomes[decision.place] = Outcome(job.reading.record.job_id, decision.change, *grading)

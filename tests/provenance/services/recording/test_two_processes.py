@@ -179,26 +179,6 @@ def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_o
     ]
 
 
-def test_records_that_share_nothing_wait_for_nobody_and_are_all_sealed(
-    parts: Parts, tmp_path: Path
-) -> None:
-    record(parts, job(9, outputs=[{"name": "c.root"}]))
-    with (
-        ThreadPoolExecutor(1) as pool,
-        unfinished(parts, job(1, outputs=[{"name": "a.root"}])) as commit,
-    ):
-        pool.submit(record, parts, job(2, outputs=[{"name": "b.root"}])).result(30)
-        seal_all(parts.database, parts.writer, parts.store)
-        commit()
-    seal_all(parts.database, parts.writer, parts.store)
-
-    with parts.database.reading.connect() as connection:
-        held = logical_tables(connection)
-    rebuild_database(parts.store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
-    assert differences(held, tables_at(f"sqlite:///{tmp_path / 'rebuilt.db'}")) == []
-    assert sorted(row["segment"] for row in held["ledger_entries"]) == [1, 1, 2]
-
-
 def test_file_that_a_process_named_before_it_died_is_linked_all_the_same(
     parts: Parts, tmp_path: Path
 ) -> None:
