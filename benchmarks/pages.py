@@ -119,10 +119,10 @@ def measure_requests(address: str, jobs: Sequence[str], process: int) -> None:
         requests = [
             request_bytes("GET", paths[place % len(paths)], b"") for place in range(_REQUESTS)
         ]
-        warm = send_all(address, requests[:10], connections=1, statuses=[200]).seconds / 10
+        warm = send_all([address], requests[:10], connections=1, statuses=[200]).seconds / 10
         requests = requests[: max(10, int(_PATIENCE / warm))]  # of what is slow, fewer say as much
         spent = cpu_seconds(process)
-        waits = send_all(address, requests, connections=1, statuses=[200]).waits
+        waits = send_all([address], requests, connections=1, statuses=[200]).waits
         spent = (cpu_seconds(process) - spent) / len(requests)
         note = f"p99 {slowest_hundredth(waits):.1f} ms, service {spent * 1e3:.1f} ms of CPU"
         print_figure(Figure(name, middle(waits), "ms", mark=mark, note=note))

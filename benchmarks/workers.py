@@ -1,17 +1,17 @@
-"""Measures what a second worker process on one PostgreSQL gains: `python -m benchmarks.workers`.
+"""Measures what a second service on one PostgreSQL gains: `python -m benchmarks.workers`.
 
-One worker and two take the same records, in turn, round after round: only what was measured side by
-side is compared. Client, database and workers share the machine, so the report says how much of its
-CPU was taken, and what PostgreSQL's connections did or waited for, looked at every 10 ms.
+One `jobprov serve` and two take the same number of records, in turn, round after round: only what
+was measured side by side is compared. Each service has as many of the client's connections. Client,
+database and services share the machine, so the report says how much of its CPU was taken, and what
+PostgreSQL's connections did or waited for, looked at every 10 ms.
 """
 
 import argparse
 import os
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, delete
 from benchmarks.campaign import GeneratedJob, generate_jobs
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.places import Place, open_place
-from benchmarks.running.processes import children, running_service, settle
+from benchmarks.running.processes import running_service, settle
 from benchmarks.whole import recording
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
@@ -97,24 +97,36 @@ def _measure(place: Place, chosen: argparse.Namespace) -> None:
 def _record(
     place: Place, workers: int, jobs: Sequence[GeneratedJob], singles: int
 ) -> tuple[Round, Round]:
-    """Have a service with so many workers record single jobs, then batches."""
+    """Have so many services record single jobs, then batches."""
     first, second = WARM_JOBS, WARM_JOBS + singles
-    settings = {**place.settings, "JOBPROV_WORKERS": str(workers)}
-    with running_service(settings) as (address, server):
-        while len(children(server)) < workers:
-            time.sleep(0.05)
-        recording.record_singles(address, server, place.process, jobs[:first])
+    third = second + WARM_JOBS
+    with _services(place, workers) as (addresses, servers):
+
+        def send_singles(part: Sequence[GeneratedJob]) -> recording.Work:
+            return recording.record_singles(addresses, servers, place.process, part)
+
+        def send_batches(part: Sequence[GeneratedJob]) -> recording.Work:
+            return recording.record_batches(addresses, servers, place.process, part)
+
+        send_singles(jobs[:first])
         settle()
         with _watched(place.url) as watch:
-            work = recording.record_singles(address, server, place.process, jobs[first:second])
+            work = send_singles(jobs[first:second])
         of_singles = watch.round_of(work)
-        recording.record_batches(address, server, place.process, jobs[second : second + WARM_JOBS])
+        send_batches(jobs[second:third])
         settle()
         with _watched(place.url) as watch:
-            work = recording.record_batches(
-                address, server, place.process, jobs[second + WARM_JOBS :]
-            )
+            work = send_batches(jobs[third:])
         return of_singles, watch.round_of(work)
+
+
+@contextmanager
+def _services(place: Place, count: int) -> Iterator[tuple[list[str], list[int]]]:
+    """Yield addresses and processes of so many services."""
+    with ExitStack() as stack:
+        services = [stack.enter_context(running_service(place.settings)) for _ in range(count)]
+        addresses, servers = zip(*services, strict=True)
+        yield list(addresses), list(servers)
 
 
 class _Watch:
@@ -180,7 +192,7 @@ def _report(name: str, by_workers: dict[int, list[Round]]) -> None:
             f"{middle.busy * _CORES:.2f} of {_CORES} cores taken"
         )
         print_figure(
-            Figure(f"{name}, workers: {workers}", median(rates), "jobs/s", is_rate=True, note=note)
+            Figure(f"{name}, services: {workers}", median(rates), "jobs/s", is_rate=True, note=note)
         )
         seen: Counter[str] = Counter()
         for measured in rounds:
@@ -193,7 +205,7 @@ def _report(name: str, by_workers: dict[int, list[Round]]) -> None:
         gains = [more.work.rate / one.work.rate for one, more in zip(alone, rounds, strict=True)]
         print_figure(
             Figure(
-                f"{name}, {workers} workers against {min(by_workers)}",
+                f"{name}, {workers} services against {min(by_workers)}",
                 median(gains),
                 "x",
                 is_rate=True,

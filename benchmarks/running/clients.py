@@ -36,9 +36,15 @@ def request_bytes(method: str, path: str, body: bytes) -> bytes:
 
 
 def send_all(
-    address: str, requests: Sequence[bytes], *, connections: int, statuses: Iterable[int]
+    addresses: Sequence[str],
+    requests: Sequence[bytes],
+    *,
+    connections: int,
+    statuses: Iterable[int],
 ) -> Answered:
     """Send every request over that many kept connections, each one request at a time.
+
+    Of several services each gets as many of the connections.
 
     Raises:
         RuntimeError: an answer has a status that is not among `statuses`.
@@ -48,7 +54,8 @@ def send_all(
     waits: list[float] = []
     start, cpu = time.perf_counter(), time.process_time()
     with selectors.DefaultSelector() as selector:
-        talks = [_Talk(address) for _ in range(min(connections, len(requests)))]
+        count = min(connections, len(requests))
+        talks = [_Talk(addresses[place % len(addresses)]) for place in range(count)]
         for talk in talks:
             talk.send(next(waiting))
             selector.register(talk.socket, selectors.EVENT_READ, talk)

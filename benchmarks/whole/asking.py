@@ -55,8 +55,8 @@ def measure_questions(settings: dict[str, str], trees: int) -> None:
 def _waits(address: str, paths: Sequence[str]) -> list[float]:
     requests = [request_bytes("GET", path, b"") for path in paths]
     # Into the caches, as in a service that runs
-    send_all(address, requests[:5], connections=1, statuses=(200,))
-    return send_all(address, requests, connections=1, statuses=(200,)).waits
+    send_all([address], requests[:5], connections=1, statuses=(200,))
+    return send_all([address], requests, connections=1, statuses=(200,)).waits
 
 
 def _print(name: str, waits: list[float], mark: float | None) -> None:

@@ -212,9 +212,9 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
     service.close()
     with running_service(place.settings) as (address, server):
         # The first batch fills caches
-        recording.record_batches(address, server, place.process, more[:500])
+        recording.record_batches([address], [server], place.process, more[:500])
         settle()
-        work = recording.record_batches(address, server, place.process, more[500:BATCH_JOBS])
+        work = recording.record_batches([address], [server], place.process, more[500:BATCH_JOBS])
         name, mark = "HTTP, batches of 500", marks["batches"]
         print_figure(
             Figure(
@@ -229,7 +229,7 @@ def _measure_http(place: Place, jobs: int, best: Limits, marks: dict[str, int]) 
         )
         print_memory(server, "sent batches")
         settle()
-        work = recording.record_singles(address, server, place.process, more[BATCH_JOBS:])
+        work = recording.record_singles([address], [server], place.process, more[BATCH_JOBS:])
         waits = (
             f"; p50 {reading.middle(list(work.waits)):.1f} ms, "
             f"p99 {reading.slowest_hundredth(list(work.waits)):.1f} ms"

@@ -114,47 +114,55 @@ def record_in_process(
 
 
 def record_batches(
-    address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]
+    addresses: Sequence[str],
+    servers: Sequence[int],
+    database: int | None,
+    jobs: Sequence[GeneratedJob],
 ) -> Work:
-    """Send the jobs in batches over a few connections."""
+    """Send the jobs in batches over a few connections, two or more a service."""
     requests = [
         request_bytes(
             "POST", "/api/v1/jobs/batch", b'{"jobs":[' + b",".join(job.body for job in part) + b"]}"
         )
         for part in chunked(jobs, BATCH_RECORDS)
     ]
-    return _sent(
-        address, server, database, requests, connections=BATCH_CONNECTIONS, records=len(jobs)
-    )
+    connections = max(BATCH_CONNECTIONS, 2 * len(addresses))
+    return _sent(addresses, servers, database, requests, connections=connections, records=len(jobs))
 
 
 def record_singles(
-    address: str, server: int, database: int | None, jobs: Sequence[GeneratedJob]
+    addresses: Sequence[str],
+    servers: Sequence[int],
+    database: int | None,
+    jobs: Sequence[GeneratedJob],
 ) -> Work:
     """Send the jobs one by one, 16 at a time; each answer means that the record is durable."""
     requests = [
         request_bytes("PUT", f"/api/v1/jobs/{msgspec.json.decode(job.body)['job_id']}", job.body)
         for job in jobs
     ]
-    return _sent(address, server, database, requests, connections=SINGLE_CLIENTS, records=len(jobs))
+    return _sent(
+        addresses, servers, database, requests, connections=SINGLE_CLIENTS, records=len(jobs)
+    )
 
 
 def _sent(
-    address: str,
-    server: int,
+    addresses: Sequence[str],
+    servers: Sequence[int],
     database: int | None,
     requests: list[bytes],
     *,
     connections: int,
     records: int,
 ) -> Work:
-    before, base_before = cpu_seconds(server), cpu_seconds(database) if database else 0.0
-    answered: Answered = send_all(address, requests, connections=connections, statuses=(200, 201))
+    before = sum(map(cpu_seconds, servers))
+    base_before = cpu_seconds(database) if database else 0.0
+    answered: Answered = send_all(addresses, requests, connections=connections, statuses=(200, 201))
     base = (cpu_seconds(database) - base_before) if database else 0.0
     return Work(
         records,
         answered.seconds,
-        (cpu_seconds(server) - before) / records * 1e6,
+        (sum(map(cpu_seconds, servers)) - before) / records * 1e6,
         base / records * 1e6,
         answered.cpu_seconds / records * 1e6,
         answered.waits,

@@ -12,7 +12,7 @@ from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
-from jobprov.provenance.db.writer.keys import allocate_in_turn, allocate_next
+from jobprov.provenance.db.writer.keys import allocate_in_turn
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
@@ -51,20 +51,16 @@ class NewEntry(NamedTuple):
 def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
     """Write entries; return their keys, in order.
 
-    A sealing goes by the keys, and so does a rebuilding, where the last declaration stands and the
-    second of two records is the conflict. So keys rise in the order of the commits, whichever
-    process made them, wherever one entry may contradict another. Records only contradict those of
-    their own job, and whoever writes one holds that job: their keys need no turn. All others wait
-    for those of their experiment.
+    Keys of an experiment rise in the order of the commits, whichever process made them: a sealing
+    goes by them, and so does a rebuilding, where the last declaration stands and the second of two
+    records is the conflict. So others wait from here until this transaction ends: call it as late
+    as can be.
     """
     if not entries:
         return []
-    # Before the keys are taken: others may wait from then on
+    # Before the keys are taken, since others wait from then on
     packed = _packed(entries)
-    if all(entry.of_job is not None for entry in entries):
-        numbers = allocate_next(connection, _ENTRIES, len(entries))
-    else:
-        numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
+    numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
     rows = [_row_of(number, entry) for number, entry in zip(numbers, entries, strict=True)]
     insert_rows(connection, _ENTRIES, rows)
     insert_rows(connection, _BODIES, _bodies(numbers, packed))

@@ -46,6 +46,8 @@ from jobprov.provenance.db.recording.task_rows import (
     intern_tasks,
     patterns_of_tasks,
     place_again,
+    place_tasks,
+    task_key,
 )
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
@@ -89,24 +91,36 @@ class JobDraft(NamedTuple):
     columns: JobColumns | None = None
 
 
-class SharedKeys(NamedTuple):
-    """Integer keys of what a batch of jobs shares, by natural key.
-
-    Lists of configurations, software and gaps stand there by digest.
-    """
+class NamedKeys(NamedTuple):
+    """Integer keys of what jobs name, by natural key."""
 
     experiments: dict[str, int]
     hosts: dict[tuple[str, str, str], int]
     stages: dict[StageKey, int]
     tasks: dict[TaskKey, int]
+
+
+class SharedKeys(NamedTuple):
+    """Integer keys of what a batch of jobs shares: names, and lists by digest."""
+
+    named: NamedKeys
     closure_sets: dict[str, int]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
 
 
 class Written(NamedTuple):
-    """What writing jobs touched of files: what was there before, and what is there now."""
+    """Jobs whose rows are written, and what they touch that others share.
 
+    Attributes:
+        records: of the jobs.
+        named: keys of what they name.
+        removed: files of which an earlier reading spoke.
+        touched: files of which they speak now.
+    """
+
+    records: Sequence[JobRecord]
+    named: NamedKeys
     removed: Removed
     touched: Touched
 
@@ -114,7 +128,7 @@ class Written(NamedTuple):
 def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> Written:
     """Write the rows of every draft, of which there is at least one.
 
-    The edges of the names that they touch are still to be brought up to date, by `link_written`.
+    What others share, the places of tasks and the edges of files, is left to `link_written`.
     """
     connection = transaction.connection
     shared = _intern_shared(transaction, drafts)
@@ -129,26 +143,29 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> Written:
     write_modules(transaction, records, replaced)
     write_seeds(transaction, records, replaced)
     write_sources(transaction, records, replaced)
-    return Written(removed, write_files(transaction, records, shared.experiments))
+    touched = write_files(transaction, records, shared.named.experiments)
+    return Written(list(records.values()), shared.named, removed, touched)
 
 
-def link_written(connection: Connection, written: Written) -> None:
-    """Bring the edges of all names up to date that jobs which were just written touch.
+def link_written(transaction: Transaction, written: Written) -> None:
+    """Bring tasks and the edges of files up to date that jobs which were just written touch.
 
-    Other processes that touch one of these names wait until this transaction ends.
+    Other processes that touch one of them wait until this transaction ends.
     """
-    removed, touched = written
+    records, named, removed, touched = written
+    place_tasks(transaction, records, named.experiments, named.tasks)
+    connection = transaction.connection
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
 
 
 def intern_names(transaction: Transaction, records: Sequence[JobRecord]) -> None:
-    """Write the names that records have in common with others: experiments, files, identities.
+    """Write the names that jobs have in common with others, files among them.
 
     As long as no job refers to them, they mean nothing.
     """
-    experiments = intern_experiments(transaction, _experiments_in(records))
-    intern_named_files(transaction, records, experiments)
+    named = _intern_named(transaction, records)
+    intern_named_files(transaction, records, named.experiments)
 
 
 class _Place(NamedTuple):
@@ -177,7 +194,7 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
     fresh = []
-    patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
+    patterns = patterns_of_tasks(connection, set(shared.named.tasks.values()))
     for draft in drafts:
         row = _job_row(draft, shared)
         task = row["task_id"]
@@ -223,8 +240,8 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> _JobRow:
 
 def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
     """Return the columns that point at what jobs share; None where the record does not name it."""
-    record = draft.record
-    experiment = shared.experiments[record.experiment]
+    record, named = draft.record, shared.named
+    experiment = named.experiments[record.experiment]
     columns: _SharedColumns = {
         "experiment_id": experiment,
         "task_id": None,
@@ -233,12 +250,12 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
         "software_set_id": None,
         "closure_set_id": None,
     }
-    if record.task and record.task.task_id:
-        columns["task_id"] = shared.tasks.get((experiment, record.task.task_id))
+    if task := task_key(record, named.experiments):
+        columns["task_id"] = named.tasks[task]
     if stage := stage_key(record):
-        columns["stage_id"] = shared.stages[(experiment, *stage)]
+        columns["stage_id"] = named.stages[(experiment, *stage)]
     if host := host_key(record):
-        columns["host_id"] = shared.hosts[host]
+        columns["host_id"] = named.hosts[host]
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
     if draft.ran:
@@ -253,33 +270,32 @@ def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, i
     )
 
 
-def _experiments_in(records: Sequence[JobRecord]) -> set[str]:
-    """Return the experiments that records name as their own or as those of their inputs."""
+def _intern_named(transaction: Transaction, records: Sequence[JobRecord]) -> NamedKeys:
+    """Return the keys of what these jobs name, made where it is new."""
     names: set[str] = set()
+    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
         names.add(record.experiment)
         for file in record.inputs or ():
             if file.experiment:
                 names.add(file.experiment)
-    return names
+        if host := host_key(record):
+            hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
+    experiments = intern_experiments(transaction, names)
+    return NamedKeys(
+        experiments=experiments,
+        hosts=transaction.intern(table_of(Host), ["hostname", "site", "facility"], hosts),
+        stages=intern_stages(transaction, records, experiments),
+        tasks=intern_tasks(transaction, records, experiments),
+    )
 
 
 def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
     """Return the keys of what these jobs share, made where they are new."""
-    records = [draft.record for draft in drafts]
-    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
-    for record in records:
-        if host := host_key(record):
-            hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
     configurations = [draft.ran for draft in drafts if draft.ran]
-    software = [record.software for record in records if record.software]
-    experiments = intern_experiments(transaction, _experiments_in(records))
-    stages = intern_stages(transaction, records, experiments)
+    software = [draft.record.software for draft in drafts if draft.record.software]
     return SharedKeys(
-        experiments=experiments,
-        hosts=transaction.intern(table_of(Host), ["hostname", "site", "facility"], hosts),
-        stages=stages,
-        tasks=intern_tasks(transaction, records, experiments),
+        named=_intern_named(transaction, [draft.record for draft in drafts]),
         closure_sets=intern_closure_sets(transaction, configurations),
         software_sets=intern_software_sets(transaction, software),
         gap_sets=_intern_gap_sets(transaction, [draft.gaps for draft in drafts]),

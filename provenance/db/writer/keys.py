@@ -36,7 +36,7 @@ _LIMIT = 10_000
 
 What a job names was mostly written moments before.
 """
-_RESERVE = 64
+_RESERVE = 256
 """Keys that one round trip to PostgreSQL reserves for a table.
 
 Those that a process does not come to use are left out.
@@ -76,19 +76,6 @@ def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int])
         rows = fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, owner, table.name, count))
         unused[owner] = iter([row[0] for row in rows])
     return [next(unused[owner]) for owner in whose]
-
-
-def allocate_next(connection: Connection, table: Table, count: int) -> list[int]:
-    """Return `count` unused keys, rising, that nobody reserved.
-
-    They are greater than every key that was taken this way, or in turn, by a transaction whose
-    work this one can see: that one took its keys before it ended.
-    """
-    if count == 0:
-        return []
-    if connection.dialect.name != "postgresql":
-        return allocate_keys(connection, table, count)
-    return sorted(row[0] for row in fetch(connection, _NEXT, (table.name, count)))
 
 
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:

@@ -43,7 +43,12 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     load_held,
     read_together,
 )
-from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, grade
+from jobprov.provenance.services.recording.derivation import (
+    ReadJob,
+    derive_jobs,
+    grade,
+    link_derived,
+)
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.recording.submissions import Change, Outcome, Submission
 from jobprov.provenance.services.writing import Writing
@@ -278,10 +283,12 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
         key = held_job.key if held_job else new_keys[batch.key_of(submission)]
         received_at = _first_received(submission, held_job)
         jobs.append(ReadJob(key, held_job is None, received_at, _merge(submission, held_job)))
-    gradings = derive_jobs(batch.writing, jobs)
+    derived = derive_jobs(batch.writing, jobs)
+    # What others wait for comes last: files first, which fewer of them touch, then the ledger
+    link_derived(batch.writing, derived)
     _write_witnesses(batch, accepted, [job.key for job in jobs])
     outcomes = {}
-    for decision, job, grading in zip(accepted, jobs, gradings, strict=True):
+    for decision, job, grading in zip(accepted, jobs, derived.gradings, strict=True):
         outcomes[decision.place] = Outcome(job.reading.record.job_id, decision.change, *grading)
     return outcomes
 
