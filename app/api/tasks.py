@@ -271,7 +271,7 @@ def get_task_queue(task_id: str) -> Response:
     "/tasks/<task_id>/timeline",
     answers={200: Timeline},
     parameters=parameters(TimelineQuery),
-    errors=(300, 401, 404, 422),
+    errors=(300, 401, 404, 413, 422),
 )
 def get_timeline(task_id: str) -> Response:
     """Return when a unit waited and ran, attempt by attempt; or when the jobs of a task ran."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.timelines import Timeline, TimelineBy, TimelineRow
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.running import is_any_running, ran_jobs
@@ -66,10 +67,12 @@ def show_timeline(
 
     Raises:
         BadInputError: both `unit` and `by` are given.
+        LimitError: reading took more than five seconds.
         NotFoundError: no job, order or queue names the unit.
     """
     if unit is None:
-        return _task_timeline(connection, task, by)
+        with time_limit(connection, "ask for one of its units"):
+            return _task_timeline(connection, task, by)
     if by is not None:
         message = "the rows of a unit are its attempts: leave this out, or the unit"
         raise BadInputError(f"by: {message}.", {"by": [message]})
@@ -168,10 +171,10 @@ def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span:
     if span.start is None:
         return timeline
     jobs, silent_before = jobs_by_place(task.key, timeline.by), now - SILENT_AFTER
-    end = now
-    if not is_any_running(connection, jobs, silent_before=silent_before):
-        end = max(moment for moment in span[1:] if moment is not None)
-    window = _window_of(span.start, end)
+    moments = [moment for moment in (span.newest_start, span.end) if moment is not None]
+    if is_any_running(connection, jobs, silent_before=silent_before):
+        moments.append(now)
+    window = _window_of(span.start, max(moments))
     ran = ran_jobs(connection, jobs, window, silent_before=silent_before)
     places = named(ran_at_once(ran, window, now))
     shown = sorted(places, key=lambda name: (-places[name].jobs, name))

@@ -78,8 +78,8 @@ def longest_jobs(connection: Connection, task: int, *, limit: int) -> list[int]:
 
 
 def jobs_by_place(task: int, by: str) -> JobsToCount:
-    """Return the jobs of a task as they are counted by `site` or `host`."""
-    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task], is_narrow=True)
+    """Return the jobs of a task as they are counted by `site` or `host`, over all of its time."""
+    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task], is_all_within=True)
 
 
 def queued_attempts(
