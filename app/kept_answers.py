@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
@@ -17,6 +20,7 @@ from jobprov.provenance.services.statistics.counting import (
     KEPT_FILTERS,
     RESOURCES,
     THROUGHPUT,
+    TIMELINE,
     WINDOW_FIELDS,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
@@ -27,6 +31,8 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
 
 
 def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
@@ -87,6 +93,31 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         else:
             filters[name] = value
     return read_filtered(THROUGHPUT, JobFilters(**filters), **how)
+
+
+def read_timeline(
+    task_id: str, *, experiment: str | None = None, unit: str | None = None, by: str | None = None
+) -> Timeline:
+    """Return when a task, or one of its units, waited and ran.
+
+    Raises:
+        NotFoundError: there is no such task, or nothing names the unit.
+        AmbiguousError: several experiments have the task.
+        BadInputError: both a unit and `by` are given.
+        LimitError: reading takes too long while somebody waits.
+    """
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, task_id, experiment=experiment)
+        if unit is not None:
+            timeline = show_timeline(connection, service.store, task, unit=unit, by=by)
+            return msgspec.structs.replace(
+                timeline, counted_at=datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            )
+    words = {"experiment": task.experiment, "task_id": task.task_id}
+    if by is not None:
+        words["by"] = by
+    return read_answer(TIMELINE, **words)
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:

@@ -14,6 +14,7 @@ from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
@@ -37,6 +38,8 @@ from jobprov.provenance.services.statistics.throughput import (
     read_window,
 )
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000
@@ -141,6 +144,15 @@ def _proofs(
         return list_proofs(connection, **question_fields)
 
 
+def _timeline(
+    connection: Connection, store: Store, question_fields: Words, seconds: float
+) -> Timeline:
+    task = find_task(
+        connection, question_fields["task_id"], experiment=question_fields["experiment"]
+    )
+    return show_timeline(connection, store, task, by=question_fields.get("by"), seconds=seconds)
+
+
 def _apart(question_fields: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
@@ -177,6 +189,8 @@ CAMPAIGNS = Counting(
 STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
 )
+TIMELINE = Counting("timeline", Timeline, _timeline, lambda timeline: timeline.jobs)
+"""Of a whole task; that of a unit is read when asked."""
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
@@ -187,5 +201,6 @@ _ALL: tuple[Counting[Any], ...] = (
     CAMPAIGNS,
     PROOFS,
     STATES,
+    TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}
