@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.attention import Attention, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.attention.needs import list_needs
@@ -23,6 +26,7 @@ from jobprov.provenance.services.statistics.counting import (
     NEW_CAUSES,
     RESOURCES,
     THROUGHPUT,
+    TIMELINE,
     WINDOW_FIELDS,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
@@ -33,6 +37,8 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
 
 
 def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
@@ -130,6 +136,31 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             window=window,
             now=now,
         )
+
+
+def read_timeline(
+    task_id: str, *, experiment: str | None = None, unit: str | None = None, by: str | None = None
+) -> Timeline:
+    """Return when a task, or one of its units, waited and ran.
+
+    Raises:
+        NotFoundError: there is no such task, or nothing names the unit.
+        AmbiguousError: several experiments have the task.
+        BadInputError: both a unit and `by` are given.
+        LimitError: reading takes too long while somebody waits.
+    """
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, task_id, experiment=experiment)
+        if unit is not None:
+            timeline = show_timeline(connection, service.store, task, unit=unit, by=by)
+            return msgspec.structs.replace(
+                timeline, counted_at=datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            )
+    words = {"experiment": task.experiment, "task_id": task.task_id}
+    if by is not None:
+        words["by"] = by
+    return read_answer(TIMELINE, **words)
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:

@@ -11,7 +11,7 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets, sent_document
-from jobprov.app.kept_answers import read_answer
+from jobprov.app.kept_answers import read_answer, read_timeline
 from jobprov.app.kept_answers import read_report as read_campaign_report
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
@@ -60,7 +60,6 @@ from jobprov.provenance.services.tasks.queue_reports import (
 )
 from jobprov.provenance.services.tasks.samples import list_samples
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
-from jobprov.provenance.services.tasks.timelines import show_timeline
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from jobprov.provenance.services.tasks.waivers import Waiver, read_waiver, waive_units
 
@@ -271,15 +270,11 @@ def get_task_queue(task_id: str) -> Response:
     "/tasks/<task_id>/timeline",
     answers={200: Timeline},
     parameters=parameters(TimelineQuery),
-    errors=(300, 401, 404, 422),
+    errors=(300, 401, 404, 413, 422),
 )
 def get_timeline(task_id: str) -> Response:
     """Return when a unit waited and ran, attempt by attempt; or when the jobs of a task ran."""
-    query = asked(TimelineQuery)
-    experiment, service = query.pop("experiment", None), get_service()
-    with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
-        return json_answer(show_timeline(connection, service.store, task, **query))
+    return json_answer(read_timeline(checked_name(task_id, "task_id"), **asked(TimelineQuery)))
 
 
 @campaigns_section.call(

@@ -7,17 +7,15 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
+from jobprov.app.kept_answers import read_timeline
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration, moment, number
 from jobprov.app.web.frame.page import answer, here, table
-from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import timeline_page
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import TimelineQuery
-from jobprov.provenance.services.tasks.tasks import find_task
-from jobprov.provenance.services.tasks.timelines import show_timeline
 
 WIDTH = 1000
 """Of a line, in the units of its drawing."""
@@ -127,11 +125,7 @@ def show_page() -> Response:
     task_id = given.pop("task_id", None)
     if task_id is None:
         raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
-    query = read_query(TimelineQuery, given)
-    experiment, service = query.pop("experiment", None), get_service()
-    with service.reading() as connection:
-        task = find_task(connection, task_id, experiment=experiment)
-        timeline = show_timeline(connection, service.store, task, **query)
+    timeline = read_timeline(task_id, **read_query(TimelineQuery, given))
     if form == "csv":
         return table("timeline", _CSV_COLUMNS, _csv_rows(timeline))
     axis = _axis(timeline)

@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-TimelineBy = Literal["attempt", "job", "site", "host"]
+from jobprov.provenance.answers.counted import CountedAt
+
 StretchKind = Literal["idle", "held", "run", "step"]
 
 
@@ -58,14 +59,15 @@ class TimelineRow(Struct, frozen=True, kw_only=True):
     running: list[float] = []
 
 
-class Timeline(Struct, frozen=True, kw_only=True):
+class Timeline(CountedAt, frozen=True, kw_only=True):
     """When a unit, or all of a task, waited and ran.
 
     Attributes:
         unit: None for the whole task.
-        by: what a row is: an attempt at the unit; or of a task one of its jobs that took longest,
-            or a site or host.
-        jobs: how many jobs were recorded of it, reruns for comparison left out.
+        by: what a row is: an `attempt` at the unit; or of a task one of its jobs that took longest
+            (`job`), a `site` or a `host`.
+        jobs: how many jobs were recorded of it, reruns for comparison left out; of a unit no more
+            than 1,000 are counted.
         start, end: of what is known; None where nothing is. The end is now while something goes on.
         step_seconds: of `running`; None where rows are single jobs.
         rows: attempts and jobs in order of time, sites and hosts with most jobs first.
@@ -77,7 +79,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     campaign: str | None
     stage: str | None
     unit: str | None
-    by: TimelineBy
+    by: str
     jobs: int
     start: str | None
     end: str | None

@@ -15,6 +15,7 @@ from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
@@ -40,6 +41,8 @@ from jobprov.provenance.services.statistics.throughput import (
     read_window,
 )
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.timelines import show_timeline
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000
@@ -155,6 +158,15 @@ def _new_causes(
     return list_new_causes(connection, since, seconds=seconds)
 
 
+def _timeline(
+    connection: Connection, store: Store, question_fields: Words, seconds: float
+) -> Timeline:
+    task = find_task(
+        connection, question_fields["task_id"], experiment=question_fields["experiment"]
+    )
+    return show_timeline(connection, store, task, by=question_fields.get("by"), seconds=seconds)
+
+
 def _apart(question_fields: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
@@ -192,6 +204,8 @@ CAMPAIGNS = Counting(
 STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
 )
+TIMELINE = Counting("timeline", Timeline, _timeline, lambda timeline: timeline.jobs)
+"""Of a whole task; that of a unit is read when asked."""
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
 NEW_CAUSES = Counting(
     "new_causes",
@@ -211,5 +225,6 @@ _ALL: tuple[Counting[Any], ...] = (
     PROOFS,
     STATES,
     NEW_CAUSES,
+    TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -35,6 +35,9 @@ class _Busy:
 
     def add(self, edges: Edges, sign: int) -> None:
         """Note jobs that began to run (1), or stopped (-1)."""
+        # what was recorded since the window was chosen may lie outside
+        if not 0 <= edges.place < len(self.counts):
+            return
         self.counts[edges.place] += sign * edges.jobs
         self.seconds[edges.place] += sign * edges.seconds
 

@@ -7,14 +7,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks.timelines import Timeline, TimelineBy, TimelineRow
+from jobprov.provenance.answers.tasks.timelines import Timeline, TimelineRow
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.running import is_any_running, ran_jobs
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.timelines import (
     Span,
-    count_attempts,
     jobs_by_place,
     longest_jobs,
     newest_attempts,
@@ -39,6 +39,8 @@ from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
 MOST_ATTEMPTS = 50
+MOST_COUNTED = 1000
+"""Attempts at a unit that are counted."""
 MOST_JOBS = 40
 """A task of no more jobs shows each; of a larger one those that took longest, where it is asked."""
 MOST_PLACES = 30
@@ -52,7 +54,8 @@ def show_timeline(
     task: FoundTask,
     *,
     unit: str | None = None,
-    by: TimelineBy | None = None,
+    by: str | None = None,
+    seconds: float = SECONDS,
 ) -> Timeline:
     """Return when a unit, or all of a task, waited and ran.
 
@@ -63,13 +66,16 @@ def show_timeline(
         unit: whose attempts; the whole task by default.
         by: what the rows of a task are: `job`, `site` or `host`; by default jobs where all of them
             fit, else sites.
+        seconds: how long reading a task may take.
 
     Raises:
         BadInputError: both `unit` and `by` are given.
+        LimitError: reading took more than `seconds`.
         NotFoundError: no job, order or queue names the unit.
     """
     if unit is None:
-        return _task_timeline(connection, task, by)
+        with time_limit(connection, "ask for one of its units", seconds=seconds):
+            return _task_timeline(connection, task, by)
     if by is not None:
         message = "the rows of a unit are its attempts: leave this out, or the unit"
         raise BadInputError(f"by: {message}.", {"by": [message]})
@@ -78,7 +84,8 @@ def show_timeline(
 
 def _unit_timeline(connection: Connection, store: Store, task: FoundTask, unit: str) -> Timeline:
     now = datetime.now(UTC)
-    keys = newest_attempts(connection, task.key, unit, limit=MOST_ATTEMPTS)
+    counted = newest_attempts(connection, task.key, unit, limit=MOST_COUNTED)
+    keys = counted[:MOST_ATTEMPTS]
     queued = queued_attempts(connection, task, unit, limit=MOST_ATTEMPTS)
     orders = placed_orders(connection, task.key, unit, limit=MOST_ATTEMPTS)
     if not keys and not queued and not orders:
@@ -90,17 +97,16 @@ def _unit_timeline(connection: Connection, store: Store, task: FoundTask, unit: 
     recorded = {attempt.row.job_id for attempt in attempts}
     attempts += awaited_attempts(queued, orders, recorded)
     attempts.sort(key=lambda attempt: attempt.moments.first or now)
-    count = count_attempts(connection, task.key, unit)
-    timeline = _empty(task, unit, "attempt", count)
+    timeline = _empty(task, unit, "attempt", len(counted))
     return msgspec.structs.replace(
         timeline,
         **_ends([attempt.moments for attempt in attempts], now),
         rows=with_gaps(attempts),
-        left_out=count - len(keys),
+        left_out=len(counted) - len(keys),
     )
 
 
-def _empty(task: FoundTask, unit: str | None, by: TimelineBy, jobs: int) -> Timeline:
+def _empty(task: FoundTask, unit: str | None, by: str, jobs: int) -> Timeline:
     return Timeline(
         task_id=task.task_id,
         experiment=task.experiment,
@@ -127,7 +133,7 @@ def _ends(all_moments: Sequence[Moments], now: datetime) -> dict[str, str | None
     return {"start": moment_or_none(start), "end": moment_or_none(end)}
 
 
-def _task_timeline(connection: Connection, task: FoundTask, by: TimelineBy | None) -> Timeline:
+def _task_timeline(connection: Connection, task: FoundTask, by: str | None) -> Timeline:
     span = span_of(connection, task.key)
     if by is None:
         by = "job" if span.jobs <= MOST_JOBS else "site"
@@ -168,10 +174,10 @@ def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span:
     if span.start is None:
         return timeline
     jobs, silent_before = jobs_by_place(task.key, timeline.by), now - SILENT_AFTER
-    end = now
-    if not is_any_running(connection, jobs, silent_before=silent_before):
-        end = max(moment for moment in span[1:] if moment is not None)
-    window = _window_of(span.start, end)
+    moments = [moment for moment in (span.newest_start, span.end) if moment is not None]
+    if is_any_running(connection, jobs, silent_before=silent_before):
+        moments.append(now)
+    window = _window_of(span.start, max(moments))
     ran = ran_jobs(connection, jobs, window, silent_before=silent_before)
     places = named(ran_at_once(ran, window, now))
     shown = sorted(places, key=lambda name: (-places[name].jobs, name))

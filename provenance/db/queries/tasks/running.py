@@ -14,7 +14,6 @@ from sqlalchemy import (
     Connection,
     Select,
     SQLColumnExpression,
-    and_,
     case,
     exists,
     func,
@@ -34,13 +33,14 @@ class JobsToCount(NamedTuple):
         facet: what groups have in common.
         joined: returns a query over jobs with the tables joined that the facet is read from.
         conditions: which jobs.
-        is_narrow: whether an index finds them by the conditions; else by their times.
+        is_all_within: whether all of them started and ended in the window, so that an index of
+            times is of no use.
     """
 
     facet: SQLColumnExpression[Any]
     joined: Callable[[Select[Any]], Select[Any]]
     conditions: Sequence[ColumnElement[bool]]
-    is_narrow: bool = False
+    is_all_within: bool = False
 
 
 class Edges(NamedTuple):
@@ -85,6 +85,13 @@ def ran_jobs(
         silent_before: a job counts as running if it was heard of since.
     """
     is_over = Job.ended_at >= Job.started_at
+    is_running = _is_running(silent_before)
+    if jobs.is_all_within:
+        return Ran(
+            starts=_edges(connection, jobs, window, Job.started_at, [is_over]),
+            ends=_edges(connection, jobs, window, Job.ended_at, [is_over]),
+            still=_edges(connection, jobs, window, Job.started_at, is_running),
+        )
     is_before = Job.started_at < window.start
     is_within = [Job.started_at >= window.start, Job.started_at < window.end]
     ends_within = [Job.ended_at >= window.start, Job.ended_at < window.end, is_over]
@@ -92,7 +99,6 @@ def ran_jobs(
     starts = _edges(connection, jobs, window, Job.started_at, [*is_within, is_over])
     starts += [Edges(edges.facet, 0, edges.earlier, 0.0) for edges in ends if edges.earlier]
     starts += _at_the_start(connection, jobs, [Job.ended_at >= window.end, is_before])
-    is_running = _is_running(silent_before)
     still = [
         *_edges(connection, jobs, window, Job.started_at, [*is_within, *is_running]),
         *_at_the_start(connection, jobs, [is_before, *is_running]),
@@ -108,7 +114,8 @@ def is_any_running(connection: Connection, jobs: JobsToCount, *, silent_before: 
 
 def _is_running(silent_before: datetime) -> list[ColumnElement[bool]]:
     is_heard = Job.id.in_(_heard_since(silent_before))
-    return [Job.state == RUNNING, Job.ended_at.is_(None), is_heard]
+    has_started = Job.started_at.is_not(None)
+    return [Job.state == RUNNING, has_started, Job.ended_at.is_(None), is_heard]
 
 
 def _edges(
@@ -140,11 +147,8 @@ def _at_the_start(
 def _chosen(
     query: Select[Any], jobs: JobsToCount, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
-    chosen = jobs.joined(query.select_from(Job)).where(Job.rerun_of.is_(None), *jobs.conditions)
-    if jobs.is_narrow:
-        # a condition that no index answers
-        return chosen.where(case((and_(*conditions), 1), else_=0) == 1)
-    return chosen.where(*conditions)
+    chosen = jobs.joined(query.select_from(Job))
+    return chosen.where(*conditions, Job.rerun_of.is_(None), *jobs.conditions)
 
 
 def _heard_since(moment: datetime) -> Select[int]:

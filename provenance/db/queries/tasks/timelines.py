@@ -58,12 +58,6 @@ def span_of(connection: Connection, task: int) -> Span:
     return Span(*connection.execute(query.where(*_of_task(task))).one())
 
 
-def count_attempts(connection: Connection, task: int, unit: str) -> int:
-    """Return how many jobs of a task name a unit."""
-    query = select(func.count()).where(*_of_task(task), Job.unit == unit)
-    return connection.execute(query).scalar_one()
-
-
 def newest_attempts(connection: Connection, task: int, unit: str, *, limit: int) -> list[int]:
     """Return the keys of the newest jobs of a unit."""
     query = select(Job.id).where(*_of_task(task), Job.unit == unit)
@@ -78,8 +72,8 @@ def longest_jobs(connection: Connection, task: int, *, limit: int) -> list[int]:
 
 
 def jobs_by_place(task: int, by: str) -> JobsToCount:
-    """Return the jobs of a task as they are counted by `site` or `host`."""
-    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task], is_narrow=True)
+    """Return the jobs of a task as they are counted by `site` or `host`, over all of its time."""
+    return JobsToCount(PLACES[by], _with_host, [Job.task_id == task], is_all_within=True)
 
 
 def queued_attempts(
