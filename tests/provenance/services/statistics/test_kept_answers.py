@@ -39,6 +39,8 @@ def campaign(production: Production, monkeypatch: pytest.MonkeyPatch) -> Product
     """Six jobs of a campaign, two of which failed; so many are many here."""
     monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
     monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
+    of_campaigns = counting.CAMPAIGNS._replace(most=3)
+    monkeypatch.setitem(counting.COUNTINGS, "campaigns", of_campaigns)
     production.record(
         *(
             a_record(number, state="failed" if number < 3 else "succeeded", task=task())
