@@ -51,6 +51,8 @@ _PAGES = (
     f"/errors?experiment=nova&campaign={CAMPAIGN}",
     "/resources?experiment=nova&stage=reco",
     "/throughput?since=3000w",
+    "/throughput?since=3000w&measure=running",
+    "/throughput?since=3000w&measure=wall_seconds",
     "/throughput?since=3000w&by=site&state=failed&experiment=nova",
     f"/campaigns/nova/{CAMPAIGN}",
     "/estimate?experiment=nova&stage=reco&files=1000",

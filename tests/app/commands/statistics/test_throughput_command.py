@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
-from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.answers.statistics.throughput import Spread, Throughput, ThroughputGroup
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import MISSING
 
@@ -73,6 +73,18 @@ def test_nothing_is_told_with_when_the_newest_job_ended(monkeypatch: pytest.Monk
         "No job ended from 2026-11-24 12:00 to 2026-11-24 15:00 UTC.",
         "The newest job ended 2026-11-24 14:10 UTC.",
     ]
+
+
+def test_distributions_are_lines_of_a_step_and_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    spread = Spread([60.0, None, 5.0], [90.0, None, 5.0], [120.0, None, 5.0], [600.0, None, 5.0])
+    fnal = ThroughputGroup("FNAL", 6, 5.0, [4.0, 0.0, 1.0], spread)
+
+    done = run(monkeypatch, three_hours(fnal, measure="wall_seconds"))
+
+    heads, *rows = done.output.splitlines()[1:]
+    assert heads.split() == ["FROM", "SITE", "JOBS", "10", "%", "MEDIAN", "90", "%", "LARGEST"]
+    assert [row.split()[2:4] for row in rows] == [["FNAL", "4"], ["FNAL", "1"]]
+    assert "1 min 30 s" in rows[0]
 
 
 def test_the_answer_is_there_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,28 @@ def test_all_steps_are_there_as_csv(pages: FlaskClient) -> None:
     ]
 
 
+def test_running_jobs_are_counted_by_how_many_ran_at_once(pages: FlaskClient) -> None:
+    text = pages.get(f"/throughput?{WINDOW}&measure=running").text
+
+    assert re.search(r'<p class="lead">\d+ jobs ran from .* at once at most\.</p>', text)
+    assert 'href="/queue">what waits now</a>' in text
+
+
+def test_distributions_have_a_row_for_each_step_and_group(pages: FlaskClient) -> None:
+    address = f"?{WINDOW}&step=1h&measure=wall_seconds&by=stage"
+    text = pages.get(f"/throughput{address}").text
+    answer = pages.get(f"/throughput{address}&format=csv").text
+    twin = pages.get(TWIN + address).get_json()
+
+    rows = [row for row in csv.DictReader(io.StringIO(answer)) if row["median"]]
+    assert rows
+    assert len(rows) == len(re.findall(r"<tr><td><a href=", text))
+    medians = {row["group"]: float(row["median"]) for row in rows}
+    for group in twin["groups"]:
+        assert medians[group["name"]] in group["spread"]["median"]
+    assert "eight of ten jobs lie in the box" in text
+
+
 def test_what_the_chart_reads_is_the_answer(pages: FlaskClient) -> None:
     address = f"?{WINDOW}&by=site&measure=files"
 
