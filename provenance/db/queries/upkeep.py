@@ -102,10 +102,10 @@ class Unsealed(NamedTuple):
     oldest_at: datetime | None
 
 
-def count_unsealed(connection: Connection) -> Unsealed:
-    """Return how much waits to be sealed, by the index of these entries alone."""
+def count_unsealed(connection: Connection, *, most: int = MOST_UNSEALED) -> Unsealed:
+    """Return how much waits to be sealed, by the index of these entries alone; `most` at most."""
     waiting = select(LedgerEntry.id).where(LedgerEntry.segment.is_(None))
-    counted = select(func.count()).select_from(waiting.limit(MOST_UNSEALED).subquery())
+    counted = select(func.count()).select_from(waiting.limit(most).subquery())
     first_of_each = (
         select(func.min(LedgerEntry.id))
         .where(LedgerEntry.segment.is_(None), LedgerEntry.experiment_id == Experiment.id)

@@ -32,6 +32,8 @@ MOST_SHOWN = 5
 SEALED_WITHIN = timedelta(days=2)
 """A service that runs seals each hour."""
 _LONGEST = 200
+_MOST_COUNTED = 10_000
+"""Ledger entries: who needs to know does not need more."""
 _GOES_ON = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
 
 
@@ -259,10 +261,12 @@ def _not_reproduced(connection: Connection) -> Found:
 
 
 def _unsealed(connection: Connection, now: datetime) -> Found:
-    unsealed = count_unsealed(connection)
+    unsealed = count_unsealed(connection, most=_MOST_COUNTED)
     if unsealed.oldest_at is None or now - unsealed.oldest_at <= SEALED_WITHIN:
         return Found([])
     entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
+    if unsealed.entries == _MOST_COUNTED:
+        entries = f"{entries} or more"
     words = f"{entries} of the ledger not sealed into the archive"
     url = manual_page("how-to/look-after-the-archive", "seal")
     return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)

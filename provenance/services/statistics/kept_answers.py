@@ -141,7 +141,8 @@ def ask(
         if kept is not None:
             return _from_kept(connection, counting, question, kept)
         return CountedAnswer(None, question, recount_at=datetime.now(UTC))
-    is_large = counting.jobs(answer) > (counting.most or MOST_COUNTED_AT_ONCE)
+    most = min(counting.most or MOST_COUNTED_AT_ONCE, MOST_COUNTED_AT_ONCE)
+    is_large = counting.jobs(answer) > most
     to_keep = counted if is_large and question is not None else None
     return CountedAnswer(_dated(answer, counted), question, to_keep)
 
