@@ -20,7 +20,7 @@ from tests.library.records import JOB, digest
 from tests.library.servers.s3 import S3Server
 
 pytestmark = pytest.mark.xdist_group("s3")
-ON_SQLITE = ("service-killed", "backup-killed", "erase-killed", "no-descriptors", "broken-proxy")
+ON_SQLITE = ("service-killed", "erase-killed", "broken-proxy")
 ON_POSTGRESQL = ("service-killed", "database-killed")
 ON_DISKS = ("disk-full",)
 ON_S3 = ("s3-gone",)
