@@ -112,7 +112,10 @@ def test_without_the_setting_nothing_is_different(client: FlaskClient) -> None:
     page = client.get("/")
 
     assert "Log in" not in page.text
-    assert "Set-Cookie" not in page.headers
+    # It tells what is new to somebody, and nothing of who that is
+    assert [line.partition("=")[0] for line in page.headers.getlist("Set-Cookie")] == [
+        "jobprov-visits"
+    ]
     assert "Cache-Control" not in page.headers
     assert client.get("/login").status_code == 404
     client.put(f"/api/v1/jobs/{JOB}", json=a_record())
