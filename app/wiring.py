@@ -42,7 +42,7 @@ from jobprov.provenance.services.intake.issuers import check_address, read_issue
 from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
 from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import TokenBook
-from jobprov.provenance.services.recording.jobs import prepare_names, record_jobs
+from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
 from jobprov.provenance.services.work.queue import Parts
@@ -205,17 +205,13 @@ class Service:
 
     def record(self, submission: Submission) -> Outcome:
         """Record one job; those that wait at the same time share a transaction."""
-        return self.writer.run_gathered(self._record, submission, prepare_names)
+        return self.writer.run_gathered(self._record, submission)
 
     def record_many(self, submissions: Sequence[Submission]) -> list[Outcome]:
         """Record a batch in one transaction; return the outcomes in order."""
         if not submissions:
             return []
-        return self.writer.run(
-            lambda writing: self._record(writing, submissions),
-            len(submissions),
-            prepare=lambda writing: prepare_names(writing, submissions),
-        )
+        return self.writer.run(lambda writing: self._record(writing, submissions), len(submissions))
 
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, a sentence each; none if it is ready."""

@@ -88,7 +88,6 @@ class Writer(WriteQueue[Writing]):
         use_case: Callable[[Writing], T],
         weight: int = 1,
         *,
-        prepare: Callable[[Writing], None] | None = None,
         received_at: datetime | None = None,
         submitter: str | None = None,
     ) -> T:
@@ -97,7 +96,6 @@ class Writer(WriteQueue[Writing]):
         Args:
             use_case: what to do.
             weight: records that it writes; see `WriteQueue.run`.
-            prepare: what is written before; see `WriteQueue.run_gathered`.
             received_at: when that came which is written; now, where it is not given.
             submitter: who sent it.
         """
@@ -109,7 +107,6 @@ class Writer(WriteQueue[Writing]):
                 replace(writing, received_at=came_at, submitter=submitter, origin=origin)
             ),
             weight,
-            prepare=prepare,
         )
 
 

@@ -53,17 +53,15 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
 
     Keys of an experiment rise in the order of the commits, whichever process made them: a sealing
     goes by them, and so does a rebuilding, where the last declaration stands and the second of two
-    records is the conflict. So others wait from here until this transaction ends: call it as late
-    as can be.
+    records is the conflict.
     """
     if not entries:
         return []
-    # Before the keys are taken, since others wait from then on
-    packed = _packed(entries)
     numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
-    rows = [_row_of(number, entry) for number, entry in zip(numbers, entries, strict=True)]
-    insert_rows(connection, _ENTRIES, rows)
-    insert_rows(connection, _BODIES, _bodies(numbers, packed))
+    numbered = list(zip(numbers, entries, strict=True))
+    insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
+    unsealed = [(number, entry) for number, entry in numbered if entry.place is None]
+    insert_rows(connection, _BODIES, _bodies(unsealed))
     return numbers
 
 
@@ -82,28 +80,15 @@ def write_last_segment(
     connection.execute(insert(ChainHead).values(row))
 
 
-def _packed(entries: Sequence[NewEntry]) -> list[bytes | None]:
-    """Return the bytes of each entry as they are stored; None where they are sealed already."""
-    loose = [entry.body for entry in entries if entry.place is None and entry.packed is None]
-    packed_now = iter(pack_all(loose))
-    packed: list[bytes | None] = []
-    for entry in entries:
-        if entry.place is not None:
-            packed.append(None)
-        else:
-            packed.append(entry.packed or next(packed_now))
-    return packed
-
-
-def _bodies(numbers: Sequence[int], packed: Sequence[bytes | None]) -> list[dict[str, ColumnValue]]:
+def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, ColumnValue]]:
     """Return the rows that hold the bytes of entries, by their keys."""
+    packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
     # At once: each call is a turn of Python's lock
-    salts = os.urandom(_SALT_BYTES * len(numbers))
+    salts = os.urandom(_SALT_BYTES * len(numbered))
     rows: list[dict[str, ColumnValue]] = []
-    for place, (number, body) in enumerate(zip(numbers, packed, strict=True)):
-        if body is not None:
-            salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
-            rows.append({"entry_id": number, "salt": salt, "body": body})
+    for place, (number, entry) in enumerate(numbered):
+        salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
+        rows.append({"entry_id": number, "salt": salt, "body": entry.packed or next(packed)})
     return rows
 
 

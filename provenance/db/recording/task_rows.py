@@ -85,41 +85,24 @@ def intern_tasks(
 ) -> dict[TaskKey, int]:
     """Return the keys of the tasks that records name, made where they are new.
 
-    Those that are new have no place yet; see `place_tasks`.
+    Campaign and stage of a task are each what its declaration says, else the first by name that a
+    job says.
     """
     rows: dict[TaskKey, dict[str, str | int]] = {}
+    said: dict[TaskKey, Said] = {}
     for record in records:
-        if key := task_key(record, experiments):
-            rows[key] = {"experiment_id": key[0], "task_id": key[1]}
-    return transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
-
-
-def task_key(record: JobRecord, experiments: Mapping[str, int]) -> TaskKey | None:
-    """Return what names a record's task in the database; None where it names none."""
-    if record.task is None or not record.task.task_id:
-        return None
-    return experiments[record.experiment], record.task.task_id
-
-
-def place_tasks(
-    transaction: Transaction,
-    records: Sequence[JobRecord],
-    experiments: Mapping[str, int],
-    tasks: Mapping[TaskKey, int],
-) -> None:
-    """Place the tasks that records name, by campaign and stage.
-
-    Each is what the task's declaration says, else the first by name that a job says.
-    """
-    said: dict[int, Said] = {}
-    for record in records:
-        key, stage = task_key(record, experiments), stage_key(record)
-        if key and stage:
+        if record.task is None or record.task.task_id is None:
+            continue
+        key = (experiments[record.experiment], record.task.task_id)
+        rows[key] = {"experiment_id": key[0], "task_id": key[1]}
+        if stage := stage_key(record):
             place = Place(*stage)
-            before = said.get(tasks[key], Said(key[0], _NOWHERE, frozenset()))
+            before = said.get(key, Said(key[0], _NOWHERE, frozenset()))
             named = before.stages | ({place.stage} - {""})
-            said[tasks[key]] = Said(key[0], _first_of(before.place, place), named)
-    _place(transaction, said)
+            said[key] = Said(key[0], _first_of(before.place, place), named)
+    tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
+    _place(transaction, {tasks[key]: of_task for key, of_task in said.items()})
+    return tasks
 
 
 def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:

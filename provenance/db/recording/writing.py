@@ -22,8 +22,6 @@ from jobprov.provenance.db.recording.configurations.closures import (
 from jobprov.provenance.db.recording.files.linking import link_files, link_new_files
 from jobprov.provenance.db.recording.files.rows import (
     Removed,
-    Touched,
-    intern_named_files,
     remove_files,
     unlink_claims,
     write_files,
@@ -46,8 +44,6 @@ from jobprov.provenance.db.recording.task_rows import (
     intern_tasks,
     patterns_of_tasks,
     place_again,
-    place_tasks,
-    task_key,
 )
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
@@ -91,46 +87,30 @@ class JobDraft(NamedTuple):
     columns: JobColumns | None = None
 
 
-class NamedKeys(NamedTuple):
-    """Integer keys of what jobs name, by natural key."""
+class SharedKeys(NamedTuple):
+    """Integer keys of what a batch of jobs shares, by natural key.
+
+    Lists of configurations, software and gaps stand there by digest.
+    """
 
     experiments: dict[str, int]
     hosts: dict[tuple[str, str, str], int]
     stages: dict[StageKey, int]
     tasks: dict[TaskKey, int]
-
-
-class SharedKeys(NamedTuple):
-    """Integer keys of what a batch of jobs shares: names, and lists by digest."""
-
-    named: NamedKeys
     closure_sets: dict[str, int]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
 
 
-class Written(NamedTuple):
-    """Jobs whose rows are written, and what they touch that others share.
+def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]:
+    """Write the rows of every draft and bring the edges of all names that they touch up to date.
 
-    Attributes:
-        records: of the jobs.
-        named: keys of what they name.
-        removed: files of which an earlier reading spoke.
-        touched: files of which they speak now.
-    """
-
-    records: Sequence[JobRecord]
-    named: NamedKeys
-    removed: Removed
-    touched: Touched
-
-
-def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> Written:
-    """Write the rows of every draft, of which there is at least one.
-
-    What others share, the places of tasks and the edges of files, is left to `link_written`.
+    Returns:
+        The files that an earlier reading of these jobs claimed.
     """
     connection = transaction.connection
+    if not drafts:
+        return set()
     shared = _intern_shared(transaction, drafts)
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
@@ -143,29 +123,10 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> Written:
     write_modules(transaction, records, replaced)
     write_seeds(transaction, records, replaced)
     write_sources(transaction, records, replaced)
-    touched = write_files(transaction, records, shared.named.experiments)
-    return Written(list(records.values()), shared.named, removed, touched)
-
-
-def link_written(transaction: Transaction, written: Written) -> None:
-    """Bring tasks and the edges of files up to date that jobs which were just written touch.
-
-    Other processes that touch one of them wait until this transaction ends.
-    """
-    records, named, removed, touched = written
-    place_tasks(transaction, records, named.experiments, named.tasks)
-    connection = transaction.connection
+    touched = write_files(transaction, records, shared.experiments)
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
-
-
-def intern_names(transaction: Transaction, records: Sequence[JobRecord]) -> None:
-    """Write the names that jobs have in common with others, files among them.
-
-    As long as no job refers to them, they mean nothing.
-    """
-    named = _intern_named(transaction, records)
-    intern_named_files(transaction, records, named.experiments)
+    return removed.claimed
 
 
 class _Place(NamedTuple):
@@ -194,7 +155,7 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
     fresh = []
-    patterns = patterns_of_tasks(connection, set(shared.named.tasks.values()))
+    patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
     for draft in drafts:
         row = _job_row(draft, shared)
         task = row["task_id"]
@@ -240,8 +201,8 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> _JobRow:
 
 def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
     """Return the columns that point at what jobs share; None where the record does not name it."""
-    record, named = draft.record, shared.named
-    experiment = named.experiments[record.experiment]
+    record = draft.record
+    experiment = shared.experiments[record.experiment]
     columns: _SharedColumns = {
         "experiment_id": experiment,
         "task_id": None,
@@ -250,12 +211,12 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
         "software_set_id": None,
         "closure_set_id": None,
     }
-    if task := task_key(record, named.experiments):
-        columns["task_id"] = named.tasks[task]
+    if record.task and record.task.task_id:
+        columns["task_id"] = shared.tasks.get((experiment, record.task.task_id))
     if stage := stage_key(record):
-        columns["stage_id"] = named.stages[(experiment, *stage)]
+        columns["stage_id"] = shared.stages[(experiment, *stage)]
     if host := host_key(record):
-        columns["host_id"] = named.hosts[host]
+        columns["host_id"] = shared.hosts[host]
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
     if draft.ran:
@@ -270,8 +231,9 @@ def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, i
     )
 
 
-def _intern_named(transaction: Transaction, records: Sequence[JobRecord]) -> NamedKeys:
-    """Return the keys of what these jobs name, made where it is new."""
+def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
+    """Return the keys of what these jobs share, made where they are new."""
+    records = [draft.record for draft in drafts]
     names: set[str] = set()
     hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
@@ -281,21 +243,15 @@ def _intern_named(transaction: Transaction, records: Sequence[JobRecord]) -> Nam
                 names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
+    configurations = [draft.ran for draft in drafts if draft.ran]
+    software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
-    return NamedKeys(
+    stages = intern_stages(transaction, records, experiments)
+    return SharedKeys(
         experiments=experiments,
         hosts=transaction.intern(table_of(Host), ["hostname", "site", "facility"], hosts),
-        stages=intern_stages(transaction, records, experiments),
+        stages=stages,
         tasks=intern_tasks(transaction, records, experiments),
-    )
-
-
-def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
-    """Return the keys of what these jobs share, made where they are new."""
-    configurations = [draft.ran for draft in drafts if draft.ran]
-    software = [draft.record.software for draft in drafts if draft.record.software]
-    return SharedKeys(
-        named=_intern_named(transaction, [draft.record for draft in drafts]),
         closure_sets=intern_closure_sets(transaction, configurations),
         software_sets=intern_software_sets(transaction, software),
         gap_sets=_intern_gap_sets(transaction, [draft.gaps for draft in drafts]),

@@ -36,7 +36,7 @@ _LIMIT = 10_000
 
 What a job names was mostly written moments before.
 """
-_RESERVE = 256
+_RESERVE = 64
 """Keys that one round trip to PostgreSQL reserves for a table.
 
 Those that a process does not come to use are left out.

@@ -18,7 +18,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from jobprov.provenance.db.statements.driver import change
 from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.keys import forget_reserved
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
@@ -33,8 +32,6 @@ _TRIES = 4
 _MEMORY = "jobprov-memory"
 """Of a connection: what was remembered while it was used."""
 _KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
-_FLUSH_WITH_NEXT = "SET LOCAL synchronous_commit TO off"
-"""Of a transaction that another of the same writer follows, whose flush takes it along."""
 _PATIENCE = 0.010
 """Seconds in which the last group's clients may come again, to share the next commit too."""
 
@@ -79,7 +76,6 @@ class _Request(NamedTuple):
     item: Any
     answer: _Answer
     weight: int
-    prepare: Callable[[Any, Sequence[Any]], None] | None = None
 
 
 class WriteQueue(Generic[W]):
@@ -101,45 +97,23 @@ class WriteQueue(Generic[W]):
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def run(
-        self,
-        use_case: Callable[[W], T],
-        weight: int = 1,
-        *,
-        prepare: Callable[[W], None] | None = None,
-    ) -> T:
+    def run(self, use_case: Callable[[W], T], weight: int = 1) -> T:
         """Return what `use_case(transaction)` returns, after the commit that holds its work.
 
         Args:
             use_case: what to do.
             weight: records that it writes. A batch of many has a commit to itself: shared with
                 others, each would wait for all.
-            prepare: see `run_gathered`.
         """
-        request = _Request(use_case, None, None, _Answer(), weight)
-        if prepare is not None:
-            request = request._replace(prepare=lambda transaction, _items: prepare(transaction))
-        answer: T = self._ask(request)
+        answer: T = self._ask(_Request(use_case, None, None, _Answer(), weight))
         return answer
 
-    def run_gathered(
-        self,
-        use_case: Callable[[W, Sequence[Any]], Sequence[T]],
-        item: Any,
-        prepare: Callable[[W, Sequence[Any]], None] | None = None,
-    ) -> T:
+    def run_gathered(self, use_case: Callable[[W, Sequence[Any]], Sequence[T]], item: Any) -> T:
         """Return the answer for `item` of `use_case(transaction, items)`.
 
         The use case is called once with all the items that wait.
-
-        Args:
-            use_case: what to do.
-            item: what to do it with.
-            prepare: on PostgreSQL, called with the same items before, in a short transaction of its
-                own, for what processes would wait for each other otherwise. What it writes stays
-                where the use case fails, and must do no harm there.
         """
-        answer: T = self._ask(_Request(None, use_case, item, _Answer(), 1, prepare))
+        answer: T = self._ask(_Request(None, use_case, item, _Answer(), 1))
         return answer
 
     def try_writing(self, use_case: Callable[[W], None], seconds: float) -> None:
@@ -249,13 +223,11 @@ class WriteQueue(Generic[W]):
     def _transact(self, groups: list[list[_Request]]) -> list[Sequence[Any]]:
         for attempt in range(_TRIES):
             try:
-                with self._engine.connect() as connection:
+                with self._engine.begin() as connection:
                     self._remember_only_of(connection)
-                    self._prepare(connection, groups)
-                    with connection.begin():
-                        transaction = self._begin(connection, self._memory)
-                        answers = [_run_group(transaction, group) for group in groups]
-                        index_new_names(transaction)
+                    transaction = self._begin(connection, self._memory)
+                    answers = [_run_group(transaction, group) for group in groups]
+                    index_new_names(transaction)
             except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
                 # are not
@@ -271,19 +243,6 @@ class WriteQueue(Generic[W]):
                 self._memory.commit()
                 return answers
         raise AssertionError
-
-    def _prepare(self, connection: Connection, groups: list[list[_Request]]) -> None:
-        """Run and commit what the groups want to have run before."""
-        prepared = [group for group in groups if group[0].prepare is not None]
-        if not prepared or connection.dialect.name != "postgresql":
-            return
-        with connection.begin():
-            change(connection, _FLUSH_WITH_NEXT)
-            transaction = self._begin(connection, self._memory)
-            for group in prepared:
-                if group[0].prepare is not None:
-                    group[0].prepare(transaction, [request.item for request in group])
-        self._memory.commit()
 
     def _remember_only_of(self, connection: Connection) -> None:
         """Forget what was remembered if this is another connection than the last one.

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
-from jobprov.provenance.db.queries.catalogs.sightings import has_sightings
 from jobprov.provenance.db.queries.recording.findings import Kind
 from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
@@ -20,13 +19,7 @@ from jobprov.provenance.db.recording.configurations.closures import (
 )
 from jobprov.provenance.db.recording.files.aliases import join_sightings
 from jobprov.provenance.db.recording.files.full_names import name_inputs
-from jobprov.provenance.db.recording.writing import (
-    JobDraft,
-    Written,
-    intern_experiments,
-    link_written,
-    write_jobs,
-)
+from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.writer.turns import begin_deriving
 from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
 from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of
@@ -64,23 +57,13 @@ class Grading(NamedTuple):
     missing_blobs: list[str]
 
 
-class Derived(NamedTuple):
-    """Jobs whose rows are written, but for what `link_derived` adds.
+def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
+    """Write the rows of these jobs, no two of them the same.
 
-    Attributes:
-        gradings: how each job is graded, in order.
+    Return how each is graded, in order.
     """
-
-    jobs: Sequence[ReadJob]
-    gradings: list[Grading]
-    written: Written
-
-
-def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> Derived:
-    """Write the rows of these jobs, of which there is at least one, and no two are the same.
-
-    Call `link_derived` afterwards, when little else is left to write.
-    """
+    if not jobs:
+        return []
     connection = writing.connection
     # Before anything is looked up: else neither side would see what comes in between
     begin_deriving(connection)
@@ -97,26 +80,14 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> Derived:
         gradings.append(grading)
         drafts.append(_draft(job, job_ran, grading))
         awaited[job.key] = job_findings.awaited
-    written = write_jobs(writing, drafts)
+    unclaimed = write_jobs(writing, drafts)
+    join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
+    name_inputs(writing, [job.key for job in jobs], unclaimed)
     known = [job.key for job in jobs if not job.is_new]
     write_awaited(connection, awaited, replace=known)
     write_awaited_traces(connection, _awaited_traces(jobs), replace=known)
     _ask_for_work(writing, jobs, findings)
-    return Derived(jobs, gradings, written)
-
-
-def link_derived(writing: Writing, derived: Derived) -> None:
-    """Bring tasks, and the edges of all files, up to date that these jobs touch.
-
-    From here until the transaction ends, other processes that touch one of them wait. So this comes
-    late.
-    """
-    connection, written = writing.connection, derived.written
-    link_written(writing, written)
-    if has_sightings(connection):
-        jobs = {job.key: job.reading.record.job_id for job in derived.jobs}
-        join_sightings(connection, jobs, written.removed.claimed)
-        name_inputs(writing, list(jobs), written.removed.claimed)
+    return gradings
 
 
 def _awaited_traces(jobs: Sequence[ReadJob]) -> list[tuple[int, Kind]]:

@@ -27,13 +27,11 @@ from jobprov.provenance.db.changes.recording import (
     set_received,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
-from jobprov.provenance.db.queries.ledger import recorded_jobs
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.writing import intern_experiments, intern_names
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.erasing import digests_of
-from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
 from jobprov.provenance.services.ledger.readings import Reading
@@ -43,12 +41,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     load_held,
     read_together,
 )
-from jobprov.provenance.services.recording.derivation import (
-    ReadJob,
-    derive_jobs,
-    grade,
-    link_derived,
-)
+from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, grade
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.recording.submissions import Change, Outcome, Submission
 from jobprov.provenance.services.writing import Writing
@@ -108,28 +101,6 @@ def record_jobs(writing: Writing, submissions: Sequence[Submission]) -> list[Out
         outcomes.update(_record_distinct(writing, list(first.values())))
         rest = later
     return [outcomes[place] for place in range(len(submissions))]
-
-
-def prepare_names(writing: Writing, submissions: Sequence[Submission]) -> None:
-    """Write the names of new jobs before the jobs themselves, in a transaction of their own.
-
-    A name is in the way of every other process that meets it too until it is committed. Those of
-    jobs that are held are left alone: their records may be refused, and what they name erased.
-    """
-    records: dict[tuple[str, str], JobRecord] = {}
-    for submission in submissions:
-        record = submission.decoded.record
-        if record is not None:
-            records[submission.decoded.experiment, submission.decoded.job_id] = record
-    experiments = intern_experiments(writing, {experiment for experiment, _ in records})
-    wanted = [(job_id, experiments[experiment]) for experiment, job_id in records]
-    held = recorded_jobs(writing.connection, wanted)
-    new = [
-        record
-        for (experiment, job_id), record in records.items()
-        if (job_id, experiments[experiment]) not in held
-    ]
-    intern_names(writing, new)
 
 
 def revision_body(document: Mapping[str, Any]) -> bytes:
@@ -283,12 +254,10 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
         key = held_job.key if held_job else new_keys[batch.key_of(submission)]
         received_at = _first_received(submission, held_job)
         jobs.append(ReadJob(key, held_job is None, received_at, _merge(submission, held_job)))
-    derived = derive_jobs(batch.writing, jobs)
-    # What others wait for comes last: files first, which fewer of them touch, then the ledger
-    link_derived(batch.writing, derived)
+    gradings = derive_jobs(batch.writing, jobs)
     _write_witnesses(batch, accepted, [job.key for job in jobs])
     outcomes = {}
-    for decision, job, grading in zip(accepted, jobs, derived.gradings, strict=True):
+    for decision, job, grading in zip(accepted, jobs, gradings, strict=True):
         outcomes[decision.place] = Outcome(job.reading.record.job_id, decision.change, *grading)
     return outcomes
 

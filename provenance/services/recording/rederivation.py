@@ -27,7 +27,7 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
-from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, link_derived
+from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, enqueue
@@ -83,8 +83,7 @@ def _derive(writing: Writing, keys: Sequence[int]) -> None:
     for key, job in held_jobs.items():
         reading = read_together(job.records_but(None))
         jobs.append(ReadJob(key, is_new=False, received_at=job.received_at, reading=reading))
-    if jobs:
-        link_derived(writing, derive_jobs(writing, jobs))
+    derive_jobs(writing, jobs)
 
 
 def _take_unread(parts: Parts) -> None:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import Claim, File, Job, Producer, Sighting
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -20,11 +19,6 @@ class ProducingJob(NamedTuple):
     job_id: str
     is_sure: bool
     birth: int | None
-
-
-def has_sightings(connection: Connection) -> bool:
-    """Return whether any file was ever seen in a catalog."""
-    return bool(fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"))
 
 
 def seen_before(connection: Connection, seen: Collection[tuple[int, str]]) -> set[tuple[int, str]]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Select, select
 from jobprov.provenance.db.recording.files.linking import link_files
 from jobprov.provenance.db.recording.files.rows import unlink_claims
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.statements.driver import Row
+from jobprov.provenance.db.statements.driver import Row, fetch
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
@@ -95,13 +95,16 @@ def join_sightings(
 ) -> None:
     """Join what was seen before to jobs that were just written.
 
+    One small look-up where nothing was ever seen.
+
     Args:
         connection: in a transaction.
         jobs: job ids by key.
         unclaimed: files that an earlier reading of these jobs claimed; others may be their birth
             now.
     """
-    alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
+    if jobs and fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"):
+        alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
 
 
 def _concerned_files(

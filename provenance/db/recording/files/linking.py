@@ -57,10 +57,7 @@ _UNLINK = "DELETE FROM producers WHERE identity_id = ? AND claim_id = ?"
 _UNLINKED = """
 SELECT DISTINCT i.file_id FROM identities i WHERE i.id {among}
 AND NOT EXISTS (SELECT 1 FROM producers p WHERE p.identity_id = i.id)
-AND (
-    EXISTS (SELECT 1 FROM claims c WHERE c.file_id = i.file_id)
-    OR NOT EXISTS (SELECT 1 FROM mentions m WHERE m.identity_id = i.id)
-)
+AND EXISTS (SELECT 1 FROM claims c WHERE c.file_id = i.file_id)
 """
 
 
@@ -103,11 +100,10 @@ def is_crowd(claims: Sequence[ClaimFacts]) -> bool:
 
 
 def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int]:
-    """Return the files whose identities here resolve to no claim, and should or soon may.
+    """Return the files that somebody claims and whose identities here resolve to no claim.
 
     An identity that only a replaced reading named has lost its edges; named again, it has them
-    again, and ties others together. One that no job reads yet may be claimed at this moment by
-    another process, which does not see who reads it here.
+    again, and ties others together.
     """
     return {row[0] for row in select_among(connection, _UNLINKED, sorted(identities))}
 

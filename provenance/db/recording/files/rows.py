@@ -127,7 +127,10 @@ def write_files(
     connection = transaction.connection
     named = _Named.in_records(records, experiments)
     seen = named.identities()
-    files, new_names, identities, fresh = _intern(transaction, seen)
+    files, new_names = _intern_files(transaction, seen.values())
+    # Of a file that nobody had named before no identity can be stored: these are not looked for
+    absent = {key for key, identity in seen.items() if identity.file in new_names}
+    identities, fresh = _intern_identities(transaction, seen, files, absent)
     stored = [number for key, number in identities.items() if key not in fresh]
     touched = unlinked_files(connection, stored)
     touched.update(files[seen[key].file] for key in fresh)
@@ -142,9 +145,9 @@ def write_files(
         del new_claims[file]
         new_files.remove(file)
     # What reruns alone name must not tie others together
-    counted = {key for key, identity in seen.items() if identity.file in new_names}
+    counted = absent - named.of_reruns_alone(records)
     new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
-    for key in counted - named.of_reruns_alone(records):
+    for key in counted:
         _add_facts(new_identities, files[seen[key].file], identities[key], seen[key])
     claim_keys = [row["id"] for row in claims]
     return Touched(touched - new_files, claim_keys, new_identities, new_claims)
@@ -158,38 +161,6 @@ def _add_facts(
         by_file[file].append(
             IdentityFacts(key, identity.size_bytes, identity.checksums, identity.campaign)
         )
-
-
-class _Interned(NamedTuple):
-    """Keys of what records name.
-
-    Attributes:
-        files: keys by file.
-        new_names: the files that this transaction wrote.
-        identities: keys by the bytes that name an identity.
-        fresh: those of them that this transaction may have written.
-    """
-
-    files: dict[FileKey, int]
-    new_names: set[FileKey]
-    identities: dict[bytes, int]
-    fresh: set[bytes]
-
-
-def intern_named_files(
-    transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
-) -> None:
-    """Write the files and identities that records name, and nothing that ties jobs to them."""
-    named = _Named.in_records(dict(enumerate(records)), experiments)
-    _intern(transaction, named.identities())
-
-
-def _intern(transaction: Transaction, seen: Mapping[bytes, SeenIdentity]) -> _Interned:
-    files, new_names = _intern_files(transaction, seen.values())
-    # Of a file that nobody had named before no identity can be stored: these are not looked for
-    absent = {key for key, identity in seen.items() if identity.file in new_names}
-    identities, fresh = _intern_identities(transaction, seen, files, absent)
-    return _Interned(files, new_names, identities, fresh)
 
 
 def _intern_files(

@@ -4,14 +4,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from sqlalchemy import Table, event, select, text
+from sqlalchemy import event, text
 
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.tables import Experiment
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.db.writer.write_queue import WriteQueue
-from jobprov.provenance.errors import BadInputError
 
 
 class Held:
@@ -142,30 +140,3 @@ def test_request_that_fails_takes_nothing_of_its_neighbours(held: Held) -> None:
     )
     assert sorted(names) == ["dune", "nova"]
     assert [str(problem) for problem in problems] == ["refused"]
-
-
-def test_what_is_prepared_on_postgresql_stays_where_the_use_case_fails(database: Database) -> None:
-    experiments: Table = Experiment.__table__  # type: ignore[assignment]
-
-    def names() -> list[str]:
-        with database.reading.connect() as connection:
-            return list(connection.execute(select(Experiment.name)).scalars())
-
-    def prepare(transaction: Transaction, items: Sequence[str]) -> None:
-        rows = {name: {"name": name} for name in items}
-        transaction.intern(experiments, ["name"], rows)
-
-    def use(transaction: Transaction, items: Sequence[str]) -> list[str]:
-        if transaction.known_key(experiments, items[0]) is not None:
-            seen.append(names())
-        raise BadInputError("no such thing")
-
-    seen: list[list[str]] = []
-    writer = WriteQueue(database.writing, Transaction)
-
-    with pytest.raises(BadInputError):
-        writer.run_gathered(use, "nova", prepare)
-
-    assert seen == ([] if database.is_sqlite else [["nova"]])
-    assert names() == ([] if database.is_sqlite else ["nova"])
-    writer.close()

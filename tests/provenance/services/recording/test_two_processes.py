@@ -30,7 +30,7 @@ from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.intake.blobs import settle_blob
-from jobprov.provenance.services.recording.jobs import prepare_names, record_jobs
+from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
@@ -179,22 +179,6 @@ def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_o
     ]
 
 
-def test_file_that_a_process_named_before_it_died_is_linked_all_the_same(
-    parts: Parts, tmp_path: Path
-) -> None:
-    seen = {"name": "a.root", "size_bytes": 7, "checksums": ["adler32:00000001"]}
-    parts.writer.run(lambda writing: prepare_names(writing, [job(1, inputs=[seen])]))
-
-    meanwhile(parts, job(2, inputs=[seen]), partial(record, parts, job(3, outputs=[seen])))
-    seal_all(parts.database, parts.writer, parts.store)
-
-    with parts.database.reading.connect() as connection:
-        held, edges = logical_tables(connection), read_graph(connection)["edges"]
-    rebuild_database(parts.store, f"sqlite:///{tmp_path / 'rebuilt.db'}")
-    assert len(edges) == 1
-    assert differences(held, tables_at(f"sqlite:///{tmp_path / 'rebuilt.db'}")) == []
-
-
 @contextmanager
 def elsewhere(url: str, parts: Parts) -> Iterator[Parts]:
     """Work on another database with the same archive."""
@@ -221,10 +205,7 @@ def meanwhile(parts: Parts, first: Submission, then: Callable[[], object]) -> No
 
 
 def record(parts: Parts, submission: Submission) -> None:
-    parts.writer.run(
-        lambda writing: record_jobs(writing, [submission]),
-        prepare=lambda writing: prepare_names(writing, [submission]),
-    )
+    parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
 @settings(
@@ -275,10 +256,7 @@ def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) ->
             items = [
                 Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)
             ]
-            writer.run(
-                lambda writing, items=items: record_jobs(writing, items),  # type: ignore[misc]
-                prepare=lambda writing, items=items: prepare_names(writing, items),  # type: ignore[misc]
-            )
+            writer.run(lambda writing, items=items: record_jobs(writing, items))  # type: ignore[misc]
         else:
             writer.run(
                 lambda writing, seen=document: record_sighting(writing, seen),  # type: ignore[misc]
