@@ -67,9 +67,10 @@ _BAR = 24
 @url_option
 @json_option
 def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what ended in each step of a time: jobs, files, events or CPU hours; or what ran or took.
+    """Tell what ended in each step of a time: jobs, files, events or CPU hours.
 
-    Steps in which nothing ended are left out. Exit code 1 where no job ended in that time.
+    Also how many jobs ran at once, and how run time and memory spread. Steps in which nothing ended
+    are left out. Exit code 1 where no job ended in that time.
     """
     client = client_for(url)
     answer = client.throughput(**query, steps=_MOST_STEPS)

@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.histories import (
 from jobprov.provenance.db.queries.histories import rebuilds as remaking
 from jobprov.provenance.db.queries.histories import walks as walking
 from jobprov.provenance.db.queries.histories import whole_histories as histories
-from jobprov.provenance.db.queries.lookup.files.by_name import by_name, focus
+from jobprov.provenance.db.queries.lookup.files import by_name, focus
 from jobprov.provenance.db.queries.lookup.lists import files
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.tables import File, Job

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from jobprov.provenance.db.queries.histories import neighbours
 from jobprov.provenance.db.queries.lookup import node_facts
-from jobprov.provenance.db.queries.lookup.files.by_name import by_name, versions
-from jobprov.provenance.db.queries.lookup.lists.jobs import code_versions, summaries
+from jobprov.provenance.db.queries.lookup.files import by_name, versions
+from jobprov.provenance.db.queries.lookup.jobs import code_versions, summaries
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import File, Job
 from tests.library.production import Production
