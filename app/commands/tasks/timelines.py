@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.csv_rows import Cell
+from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.lineage.words import counted, duration
 
@@ -141,7 +142,7 @@ def _line(row: TimelineRow, window: _Window) -> str:
 
 
 def _is_over(stretch: Stretch) -> bool:
-    return stretch.state not in {"running", "idle", "held"}
+    return stretch.state not in UNDER_WAY
 
 
 def _took(row: TimelineRow, kind: str) -> str | None:

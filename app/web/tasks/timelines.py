@@ -12,8 +12,10 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration, moment, number
 from jobprov.app.web.frame.page import answer, here, table
 from jobprov.provenance.answers.addresses import timeline_page
+from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import TimelineQuery
 
@@ -133,7 +135,7 @@ def show_page() -> Response:
         "tasks/timeline.html",
         twin=f"/tasks/{quote(task_id, safe='')}/timeline{address('', given)}",
         csv=here(format="csv"),
-        is_live=any(row.state in {"running", "idle", "held"} for row in timeline.rows),
+        is_live=any(row.state in UNDER_WAY for row in timeline.rows),
         timeline=timeline,
         first_line=first_line(timeline),
         rows=_shown_rows(timeline, axis),
@@ -158,7 +160,7 @@ def first_line(timeline: Timeline) -> str:
     for state in ("running", "held", "idle"):
         count = awaited.count(state)
         if count:
-            attempts += f", {counted(count, 'more')} {state}".replace("mores", "more")
+            attempts += f", {number(count)} more {state}"
     waited = sum(_seconds(row, "idle") or 0.0 for row in timeline.rows)
     ran = sum(_seconds(row, "run") or 0.0 for row in timeline.rows)
     idle = sum(row.gap_seconds or 0.0 for row in timeline.rows)
@@ -258,7 +260,7 @@ def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
     ended = moment(stretch.end)
     if ended is not None:
         end = axis.place(ended)
-    elif stretch.state in {"running", "idle", "held"}:
+    elif stretch.state in UNDER_WAY:
         end = WIDTH
     length = max(_SHORTEST, end - start)
     return min(start, WIDTH - _SHORTEST), length
@@ -277,14 +279,17 @@ def _area(running: Sequence[float], most: float) -> str:
 
 def _csv_rows(timeline: Timeline) -> Iterator[dict[str, object]]:
     for row in timeline.rows:
-        fields = {"job_id": row.job_id, "unit": row.unit or timeline.unit, "state": row.state}
-        places = {"site": row.site, "host": row.host}
+        job = {
+            "job_id": row.job_id,
+            "unit": row.unit or timeline.unit,
+            "site": row.site,
+            "host": row.host,
+        }
         if timeline.step_seconds is not None:
             yield from _csv_steps(timeline, row)
         for stretch in row.stretches:
             yield {
-                **fields,
-                **places,
+                **job,
                 "state": stretch.state,
                 "kind": stretch.kind,
                 "name": stretch.name,
@@ -305,7 +310,7 @@ def _csv_steps(timeline: Timeline, row: TimelineRow) -> Iterator[dict[str, objec
         yield {
             **dict.fromkeys(_CSV_COLUMNS),
             timeline.by: row.name,
-            "start": begun.isoformat().replace("+00:00", "Z"),
+            "start": utc_text(begun),
             "seconds": seconds,
             "running": amount,
         }

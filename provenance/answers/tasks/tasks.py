@@ -66,6 +66,8 @@ NEEDS_SOMEBODY = frozenset(
     }
 )
 """A unit in one of these states does not become done by waiting."""
+UNDER_WAY = frozenset({UnitState.RUNNING, UnitState.IDLE, UnitState.HELD})
+"""What is in one of these states runs, or waits in the batch system."""
 
 
 class TaskDeclared(Struct, frozen=True):

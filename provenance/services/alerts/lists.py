@@ -5,7 +5,6 @@ No address of a receiver is here: the database has none.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -26,6 +25,7 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.graph import utc_text
 
 STATES = ("open", "over")
 _MOST_DIGITS = 18
@@ -73,7 +73,7 @@ def list_alerts(
     checks = []
     for check in list_checks(connection, key):
         if check.checked_at is not None:
-            checks.append(AlertCheck(check.experiment, _text(check.checked_at), check.problem))
+            checks.append(AlertCheck(check.experiment, utc_text(check.checked_at), check.problem))
     return AlertList(
         alerts=[_alert(row, deliveries[row.key]) for row in shown],
         checks=checks,
@@ -98,9 +98,9 @@ def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:
         rule=row.rule,
         condition=row.condition,
         subject=row.subject,
-        began_at=_text(row.began_at),
+        began_at=utc_text(row.began_at),
         words=row.words,
-        ended_at=None if row.ended_at is None else _text(row.ended_at),
+        ended_at=None if row.ended_at is None else utc_text(row.ended_at),
         ended_words=row.ended_words,
         url=row.page,
         deliveries=[_delivery(delivery) for delivery in deliveries],
@@ -113,12 +113,8 @@ def _delivery(row: ListedDelivery) -> AlertDelivery:
         receiver=row.receiver,
         about="over" if row.is_end else "began",
         state=DELIVERY_STATES[row.state],
-        settled_at=None if row.settled_at is None else _text(row.settled_at),
+        settled_at=None if row.settled_at is None else utc_text(row.settled_at),
         attempts=row.attempts,
-        due_at=_text(row.due_at) if is_waiting else None,
+        due_at=utc_text(row.due_at) if is_waiting else None,
         problem=row.problem,
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -18,10 +18,11 @@ from jobprov.provenance.answers.addresses import (
 from jobprov.provenance.answers.attention import Attention, Need, NeedKind, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
 from jobprov.provenance.answers.tasks.queue import Queue
-from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
 from jobprov.provenance.db.queries.upkeep import count_unsealed
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
@@ -34,7 +35,6 @@ SEALED_WITHIN = timedelta(days=2)
 _LONGEST = 200
 _MOST_COUNTED = 10_000
 """Ledger entries: who needs to know does not need more."""
-_GOES_ON = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
 
 
 class Found(NamedTuple):
@@ -79,7 +79,7 @@ def list_needs(
     shown = [need for kind in found for need in kind.needs]
     needs = _without_repeats(shown)
     return Attention(
-        counted_at=_text(now) if causes is None else causes.counted_at,
+        counted_at=utc_text(now) if causes is None else causes.counted_at,
         is_current=causes is not None and causes.is_current,
         window=window,
         needs=needs,
@@ -179,7 +179,7 @@ def _units_that_need_somebody(stage: StageProgress) -> int:
     Where nobody declared how many there are to be, nobody knows whether any is missing.
     """
     states = stage.units.states
-    if not stage.units.missing or any(states.get(state) for state in _GOES_ON):
+    if not stage.units.missing or any(states.get(state) for state in UNDER_WAY):
         return 0
     return sum(count for state, count in states.items() if state in NEEDS_SOMEBODY)
 
@@ -253,7 +253,7 @@ def _not_reproduced(connection: Connection) -> Found:
                 experiment=name,
                 count=recipes,
                 words=words,
-                since=None if since is None else _text(since),
+                since=None if since is None else utc_text(since),
                 url=proofs_page(name),
             )
         )
@@ -278,7 +278,7 @@ def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: st
         experiment=None,
         count=count,
         words=words,
-        since=None if since is None else _text(since),
+        since=None if since is None else utc_text(since),
         url=url,
     )
     return Found([need])
@@ -291,7 +291,3 @@ def _most_first(needs: list[Need]) -> Found:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

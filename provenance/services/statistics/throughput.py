@@ -32,6 +32,7 @@ from jobprov.provenance.db.queries.statistics.throughput import (
 from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
@@ -200,13 +201,13 @@ def count_throughput(
         jobs=sum(counted.group.jobs for counted in groups),
         by=by,
         measure=measure,
-        start=_text(window.start),
-        end=_text(window.end),
+        start=utc_text(window.start),
+        end=utc_text(window.end),
         step_seconds=window.step_seconds,
-        starts=[_text(start) for start in window.starts],
+        starts=[utc_text(start) for start in window.starts],
         groups=[counted.group for counted in told],
         others=None if others is None else others.group,
-        newest_end=None if newest is None else _text(newest),
+        newest_end=None if newest is None else utc_text(newest),
     )
 
 
@@ -286,7 +287,3 @@ def _quantile(ranked: Mapping[int, float], jobs: int, tenths: int) -> float:
     low = ranked[lower + 1]
     high = ranked.get(lower + 2, low)
     return low + (high - low) * rest / 10
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

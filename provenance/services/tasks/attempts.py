@@ -18,6 +18,7 @@ from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, Tim
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.timelines import PlacedOrder, QueuedAttempt
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.records.job_record import JobRecord, Step
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.ledger.witnessed_jobs import (
@@ -133,7 +134,7 @@ def _moments(
         held=held,
         started=started,
         ended=ended,
-        is_under_way=state_of(summary) == "running",
+        is_under_way=_state_of(summary) == "running",
     )
 
 
@@ -153,32 +154,33 @@ def _queued_at(
     return placed_at
 
 
+def summed_up_attempt(summary: JobSummary) -> Attempt:
+    """Return an attempt as far as its summary tells: when it ran."""
+    moments = _moments(summary, None, placed_at=None, came_back=None, in_queue=None)
+    return _recorded_attempt(summary, None, moments)
+
+
 def _recorded_attempt(summary: JobSummary, record: JobRecord | None, moments: Moments) -> Attempt:
-    state = state_of(summary)
+    state = _state_of(summary)
     stretches = _waits(moments)
     if moments.started is not None:
-        run = stretch("run", state, moments.started, moments.ended)
+        run = _stretch("run", state, moments.started, moments.ended)
         stretches += [run, *_steps(record, state)]
-    row = row_of_job(summary, stretches)
-    return Attempt(moments, row)
-
-
-def row_of_job(summary: JobSummary, stretches: list[Stretch]) -> TimelineRow:
-    """Return the row of a recorded job."""
-    return TimelineRow(
+    row = TimelineRow(
         job_id=summary.job_id,
         url=summary.url,
         unit=summary.task.unit,
         batch_id=summary.batch_id,
         host=summary.host.hostname,
         site=summary.host.site,
-        state=state_of(summary),
+        state=state,
         reason=summary.exit.message or summary.exit.error_class,
         stretches=stretches,
     )
+    return Attempt(moments, row)
 
 
-def state_of(summary: JobSummary) -> str:
+def _state_of(summary: JobSummary) -> str:
     """Return the state of a job; one that runs as far as anybody knows may be silent."""
     heard = read_time(summary.heard_at)
     if summary.state != "running" or heard is None:
@@ -191,9 +193,9 @@ def _waits(moments: Moments) -> list[Stretch]:
     begun = moments.started or moments.ended
     waits = []
     if moments.queued is not None and (begun is None or moments.queued < begun):
-        waits.append(stretch("idle", "idle", moments.queued, moments.held or begun))
+        waits.append(_stretch("idle", "idle", moments.queued, moments.held or begun))
     if moments.held is not None:
-        waits.append(stretch("held", "held", moments.held, None))
+        waits.append(_stretch("held", "held", moments.held, None))
     return waits
 
 
@@ -205,7 +207,7 @@ def _steps(record: JobRecord | None, state: str) -> list[Stretch]:
         if step.started_at is not None:
             step_state = _step_state(step, state)
             steps.append(
-                stretch("step", step_state, step.started_at, step.ended_at, name=step.name)
+                _stretch("step", step_state, step.started_at, step.ended_at, name=step.name)
             )
     return steps
 
@@ -220,7 +222,7 @@ def _step_state(step: Step, job_state: str) -> str:
     return "unknown"
 
 
-def stretch(
+def _stretch(
     kind: StretchKind,
     state: str,
     start: datetime,
@@ -231,7 +233,7 @@ def stretch(
     """Return a stretch; it still goes on, or nobody knows when it ended, where `end` is None."""
     # the clocks of two machines: a step may seem to end before it began
     seconds = None if end is None else max(0.0, (end - start).total_seconds())
-    return Stretch(kind, name, state, moment_text(start), moment_or_none(end), seconds)
+    return Stretch(kind, name, state, utc_text(start), text_or_none(end), seconds)
 
 
 def awaited_attempts(
@@ -259,7 +261,7 @@ def _awaited(attempt: QueuedAttempt, placed_at: datetime | None) -> Attempt:
     since = attempt.since or attempt.asked_at
     if attempt.state == "running":
         moments = Moments(placed_at, None, since, None, is_under_way=True)
-        stretches = [*_waits(moments), stretch("run", "running", since, None)]
+        stretches = [*_waits(moments), _stretch("run", "running", since, None)]
     elif attempt.state == "held":
         moments = Moments(placed_at, since, None, None, is_under_way=True)
         stretches = _waits(moments)
@@ -291,11 +293,6 @@ def with_gaps(attempts: Sequence[Attempt]) -> list[TimelineRow]:
     return rows
 
 
-def moment_text(moment: datetime) -> str:
-    """Return a moment as answers name it."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def moment_or_none(moment: datetime | None) -> str | None:
+def text_or_none(moment: datetime | None) -> str | None:
     """Return a moment as answers name it; None for none."""
-    return None if moment is None else moment_text(moment)
+    return None if moment is None else utc_text(moment)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.statistics.campaigns import BurnDown, StageProgress
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.campaigns import done_in_steps
+from jobprov.provenance.lineage.graph import utc_text
 
 STEP = timedelta(hours=6)
 STEPS = 28
@@ -57,7 +58,7 @@ class DoneLately:
             series.append(min(expected, series[-1] + done[place]))
         series.reverse()
         return BurnDown(
-            start=_text(self._start),
+            start=utc_text(self._start),
             step_seconds=int(_SECONDS),
             expected=expected,
             left=series,
@@ -66,8 +67,4 @@ class DoneLately:
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return by stage when its last job ended; those of which none did lately are left out."""
-        return {stage: _text(moment) for stage, moment in self._last_ends[campaign].items()}
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {stage: utc_text(moment) for stage, moment in self._last_ends[campaign].items()}

@@ -23,16 +23,13 @@ from jobprov.provenance.db.queries.tasks.timelines import (
     span_of,
 )
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.services.tasks.attempts import (
-    Moments,
+    Attempt,
     awaited_attempts,
-    moment_or_none,
-    moment_text,
     recorded_attempts,
-    row_of_job,
-    state_of,
-    stretch,
+    summed_up_attempt,
+    text_or_none,
     with_gaps,
 )
 from jobprov.provenance.services.tasks.running import named, ran_at_once
@@ -100,7 +97,7 @@ def _unit_timeline(connection: Connection, store: Store, task: FoundTask, unit: 
     timeline = _empty(task, unit, "attempt", len(counted))
     return msgspec.structs.replace(
         timeline,
-        **_ends([attempt.moments for attempt in attempts], now),
+        **_ends(attempts, now),
         rows=with_gaps(attempts),
         left_out=len(counted) - len(keys),
     )
@@ -123,14 +120,15 @@ def _empty(task: FoundTask, unit: str | None, by: str, jobs: int) -> Timeline:
     )
 
 
-def _ends(all_moments: Sequence[Moments], now: datetime) -> dict[str, str | None]:
-    """Return when the first of some jobs was heard of, and when the last ended: now while any runs."""
+def _ends(attempts: Sequence[Attempt], now: datetime) -> dict[str, str | None]:
+    """Return when the first attempt was heard of, and when the last ended: now while any runs."""
+    all_moments = [attempt.moments for attempt in attempts]
     firsts = [moments.first for moments in all_moments if moments.first is not None]
     lasts = [moments.last for moments in all_moments if moments.last is not None]
     if any(moments.is_under_way for moments in all_moments):
         lasts.append(now)
     start, end = min(firsts, default=None), max(lasts, default=None)
-    return {"start": moment_or_none(start), "end": moment_or_none(end)}
+    return {"start": text_or_none(start), "end": text_or_none(end)}
 
 
 def _task_timeline(connection: Connection, task: FoundTask, by: str | None) -> Timeline:
@@ -147,24 +145,13 @@ def _by_job(connection: Connection, task: FoundTask, timeline: Timeline) -> Time
     now = datetime.now(UTC)
     keys = longest_jobs(connection, task.key, limit=MOST_JOBS)
     summaries = summaries_of(connection, keys)
-    all_moments, rows = [], []
-    for key in sorted(keys, key=lambda key: summaries[key].started_at or ""):
-        summary = summaries[key]
-        state = state_of(summary)
-        moments = Moments(
-            queued=None,
-            held=None,
-            started=read_time(summary.started_at),
-            ended=read_time(summary.ended_at),
-            is_under_way=state == "running",
-        )
-        stretches = []
-        if moments.started is not None:
-            stretches.append(stretch("run", state, moments.started, moments.ended))
-        all_moments.append(moments)
-        rows.append(row_of_job(summary, stretches))
+    in_order = sorted(keys, key=lambda key: summaries[key].started_at or "")
+    attempts = [summed_up_attempt(summaries[key]) for key in in_order]
     return msgspec.structs.replace(
-        timeline, **_ends(all_moments, now), rows=rows, left_out=timeline.jobs - len(rows)
+        timeline,
+        **_ends(attempts, now),
+        rows=[attempt.row for attempt in attempts],
+        left_out=timeline.jobs - len(attempts),
     )
 
 
@@ -187,8 +174,8 @@ def _by_place(connection: Connection, task: FoundTask, timeline: Timeline, span:
         rows.append(TimelineRow(name=name or None, jobs=place.jobs, running=place.amounts))
     return msgspec.structs.replace(
         timeline,
-        start=moment_text(window.start),
-        end=moment_text(window.end),
+        start=utc_text(window.start),
+        end=utc_text(window.end),
         step_seconds=window.step_seconds,
         rows=rows,
         left_out=max(0, len(shown) - MOST_PLACES),
