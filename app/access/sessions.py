@@ -16,6 +16,7 @@ from typing import Any
 from flask import Flask, Request, Response, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
+from jobprov.app.access.cookies import keep_in_browser
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.errors import LimitError, UnreachableError
 from jobprov.provenance.services.intake.logins import (
@@ -130,14 +131,7 @@ def keep_id_token(answer: Response, id_token: str) -> None:
     The service itself keeps none. What no cookie can hold is left out; the provider then asks.
     """
     if len(id_token) <= _MOST_ID_TOKEN:
-        answer.set_cookie(
-            _ID_TOKEN,
-            id_token,
-            path=_LOGOUT,
-            secure=get_service().settings.public_url.startswith("https://"),
-            httponly=True,
-            samesite="Lax",
-        )
+        keep_in_browser(answer, _ID_TOKEN, id_token, path=_LOGOUT)
 
 
 def kept_id_token() -> str | None:

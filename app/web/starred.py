@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from flask import Blueprint, Response, redirect, request
 from werkzeug.exceptions import Forbidden
 
+from jobprov.app.access.cookies import keep_in_browser
 from jobprov.app.access.locality import is_cross_site
 from jobprov.app.web.frame.markup import narrowed
-from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import home_page, with_query
 from jobprov.provenance.errors import BadInputError
 
@@ -80,14 +80,8 @@ def change() -> Response:
     back = home_page() if request.form.get("back") == "home" else page.address
     answer = redirect(back, 303)
     assert isinstance(answer, Response)  # noqa: S101 - Flask's own
-    answer.set_cookie(
-        _COOKIE,
-        _BETWEEN.join(addresses),
-        max_age=_SECONDS if addresses else 0,
-        secure=get_service().settings.public_url.startswith("https://"),
-        httponly=True,
-        samesite="Lax",
-    )
+    kept_for = _SECONDS if addresses else 0
+    keep_in_browser(answer, _COOKIE, _BETWEEN.join(addresses), max_age=kept_for)
     return answer
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response, request
 
-from jobprov.app.wiring import get_service
+from jobprov.app.access.cookies import keep_in_browser
 
 _COOKIE = "jobprov-visits"
 _PAUSE = timedelta(minutes=30)
@@ -29,15 +29,8 @@ def note_visit(page: Response) -> None:
     """Have the browser remember that somebody looked at the page."""
     before = last_visit()
     moments = [before or datetime.fromtimestamp(0, UTC), datetime.now(UTC)]
-    page.set_cookie(
-        _COOKIE,
-        ".".join(str(int(moment.timestamp())) for moment in moments),
-        max_age=_KEPT_FOR,
-        secure=get_service().settings.public_url.startswith("https://"),
-        httponly=True,
-        samesite="Lax",
-        path="/",
-    )
+    value = ".".join(str(int(moment.timestamp())) for moment in moments)
+    keep_in_browser(page, _COOKIE, value, max_age=_KEPT_FOR)
 
 
 def _moments() -> tuple[datetime | None, datetime | None]:
