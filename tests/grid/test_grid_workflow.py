@@ -4,6 +4,9 @@ Six kinds of failure, an agent that is killed, two bad files to get past.
 
 The workflow is launched as run-a-workflow.md says: declared to the service, submitted by the agent
 under the account that owns the jobs.
+
+The witness reports a job that was killed with its hook a minute after its end. The workflow waits
+longer than that for records, or the retry would not know which job it repeats.
 """
 
 import contextlib
@@ -28,7 +31,7 @@ name = "grid"
 experiment = "toyexp"
 campaign = "sixty"
 storage = "{folder}/store"
-settle_seconds = 60
+settle_seconds = 180
 in_flight = 12
 
 [[stage]]

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
-from jobprov.app.web.histories.question import asked_question
+from jobprov.app.web.histories.question import asked_question, text_of
 from jobprov.app.web.histories.sought import answer_sought
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
@@ -261,6 +261,7 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> LineageAdd
         "direction": question.direction,
         "depth": str(question.depth or ""),
         **question.filters,
+        "as_of": text_of(question.as_of),
     }
     twin = f"/files/{quote(name, safe='')}/lineage"
     exports = {}

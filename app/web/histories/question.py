@@ -9,6 +9,7 @@ from jobprov.app.web.frame.page import asked, asked_file, asked_number, here
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.provenance.answers.addresses import with_query
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.lineage.graph import utc_text
 
 _MOST_VERSIONS = 10**6
 
@@ -33,13 +34,27 @@ def asked_question() -> FileQuestion:
         experiment=file["experiment"],
         namespace=file["namespace"],
         version=asked_number("version", least=1, most=_MOST_VERSIONS),
-        as_of=asked_time("as_of"),
+        as_of=asked_as_of(),
     )
+
+
+def asked_as_of() -> datetime | None:
+    """Return the time up to which records count; None for all. A day alone counts to its end.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    return asked_time("as_of", of_day="23:59:59")
+
+
+def text_of(as_of: datetime | None) -> str:
+    """Return that time as the JSON twin of a page takes it; empty where none was asked for."""
+    return "" if as_of is None else utc_text(as_of)
 
 
 def query_of(file: FileName) -> dict[str, str]:
     """Return the query that asks the same about this file again, for the JSON twin of a page."""
-    return {**place_of(file), "version": asked("version") or "", "as_of": asked("as_of") or ""}
+    return {**place_of(file), "version": asked("version") or "", "as_of": text_of(asked_as_of())}
 
 
 def twin_of(file: FileName, view: str, query: Mapping[str, str | None]) -> str:

@@ -8,8 +8,7 @@ from flask import Blueprint, Response
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
-from jobprov.app.web.histories.question import first_page, next_page
-from jobprov.app.web.lookup.jobs import asked_time
+from jobprov.app.web.histories.question import asked_as_of, first_page, next_page, text_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.services.histories.relations import find_common, find_paths
@@ -34,12 +33,12 @@ class PairQuestion(NamedTuple):
 
     def query(self) -> dict[str, str | None]:
         """Return the parameters that ask the same over HTTP."""
-        return {"a": self.a, "b": self.b, **self.experiments, "as_of": asked("as_of")}
+        return {"a": self.a, "b": self.b, **self.experiments, "as_of": text_of(self.as_of)}
 
 
 def show_relation() -> Response:
     """Show how two files are related; ask for files that the address does not name."""
-    question = PairQuestion(asked("a"), asked("b"), asked_pair(), asked_time("as_of"))
+    question = PairQuestion(asked("a"), asked("b"), asked_pair(), asked_as_of())
     if question.a is None or question.b is None:
         return answer(
             "histories/relation.html",

@@ -267,8 +267,10 @@ def _all_filters() -> JobFilters:
     return filters
 
 
-def asked_time(name: str) -> datetime | None:
+def asked_time(name: str, *, of_day: str = "00:00:00") -> datetime | None:
     """Return a time of the query, in UTC where it says no zone; None where it is absent.
+
+    A day alone means that time `of_day`.
 
     Raises:
         BadInputError: it cannot be read.
@@ -276,7 +278,7 @@ def asked_time(name: str) -> datetime | None:
     value = asked(name)
     if value is None:
         return None
-    time = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
+    time = moment(value) or moment(f"{value}Z") or moment(f"{value}T{of_day}Z")
     if time is None:
         raise BadInputError(
             f"{name}: {value[:40]!r} is not a time; write 2026-11-24 or 2026-11-24T16:00:00Z.",

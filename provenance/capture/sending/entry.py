@@ -70,6 +70,10 @@ class Entry:
             if not _DIGEST.match(digest):
                 raise unreadable(ValueError("{!r} is not a digest".format(digest)))
 
+    def close(self) -> None:
+        """Close the entry; what is read of its blobs after that fails."""
+        self._archive.close()
+
     def excerpts(self) -> List[excerpts.Excerpt]:
         """Return the excerpts of the record as it is now."""
         if self._excerpted is not self.record_bytes:

@@ -135,6 +135,7 @@ class Sender:
         else:
             left = io.BytesIO()
             rest.write(left, entry)
+            entry.close()
         where = self._carry(left, entry.job_id, is_recorded=True) or where
         if isinstance(owned, str):
             kept = spools.release(owned)

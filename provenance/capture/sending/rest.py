@@ -19,7 +19,7 @@ _CHUNK = 64 * 1024
 
 
 def keep(owned: str, entry: Entry) -> None:
-    """Leave in a claimed entry only what the service has not confirmed.
+    """Leave in a claimed entry only what the service has not confirmed, and close it.
 
     Where that cannot be written it stays whole: what the service has is not sent again.
     """
@@ -27,6 +27,8 @@ def keep(owned: str, entry: Entry) -> None:
         spools.replace(owned, lambda stream: write(stream, entry))
     except (OSError, RefusedError, *DAMAGES):
         pass
+    finally:
+        entry.close()
 
 
 def write(stream: Any, entry: Entry) -> None:
