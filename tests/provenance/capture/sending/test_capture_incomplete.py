@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.running.background import Speaker
+from jobprov.provenance.capture.sending import delivery, flushing
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Answer, Service, problem
 
@@ -73,6 +76,41 @@ def test_blob_that_jobprov_refuses_after_the_record_went_is_given_up_by_name(
     assert b"log stdout is refused: " in done.stderr
     assert service.only_record() == record
     assert runner.entries() == runner.entries("rejected") == []
+
+
+def test_flush_leaves_open_no_entry_whose_blobs_did_not_arrive(
+    runner: Runner, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(service, b"hello", PORTAL)
+    runner("run", "--url", service.url, *LOG)
+    (kept,) = runner.entries()
+    sent: list[delivery.Entry] = []
+
+    class KeptEntry(delivery.Entry):
+        """An entry that is not collected, which would close its file."""
+
+        def __init__(self, archive: zipfile.ZipFile) -> None:
+            sent.append(self)
+            super().__init__(archive)
+
+    monkeypatch.setattr(delivery, "Entry", KeptEntry)
+    spool = str(kept.parent.parent)
+    options = Options(["--url", service.url, spool], {})
+
+    assert flushing.flush(options, {}, Speaker(options)) == 3
+    assert len(sent) == 1
+    assert not [path for path in files_open_here() if path.startswith(spool)]
+
+
+def files_open_here() -> list[str]:
+    """Return what this process holds open."""
+    paths = []
+    for place in Path("/proc/self/fd").iterdir():
+        try:
+            paths.append(str(place.readlink()))
+        except FileNotFoundError:  # the folder itself, read a moment ago
+            continue
+    return paths
 
 
 @pytest.mark.slow
