@@ -39,6 +39,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
 from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.timelines import show_timeline
+from jobprov.provenance.times import exact_utc_text
 
 
 def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
@@ -154,9 +155,7 @@ def read_timeline(
         task = find_task(connection, task_id, experiment=experiment)
         if unit is not None:
             timeline = show_timeline(connection, service.store, task, unit=unit, by=by)
-            return msgspec.structs.replace(
-                timeline, counted_at=datetime.now(UTC).isoformat().replace("+00:00", "Z")
-            )
+            return msgspec.structs.replace(timeline, counted_at=exact_utc_text(datetime.now(UTC)))
     words = {"experiment": task.experiment, "task_id": task.task_id}
     if by is not None:
         words["by"] = by

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from jobprov.provenance.bundle.draft import Draft, Fetched, Member
 from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.times import exact_utc_text
 
 ALGORITHMS = ("sha256", "sha512")
 CKSUMS = "posix-cksum.txt"
@@ -111,7 +112,7 @@ def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
 
 def time_of_entries(mtime: int) -> str:
     """The time of all entries of the tar as bag-info.txt has it."""
-    return datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    return exact_utc_text(datetime.fromtimestamp(mtime, UTC))
 
 
 def manifest_lines(name: str, members: Iterable[Member]) -> bytes:

@@ -11,7 +11,7 @@ is another version. In both cases, the job that wrote a file of this name is the
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 _ENDED = {
     "failed": "failed",
@@ -55,11 +55,6 @@ class Past:
     def is_exact(self) -> bool:
         """Whether nothing is known to have changed since."""
         return not self.changed_count and not self.relinked_count
-
-
-def utc_text(moment: datetime) -> str:
-    """A time as RFC 3339 in UTC with `Z`, to the second."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

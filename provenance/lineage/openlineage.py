@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node, utc_text
+from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node
 from jobprov.provenance.records.openlineage.datasets import file_facet, with_slash
 from jobprov.provenance.records.openlineage.runs import END_OF
+from jobprov.provenance.times import utc_text
 
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"

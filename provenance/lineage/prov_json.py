@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode
 from jobprov.provenance.lineage.prov_names import (
     FILE,
     JOB,
@@ -22,6 +22,7 @@ from jobprov.provenance.lineage.prov_names import (
 )
 from jobprov.provenance.lineage.sentences import full_name
 from jobprov.provenance.lineage.words import shown
+from jobprov.provenance.times import utc_text
 
 PREFIXES = {"file": FILE, "job": JOB, "jobprov": TERMS}
 

@@ -9,7 +9,7 @@ from jobprov.app.web.frame.page import asked, asked_file, asked_number, here
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.provenance.answers.addresses import with_query
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.times import utc_text
 
 _MOST_VERSIONS = 10**6
 

@@ -15,9 +15,9 @@ from jobprov.provenance.answers.addresses import timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import TimelineQuery
+from jobprov.provenance.times import utc_text
 
 WIDTH = 1000
 """Of a line, in the units of its drawing."""

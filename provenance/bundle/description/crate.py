@@ -19,6 +19,7 @@ from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.steps import Step
+from jobprov.provenance.times import exact_utc_text
 
 _PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 _CONTEXT = [
@@ -142,7 +143,7 @@ def _crate(entities: Iterable[_Entity]) -> bytes:
 
 
 def _date(mtime: int) -> str:
-    return datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    return exact_utc_text(datetime.fromtimestamp(mtime, UTC))
 
 
 def _descriptor() -> _Entity:

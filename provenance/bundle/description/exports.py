@@ -16,7 +16,6 @@ from msgspec import Struct
 from jobprov.provenance.bundle.fields import RecordPart, canonical_json, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.lineage.prov_names import (
     FILE,
     JOB,
@@ -30,6 +29,7 @@ from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash
 from jobprov.provenance.records.openlineage.runs import END_OF
 from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.times import exact_utc_text, utc_text
 
 FORMS = {
     "prov-json": ("prov.json", "application/json"),
@@ -183,7 +183,7 @@ def _openlineage(payload: Payload, mtime: int) -> list[JsonObject]:
     """The events of the job's run: its start, and its end if it has ended."""
     record = payload.record
     state = record.text("state")
-    ended_at = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    ended_at = exact_utc_text(datetime.fromtimestamp(mtime, UTC))
     started_at = _instant(record.text("started_at")) or ended_at
     experiment, task = record.text("experiment") or "unknown", record.part("task")
     job_name = task.text("stage") or task.text("task_id") or "job"
@@ -293,7 +293,7 @@ def _second(written: str) -> str:
 def _instant(written: str) -> str:
     """The time as xsd:dateTime in UTC; empty if it cannot be read."""
     moment = read_time(written) or read_time(f"{written}Z")
-    return moment.isoformat().replace("+00:00", "Z") if moment else ""
+    return exact_utc_text(moment) if moment else ""
 
 
 def _local(name: str) -> str:

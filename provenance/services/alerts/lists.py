@@ -25,7 +25,7 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.times import utc_text
 
 STATES = ("open", "over")
 _MOST_DIGITS = 18

@@ -22,11 +22,11 @@ from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
 from jobprov.provenance.db.queries.upkeep import count_unsealed
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+from jobprov.provenance.times import utc_text
 
 MOST_SHOWN = 5
 """Needs of a kind."""

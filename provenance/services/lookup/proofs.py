@@ -27,6 +27,7 @@ from jobprov.provenance.records.proofs import (
     level_with_proof,
     open_codes,
 )
+from jobprov.provenance.times import exact_utc_text
 
 
 def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
@@ -64,7 +65,7 @@ def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof
     row = proof_of_job(connection, key)
     if row is None:
         return JobProof(STATES[UNPROVEN], None, None, None, is_due=True)
-    proved_at = row.proved_at.isoformat().replace("+00:00", "Z")
+    proved_at = exact_utc_text(row.proved_at)
     return JobProof(STATES[row.state], row.message, row.level, proved_at, row.is_due)
 
 

@@ -21,6 +21,7 @@ from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.lookup.proofs import proof_counts
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.proving import next_to_prove, recipe_name
+from jobprov.provenance.times import exact_utc_text
 
 MOST_RECIPES = 100
 MOST_NEXT = 100
@@ -88,7 +89,7 @@ def _recipe(row: NotProven) -> NotProvenRecipe:
         recipe_id=recipe_name(row.recipe),
         state=STATES[row.state],
         message=row.message,
-        proved_at=row.proved_at.isoformat().replace("+00:00", "Z"),
+        proved_at=exact_utc_text(row.proved_at),
         job_count=row.jobs,
         job_id=row.job_id,
         comparators=comparator_lines(json.loads(row.document)),

@@ -47,6 +47,7 @@ from jobprov.provenance.services.statistics.counted import (
 )
 from jobprov.provenance.services.work.queue import Parts, enqueue, enqueue_all
 from jobprov.provenance.services.writing import Writing
+from jobprov.provenance.times import exact_utc_text
 
 FOLD = "fold"
 MOST_OF_TASKS = 100_000
@@ -236,7 +237,7 @@ def campaign_graph(folded: FoldedCampaign) -> CampaignGraph:
     return CampaignGraph(
         experiment=folded.experiment,
         campaign=folded.campaign,
-        counted_at=folded.counted_at.isoformat().replace("+00:00", "Z"),
+        counted_at=exact_utc_text(folded.counted_at),
         is_current=folded.is_current,
         nodes=nodes,
         edges=[ClassEdge(flow.source, flow.target, flow.files) for flow in graph.flows],

@@ -28,6 +28,7 @@ from jobprov.provenance.services.statistics.counted import (
 )
 from jobprov.provenance.services.work.queue import Parts, enqueue
 from jobprov.provenance.services.writing import Writing
+from jobprov.provenance.times import exact_utc_text
 
 COUNT = "count"
 _LONGEST_QUESTION = 200  # it is the key of a work item
@@ -188,7 +189,7 @@ def _from_kept(
 
 def _dated(answer: Answer, counted: KeptAnswer, *, is_current: bool = True) -> Answer:
     """Return an answer with the moment when it was counted."""
-    counted_at = counted.counted_at.isoformat().replace("+00:00", "Z")
+    counted_at = exact_utc_text(counted.counted_at)
     return msgspec.structs.replace(answer, counted_at=counted_at, is_current=is_current)
 
 

@@ -13,6 +13,7 @@ from jobprov.provenance.db.queries.alerts.watched import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.lineage.words import elided
+from jobprov.provenance.times import exact_utc_text
 
 MOST_EXPERIMENTS = 30
 _MOST_CAUSES = 50
@@ -36,7 +37,7 @@ def list_new_causes(
             scope = EndedScope(key, since)
             for cause in causes_since(connection, scope, least=1, most=_MOST_CAUSES):
                 if cause.is_new:
-                    first_at = cause.first_at.isoformat().replace("+00:00", "Z")
+                    first_at = exact_utc_text(cause.first_at)
                     words = elided(cause.words, _LONGEST)
                     causes.append(NewCause(name, cause.key, words, cause.jobs, first_at))
         ended = count_ended(connection, since)

@@ -18,7 +18,6 @@ from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, Tim
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.timelines import PlacedOrder, QueuedAttempt
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.records.job_record import JobRecord, Step
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.ledger.witnessed_jobs import (
@@ -27,6 +26,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     read_together,
 )
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+from jobprov.provenance.times import utc_text
 
 _FIRST_STARTS = (None, 0, 1)
 """Numbers of a batch job's attempts that had not run before."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.statistics.campaigns import BurnDown, StageProgress
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.campaigns import done_in_steps
-from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.times import utc_text
 
 STEP = timedelta(hours=6)
 STEPS = 28

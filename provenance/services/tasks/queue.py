@@ -38,6 +38,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+from jobprov.provenance.times import exact_utc_text
 
 FRESH = timedelta(minutes=15)
 MOST_LISTED = 1000
@@ -174,7 +175,7 @@ def _slow_of_stage(connection: Connection, scope: QueueScope, stage: int, now: d
 def _source(report: ReportRow, now: datetime) -> QueueSource:
     return QueueSource(
         schedd=report.schedd,
-        as_of=_text(report.asked_at),
+        as_of=exact_utc_text(report.asked_at),
         is_old=now - report.asked_at > FRESH,
         left_out=report.left_out,
     )
@@ -293,7 +294,7 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
         step=step,
         host=row.host,
         site=row.site,
-        since=_text(since) if since else None,
+        since=exact_utc_text(since) if since else None,
         seconds=seconds,
         usual_seconds=usual,
         hold_reason=row.hold_reason,
@@ -310,9 +311,7 @@ def _progress(logs: Iterable[LogProgress]) -> Progress | None:
     for log in logs:
         span = join_spans(log.spans)
         if span is not None:
-            newest = Progress(span.last, span.events_per_second, log.name, _text(log.received_at))
+            newest = Progress(
+                span.last, span.events_per_second, log.name, exact_utc_text(log.received_at)
+            )
     return newest
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

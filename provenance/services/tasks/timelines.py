@@ -23,7 +23,6 @@ from jobprov.provenance.db.queries.tasks.timelines import (
     span_of,
 )
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.services.tasks.attempts import (
     Attempt,
     awaited_attempts,
@@ -34,6 +33,7 @@ from jobprov.provenance.services.tasks.attempts import (
 )
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+from jobprov.provenance.times import utc_text
 
 MOST_ATTEMPTS = 50
 MOST_COUNTED = 1000

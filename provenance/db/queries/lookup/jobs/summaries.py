@@ -32,6 +32,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import level_with_proof, state_word
+from jobprov.provenance.times import exact_utc_text
 
 # No join: with one more table SQLite begins with the experiments
 _GAP_CODES = select(GapSet.document).where(GapSet.id == Job.gap_set_id).scalar_subquery()
@@ -116,8 +117,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         task=TaskOfJob(task, campaign or None, stage or None, unit),
         host=HostOfJob(hostname or None, site or None),
         code=code,
-        received_at=_text(received),
-        heard_at=_text(heard),
+        received_at=exact_utc_text(received),
+        heard_at=exact_utc_text(heard),
         started_at=_text_or_none(started),
         ended_at=_text_or_none(ended),
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
@@ -132,8 +133,4 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
 
 
 def _text_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else _text(moment)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+    return None if moment is None else exact_utc_text(moment)
