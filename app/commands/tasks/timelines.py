@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
-from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
+from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, Timeline, TimelineRow
 from jobprov.provenance.lineage.words import counted, duration
 
 _WIDTH = 40
@@ -110,7 +110,7 @@ def _table(rows: list[dict[str, Cell]], columns: dict[str, str]) -> str:
 
 def _row_of_job(row: TimelineRow, window: _Window) -> dict[str, Cell]:
     name = row.batch_id or row.job_id
-    if row.unit is not None and not _has_steps(row):
+    if row.unit is not None and not row.of_kind("step"):
         name = row.unit
     return {
         "state": row.state,
@@ -122,10 +122,6 @@ def _row_of_job(row: TimelineRow, window: _Window) -> dict[str, Cell]:
         "steps": ", ".join(_step_words(row)),
         "reason": (row.reason or "")[:_LONGEST_REASON],
     }
-
-
-def _has_steps(row: TimelineRow) -> bool:
-    return any(stretch.kind == "step" for stretch in row.stretches)
 
 
 def _line(row: TimelineRow, window: _Window) -> str:
@@ -145,17 +141,13 @@ def _is_over(stretch: Stretch) -> bool:
     return stretch.state not in UNDER_WAY
 
 
-def _took(row: TimelineRow, kind: str) -> str | None:
-    for stretch in row.stretches:
-        if stretch.kind == kind and stretch.seconds is not None:
-            return duration(stretch.seconds)
-    return None
+def _took(row: TimelineRow, kind: StretchKind) -> str | None:
+    seconds = row.seconds_of(kind)
+    return None if seconds is None else duration(seconds)
 
 
 def _step_words(row: TimelineRow) -> Iterator[str]:
-    for stretch in row.stretches:
-        if stretch.kind != "step":
-            continue
+    for stretch in row.of_kind("step"):
         words = stretch.name or "step"
         if stretch.seconds is not None:
             words += f" {duration(stretch.seconds)}"

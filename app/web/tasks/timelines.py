@@ -161,8 +161,8 @@ def first_line(timeline: Timeline) -> str:
         count = awaited.count(state)
         if count:
             attempts += f", {number(count)} more {state}"
-    waited = sum(_seconds(row, "idle") or 0.0 for row in timeline.rows)
-    ran = sum(_seconds(row, "run") or 0.0 for row in timeline.rows)
+    waited = sum(row.seconds_of("idle") or 0.0 for row in timeline.rows)
+    ran = sum(row.seconds_of("run") or 0.0 for row in timeline.rows)
     idle = sum(row.gap_seconds or 0.0 for row in timeline.rows)
     parts = []
     for seconds, word in ((waited, "queued"), (ran, "running"), (idle, "between attempts")):
@@ -207,33 +207,25 @@ def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
     most = max((max(row.running) for row in timeline.rows if row.running), default=0.0)
     rows = []
     for row in timeline.rows:
-        runs = [stretch for stretch in row.stretches if stretch.kind == "run"]
+        runs = row.of_kind("run")
         rows.append(
             ShownRow(
                 row=row,
                 pieces=[] if axis is None else _pieces(row, axis),
                 area=_area(row.running, most) if row.running else None,
-                waited=_seconds(row, "idle"),
-                ran=_seconds(row, "run"),
+                waited=row.seconds_of("idle"),
+                ran=row.seconds_of("run"),
                 started=runs[0].start if runs else None,
-                steps=[stretch for stretch in row.stretches if stretch.kind == "step"],
+                steps=row.of_kind("step"),
                 most=round(max(row.running), 1) if row.running else None,
             )
         )
     return rows
 
 
-def _seconds(row: TimelineRow, kind: str) -> float | None:
-    """Return how long an attempt was queued or ran; None where nobody says."""
-    for stretch in row.stretches:
-        if stretch.kind == kind:
-            return stretch.seconds
-    return None
-
-
 def _pieces(row: TimelineRow, axis: Axis) -> list[Piece]:
     """Return the rectangles: a thin line waits, a double one is held, a bar ran."""
-    has_steps = any(stretch.kind == "step" for stretch in row.stretches)
+    has_steps = bool(row.of_kind("step"))
     pieces = []
     for stretch in row.stretches:
         start, length = _extent(stretch, axis)

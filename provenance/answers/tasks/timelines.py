@@ -58,6 +58,15 @@ class TimelineRow(Struct, frozen=True, kw_only=True):
     stretches: list[Stretch] = []
     running: list[float] = []
 
+    def of_kind(self, kind: StretchKind) -> list[Stretch]:
+        """Return the stretches of a kind: `idle`, `held`, `run` or `step`."""
+        return [stretch for stretch in self.stretches if stretch.kind == kind]
+
+    def seconds_of(self, kind: StretchKind) -> float | None:
+        """Return how long an attempt was queued (`idle`) or ran; None where nobody says."""
+        stretches = self.of_kind(kind)
+        return stretches[0].seconds if stretches else None
+
 
 class Timeline(CountedAt, frozen=True, kw_only=True):
     """When a unit, or all of a task, waited and ran.
