@@ -45,7 +45,7 @@ from jobprov.provenance.db.recording.task_rows import (
     patterns_of_tasks,
     place_again,
 )
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.tables.base import table_of
@@ -115,16 +115,21 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
-    _write_job_rows(connection, drafts, shared)
+    insertions = Insertions(connection)
+    _write_job_rows(connection, insertions, drafts, shared)
     # A task's stage follows from its jobs: where one of them left, it may be another now
-    place_again(transaction, _left_tasks(before, _places(connection, replaced)))
+    if left := _left_tasks(before, _places(connection, replaced)):
+        insertions.write()
+        place_again(transaction, left)
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
-    write_modules(transaction, records, replaced)
-    write_seeds(transaction, records, replaced)
-    write_sources(transaction, records, replaced)
-    touched = write_files(transaction, records, shared.experiments)
-    link_new_files(connection, touched.new_identities, touched.new_claims)
+    write_modules(transaction, insertions, records, replaced)
+    write_seeds(transaction, insertions, records, replaced)
+    write_sources(transaction, insertions, records, replaced)
+    # Last: others who name the same files wait from here on
+    touched = write_files(transaction, insertions, records, shared.experiments)
+    link_new_files(insertions, touched.new_identities, touched.new_claims)
+    insertions.write()
     link_files(connection, removed.named | touched.files, touched.claims)
     return removed.claimed
 
@@ -153,7 +158,12 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
     return tasks
 
 
-def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
+def _write_job_rows(
+    connection: Connection,
+    insertions: Insertions,
+    drafts: Sequence[JobDraft],
+    shared: SharedKeys,
+) -> None:
     fresh = []
     patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
     for draft in drafts:
@@ -165,7 +175,7 @@ def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: 
             fresh.append(row)
         else:
             connection.execute(update(Job).where(Job.id == draft.key).values(**row))
-    insert_rows(connection, table_of(Job), fresh)
+    insertions.add(table_of(Job), fresh)
 
 
 class _SharedColumns(TypedDict):
