@@ -10,18 +10,18 @@ from sqlalchemy import Connection, delete, insert
 
 from jobprov.provenance.db.recording.packing import pack_all
 from jobprov.provenance.db.statements.driver import change_many, fetch
-from jobprov.provenance.db.statements.inserting import as_arrays, insert_rows
+from jobprov.provenance.db.statements.inserting import COPY_FROM, as_arrays, insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
-from jobprov.provenance.db.writer.keys import allocate_keys
+from jobprov.provenance.db.writer.keys import allocate_in_turn
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
 _SALT_BYTES = 16
 _COUNT = "UPDATE ledger_entries SET job_id = ?, witness = ?, revision = ? WHERE id = ?"
 # One statement, the last of a transaction: others of these experiments wait from here to the commit
-_APPEND_IN_TURN = """
+_APPEND_FEW = """
 WITH turns AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(?, experiment) FROM unnest(?::int[]) AS experiment
 ), numbered AS MATERIALIZED (
@@ -81,9 +81,9 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     if not entries:
         return []
     bodies = _bodies(entries)
-    if connection.dialect.name == "postgresql":
-        return _append_in_turn(connection, entries, bodies)
-    numbers = allocate_keys(connection, _ENTRIES, len(entries))
+    if connection.dialect.name == "postgresql" and len(entries) < COPY_FROM:
+        return _append_few(connection, entries, bodies)
+    numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
     entry_rows: list[dict[str, ColumnValue]] = []
     body_rows: list[dict[str, ColumnValue]] = []
     for number, entry, body in zip(numbers, entries, bodies, strict=True):
@@ -95,7 +95,7 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     return numbers
 
 
-def _append_in_turn(
+def _append_few(
     connection: Connection, entries: Sequence[NewEntry], bodies: Sequence[_Body | None]
 ) -> list[int]:
     """Write entries as `append_entries` does, on PostgreSQL.
@@ -116,7 +116,7 @@ def _append_in_turn(
 @lru_cache
 def _append_statement(arrays: str, columns: tuple[str, ...]) -> str:
     quoted = ", ".join(f'"{name}"' for name in columns)
-    return _APPEND_IN_TURN.format(arrays=arrays, columns=quoted)
+    return _APPEND_FEW.format(arrays=arrays, columns=quoted)
 
 
 def count_entries(connection: Connection, entries: Mapping[int, OfJob]) -> None:

@@ -26,7 +26,7 @@ _MOST_VALUES = 64
 
 There is one for each power of two up to it, so that few have to be kept prepared.
 """
-_COPY_FROM = 64
+COPY_FROM = 64
 """Rows from which PostgreSQL's COPY, which needs a round trip more, is the faster way."""
 
 
@@ -67,7 +67,7 @@ def insert_rows(
         change(
             connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows)
         )
-    elif len(rows) < _COPY_FROM:
+    elif len(rows) < COPY_FROM:
         change(connection, prepared.insert_arrays, _columns(prepared, rows))
     else:
         copy_rows(connection, prepared.copy, _converted(prepared, rows))
@@ -107,7 +107,7 @@ class Insertions:
         few: list[tuple[Table, Sequence[Mapping[str, object]]]] = []
         is_postgresql = self._connection.dialect.name == "postgresql"
         for table, rows in waiting:
-            if is_postgresql and len(rows) < _COPY_FROM:
+            if is_postgresql and len(rows) < COPY_FROM:
                 few.append((table, rows))
                 continue
             # Rows of the table may point at the few before

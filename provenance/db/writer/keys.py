@@ -5,7 +5,8 @@ keys never existed.
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, Table
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.inserting import insert_rows, insert_unknown
 from jobprov.provenance.db.statements.selecting import select_by
+from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -39,7 +41,12 @@ _RESERVE = 256
 
 Those that a process does not come to use are left out.
 """
-# The name of the sequence is looked up once, not for each key
+# The name of a sequence is looked up once, not for each key
+_NEXT_IN_TURN = """
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
+SELECT nextval((SELECT pg_get_serial_sequence(?, 'id'))::regclass)
+FROM turn, generate_series(1, ?)
+"""
 _NEXT = """
 SELECT nextval((SELECT pg_get_serial_sequence(?, 'id'))::regclass) FROM generate_series(1, ?)
 """
@@ -57,6 +64,22 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
     newest = f'SELECT coalesce(max(id), 0) FROM "{table.name}"'  # noqa: S608 - the schema's name
     last: int = fetch(connection, newest)[0][0]
     return list(range(last + 1, last + 1 + count))
+
+
+def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int]) -> list[int]:
+    """Return an unused key for each of `whose`, in order.
+
+    Greater than all that were taken for the same owner and are committed.
+
+    Whoever takes keys for the same owner later waits for this commit.
+    """
+    if connection.dialect.name != "postgresql":
+        return allocate_keys(connection, table, len(whose))
+    unused: dict[int, Iterator[int]] = {}
+    for owner, count in sorted(Counter(whose).items()):
+        rows = fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, owner, table.name, count))
+        unused[owner] = iter([row[0] for row in rows])
+    return [next(unused[owner]) for owner in whose]
 
 
 def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
