@@ -38,11 +38,10 @@ from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
 from jobprov.provenance.db.recording.source_rows import write_sources
 from jobprov.provenance.db.recording.task_rows import (
+    NamedTasks,
     StageKey,
-    TaskKey,
     intern_stages,
     intern_tasks,
-    patterns_of_tasks,
     place_again,
 )
 from jobprov.provenance.db.statements.inserting import Insertions
@@ -96,7 +95,7 @@ class SharedKeys(NamedTuple):
     experiments: dict[str, int]
     hosts: dict[tuple[str, str, str], int]
     stages: dict[StageKey, int]
-    tasks: dict[TaskKey, int]
+    tasks: NamedTasks
     closure_sets: dict[str, int]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
@@ -165,7 +164,7 @@ def _write_job_rows(
     shared: SharedKeys,
 ) -> None:
     fresh = []
-    patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
+    patterns = shared.tasks.patterns
     for draft in drafts:
         row = _job_row(draft, shared)
         task = row["task_id"]
@@ -222,7 +221,7 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
         "closure_set_id": None,
     }
     if record.task and record.task.task_id:
-        columns["task_id"] = shared.tasks.get((experiment, record.task.task_id))
+        columns["task_id"] = shared.tasks.keys.get((experiment, record.task.task_id))
     if stage := stage_key(record):
         columns["stage_id"] = shared.stages[(experiment, *stage)]
     if host := host_key(record):

@@ -233,16 +233,15 @@ class KnownKeys:
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
         inserted = insert_unknown(connection, table, values)
         stored: dict[K, int] = {}
-        there: list[K] = []
-        unused: list[int] = []
+        unused: dict[K, int] = {}
         for key, number in zip(ordered, numbers, strict=True):
             if number in inserted:
                 stored[key] = number
             else:
-                there.append(key)
-                unused.append(number)
+                unused[key] = number
         made = set(stored)
-        if there:
-            _give_back(connection, table.name, unused)
-            stored.update(self._select(connection, table, columns, there))
+        there = self._select(connection, table, columns, list(unused))
+        # Not the key of a row that is not there either: it is another row's
+        _give_back(connection, table.name, [unused[key] for key in unused if key in there])
+        stored.update(there)
         return stored, made

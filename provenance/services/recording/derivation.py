@@ -81,8 +81,10 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
         gradings.append(grading)
         drafts.append(_draft(job, job_ran, grading))
         awaited[job.key] = job_findings.awaited
+    has_sightings = is_anything_sighted(connection)
+    # From here on others wait who name the same files
     unclaimed = write_jobs(writing, drafts)
-    if is_anything_sighted(connection):
+    if has_sightings:
         join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
         name_inputs(writing, [job.key for job in jobs], unclaimed)
     known = [job.key for job in jobs if not job.is_new]
