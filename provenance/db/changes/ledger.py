@@ -3,21 +3,44 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert
 
 from jobprov.provenance.db.recording.packing import pack_all
-from jobprov.provenance.db.statements.driver import change_many
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.driver import change_many, fetch
+from jobprov.provenance.db.statements.inserting import COPY_FROM, as_arrays, insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
 from jobprov.provenance.db.writer.keys import allocate_in_turn
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
 _SALT_BYTES = 16
 _COUNT = "UPDATE ledger_entries SET job_id = ?, witness = ?, revision = ? WHERE id = ?"
+# One statement, the last of a transaction: others of these experiments wait from here to the commit
+_APPEND_FEW = """
+WITH turns AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(?, experiment) FROM unnest(?::int[]) AS experiment
+), numbered AS MATERIALIZED (
+    SELECT nextval((SELECT pg_get_serial_sequence('ledger_entries', 'id'))::regclass) AS id, given.*
+    FROM unnest({arrays}) WITH ORDINALITY AS given({columns}, salt, body, place)
+    WHERE (SELECT count(*) FROM turns) > 0
+), entries AS (
+    INSERT INTO ledger_entries (id, {columns}) SELECT id, {columns} FROM numbered
+), bodies AS (
+    INSERT INTO entry_bodies (entry_id, salt, body)
+    SELECT id, salt, body FROM numbered WHERE body IS NOT NULL
+)
+SELECT id FROM numbered ORDER BY place
+"""
+
+
+_Body = dict[str, ColumnValue]
+"""Salt and bytes of an entry, by column."""
+_NO_BODY: _Body = {"salt": None, "body": None}
 
 
 class OfJob(NamedTuple):
@@ -57,12 +80,43 @@ def append_entries(connection: Connection, entries: Sequence[NewEntry]) -> list[
     """
     if not entries:
         return []
+    bodies = _bodies(entries)
+    if connection.dialect.name == "postgresql" and len(entries) < COPY_FROM:
+        return _append_few(connection, entries, bodies)
     numbers = allocate_in_turn(connection, _ENTRIES, [entry.experiment_id for entry in entries])
-    numbered = list(zip(numbers, entries, strict=True))
-    insert_rows(connection, _ENTRIES, [_row_of(number, entry) for number, entry in numbered])
-    unsealed = [(number, entry) for number, entry in numbered if entry.place is None]
-    insert_rows(connection, _BODIES, _bodies(unsealed))
+    entry_rows: list[dict[str, ColumnValue]] = []
+    body_rows: list[dict[str, ColumnValue]] = []
+    for number, entry, body in zip(numbers, entries, bodies, strict=True):
+        entry_rows.append({"id": number, **_row_of(entry)})
+        if body is not None:
+            body_rows.append({"entry_id": number, **body})
+    insert_rows(connection, _ENTRIES, entry_rows)
+    insert_rows(connection, _BODIES, body_rows)
     return numbers
+
+
+def _append_few(
+    connection: Connection, entries: Sequence[NewEntry], bodies: Sequence[_Body | None]
+) -> list[int]:
+    """Write entries as `append_entries` does, on PostgreSQL.
+
+    Whoever writes entries of the same experiments later waits for this commit.
+    """
+    arrays, columns = as_arrays(connection, _ENTRIES, [_row_of(entry) for entry in entries])
+    body_arrays, body_columns = as_arrays(
+        connection, _BODIES, [body or _NO_BODY for body in bodies]
+    )
+    statement = _append_statement(f"{arrays}, {body_arrays}", tuple(_row_of(entries[0])))
+    # In the same order in every process, so that two cannot wait for each other
+    experiments = sorted({entry.experiment_id for entry in entries})
+    values = (OF_EXPERIMENT, experiments, *columns, *body_columns)
+    return [row[0] for row in fetch(connection, statement, values)]
+
+
+@lru_cache
+def _append_statement(arrays: str, columns: tuple[str, ...]) -> str:
+    quoted = ", ".join(f'"{name}"' for name in columns)
+    return _APPEND_FEW.format(arrays=arrays, columns=quoted)
 
 
 def count_entries(connection: Connection, entries: Mapping[int, OfJob]) -> None:
@@ -80,23 +134,26 @@ def write_last_segment(
     connection.execute(insert(ChainHead).values(row))
 
 
-def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, ColumnValue]]:
-    """Return the rows that hold the bytes of entries, by their keys."""
-    packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
+def _bodies(entries: Sequence[NewEntry]) -> list[_Body | None]:
+    """Return what holds the bytes of each entry; None for one that is sealed already."""
+    unsealed = [entry for entry in entries if entry.place is None]
+    packed = iter(pack_all([entry.body for entry in unsealed if entry.packed is None]))
     # At once: each call is a turn of Python's lock
-    salts = os.urandom(_SALT_BYTES * len(numbered))
-    rows: list[dict[str, ColumnValue]] = []
-    for place, (number, entry) in enumerate(numbered):
-        salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
-        rows.append({"entry_id": number, "salt": salt, "body": entry.packed or next(packed)})
-    return rows
+    salts = os.urandom(_SALT_BYTES * len(entries))
+    bodies: list[_Body | None] = []
+    for place, entry in enumerate(entries):
+        if entry.place is None:
+            salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
+            bodies.append({"salt": salt, "body": entry.packed or next(packed)})
+        else:
+            bodies.append(None)
+    return bodies
 
 
-def _row_of(number: int, entry: NewEntry) -> dict[str, ColumnValue]:
+def _row_of(entry: NewEntry) -> dict[str, ColumnValue]:
     segment, position = entry.place or (None, None)
     job, witness, revision = entry.of_job or (None, None, None)
     return {
-        "id": number,
         "experiment_id": entry.experiment_id,
         "kind": entry.kind,
         "received_at": entry.received_at,

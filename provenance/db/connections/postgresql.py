@@ -58,10 +58,11 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
     )
     # its own: a connection that somebody rolled back has forgotten every statement that it
     # prepared
-    writing = create_engine(url, pool_size=1, max_overflow=4, pool_pre_ping=True)
+    writing = create_engine(url, pool_size=1, max_overflow=4)
     event.listen(reading, "connect", partial(_set_up, (_PLANNED_ONCE,)))
-    event.listen(reading, "checkin", _note_use)
-    event.listen(reading, "checkout", partial(_ask_if_idle, reading))
+    for engine in (reading, writing):
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", partial(_ask_if_idle, engine))
     event.listen(writing, "connect", partial(_set_up, ()))
     event.listen(writing, "connect", ServerWatch().look)
     return reading, writing

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from jobprov.provenance.db.recording.job_rows import shared_document
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among
 from jobprov.provenance.db.tables import ModuleCost, ModuleSet
 from jobprov.provenance.db.tables.base import table_of
@@ -28,9 +28,12 @@ _DECODER = msgspec.msgpack.Decoder(Costs)
 
 
 def write_modules(
-    transaction: Transaction, records: Mapping[int, JobRecord], replaced: Sequence[int]
+    transaction: Transaction,
+    insertions: Insertions,
+    records: Mapping[int, JobRecord],
+    replaced: Sequence[int],
 ) -> None:
-    """Write what the modules of these jobs took, by key of the job.
+    """Have written what the modules of these jobs took, by key of the job.
 
     Those of `replaced` jobs were written before.
     """
@@ -50,7 +53,7 @@ def write_modules(
     for job, modules in timed.items():
         digest, _ = documents[job]
         cost_rows.append({"job_id": job, "module_set_id": sets[digest], "costs": _pack(modules)})
-    insert_rows(transaction.connection, table_of(ModuleCost), cost_rows)
+    insertions.add(table_of(ModuleCost), cost_rows)
 
 
 def unpack_costs(costs: bytes) -> Costs:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among
 from jobprov.provenance.db.tables import JobSeed, RandomEngine
 from jobprov.provenance.db.tables.base import table_of
@@ -17,9 +17,12 @@ _LONGEST_NAME = 300
 
 
 def write_seeds(
-    transaction: Transaction, records: Mapping[int, JobRecord], replaced: Sequence[int]
+    transaction: Transaction,
+    insertions: Insertions,
+    records: Mapping[int, JobRecord],
+    replaced: Sequence[int],
 ) -> None:
-    """Write the seeds of these jobs, by key of the job.
+    """Have the seeds of these jobs written, by key of the job.
 
     Those of `replaced` jobs were written before.
     """
@@ -37,7 +40,7 @@ def write_seeds(
     for job, by_seed in engines.items():
         for seed, of_seed in by_seed.items():
             rows += [{"job_id": job, "seed": seed, "engine_id": keys[name]} for name in of_seed]
-    insert_rows(transaction.connection, table_of(JobSeed), rows)
+    insertions.add(table_of(JobSeed), rows)
 
 
 def _engines_by_seed(record: JobRecord) -> dict[int, list[str]]:

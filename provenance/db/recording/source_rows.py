@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jobprov.provenance.db.recording.configurations.art_runs import art_run
 from jobprov.provenance.db.recording.configurations.parameters import indexed_text
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among
 from jobprov.provenance.db.tables import JobSource
 from jobprov.provenance.db.tables.base import table_of
@@ -24,15 +24,19 @@ ONLY = -1
 
 
 def write_sources(
-    transaction: Transaction, records: Mapping[int, JobRecord], replaced: Sequence[int]
+    transaction: Transaction,
+    insertions: Insertions,
+    records: Mapping[int, JobRecord],
+    replaced: Sequence[int],
 ) -> None:
-    """Write the source files of these jobs, by key of the job.
+    """Have the source files of these jobs written, by key of the job.
 
     Those of `replaced` jobs were written before.
     """
-    connection = transaction.connection
     if replaced:
-        change_among(connection, "DELETE FROM job_sources WHERE job_id {among}", replaced)
+        change_among(
+            transaction.connection, "DELETE FROM job_sources WHERE job_id {among}", replaced
+        )
     rows: list[dict[str, int | str | None]] = []
     for job, record in records.items():
         values: list[tuple[int | None, str]] = []
@@ -41,8 +45,7 @@ def write_sources(
         for position, (place, canonical) in enumerate(values[: MOST_SOURCES + 1]):
             row = {"job_id": job, "position": position, "place": place, "canonical": canonical}
             rows.append(row)
-    if rows:
-        insert_rows(connection, table_of(JobSource), rows)
+    insertions.add(table_of(JobSource), rows)
 
 
 def given_sources(record: JobRecord) -> Iterator[list[str]]:

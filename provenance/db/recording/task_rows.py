@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.recording.job_rows import stage_key
-from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.driver import Row, change_many
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Stage, TaskRow
 from jobprov.provenance.db.tables.base import table_of
@@ -43,8 +43,20 @@ class Said(NamedTuple):
     stages: frozenset[str]
 
 
+class NamedTasks(NamedTuple):
+    """Tasks that records name.
+
+    Attributes:
+        keys: by experiment and name of the task.
+        patterns: patterns of outputs, by key, of tasks that declare some.
+    """
+
+    keys: dict[TaskKey, int]
+    patterns: dict[int, list[str]]
+
+
 _PLACES = """
-SELECT t.id, s.campaign, s.name, d.campaign, d.name, t.has_several_stages
+SELECT t.id, s.campaign, s.name, d.campaign, d.name, t.has_several_stages, t.output_patterns
 FROM tasks t
 LEFT JOIN stages s ON s.id = t.stage_id
 LEFT JOIN stages d ON d.id = t.declared_stage_id
@@ -82,8 +94,8 @@ def intern_stages(
 
 def intern_tasks(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
-) -> dict[TaskKey, int]:
-    """Return the keys of the tasks that records name, made where they are new.
+) -> NamedTasks:
+    """Return the tasks that records name, made where they are new.
 
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says.
@@ -101,8 +113,10 @@ def intern_tasks(
             named = before.stages | ({place.stage} - {""})
             said[key] = Said(key[0], _first_of(before.place, place), named)
     tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
-    _place(transaction, {tasks[key]: of_task for key, of_task in said.items()})
-    return tasks
+    stored = select_among(transaction.connection, _PLACES, tasks.values())
+    _place(transaction, stored, {tasks[key]: of_task for key, of_task in said.items()})
+    patterns = {row[0]: row[-1].split("\n") for row in stored if row[-1] is not None}
+    return NamedTasks(tasks, patterns)
 
 
 def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
@@ -128,23 +142,25 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     _write_places(transaction, placed)
 
 
-def _place(transaction: Transaction, said: Mapping[int, Said]) -> None:
-    """Place the tasks of jobs that say another place than what stands there.
+def _place(transaction: Transaction, stored: Sequence[Row], said: Mapping[int, Said]) -> None:
+    """Place the tasks of jobs that say another place than what is stored.
 
     Mostly that is none.
     """
     connection = transaction.connection
-    if moved := _moved(connection, said):
+    if moved := sorted(_moved(stored, said)):
         # Another process may have placed them since: look again
-        change_among(connection, _LOCK, sorted(moved))
-        _write_places(transaction, _moved(connection, {task: said[task] for task in moved}))
+        change_among(connection, _LOCK, moved)
+        _write_places(transaction, _moved(select_among(connection, _PLACES, moved), said))
 
 
-def _moved(connection: Connection, said: Mapping[int, Said]) -> dict[int, Placed]:
+def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:
     """Return the tasks of which jobs say something new, with what is to stand there."""
     moved: dict[int, Placed] = {}
-    for task, *names, had_several in select_among(connection, _PLACES, said):
-        of_task = said[task]
+    for task, *names, had_several, _ in stored:
+        of_task = said.get(task)
+        if of_task is None:
+            continue
         before = _place_of(names[0:2])
         first = _first_of(before, of_task.place)
         after = _placed(declared=_place_of(names[2:4]), said=first)

@@ -38,14 +38,13 @@ from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
 from jobprov.provenance.db.recording.source_rows import write_sources
 from jobprov.provenance.db.recording.task_rows import (
+    NamedTasks,
     StageKey,
-    TaskKey,
     intern_stages,
     intern_tasks,
-    patterns_of_tasks,
     place_again,
 )
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.tables.base import table_of
@@ -96,7 +95,7 @@ class SharedKeys(NamedTuple):
     experiments: dict[str, int]
     hosts: dict[tuple[str, str, str], int]
     stages: dict[StageKey, int]
-    tasks: dict[TaskKey, int]
+    tasks: NamedTasks
     closure_sets: dict[str, int]
     software_sets: dict[str, int]
     gap_sets: dict[str, int]
@@ -115,16 +114,21 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
-    _write_job_rows(connection, drafts, shared)
+    insertions = Insertions(connection)
+    _write_job_rows(connection, insertions, drafts, shared)
     # A task's stage follows from its jobs: where one of them left, it may be another now
-    place_again(transaction, _left_tasks(before, _places(connection, replaced)))
+    if left := _left_tasks(before, _places(connection, replaced)):
+        insertions.write()
+        place_again(transaction, left)
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
-    write_modules(transaction, records, replaced)
-    write_seeds(transaction, records, replaced)
-    write_sources(transaction, records, replaced)
-    touched = write_files(transaction, records, shared.experiments)
-    link_new_files(connection, touched.new_identities, touched.new_claims)
+    write_modules(transaction, insertions, records, replaced)
+    write_seeds(transaction, insertions, records, replaced)
+    write_sources(transaction, insertions, records, replaced)
+    # Last: others who name the same files wait from here on
+    touched = write_files(transaction, insertions, records, shared.experiments)
+    link_new_files(insertions, touched.new_identities, touched.new_claims)
+    insertions.write()
     link_files(connection, removed.named | touched.files, touched.claims)
     return removed.claimed
 
@@ -153,9 +157,14 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
     return tasks
 
 
-def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
+def _write_job_rows(
+    connection: Connection,
+    insertions: Insertions,
+    drafts: Sequence[JobDraft],
+    shared: SharedKeys,
+) -> None:
     fresh = []
-    patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
+    patterns = shared.tasks.patterns
     for draft in drafts:
         row = _job_row(draft, shared)
         task = row["task_id"]
@@ -165,7 +174,7 @@ def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: 
             fresh.append(row)
         else:
             connection.execute(update(Job).where(Job.id == draft.key).values(**row))
-    insert_rows(connection, table_of(Job), fresh)
+    insertions.add(table_of(Job), fresh)
 
 
 class _SharedColumns(TypedDict):
@@ -212,7 +221,7 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
         "closure_set_id": None,
     }
     if record.task and record.task.task_id:
-        columns["task_id"] = shared.tasks.get((experiment, record.task.task_id))
+        columns["task_id"] = shared.tasks.keys.get((experiment, record.task.task_id))
     if stage := stage_key(record):
         columns["stage_id"] = shared.stages[(experiment, *stage)]
     if host := host_key(record):

@@ -38,6 +38,9 @@ def change(connection: Connection, statement: str, values: Sequence[Any] = ()) -
 
 def change_many(connection: Connection, statement: str, rows: Iterable[Row]) -> None:
     """Run a statement that returns no rows once for each row of values."""
+    rows = list(rows)
+    if not rows:
+        return
     try:
         _cursor(connection).executemany(_native(statement, connection.dialect.name), rows)
     except connection.dialect.loaded_dbapi.Error as problem:

@@ -4,8 +4,9 @@ It uses one prepared statement and tuples, and converts values a column at a tim
 
 SQLAlchemy's own `execute` with a list of dictionaries builds a parameter dictionary a row and asks
 each column's type a value: half of what recording a job cost. Column types convert here too, so
-what is stored is the same. PostgreSQL gets a few rows as one array a column, many by COPY; SQLite
-many rows a statement, since it lets go of Python's lock at each and other threads take their turn.
+what is stored is the same. PostgreSQL gets a few rows as one array a column, several tables in one
+statement, and many rows by COPY; SQLite many rows a statement, since it lets go of Python's lock at
+each and other threads take their turn.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ _MOST_VALUES = 64
 
 There is one for each power of two up to it, so that few have to be kept prepared.
 """
-_COPY_FROM = 64
+COPY_FROM = 64
 """Rows from which PostgreSQL's COPY, which needs a round trip more, is the faster way."""
 
 
@@ -35,6 +36,7 @@ class _Prepared(NamedTuple):
     take: Callable[[Mapping[str, object]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
     insert_values: Callable[[int], str]
+    arrays: str
     insert_arrays: str
     copy: str
 
@@ -65,7 +67,7 @@ def insert_rows(
         change(
             connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows)
         )
-    elif len(rows) < _COPY_FROM:
+    elif len(rows) < COPY_FROM:
         change(connection, prepared.insert_arrays, _columns(prepared, rows))
     else:
         copy_rows(connection, prepared.copy, _converted(prepared, rows))
@@ -81,6 +83,74 @@ def insert_unknown(
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"
     return {row[0] for row in fetch(connection, statement, _columns(prepared, rows))}
+
+
+class Insertions:
+    """Rows of several tables that are inserted together, once nothing is left to be decided.
+
+    PostgreSQL gets the few rows of all tables as one statement: of what a statement takes to insert
+    some rows, most is the way there and back. It checks foreign keys when the statement ends.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[tuple[Table, Sequence[Mapping[str, object]]]] = []
+
+    def add(self, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+        """Have rows inserted, as `insert_rows` does, after those that they point at."""
+        if rows:
+            self._waiting.append((table, rows))
+
+    def write(self) -> None:
+        """Insert the rows that wait."""
+        waiting, self._waiting = self._waiting, []
+        few: list[tuple[Table, Sequence[Mapping[str, object]]]] = []
+        is_postgresql = self._connection.dialect.name == "postgresql"
+        for table, rows in waiting:
+            if is_postgresql and len(rows) < COPY_FROM:
+                few.append((table, rows))
+                continue
+            # Rows of the table may point at the few before
+            _insert_few(self._connection, few)
+            few = []
+            insert_rows(self._connection, table, rows)
+        _insert_few(self._connection, few)
+
+
+def as_arrays(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
+) -> tuple[str, list[list[Any]]]:
+    """Return what stands for rows in a statement of PostgreSQL's: arguments of unnest, and values.
+
+    A column each, in the order in which the first row names them.
+    """
+    prepared = _prepare(table, tuple(rows[0]), connection.dialect)
+    return prepared.arrays, _columns(prepared, rows)
+
+
+def _insert_few(
+    connection: Connection, together: Sequence[tuple[Table, Sequence[Mapping[str, object]]]]
+) -> None:
+    """Insert a few rows of each of several tables by one statement of PostgreSQL's."""
+    if not together:
+        return
+    statements: list[str] = []
+    columns: list[list[Any]] = []
+    for table, rows in together:
+        prepared = _prepare(table, tuple(rows[0]), connection.dialect)
+        statements.append(prepared.insert_arrays)
+        columns += _columns(prepared, rows)
+    change(connection, _joined(tuple(statements)), columns)
+
+
+@lru_cache(maxsize=256)
+def _joined(statements: tuple[str, ...]) -> str:
+    """Return insertions as one statement."""
+    *others, last = statements
+    if not others:
+        return last
+    named = [f"w{place} AS ({statement})" for place, statement in enumerate(others)]
+    return f"WITH {', '.join(named)} {last}"
 
 
 def _powers_of_two(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
@@ -130,6 +200,7 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
         take,
         tuple(converters),
         insert_values,
+        arrays,
         # Names are the schema's
         f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608
         f"COPY {target} FROM STDIN",

@@ -36,16 +36,20 @@ _LIMIT = 10_000
 
 What a job names was mostly written moments before.
 """
-_RESERVE = 64
+_RESERVE = 256
 """Keys that one round trip to PostgreSQL reserves for a table.
 
 Those that a process does not come to use are left out.
 """
+# The name of a sequence is looked up once, not for each key
 _NEXT_IN_TURN = """
 WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
-SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM turn, generate_series(1, ?)
+SELECT nextval((SELECT pg_get_serial_sequence(?, 'id'))::regclass)
+FROM turn, generate_series(1, ?)
 """
-_NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"
+_NEXT = """
+SELECT nextval((SELECT pg_get_serial_sequence(?, 'id'))::regclass) FROM generate_series(1, ?)
+"""
 
 
 def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]:
@@ -90,6 +94,14 @@ def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
             reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
         taken, reserved[:count] = reserved[:count], []
     return taken
+
+
+def _give_back(connection: Connection, name: str, numbers: Sequence[int]) -> None:
+    """Reserve keys again that were taken and not used, lowest first."""
+    with _lock:
+        reserved = _reserved.get(connection.engine, {}).get(name)
+        if reserved is not None:
+            reserved[:0] = numbers
 
 
 def forget_reserved(engine: Engine) -> None:
@@ -172,10 +184,16 @@ class KnownKeys:
                 numbers[key] = number
         if not wanted:
             return numbers, set()
-        looked_for = [key for key in wanted if key not in absent]
-        stored = self._select(connection, table, columns, looked_for)
-        missing = {key: rows[key] for key in wanted if key not in stored}
-        made = self._insert(connection, table, columns, missing, stored)
+        if connection.dialect.name == "postgresql":
+            missing = {key: rows[key] for key in wanted}
+            stored, made = self._insert_first(connection, table, columns, missing)
+        else:
+            looked_for = [key for key in wanted if key not in absent]
+            stored = self._select(connection, table, columns, looked_for)
+            missing = {key: rows[key] for key in wanted if key not in stored}
+            fresh = self._insert(connection, table, missing)
+            stored.update(fresh)
+            made = set(fresh)
         pending.update(stored)
         numbers.update(stored)
         return numbers, made
@@ -187,30 +205,43 @@ class KnownKeys:
         return {key: row[0] for key, row in rows.items()}
 
     def _insert(
+        self, connection: Connection, table: Table, rows: Mapping[K, Mapping[str, object]]
+    ) -> dict[K, int]:
+        """Insert rows that nobody else inserts; return their keys."""
+        ordered = sorted(rows)  # type: ignore[type-var]  # keys of one table compare
+        numbers = allocate_keys(connection, table, len(ordered))
+        values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
+        insert_rows(connection, table, values)
+        return dict(zip(ordered, numbers, strict=True))
+
+    def _insert_first(
         self,
         connection: Connection,
         table: Table,
         columns: Sequence[str],
         rows: Mapping[K, Mapping[str, object]],
-        stored: dict[K, int],
-    ) -> set[K]:
-        """Insert rows and add their keys to `stored`.
+    ) -> tuple[dict[K, int], set[K]]:
+        """Insert those of the rows that are not there, and look up the others.
 
-        Return which were not inserted by another process meanwhile.
+        What a process has not met is mostly new: looking first would be one statement more.
+
+        Return the keys of all, and which rows were inserted.
         """
-        if not rows:
-            return set()
         # The same order in every process, so that two cannot wait for each other
         ordered = sorted(rows)  # type: ignore[type-var]  # keys of one table compare
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
-        made = dict(zip(ordered, numbers, strict=True))
-        if connection.dialect.name == "postgresql":
-            inserted = insert_unknown(connection, table, values)
-            if len(inserted) < len(made):  # another process was first
-                stored.update(self._select(connection, table, columns, ordered))
-                return {key for key, number in made.items() if number in inserted}
-        else:
-            insert_rows(connection, table, values)
-        stored.update(made)
-        return set(made)
+        inserted = insert_unknown(connection, table, values)
+        stored: dict[K, int] = {}
+        unused: dict[K, int] = {}
+        for key, number in zip(ordered, numbers, strict=True):
+            if number in inserted:
+                stored[key] = number
+            else:
+                unused[key] = number
+        made = set(stored)
+        there = self._select(connection, table, columns, list(unused))
+        # Not the key of a row that is not there either: it is another row's
+        _give_back(connection, table.name, [unused[key] for key in unused if key in there])
+        stored.update(there)
+        return stored, made

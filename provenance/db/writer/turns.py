@@ -108,6 +108,16 @@ def take_files(connection: Connection, keys: Iterable[int]) -> None:
     _take(connection, "SELECT id FROM files WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
 
 
+def take_some_files(connection: Connection, statement: str, keys: Iterable[int]) -> list[int]:
+    """Do the same with those of these files that a statement selects; return their keys.
+
+    `statement` is `SELECT id FROM files WHERE … {among}`.
+    """
+    if connection.dialect.name == "postgresql":
+        statement += " ORDER BY id FOR NO KEY UPDATE"
+    return [row[0] for row in select_among(connection, statement, keys)]
+
+
 def _take(connection: Connection, statement: str, keys: Iterable[int]) -> None:
     # not FOR UPDATE: that would wait for whoever wrote a row that points at one of these, and both
     # would wait for each other

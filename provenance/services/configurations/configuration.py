@@ -24,6 +24,7 @@ from jobprov.provenance.db.queries.recording.findings import (
 )
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run, source_list
 from jobprov.provenance.db.recording.configurations.closures import closure_digests
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import (
     Configuration,
@@ -180,7 +181,7 @@ def known_evaluations(connection: Connection, job: ReadJob) -> list[KnownEvaluat
     """Return what is known of each configuration of a job, in order; None before its evaluation."""
     closures = closures_of_jobs(connection, [job.found.key])[job.found.key]
     names = [(job.found.experiment, digest) for digest in closures]
-    known = read_evaluations(connection, names)
+    known = read_evaluations(connection, Memory(), names)
     return [known.get(name) for name in names]
 
 

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
+from jobprov.provenance.db.queries.code.repositories import has_repositories
 from jobprov.provenance.db.queries.recording.findings import Kind
 from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
     digests_of,
     ran_configurations,
 )
-from jobprov.provenance.db.recording.files.aliases import join_sightings
+from jobprov.provenance.db.recording.files.aliases import is_anything_sighted, join_sightings
 from jobprov.provenance.db.recording.files.full_names import name_inputs
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.writer.turns import begin_deriving
@@ -80,9 +81,12 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
         gradings.append(grading)
         drafts.append(_draft(job, job_ran, grading))
         awaited[job.key] = job_findings.awaited
+    has_sightings = is_anything_sighted(connection)
+    # From here on others wait who name the same files
     unclaimed = write_jobs(writing, drafts)
-    join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
-    name_inputs(writing, [job.key for job in jobs], unclaimed)
+    if has_sightings:
+        join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
+        name_inputs(writing, [job.key for job in jobs], unclaimed)
     known = [job.key for job in jobs if not job.is_new]
     write_awaited(connection, awaited, replace=known)
     write_awaited_traces(connection, _awaited_traces(jobs), replace=known)
@@ -131,8 +135,9 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
     if failures:
         enqueue_failures(writing.connection, failures)
     if unresolved:
-        enqueue_resolutions(writing.connection)
         enqueue_carried(writing.connection, distinct_entries(some for some, _ in unresolved))
+    if unresolved and has_repositories(writing.connection):
+        enqueue_resolutions(writing.connection)
         enqueue_products(writing.connection, unresolved)
     if pending := pending_of([job.reading for job in jobs], findings):
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})

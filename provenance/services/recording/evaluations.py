@@ -74,7 +74,7 @@ def find_evaluations(
                 unfinished.add((record.experiment, digest))
     if not unfinished:
         return [NOTHING_FOUND] * len(records)
-    evaluations = read_evaluations(connection, unfinished)
+    evaluations = read_evaluations(connection, memory, unfinished)
     findings = []
     for record, digests in zip(records, closures, strict=True):
         blobs = possessed.get(record.experiment, frozenset())

@@ -149,7 +149,8 @@ def _unresolved(
     _note_resolutions(connection, memory, {digest: entries[digest] for digest in unknown})
     unresolved = {digest: entries[digest] for digest in unknown if digest not in resolved}
     registered = registered_match_keys(connection)
-    of_products = unresolved_words(connection, unresolved)
+    # No product is mapped to a repository where none is registered
+    of_products = unresolved_words(connection, unresolved) if registered else {}
     reasons: dict[str, str] = {}
     for digest, entry in unresolved.items():
         reasons[digest] = of_products.get(digest) or _reason(entry, registered)

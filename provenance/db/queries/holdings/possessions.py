@@ -20,6 +20,7 @@ class Possessions:
 
     def __init__(self) -> None:
         self._by_experiment: dict[str, set[str]] = {}
+        self._keys: dict[str, int] = {}
 
     def among(self, connection: Connection, experiment: str, digests: set[str]) -> set[str]:
         """Return the digests that the experiment uploaded; only unknown ones are queried."""
@@ -27,15 +28,22 @@ class Possessions:
         if len(possessed) > _MOST_REMEMBERED:
             possessed.clear()
         unknown = sorted(digests - possessed)
-        if unknown and (
-            key := fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))
-        ):
-            wanted = [(key[0][0], sha256) for sha256 in unknown]
+        if unknown and (key := self._key(connection, experiment)):
+            wanted = [(key, sha256) for sha256 in unknown]
             rows = select_by(
                 connection, _POSSESSIONS, ("is_entered",), ("experiment_id", "sha256"), wanted
             )
             possessed.update(sha256 for _, sha256 in rows)
         return digests & possessed
+
+    def _key(self, connection: Connection, experiment: str) -> int | None:
+        """Return the integer key of an experiment, which never changes; None where it is new."""
+        if experiment not in self._keys:
+            rows = fetch(connection, "SELECT id FROM experiments WHERE name = ?", (experiment,))
+            if not rows:
+                return None
+            self._keys[experiment] = rows[0][0]
+        return self._keys[experiment]
 
     def forget(self, experiment: str, digests: Iterable[str]) -> None:
         """Forget blobs that the experiment no longer possesses."""

@@ -21,6 +21,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 
 _EVALUATIONS = """
 SELECT v.closure_id, e.name, v.problem, v.is_too_large, v.difference, v.ran_as, v.parsed_as, v.computed_as,
@@ -52,15 +53,22 @@ class KnownEvaluation(NamedTuple):
 
 
 def read_evaluations(
-    connection: Connection, wanted: Iterable[tuple[str, str]]
+    connection: Connection, memory: Memory, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], KnownEvaluation]:
     """Return what is known of configurations, by experiment and digest of the closure.
 
     Those that were not evaluated yet are left out.
     """
-    digests = sorted({digest for _, digest in wanted})
-    keys = select_by(connection, table_of(Closure), ("id",), ("sha256",), digests)
-    digest_of = {row[0]: digest for digest, row in keys.items()}
+    digest_of: dict[int, str] = {}
+    unmet: list[str] = []
+    for digest in sorted({digest for _, digest in wanted}):
+        key = memory.keys.get(table_of(Closure), digest)
+        if key is None:
+            unmet.append(digest)
+        else:
+            digest_of[key] = digest
+    keys = select_by(connection, table_of(Closure), ("id",), ("sha256",), unmet)
+    digest_of.update((row[0], digest) for digest, row in keys.items())
     evaluations: dict[tuple[str, str], KnownEvaluation] = {}
     for part in chunks(list(digest_of)):
         for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):

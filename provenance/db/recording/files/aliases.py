@@ -90,12 +90,15 @@ class Alias(NamedTuple):
     identity: int
 
 
+def is_anything_sighted(connection: Connection) -> bool:
+    """Whether a catalog ever said anything of a file. Asked with each batch: mostly nobody asks."""
+    return bool(fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"))
+
+
 def join_sightings(
     connection: Connection, jobs: Mapping[int, str], unclaimed: Iterable[int]
 ) -> None:
     """Join what was seen before to jobs that were just written.
-
-    One small look-up where nothing was ever seen.
 
     Args:
         connection: in a transaction.
@@ -103,8 +106,7 @@ def join_sightings(
         unclaimed: files that an earlier reading of these jobs claimed; others may be their birth
             now.
     """
-    if jobs and fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"):
-        alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
+    alias_files(connection, _concerned_files(connection, jobs, sorted(unclaimed)))
 
 
 def _concerned_files(

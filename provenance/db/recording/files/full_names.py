@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.recording.files.edges import IdentityFacts, contradict
 from jobprov.provenance.db.recording.files.linking import link_files
-from jobprov.provenance.db.statements.driver import change_many, fetch
+from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Identity, Sighting
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
@@ -103,8 +103,6 @@ def name_inputs(transaction: Transaction, jobs: Sequence[int], unclaimed: Iterab
         unclaimed: files that an earlier reading of these jobs claimed.
     """
     connection = transaction.connection
-    if not fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"):
-        return
     files = set(unclaimed)
     for part in chunks(jobs):
         for statement in (_READ_BARE, _DECLARED_BARE, _WRITTEN):

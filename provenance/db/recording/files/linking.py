@@ -18,21 +18,27 @@ from jobprov.provenance.db.recording.files.edges import (
 )
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.driver import change_many
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions, insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Producer
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.db.writer.turns import take_files
+from jobprov.provenance.db.writer.turns import take_some_files
 from jobprov.provenance.records.files.checksums import unpack_checksums
 
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
 
-_CROWDED = "SELECT id FROM files WHERE is_crowded AND id {among}"
+_NOT_CROWDED = "SELECT id FROM files WHERE NOT is_crowded AND id {among}"
+# Whether an input, a parent or a sighting names it. Not by EXISTS: PostgreSQL may answer that by
+# reading all mentions
 _IDENTITIES = """
-SELECT file_id, id, size_bytes, checksums, campaign FROM identities WHERE file_id {among}
+SELECT i.file_id, i.id, i.size_bytes, i.checksums, i.campaign,
+    (SELECT 1 FROM mentions m WHERE m.identity_id = i.id LIMIT 1) IS NOT NULL
+    OR (SELECT 1 FROM parents p WHERE p.identity_id = i.id LIMIT 1) IS NOT NULL
+    OR (
+        SELECT 1 FROM sightings s WHERE s.file_id = i.file_id AND s.identity_id = i.id LIMIT 1
+    ) IS NOT NULL
+FROM identities i WHERE i.file_id {among}
 """
-_MENTIONED = "SELECT DISTINCT identity_id FROM mentions WHERE identity_id {among}"
-_PARENTS = "SELECT DISTINCT identity_id FROM parents WHERE identity_id {among}"
 _CLAIMS = """
 SELECT c.file_id, c.id, c.identity_id, j.state, coalesce(s.campaign, '')
 FROM claims c JOIN jobs j ON j.id = c.job_id LEFT JOIN stages s ON s.id = j.stage_id
@@ -52,7 +58,6 @@ SELECT c.file_id, c.id, c.identity_id, i.size_bytes, i.checksums
 FROM claims c JOIN identities i ON i.id = c.identity_id JOIN jobs j ON j.id = c.job_id
 WHERE j.rerun_of IS NULL AND c.id {among}
 """
-_SIGHTED = "SELECT identity_id FROM sightings WHERE file_id {among}"
 _UNLINK = "DELETE FROM producers WHERE identity_id = ? AND claim_id = ?"
 _UNLINKED = """
 SELECT DISTINCT i.file_id FROM identities i WHERE i.id {among}
@@ -73,25 +78,25 @@ def link_files(
             are looked at.
     """
     for part in chunks(sorted(files)):
-        crowded = {row[0] for row in select_among(connection, _CROWDED, part)}
-        _relink(connection, [number for number in part if number not in crowded])
-        if crowded:
+        linked = take_some_files(connection, _NOT_CROWDED, part)
+        _relink(connection, linked)
+        if crowded := set(part) - set(linked):
             _link_in_crowd(connection, crowded, new_claims)
 
 
 def link_new_files(
-    connection: Connection,
+    insertions: Insertions,
     identities: Mapping[int, Sequence[IdentityFacts]],
     claims: Mapping[int, Sequence[ClaimFacts]],
 ) -> None:
-    """Write the edges of files that nobody had named before.
+    """Have the edges written of files that nobody had named before.
 
     What was just written of them is all there is of them.
     """
     links: set[Link] = set()
     for file, file_claims in claims.items():
         links |= resolve_name(identities[file], file_claims)
-    insert_rows(connection, _PRODUCERS, [link._asdict() for link in sorted(links)])
+    insertions.add(_PRODUCERS, [link._asdict() for link in sorted(links)])
 
 
 def is_crowd(claims: Sequence[ClaimFacts]) -> bool:
@@ -109,13 +114,13 @@ def unlinked_files(connection: Connection, identities: Iterable[int]) -> set[int
 
 
 def _relink(connection: Connection, files: Sequence[int]) -> None:
+    """Recompute the edges of files, which are taken."""
     if not files:
         return
-    take_files(connection, files)
     claims = _claims(connection, files)
     crowds = [file for file, file_claims in claims.items() if is_crowd(file_claims)]
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
-    identities = _used(connection, _identities(connection, list(claims)), claims)
+    identities = _used_identities(connection, claims)
     mark_readers(connection, claims, identities)
     desired: set[Link] = set()
     for file, file_claims in claims.items():
@@ -135,22 +140,10 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
     _write_difference(connection, crowded_links(facts, claims), set())
 
 
-def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
-    identities: dict[int, list[IdentityFacts]] = defaultdict(list)
-    for file, identity, size_bytes, checksums, campaign in select_among(
-        connection, _IDENTITIES, files
-    ):
-        facts = IdentityFacts(identity, size_bytes, unpack_checksums(checksums), campaign)
-        identities[file].append(facts)
-    return identities
-
-
-def _used(
-    connection: Connection,
-    identities: dict[int, list[IdentityFacts]],
-    claims: dict[int, list[ClaimFacts]],
+def _used_identities(
+    connection: Connection, claims: Mapping[int, Sequence[ClaimFacts]]
 ) -> dict[int, list[IdentityFacts]]:
-    """Return the identities that somebody still names.
+    """Return the identities of these files, by file, that somebody still names.
 
     What only a replaced reading of a job named (a provisional record, an earlier revision, the
     lists of another witness) must not tie others together: it is there in one order of arrival and
@@ -159,28 +152,14 @@ def _used(
     claimed: set[int] = set()
     for file_claims in claims.values():
         claimed.update(claim.identity_id for claim in file_claims)
-    file_of: dict[int, int] = {}
-    for file, facts in identities.items():
-        file_of.update((identity.id, file) for identity in facts if identity.id not in claimed)
-    used = claimed | _named_elsewhere(connection, file_of)
-    still_named: dict[int, list[IdentityFacts]] = {}
-    for file, facts in identities.items():
-        still_named[file] = [identity for identity in facts if identity.id in used]
-    return still_named
-
-
-def _named_elsewhere(connection: Connection, file_of: Mapping[int, int]) -> set[int]:
-    """Return which of these identities an input, a parent or a sighting names.
-
-    `file_of` gives their files.
-    """
-    named: set[int] = set()
-    for statement in (_MENTIONED, _PARENTS):
-        named.update(row[0] for row in select_among(connection, statement, sorted(file_of)))
-    files = {file for identity, file in file_of.items() if identity not in named}
-    for part in chunks(sorted(files)):
-        named.update(row[0] for row in select_among(connection, _SIGHTED, part))
-    return named
+    identities: dict[int, list[IdentityFacts]] = {file: [] for file in claims}
+    for file, identity, size_bytes, checksums, campaign, is_named in select_among(
+        connection, _IDENTITIES, claims
+    ):
+        if is_named or identity in claimed:
+            facts = IdentityFacts(identity, size_bytes, unpack_checksums(checksums), campaign)
+            identities[file].append(facts)
+    return identities
 
 
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:

@@ -18,7 +18,7 @@ from jobprov.provenance.db.recording.job_rows import (
     claim_rows,
     mention_rows,
 )
-from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
@@ -121,9 +121,12 @@ class _Named(NamedTuple):
 
 
 def write_files(
-    transaction: Transaction, records: Mapping[int, JobRecord], experiments: Mapping[str, int]
+    transaction: Transaction,
+    insertions: Insertions,
+    records: Mapping[int, JobRecord],
+    experiments: Mapping[str, int],
 ) -> Touched:
-    """Write the inputs and outputs of jobs, by key of the job."""
+    """Have the inputs and outputs of jobs written, by key of the job."""
     connection = transaction.connection
     named = _Named.in_records(records, experiments)
     seen = named.identities()
@@ -134,8 +137,8 @@ def write_files(
     stored = [number for key, number in identities.items() if key not in fresh]
     touched = unlinked_files(connection, stored)
     touched.update(files[seen[key].file] for key in fresh)
-    _insert_mentions(connection, named.mentions, identities)
-    claims = _insert_claims(connection, named.claims, files, identities)
+    insertions.add(table_of(Mention), _mention_values(named.mentions, identities))
+    claims = _add_claims(connection, insertions, named.claims, files, identities)
     touched.update(row["file_id"] for row in claims)
 
     new_files = {files[name] for name in new_names}
@@ -235,11 +238,10 @@ def _intern_identities(
     return {key: numbers[natural[key]] for key in seen}, fresh
 
 
-def _insert_mentions(
-    connection: Connection,
-    mentions: Mapping[int, list[MentionRow]],
-    identities: Mapping[bytes, int],
-) -> None:
+def _mention_values(
+    mentions: Mapping[int, list[MentionRow]], identities: Mapping[bytes, int]
+) -> list[dict[str, ColumnValue]]:
+    """Return rows of mentions."""
     rows: list[dict[str, ColumnValue]] = []
     for job, inputs in mentions.items():
         for mention in inputs:
@@ -251,16 +253,17 @@ def _insert_mentions(
                 "status": mention.input.status,
             }
             rows.append(row)
-    insert_rows(connection, table_of(Mention), rows)
+    return rows
 
 
-def _insert_claims(
+def _add_claims(
     connection: Connection,
+    insertions: Insertions,
     claims: Mapping[int, list[ClaimRow]],
     files: Mapping[FileKey, int],
     identities: Mapping[bytes, int],
 ) -> list[_ClaimValues]:
-    """Write claims with their parents; return the rows of the claims."""
+    """Have claims written with their parents; return the rows of the claims."""
     numbers = iter(allocate_keys(connection, table_of(Claim), sum(map(len, claims.values()))))
     claim_values: list[_ClaimValues] = []
     parent_values: list[dict[str, int]] = []
@@ -280,8 +283,8 @@ def _insert_claims(
             claim_values.append(values)
             for parent in claim.parents:
                 parent_values.append({"claim_id": number, "identity_id": identities[parent.key]})
-    insert_rows(connection, table_of(Claim), claim_values)
-    insert_rows(connection, table_of(Parent), parent_values)
+    insertions.add(table_of(Claim), claim_values)
+    insertions.add(table_of(Parent), parent_values)
     return claim_values
 
 

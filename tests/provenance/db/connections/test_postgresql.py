@@ -9,6 +9,8 @@ from sqlalchemy import Connection, text
 from jobprov.provenance.db.connections import postgresql
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.db.writer.write_queue import WriteQueue
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 MODE = "SELECT current_setting('plan_cache_mode')"
@@ -55,3 +57,20 @@ def test_connection_that_was_lost_while_nobody_used_it_is_replaced(
 
     with database.reading.connect() as connection:
         assert fetch(connection, "SELECT pg_backend_pid()")[0][0] != lost
+
+
+def test_what_is_written_is_tried_again_where_the_connection_was_just_lost(
+    database: Database,
+) -> None:
+    """Whoever writes does not ask a connection that was just used whether it is still there."""
+    writer = WriteQueue(database.writing, Transaction)
+
+    def write(transaction: Transaction) -> int:
+        return int(fetch(transaction.connection, "SELECT pg_backend_pid()")[0][0])
+
+    lost = writer.run(write)
+    with database.reading.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:lost, 5000)"), {"lost": lost})
+
+    assert writer.run(write) != lost
+    writer.close()
