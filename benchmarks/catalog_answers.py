@@ -64,6 +64,8 @@ _CALLS = (
     _Call("metacat query, 4,000 files", "/query", body="parents(file nova:merged.root)"),
     _Call("the same with -m", "/query?with_meta=yes", times=3,
           body="parents(file nova:merged.root)"),
+    _Call("the same where core.runs = 7", "/query", times=3,
+          body="parents(file nova:merged.root) where core.runs = 7"),
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence, refused
 from jobprov.app.metacat.datasets import dataset_records
-from jobprov.app.metacat.records import FileRecord, file_record, record_pages
+from jobprov.app.metacat.records import FileRecord, file_record, metadata_of, record_pages
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -20,6 +20,7 @@ from jobprov.provenance.services.selections.files import (
     summarize_files,
 )
 from jobprov.provenance.services.selections.metadata import Wanted, describe_files, list_described
+from jobprov.provenance.services.selections.recorded import with_recorded
 
 MOST_FILES = 100_000
 """Files that one call describes."""
@@ -151,8 +152,10 @@ def _text() -> str:
 
 
 def _summary(experiment: str, selection: Selection) -> Response:
-    with get_service().reading() as connection:
-        sums = summarize_files(connection, experiment, selection)
+    service = get_service()
+    with service.reading() as connection:
+        answered = with_recorded(connection, service.store, experiment, selection, metadata_of)
+        sums = summarize_files(connection, experiment, answered, refuses_unknown=False)
     return json_answer({"count": sums.files, "total_size": sums.size_bytes})
 
 
@@ -162,5 +165,9 @@ def _records(experiment: str, selection: Selection) -> Iterator[list[FileRecord]
     metadata = request.args.get("with_meta") == "yes"
     provenance = request.args.get("with_provenance") == "yes"
     wanted = Wanted(records=metadata, relatives=provenance)
-    pages = list_described(service.reading, service.store, experiment, selection, wanted)
+    with service.reading() as connection:
+        answered = with_recorded(connection, service.store, experiment, selection, metadata_of)
+    pages = list_described(
+        service.reading, service.store, experiment, answered, wanted, refuses_unknown=False
+    )
     return record_pages(pages, with_metadata=metadata, with_provenance=provenance)

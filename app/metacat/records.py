@@ -82,7 +82,7 @@ def file_record(
     if file.size_bytes is not None:
         record.size = file.size_bytes
     if with_metadata:
-        record.metadata = _metadata(file)
+        record.metadata = metadata_of(file)
     if with_provenance:
         record.parents, record.children = _fids(file.parents), _fids(file.children)
     if with_datasets:
@@ -116,7 +116,7 @@ def _fids(files: Iterable[FileReference]) -> list[Fid]:
     return [Fid(str(file.key)) for file in files]
 
 
-def _metadata(file: FileMetadata) -> dict[str, object]:
+def metadata_of(file: FileMetadata) -> dict[str, object]:
     """Return the metadata by dotted keys; what nobody says is left out."""
     known: dict[str, object] = {
         "core.file_type": file.file_type,

@@ -202,14 +202,18 @@ class ArrivedReader(Unreader):  # type: ignore[misc]  # the package has no types
         self._first = head
         self._content = content
 
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return what comes next, nothing at the end."""
+    def chunk(self, size_hint: int | None = None) -> bytes:  # noqa: ARG002 - gunicorn's
+        """Return what comes next, nothing at the end.
+
+        Never more than a piece, though the parser may hint at the whole body: it keeps what is not
+        asked for yet, and copies all of that at each read.
+        """
         if self._first:
             first, self._first = self._first, b""
             return first
         if self._content is None or self._content.closed:
             return b""
-        return self._content.read(max(size_hint or 0, _PIECE_BYTES))
+        return self._content.read(_PIECE_BYTES)
 
 
 class _Length:

@@ -42,7 +42,9 @@ class RecipeProofs(Struct, frozen=True):
 
 
 class Reproduction(Struct, frozen=True):
-    """Which share of recipes was reproduced when last run again.
+    """Which share of recipes was reproduced when last run again, by whomever.
+
+    A job without a recipe counts as one of its own once it was run again.
 
     Attributes:
         recipes: how many there are.
@@ -52,7 +54,7 @@ class Reproduction(Struct, frozen=True):
         by_level: recipes by the level of their last verdict, the best first; no level with 0;
             `none` where the verdict compared nothing.
         by_age: recipes by the age of their last verdict, the youngest first; no age with 0.
-        proofs: recipes by what their last rerun without a network proved.
+        proofs: recipes by what their last rerun by `jobprov prove` or a drill proved.
     """
 
     recipes: int

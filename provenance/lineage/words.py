@@ -169,6 +169,16 @@ def proof_line(proof: ProofCounts) -> str:
     return ", ".join(parts) + "."
 
 
+def not_reproduced_words(recipes: int) -> str:
+    """How many recipes did not pass when the service or its agent last reran them.
+
+    What people saw who reran a bundle is not in it.
+    """
+    them = "it" if recipes == 1 else "them"
+    words = f"failed or gave other outputs when jobprov last reran {them}"
+    return f"{counted(recipes, 'recipe')} {words}"
+
+
 def grade_words(grade: str, proof: JobProof | None) -> str:
     """A grade, and whether a rerun has shown that it holds: `L2, not proven`.
 

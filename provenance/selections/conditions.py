@@ -84,6 +84,13 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Files that were found already, by their keys."""
+
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     """Files that are in every part."""
 
@@ -131,7 +138,9 @@ class Portion:
     stride: int = 1
 
 
-Selection = Everything | Comparison | Definition | All | Some | Not | Related | Combined | Portion
+Selection = (
+    Everything | Comparison | Definition | Keys | All | Some | Not | Related | Combined | Portion
+)
 
 
 def all_of(parts: list[Selection]) -> Selection:

@@ -2,8 +2,8 @@
 
 For example `children(files from dune:raw) - files where core.data_tier = 'reco'`.
 
-What selects by fields that we hold is read; filters, named queries and conditions on the inside of
-lists are refused. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
+What selects by fields that we hold is read; filters, named queries and conditions on single members
+of lists are refused, but for `[any]`. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
 
 Source: the grammar of MetaCat's server (metacat/mql/grammar).
 """
@@ -30,8 +30,8 @@ from jobprov.provenance.selections.conditions import (
     all_of,
     some_of,
 )
-from jobprov.provenance.selections.fields import field_of_key
-from jobprov.provenance.selections.tokens import SelectionError, Tokens
+from jobprov.provenance.selections.fields import field_of_key, key_in_catalog
+from jobprov.provenance.selections.tokens import SelectionError, Token, Tokens
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")"""
@@ -304,10 +304,37 @@ def _condition(tokens: Tokens, context: _Context) -> Selection:
 
 
 def _comparison(tokens: Tokens, context: _Context) -> Selection:
+    if tokens.next.kind == "quoted" or _is_value_in(tokens):
+        return _contained(tokens)
     token = tokens.next
     if token.kind != "word":
         raise tokens.unexpected("a key such as core.data_tier")
     tokens.take()
+    return _compared_key(tokens, token, context)
+
+
+def _is_value_in(tokens: Tokens) -> bool:
+    """Return whether a value stands where a key may, as in `26305 in core.runs`."""
+    is_in = tokens.after_next().text.lower() in ("in", "not")
+    return is_in and tokens.next.kind == "word" and field_of_key(tokens.next.text) is None
+
+
+def _contained(tokens: Tokens) -> Selection:
+    """Return the condition that a list contains a value, `26305 in core.runs`."""
+    tokens.count_term()
+    value = Value(tokens.expect_text("a value"))
+    is_negated = tokens.takes_word("not")
+    if not tokens.takes_word("in"):
+        raise tokens.unexpected("in")
+    token = tokens.next
+    field = field_of_key(tokens.expect_text("a key such as core.runs"))
+    if field is None or key_in_catalog(field) is None:
+        raise tokens.error(f"{token.text!r} is not a list", token.start)
+    contained = Comparison(field, Operator.EQUAL, (value,))
+    return Not(contained) if is_negated else contained
+
+
+def _compared_key(tokens: Tokens, token: Token, context: _Context) -> Selection:
     field = field_of_key(token.text)
     if field is None:
         raise tokens.error(
@@ -315,8 +342,11 @@ def _comparison(tokens: Tokens, context: _Context) -> Selection:
             "“Answers for catalog clients” names the keys by which they can",
             token.start,
         )
-    if tokens.next.text == "[":
-        raise tokens.error("conditions on members of a list are not answered", token.start)
+    if tokens.takes_sign("["):
+        # Of a list any member counts anyway
+        if not tokens.takes_word("any"):
+            raise tokens.error("of members of a list only [any] is answered", token.start)
+        tokens.expect_sign("]", " behind any")
     comparison = _compared(tokens, field)
     if field == "namespace":
         return _with_home(comparison, context.home)

@@ -29,7 +29,9 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from jobprov.provenance.db.connections.time_limits import clock_of
+from jobprov.provenance.errors import UnreachableError
 
+_ENCODING = "UTF8"
 _PREPARED_STATEMENTS = 300
 """What a connection to PostgreSQL keeps prepared; a page alone asks some forty."""
 _JUST_USED = 1.0
@@ -45,7 +47,10 @@ _log = logging.getLogger("jobprov.database")
 
 
 def open_postgresql(url: URL) -> tuple[Engine, Engine]:
-    """Return an engine for reading and one for writing; nothing is connected yet."""
+    """Return an engine for reading and one for writing; nothing is connected yet.
+
+    Connecting raises an UnreachableError where the database cannot keep every text.
+    """
     url = url.set(drivername="postgresql+psycopg")
     reading = create_engine(
         url,
@@ -59,6 +64,9 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
     # its own: a connection that somebody rolled back has forgotten every statement that it
     # prepared
     writing = create_engine(url, pool_size=1, max_overflow=4)
+    for engine in (reading, writing):
+        # Before SQLAlchemy asks the server anything: of SQL_ASCII the driver gives bytes as answers
+        event.listen(engine, "connect", _check_encoding, insert=True)
     event.listen(reading, "connect", partial(_set_up, (_PLANNED_ONCE,)))
     for engine in (reading, writing):
         event.listen(engine, "checkin", _note_use)
@@ -66,6 +74,18 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
     event.listen(writing, "connect", partial(_set_up, ()))
     event.listen(writing, "connect", ServerWatch().look)
     return reading, writing
+
+
+def _check_encoding(connection: Any, _record: Any) -> None:
+    """Refuse a database that cannot keep every text; the server names its encoding by itself."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != _ENCODING:
+        name = connection.info.dbname
+        raise UnreachableError(
+            f"The encoding of the database {name} is {encoding}, and jobprov needs {_ENCODING}: make "
+            f"another with `createdb --encoding={_ENCODING} --template=template0 NAME`, and name it "
+            "in JOBPROV_DATABASE_URL."
+        )
 
 
 def _set_up(more: Sequence[str], connection: Any, _record: Any) -> None:

@@ -34,7 +34,14 @@ from jobprov.provenance.db.queries.alerts.watched import (
     stuck_jobs,
 )
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.lineage.words import counted, elided, number, percent, size
+from jobprov.provenance.lineage.words import (
+    counted,
+    elided,
+    not_reproduced_words,
+    number,
+    percent,
+    size,
+)
 from jobprov.provenance.services.alerts.events import Found
 from jobprov.provenance.services.alerts.rules import (
     AnyRule,
@@ -210,7 +217,7 @@ class Watch:
         recipes = count_not_reproduced(self._connection, self._experiment.key)
         if recipes <= rule.over:
             return []
-        words = f"{counted(recipes, 'recipe')} failed or made something else when last rerun"
+        words = not_reproduced_words(recipes)
         return [Found("", words, proofs_page(self._experiment.name))]
 
     def _stages_done(self, rule: StageDone) -> list[Found] | None:

@@ -132,7 +132,7 @@ class Disk(Rule, frozen=True, forbid_unknown_fields=True, tag="disk"):
 
 
 class DrillDiffers(Rule, frozen=True, forbid_unknown_fields=True, tag="drill_differs"):
-    """The newest rerun of recipes failed, or made something else."""
+    """The newest rerun of recipes by jobprov failed, or gave other outputs."""
 
     over: _Count = 0
 

@@ -22,7 +22,7 @@ from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
 from jobprov.provenance.db.queries.upkeep import count_unsealed
-from jobprov.provenance.lineage.words import counted, elided, number
+from jobprov.provenance.lineage.words import counted, elided, not_reproduced_words, number
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
@@ -246,7 +246,7 @@ def _silent_queues(queue: Queue) -> Found:
 def _not_reproduced(connection: Connection) -> Found:
     needs = []
     for name, (recipes, since) in not_reproduced_by_experiment(connection).items():
-        words = f"{counted(recipes, 'recipe')} failed or made something else when last rerun"
+        words = not_reproduced_words(recipes)
         needs.append(
             Need(
                 kind="proof",

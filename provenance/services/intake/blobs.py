@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from jobprov.archive.digest import digest_of
 from jobprov.archive.store import Store
-from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.changes.intake import add_possessions
 from jobprov.provenance.db.queries.holdings.awaited import experiments_awaiting
 from jobprov.provenance.db.queries.holdings.erasures import (
@@ -34,7 +33,7 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.records.files.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.secrets import hidden_texts
+from jobprov.provenance.services.intake.secrets import hidden_texts, rules_in_text
 from jobprov.provenance.services.work.notices import blob_arrived, blobs_there
 from jobprov.provenance.services.writing import Writing
 
@@ -298,7 +297,7 @@ def find_secret(data: bytes) -> list[str]:
     rules: set[str] = set()
     for text in texts:
         if b"\0" not in text[:8192]:
-            rules.update(redact(text)[1])
+            rules.update(rules_in_text(text))
     return sorted(rules)
 
 
@@ -324,7 +323,7 @@ def searched_chunks(
                 is_text = b"\0" not in piece[:8192]
                 rules = find_secret(bytes(piece))
             else:
-                rules = list(redact(bytes(piece))[1])
+                rules = rules_in_text(bytes(piece))
             if rules:
                 raise refuse(list(rules))
             del piece[:-_OVERLAP]

@@ -12,6 +12,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
     LevelCount,
     last_levels,
     recipe_count,
+    rerun_without_recipe,
 )
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.lookup.proofs import count_recipe_proofs
@@ -31,7 +32,7 @@ def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
     drilled = sum(by_level.values())
     reproduced = sum(count for level, count in by_level.items() if level in REPRODUCED)
     share = reproduced / drilled if drilled else None
-    recipes = _recipe_count(connection)
+    recipes = _recipe_count(connection) + rerun_without_recipe(connection)
     return Reproduction(
         recipes=recipes,
         drilled=drilled,

@@ -62,24 +62,32 @@ def count_files(connection: Connection, experiment: str, selection: Selection) -
         return count_keys(connection, _keys(connection, experiment, selection))
 
 
-def summarize_files(connection: Connection, experiment: str, selection: Selection) -> FileSums:
+def summarize_files(
+    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
+) -> FileSums:
     """Return how many files are selected, and their sums.
 
-    Raises:
-        NotFoundError, SelectionError, LimitError: see `count_files`.
-    """
-    with time_limit(connection, _ADVICE, seconds=_SECONDS):
-        return sum_files(connection, _keys(connection, experiment, selection))
-
-
-def select_files(connection: Connection, experiment: str, selection: Selection) -> "array[int]":
-    """Return the keys of the selected files, in their order.
+    With `refuses_unknown`, metadata keys that no catalog told are refused; else they select nothing.
 
     Raises:
         NotFoundError, SelectionError, LimitError: see `count_files`.
     """
     with time_limit(connection, _ADVICE, seconds=_SECONDS):
-        return fetch_keys(connection, _keys(connection, experiment, selection))
+        keys = _keys(connection, experiment, selection, refuses_unknown=refuses_unknown)
+        return sum_files(connection, keys)
+
+
+def select_files(
+    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
+) -> "array[int]":
+    """Return the keys of the selected files, in their order; see `summarize_files`.
+
+    Raises:
+        NotFoundError, SelectionError, LimitError: see `count_files`.
+    """
+    with time_limit(connection, _ADVICE, seconds=_SECONDS):
+        keys = _keys(connection, experiment, selection, refuses_unknown=refuses_unknown)
+        return fetch_keys(connection, keys)
 
 
 def expand_selection(connection: Connection, experiment: str, selection: Selection) -> Selection:
@@ -91,10 +99,13 @@ def expand_selection(connection: Connection, experiment: str, selection: Selecti
     return resolve(connection, find_experiment(connection, experiment), selection)
 
 
-def _keys(connection: Connection, experiment: str, selection: Selection) -> FileKeys:
+def _keys(
+    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
+) -> FileKeys:
     key = find_experiment(connection, experiment)
     resolved = expand_selection(connection, experiment, selection)
-    _check_keys(connection, key, resolved)
+    if refuses_unknown:
+        _check_keys(connection, key, resolved)
     return select_keys(resolved, experiment=key, dialect=connection.dialect.name)
 
 

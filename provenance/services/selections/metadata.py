@@ -99,14 +99,18 @@ def list_described(
     experiment: str,
     selection: Selection,
     wanted: Wanted,
+    *,
+    refuses_unknown: bool = True,
 ) -> Iterator[list[FileMetadata]]:
     """Yield what is known of the selected files, page by page, in the order of their ids.
+
+    See `summarize_files` for `refuses_unknown`.
 
     Raises:
         NotFoundError, SelectionError, LimitError: see `count_files`; before the first page.
     """
     with reading() as connection:
-        keys = select_files(connection, experiment, selection)
+        keys = select_files(connection, experiment, selection, refuses_unknown=refuses_unknown)
         for start in range(0, len(keys), PAGE):
             files = named(connection, keys[start : start + PAGE].tolist())
             for place in range(0, len(files), FILES_AT_ONCE):

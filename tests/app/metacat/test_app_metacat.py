@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from jobprov.app.wiring import Service
+from jobprov.provenance.services.selections import recorded
 from tests.library.answers import put_job
 from tests.library.records import catalogued_chain, job_id
 
@@ -87,11 +88,11 @@ TOLD = [
     ("files where DUNE.campaign = 'fd'", ["hd:raw1.root", "hd:raw2.root", LAST]),
     ("files where DUNE.campaign = 'fd' and core.run_type ~ '^hd'", ["hd:raw1.root"]),
     ("files from nova:t1 where DUNE.campaign = 'fd'", [LAST]),
-    ("files where DUNE.requestid = 4711", ["hd:raw1.root"]),
+    ("files where DUNE.requestid = 4711", [*f(1, 2, 3, 4), LAST, "hd:raw1.root"]),
     ("files where DUNE.requestid > 4711", ["hd:raw2.root"]),
     ("files where DUNE.requestid in (1, 4712)", ["hd:raw2.root"]),
     ("files where DUNE.requestid != 4711", ["hd:raw2.root"]),
-    ("files where core.run_type present", ["hd:raw1.root"]),
+    ("files where core.run_type present", [*f(1, 2, 3, 4), LAST, "hd:raw1.root"]),
     ("files where DUNE.is_good = true", ["hd:raw1.root"]),
     ("files where core.data_tier = 'raw'", [*f(2, 4), "hd:raw1.root", "hd:raw2.root"]),
     ("files where core.data_tier = 'raw' or core.data_tier = 'x'",
@@ -137,21 +138,70 @@ def test_files_are_selected_by_metadata_that_only_a_catalog_told(metacat: FlaskC
     assert "DUNE.campaign f%" in expanded.text
 
 
-def test_key_that_no_catalog_told_is_refused_by_name_with_those_that_were(
+RECORDED = [
+    ("files where core.runs = 7", [*f(1, 2, 3, 4), LAST, "hd:raw2.root"]),
+    ("files where core.runs = 8", ["hd:raw2.root"]),
+    ("files where core.runs[any] = 8", ["hd:raw2.root"]),
+    ("files where 8 in core.runs", ["hd:raw2.root"]),
+    ("files from nova:t1 where 7 not in core.runs", []),
+    ("files where core.runs != 7", ["hd:raw1.root", "hd:raw2.root"]),
+    ("files where core.runs > 7", ["hd:raw1.root", "hd:raw2.root"]),
+    ("files where core.runs in (1, 9)", ["hd:raw1.root"]),
+    ("files where core.runs in 8:20", ["hd:raw1.root", "hd:raw2.root"]),
+    ("files from nova:t1 where core.run_type = physics and core.data_tier = raw", f(2, 4)),
+    ("files from nova:t1 where core.file_format ~ '^art'", [*f(1, 2, 3, 4), LAST]),
+    ("files from nova:t1 where !(core.file_format = artroot)", []),
+    ("files where core.runs = 8 or core.data_tier = 'raw'", [*f(2, 4), "hd:raw2.root"]),
+    ("files where core.runs present", [*f(1, 2, 3, 4), LAST, "hd:raw1.root", "hd:raw2.root"]),
+    ("children(files from nova:t1 where DUNE.requestid = 4711) where core.runs = 7",
+     [*f(2, 3, 4), LAST]),
+    ("files where DUNE.campain = 'fd'", []),
+    ("files where DUNE.campain != 'fd'", []),
+    ("files from nova:t1 where DUNE.campain not present", [*f(1, 2, 3, 4), LAST]),
+]  # fmt: skip
+
+
+def test_files_are_selected_by_all_metadata_that_they_are_shown_with(
+    metacat: FlaskClient,
+) -> None:
+    """By what records hold, and by members of lists; an unknown key selects nothing, as there."""
+    see(metacat, "hd:raw1.root", 5, core__runs=[9])
+    see(metacat, "hd:raw2.root", 6, core__runs=[7, 8])
+
+    for query, expected in RECORDED:
+        assert sorted(names(metacat, query)) == sorted(expected), query
+        counted = metacat.post(f"{API}/query?summary=count", data=query).get_json()
+        assert counted["count"] == len(expected), query
+
+
+def test_records_of_many_files_are_not_read_for_one_question(
+    metacat: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a key that catalogs told, those count then alone."""
+    see(metacat, "hd:raw1.root", 5, DUNE__campaign="fd")
+    monkeypatch.setattr(recorded, "MOST_READ", 4)
+
+    refused = metacat.post(f"{API}/query", data="files from nova:t1 where core.runs = 7")
+
+    assert refused.status_code == 400
+    assert "the records of 5 files cannot be read within a question" in refused.text
+    assert names(metacat, "files where DUNE.campaign = 'fd'") == ["hd:raw1.root"]
+    narrow = "files from nova:t1 where core.runs = 7 and core.data_tier = raw"
+    assert names(metacat, narrow) == f(2, 4)
+
+
+def test_dimension_that_no_catalog_told_is_refused_by_name_with_those_that_were(
     metacat: FlaskClient,
 ) -> None:
     see(metacat, "hd:raw1.root", 11, DUNE__campaign="fd")
 
-    refused = metacat.post(f"{API}/query", data="files where DUNE.campain = 'fd'")
-    refused_by_sam = metacat.get("/sam/nova/api/files/count?dims=DUNE.campain%20fd")
+    answer = metacat.get("/sam/nova/api/files/count?dims=DUNE.campain%20fd")
 
-    assert refused.status_code == refused_by_sam.status_code == 400
-    assert refused_by_sam.get_json()["error"] == "DimensionError"
-    for answer in (refused, refused_by_sam):
-        assert answer.get_json()["message"] == (
-            "Files cannot be selected by 'DUNE.campain' here: no catalog or transfer service told "
-            "it with a file (POST /api/v1/files). Keys that were told: DUNE.campaign."
-        )
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "DimensionError")
+    assert answer.get_json()["message"] == (
+        "Files cannot be selected by 'DUNE.campain' here: no catalog or transfer service told "
+        "it with a file (POST /api/v1/files). Keys that were told: DUNE.campaign."
+    )
 
 
 def test_names_take_the_namespace_that_is_given(metacat: FlaskClient) -> None:

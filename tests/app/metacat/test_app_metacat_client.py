@@ -22,6 +22,9 @@ CALLS = [
     ("file show -m -p nova:f2.root", "'prov.task_id': 't1'"),
     ("file show -l nova:f2.root", "nova:f1.root"),
     ("query files from nova:t1 where core.data_tier = reco", "nova:f1.root\nnova:f2.root"),
+    ("query files where core.runs = 26305", "nova:f1.root\nnova:f2.root\nnova:f3.root"),
+    ("query files where 26306 in core.runs", "nova:f1.root\nnova:f2.root\nnova:f3.root"),
+    ("query -s files where DUNE.unknown = 1", "Files:        0"),
     ("query -s files from nova:t1", "Files:        3"),
     ("query -m all files from nova:t1 limit 1", "core.data_tier\t=\t'reco'"),
     ("query parents(file nova:f2.root)", "nova:f1.root"),
@@ -46,7 +49,7 @@ def url(app: Flask) -> Iterator[str]:
     client = app.test_client()
     for number in range(1, 4):
         record = record_of(number)
-        record["outputs"][0]["data_tier"] = "reco"
+        record["outputs"][0].update(data_tier="reco", runs=[26305, 26306])
         put_job(client, record)
     for address in served(app):
         yield f"{address}/metacat/nova"

@@ -100,7 +100,7 @@ class QueuedJobs(NamedTuple):
 
 
 class NotReproduced(NamedTuple):
-    """How many recipes did not pass when they were rerun last.
+    """How many recipes did not pass when jobprov last reran them.
 
     Attributes:
         since: when the first of these reruns was; None where there is none.
@@ -211,7 +211,7 @@ def newest_record_at(connection: Connection, experiment: int) -> datetime | None
 
 
 def count_not_reproduced(connection: Connection, experiment: int) -> int:
-    """Return how many recipes failed when they were rerun last, or made something else."""
+    """Return how many recipes failed, or gave other outputs, when jobprov last reran them."""
     query = select(func.count()).where(Proof.experiment_id == experiment, *_IS_NOT_REPRODUCED)
     return connection.execute(query).scalar_one()
 

@@ -48,14 +48,27 @@ def recipe_count(connection: Connection) -> int:
     ).scalar_one()
 
 
-def _last_verdicts() -> Any:
+def rerun_without_recipe(connection: Connection) -> int:
+    """Return how many jobs without a recipe were run again: each is a recipe of its own."""
     # From the few verdicts to their jobs
     recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
-    verdict = select(recipe.label("recipe"), Verdict.entry_id).subquery("verdict")
+    return connection.execute(
+        select(func.count(func.distinct(Verdict.job_id))).where(recipe.is_(None))
+    ).scalar_one()
+
+
+def _last_verdicts() -> Any:
+    """Return the subquery for the last verdict of each recipe that was run again.
+
+    A job without a recipe is one of its own, as it is among proofs.
+    """
+    # From the few verdicts to their jobs
+    recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
+    verdict = select(recipe.label("recipe"), Verdict.job_id, Verdict.entry_id).subquery("verdict")
+    own_key = case((verdict.c.recipe.is_(None), verdict.c.job_id), else_=0)
     return (
         select(verdict.c.recipe, func.max(verdict.c.entry_id).label("entry"))
-        .where(verdict.c.recipe.is_not(None))
-        .group_by(verdict.c.recipe)
+        .group_by(verdict.c.recipe, own_key)
         .subquery("last")
     )
 

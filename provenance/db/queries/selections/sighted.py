@@ -7,7 +7,7 @@ compare numbers.
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,7 +17,10 @@ from sqlalchemy import (
     Text,
     case,
     cast,
+    column,
     func,
+    literal,
+    literal_column,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -53,6 +56,43 @@ def told_text(dialect: str, key: str) -> ColumnElement[str | None]:
         value = func.json_extract(Sighting.document, path)
         return case((kind.in_(("true", "false")), kind), else_=cast(value, Text))
     return _metadata_on_postgresql().op("->>")(key)
+
+
+class Members(NamedTuple):
+    """The members of a value of metadata: of a list each, else the value alone.
+
+    A comparison with a list holds where it holds for any of its members, as in MetaCat's server.
+
+    Attributes:
+        rows: a row each.
+        text: a member as text.
+        number: it, if it is a number, else NULL.
+    """
+
+    rows: Any
+    text: ColumnElement[Any]
+    number: ColumnElement[Any]
+
+    def any_where(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Return the condition that any member meets one."""
+        return select(literal(1)).select_from(self.rows).where(condition).exists()
+
+
+def told_members(dialect: str, key: str) -> Members:
+    """Return the members of the value of a metadata key; none where nothing was told."""
+    if dialect == "sqlite":
+        rows = func.json_each(Sighting.document, _path(key)).table_valued("value", "type")
+        kind = rows.c.type
+        own = case((kind.in_(("true", "false")), kind), else_=cast(rows.c.value, Text))
+        return Members(rows, own, case((kind.in_(("integer", "real")), rows.c.value)))
+    value = _metadata_on_postgresql().op("->", return_type=JSONB())(key)
+    rows = func.jsonb_path_query(value, literal_column("'$[*]'")).table_valued(
+        column("member", JSONB()), name="member"
+    )
+    member = rows.c.member
+    text = member.op("#>>")(literal_column("'{}'"))
+    number = cast(text, Numeric)
+    return Members(rows, text, case((func.jsonb_typeof(member) == "number", number)))
 
 
 def told_number(dialect: str, key: str) -> ColumnElement[Any]:

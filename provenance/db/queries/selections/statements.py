@@ -18,10 +18,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     SQLColumnExpression,
     and_,
+    bindparam,
     except_,
     false,
     func,
@@ -36,6 +38,7 @@ from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.selections.sighted import (
     newest_sightings,
+    told_members,
     told_number,
     told_text,
 )
@@ -63,6 +66,7 @@ from jobprov.provenance.selections.conditions import (
     Combined,
     Comparison,
     Everything,
+    Keys,
     Not,
     Operator,
     Portion,
@@ -75,6 +79,7 @@ from jobprov.provenance.selections.conditions import (
     nodes_of,
 )
 from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME, key_in_catalog
+from jobprov.provenance.selections.members import compares_numbers
 from jobprov.provenance.selections.tokens import SelectionError
 
 FileKeys = Select[Any]
@@ -122,7 +127,7 @@ class _Maker:
         match selection:
             case All():
                 return self._all(selection.parts)
-            case Everything() | Comparison() | Not():
+            case Everything() | Comparison() | Not() | Keys():
                 return self._all((selection,))
             case Some():
                 return self._some(selection.parts)
@@ -149,6 +154,8 @@ class _Maker:
                 compared[_side_of(part.field)].append(part)
             elif isinstance(part, Not):
                 excluded.append(self.keys(part.part))
+            elif isinstance(part, Keys):
+                others.append(_found(part))
             elif not isinstance(part, Everything):
                 others.append(self.keys(part))
         if compared["reader"]:
@@ -240,14 +247,17 @@ class _Maker:
 
     def _told(self, comparisons: list[Comparison]) -> FileKeys:
         """Return the files of which a catalog told metadata that meet all comparisons."""
-        conditions = []
+        conditions: list[ColumnElement[bool]] = []
         for comparison in comparisons:
             key = str(key_in_catalog(comparison.field))
-            if comparison.operator in _ORDERS:
-                column, kind = told_number(self.dialect, key), NUMBER
-            else:
-                column, kind = told_text(self.dialect, key), "text"
-            conditions.append(self._holds(comparison, column, kind))
+            if comparison.operator is Operator.IS_THERE:
+                conditions.append(told_text(self.dialect, key).is_not(None))
+                continue
+            members = told_members(self.dialect, key)
+            column, kind = members.text, "text"
+            if compares_numbers(comparison):
+                column, kind = members.number, NUMBER
+            conditions.append(members.any_where(self._holds(comparison, column, kind)))
         return newest_sightings(self.experiment).where(*conditions)
 
     def _maker_meets(self, part: Selection) -> ColumnElement[bool]:
@@ -498,6 +508,14 @@ def _unlimited(query: FileKeys, portion: Portion) -> FileKeys:
 
 
 _ALL_FILES = 2**62
+
+
+def _found(found: Keys) -> FileKeys:
+    """Return the query for files that were found already; their keys stand in the statement."""
+    among: BindParameter[Any] = bindparam(
+        None, list(found.keys), expanding=True, literal_execute=True, unique=True
+    )
+    return select(File.id.label("id")).where(File.id.in_(among))
 
 
 def _made_claims(files: FileKeys) -> Any:

@@ -88,6 +88,25 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     assert "an input is gone" in page
 
 
+def test_first_page_counts_reruns_of_jobs_without_a_recipe(fleet: FlaskClient) -> None:
+    """The page once said that none was run again, beside one that failed when it was."""
+    record = a_record(9, software=[], command=None)
+    put_job(fleet, record)
+    address = f"/api/v1/jobs/{record['job_id']}"
+    assert fleet.get(address).get_json()["recipe_id"] is None
+    failed = {"level": "R1", "by": "prove", "reason": "it ended with 1"}
+    assert fleet.post(f"{address}/verdicts", json=failed).status_code == 201
+
+    facts = fleet.get("/api/v1/reproduction").get_json()
+    page = " ".join(fleet.get("/").get_data(as_text=True).split())
+
+    assert (facts["recipes"], facts["drilled"], facts["by_level"]) == (2, 1, {"R1": 1})
+    assert facts["proofs"] == {"proven": 0, "failed": 1, "differs": 0, "unproven": 1}
+    assert "1 recipe failed or gave other outputs when jobprov last reran it" in page
+    assert "<b>0 %</b> of 1 recipe run again came out as recorded; 1 more is waiting." in page
+    assert "Rerun by jobprov itself: 0 recipes proven, 1 failed, 0 gave other outputs" in page
+
+
 def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskClient) -> None:
     """It was accepted while the job still ran, so that nobody knew how it would end."""
     record = _generated(1, DIGESTS[0])

@@ -357,7 +357,9 @@ def test_queues_records_disks_drills_and_stages_are_watched(watched: Watched) ->
     found = {alert.condition: alert.words for alert in watched.listed()}
     assert found["held"] == "3 jobs are held, most of them of t1 (3)"
     assert found["stuck"] == "1 job is stuck, most of them of t1 (1)"
-    assert found["drill_differs"] == "1 recipe failed or made something else when last rerun"
+    assert found["drill_differs"] == (
+        "1 recipe failed or gave other outputs when jobprov last reran it"
+    )
     assert found["stage_done"] == "stage reco of c is done: 1 unit"
     assert "are left on the disk of" in found["disk"]
     assert "no_record" not in found

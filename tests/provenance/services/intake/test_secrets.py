@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.intake.secrets import secrets_in_record
+from jobprov.provenance.services.intake.secrets import rules_in_text, secrets_in_record
 
 SECRETS = {
     "pem": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
@@ -88,3 +88,15 @@ def test_addresses_and_words_of_everyday_are_no_secrets() -> None:
     )
 
     assert _found(record) == set()
+
+
+@pytest.mark.parametrize("rule", SECRETS)
+def test_secret_is_found_wherever_it_stands_in_a_long_text(rule: str) -> None:
+    """The signs are looked for in pieces, and one may lie across the end of a piece."""
+    secret = SECRETS[rule].encode()
+
+    for start in range((1 << 16) - len(secret), 1 << 16):
+        lines = b"x" * (start - 1) + b"\n" + secret + b" after\n" + b"x" * (1 << 16)
+        assert rule in rules_in_text(lines), f"{rule} at {start} is not found"
+
+    assert rules_in_text(b"nothing at https://example.org/x\n" * 10_000) == []

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
-from jobprov.provenance.db.queries.fragments.proofs import OWN, PROOF_OF_JOB, STATE_OF_JOB
+from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     by_software,
@@ -67,9 +67,9 @@ def count_by_campaign(
 def count_recipes(connection: Connection) -> Counter[int]:
     """Return how many recipes stand where; those that were never rerun are not counted.
 
-    Nor are jobs without a recipe.
+    A job without a recipe that was rerun counts as one of its own.
     """
-    query = select(Proof.state, func.count()).where(Proof.recipe < OWN).group_by(Proof.state)
+    query = select(Proof.state, func.count()).group_by(Proof.state)
     return _counter(connection.execute(query))
 
 
