@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, UnaryExpression, and_, or_, select
+from sqlalchemy.sql.operators import custom_op
 
 from jobprov.provenance.db.queries.configurations.parameter_values import (
     OF_TEXT,
@@ -15,6 +16,7 @@ from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.recording.source_rows import MOST_SOURCES, ONLY, SOURCES_KEY
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import JobSource
+from jobprov.provenance.db.tables.base import NameText
 
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
 _NEAR = 20
@@ -32,7 +34,9 @@ def sources_that_hold(
     """
     if condition.operator is not None and condition.operator not in OF_TEXT:
         return None
-    canonical: Any = JobSource.canonical if by_index else JobSource.canonical + ""
+    canonical: Any = JobSource.canonical
+    if not by_index:
+        canonical = _no_index(dialect)
     holds = text_holds(dialect, condition, canonical)
     asked = re.compile(".*".join(map(re.escape, condition.pattern.split("*"))))
     either: list[ColumnElement[bool]] = []
@@ -49,6 +53,16 @@ def sources_that_hold(
         of_only = text_holds(dialect, inside, canonical)
         either.append(and_(JobSource.place == ONLY, *of_only))
     return or_(*either) if either else None
+
+
+def _no_index(dialect: str) -> Any:
+    """Return the column of names so that no index of it is used."""
+    if dialect == "sqlite":
+        # with an empty text added, each name would be copied for each comparison
+        return UnaryExpression(
+            JobSource.canonical.expression, operator=custom_op("+"), type_=NameText
+        )
+    return JobSource.canonical + ""
 
 
 def _element_key(place: int) -> str:

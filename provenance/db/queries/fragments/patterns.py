@@ -48,10 +48,11 @@ def matches(dialect: str, column: Any, pattern: str) -> list[ColumnElement[bool]
     conditions: list[Any] = [begins(column, start)] if start else []
     if pattern[len(start) :] == "*":
         return conditions
+    # the range last: where no index answers it, most names fail by the whole pattern alone
     if dialect == "sqlite":  # its LIKE ignores case, GLOB does not
-        return [*conditions, column.op("GLOB")(pattern.replace("[", "[[]"))]
+        return [column.op("GLOB")(pattern.replace("[", "[[]")), *conditions]
     like = _escaped(pattern).replace("*", "%").replace("?", "_")
-    return [*conditions, column.like(like, escape="\\")]
+    return [column.like(like, escape="\\"), *conditions]
 
 
 def holds(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
