@@ -375,7 +375,8 @@ def newest_that_ran_and_pass(
 
 def _walk(wanted: ColumnElement[bool], before: int, after: int, length: int) -> Select[Any]:
     """Return the query for the newest jobs of a stretch of keys that are wanted."""
-    query: Select[Any] = select(Job.id, Job.closure_set_id, Job.experiment_id)
+    columns: tuple[Any, ...] = (Job.id, Job.closure_set_id, Job.experiment_id)
+    query = select(*columns)
     # a condition that no index answers but that of the keys
     query = query.where(case((wanted, 1), else_=0) == 1, Job.id < before, Job.id > after)
     return query.order_by(Job.id.desc()).limit(length)
