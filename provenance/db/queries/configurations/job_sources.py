@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, UnaryExpression, and_, or_, select
-from sqlalchemy.sql.operators import custom_op
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from jobprov.provenance.db.queries.configurations.parameter_values import (
     OF_TEXT,
@@ -13,10 +12,10 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     text_holds,
 )
 from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.recording.source_rows import MOST_SOURCES, ONLY, SOURCES_KEY
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import JobSource
-from jobprov.provenance.db.tables.base import NameText
 
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
 _NEAR = 20
@@ -58,10 +57,7 @@ def sources_that_hold(
 def _no_index(dialect: str) -> Any:
     """Return the column of names so that no index of it is used."""
     if dialect == "sqlite":
-        # with an empty text added, each name would be copied for each comparison
-        return UnaryExpression(
-            JobSource.canonical.expression, operator=custom_op("+"), type_=NameText
-        )
+        return without_index(JobSource.canonical)
     return JobSource.canonical + ""
 
 
