@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
-from jobprov.app.reports.rows import FIGURES, headline, moment, tables
+from jobprov.app.reports.rows import FIGURES, UNBROKEN, headline, moment, tables
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import shown
 
@@ -36,6 +36,7 @@ def report_page(report: CampaignReport, address: str, *, stylesheet: str | None 
         last_record_at=moment(report.last_record_at),
         tables=list(tables(report)),
         figures=FIGURES,
+        unbroken=UNBROKEN,
     )
 
 

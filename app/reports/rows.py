@@ -35,6 +35,8 @@ _OF_PROOFS = (
 )
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS})
 """Columns of numbers and measures, which stand below each other on a page."""
+UNBROKEN = frozenset({"On"})
+"""Columns of a number and its noun, which stay on one line."""
 _OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash

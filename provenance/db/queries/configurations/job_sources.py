@@ -12,6 +12,7 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     text_holds,
 )
 from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.recording.source_rows import MOST_SOURCES, ONLY, SOURCES_KEY
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import JobSource
@@ -32,7 +33,9 @@ def sources_that_hold(
     """
     if condition.operator is not None and condition.operator not in OF_TEXT:
         return None
-    canonical: Any = JobSource.canonical if by_index else JobSource.canonical + ""
+    canonical: Any = JobSource.canonical
+    if not by_index:
+        canonical = _no_index(dialect)
     holds = text_holds(dialect, condition, canonical)
     asked = re.compile(".*".join(map(re.escape, condition.pattern.split("*"))))
     either: list[ColumnElement[bool]] = []
@@ -49,6 +52,13 @@ def sources_that_hold(
         of_only = text_holds(dialect, inside, canonical)
         either.append(and_(JobSource.place == ONLY, *of_only))
     return or_(*either) if either else None
+
+
+def _no_index(dialect: str) -> Any:
+    """Return the column of names so that no index of it is used."""
+    if dialect == "sqlite":
+        return without_index(JobSource.canonical)
+    return JobSource.canonical + ""
 
 
 def _element_key(place: int) -> str:

@@ -18,6 +18,7 @@ from jobprov.provenance.db.queries.configurations.parameters import (
     ParameterSearch,
     Ran,
     newest_that_ran,
+    newest_that_ran_and_pass,
     ran_one_of,
 )
 from jobprov.provenance.db.queries.fragments.membership import among
@@ -31,6 +32,7 @@ _Stretches = Iterator[list[int]]
 def newest_that_meet(
     connection: Connection,
     searches: Sequence[ParameterSearch],
+    wanted: Sequence[ColumnElement[bool]],
     *,
     before: int | None,
     length: int,
@@ -42,12 +44,16 @@ def newest_that_meet(
     Args:
         connection: to read with.
         searches: one at least.
+        wanted: what else must hold of the jobs.
         before: jobs before this one only; None for all.
         length: jobs of the first stretch.
     """
     lists = [search.configurations for search in searches]
     ran = set.intersection(*lists)
-    streams = [newest_that_ran(connection, ran, before=before, length=length)]
+    if wanted:
+        streams = [newest_that_ran_and_pass(connection, ran, wanted, before=before, length=length)]
+    else:
+        streams = [newest_that_ran(connection, ran, before=before, length=length)]
     for place, search in enumerate(searches):
         stream = newest_with_sources(connection, search.condition, before=before, length=length)
         if stream is None:
@@ -55,6 +61,8 @@ def newest_that_meet(
         others = lists[:place] + lists[place + 1 :]
         if others:
             stream = _that_ran_too(connection, stream, set.intersection(*others))
+        if wanted:
+            stream = _that_pass(connection, stream, wanted)
         streams.append(stream)
     if len(streams) == 1:
         return streams[0]
@@ -63,10 +71,16 @@ def newest_that_meet(
 
 def _that_ran_too(connection: Connection, stream: _Stretches, ran: Ran) -> _Stretches:
     """Yield those of the stretches' jobs that ran one of these lists."""
-    if not ran:
-        return
+    if ran:
+        yield from _that_pass(connection, stream, [ran_one_of(connection, ran)])
+
+
+def _that_pass(
+    connection: Connection, stream: _Stretches, wanted: Sequence[ColumnElement[bool]]
+) -> _Stretches:
+    """Yield those of the stretches' jobs for which all of these conditions hold."""
     for jobs in stream:
-        query = select(Job.id).where(among(connection, Job.id, jobs), ran_one_of(connection, ran))
+        query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
         yield list(connection.execute(query.order_by(Job.id.desc())).scalars())
 
 

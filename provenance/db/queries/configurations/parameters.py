@@ -9,13 +9,20 @@ the common ones, as the first set that was indexed has them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
+    Text,
     and_,
+    bindparam,
+    case,
+    cast,
     func,
     or_,
     select,
@@ -30,8 +37,8 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.statements.driver import fetch
-from jobprov.provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
-from jobprov.provenance.db.tables.configurations import sets_in
+from jobprov.provenance.db.tables import Job, ParameterKey, ParameterValue
+from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK, sets_in
 
 _FEW_JOBS = 10_000
 """Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""
@@ -42,8 +49,12 @@ Of more, the newest jobs are looked at first.
 """
 _NEAR = 20
 """Jobs that are looked at first for each that is wanted."""
+_MOST_WALKED = 20_000
+"""Jobs that are looked at with all conditions of a question, before lists are gone by."""
 _LONGEST_STRETCH = 10_000
-_FIRST_PART = 10
+_FIRST_VALUES = 3
+"""As many as a list shows why a job is in it."""
+_FIRST_TABLES = 10
 _GROWTH = 8
 _MANY_KEYS = 500
 """Keys whose values are taken as they come, so that the first may be enough.
@@ -56,8 +67,9 @@ SELECT e.experiment_id, m.closure_set_id
 FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id
 WHERE e.set_id {among}
 """
-_TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
-_SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
+_TABLES = "SELECT table_id, value_id FROM parameters WHERE value_id {among}"
+_SETS = "SELECT block, members, table_id FROM parameter_set_tables WHERE table_id {among}"
+_SET_COUNT = "SELECT count(*) FROM parameter_sets"
 _COUNT = (
     "SELECT count(*) FROM "
     "(SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
@@ -93,22 +105,20 @@ Jobs of the one that ran the other may be told so.
 """
 
 MOST_VALUES = 6000
-"""Values of a condition by which a list says why a job is in it."""
+"""Values of a condition of which it is known by which tables they led to sets."""
 
 
 class ParameterSearch:
     """A condition on parameters, and what was looked up for it.
 
-    The values that lead to jobs also tell why these are listed: a list asks for both, and reads
-    them once.
+    The values that lead to jobs also tell why these are listed: a list asks for both, and the way
+    from values to sets is gone once.
     """
 
     def __init__(self, connection: Connection, condition: ParameterCondition) -> None:
         self.connection = connection
         self.condition = condition
-        self._coming = _values_with(connection, condition)
-        self._first_parts: list[list[int]] = []
-        self._first_count = 0
+        self._way = _Way()
         self._configurations: Ran | None = None
 
     @property
@@ -118,38 +128,87 @@ class ParameterSearch:
         Each comes with an experiment that knows it.
         """
         if self._configurations is None:
-            sets = _sets_with(self.connection, self.first_values())
-            rows = fetch_among(self.connection, _TOLD, sets) if sets else []
-            self._configurations = {(row[0], row[1]) for row in rows}
+            self._configurations = self._look_up()
         return self._configurations
 
-    def first_values(self) -> Iterator[list[int]]:
-        """Yield the integer keys of the values for which the condition holds.
+    def values_of(self, sets: Iterable[int], most: int) -> dict[int, list[int]]:
+        """Return integer keys of values for which the condition holds, by set: `most` at most.
 
-        They come in parts that grow, those entered first before others. Behind `MOST_VALUES`, only
-        the first caller gets them.
+        They are of those that led to the sets, which was not by all where a few led to every set.
         """
-        yield from self._first_parts
-        for part in self._coming:
-            if self._first_count < MOST_VALUES:
-                self._first_parts.append(part)
-                self._first_count += len(part)
-            yield part
+        if self._configurations is None:
+            self._configurations = self._look_up()
+        return self._way.values_of(sets, most)
+
+    def _look_up(self) -> Ran:
+        sets = _sets_with(self.connection, self.condition, self._way)
+        rows = fetch_among(self.connection, _TOLD, sets) if sets else []
+        return {(row[0], row[1]) for row in rows}
 
 
-def _sets_with(connection: Connection, parts: Iterable[list[int]]) -> list[int]:
-    """Return the integer keys of the parameter sets with one of these values."""
-    total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
+class _Way:
+    """How values led to sets: by which tables, of the first `MOST_VALUES` values."""
+
+    def __init__(self) -> None:
+        self._value_count = 0
+        self._values: dict[int, list[int]] = {}
+        """Of tables."""
+        self._tables: dict[int, list[tuple[int, int]]] = {}
+        """Of blocks of sets, each with those of the block that have it."""
+
+    def add_values(self, count: int, rows: Iterable[Sequence[int]]) -> None:
+        """Note (table, value) of a part of the values, unless there are many already."""
+        if self._value_count < MOST_VALUES:
+            for table, value in rows:
+                self._values.setdefault(table, []).append(value)
+        self._value_count += count
+
+    def add_tables(self, rows: Iterable[Sequence[int]]) -> None:
+        """Note (block, members, table) of tables."""
+        for block, members, table in rows:
+            if table in self._values:
+                self._tables.setdefault(block, []).append((table, members))
+
+    def values_of(self, sets: Iterable[int], most: int) -> dict[int, list[int]]:
+        """Return the first of the values that led to each set."""
+        asked: dict[int, int] = {}
+        for found in sets:
+            block, place = divmod(found, SETS_A_BLOCK)
+            asked[block] = asked.get(block, 0) | 1 << place
+        values_of: dict[int, set[int]] = {}
+        for block, places in asked.items():
+            for table, members in self._tables.get(block, ()):
+                if members & places:
+                    for found in sets_in(block, members & places):
+                        values_of.setdefault(found, set()).update(self._values[table])
+        return {found: nsmallest(most, values) for found, values in values_of.items()}
+
+
+def _sets_with(connection: Connection, condition: ParameterCondition, way: _Way) -> list[int]:
+    """Return the integer keys of the parameter sets with a value for which the condition holds.
+
+    What leads to them is noted.
+    """
+    total = fetch(connection, _SET_COUNT)[0][0]
     met: set[int] = set()
     blocks: dict[int, int] = {}
-    for values in parts:
-        tables = {row[0] for row in fetch_among(connection, _TABLES, values)} - met
-        met |= tables
-        for few in _growing(sorted(tables)):
-            for block, members in fetch_among(connection, _SETS, few):
+    length = _FIRST_TABLES
+    for values in _values_with(connection, condition):
+        value_rows = fetch_among(connection, _TABLES, values)
+        way.add_values(len(values), value_rows)
+        tables = sorted({row[0] for row in value_rows} - met)
+        met.update(tables)
+        start = 0
+        while start < len(tables):
+            rows = fetch_among(connection, _SETS, tables[start : start + length])
+            way.add_tables(rows)
+            for block, members, _ in rows:
                 blocks[block] = blocks.get(block, 0) | members
             if sum(map(int.bit_count, blocks.values())) >= total:
                 return _members(blocks)
+            start += length
+            # what was not met by so many tables is not met by as few of the next part
+            length *= _GROWTH
     return _members(blocks)
 
 
@@ -168,7 +227,7 @@ def _values_with(connection: Connection, condition: ParameterCondition) -> Itera
             yield from _growing(sorted(_surely(condition, connection.execute(of_keys).all())))
             return
         query = query.where(ParameterValue.key_id.in_(keys))
-    last, length = 0, _FIRST_PART
+    last, length = 0, _FIRST_VALUES
     while part := connection.execute(_after(query, last, length)).all():
         yield _surely(condition, part)
         last, length = part[-1][0], length * _GROWTH
@@ -191,7 +250,7 @@ def _members(blocks: dict[int, int]) -> list[int]:
 
 
 def _growing(keys: list[int]) -> Iterator[list[int]]:
-    start, length = 0, _FIRST_PART
+    start, length = 0, _FIRST_VALUES
     while start < len(keys):
         yield keys[start : start + length]
         start, length = start + length, length * _GROWTH
@@ -270,6 +329,65 @@ def newest_that_ran(
         if len(rows) < length:
             return
         before, length = rows[-1][0], min(length * 4, _LONGEST_STRETCH)
+
+
+def newest_that_ran_and_pass(
+    connection: Connection,
+    ran: Ran,
+    wanted: Sequence[ColumnElement[bool]],
+    *,
+    before: int | None,
+    length: int,
+) -> Iterator[list[int]]:
+    """Yield the integer keys of the jobs of `newest_that_ran` for which other conditions hold too.
+
+    Where many lists are asked for, jobs near the newest are looked at with all conditions at once,
+    so that none is met in vain.
+
+    Args:
+        connection: to read with.
+        ran: as there.
+        wanted: conditions on jobs.
+        before: jobs before this one only; None for all.
+        length: jobs of the first stretch.
+    """
+    if not ran:
+        return
+    if before is None:
+        before = int(fetch(connection, _BEHIND_ALL)[0][0])
+    lists = {closure_set for _, closure_set in ran}
+    if len(lists) > _FEW_LISTS:
+        end, window, left = max(0, before - _MOST_WALKED), _NEAR * length, length
+        is_wanted = and_(_is_one_of(connection, sorted(lists)), *wanted)
+        while before > end + 1 and left > 0:
+            after = max(end, before - window - 1)
+            rows = connection.execute(_walk(is_wanted, before, after, left)).all()
+            jobs = [
+                job for job, closure_set, experiment in rows if (experiment, closure_set) in ran
+            ]
+            yield jobs
+            before = rows[-1][0] if len(rows) == left else after + 1
+            window, left = window * _GROWTH, left - len(jobs)
+    for jobs in newest_that_ran(connection, ran, before=before, length=length):
+        query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
+        yield list(connection.execute(query.order_by(Job.id.desc())).scalars())
+
+
+def _walk(wanted: ColumnElement[bool], before: int, after: int, length: int) -> Select[Any]:
+    """Return the query for the newest jobs of a stretch of keys that are wanted."""
+    columns: tuple[Any, ...] = (Job.id, Job.closure_set_id, Job.experiment_id)
+    query = select(*columns)
+    # a condition that no index answers but that of the keys
+    query = query.where(case((wanted, 1), else_=0) == 1, Job.id < before, Job.id > after)
+    return query.order_by(Job.id.desc()).limit(length)
+
+
+def _is_one_of(connection: Connection, lists: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition that a job ran one of these lists; they are hashed once, never joined."""
+    if connection.dialect.name == "sqlite":
+        return among(connection, Job.closure_set_id, lists)
+    text = bindparam("lists", _listed(connection, lists), type_=Text(), unique=True)
+    return Job.closure_set_id.in_(select(func.unnest(cast(text, ARRAY(BigInteger)))))
 
 
 def _are_too_many(connection: Connection, sets: str) -> bool:

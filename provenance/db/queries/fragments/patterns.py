@@ -6,7 +6,8 @@
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam
+from sqlalchemy import ColumnElement, Text, UnaryExpression, and_, bindparam
+from sqlalchemy.sql.operators import custom_op
 
 from jobprov.provenance.db.tables.base import NameText
 
@@ -48,10 +49,19 @@ def matches(dialect: str, column: Any, pattern: str) -> list[ColumnElement[bool]
     conditions: list[Any] = [begins(column, start)] if start else []
     if pattern[len(start) :] == "*":
         return conditions
+    # the range last: where no index answers it, most names fail by the whole pattern alone
     if dialect == "sqlite":  # its LIKE ignores case, GLOB does not
-        return [*conditions, column.op("GLOB")(pattern.replace("[", "[[]"))]
+        return [column.op("GLOB")(pattern.replace("[", "[[]")), *conditions]
     like = _escaped(pattern).replace("*", "%").replace("?", "_")
-    return [*conditions, column.like(like, escape="\\")]
+    return [column.like(like, escape="\\"), *conditions]
+
+
+def without_index(column: Any) -> Any:
+    """Return a column of SQLite so that no index of it is used.
+
+    Unlike with something added to it, no value is copied.
+    """
+    return UnaryExpression(column.expression, operator=custom_op("+"), type_=column.type)
 
 
 def holds(dialect: str, column: Any, text: str) -> ColumnElement[bool]:

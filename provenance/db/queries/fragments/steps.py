@@ -10,11 +10,17 @@ from sqlalchemy import (
     SQLColumnExpression,
     cast,
     func,
+    select,
     type_coerce,
 )
 
+from jobprov.provenance.db.queries.fragments.patterns import without_index
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Job
 from jobprov.provenance.db.tables.base import EPOCH
 
+_MOST_BY_INDEX = 4
+"""An index leads to a quarter of all jobs; more are met sooner by reading the table through."""
 _SECOND, _MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 
 
@@ -41,6 +47,34 @@ class Window(NamedTuple):
         return [self.start + place * self.step for place in range(self.step_count)]
 
 
+def within(
+    connection: Connection,
+    moment: SQLColumnExpression[Any],
+    window: Window,
+    *,
+    is_of_all: bool,
+) -> list[ColumnElement[bool]]:
+    """Return the condition that a moment of a job lies in a window.
+
+    SQLite would follow the index of moments to one job after the other, all over the table. Where
+    these are many of all jobs, it is kept from that.
+
+    Args:
+        connection: where from.
+        moment: a column of jobs that has an index.
+        window: when.
+        is_of_all: nothing else narrows the jobs down.
+    """
+    if connection.dialect.name == "sqlite" and is_of_all:
+        jobs = connection.execute(select(func.max(Job.id))).scalar_one() or 0
+        many = jobs // _MOST_BY_INDEX + 1
+        found = select(moment).where(moment >= window.start, moment < window.end).limit(many)
+        count = select(func.count()).select_from(found.subquery())
+        if connection.execute(count).scalar_one() == many:
+            moment = without_index(moment)
+    return [moment >= window.start, moment < window.end]
+
+
 def place_of(
     connection: Connection, moment: SQLColumnExpression[Any], window: Window
 ) -> ColumnElement[int]:
@@ -48,6 +82,22 @@ def place_of(
     if connection.dialect.name == "sqlite":
         return _microseconds_since(moment, window) // (window.step_seconds * 1_000_000)
     return cast(func.floor(_epoch_since(moment, window) / window.step_seconds), BigInteger)
+
+
+def place_and_state_of(
+    connection: Connection, moment: SQLColumnExpression[Any], window: Window
+) -> ColumnElement[int]:
+    """Return in which step a moment of a job lies and the state of the job, as one number.
+
+    SQLite sorts the jobs to group them, by one number in a third of the time of two.
+    `read_place_and_state` reads it.
+    """
+    return place_of(connection, moment, window) * len(STATES) + Job.state
+
+
+def read_place_and_state(number: int) -> tuple[int, int]:
+    """Return the step and the state that a number of `place_and_state_of` stands for."""
+    return divmod(int(number), len(STATES))
 
 
 def seconds_after_start(

@@ -19,7 +19,13 @@ from sqlalchemy import (
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
-from jobprov.provenance.db.queries.fragments.steps import Window, place_of
+from jobprov.provenance.db.queries.fragments.steps import (
+    Window,
+    place_and_state_of,
+    place_of,
+    read_place_and_state,
+    within,
+)
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.queries.tasks.running import JobsToCount
@@ -81,17 +87,23 @@ def ended_jobs(
 
     Of what jobs took (`SPREADS`), the amount is how many say it.
     """
-    place = place_of(connection, Job.ended_at, window).label("place")
-    facet: ColumnElement[Any] = FACETS[by].label("facet")
+    group: list[Any] = [
+        place_of(connection, Job.ended_at, window).label("place"),
+        FACETS[by].label("facet"),
+    ]
+    if by == "state":
+        group = [place_and_state_of(connection, Job.ended_at, window).label("place_and_state")]
     # One row a file, where files are counted
     jobs = func.count(Job.id.distinct()) if measure == "events" else func.count()
-    query = select(place, facet, jobs, _amount(measure)).select_from(Job)
+    query: Select[Any] = select(jobs, _amount(measure), *group).select_from(Job)
     if measure == "events":
         query = query.outerjoin(Claim, and_(Claim.job_id == Job.id, Claim.alias_of.is_(None)))
-    query = _joined(query, by).where(*_ended_in(window), *_conditions(filters, by))
+    conditions = _conditions(filters, by)
+    query = _joined(query, by).where(*_ended_in(connection, window, conditions), *conditions)
     steps = []
-    for row in connection.execute(query.group_by(place, facet)):
-        steps.append(Step(int(row[0]), row[1], row[2], float(row[3] or 0)))
+    for count, amount, *names in connection.execute(query.group_by(*group)):
+        place, facet = read_place_and_state(names[0]) if by == "state" else names
+        steps.append(Step(int(place), facet, count, float(amount or 0)))
     return steps
 
 
@@ -117,11 +129,15 @@ def ranked_values(
     place = place_of(connection, Job.ended_at, window).label("place")
     facet = _among(FACETS[by], facets).label("facet")
     value: ColumnElement[Any] = SPREADS[measure].label("value")
-    group = (place, facet)
+    group: tuple[ColumnElement[Any], ...] = (place, facet)
+    if by == "state":  # of so few, all are told apart
+        facet = FACETS[by].label("facet")
+        group = (place_and_state_of(connection, Job.ended_at, window),)
     jobs = func.count().over(partition_by=group).label("jobs")
     rank = func.row_number().over(partition_by=group, order_by=value).label("rank")
     query: Select[Any] = select(place, facet, jobs, rank, value).select_from(Job)
-    query = _joined(query, by).where(*_ended_in(window), *_conditions(filters, by))
+    conditions = _conditions(filters, by)
+    query = _joined(query, by).where(*_ended_in(connection, window, conditions), *conditions)
     ranked = query.where(SPREADS[measure].is_not(None)).subquery().c
     wanted: list[ColumnElement[bool]] = [ranked.rank == ranked.jobs]
     for tenths in _TENTHS:
@@ -145,8 +161,11 @@ def newest_end(connection: Connection) -> datetime | None:
     return connection.execute(select(func.max(Job.ended_at))).scalar_one()
 
 
-def _ended_in(window: Window) -> list[ColumnElement[bool]]:
-    return [Job.ended_at >= window.start, Job.ended_at < window.end, Job.rerun_of.is_(None)]
+def _ended_in(
+    connection: Connection, window: Window, conditions: Sequence[ColumnElement[bool]]
+) -> list[ColumnElement[bool]]:
+    ended = within(connection, Job.ended_at, window, is_of_all=not conditions)
+    return [*ended, Job.rerun_of.is_(None)]
 
 
 def _conditions(filters: JobFilters, by: str) -> list[ColumnElement[bool]]:

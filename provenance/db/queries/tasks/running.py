@@ -21,7 +21,14 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.db.queries.fragments.steps import Window, place_of, seconds_after_start
+from jobprov.provenance.db.queries.fragments.steps import (
+    Window,
+    place_and_state_of,
+    place_of,
+    read_place_and_state,
+    seconds_after_start,
+    within,
+)
 from jobprov.provenance.db.recording.job_rows import RUNNING
 from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
 
@@ -93,12 +100,14 @@ def ran_jobs(
             still=_edges(connection, jobs, window, Job.started_at, is_running),
         )
     is_before = Job.started_at < window.start
-    is_within = [Job.started_at >= window.start, Job.started_at < window.end]
-    ends_within = [Job.ended_at >= window.start, Job.ended_at < window.end, is_over]
-    ends = _edges(connection, jobs, window, Job.ended_at, ends_within)
-    starts = _edges(connection, jobs, window, Job.started_at, [*is_within, is_over])
+    is_of_all = not jobs.conditions
+    ends_within = within(connection, Job.ended_at, window, is_of_all=is_of_all)
+    ends = _edges(connection, jobs, window, Job.ended_at, [*ends_within, is_over])
+    starts_within = within(connection, Job.started_at, window, is_of_all=is_of_all)
+    starts = _edges(connection, jobs, window, Job.started_at, [*starts_within, is_over])
     starts += [Edges(edges.facet, 0, edges.earlier, 0.0) for edges in ends if edges.earlier]
     starts += _at_the_start(connection, jobs, [Job.ended_at >= window.end, is_before])
+    is_within = [Job.started_at >= window.start, Job.started_at < window.end]
     still = [
         *_edges(connection, jobs, window, Job.started_at, [*is_within, *is_running]),
         *_at_the_start(connection, jobs, [is_before, *is_running]),
@@ -125,14 +134,23 @@ def _edges(
     moment: SQLColumnExpression[Any],
     conditions: Sequence[ColumnElement[bool]],
 ) -> list[Edges]:
-    place = place_of(connection, moment, window).label("place")
-    facet: ColumnElement[Any] = jobs.facet.label("facet")
+    is_by_state = jobs.facet is Job.state
+    group: list[Any] = [
+        jobs.facet.label("facet"),
+        place_of(connection, moment, window).label("place"),
+    ]
+    if is_by_state:
+        group = [place_and_state_of(connection, moment, window).label("place_and_state")]
     seconds = func.sum(seconds_after_start(connection, moment, window))
     earlier = func.sum(case((Job.started_at < window.start, 1), else_=0))
-    query = _chosen(select(facet, place, func.count(), seconds, earlier), jobs, conditions)
+    query = _chosen(select(func.count(), seconds, earlier, *group), jobs, conditions)
     edges = []
-    for row in connection.execute(query.group_by(place, facet)):
-        edges.append(Edges(row[0], int(row[1]), row[2], float(row[3]), int(row[4])))
+    for count, total, before, *names in connection.execute(query.group_by(*group)):
+        if is_by_state:
+            place, facet = read_place_and_state(names[0])
+        else:
+            facet, place = names
+        edges.append(Edges(facet, int(place), count, float(total), int(before)))
     return edges
 
 

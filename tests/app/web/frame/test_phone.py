@@ -136,7 +136,8 @@ def test_count_of_very_many_failures_does_not_run_into_the_words(scripted: Watch
 @pytest.mark.parametrize("width", [360, 390])
 def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
     phone = Watched(browser, site, (width, 844), "light")
-    for address in ("/", "/jobs", f"/campaigns/toyexp/{samples.CAMPAIGN}"):
+    campaign = f"/campaigns/toyexp/{samples.CAMPAIGN}"
+    for address in ("/", "/jobs", campaign, "/resources", "/resources?by=host"):
         phone.page.goto(site + address)
         tables = phone.page.locator("main .scroll")
         assert tables.count() > 0
@@ -144,3 +145,37 @@ def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
         assert set(tables.evaluate_all(beyond)) == {0}, address
     phone.check()
     phone.context.close()
+
+
+def test_distributions_stand_below_their_rows_on_a_phone(scripted: Watched) -> None:
+    page = scripted.page
+    page.goto(f"{scripted.site}/resources")
+    row = page.locator("table.measures tbody tr").first
+    boxes = [cell.bounding_box() for cell in row.locator("td:visible").all()]
+    name, jobs, picture, *figures = [box for box in boxes if box is not None]
+
+    assert picture["y"] >= name["y"] + name["height"]
+    assert picture["width"] > PHONE[0] * 0.8
+    assert {box["y"] for box in figures} == {name["y"]} == {jobs["y"]}
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK])
+def test_count_of_hosts_in_a_report_stays_on_one_line(
+    browser: Browser, site: str, size: tuple[int, int]
+) -> None:
+    watched = Watched(browser, site, size, "light")
+    watched.page.goto(f"{site}/reports/toyexp/{samples.CAMPAIGN}")
+    hosts = watched.page.locator("td", has_text="1 host").first
+    # as if a long cause took all the room
+    hosts.evaluate(
+        "cell => { for (const other of cell.parentElement.cells) "
+        "if (other !== cell) other.textContent = 'word '.repeat(80); }"
+    )
+    lines = (
+        "cell => { const text = document.createRange(); text.selectNodeContents(cell); "
+        "return new Set(Array.from(text.getClientRects(), line => line.top)).size; }"
+    )
+
+    assert hosts.evaluate(lines) == 1
+    watched.check()
+    watched.context.close()

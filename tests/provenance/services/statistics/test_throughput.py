@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.queries.fragments.steps import within
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.tables import Job
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.statistics.resources import quantile
 from jobprov.provenance.services.statistics.throughput import (
@@ -330,3 +333,50 @@ def test_windows_that_make_no_sense_name_the_field(
 def test_a_hundred_years_in_seconds_are_refused() -> None:
     with pytest.raises(BadInputError, match=f"more than {MOST_STEPS} steps"):
         read_window(NOW, start=NOW - timedelta(days=36525), step="1m")
+
+
+@pytest.mark.parametrize("measure", ["jobs", "running", "wall_seconds", "events"])
+def test_short_window_has_what_it_has_in_a_long_one(production: Production, measure: str) -> None:
+    """A long one is read with the whole table, a short one by the index of times."""
+    ended = [NOON + place * HOUR for place in range(20)]
+    states: list[dict[str, Any]] = [{}, {"state": "failed", "exit": {"code": 1}, "outputs": []}]
+    jobs = [job(place + 1, end, **states[place % 2]) for place, end in enumerate(ended)]
+    production.record(*jobs)
+    long = Window(NOON, NOON + 20 * HOUR, HOUR)
+
+    with production.database.reading.connect() as connection:
+        whole = count_throughput(connection, JobFilters(), long, measure=measure)
+        for place in range(3, 17):
+            short = Window(NOON + place * HOUR, NOON + (place + 2) * HOUR, HOUR)
+            part = count_throughput(connection, JobFilters(), short, measure=measure)
+            expected = {}
+            for group in whole.groups:
+                spread = group.spread and group.spread.median[place : place + 2]
+                expected[group.name] = (group.amounts[place : place + 2], spread)
+            shown = {}
+            for group in part.groups:
+                shown[group.name] = (group.amounts, group.spread and group.spread.median)
+            assert shown == expected
+
+
+def test_table_is_read_through_for_much_of_it_alone(production: Production) -> None:
+    production.record(*[job(place, NOON + place * HOUR) for place in range(1, 21)])
+    if not production.database.is_sqlite:
+        pytest.skip("PostgreSQL knows by its statistics how much of a table a window has")
+
+    plans = []
+    with production.database.reading.connect() as connection:
+        for hours in (2, 19):
+            window = Window(NOON, NOON + hours * HOUR, HOUR)
+            for is_of_all in (True, False):
+                ended = within(connection, Job.ended_at, window, is_of_all=is_of_all)
+                query = select(func.sum(Job.state)).where(*ended)
+                text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+                plans.append(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all()[0][3])
+
+    assert [plan.split(" USING")[0] for plan in plans] == [
+        "SEARCH jobs",
+        "SEARCH jobs",
+        "SCAN jobs",
+        "SEARCH jobs",
+    ]

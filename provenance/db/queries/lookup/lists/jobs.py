@@ -203,12 +203,8 @@ def _newest_that_meet(
     What lists show of jobs is read once for these, not for all that a stretch looks at.
     """
     newest: list[int] = []
-    for jobs in newest_that_meet(connection, searches, before=before, length=limit):
-        if wanted:
-            query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
-            newest += connection.execute(query.order_by(Job.id.desc()).limit(limit)).scalars()
-        else:
-            newest += jobs
+    for jobs in newest_that_meet(connection, searches, wanted, before=before, length=limit):
+        newest += jobs
         if len(newest) >= limit:
             break
     return newest[:limit]
