@@ -12,6 +12,7 @@ import msgspec
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.attention import Attention, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
+from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
@@ -23,6 +24,7 @@ from jobprov.provenance.services.statistics.counting import (
     CAMPAIGNS,
     ERRORS,
     KEPT_FILTERS,
+    MARKS,
     NEW_CAUSES,
     RESOURCES,
     THROUGHPUT,
@@ -91,14 +93,42 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         BadInputError: its window cannot be read.
         LimitError: counting takes too long while somebody waits.
     """
+    filters, how = _filters_and_window(question_fields, "by", "measure")
+    return read_filtered(THROUGHPUT, filters, **how)
+
+
+def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
+    """Return the same with what changed in the window, which does not depend on how jobs ended.
+
+    Raises:
+        BadInputError, LimitError: as for `read_throughput`; without the marks where only these take
+            too long.
+    """
+    throughput = read_throughput(question_fields)
+    of_marks = dict(question_fields)
+    for name in ("by", "measure", "state"):
+        of_marks.pop(name, None)
+    filters, window = _filters_and_window(of_marks)
+    found: Marks
+    try:
+        found = read_filtered(MARKS, filters, **window)
+    except LimitError:
+        return throughput
+    return msgspec.structs.replace(throughput, marks=found.marks, marks_left_out=found.left_out)
+
+
+def _filters_and_window(
+    question_fields: Mapping[str, Any], *options: str
+) -> tuple[JobFilters, dict[str, Any]]:
+    """Return the filters of a question about a window, and how it is asked, with these options."""
     filters, how = {}, {}
     for name, value in question_fields.items():
-        if name in WINDOW_FIELDS or name in {"by", "measure"}:
+        if name in WINDOW_FIELDS or name in options:
             # A kept question is JSON, which has no times
             how[name] = value.isoformat() if isinstance(value, datetime) else value
         else:
             filters[name] = value
-    return read_filtered(THROUGHPUT, JobFilters(**filters), **how)
+    return JobFilters(**filters), how
 
 
 def read_campaigns() -> CampaignList | None:

@@ -12,11 +12,13 @@ from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
@@ -32,6 +34,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
     count_again,
     question_of,
 )
+from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
@@ -109,8 +112,19 @@ def _throughput(
     connection: Connection, _store: Any, question_fields: Words, seconds: float
 ) -> Throughput:
     filters, options = _apart(question_fields, "by", "measure", *WINDOW_FIELDS)
+    window = _window(options)
+    return count_throughput(connection, filters, window, **options, seconds=seconds)
+
+
+def _marks(connection: Connection, _store: Any, question_fields: Words, seconds: float) -> Marks:
+    filters, options = _apart(question_fields, *WINDOW_FIELDS)
+    return find_marks(connection, filters, _window(options), seconds=seconds)
+
+
+def _window(options: dict[str, Any]) -> Window:
+    """Return the window that options of a question name, and take these from them."""
     times = {name: _moment(options.pop(name, None)) for name in ("ended_after", "ended_before")}
-    window = read_window(
+    return read_window(
         datetime.now(UTC),
         since=options.pop("since", None),
         start=times["ended_after"],
@@ -118,7 +132,6 @@ def _throughput(
         step=options.pop("step", None),
         steps=options.pop("steps", USUAL_STEPS),
     )
-    return count_throughput(connection, filters, window, **options, seconds=seconds)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -193,6 +206,7 @@ ESTIMATE = Counting(
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
 THROUGHPUT = Counting("throughput", Throughput, _throughput, lambda throughput: throughput.jobs)
+MARKS = Counting("marks", Marks, _marks, lambda marks: marks.ended)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
 CAMPAIGNS = Counting(
     "campaigns",
@@ -220,6 +234,7 @@ _ALL: tuple[Counting[Any], ...] = (
     ESTIMATE,
     RESOURCES,
     THROUGHPUT,
+    MARKS,
     CAMPAIGN,
     CAMPAIGNS,
     PROOFS,
