@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, true
+from sqlalchemy import Connection, Select, func, literal_column, select, true
 
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
@@ -96,16 +96,13 @@ def lists_before(
     experiments: Collection[int],
 ) -> set[tuple[int, int]]:
     """Return which experiment had run which of these lists before a moment."""
+    ran = _ran_before(filters, moment).where(Job.software_set_id == SoftwareSet.id)
     query = (
-        select(Experiment.id, SoftwareSet.id)
+        select(Experiment.id, SoftwareSet.id, ran.scalar_subquery())
         .join_from(SoftwareSet, Experiment, true())
-        .where(
-            SoftwareSet.id.in_(sorted(lists)),
-            Experiment.id.in_(sorted(experiments)),
-            _ran_before(filters, moment, Job.software_set_id == SoftwareSet.id),
-        )
+        .where(SoftwareSet.id.in_(sorted(lists)), Experiment.id.in_(sorted(experiments)))
     )
-    return {(row[0], row[1]) for row in connection.execute(query)}
+    return {(row[0], row[1]) for row in connection.execute(query) if row[2] is not None}
 
 
 def sites_before(
@@ -117,17 +114,15 @@ def sites_before(
     experiments: Collection[int],
 ) -> set[tuple[int, str]]:
     """Return which experiment had run at which of these sites before a moment."""
+    named = select(Host.site).where(Host.site.in_(sorted(sites))).distinct().subquery("named")
+    of_site = _ran_before(filters, moment).join(Host, Host.id == Job.host_id)
+    ran = of_site.where(Host.site == named.c.site)
     query = (
-        select(Experiment.id, Host.site)
-        .join_from(Host, Experiment, true())
-        .where(
-            Host.site.in_(sorted(sites)),
-            Experiment.id.in_(sorted(experiments)),
-            _ran_before(filters, moment, Job.host_id == Host.id),
-        )
-        .distinct()
+        select(Experiment.id, named.c.site, ran.scalar_subquery())
+        .join_from(named, Experiment, true())
+        .where(Experiment.id.in_(sorted(experiments)))
     )
-    return {(row[0], row[1]) for row in connection.execute(query)}
+    return {(row[0], row[1]) for row in connection.execute(query) if row[2] is not None}
 
 
 def changed_rules(
@@ -166,12 +161,16 @@ def experiment_names_of(connection: Connection, keys: Collection[int]) -> dict[i
     return {key: name for key, name in connection.execute(query)}  # noqa: C416 - typed
 
 
-def _ran_before(
-    filters: JobFilters, moment: datetime, is_of: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """Return the condition that a job of the experiment ended before a moment."""
+def _ran_before(filters: JobFilters, moment: datetime) -> Select[Any]:
+    """Return the query for one job of the experiment that ended before a moment.
+
+    It is no EXISTS, which PostgreSQL may answer by a walk over all jobs.
+    """
     return (
-        exists()
-        .where(is_of, Job.experiment_id == Experiment.id)
-        .where(Job.ended_at < moment, Job.rerun_of.is_(None), *job_conditions(filters))
+        select(literal_column("1"))
+        .select_from(Job)
+        .where(Job.experiment_id == Experiment.id, Job.ended_at < moment)
+        .where(Job.rerun_of.is_(None), *job_conditions(filters))
+        .correlate_except(Job, Host)
+        .limit(1)
     )
