@@ -4,13 +4,15 @@ An answer that is kept where it counts many.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from jobprov.app.config import Settings
+from jobprov.app.moments import BACKUP, last_done
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.attention import Attention, NewCauses
+from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.throughput import Throughput
@@ -18,11 +20,12 @@ from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.services.attention.needs import list_needs
+from jobprov.provenance.services.attention.needs import Backups, list_needs
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
     CAMPAIGNS,
     ERRORS,
+    GROWING_GAPS,
     KEPT_FILTERS,
     MARKS,
     NEW_CAUSES,
@@ -155,6 +158,11 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         causes = read_answer(NEW_CAUSES, since=window)
     except LimitError:
         causes = None
+    gaps: GrowingGaps | None
+    try:
+        gaps = read_answer(GROWING_GAPS)
+    except LimitError:
+        gaps = None
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         return list_needs(
@@ -163,9 +171,19 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             queue=queue,
             causes=causes,
             campaigns=campaigns,
+            gaps=gaps,
+            backups=_backups(service.settings),
             window=window,
             now=now,
         )
+
+
+def _backups(settings: Settings) -> Backups:
+    """Return when `jobprov backup` was last done here, and how long that may be ago."""
+    seconds = last_done(settings.data, BACKUP)
+    last_at = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    within = timedelta(days=settings.backup_days) if settings.backup_days else None
+    return Backups(last_at, within)
 
 
 def read_timeline(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.attention import NewCauses
+from jobprov.provenance.answers.attention import GrowingGaps, NewCauses
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
@@ -24,6 +24,7 @@ from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.failures.errors import count_errors
+from jobprov.provenance.services.lookup.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.estimates import estimate
@@ -171,6 +172,12 @@ def _new_causes(
     return list_new_causes(connection, since, seconds=seconds)
 
 
+def _growing_gaps(
+    connection: Connection, _store: Any, _words: Words, seconds: float
+) -> GrowingGaps:
+    return list_growing_gaps(connection, datetime.now(UTC), seconds=seconds)
+
+
 def _timeline(
     connection: Connection, store: Store, question_fields: Words, seconds: float
 ) -> Timeline:
@@ -229,6 +236,14 @@ NEW_CAUSES = Counting(
     most=_MOST_ENDED_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
+GROWING_GAPS = Counting(
+    "growing_gaps",
+    GrowingGaps,
+    _growing_gaps,
+    lambda gaps: gaps.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
@@ -240,6 +255,7 @@ _ALL: tuple[Counting[Any], ...] = (
     PROOFS,
     STATES,
     NEW_CAUSES,
+    GROWING_GAPS,
     TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -61,7 +61,7 @@ class RuleChange(NamedTuple):
 
 def ran_in(connection: Connection, filters: JobFilters, window: Window) -> list[RanInWindow]:
     """Return what ended in a window, by experiment, list of software and site; no reruns."""
-    site = func.coalesce(Host.site, "")
+    site = func.coalesce(Host.site, "").label("site")
     group: tuple[Any, ...] = (Job.experiment_id, Job.software_set_id, site)
     query = (
         select(*group, func.count(), func.min(Job.ended_at), func.max(Job.ended_at))
