@@ -88,6 +88,12 @@ SETTINGS = (
         "TOML file that says what is watched in each experiment, and whom it is told "
         "(docs/how-to/be-told.md).",
     ),
+    Setting(
+        "JOBPROV_BACKUP_DAYS",
+        "7",
+        "How many days old the last `jobprov backup` may be before it needs attention; 0: backups "
+        "are not watched (docs/how-to/look-after-the-archive.md).",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
         "JOBPROV_BLOB_QUOTA_GB",
@@ -183,6 +189,7 @@ class Settings:
     token_issuers: Path | None
     login: Path | None
     alerts: Path | None
+    backup_days: int
     blob_limit_bytes: int
     blob_quota_gb: int
     requests_a_minute: int
@@ -242,6 +249,7 @@ def load_settings(
         token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         login=_optional_path(texts["JOBPROV_LOGIN"]),
         alerts=_optional_path(texts["JOBPROV_ALERTS"]),
+        backup_days=_number(texts, "JOBPROV_BACKUP_DAYS", 0, 36_500),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         requests_a_minute=_number(texts, "JOBPROV_REQUESTS_A_MINUTE", 0, 10**9),

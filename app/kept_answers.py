@@ -4,25 +4,30 @@ An answer that is kept where it counts many.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from jobprov.app.config import Settings
+from jobprov.app.moments import BACKUP, last_done
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.attention import Attention, NewCauses
+from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
+from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.services.attention.needs import list_needs
+from jobprov.provenance.services.attention.needs import Backups, list_needs
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
     CAMPAIGNS,
     ERRORS,
+    GROWING_GAPS,
     KEPT_FILTERS,
+    MARKS,
     NEW_CAUSES,
     RESOURCES,
     THROUGHPUT,
@@ -92,14 +97,42 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         BadInputError: its window cannot be read.
         LimitError: counting takes too long while somebody waits.
     """
+    filters, how = _filters_and_window(question_fields, "by", "measure")
+    return read_filtered(THROUGHPUT, filters, **how)
+
+
+def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
+    """Return the same with what changed in the window, which does not depend on how jobs ended.
+
+    Raises:
+        BadInputError, LimitError: as for `read_throughput`; without the marks where only these take
+            too long.
+    """
+    throughput = read_throughput(question_fields)
+    of_marks = dict(question_fields)
+    for name in ("by", "measure", "state"):
+        of_marks.pop(name, None)
+    filters, window = _filters_and_window(of_marks)
+    found: Marks
+    try:
+        found = read_filtered(MARKS, filters, **window)
+    except LimitError:
+        return throughput
+    return msgspec.structs.replace(throughput, marks=found.marks, marks_left_out=found.left_out)
+
+
+def _filters_and_window(
+    question_fields: Mapping[str, Any], *options: str
+) -> tuple[JobFilters, dict[str, Any]]:
+    """Return the filters of a question about a window, and how it is asked, with these options."""
     filters, how = {}, {}
     for name, value in question_fields.items():
-        if name in WINDOW_FIELDS or name in {"by", "measure"}:
+        if name in WINDOW_FIELDS or name in options:
             # A kept question is JSON, which has no times
             how[name] = value.isoformat() if isinstance(value, datetime) else value
         else:
             filters[name] = value
-    return read_filtered(THROUGHPUT, JobFilters(**filters), **how)
+    return JobFilters(**filters), how
 
 
 def read_campaigns() -> CampaignList | None:
@@ -126,6 +159,11 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         causes = read_answer(NEW_CAUSES, since=window)
     except LimitError:
         causes = None
+    gaps: GrowingGaps | None
+    try:
+        gaps = read_answer(GROWING_GAPS)
+    except LimitError:
+        gaps = None
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         return list_needs(
@@ -134,9 +172,19 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             queue=queue,
             causes=causes,
             campaigns=campaigns,
+            gaps=gaps,
+            backups=_backups(service.settings),
             window=window,
             now=now,
         )
+
+
+def _backups(settings: Settings) -> Backups:
+    """Return when `jobprov backup` was last done here, and how long that may be ago."""
+    seconds = last_done(settings.data, BACKUP)
+    last_at = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    within = timedelta(days=settings.backup_days) if settings.backup_days else None
+    return Backups(last_at, within)
 
 
 def read_timeline(

@@ -8,7 +8,7 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import Section
-from jobprov.app.kept_answers import read_filtered, read_throughput
+from jobprov.app.kept_answers import read_filtered, read_marked_throughput
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
 from jobprov.provenance.answers.statistics.estimates import Estimate
@@ -112,8 +112,8 @@ def get_resources() -> Response:
     errors=(401, 413, 422),
 )
 def get_throughput() -> Response:
-    """Return what ended in each step of a window of time."""
-    return json_answer(read_throughput(asked(ThroughputQuery)))
+    """Return what ended in each step of a window of time, and what changed in it."""
+    return json_answer(read_marked_throughput(asked(ThroughputQuery)))
 
 
 @modules_section.call(

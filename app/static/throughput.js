@@ -1,4 +1,4 @@
-// The steps of the table as stacked bars, or as boxes where distributions are told; dragging across them leads to the page of that time. Without this the table says all.
+// The steps of the table as stacked bars, or as boxes where distributions are told, with a line where something changed; dragging across them leads to the page of that time. Without this the table says all.
 "use strict";
 (() => {
   const place = document.querySelector(".chart");
@@ -87,6 +87,30 @@
     };
     return { series, data: boxes.map((box) => box.p90), drawBoxes };
   };
+  // What changed: a thin line with its letter, a row lower where the letter before is too near
+  const drawMarks = (answer) => (chart) => {
+    const { ctx, bbox } = chart;
+    const size = 12 * devicePixelRatio;
+    const rows = [];
+    const marks = (answer.marks || []).map((mark) => ({ letter: mark.letter, x: Math.round(chart.valToPos(Date.parse(mark.at) / 1000, "x", true)) }));
+    ctx.save();
+    ctx.font = `600 ${size}px system-ui, sans-serif`;
+    ctx.textAlign = "center";
+    ctx.textBaseline = "top";
+    for (const { letter, x } of marks.sort((one, other) => one.x - other.x)) {
+      const free = rows.findIndex((end) => end < x - 1.4 * size);
+      const row = free < 0 ? rows.length : free;
+      rows[row] = x;
+      const top = bbox.top + row * 1.2 * size;
+      ctx.fillStyle = colour("--ink");
+      ctx.fillRect(x, top + 1.2 * size, Math.max(1, devicePixelRatio), bbox.height - (top - bbox.top) - 1.2 * size);
+      ctx.fillStyle = colour("--paper");
+      ctx.fillRect(x - 0.6 * size, top, 1.2 * size, 1.2 * size);
+      ctx.fillStyle = colour("--ink");
+      ctx.fillText(letter, x, top + 0.1 * size);
+    }
+    ctx.restore();
+  };
   // Durations are counted in sixties
   const INCREMENTS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600];
   const options = (answer, drawn) => ({
@@ -97,7 +121,7 @@
     axes: [{ ...axis(), values: dates }, { ...axis(), size: 64, ...(answer.measure === "wall_seconds" ? { incrs: INCREMENTS } : {}), values: (_chart, splits) => splits.map((value) => amountText(answer, value)) }],
     series: [{ label: "From", value: "{D} {MMM} {YYYY} {HH}:{mm}" }, ...drawn.series],
     hooks: {
-      draw: drawn.drawBoxes ? [drawn.drawBoxes] : [],
+      draw: [...(drawn.drawBoxes ? [drawn.drawBoxes] : []), drawMarks(answer)],
       setSelect: [
         (chart) => {
           const { left, width } = chart.select;

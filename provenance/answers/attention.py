@@ -7,7 +7,17 @@ from msgspec import Struct
 from jobprov.provenance.answers.counted import CountedAt
 
 NeedKind = Literal[
-    "alert", "cause", "units", "workflow", "held", "stuck", "queue", "proof", "unsealed"
+    "alert",
+    "cause",
+    "gap",
+    "units",
+    "workflow",
+    "held",
+    "stuck",
+    "queue",
+    "proof",
+    "unsealed",
+    "backup",
 ]
 
 
@@ -39,16 +49,51 @@ class NewCauses(CountedAt, frozen=True):
     unseen_experiments: int
 
 
+class GrowingGap(Struct, frozen=True, kw_only=True):
+    """A gap that more jobs have than before.
+
+    Attributes:
+        jobs: how many of the `ended` jobs of the last 24 hours have it.
+        jobs_before: how many of the `ended_before` jobs of the seven days before had it.
+        site, stage: where most of them ran; None where these name none.
+        since: the first hour in which so many jobs had it.
+    """
+
+    experiment: str
+    code: str
+    jobs: int
+    ended: int
+    jobs_before: int
+    ended_before: int
+    site: str | None
+    stage: str | None
+    since: str
+
+
+class GrowingGaps(CountedAt, frozen=True):
+    """The gaps that grew within a day.
+
+    Attributes:
+        gaps: those of most jobs first.
+        ended: how many jobs were looked at.
+    """
+
+    gaps: list[GrowingGap]
+    ended: int
+
+
 class Need(Struct, frozen=True, kw_only=True):
     """Something that needs somebody.
 
     Attributes:
-        kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `units`
-            (of a stage in which nothing runs or waits), `workflow` (stopped), `held` and `stuck`
+        kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `gap` (of
+            records, that grows), `units` (of a stage in which nothing runs or waits), `workflow`
+            (stopped), `held` and `stuck`
             (jobs), `queue` (not reported any more), `proof` (reruns that did not pass), `unsealed`
-            (ledger entries that are only in the database).
+            (ledger entries that are only in the database), `backup` (none for days).
         experiment: None where it is not of one.
-        count: how many jobs, units, recipes, queues or entries; 1 for an alert and a workflow.
+        count: how many jobs, units, recipes, queues, entries or days; 1 for an alert and a
+            workflow.
         words: what it is, a sentence without its full stop.
         since: when it began, a time in UTC; None where that is not known.
         url: the path of the page that lists them.

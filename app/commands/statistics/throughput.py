@@ -29,6 +29,13 @@ _OF_SPREADS = {
     "p90": "90 %",
     "largest": "LARGEST",
 }
+_OF_MARKS = {
+    "letter": "",
+    "at": "WHEN",
+    "words": "WHAT CHANGED",
+    "experiment": "EXPERIMENT",
+    "jobs": "JOBS",
+}
 _MOST_GROUPS = 6
 """So many columns fit a terminal."""
 _MOST_STEPS = 30
@@ -70,7 +77,8 @@ def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what ended in each step of a time: jobs, files, events or CPU hours.
 
     Also how many jobs ran at once, and how run time and memory spread. Steps in which nothing ended
-    are left out. Exit code 1 where no job ended in that time.
+    are left out. What changed in that time follows: new releases, rules, sites that came or went.
+    Exit code 1 where no job ended in that time.
     """
     client = client_for(url)
     answer = client.throughput(**query, steps=_MOST_STEPS)
@@ -97,6 +105,28 @@ def _lines(answer: Throughput) -> Iterator[str]:
         yield table(list(_spread_rows(answer)), columns)
     else:
         yield table(_rows(answer), _columns(answer))
+    yield from _mark_lines(answer)
+
+
+def _mark_lines(answer: Throughput) -> Iterator[str]:
+    """Yield what changed in the window, the most important first."""
+    if not answer.marks:
+        return
+    rows = []
+    for mark in answer.marks:
+        rows.append(
+            {
+                "letter": mark.letter,
+                "at": _time(mark.at),
+                "words": mark.words,
+                "experiment": mark.experiment,
+                "jobs": number(mark.jobs),
+            }
+        )
+    yield ""
+    yield table(rows, _OF_MARKS)
+    if answer.marks_left_out:
+        yield f"{number(answer.marks_left_out)} less important changes are left out."
 
 
 def _spread_rows(answer: Throughput) -> Iterator[dict[str, str | None]]:

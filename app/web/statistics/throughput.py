@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from flask import Blueprint, Response, request
 
-from jobprov.app.kept_answers import read_throughput
+from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, here, table
@@ -93,7 +93,7 @@ def show_page() -> Response:
     given.pop("section", None)
     given.pop("from", None)
     query = read_query(ThroughputQuery, given)
-    throughput = read_throughput(query)
+    throughput = read_marked_throughput(query)
     if form == "json":
         return Response(msgspec.json.encode(throughput), content_type="application/json")
     if form == "csv":

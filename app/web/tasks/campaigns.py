@@ -5,6 +5,7 @@ The report is a page that prints, without the frame of the others: it is saved a
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response
@@ -18,6 +19,7 @@ from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, asset, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
+from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import campaign_page, fits_path
 from jobprov.provenance.answers.lookup.jobs import GapCounts
@@ -62,6 +64,7 @@ def show_page(experiment: str, name: str) -> Response:
         shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
     tasks = [{**asdict(task), "bars": _bars(task)} for task in campaign.tasks]
     stages = [{**asdict(stage), "bars": _bars(stage.units)} for stage in campaign.stages]
+    backlog = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     return answer(
         "tasks/campaign.html",
         twin=twin_of(name, "", {"experiment": experiment}),
@@ -69,6 +72,9 @@ def show_page(experiment: str, name: str) -> Response:
         campaign=campaign,
         first_line=first_line(campaign),
         stages=stages,
+        backlog=backlog,
+        backlog_size=(WIDTH, HEIGHT),
+        backlog_rows=None if backlog is None else cut_rows("backlog", backlog.rows, 8),
         queue=queue,
         queue_line=queue_page.first_line(queue.counts),
         whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),

@@ -90,6 +90,23 @@ class BurnDown(Struct, frozen=True):
     is_whole: bool
 
 
+class Backlog(Struct, frozen=True):
+    """What is left of a campaign: how it became less, and when it may be gone.
+
+    Attributes:
+        burn_down: how many units were left over the last days.
+        stays: how many of those left now wait for somebody; the estimate leaves them out.
+        ends_at, ends_at_low, ends_at_high: when all others may be done: expected, earliest and
+            latest, as of `seconds_left`; None where there is no estimate.
+    """
+
+    burn_down: BurnDown
+    stays: int
+    ends_at: str | None
+    ends_at_low: str | None
+    ends_at_high: str | None
+
+
 class CampaignStages(Struct, frozen=True):
     """The stages of a campaign in the order of production, those that have jobs first.
 
@@ -143,6 +160,7 @@ class CampaignProgress(CountedAt, frozen=True):
         proof: for how many of its jobs a rerun has shown that it works.
         seconds_left, seconds_left_low, seconds_left_high: as of a task, with the units of all;
             None also where nothing is missing.
+        backlog: None where the units of no stage were declared.
     """
 
     experiment: str
@@ -154,6 +172,7 @@ class CampaignProgress(CountedAt, frozen=True):
     seconds_left: float | None
     seconds_left_low: float | None
     seconds_left_high: float | None
+    backlog: Backlog | None = None
 
 
 class MeasureQuantiles(Struct, frozen=True):

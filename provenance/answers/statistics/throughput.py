@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from jobprov.provenance.answers.counted import CountedAt
+from jobprov.provenance.answers.statistics.marks import Mark
 
 
 class Spread(Struct, frozen=True):
@@ -53,6 +54,9 @@ class Throughput(CountedAt, frozen=True):
         groups: states in their own order, all others the largest first; a dozen at most.
         others: the groups beyond these as one.
         newest_end: when the job ended that ended last, in the window or not.
+        marks: what changed in the window (releases, rules, sites), whatever is measured of it, the
+            most important first; None where finding that takes too long while somebody waits.
+        marks_left_out: how many more there are than the twenty in `marks`.
     """
 
     jobs: int
@@ -65,3 +69,5 @@ class Throughput(CountedAt, frozen=True):
     groups: list[ThroughputGroup]
     others: ThroughputGroup | None
     newest_end: str | None
+    marks: list[Mark] | None = None
+    marks_left_out: int = 0

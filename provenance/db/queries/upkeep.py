@@ -120,6 +120,12 @@ def count_unsealed(connection: Connection, *, most: int = MOST_UNSEALED) -> Unse
     )
 
 
+def oldest_entry_at(connection: Connection) -> datetime | None:
+    """Return when the first entry of the ledger came; None where there is none."""
+    query = select(LedgerEntry.received_at).order_by(LedgerEntry.id).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def count_dead_letters(connection: Connection) -> int:
     """Return how many records wait that could not be decoded."""
     return connection.execute(select(func.count()).select_from(DeadLetter)).scalar_one()

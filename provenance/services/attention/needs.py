@@ -15,13 +15,20 @@ from jobprov.provenance.answers.addresses import (
     proofs_page,
     queue_page,
 )
-from jobprov.provenance.answers.attention import Attention, Need, NeedKind, NewCauses
+from jobprov.provenance.answers.attention import (
+    Attention,
+    GrowingGap,
+    GrowingGaps,
+    Need,
+    NeedKind,
+    NewCauses,
+)
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
-from jobprov.provenance.db.queries.upkeep import count_unsealed
+from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
 from jobprov.provenance.lineage.words import counted, elided, not_reproduced_words, number
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
@@ -35,6 +42,18 @@ SEALED_WITHIN = timedelta(days=2)
 _LONGEST = 200
 _MOST_COUNTED = 10_000
 """Ledger entries: who needs to know does not need more."""
+
+
+class Backups(NamedTuple):
+    """When the service was last backed up, and how long that may be ago.
+
+    Attributes:
+        last_at: None where that is not known.
+        within: None where backups are not watched.
+    """
+
+    last_at: datetime | None
+    within: timedelta | None
 
 
 class Found(NamedTuple):
@@ -51,6 +70,8 @@ def list_needs(
     queue: Queue,
     causes: NewCauses | None,
     campaigns: CampaignList | None,
+    gaps: GrowingGaps | None,
+    backups: Backups,
     window: str,
     now: datetime,
 ) -> Attention:
@@ -62,12 +83,15 @@ def list_needs(
         queue: how many jobs run and wait, of all experiments.
         causes: the new causes of failures, as they were counted last; None where they were not yet.
         campaigns: the newest campaigns, likewise.
+        gaps: those that grow, likewise.
+        backups: when the last one was made.
         window: of the new causes, such as `24h`.
         now: when.
     """
     found = [
         _alerts(connection),
         _new_causes(causes),
+        _growing_gaps(gaps),
         _waiting_stages(campaigns),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
@@ -75,6 +99,7 @@ def list_needs(
         _silent_queues(queue),
         _not_reproduced(connection),
         _unsealed(connection, now),
+        _backups(connection, backups, now),
     ]
     shown = [need for kind in found for need in kind.needs]
     needs = _without_repeats(shown)
@@ -143,6 +168,35 @@ def _new_causes(causes: NewCauses | None) -> Found:
             )
         )
     return _most_first(needs)
+
+
+def _growing_gaps(gaps: GrowingGaps | None) -> Found:
+    needs = []
+    for gap in gaps.gaps if gaps is not None else ():
+        needs.append(
+            Need(
+                kind="gap",
+                experiment=gap.experiment,
+                count=gap.jobs,
+                words=elided(_gap_words(gap), _LONGEST),
+                since=gap.since,
+                url=jobs_list(experiment=gap.experiment, stage=gap.stage, site=gap.site),
+            )
+        )
+    return _most_first(needs)
+
+
+def _gap_words(gap: GrowingGap) -> str:
+    places = []
+    if gap.stage is not None:
+        places.append(f"of stage {gap.stage}")
+    if gap.site is not None:
+        places.append(f"at {gap.site}")
+    words = (
+        f"{counted(gap.jobs, 'job')} of {number(gap.ended)} in 24 hours have the gap {gap.code}, "
+        f"of the 7 days before {number(gap.jobs_before)} of {number(gap.ended_before)}"
+    )
+    return f"{words}; most {' '.join(places)}" if places else words
 
 
 def _waiting_stages(campaigns: CampaignList | None) -> Found:
@@ -270,6 +324,23 @@ def _unsealed(connection: Connection, now: datetime) -> Found:
     words = f"{entries} of the ledger not sealed into the archive"
     url = manual_page("how-to/look-after-the-archive", "seal")
     return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)
+
+
+def _backups(connection: Connection, backups: Backups, now: datetime) -> Found:
+    """Return that no backup was made for days: since the last one, or since anything is recorded."""
+    if backups.within is None:
+        return Found([])
+    last_at = backups.last_at
+    # Where none was ever made, what was recorded first is as old as it may be
+    unsaved_since = oldest_entry_at(connection) if last_at is None else last_at
+    if unsaved_since is None or now - unsaved_since <= backups.within:
+        return Found([])
+    days = (now - unsaved_since).days
+    words = f"no backup for {counted(days, 'day')}"
+    if last_at is None:
+        words = f"no backup was ever made, and records are {counted(days, 'day')} old"
+    url = manual_page("how-to/look-after-the-archive", "back-up-and-restore")
+    return _one("backup", days, words, unsaved_since, url)
 
 
 def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: str) -> Found:

@@ -7,21 +7,24 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.attention import NewCauses
+from jobprov.provenance.answers.attention import GrowingGaps, NewCauses
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.failures.errors import count_errors
+from jobprov.provenance.services.lookup.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.estimates import estimate
@@ -32,6 +35,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
     count_again,
     question_of,
 )
+from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
@@ -109,8 +113,19 @@ def _throughput(
     connection: Connection, _store: Any, question_fields: Words, seconds: float
 ) -> Throughput:
     filters, options = _apart(question_fields, "by", "measure", *WINDOW_FIELDS)
+    window = _window(options)
+    return count_throughput(connection, filters, window, **options, seconds=seconds)
+
+
+def _marks(connection: Connection, _store: Any, question_fields: Words, seconds: float) -> Marks:
+    filters, options = _apart(question_fields, *WINDOW_FIELDS)
+    return find_marks(connection, filters, _window(options), seconds=seconds)
+
+
+def _window(options: dict[str, Any]) -> Window:
+    """Return the window that options of a question name, and take these from them."""
     times = {name: _moment(options.pop(name, None)) for name in ("ended_after", "ended_before")}
-    window = read_window(
+    return read_window(
         datetime.now(UTC),
         since=options.pop("since", None),
         start=times["ended_after"],
@@ -118,7 +133,6 @@ def _throughput(
         step=options.pop("step", None),
         steps=options.pop("steps", USUAL_STEPS),
     )
-    return count_throughput(connection, filters, window, **options, seconds=seconds)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -158,6 +172,12 @@ def _new_causes(
     return list_new_causes(connection, since, seconds=seconds)
 
 
+def _growing_gaps(
+    connection: Connection, _store: Any, _words: Words, seconds: float
+) -> GrowingGaps:
+    return list_growing_gaps(connection, datetime.now(UTC), seconds=seconds)
+
+
 def _timeline(
     connection: Connection, store: Store, question_fields: Words, seconds: float
 ) -> Timeline:
@@ -193,6 +213,7 @@ ESTIMATE = Counting(
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
 THROUGHPUT = Counting("throughput", Throughput, _throughput, lambda throughput: throughput.jobs)
+MARKS = Counting("marks", Marks, _marks, lambda marks: marks.ended)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
 CAMPAIGNS = Counting(
     "campaigns",
@@ -215,16 +236,26 @@ NEW_CAUSES = Counting(
     most=_MOST_ENDED_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
+GROWING_GAPS = Counting(
+    "growing_gaps",
+    GrowingGaps,
+    _growing_gaps,
+    lambda gaps: gaps.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
     RESOURCES,
     THROUGHPUT,
+    MARKS,
     CAMPAIGN,
     CAMPAIGNS,
     PROOFS,
     STATES,
     NEW_CAUSES,
+    GROWING_GAPS,
     TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -26,14 +26,15 @@ class DoneLately:
     Args:
         connection: where from.
         now: in the last step.
+        of: of one campaign alone.
     """
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, of: Campaign | None = None) -> None:
         self._start = datetime.fromtimestamp(now.timestamp() // _SECONDS * _SECONDS, UTC)
         self._start -= (STEPS - 1) * STEP
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
-        for row in done_in_steps(connection, Window(self._start, now, STEP)):
+        for row in done_in_steps(connection, Window(self._start, now, STEP), of):
             campaign = (row.experiment, row.campaign)
             # A clock that is ahead does not make a step that is to come
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units

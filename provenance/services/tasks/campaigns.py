@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.statistics.campaigns import (
+    Backlog,
     CampaignList,
     CampaignProgress,
     CampaignStages,
@@ -17,11 +18,12 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskUnits,
     UnitCounts,
 )
-from jobprov.provenance.answers.tasks.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.services.lookup.proofs import count_proofs
 from jobprov.provenance.services.tasks.burn_downs import DoneLately
 from jobprov.provenance.services.tasks.declarations import (
@@ -29,7 +31,7 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_documents,
 )
-from jobprov.provenance.services.tasks.time_left import time_left
+from jobprov.provenance.services.tasks.time_left import TimeLeft, time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
 
@@ -60,16 +62,18 @@ def show_campaign(
     counts_by_stage = campaigns[0].stages if campaigns else []
     needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
     left = time_left(connection, needed, units_by_task)
+    stages = _stages(counts_by_stage, task_units)
     progress = CampaignProgress(
         experiment=experiment,
         campaign=campaign,
-        stages=_stages(counts_by_stage, task_units),
+        stages=stages,
         task_count=len(task_units),
         tasks=task_units[-MOST_LISTED:],
         proof=count_proofs(connection, JobFilters(experiment=experiment, campaign=campaign)),
         seconds_left=None,
         seconds_left_low=None,
         seconds_left_high=None,
+        backlog=_backlog(connection, (experiment, campaign), stages, left),
     )
     if left is None or not left.seconds:
         return progress
@@ -79,6 +83,29 @@ def show_campaign(
         seconds_left_low=left.low,
         seconds_left_high=left.high,
     )
+
+
+def _backlog(
+    connection: Connection,
+    name: tuple[str, str],
+    stages: Sequence[StageProgress],
+    left: TimeLeft | None,
+) -> Backlog | None:
+    """Return what is left of a campaign, and when it may be gone."""
+    if all(stage.units.expected is None for stage in stages):
+        return None
+    now = datetime.now(UTC)
+    burn_down = DoneLately(connection, now, of=name).burn_down(name, stages)
+    if burn_down is None:
+        return None
+    stays = 0
+    for stage in stages:
+        if stage.units.expected is not None:
+            stays += sum(stage.units.states.get(state, 0) for state in NEEDS_SOMEBODY)
+    ends: list[str | None] = [None, None, None]
+    if left is not None and left.seconds:
+        ends = [utc_text(now + timedelta(seconds=seconds)) for seconds in left]
+    return Backlog(burn_down, min(stays, burn_down.left[-1]), *ends)
 
 
 def list_campaigns(connection: Connection, store: Store) -> CampaignList:

@@ -4,7 +4,9 @@ No statement here looks at all jobs of an experiment. Campaign, stage and site a
 newest jobs alone, so that it is the index of ended jobs that is walked, whatever a rule asks.
 """
 
-from datetime import datetime
+import json
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -20,11 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.tasks.queue import STANDINGS
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import (
     Experiment,
     FailureClass,
+    GapSet,
     Host,
     Job,
     LedgerEntry,
@@ -53,13 +57,18 @@ _IS_NOT_REPRODUCED: tuple[ColumnElement[Any], ...] = (
 
 
 class EndedScope(NamedTuple):
-    """Which jobs that ended: of an experiment, since a moment, and of what else; None for any."""
+    """Which jobs that ended: of an experiment, since a moment, and of what else; None for any.
+
+    Attributes:
+        until: only those that ended before this moment.
+    """
 
     experiment: int
     since: datetime
     campaign: str | None = None
     stage: str | None = None
     site: str | None = None
+    until: datetime | None = None
 
 
 class EndedJobs(NamedTuple):
@@ -83,6 +92,22 @@ class SeenCause(NamedTuple):
     jobs: int
     first_at: datetime
     is_new: bool
+
+
+class GapJobs(NamedTuple):
+    """Jobs with one list of gaps that ended in one hour, at one site and of one stage.
+
+    Attributes:
+        hour: which hour of the window, 0 the first.
+        gap_set: the key of the list; None where there is none.
+        site, stage: '' where jobs name none.
+    """
+
+    hour: int
+    gap_set: int | None
+    site: str
+    stage: str
+    jobs: int
 
 
 class QueuedTask(NamedTuple):
@@ -170,6 +195,39 @@ def causes_since(
     return [SeenCause(*row) for row in connection.execute(query)]
 
 
+def gaps_by_hour(connection: Connection, scope: EndedScope, until: datetime) -> list[GapJobs]:
+    """Return the newest jobs that ended until a moment, by hour, list of gaps, site and stage."""
+    newest = _newest(scope._replace(until=until))
+    window = Window(scope.since, until, timedelta(hours=1))
+    group = (
+        place_of(connection, newest.c.ended_at, window).label("hour"),
+        newest.c.gap_set_id,
+        func.coalesce(Host.site, "").label("site"),
+        func.coalesce(_OWN_STAGE, Stage.name, "").label("stage"),
+    )
+    query = _joined(newest, scope, *group, func.count()).group_by(*group)
+    gap_jobs = []
+    for hour, gap_set, site, stage, jobs in connection.execute(query):
+        gap_jobs.append(GapJobs(int(hour), gap_set, site, stage, jobs))
+    return gap_jobs
+
+
+def gaps_between(connection: Connection, scope: EndedScope) -> dict[int | None, int]:
+    """Return how many of the newest jobs of a time have which list of gaps, by its key."""
+    newest = _newest(scope)
+    query = select(newest.c.gap_set_id, func.count()).group_by(newest.c.gap_set_id)
+    return {gap_set: jobs for gap_set, jobs in connection.execute(query)}  # noqa: C416 - typed
+
+
+def gap_codes(connection: Connection, gap_sets: Collection[int]) -> dict[int, frozenset[str]]:
+    """Return the codes of lists of gaps, by key."""
+    codes = {}
+    query = select(GapSet.id, GapSet.document).where(GapSet.id.in_(sorted(gap_sets)))
+    for key, document in connection.execute(query):
+        codes[key] = frozenset(json.loads(document))
+    return codes
+
+
 def stuck_jobs(connection: Connection, experiment: int) -> QueuedJobs:
     """Return how many jobs are stuck in queues."""
     return _queued(connection, experiment, _STUCK)
@@ -235,17 +293,23 @@ def count_ended(connection: Connection, since: datetime) -> int:
 
 
 def _newest(scope: EndedScope) -> Subquery:
-    return (
-        select(Job.id, Job.state, Job.task_id, Job.stage_id, Job.host_id, Job.ended_at)
-        .where(
-            Job.ended_at >= scope.since,
-            Job.experiment_id == scope.experiment,
-            Job.rerun_of.is_(None),
-        )
-        .order_by(Job.ended_at.desc())
-        .limit(MOST_LOOKED_AT)
-        .subquery("newest")
+    columns: tuple[Any, ...] = (
+        Job.id,
+        Job.state,
+        Job.task_id,
+        Job.stage_id,
+        Job.host_id,
+        Job.gap_set_id,
+        Job.ended_at,
     )
+    query = select(*columns).where(
+        Job.ended_at >= scope.since,
+        Job.experiment_id == scope.experiment,
+        Job.rerun_of.is_(None),
+    )
+    if scope.until is not None:
+        query = query.where(Job.ended_at < scope.until)
+    return query.order_by(Job.ended_at.desc()).limit(MOST_LOOKED_AT).subquery("newest")
 
 
 def _joined(newest: Subquery, scope: EndedScope, *columns: Any) -> Select[Any]:

@@ -87,11 +87,13 @@ class DoneInStep(NamedTuple):
     last_end: datetime
 
 
-def done_in_steps(connection: Connection, window: Window) -> list[DoneInStep]:
+def done_in_steps(
+    connection: Connection, window: Window, of: tuple[str, str] | None = None
+) -> list[DoneInStep]:
     """Return what the stages of campaigns got done since a window began; reruns count nowhere.
 
-    One statement, along the index of ended jobs; a job counts for the stage of its task, as units
-    do.
+    One statement, along the index of ended jobs, or that of tasks for one campaign (`of` is its
+    experiment and its name); a job counts for the stage of its task, as units do.
     """
     unit = func.coalesce(Job.unit, cast(Job.id, Text))
     is_done = and_(Job.state == SUCCEEDED, Job.output_count > 0)
@@ -107,23 +109,26 @@ def done_in_steps(connection: Connection, window: Window) -> list[DoneInStep]:
         )
         .where(Job.ended_at >= window.start, is_no_rerun())
         .group_by(task, place)
-        .subquery("done")
     )
+    if of is not None:
+        experiment, campaign = of
+        done = done.where(Job.task_id.in_(_tasks_of(campaign, experiment)))
+    done_by_task = done.subquery("done")
     stage = func.coalesce(Stage.name, "")
-    columns = (Experiment.name, Stage.campaign, stage, done.c.place)
+    columns = (Experiment.name, Stage.campaign, stage, done_by_task.c.place)
     query = (
-        select(*columns, wide_sum(done.c.units), func.max(done.c.last_end))
-        .select_from(done)
-        .join(TaskRow, TaskRow.id == done.c.task_id)
+        select(*columns, wide_sum(done_by_task.c.units), func.max(done_by_task.c.last_end))
+        .select_from(done_by_task)
+        .join(TaskRow, TaskRow.id == done_by_task.c.task_id)
         .join(Stage, Stage.id == TaskRow.stage_id)
         .join(Experiment, Experiment.id == Stage.experiment_id)
         .where(Stage.campaign != "")
         .group_by(*columns)
     )
     done_steps = []
-    for experiment, campaign, stage_name, number, units, last_end in connection.execute(query):
+    for experiment_name, title, stage_name, number, units, last_end in connection.execute(query):
         done_steps.append(
-            DoneInStep(experiment, campaign, stage_name, number, int(units), last_end)
+            DoneInStep(experiment_name, title, stage_name, number, int(units), last_end)
         )
     return done_steps
 

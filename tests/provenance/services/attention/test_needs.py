@@ -7,7 +7,13 @@ from typing import Any
 from jobprov.provenance.answers.attention import Attention
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.services.alerts.events import Found, begin_alerts
-from jobprov.provenance.services.attention.needs import MOST_SHOWN, SEALED_WITHIN, list_needs
+from jobprov.provenance.services.attention.needs import (
+    MOST_SHOWN,
+    SEALED_WITHIN,
+    Backups,
+    list_needs,
+)
+from jobprov.provenance.services.lookup.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.tasks.campaigns import list_campaigns
 from jobprov.provenance.services.tasks.queue import whole_queue
@@ -25,7 +31,10 @@ NOW = datetime(2026, 1, 2, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def look(production: Production, now: datetime = NOW) -> Attention:
+UNWATCHED = Backups(None, None)
+
+
+def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCHED) -> Attention:
     """Return what needs somebody; causes are new where none was seen a day before."""
     with production.database.reading.connect() as connection:
         return list_needs(
@@ -34,6 +43,8 @@ def look(production: Production, now: datetime = NOW) -> Attention:
             queue=whole_queue(connection, limit=0),
             causes=list_new_causes(connection, now - 24 * HOUR),
             campaigns=list_campaigns(connection, production.store),
+            gaps=list_growing_gaps(connection, now),
+            backups=backups,
             window="24h",
             now=now,
         )
@@ -146,3 +157,79 @@ def test_ledger_that_is_not_sealed_needs_somebody_after_days(production: Product
     assert need.url == "/docs/how-to/look-after-the-archive#seal"
     production.seal()
     assert "unsealed" not in [need.kind for need in look(production, late).needs]
+
+
+def gapless(number: int, ended_at: datetime) -> dict[str, Any]:
+    """Return a record that names the code of its job."""
+    software = [{"name": "x", "repository": "https://git.example.org/x.git", "revision": "a" * 40}]
+    return a_record(number, ended_at=ended_at.isoformat(), software=software)
+
+
+def codeless(number: int, ended_at: datetime) -> dict[str, Any]:
+    host = {"hostname": "n1", "site": "FNAL" if number % 4 else "CERN"}
+    task = {"task_id": "t1", "stage": "reco"}
+    return a_record(number, ended_at=ended_at.isoformat(), host=host, task=task)
+
+
+def growing(production: Production) -> list[Any]:
+    return [
+        (need.words, need.count, need.since, need.url)
+        for need in look(production).needs
+        if need.kind == "gap" and "software-missing" in need.words
+    ]
+
+
+def test_gap_that_grows_says_how_much_where_and_since_when(production: Production) -> None:
+    before, lately = NOW - 48 * HOUR, NOW - 4.5 * HOUR
+    production.record(
+        *[gapless(number, before) for number in range(1, 31)],
+        codeless(31, before),
+        codeless(32, NOW - 20 * HOUR),
+        *[gapless(number, NOW - 20 * HOUR) for number in range(33, 53)],
+        *[codeless(number, lately) for number in range(53, 65)],
+    )
+
+    words = (
+        "13 jobs of 33 in 24 hours have the gap software-missing, of the 7 days before 1 of 31; "
+        "most of stage reco at FNAL"
+    )
+    page = "/jobs?experiment=nova&stage=reco&site=FNAL"
+    assert growing(production) == [(words, 13, "2026-01-01T20:00:00Z", page)]
+
+
+def test_gap_of_few_jobs_or_of_as_many_before_does_not_grow(production: Production) -> None:
+    before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
+    production.record(
+        *[gapless(number, before) for number in range(1, 31)],
+        *[codeless(number, lately) for number in range(31, 40)],
+    )
+    assert growing(production) == [], "nine jobs"
+
+    production.record(*[codeless(number, before) for number in range(40, 60)])
+    production.record(*[codeless(number, lately) for number in range(60, 70)])
+    production.record(*[gapless(number, lately) for number in range(70, 80)])
+    assert growing(production) == [], "19 of 29 are less than twice 20 of 50"
+
+
+def test_gap_is_compared_with_nothing_in_the_first_days(production: Production) -> None:
+    production.record(*[gapless(number, NOW - 48 * HOUR) for number in range(1, 20)])
+    production.record(*[codeless(number, NOW - HOUR) for number in range(31, 60)])
+
+    assert growing(production) == []
+
+
+def test_backup_that_is_old_or_was_never_made_needs_somebody(production: Production) -> None:
+    production.record(a_record(1))
+    production.seal()
+    day = timedelta(days=1)
+    now = RECORDED + 9.5 * day
+
+    def backup(last_at: datetime | None, within: timedelta | None) -> list[str]:
+        needs = look(production, now, Backups(last_at, within)).needs
+        return [need.words for need in needs if need.kind == "backup"]
+
+    assert backup(now - 3.5 * day, 2 * day) == ["no backup for 3 days"]
+    assert backup(now - 1.5 * day, 2 * day) == []
+    assert backup(None, 7 * day) == ["no backup was ever made, and records are 9 days old"]
+    assert backup(None, 10 * day) == [], "what is new may still get its first"
+    assert backup(now - 300 * day, None) == [], "not watched"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately
-from jobprov.provenance.services.tasks.campaigns import list_campaigns
+from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from tests.library.production import Production
 from tests.library.records import a_record
 
@@ -52,3 +52,47 @@ def test_campaign_of_which_nobody_said_how_many_has_none(production: Production)
         listed = list_campaigns(connection, production.store)
 
     assert [campaign.burn_down for campaign in listed.campaigns] in ([], [None])
+
+
+def test_backlog_of_a_campaign_is_its_burn_down_and_the_ends_of_its_estimate(
+    production: Production,
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    production.declare("t1", units=[f"u{number}" for number in range(20)], campaign="c", stage="r")
+    production.declare("other", units=["a", "b"], campaign="d", stage="r")
+    records = []
+    for number in range(10):
+        ended = now - timedelta(minutes=50 - 5 * number)
+        files = [{"name": f"{number}.root", "size_bytes": 7}]
+        times = {"started_at": (ended - timedelta(minutes=1)).isoformat()}
+        task = {"task_id": "t1", "unit": f"u{number}"}
+        records.append(
+            a_record(number + 1, ended_at=ended.isoformat(), task=task, outputs=files, **times)
+        )
+    failed = {"state": "failed", "exit": {"code": 1}, "ended_at": now.isoformat()}
+    records.append(a_record(20, task={"task_id": "t1", "unit": "u19"}, **failed))
+    records.append(a_record(21, ended_at=now.isoformat(), task={"task_id": "other", "unit": "a"}))
+    production.record(*records)
+
+    with production.database.reading.connect() as connection:
+        progress = show_campaign(connection, production.store, *NAME)
+
+    backlog = progress.backlog
+    assert backlog is not None
+    assert progress.seconds_left is not None
+    assert backlog.burn_down.left[-1] == 10, "of this campaign alone"
+    assert backlog.burn_down.left[0] == 20
+    assert backlog.stays == 1, "what failed"
+    ends = [backlog.ends_at_low, backlog.ends_at, backlog.ends_at_high]
+    moments = [datetime.fromisoformat(end or "") for end in ends]
+    assert moments == sorted(moments)
+    expected = now + timedelta(seconds=progress.seconds_left)
+    assert abs(moments[1] - expected) < timedelta(minutes=2)
+
+
+def test_campaign_of_which_nobody_said_how_many_has_no_backlog(production: Production) -> None:
+    task = {"task_id": "t1", "campaign": "c", "unit": "a"}
+    production.record(a_record(1, task=task))
+
+    with production.database.reading.connect() as connection:
+        assert show_campaign(connection, production.store, *NAME).backlog is None

@@ -1,0 +1,136 @@
+"""What is left of a campaign: a picture with the band of the estimate ahead of now, and its numbers."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from jobprov.provenance.answers.statistics.campaigns import Backlog
+
+WIDTH, HEIGHT = 600, 120
+_TOP = 2
+_LEAST_AHEAD, _MOST_AHEAD = timedelta(days=1), timedelta(days=14)
+"""What the picture shows ahead of now, whatever the estimate: a later end lies outside of it."""
+
+
+class BacklogRow(NamedTuple):
+    """A moment of the backlog: how many units are left then, and whether that is an estimate."""
+
+    at: str
+    left: int
+    what: str
+
+
+class DrawnBacklog(NamedTuple):
+    """A backlog as a page shows it.
+
+    Attributes:
+        line, area: as of a burn-down, until now.
+        band: the path of what may be left then; '' without an estimate.
+        expected: the path of what is expected to be left; '' likewise.
+        now: where now is, of a width of `WIDTH`.
+        start, end: when the picture begins and ends.
+        rows: what it shows, the latest moment first.
+    """
+
+    line: str
+    area: str
+    band: str
+    expected: str
+    now: int
+    start: str
+    end: str
+    rows: list[BacklogRow]
+
+
+class _Scale(NamedTuple):
+    """Where moments and numbers lie in the picture of a backlog."""
+
+    start: datetime
+    end: datetime
+    most: int
+
+    def x(self, moment: datetime) -> int:
+        return round(WIDTH * ((moment - self.start) / (self.end - self.start)))
+
+    def y(self, left: float) -> int:
+        return HEIGHT - round((HEIGHT - _TOP) * left / self.most)
+
+    def point(self, moment: datetime, left: float) -> str:
+        return f"{self.x(moment)} {self.y(left)}"
+
+
+def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
+    """Return the picture of a backlog; None where there is none, or nothing was left all week.
+
+    Args:
+        backlog: what is left.
+        now: when that was counted.
+    """
+    if backlog is None or not any(backlog.burn_down.left):
+        return None
+    burn_down = backlog.burn_down
+    start = datetime.fromisoformat(burn_down.start)
+    step = timedelta(seconds=burn_down.step_seconds)
+    latest = _moment(backlog.ends_at_high) or now
+    end = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    scale = _Scale(start, end, max(burn_down.left))
+    line = f"M0 {scale.y(burn_down.left[0])}"
+    rows = []
+    for place, left in enumerate(burn_down.left):
+        # each number is that at the end of its step
+        until = min(now, start + (place + 1) * step)
+        line += f"V{scale.y(left)}H{scale.x(until)}"
+        rows.append(BacklogRow(until.isoformat(), left, "now" if until == now else ""))
+    expected, band = _ahead(backlog, scale, now)
+    return DrawnBacklog(
+        line=line,
+        area=f"{line}V{HEIGHT}H0z",
+        band=band,
+        expected=expected,
+        now=scale.x(now),
+        start=burn_down.start,
+        end=end.isoformat(),
+        rows=[*_end_rows(backlog), *reversed(rows)],
+    )
+
+
+def _ahead(backlog: Backlog, scale: _Scale, now: datetime) -> tuple[str, str]:
+    """Return the paths of what is expected to be left, and of what may be left."""
+    ends = [_moment(backlog.ends_at_low), _moment(backlog.ends_at), _moment(backlog.ends_at_high)]
+    low, middle, high = ends
+    if low is None or middle is None or high is None:
+        return "", ""
+    left = backlog.burn_down.left[-1]
+    begin = f"M{scale.point(now, left)}"
+    lines = [_until(end, scale, now, left, backlog.stays) for end in (low, middle, high)]
+    corner = scale.point(scale.end, backlog.stays)
+    band = f"{begin}{lines[0]}L{corner}"
+    if high < scale.end:
+        band += f"L{scale.point(high, backlog.stays)}"
+    else:
+        band += lines[2]
+    return f"{begin}{lines[1]}", f"{band}z"
+
+
+def _until(end: datetime, scale: _Scale, now: datetime, left: int, stays: int) -> str:
+    """Return the line from now to an end, or to the edge of the picture on the way there."""
+    if end <= scale.end:
+        return f"L{scale.point(end, stays)}"
+    passed = (scale.end - now) / (end - now)
+    return f"L{scale.point(scale.end, left - (left - stays) * passed)}"
+
+
+def _end_rows(backlog: Backlog) -> list[BacklogRow]:
+    rows = []
+    ends = {
+        "latest": backlog.ends_at_high,
+        "expected": backlog.ends_at,
+        "earliest": backlog.ends_at_low,
+    }
+    for what, at in ends.items():
+        if at is not None:
+            rows.append(BacklogRow(at, backlog.stays, what))
+    return rows
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

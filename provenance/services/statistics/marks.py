@@ -1,0 +1,226 @@
+"""What changed within a window of throughput: new releases, changed rules, sites that came or went.
+
+Rules of alerts are not among them: they are a file of the operator, whose changes nobody records.
+
+Source: http.md, `GET /statistics/throughput`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
+from string import ascii_uppercase
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.addresses import jobs_list, with_query
+from jobprov.provenance.answers.statistics.marks import Mark, MarkKind, Marks
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.fragments.steps import Window
+from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.statistics.marks import (
+    RanInWindow,
+    changed_rules,
+    experiment_names_of,
+    lists_before,
+    lists_with,
+    ran_in,
+    sites_before,
+)
+from jobprov.provenance.lineage.graph import utc_text
+
+MOST_MARKS = 20
+QUIET_STEPS = 12
+"""A site whose last job ended so many steps before the last one of all ran no more."""
+LEAST_JOBS = 5
+"""Of a site in the window: of fewer it is no news that it ran none lately."""
+_POLICIES = "retry policies"
+_RULES = "error rules, version "
+_COMMIT = re.compile(r"[0-9a-f]{12}")
+"""How `code_versions` names code without a ref."""
+
+
+class _Change(NamedTuple):
+    """A mark before it has a letter."""
+
+    at: datetime
+    kind: MarkKind
+    experiment: int
+    name: str
+    jobs: int
+
+
+class _Ran(NamedTuple):
+    """What ended in the window of one release or site: how much, from when until when."""
+
+    jobs: int
+    first: datetime
+    last: datetime
+
+
+def find_marks(
+    connection: Connection, filters: JobFilters, window: Window, *, seconds: float = SECONDS
+) -> Marks:
+    """Return what changed within a window, of the jobs that pass the filters.
+
+    Args:
+        connection: where from.
+        filters: which jobs; in whatever state they ended.
+        window: when they ended.
+        seconds: how long reading may take.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    with time_limit(connection, "ask for a shorter window or a campaign", seconds=seconds):
+        ran = ran_in(connection, filters, window)
+        ended: Counter[int] = Counter()
+        for row in ran:
+            ended[row.experiment] += row.jobs
+        changes = [
+            _rules(connection, ended, window),
+            _releases(connection, filters, window, ran),
+            *_sites(connection, filters, window, ran),
+        ]
+        names = experiment_names_of(connection, ended)
+    in_turn = _in_turn(changes)
+    shown = zip(ascii_uppercase, in_turn[:MOST_MARKS], strict=False)
+    return Marks(
+        marks=[_mark(letter, change, names[change.experiment]) for letter, change in shown],
+        left_out=max(0, len(in_turn) - MOST_MARKS),
+        ended=ended.total(),
+    )
+
+
+def _in_turn(kinds: Iterable[Sequence[_Change]]) -> list[_Change]:
+    """Return the first change of each kind, then the second of each, and so on."""
+    in_turn = []
+    for changes in zip_longest(*kinds):
+        in_turn += [change for change in changes if change is not None]
+    return in_turn
+
+
+def _rules(connection: Connection, ended: Mapping[int, int], window: Window) -> list[_Change]:
+    """Return the changes of rules in experiments of which jobs ended, the newest first."""
+    changes = []
+    for change in changed_rules(connection, ended, window):
+        name = _POLICIES if change.version is None else f"{_RULES}{change.version}"
+        jobs = ended[change.experiment]
+        changes.append(_Change(change.at, "rule", change.experiment, name, jobs))
+    return changes
+
+
+def _releases(
+    connection: Connection, filters: JobFilters, window: Window, ran: Sequence[RanInWindow]
+) -> list[_Change]:
+    """Return the releases that no job ran before the window, those of most jobs first."""
+    lists = {row.software_set for row in ran if row.software_set is not None}
+    versions = code_versions(connection, lists)
+    rows = []
+    for row in ran:
+        name = versions.get(row.software_set or 0)
+        if name:
+            rows.append((row.experiment, name, row))
+    releases = _summed(rows)
+    if not releases:
+        return []
+    # The list of a release may be another today: with one more product, say
+    names = {name.rpartition(" ")[0] or name for _, name in releases}
+    versions |= code_versions(connection, lists_with(connection, names))
+    known = {name for _, name in releases}
+    alike = [key for key, name in versions.items() if name in known]
+    experiments = {experiment for experiment, _ in releases}
+    before = lists_before(connection, filters, window.start, lists=alike, experiments=experiments)
+    old = {(experiment, versions[key]) for experiment, key in before}
+    return _firsts(releases, old, "release")
+
+
+def _sites(
+    connection: Connection, filters: JobFilters, window: Window, ran: Sequence[RanInWindow]
+) -> tuple[list[_Change], list[_Change]]:
+    """Return the sites that ran no job before the window, and those that ran none at its end."""
+    sites = _summed((row.experiment, row.site, row) for row in ran if row.site)
+    if not sites:
+        return [], []
+    before = sites_before(
+        connection,
+        filters,
+        window.start,
+        sites={site for _, site in sites},
+        experiments={experiment for experiment, _ in sites},
+    )
+    quiet_since = max(row.last for row in ran) - QUIET_STEPS * window.step
+    quiet = []
+    for (experiment, site), of_site in sites.items():
+        if of_site.jobs >= LEAST_JOBS and of_site.last < quiet_since:
+            quiet.append(_Change(of_site.last, "site_last", experiment, site, of_site.jobs))
+    return _firsts(sites, before, "site_first"), _most_first(quiet)
+
+
+def _summed(rows: Iterable[tuple[int, str, RanInWindow]]) -> dict[tuple[int, str], _Ran]:
+    """Return what ended by experiment and name."""
+    summed: dict[tuple[int, str], _Ran] = {}
+    for experiment, name, row in rows:
+        key = (experiment, name)
+        known = summed.get(key, _Ran(0, row.first, row.last))
+        summed[key] = _Ran(
+            known.jobs + row.jobs, min(known.first, row.first), max(known.last, row.last)
+        )
+    return summed
+
+
+def _firsts(
+    found: Mapping[tuple[int, str], _Ran], old: set[tuple[int, str]], kind: MarkKind
+) -> list[_Change]:
+    """Return the first job of each that is not old."""
+    changes = []
+    for (experiment, name), ran in found.items():
+        if (experiment, name) not in old:
+            changes.append(_Change(ran.first, kind, experiment, name, ran.jobs))
+    return _most_first(changes)
+
+
+def _most_first(changes: list[_Change]) -> list[_Change]:
+    return sorted(changes, key=lambda change: (-change.jobs, change.at, change.name))
+
+
+def _mark(letter: str, change: _Change, experiment: str) -> Mark:
+    return Mark(
+        letter=letter,
+        at=utc_text(change.at),
+        kind=change.kind,
+        experiment=experiment,
+        name=change.name,
+        words=_words(change),
+        jobs=change.jobs,
+        url=_url(change, experiment),
+    )
+
+
+def _words(change: _Change) -> str:
+    if change.kind == "rule":
+        return f"{change.name} declared"
+    if change.kind == "release":
+        return f"first job of {change.name}"
+    if change.kind == "site_first":
+        return f"first job at {change.name}"
+    return f"last job at {change.name}"
+
+
+def _url(change: _Change, experiment: str) -> str:
+    if change.name == _POLICIES:
+        return with_query("/trail", {"experiment": experiment, "kind": "retry_policies"})
+    if change.kind == "rule":
+        version = change.name.removeprefix(_RULES)
+        return with_query("/rules", {"experiment": experiment, "version": version})
+    if change.kind != "release":
+        return jobs_list(experiment=experiment, site=change.name)
+    name, _, version = change.name.rpartition(" ")
+    if not name:
+        return jobs_list(experiment=experiment, software=version)
+    if _COMMIT.fullmatch(version):
+        return jobs_list(experiment=experiment, software=name, revision=version)
+    return jobs_list(experiment=experiment, software=f"{name}={version}")

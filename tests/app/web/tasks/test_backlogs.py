@@ -1,0 +1,65 @@
+"""The picture of what is left of a campaign: where its lines begin and end, and its numbers."""
+
+from datetime import UTC, datetime, timedelta
+
+from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
+from jobprov.provenance.answers.statistics.campaigns import Backlog, BurnDown
+
+NOW = datetime(2026, 1, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BURN_DOWN = BurnDown("2026-01-07T00:00:00Z", 6 * 3600, 20, [20, 16, 12, 10], is_whole=True)
+"""Four steps until now."""
+
+
+def backlog(*hours: int, stays: int = 0) -> Backlog:
+    ends = [(NOW + number * HOUR).isoformat() for number in hours] or [None] * 3
+    return Backlog(BURN_DOWN, stays, *ends)
+
+
+def test_band_begins_at_what_is_left_now_and_ends_at_the_ends() -> None:
+    drawn = draw_backlog(backlog(12, 6, 24), NOW)
+
+    assert drawn is not None
+    assert drawn.now == WIDTH // 2, "a day lies on either side"
+    assert drawn.line.endswith(f"H{WIDTH // 2}")
+    assert drawn.expected == f"M300 61L450 {HEIGHT}", "half of them are left now"
+    assert drawn.band == f"M300 61L375 {HEIGHT}L600 {HEIGHT}L600 {HEIGHT}z"
+
+
+def test_end_outside_of_the_picture_is_on_its_way_at_the_edge() -> None:
+    drawn = draw_backlog(backlog(48, 24, 28 * 24), NOW)
+
+    assert drawn is not None
+    assert drawn.end == (NOW + timedelta(days=14)).isoformat()
+    assert drawn.band.endswith("L600 90z"), "half of the way is done there: a quarter is left"
+
+
+def test_units_that_wait_for_somebody_stay() -> None:
+    drawn = draw_backlog(backlog(12, 6, 24, stays=10), NOW)
+
+    assert drawn is not None
+    assert drawn.expected == "M300 61L450 61"
+    assert [(row.left, row.what) for row in drawn.rows] == [
+        (10, "latest"),
+        (10, "expected"),
+        (10, "earliest"),
+        (10, "now"),
+        (12, ""),
+        (16, ""),
+        (20, ""),
+    ]
+
+
+def test_without_an_estimate_there_is_no_band() -> None:
+    drawn = draw_backlog(backlog(), NOW)
+
+    assert drawn is not None
+    assert (drawn.band, drawn.expected) == ("", "")
+    assert [row.what for row in drawn.rows] == ["now", "", "", ""]
+
+
+def test_nothing_is_drawn_where_nothing_was_left() -> None:
+    done = BurnDown("2026-01-07T00:00:00Z", 6 * 3600, 20, [0, 0, 0, 0], is_whole=True)
+
+    assert draw_backlog(None, NOW) is None
+    assert draw_backlog(Backlog(done, 0, None, None, None), NOW) is None
