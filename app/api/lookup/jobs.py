@@ -17,7 +17,7 @@ from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
-from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import NotFoundError

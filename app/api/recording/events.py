@@ -10,7 +10,7 @@ from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets_of, sent_document
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import EventAnswer
+from jobprov.provenance.answers.catalogs.events import EventAnswer
 from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.openlineage.runs import run_event_of

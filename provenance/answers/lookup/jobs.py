@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from jobprov.provenance.answers.reruns import JobProof, ProofCounts
+from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 from jobprov.provenance.records.merging import Disagreement

@@ -22,8 +22,8 @@ from jobprov.provenance.capture.logs import (
     log_text,
 )
 from jobprov.provenance.capture.logs.clues import Clues
-from jobprov.provenance.capture.logs.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.running.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.running.execution import Outcome
 
 _PYTHON = re.compile(

@@ -522,7 +522,7 @@ class Job:
 
         `failed` is the first that failed, as `step` kept it.
         """
-        from jobprov.provenance.capture.logs import ending
+        from jobprov.provenance.capture.running import ending
 
         state = "succeeded"
         if failed and failed.decided_by:

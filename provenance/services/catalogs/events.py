@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from jobprov.provenance.answers.catalogs import EventAnswer, EventFile
+from jobprov.provenance.answers.catalogs.events import EventAnswer, EventFile
 from jobprov.provenance.db.changes.catalogs import take_turn_at_run
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.recording.writing import intern_experiments

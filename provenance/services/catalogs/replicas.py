@@ -7,7 +7,7 @@ thing: that is kept with the file (`sightings.py`).
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles, Replica
+from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.answers.lookup.files import FileAnswer
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog, open_rucio
 from jobprov.provenance.catalogs.rucio import HeldFile

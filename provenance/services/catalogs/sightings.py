@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.catalogs import SightingAnswer
+from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.db.changes.catalogs import (
     SightedKeys,
     SightingDraft,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from jobprov.provenance.answers.addresses import configuration_page
-from jobprov.provenance.answers.comparisons import Difference, Facet, Place
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, Place
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run, without_names
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.comparisons import Difference, Facet, JobComparison
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, without_names
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables

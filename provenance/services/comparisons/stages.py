@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import campaign_page, jobs_list
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedProduction,
     ComparedStage,
     CountedValue,
