@@ -34,7 +34,14 @@ from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
+from jobprov.provenance.records.job_record import (
+    Digest,
+    ExperimentName,
+    JobId,
+    JsonObject,
+    Name,
+    Word,
+)
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
 from jobprov.provenance.records.reading.repairing import split_message, unstorable_text
 from jobprov.provenance.services.ledger.entries import enter_documents
@@ -69,7 +76,7 @@ class SightedFile(msgspec.Struct, kw_only=True):
     checksums: list[str] | None = None
     sha256: Digest | None = None
     locations: Annotated[list[Word], msgspec.Meta(max_length=MOST_LOCATIONS)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
     is_only_namespace: bool | None = None
 
     @property
