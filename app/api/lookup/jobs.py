@@ -35,7 +35,7 @@ from jobprov.provenance.schemas.queries import (
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
 from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.plans import note_digest
-from jobprov.provenance.services.catalogs.input_places import locate_inputs
+from jobprov.provenance.services.catalogs.replicas import locate_inputs
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
     evaluated_answer,

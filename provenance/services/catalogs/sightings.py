@@ -202,13 +202,16 @@ def _intern(
 
 def _take(writing: Writing, experiment: int, seen: Sequence[_Seen]) -> bool:
     """Enter the sightings that are new and write their rows; return whether there are any."""
-    by_text = {(one.keys.file, one.text): one for one in seen}
+    by_text = {(sighting.keys.file, sighting.text): sighting for sighting in seen}
     known = seen_before(writing.connection, by_text.keys())
-    fresh = [one for text, one in by_text.items() if text not in known]
-    documents = [{"file": one.document} for one in fresh]
-    entries = enter_documents(writing, experiment, "sighting", documents) if fresh else []
-    _write_rows(writing, experiment, dict(zip(entries, fresh, strict=True)), writing.received_at)
-    return bool(fresh)
+    new = [sighting for name, sighting in by_text.items() if name not in known]
+    if not new:
+        return False
+    documents = [{"file": sighting.document} for sighting in new]
+    entries = enter_documents(writing, experiment, "sighting", documents)
+    by_entry = dict(zip(entries, new, strict=True))
+    _write_rows(writing, experiment, by_entry, writing.received_at)
+    return True
 
 
 def _write_rows(
