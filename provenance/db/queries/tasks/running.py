@@ -131,8 +131,11 @@ def _edges(
     earlier = func.sum(case((Job.started_at < window.start, 1), else_=0))
     query = _chosen(select(facet, place, func.count(), seconds, earlier), jobs, conditions)
     edges = []
-    for row in connection.execute(query.group_by(place, facet)):
-        edges.append(Edges(row[0], int(row[1]), row[2], float(row[3]), int(row[4])))
+    rows = connection.execute(query.group_by(place, facet))
+    for facet_value, step, job_count, seconds_in_step, earlier_jobs in rows:
+        edges.append(
+            Edges(facet_value, int(step), job_count, float(seconds_in_step), int(earlier_jobs))
+        )
     return edges
 
 
