@@ -8,12 +8,9 @@ from jobprov.app.api.wire.answers import json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import (
-    Arrivals,
-    CatalogComparison,
-    DrainingUnits,
-    LocatedFiles,
-)
+from jobprov.provenance.answers.catalogs.arrivals import Arrivals
+from jobprov.provenance.answers.catalogs.differences import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
 from jobprov.provenance.schemas.queries import FileQuery
 from jobprov.provenance.services.catalogs.arrivals import list_arrivals

@@ -9,14 +9,11 @@ from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.comparisons import (
-    DivergentRecipes,
-    JobCompanions,
-    JobComparison,
-    ProductionComparison,
-    RecipeAnswer,
-)
-from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.answers.comparisons.companions import JobCompanions
+from jobprov.provenance.answers.comparisons.jobs import JobComparison
+from jobprov.provenance.answers.comparisons.recipes import DivergentRecipes, RecipeAnswer
+from jobprov.provenance.answers.comparisons.stages import ProductionComparison
+from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.schemas.production_queries import ProductionsQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery, RecipesQuery
 from jobprov.provenance.services.comparisons.companions import find_companions

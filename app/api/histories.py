@@ -11,7 +11,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.answers.catalogs import LocatedFiles
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.costs import FileCost
 from jobprov.provenance.answers.histories.divergence import Divergence
 from jobprov.provenance.answers.histories.ends import FileLeaves, FileRoots, Orphans

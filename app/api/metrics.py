@@ -14,7 +14,7 @@ from jobprov.app.access.wrong_tokens import header_tokens, known_grant
 from jobprov.app.kept_answers import read_everything
 from jobprov.app.moments import BACKUP, SEAL, last_done
 from jobprov.app.wiring import Service
-from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.answers.statistics.states import StateCount
 from jobprov.provenance.db.queries.upkeep import (
     Unsealed,

@@ -7,7 +7,7 @@ from jobprov.app.api.wire.asking import asked, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.reruns import JobsToProve, ProofList
+from jobprov.provenance.answers.reruns.proofs import JobsToProve, ProofList
 from jobprov.provenance.schemas.queries import ProofsQuery, ToProveQuery
 from jobprov.provenance.services.reruns.proof_lists import MOST_NEXT, list_next
 from jobprov.provenance.services.statistics.counting import PROOFS

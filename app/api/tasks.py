@@ -1,7 +1,6 @@
 """Tasks and campaigns over HTTP: declared, how far they are, what runs and waits, their samples."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Response, request
 
@@ -29,6 +28,7 @@ from jobprov.provenance.catalogs.opening import open_catalog
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import (
     CampaignQuery,
@@ -103,7 +103,7 @@ def put_task(task_id: str) -> Response:
     return json_answer(answer, 201 if is_new else 200)
 
 
-def _frozen(task_id: str, document: dict[str, Any]) -> dict[str, Any]:
+def _frozen(task_id: str, document: JsonObject) -> JsonObject:
     """Return the declaration; with its list of units from the catalog, where it names a source."""
     service, declaration = get_service(), read_declaration(document)
     if not isinstance(declaration.units, UnitSource):

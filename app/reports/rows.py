@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
-from jobprov.provenance.answers.reruns import ProofCounts
+from jobprov.provenance.answers.reruns.proofs import ProofCounts
 from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
     CampaignReport,

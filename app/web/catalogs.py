@@ -18,13 +18,8 @@ from jobprov.app.web.frame.page import (
 )
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import with_query
-from jobprov.provenance.answers.catalogs import (
-    CatalogComparison,
-    CatalogDifference,
-    LocatedFile,
-    LocatedFiles,
-    Replica,
-)
+from jobprov.provenance.answers.catalogs.differences import CatalogComparison, CatalogDifference
+from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.arrivals import (

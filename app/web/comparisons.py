@@ -12,13 +12,11 @@ from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, productions_page
-from jobprov.provenance.answers.comparisons import (
-    ComparedJob,
+from jobprov.provenance.answers.comparisons.jobs import ComparedJob, Difference, Facet
+from jobprov.provenance.answers.comparisons.recipes import RecipeAnswer
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedStage,
-    Difference,
-    Facet,
     ProductionComparison,
-    RecipeAnswer,
     StageFacet,
 )
 from jobprov.provenance.services.comparisons.companions import find_companions

@@ -6,7 +6,7 @@ from jobprov.app.kept_answers import read_answer
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, experiment_asked
-from jobprov.provenance.answers.reruns import ProofCounts, ProofList
+from jobprov.provenance.answers.reruns.proofs import ProofCounts, ProofList
 from jobprov.provenance.lineage.words import proof_line
 from jobprov.provenance.services.statistics.counting import PROOFS
 

@@ -133,17 +133,20 @@ def _page_at(address: str) -> StarredPage | None:
     if len(address) > _MOST_LETTERS or not _ADDRESS.fullmatch(address):
         return None
     parts = urlsplit(address)
-    names = [unquote(name) for name in parts.path.split("/")[1:]]
-    if parts.netloc or any(name in ("", ".", "..") for name in names):
+    if parts.netloc or not parts.path.startswith("/"):
+        return None
+    kind, *names = [unquote(name) for name in parts.path.split("/")[1:]]
+    if any(name in ("", ".", "..") for name in (kind, *names)):
         return None
     words = {}
     for name, value in parse_qsl(parts.query):
         if name not in _OF_A_LOOK:
             words[name] = value
     kept = with_query(parts.path, words)
-    if len(names) == 1 and names[0] in _TITLES:
-        return StarredPage(kept, f"{_TITLES[names[0]]}{narrowed(words)}")
-    if len(names) > 1 and names[0] in _KINDS:
-        name = words.get("campaign") or "/".join(names[2:] or names[1:])
-        return StarredPage(kept, f"{_KINDS[names[0]]} {name}")
+    if not names and kind in _TITLES:
+        return StarredPage(kept, f"{_TITLES[kind]}{narrowed(words)}")
+    if names and kind in _KINDS:
+        # `/tasks/NAME`, or `/campaigns/EXPERIMENT/NAME`, whose name may hold slashes
+        own_name = "/".join(names[1:] or names)
+        return StarredPage(kept, f"{_KINDS[kind]} {words.get('campaign') or own_name}")
     return None

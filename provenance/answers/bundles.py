@@ -1,8 +1,8 @@
 """Answers about comparators, by which outputs of reruns are compared."""
 
-from typing import Any
-
 from msgspec import Struct
+
+from jobprov.provenance.records.job_record import JsonObject
 
 
 class ComparatorsDeclared(Struct, frozen=True):
@@ -39,5 +39,5 @@ class ExperimentComparators(Struct, frozen=True):
 
     experiment: str
     version: int
-    comparators: dict[str, Any]
+    comparators: JsonObject
     versions: list[ComparatorsVersion]

@@ -1,10 +1,11 @@
 """Answers about jobs that failed: why, where, and by which rules."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.counted import CountedAt
+from jobprov.provenance.records.job_record import JsonObject
 
 
 class LogLine(Struct, frozen=True):
@@ -137,8 +138,8 @@ class ExperimentRules(Struct, frozen=True):
 
     experiment: str
     version: int
-    rules: list[dict[str, Any]]
+    rules: list[JsonObject]
     who: str | None
     why: str | None
-    built_in: list[dict[str, Any]]
+    built_in: list[JsonObject]
     versions: list[RulesVersion]

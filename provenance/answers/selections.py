@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from jobprov.provenance.records.job_record import JsonObject
+
 
 class FileReference(Struct, frozen=True):
     """What names a file to a catalog client: its id, namespace ('' for none) and name."""
@@ -56,7 +58,7 @@ class FileMetadata(Struct, frozen=True):
     submitter: str | None
     application: Application | None
     provenance: dict[str, str]
-    metadata: dict[str, Any]
+    metadata: JsonObject
     parents: list[FileReference]
     children: list[FileReference]
     locations: list[str]

@@ -9,6 +9,7 @@ import re
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.files.names import as_glob, split_did
+from jobprov.provenance.capture.record.json_objects import JsonObject
 
 ONE = [
     "url",
@@ -161,7 +162,7 @@ class Options:
         """Return the files that an option names, without the namespaces before them."""
         return [split_did(word)[1] for word in self.values[name]]
 
-    def declared_parents(self) -> List[Dict[str, Any]]:
+    def declared_parents(self) -> List[JsonObject]:
         """Return what the outputs were made from, as it is told: entries of name and namespace."""
         parents = []
         for word in self.parent:
@@ -294,8 +295,8 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _from_environment(environment: Dict[str, str]) -> Dict[str, Any]:
-    values: Dict[str, Any] = {}
+def _from_environment(environment: Dict[str, str]) -> JsonObject:
+    values: JsonObject = {}
     for name in ONE + MANY + FLAGS:
         text = environment.get("JOBPROV_" + name.upper().replace("-", "_"), "")
         if name in MANY:

@@ -79,8 +79,9 @@ def run_alone(words, error):
     except OSError:
         sys.exit(127)
 """
-_LEFT_OUT = frozenset(["packing.py", "deflating.py"])
 _PACKAGE = __name__.rpartition(".")[0]
+_LEFT_OUT = frozenset(["packing.py", "deflating.py", "json_objects.py"])
+_FOR_ANNOTATIONS = ("typing", _PACKAGE + ".record.json_objects")
 _TOP = _PACKAGE.replace(".", "/")
 # What Python's own importer loads: stored as it is, so that the command runs without zlib, too
 _STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _TOP + "/loading.py"]
@@ -190,7 +191,7 @@ def packed(files: Dict[str, bytes]) -> bytes:
 def bare(source: str) -> str:
     """Return Python source without what only readers need; line numbers in tracebacks stay true.
 
-    Left out are docstrings, comments, annotations, imports from `typing`, blocks of `if
+    Left out are docstrings, comments, annotations, imports that only they need, blocks of `if
     TYPE_CHECKING:`, and broad indents. Raises ValueError where an annotation outside of parentheses
     goes over several lines.
     """
@@ -247,10 +248,10 @@ def _annotations(lines: Sequence[bytes], source: str) -> Iterator[Tuple[int, int
 def _is_for_types(node: ast.AST) -> "TypeGuard[ast.stmt]":
     """Tell whether a statement only serves annotations.
 
-    An import from `typing`, or `if TYPE_CHECKING:`.
+    An import from `typing` or of our names for JSON objects, or `if TYPE_CHECKING:`.
     """
     if isinstance(node, ast.ImportFrom):
-        return node.module == "typing"
+        return node.module in _FOR_ANNOTATIONS
     return (
         isinstance(node, ast.If)
         and isinstance(node.test, ast.Name)

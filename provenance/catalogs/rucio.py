@@ -7,7 +7,7 @@ answers to them. What a catalog calls the namespace of a file, Rucio calls its s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobprov.provenance.answers.catalogs import Replica
+from jobprov.provenance.answers.catalogs.replicas import Replica
 from jobprov.provenance.catalogs import answers
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import (

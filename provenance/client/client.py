@@ -12,20 +12,17 @@ from msgspec import Struct
 from jobprov.provenance.answers.alerts import Alert, AlertList
 from jobprov.provenance.answers.attention import Attention
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
-from jobprov.provenance.answers.catalogs import (
-    Arrivals,
-    CatalogComparison,
-    DrainingUnits,
-    LocatedFiles,
-    SightingAnswer,
-)
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.catalogs.arrivals import Arrivals
+from jobprov.provenance.answers.catalogs.differences import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
+from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
+from jobprov.provenance.answers.comparisons.jobs import JobComparison
+from jobprov.provenance.answers.comparisons.recipes import (
     DivergentRecipe,
     DivergentRecipes,
-    JobComparison,
-    ProductionComparison,
     RecipeAnswer,
 )
+from jobprov.provenance.answers.comparisons.stages import ProductionComparison
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
@@ -70,13 +67,9 @@ from jobprov.provenance.answers.recording import (
     RecordAnswer,
     TicketAnswer,
 )
-from jobprov.provenance.answers.reruns import (
-    JobsToProve,
-    JobToProve,
-    ProofList,
-    Reproduction,
-    VerdictPosted,
-)
+from jobprov.provenance.answers.reruns.proofs import JobsToProve, JobToProve, ProofList
+from jobprov.provenance.answers.reruns.reproduction import Reproduction
+from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.modules import ModuleSums

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from jobprov.provenance.answers.catalogs import LocatedFiles
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.costs import FileCost
 from jobprov.provenance.answers.histories.divergence import Divergence
 from jobprov.provenance.answers.histories.ends import FileLeaves, FileRoots, Orphan, Orphans

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
-from jobprov.provenance.answers.reruns import JobProof, ProofCounts
+from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u202f"

@@ -8,7 +8,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import SightingAnswer
+from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
 from jobprov.provenance.answers.lookup.jobs import RecordedNames
 from jobprov.provenance.answers.lookup.search import Hits

@@ -17,7 +17,7 @@ from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
-from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import NotFoundError
@@ -35,7 +35,7 @@ from jobprov.provenance.schemas.queries import (
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
 from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.plans import note_digest
-from jobprov.provenance.services.catalogs.input_places import locate_inputs
+from jobprov.provenance.services.catalogs.replicas import locate_inputs
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
     evaluated_answer,

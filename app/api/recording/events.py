@@ -1,7 +1,5 @@
 """OpenLineage events over HTTP, as its stock clients send them."""
 
-from typing import Any
-
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, public_url, record_answer
@@ -10,9 +8,10 @@ from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets_of, sent_document
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import EventAnswer
+from jobprov.provenance.answers.catalogs.events import EventAnswer
 from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.runs import run_event_of
 from jobprov.provenance.records.openlineage.static_events import (
     DatasetEvent,
@@ -65,7 +64,7 @@ def post_event() -> Response:
 
 
 def _take_static(
-    event: JobEvent | DatasetEvent, document: dict[str, Any], experiment: str, grant: Grant
+    event: JobEvent | DatasetEvent, document: JsonObject, experiment: str, grant: Grant
 ) -> Response:
     """Take an event of a job or dataset alone."""
     # A bad name is refused before anything is written

@@ -18,7 +18,11 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
-from jobprov.provenance.answers.catalogs import CatalogComparison, DifferingFile, SilentUnit
+from jobprov.provenance.answers.catalogs.differences import (
+    CatalogComparison,
+    DifferingFile,
+    SilentUnit,
+)
 from jobprov.provenance.lineage.words import counted, number
 
 if TYPE_CHECKING:

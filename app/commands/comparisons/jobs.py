@@ -18,7 +18,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.jobs import (
     ComparedJob,
     Difference,
     Facet,

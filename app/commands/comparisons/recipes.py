@@ -7,7 +7,7 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.recipes import (
     DifferingOutput,
     DivergentRecipe,
     JobsOfResult,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedProduction,
     ComparedStage,
     CountedValue,

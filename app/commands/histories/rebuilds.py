@@ -16,7 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.catalogs import LocatedFiles
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan, RebuildStep
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.files.names import full_name

@@ -21,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.provenance.answers.catalogs import LocatedFiles
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.lineage.words import counted, size

@@ -109,9 +109,13 @@ def check_inputs(
 
 
 def _without_bare_submissions(choice: RetryChoice) -> RetryChoice:
-    bare = [retry for retry in choice.tries if retry.made_from == "submission"]
-    tries = [retry for retry in choice.tries if retry.made_from != "submission"]
-    skipped = [*choice.skipped, *(_skipped(retry, SUBMISSION_ALONE) for retry in bare)]
+    """Return the choice with those skipped of which nothing but the submission is known."""
+    tries, skipped = [], list(choice.skipped)
+    for retry in choice.tries:
+        if retry.made_from == "submission":
+            skipped.append(_skipped(retry, SUBMISSION_ALONE))
+        else:
+            tries.append(retry)
     return msgspec.structs.replace(choice, tries=tries, skipped=skipped)
 
 

@@ -7,7 +7,7 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
-from jobprov.provenance.answers.reruns import NotProvenRecipe, ProofList
+from jobprov.provenance.answers.reruns.proofs import NotProvenRecipe, ProofList
 from jobprov.provenance.lineage.words import counted, proof_line
 
 _COLUMNS = {"experiment": "EXPERIMENT", "campaign": "CAMPAIGN", "proof": "PROVEN BY RERUN"}

@@ -47,6 +47,9 @@ DOWNLOADS = {
     "computed": "as run, computed",
 }
 _FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 230, 240
+_FEWEST_LINES_BACK = 50
+_FILE_LINE_COLUMN = re.compile(r"(?P<file>.+):(?P<line>\d+):[^:]*", re.DOTALL)
+"""Where a message of the FHiCL reader begins with the place that it is about."""
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -173,10 +176,13 @@ def _bad_line(configuration: RecordedConfiguration, problem: str | None) -> str 
 
     It is None unless the message names a line of a file that is here.
     """
-    place = (problem or "").split(": ", maxsplit=1)[0].rsplit(":", maxsplit=2)
-    if len(place) == 3 and place[1].isdigit():  # noqa: PLR2004 - file, line, column
-        return _places(configuration.recorded.files or ())(place[0], int(place[1]))[1]
-    return None
+    place, _, _ = (problem or "").partition(": ")
+    match = _FILE_LINE_COLUMN.fullmatch(place)
+    if match is None:
+        return None
+    place_of = _places(configuration.recorded.files or ())
+    _, address = place_of(match["file"], int(match["line"]))
+    return address
 
 
 def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str | None]]:
@@ -371,8 +377,13 @@ def _with_text(shown: ShownForm, data: bytes, link: Callable[[str], str | None])
     page: Page = page_of(data, start=start, mark=mark, link=link)
     earlier, later = None, None
     if page.first > 1:
-        before = max(1, page.first - max(50, len(page.lines)))
-        earlier = here(**{"from": str(before)}, line=None)
+        lines_back = max(_FEWEST_LINES_BACK, len(page.lines))
+        earlier = _from_line(max(1, page.first - lines_back))
     if page.last < page.total:
-        later = here(**{"from": str(page.last + 1)}, line=None)
+        later = _from_line(page.last + 1)
     return shown._replace(page=page, mark=mark, size_bytes=len(data), earlier=earlier, later=later)
+
+
+def _from_line(number: int) -> str:
+    """Return the address of this page from a line of the text on."""
+    return here(**{"from": str(number)}, line=None)

@@ -3,7 +3,7 @@
 It shows the rules, who changed them, and why.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, redirect, request
@@ -15,6 +15,7 @@ from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules
 from jobprov.provenance.errors import BadInputError, ConflictError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
 from jobprov.provenance.services.intake.logins import Role
 from jobprov.provenance.services.intake.tokens import Scope
@@ -136,7 +137,7 @@ def _experiment(word: str | None) -> str:
     return word.strip()
 
 
-def _rule_rows(rules: list[dict[str, Any]]) -> list[RuleRow]:
+def _rule_rows(rules: list[JsonObject]) -> list[RuleRow]:
     rows = []
     for rule in msgspec.convert(rules, list[Rule]):
         conditions = []

@@ -191,12 +191,16 @@ def manual() -> Manual:
 def _sections(tokens: "list[Token]") -> Iterator[Section]:
     """Yield the sections of a page, and give each heading its anchor."""
     starts = [place for place, token in enumerate(tokens) if token.type == "heading_open"]
-    for place, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-        opening, inline = tokens[place], tokens[place + 1]
-        title = _plain([inline])
-        heading = Heading(int(opening.tag[1]), anchor_of(title), title)
+    ends = [*starts[1:], len(tokens)]
+    for start, end in zip(starts, ends, strict=True):
+        # A heading is three tokens: its opening, its words, its end
+        opening, words = tokens[start], tokens[start + 1]
+        title = _plain([words])
+        level = int(opening.tag.removeprefix("h"))
+        heading = Heading(level, anchor_of(title), title)
         opening.attrSet("id", heading.anchor)
-        yield Section(heading, _plain(tokens[place + 3 : end]), tokens[place:end])
+        text = _plain(tokens[start + 3 : end])
+        yield Section(heading, text, tokens[start:end])
 
 
 def _plain(tokens: "Sequence[Token]") -> str:

@@ -13,7 +13,7 @@ from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page
-from jobprov.provenance.answers.comparisons import Difference, JobComparison
+from jobprov.provenance.answers.comparisons.jobs import Difference, JobComparison
 from jobprov.provenance.answers.histories.divergence import Divergence
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.histories.divergence import (

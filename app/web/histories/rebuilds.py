@@ -10,7 +10,7 @@ from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, he
 from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page, with_query
-from jobprov.provenance.answers.catalogs import LocatedFiles, Replica
+from jobprov.provenance.answers.catalogs.replicas import LocatedFiles, Replica
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.services.catalogs.replicas import PATIENCE

@@ -39,6 +39,7 @@ from jobprov.provenance.records.job_record import (
     Host,
     Input,
     JobRecord,
+    JsonObject,
     Log,
     ModuleTime,
     OperatingSystem,
@@ -175,7 +176,7 @@ def sections(job: JobAnswer) -> JobSections:
     )
 
 
-def known_parts(record: Mapping[str, Any]) -> dict[str, Any]:
+def known_parts(record: Mapping[str, Any]) -> JsonObject:
     """Return the record with all its members, and with those of its parts.
 
     What the record does not say is None.
@@ -184,7 +185,7 @@ def known_parts(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**complete(record, JobRecord), **parts}
 
 
-def shown_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
+def shown_environment(environment: Mapping[str, Any]) -> JsonObject:
     """Return the environment with all its members; `os` is None if the record does not name it."""
     system = environment.get("os")
     return {
@@ -194,7 +195,7 @@ def shown_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def steps(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def steps(record: Mapping[str, Any]) -> list[JsonObject]:
     """Return the steps with how each ended and where it lies on the job's time line."""
     command = record.get("command") or {}
     entries = complete_all(command.get("steps"), Step)
@@ -235,7 +236,7 @@ def _step_state(step: Mapping[str, Any], job_state: Any) -> str:
     return "unknown"
 
 
-def software_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+def software_row(entry: Mapping[str, Any]) -> JsonObject:
     """Return a software entry with what the columns of the table say of it.
 
     `title`, `asked_for` and `origin` are the first of several members that the record has.
@@ -259,7 +260,7 @@ def software_row(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def modules(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def modules(record: Mapping[str, Any]) -> list[JsonObject]:
     """Return the modules, those that took longest first, each with its bar."""
     entries = complete_all(record.get("modules"), ModuleTime)
     longest = max((_module_seconds(entry) for entry in entries), default=0.0)
@@ -335,7 +336,7 @@ def witnesses(job: JobAnswer) -> list[Witness]:
     return [*job.witnesses, *corrections]
 
 
-def verdict_row(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def verdict_row(verdict: Mapping[str, Any]) -> JsonObject:
     """Return a verdict with all members that the table shows."""
     row = complete(verdict, PostedVerdict)
     return {**row, "comparisons": complete_all(row["comparisons"], Comparison)}

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
@@ -29,6 +29,7 @@ from jobprov.provenance.answers.orders.orders import (
 from jobprov.provenance.answers.tasks.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
 from jobprov.provenance.services.orders.retries import (
@@ -327,7 +328,7 @@ def _led_to(where: str) -> Response:
 
 
 def _order(given: dict[str, str], jobs: list[str], submitter: str | None) -> int:
-    document: dict[str, Any] = {name: given[name] for name in ("experiment", "who", "why")}
+    document: JsonObject = {name: given[name] for name in ("experiment", "who", "why")}
     document |= {"jobs": jobs, "other_site": "other_site" in request.form}
     if given["memory_factor"]:
         document["memory_factor"] = _factor(given["memory_factor"])

@@ -1,11 +1,10 @@
 """One file, and lists of files."""
 
-from typing import Any
-
 from msgspec import Struct
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.records.job_record import JsonObject
 
 
 class ListedFile(FileName, frozen=True):
@@ -123,4 +122,4 @@ class FileAnswer(Struct, frozen=True):
     locations: list[str]
     task: TaskOfJob | None
     aliases: list[str]
-    sightings: list[dict[str, Any]]
+    sightings: list[JsonObject]

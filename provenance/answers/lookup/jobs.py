@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from jobprov.provenance.answers.reruns import JobProof, ProofCounts
+from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
 from jobprov.provenance.records.gaps.gaps import Gap
-from jobprov.provenance.records.job_record import DecidedBy
+from jobprov.provenance.records.job_record import DecidedBy, JsonObject
 from jobprov.provenance.records.merging import Disagreement
 
 JOB_ORDERS = (
@@ -301,15 +301,15 @@ class JobAnswer(Struct, frozen=True):
     decided_by: DecidedBy | None
     output_count: int
     summary: JobSummary
-    record: dict[str, Any]
-    merged: dict[str, Any]
+    record: JsonObject
+    merged: JsonObject
     received_at: str
     witnesses: list[Witness]
     contradictions: list[Disagreement]
-    software: list[dict[str, Any]]
-    configurations: list[dict[str, Any]]
-    inputs: list[dict[str, Any]]
-    outputs: list[dict[str, Any]]
+    software: list[JsonObject]
+    configurations: list[JsonObject]
+    inputs: list[JsonObject]
+    outputs: list[JsonObject]
     grade: str
     level: int
     proof: JobProof | None
@@ -320,8 +320,8 @@ class JobAnswer(Struct, frozen=True):
     result_id: str | None
     revisions: list[RecordOfWitness]
     conflict_count: int
-    verdicts: list[dict[str, Any]]
-    best_verdict: dict[str, Any] | None
+    verdicts: list[JsonObject]
+    best_verdict: JsonObject | None
     attempts: list[JobSummary]
     retry_of: str | None
     links: JobLinks
@@ -336,7 +336,7 @@ class JobAnswer(Struct, frozen=True):
         return _facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
 
 
-def _names(files: list[dict[str, Any]]) -> str:
+def _names(files: list[JsonObject]) -> str:
     """Return the names of the first files, and how many more there are."""
     names = [str(file.get("name")) for file in files[:_SHOWN]]
     if len(files) > _SHOWN:

@@ -1,10 +1,11 @@
 """Answers about orders and retries: what is to be submitted, and what became of it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from jobprov.provenance.answers.lookup.jobs import Failure
+from jobprov.provenance.records.job_record import JsonObject
 
 OrderWord = Annotated[str, Meta(min_length=1, max_length=3000)]
 """An id, unit or other word of an order."""
@@ -205,7 +206,7 @@ class RecordedSubmission(Struct, frozen=True, kw_only=True):
 
     job_id: str
     batch_id: str | None
-    ad: dict[str, Any] | None
+    ad: JsonObject | None
     command: list[str] | None
 
 

@@ -4,7 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
-from jobprov.provenance.answers.reruns import ProofCounts
+from jobprov.provenance.answers.reruns.proofs import ProofCounts
 from jobprov.provenance.answers.tasks.tasks import UnitState
 
 

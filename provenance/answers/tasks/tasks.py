@@ -1,12 +1,12 @@
 """Answers about tasks and their units. Times are ISO 8601."""
 
 from enum import StrEnum
-from typing import Any
 
 from msgspec import Struct
 
 from jobprov.provenance.answers.failures import FailureCause
 from jobprov.provenance.answers.lookup.jobs import JobSummary
+from jobprov.provenance.records.job_record import JsonObject
 
 
 class UnitState(StrEnum):
@@ -204,7 +204,7 @@ class TaskProgress(Struct, frozen=True):
     experiment: str
     campaign: str | None
     stage: str | None
-    declared: dict[str, Any] | None
+    declared: JsonObject | None
     expected: int | None
     produced: int
     running: int

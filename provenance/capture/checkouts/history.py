@@ -1,14 +1,15 @@
 """What `git describe` and `git log` answer in a checkout: tags, and the number of commits."""
 
-from typing import Any, Dict, List
+from typing import Dict, List
 
 from jobprov.provenance.capture.checkouts.git import git, text
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 
 _MOST_TAGS, _MOST_COMMITS = 10, 1000
 
 
-def describe(top: str, entry: Dict[str, Any]) -> None:
+def describe(top: str, entry: Entry) -> None:
     """Fill in description, tags and number of commits, once."""
     if "history" in entry:
         return
@@ -32,7 +33,7 @@ def describe(top: str, entry: Dict[str, Any]) -> None:
     entry.update(without_empty({"describe": description, "tags": tags or None}))
 
 
-def list_objects(top: str, entry: Dict[str, Any]) -> List[bytes]:
+def list_objects(top: str, entry: Entry) -> List[bytes]:
     """Return the commits and tags that these answers need: few, or none."""
     describe(top, entry)
     tags = [tag["object"] for tag in entry.get("tags", ())]

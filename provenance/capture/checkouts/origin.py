@@ -2,16 +2,17 @@
 
 import os
 import re
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from jobprov.provenance.capture.checkouts import history, worktree
 from jobprov.provenance.capture.checkouts.git import text
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 
 
-def complete(top: str, entry: Dict[str, Any], draft: Draft) -> None:
+def complete(top: str, entry: Entry, draft: Draft) -> None:
     """Add to a software entry its remote, the requested ref, description and submodules."""
     address = _address(top)
     entry["repository"] = address or top
@@ -29,7 +30,7 @@ def _repository_name(address: str) -> str:
     return re.sub(r"\.git$", "", address.rstrip("/").replace(":", "/").rsplit("/", 1)[-1])
 
 
-def _rename(entry: Dict[str, Any], name: str, draft: Draft) -> None:
+def _rename(entry: Entry, name: str, draft: Draft) -> None:
     """Call the software by its repository, not by the folder that it lay in."""
     for other in draft.record.get("software", ()):
         if other is not entry and other["name"] == name:
@@ -64,7 +65,7 @@ def _address(top: str) -> Optional[str]:
     return None
 
 
-def _requested_ref(top: str, entry: Dict[str, Any]) -> Dict[str, str]:
+def _requested_ref(top: str, entry: Entry) -> Dict[str, str]:
     """Return the branch, else the tag that was checked out by name, else the commit."""
     branch = text(top, "symbolic-ref", "--short", "-q", "HEAD")
     if branch:
@@ -78,7 +79,7 @@ def _requested_ref(top: str, entry: Dict[str, Any]) -> Dict[str, str]:
     return {"requested_ref": moves[0] if is_tag else tags[0], "ref_kind": "tag"}
 
 
-def _submodules(top: str) -> List[Dict[str, Any]]:
+def _submodules(top: str) -> List[Entry]:
     if not os.path.exists(os.path.join(top, ".gitmodules")):
         return []
     submodules = []

@@ -6,11 +6,12 @@ One software entry each, placed, named and described.
 # ruff: noqa: PLC0415 - git is loaded where a checkout is met, and its rest while the command runs
 
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
 from jobprov.provenance.capture.files.names import real_path
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry
 
 _MOST_LINKS = 32
 
@@ -24,12 +25,12 @@ class Repositories:
 
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
-        self.entries: Dict[str, Dict[str, Any]] = {}
+        self.entries: Dict[str, Entry] = {}
         for entry in draft.record.get("software", ()):
             if entry.get("checkout"):
                 self.entries[entry["checkout"]] = entry
         self._tops: Dict[str, Optional[str]] = {}  # folder -> top folder of its checkout
-        self._unfinished: List[Tuple[str, Dict[str, Any]]] = []
+        self._unfinished: List[Tuple[str, Entry]] = []
 
     def place(self, path: str) -> Dict[str, str]:
         """Return {software, path_in_repository} of a file; empty where it lies in no checkout."""
@@ -78,17 +79,17 @@ class Repositories:
         if _is_text(link["path"] + link["target"]):
             self.draft.extend("folder_links", [link])
 
-    def _entry(self, top: str) -> Dict[str, Any]:
+    def _entry(self, top: str) -> Entry:
         if top not in self.entries:
             self.entries[top] = self._observe(top)
         return self.entries[top]
 
-    def _observe(self, top: str) -> Dict[str, Any]:
+    def _observe(self, top: str) -> Entry:
         """Add the entry of a checkout as it is before the command, and its changed submodules."""
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
-        entry: Dict[str, Any] = {
+        entry: Entry = {
             "name": name,
             "evidence": "observed",
             "vcs": "git",

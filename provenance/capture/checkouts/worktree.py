@@ -11,7 +11,7 @@ pushed; without any remote, the commit with its tree; of a changed tree on such 
 """
 
 import os
-from typing import Any, Dict, List, Sequence, Set
+from typing import Dict, List, Sequence, Set
 
 from jobprov.provenance.capture.checkouts import history
 from jobprov.provenance.capture.checkouts.git import git, text
@@ -19,6 +19,7 @@ from jobprov.provenance.capture.checkouts.work_files import WorkFiles
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry
 
 _PATCH = (
     "diff-tree",
@@ -36,7 +37,7 @@ _MOST_CONVERTED = 1000  # paths
 _DEEPEST = 4  # submodules of submodules
 
 
-def observe(top: str, entry: Dict[str, Any], draft: Draft) -> List[str]:
+def observe(top: str, entry: Entry, draft: Draft) -> List[str]:
     """Fill in what a command could change: commit, tree, tree of the files as they lie there.
 
     Returns the folders of checkouts inside that the tree cannot hold.
@@ -83,7 +84,7 @@ def _is_ours(top: str) -> bool:
     return os.stat(top).st_uid == os.geteuid() or os.geteuid() == 0
 
 
-def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:
+def keep_unpushed(top: str, entry: Entry, draft: Draft) -> None:
     """Keep the objects of a commit that no remote has.
 
     Without any remote, of the commit alone with its whole tree.
@@ -94,7 +95,7 @@ def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:
 
 
 def _keep_tree(
-    top: str, entry: Dict[str, Any], draft: Draft, files: WorkFiles, environment: Dict[str, str]
+    top: str, entry: Entry, draft: Draft, files: WorkFiles, environment: Dict[str, str]
 ) -> None:
     """Keep the tree with the files as they lie there, as objects.
 
@@ -118,7 +119,7 @@ def _keep_tree(
     _keep_objects(top, entry, draft, [tree, *wanted], environment)
 
 
-def _name_converted(entry: Dict[str, Any], paths: Set[bytes]) -> None:
+def _name_converted(entry: Entry, paths: Set[bytes]) -> None:
     """Name the files that differ from their blobs and that git does not call changed."""
     if paths:
         entry["converted"] = sorted(map(os.fsdecode, paths))[:_MOST_CONVERTED]
@@ -169,7 +170,7 @@ def _unpushed(top: str, revision: str) -> List[str]:
 
 def _keep_objects(
     top: str,
-    entry: Dict[str, Any],
+    entry: Entry,
     draft: Draft,
     wanted: Sequence[str],
     environment: Dict[str, str],

@@ -8,9 +8,10 @@ Values are not evaluated here; the service does that.
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
+from jobprov.provenance.capture.record.json_objects import Entry
 
 if TYPE_CHECKING:  # few jobs have so many folders
     from jobprov.provenance.capture.files.listings import Listings
@@ -33,7 +34,7 @@ class Closure:
 
     def __init__(self, main: str, search_path: Sequence[str], folder: str = "") -> None:
         self.search_path, self._folder = search_path, folder
-        self.files: List[Dict[str, Any]] = []
+        self.files: List[Entry] = []
         self.contents: Dict[str, bytes] = {}
         self.problems: List[str] = []
         self._wanted = 0  # names that files read so far include
@@ -75,7 +76,7 @@ class Closure:
             return
         if content is None:  # a folder, which art opens too, and finds no lines in
             return
-        entry: Dict[str, Any] = {"name": name, "path": shown(path)}
+        entry: Entry = {"name": name, "path": shown(path)}
         if index is not None:
             entry["found_in"] = index
         self.files.append(entry)

@@ -5,7 +5,7 @@ Script files and fcl, each tied to the repository that it lies in.
 
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.closure import Closure, included_names, shown
@@ -15,6 +15,7 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
@@ -84,7 +85,7 @@ def keep_configurations(
             path = file["path"]
             file["sha256"] = draft.add_source(closure.contents[path], "fcl " + path)
             file.update(draft.attempt("fcl " + path, repositories.place, path) or {})
-        entry: Dict[str, Any] = {
+        entry: Entry = {
             "main": main,
             "process_name": process_name(closure),
             "search_path": closure.search_path,

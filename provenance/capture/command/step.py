@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.glance import Glance
@@ -13,6 +13,7 @@ from jobprov.provenance.capture.files.standard_input import StandardInput
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, without_empty
+from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
 from jobprov.provenance.capture.running.execution import Outcome
 
 _SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
@@ -56,14 +57,14 @@ class Step:
         self.standard_input: Optional[StandardInput] = None
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
-        self.inputs: List[Dict[str, Any]] = []
+        self.inputs: List[Entry] = []
         self.contents: Dict[str, bytes] = {}
         self.folders: List[str] = []
         self.places: List[str] = []
         self.waiting = 0
         self.problems: List[Tuple[str, str]] = []
         self.stdin_digest: Optional[str] = None
-        self.surroundings: Optional[Dict[str, Any]] = None
+        self.surroundings: Optional[JsonObject] = None
 
     @classmethod
     def of_command(cls, glance: Glance, name: Optional[str], role: Optional[str]) -> "Step":
@@ -74,7 +75,7 @@ class Step:
         step.folders, step.places = glance.folders, glance.places
         return step
 
-    def describe(self, outcome: Outcome) -> Dict[str, Any]:
+    def describe(self, outcome: Outcome) -> Entry:
         """Return the record's entry of this step."""
         argv = redaction.redact_arguments(self.argv)
         fields = {
@@ -91,7 +92,7 @@ class Step:
         fields.update(self.surroundings or {})
         return without_empty(fields)
 
-    def describe_program(self, exit_code: Optional[int], ended: float) -> Dict[str, Any]:
+    def describe_program(self, exit_code: Optional[int], ended: float) -> Entry:
         """Return the record's entry where the step was only seen from outside."""
         argv = redaction.redact_arguments(self.argv)
         fields = {
@@ -156,7 +157,7 @@ class Step:
         if stdin.content is not None:
             self.stdin_digest = draft.add_source(stdin.content, "standard input")
 
-    def seeds(self) -> List[Dict[str, Any]]:
+    def seeds(self) -> List[Entry]:
         """Return seeds entries of `--seed N` on the command line."""
         entries = []
         for index, word in enumerate(self.argv):

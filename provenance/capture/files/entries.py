@@ -14,30 +14,31 @@ from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTi
 from jobprov.provenance.capture.files.names import as_glob, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment
+from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
 from jobprov.provenance.capture.record.limits import MOST_FILES
 
 _KINDS = ("data_tier", "file_format", "file_type", "data_stream")
 _COUNTS = ("event_count", "first_event", "last_event")
 
 
-def describe_inputs(step: Optional[str], named: Iterable[Tuple[str, str]]) -> List[Dict[str, Any]]:
+def describe_inputs(step: Optional[str], named: Iterable[Tuple[str, str]]) -> List[Entry]:
     """Return input entries, not hashed yet, of [(name as written, role)]; each once."""
-    entries: List[Dict[str, Any]] = []
+    entries: List[Entry] = []
     seen = set()
     for path, role in named:
         name = path.rstrip("/").rsplit("/", 1)[-1]
         if path in seen or name in ("", ".", ".."):
             continue
         seen.add(path)
-        entry: Dict[str, Any] = {"name": name, "step": step, "role": role, "status": "consumed"}
+        entry: Entry = {"name": name, "step": step, "role": role, "status": "consumed"}
         entry["location" if is_url(path) else "path"] = path
         entries.append(entry)
     return entries
 
 
 def add_digests(
-    draft: Draft, entries: Iterable[Dict[str, Any]], hashed: Dict[str, Tuple[int, str, str]]
-) -> List[Dict[str, Any]]:
+    draft: Draft, entries: Iterable[Entry], hashed: Dict[str, Tuple[int, str, str]]
+) -> List[Entry]:
     """Add what was seen of the inputs before the command, and return what is still to be hashed.
 
     `hashed` holds {path: (size, SHA-256, checksum)}; such a file may be gone by now.
@@ -52,7 +53,7 @@ def add_digests(
     return rest
 
 
-def mark_absent(entries: Iterable[Dict[str, Any]]) -> None:
+def mark_absent(entries: Iterable[Entry]) -> None:
     """Mark inputs of a failed command that were there neither before it nor after it.
 
     A rerun that fails in the same way must not need them.
@@ -63,7 +64,7 @@ def mark_absent(entries: Iterable[Dict[str, Any]]) -> None:
             entry["status"] = "absent"
 
 
-def hash_inputs(draft: Draft, entries: Iterable[Dict[str, Any]], clock: Clock) -> None:
+def hash_inputs(draft: Draft, entries: Iterable[Entry], clock: Clock) -> None:
     """Add size and digests to input entries, and keep small files."""
     for entry in entries:
         path = entry.get("path")
@@ -95,7 +96,7 @@ def _size(draft: Draft, path: str) -> Optional[int]:
     return size
 
 
-def _add_digest(draft: Draft, entry: Dict[str, Any], hashed: Tuple[int, str, str]) -> None:
+def _add_digest(draft: Draft, entry: Entry, hashed: Tuple[int, str, str]) -> None:
     size, digest, checksum = hashed
     entry.update(size_bytes=size, sha256=digest, checksums=[checksum])
     if size <= SMALL_BYTES:
@@ -118,7 +119,7 @@ def expand(patterns: Iterable[str]) -> List[Tuple[str, List[str]]]:
 
 def describe_outputs(
     draft: Draft, step: Optional[str], patterns: Iterable[str], clock: Clock
-) -> List[Dict[str, Any]]:
+) -> List[Entry]:
     """Return entries of the outputs that exist.
 
     One that was named and is not there becomes a note.
@@ -153,14 +154,12 @@ def _output_paths(draft: Draft, patterns: Iterable[str]) -> List[str]:
     return list(paths.values())
 
 
-def _describe_output(
-    draft: Draft, step: Optional[str], path: str, clock: Clock
-) -> Optional[Dict[str, Any]]:
+def _describe_output(draft: Draft, step: Optional[str], path: str, clock: Clock) -> Optional[Entry]:
     status = os.stat(path)
     if not os.path.isfile(path):
         draft.note("output {} is no regular file".format(path))
         return None
-    entry: Dict[str, Any] = {
+    entry: Entry = {
         "name": os.path.basename(path),
         "path": path,
         "step": step,
@@ -176,7 +175,7 @@ def _describe_output(
     return entry
 
 
-def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
+def apply_metadata(entry: Entry, metadata: JsonObject) -> None:
     """Put KEY=VALUE pairs into an output: known keys into fields, others into `metadata`."""
     for key, value in metadata.items():
         field = key[5:] if key.startswith("core.") else key
@@ -188,13 +187,13 @@ def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
             entry.setdefault("metadata", {})[key] = value
 
 
-def full_name(entry: Dict[str, Any]) -> str:
+def full_name(entry: Entry) -> str:
     """Return `namespace:name` of a file, or its name alone where it has no namespace."""
     namespace = entry.get("namespace")
     return "{}:{}".format(namespace, entry["name"]) if namespace else str(entry["name"])
 
 
-def pairs(draft: Draft, words: Iterable[str], types: Iterable[str] = ()) -> Dict[str, Any]:
+def pairs(draft: Draft, words: Iterable[str], types: Iterable[str] = ()) -> JsonObject:
     """Return {key: value} of KEY=VALUE and KEY:json=VALUE words; others become notes.
 
     Args:
@@ -203,7 +202,7 @@ def pairs(draft: Draft, words: Iterable[str], types: Iterable[str] = ()) -> Dict
         types: of `--metadata-type`: KEY=KIND, for keys whose word names no kind.
     """
     kinds = _kinds(draft, types)
-    metadata: Dict[str, Any] = {}
+    metadata: JsonObject = {}
     for word in words:
         key, equals, value = word.partition("=")
         kind = kinds.get(key, "text")

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.entries import apply_metadata, full_name, read_json
 from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.record.json_objects import Entry, JsonObject, Record
 
 _TYPED = {
     "data_tier": "core.data_tier",
@@ -34,7 +35,7 @@ _NO_DATA = re.compile(
 )
 
 
-def read(path: str) -> Dict[str, Any]:
+def read(path: str) -> JsonObject:
     """Return the object in the sidecar of an output; {} where there is none.
 
     Raises OSError, ValueError and TypeError.
@@ -49,7 +50,7 @@ def read(path: str) -> Dict[str, Any]:
     return content
 
 
-def complete_output(entry: Dict[str, Any], sidecar: Dict[str, Any]) -> None:
+def complete_output(entry: Entry, sidecar: JsonObject) -> None:
     """Take counts and kinds from the job's own sidecar into an output entry.
 
     What is there already stays.
@@ -58,7 +59,7 @@ def complete_output(entry: Dict[str, Any], sidecar: Dict[str, Any]) -> None:
     if isinstance(sidecar.get("metadata"), dict):
         metadata = sidecar["metadata"]
     typed = {key: metadata[key] for key in metadata if key.startswith("core.") or key in _TYPED}
-    fields: Dict[str, Any] = {}
+    fields: JsonObject = {}
     apply_metadata(fields, typed)
     fields.pop("metadata", None)
     for key, value in fields.items():
@@ -80,10 +81,10 @@ class MadeFrom:
 
     def __init__(
         self,
-        record: Dict[str, Any],
-        inputs: Iterable[Dict[str, Any]],
-        made: Iterable[Dict[str, Any]],
-        declared: List[Dict[str, Any]],
+        record: Record,
+        inputs: Iterable[Entry],
+        made: Iterable[Entry],
+        declared: List[Entry],
     ) -> None:
         self._declared = declared
         every = record.get("inputs", ())
@@ -94,7 +95,7 @@ class MadeFrom:
         for entry in [*record.get("outputs", ()), *made]:
             self._makers.setdefault(entry["name"], entry.get("step"))
 
-    def parents(self, output: Dict[str, Any]) -> List[Dict[str, Any]]:
+    def parents(self, output: Entry) -> List[JsonObject]:
         """Return what is declared, else the inputs of the output's step, else all inputs.
 
         What another step of the job made stands for that step's inputs: it may never be declared,
@@ -119,10 +120,10 @@ class MadeFrom:
 
 
 def write(
-    entry: Dict[str, Any],
-    sidecar: Dict[str, Any],
+    entry: Entry,
+    sidecar: JsonObject,
     marks: Dict[str, str],
-    parents: Iterable[Dict[str, Any]],
+    parents: Iterable[Entry],
     clock: Clock,
 ) -> List[str]:
     """Write the sidecar of an output; `marks` are the `prov.*` keys.
@@ -143,9 +144,9 @@ def write(
 
 
 def write_for_sam(
-    entry: Dict[str, Any],
+    entry: Entry,
     marks: Dict[str, str],
-    parents: Iterable[Dict[str, Any]],
+    parents: Iterable[Entry],
     clock: Clock,
 ) -> None:
     """Write the sidecar of an output in SAM's flat shape; raises as `write` does."""
@@ -163,7 +164,7 @@ def write_for_sam(
     _save(entry, content)
 
 
-def _save(entry: Dict[str, Any], content: Dict[str, Any]) -> None:
+def _save(entry: Entry, content: JsonObject) -> None:
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     replace(entry["path"] + ".json", text.encode("utf-8"))
 
@@ -184,12 +185,12 @@ def replace(path: str, content: bytes) -> None:
 
 
 def _metacat(
-    entry: Dict[str, Any],
-    sidecar: Dict[str, Any],
+    entry: Entry,
+    sidecar: JsonObject,
     marks: Dict[str, str],
-    parents: Iterable[Dict[str, Any]],
-) -> Tuple[Dict[str, Any], List[str]]:
-    content: Dict[str, Any] = {"name": entry["name"]}
+    parents: Iterable[Entry],
+) -> Tuple[JsonObject, List[str]]:
+    content: JsonObject = {"name": entry["name"]}
     problems: List[str] = []
     if "parents" not in sidecar:
         content["parents"], problems = _choose(entry, parents)
@@ -235,9 +236,7 @@ def _typed(key: str, value: Any, problems: List[str]) -> Any:
         return value
 
 
-def _choose(
-    entry: Dict[str, Any], files: Iterable[Dict[str, Any]]
-) -> Tuple[List[Dict[str, str]], List[str]]:
+def _choose(entry: Entry, files: Iterable[Entry]) -> Tuple[List[Dict[str, str]], List[str]]:
     """Return (the parents that MetaCat can know, why the others are left out)."""
     parents: Dict[str, Dict[str, str]] = {}
     left_out: Dict[str, Set[str]] = {}
@@ -261,5 +260,5 @@ def _choose(
     return list(parents.values()), problems
 
 
-def _without_prov(metadata: Dict[str, Any]) -> Dict[str, Any]:
+def _without_prov(metadata: JsonObject) -> JsonObject:
     return {key: value for key, value in metadata.items() if not key.startswith("prov.")}

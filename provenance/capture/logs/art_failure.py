@@ -8,10 +8,11 @@ BadBlock`), `message`, `phase`, `module_label`, `module_type`, `service`, `run`,
 has the findings of further failures: of a job that failed in an event and at its end as well.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from jobprov.provenance.capture.logs import art_blocks, art_place, art_sentence, art_subject
 from jobprov.provenance.capture.logs.art_blocks import Chain
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _KINDS = {  # what art itself calls its messages: the category
     "ArtException": "ArtException",
@@ -29,7 +30,7 @@ _BEFORE = (  # what art prints in front of a block that no message holds
 _MOST_OTHERS = 4
 
 
-def severe(text: str, *, is_own: bool = True) -> Optional[Dict[str, Any]]:
+def severe(text: str, *, is_own: bool = True) -> Optional[Finding]:
     """Return the finding of the last severe message that art itself wrote, or that a module wrote.
 
     None without one.
@@ -44,7 +45,7 @@ def severe(text: str, *, is_own: bool = True) -> Optional[Dict[str, Any]]:
     return _finding(header, lines, art_blocks.chains(lines))
 
 
-def bare(text: str) -> Optional[Dict[str, Any]]:
+def bare(text: str) -> Optional[Finding]:
     """Return the finding of the first exception whose text is in no message, as on standard error.
 
     None without one.
@@ -64,7 +65,7 @@ def bare(text: str) -> Optional[Dict[str, Any]]:
     return finding
 
 
-def suppressed(text: str) -> List[Dict[str, Any]]:
+def suppressed(text: str) -> List[Finding]:
     """Return the findings of exceptions that art went on after, and of logged errors.
 
     Each has `severity`.
@@ -89,13 +90,13 @@ def _is_own(header: str) -> bool:
     return art_place.kind(header) in _KINDS
 
 
-def _finding(header: str, lines: Sequence[str], chains: Sequence[Chain]) -> Dict[str, Any]:
+def _finding(header: str, lines: Sequence[str], chains: Sequence[Chain]) -> Finding:
     """Return the finding of a message's header and lines, with the chains of blocks in them."""
     body = "\n".join(lines)
     place = art_place.from_header(header, is_own=_is_own(header))
     if not chains:
         kind = art_place.kind(header)
-        finding: Dict[str, Any] = {"category": _KINDS.get(kind, kind) or None, "phase": None}
+        finding: Finding = {"category": _KINDS.get(kind, kind) or None, "phase": None}
         finding["message"] = art_sentence.say([line.strip() for line in lines], body)
         finding.update(art_subject.about(body))
         finding.update(art_place.merge(place, art_place.from_body(body)))
@@ -109,10 +110,10 @@ def _finding(header: str, lines: Sequence[str], chains: Sequence[Chain]) -> Dict
     return finding
 
 
-def _chain_finding(chain: Chain, body: str, place: Dict[str, Any]) -> Dict[str, Any]:
+def _chain_finding(chain: Chain, body: str, place: Finding) -> Finding:
     """Return the finding of one chain of blocks; `place` is what is known of it before."""
     category = " > ".join(art_blocks.names(chain))
-    finding: Dict[str, Any] = {"category": category, "phase": None}
+    finding: Finding = {"category": category, "phase": None}
     finding["message"] = art_sentence.say_chain(chain.blocks, body)
     if chain.others:
         finding["message"] = "{}; and {} more".format(finding["message"].rstrip("."), chain.others)

@@ -5,9 +5,10 @@ first, and all whitespace counts as wrapping.
 """
 
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from jobprov.provenance.capture.logs import art_place, art_report
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _EVENT = r"run: (\d+) subRun: (\d+) event: (\d+)"
 _BEGUN = re.compile(
@@ -49,12 +50,12 @@ def failing_run(text: str) -> str:
     return failed
 
 
-def reached(text: str) -> Dict[str, Any]:
+def reached(text: str) -> Finding:
     """Return {phase, module_label, run, subrun, event} of where art was when its log ends.
 
     As far as the log has it.
     """
-    place: Dict[str, Any] = {}
+    place: Finding = {}
     entered: List[Tuple[str, str]] = []
     for line in text.split("\n"):
         begun = _BEGUN.match(line)

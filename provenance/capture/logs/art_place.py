@@ -5,9 +5,10 @@ prune_configuration, of art 1 to 3.
 """
 
 import re
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from jobprov.provenance.capture.logs import art_subject
+from jobprov.provenance.capture.record.json_objects import Finding
 
 NUMBERS = ("run", "subrun", "event")
 _KIND = re.compile(r"((?:[^:]|::)+)")
@@ -48,9 +49,9 @@ def phase_of(word: str) -> str:
     return _PHASES.get(word) or word[:1].lower() + word[1:]
 
 
-def from_header(header: str, *, is_own: bool) -> Dict[str, Any]:
+def from_header(header: str, *, is_own: bool) -> Finding:
     """Return the place that a message's header names; `is_own` where art itself wrote it."""
-    fields: Dict[str, Any] = {}
+    fields: Finding = {}
     when = _WHEN.search(header)
     if when:
         fields.update(zip(NUMBERS, when.groups()))  # noqa: B905 - Python 3.6
@@ -70,7 +71,7 @@ def from_header(header: str, *, is_own: bool) -> Dict[str, Any]:
     return fields
 
 
-def from_body(body: str) -> Dict[str, Any]:
+def from_body(body: str) -> Finding:
     """Return the place that a message's text names."""
     fields = _module_fields(body)
     path = _PATH.search(body)
@@ -79,7 +80,7 @@ def from_body(body: str) -> Dict[str, Any]:
     return fields
 
 
-def merge(header: Dict[str, Any], body: Dict[str, Any]) -> Dict[str, Any]:
+def merge(header: Finding, body: Finding) -> Finding:
     """Return one place of two.
 
     The header names the module that art was at last, the text the one that failed: of two
@@ -94,7 +95,7 @@ def merge(header: Dict[str, Any], body: Dict[str, Any]) -> Dict[str, Any]:
     return merged
 
 
-def _module_fields(body: str) -> Dict[str, Any]:
+def _module_fields(body: str) -> Finding:
     """Return the module or service that a text names, and the phase it was in."""
     labelled = _LABELLED.search(body)
     if labelled:
@@ -111,7 +112,7 @@ def _module_fields(body: str) -> Dict[str, Any]:
     return _service_fields(body) or _source_fields(body) or _label_fields(body)
 
 
-def _service_fields(body: str) -> Dict[str, Any]:
+def _service_fields(body: str) -> Finding:
     service = _SERVICE.search(body)
     if service:
         return {"service": service.group(1), "phase": "services"}
@@ -121,7 +122,7 @@ def _service_fields(body: str) -> Dict[str, Any]:
     return {}
 
 
-def _source_fields(body: str) -> Dict[str, Any]:
+def _source_fields(body: str) -> Finding:
     if _FAILED_SOURCE.search(body):
         return {"module_label": "source", "phase": "construction"}
     of_source = _OF_SOURCE.search(body)
@@ -130,7 +131,7 @@ def _source_fields(body: str) -> Dict[str, Any]:
     return {}
 
 
-def _label_fields(body: str) -> Dict[str, Any]:
+def _label_fields(body: str) -> Finding:
     """Return label and type of a module that art could not make."""
     entry = _ENTRY.search(body)
     if entry:
@@ -146,7 +147,7 @@ def _label_fields(body: str) -> Dict[str, Any]:
     return fields
 
 
-def _transition(fields: Dict[str, Any]) -> Optional[str]:
+def _transition(fields: Finding) -> Optional[str]:
     """Return the phase by the numbers that art gives.
 
     Whether it is a begin or an end, they do not say.

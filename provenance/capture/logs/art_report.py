@@ -8,6 +8,8 @@ Text in, text out, as in `art_log`.
 import re
 from typing import Any, Dict, List, Optional
 
+from jobprov.provenance.capture.record.json_objects import Entry
+
 CLOSING = re.compile(r"^Art has completed and will exit with status (\d+)\.[^\n]*\n?", re.MULTILINE)
 _EVENTS = re.compile(
     r"^TrigReport Events total = (\d+) passed = (\d+) failed = (\d+)", re.MULTILINE
@@ -40,15 +42,15 @@ def count_events(text: str) -> Optional[Dict[str, int]]:
     return {"total": int(total), "passed": int(passed), "failed": int(failed)}
 
 
-def seeds(text: str) -> List[Dict[str, Any]]:
+def seeds(text: str) -> List[Entry]:
     """Return [{module, instance, engine, seed}] as the log lists them, each once, in order."""
-    entries: List[Dict[str, Any]] = []
+    entries: List[Entry] = []
     for engine, module, instance, seed in _SEED.findall(text):
         entries.append(
             {"module": module, "instance": instance, "engine": engine, "seed": int(seed)}
         )
     entries += _summarised(text)
-    unique: List[Dict[str, Any]] = []
+    unique: List[Entry] = []
     for entry in entries[:_MOST_SEEDS]:
         if entry not in unique:
             unique.append(entry)
@@ -60,12 +62,12 @@ def may_tell_seeds(content: bytes) -> bool:
     return b"with seed " in content or b"Summary of seeds computed" in content
 
 
-def _summarised(text: str) -> List[Dict[str, Any]]:
+def _summarised(text: str) -> List[Entry]:
     """Return the seeds of the end-of-job summaries.
 
     Those of NuRandomService, LArSeedService and Mu2e's SeedService.
     """
-    entries: List[Dict[str, Any]] = []
+    entries: List[Entry] = []
     service = None
     for line in text.splitlines():
         begun = _SUMMARY.match(line)
@@ -82,7 +84,7 @@ def _summarised(text: str) -> List[Dict[str, Any]]:
     return entries
 
 
-def _summary_entry(row: Any) -> List[Dict[str, Any]]:
+def _summary_entry(row: Any) -> List[Entry]:
     """Return a row of a summary as a list of one; empty where it has no seed.
 
     A seed may be the row's only number.

@@ -1,10 +1,11 @@
 """The one line that a text of art comes down to, and where it happened, in words."""
 
 import re
-from typing import Any, Dict, Sequence
+from typing import Sequence
 
 from jobprov.provenance.capture.logs import art_subject
 from jobprov.provenance.capture.logs.art_blocks import CARRIERS, Block
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _PARAMETER = re.compile(r"FHiCL parameter '[^'\n]+'")
 _RULE = re.compile(r"^[\s=*_~+#-]*$")
@@ -73,7 +74,7 @@ def say(lines: Sequence[str], body: str) -> str:
     return sentence + _source_line(lines) if place else sentence
 
 
-def with_place(finding: Dict[str, Any]) -> str:
+def with_place(finding: Finding) -> str:
     """Return a finding's message with phase, module and event, unless it names them itself."""
     parts = (module_words(finding), _phase(finding), event_words(finding))
     place = ", ".join(part for part in parts if part)
@@ -81,7 +82,7 @@ def with_place(finding: Dict[str, Any]) -> str:
     return "{} ({})".format(message, place) if place else message
 
 
-def module_words(finding: Dict[str, Any]) -> str:
+def module_words(finding: Finding) -> str:
     """Return `ToyCut/softcut`, `service TimeTracker`, or as much as a finding knows."""
     if finding.get("service"):
         return "service {}".format(finding["service"])
@@ -93,7 +94,7 @@ def module_words(finding: Dict[str, Any]) -> str:
     return ""
 
 
-def event_words(finding: Dict[str, Any]) -> str:
+def event_words(finding: Finding) -> str:
     """Return `run 1 subRun 2 event 3` as far as a finding knows, or an empty text."""
     parts = []
     for word, field in (("run", "run"), ("subRun", "subrun"), ("event", "event")):
@@ -107,7 +108,7 @@ def is_rule(line: str) -> bool:
     return bool(_RULE.match(line))
 
 
-def _phase(finding: Dict[str, Any]) -> str:
+def _phase(finding: Finding) -> str:
     """Return the phase; that of an event is clear from its number."""
     if finding.get("phase") == "event" and finding.get("event"):
         return ""

@@ -6,7 +6,9 @@ configuration checks of fhicl-cpp (parameters).
 """
 
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
+
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _PRODUCT_LINE = re.compile(
     r"^(?:Looking for )?([A-Za-z][A-Za-z+ ]{2,40}?)\s*[:=](?!:)\s*'?([^'\n]*?)'?$"
@@ -58,7 +60,7 @@ class Plugin:
         self.name, self.kind = name, kind
 
 
-def about(body: str) -> Dict[str, Any]:
+def about(body: str) -> Finding:
     """Return what a text is about: {product, parameter, library, symbol, plugin}, what it has."""
     lines = [line.strip() for line in body.split("\n")]
     parameters = _parameters(lines) or _PARAMETER.findall(body)

@@ -10,6 +10,8 @@ import re
 import time
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.record.json_objects import Entry
+
 _SECONDS = 5.0
 _STEPS = 100000  # SQLite instructions between two looks at the clock
 _MEGABYTE = 1000000
@@ -39,7 +41,7 @@ _ROW = re.compile(r"^(\S+(?: \S+)*?)((?:\s+[-+\d.e]+){5})\s+(\d+)\s*$")
 _PRINTED_PEAKS = re.compile(r"\((VmPeak|VmHWM)\)\s*:\s*([\d.e+]+) MB|\b(VmPeak|VmHWM) = ([\d.e+]+)")
 
 
-def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:
+def read(path: str, modules: Dict[Any, Entry], peaks: Dict[str, int]) -> None:
     """Add what a database holds to modules and peak memory.
 
     Modules are by (path, label, type), peak memory in bytes by `vsize` and `rss`.
@@ -95,7 +97,7 @@ def _open(path: str) -> Any:
     return connection
 
 
-def read_printed(text: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:
+def read_printed(text: str, modules: Dict[Any, Entry], peaks: Dict[str, int]) -> None:
     """Add what the summaries at the end of a log print, to the digits that they print.
 
     Only what no database holds is set.
@@ -122,14 +124,14 @@ def _add_printed_peaks(line: str, peaks: Dict[str, int]) -> None:
         peaks.setdefault(_PEAK_NAMES[name], _bytes(float(megabytes)))
 
 
-def _add_times(rows: Any, modules: Dict[Any, Dict[str, Any]]) -> None:
+def _add_times(rows: Any, modules: Dict[Any, Entry]) -> None:
     for path, label, kind, events, total, longest in rows:
         module = _module(modules, (path, label, kind))
         module.update(events=events, seconds_total=round(total, 6), seconds_max=longest)
 
 
 def _add_printed(
-    modules: Dict[Any, Dict[str, Any]], name: str, figures: Sequence[float], events: int
+    modules: Dict[Any, Entry], name: str, figures: Sequence[float], events: int
 ) -> None:
     """Add a row `path:label:type`, or `source:type(read)`: minimum, mean, maximum, median, RMS."""
     path, _, rest = name.partition(":")
@@ -143,7 +145,7 @@ def _add_printed(
         module.update(events=events, seconds_total=round(mean * events, 6), seconds_max=longest)
 
 
-def _module(modules: Dict[Any, Dict[str, Any]], key: Tuple[Any, ...]) -> Dict[str, Any]:
+def _module(modules: Dict[Any, Entry], key: Tuple[Any, ...]) -> Entry:
     """Return the entry of a module, (path, label, type); a new one where there is none."""
     module = modules.setdefault(key, {})
     for field, value in zip(("path", "label", "type"), key):  # noqa: B905 - Python 3.6

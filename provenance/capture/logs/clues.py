@@ -6,10 +6,11 @@ that the log only says could not be opened.
 """
 
 import os
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.logs import art_trackers
 from jobprov.provenance.capture.logs.configured_modules import ConfiguredModules
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _TRACKERS = {"TimeTracker": "--timing-db", "MemoryTracker": "--memcheck-db"}
 _NUMBERS = ("run", "subrun", "event")
@@ -37,7 +38,7 @@ class Clues:
         self._contents = contents
         self._modules: Optional[ConfiguredModules] = None
 
-    def complete_module(self, finding: Dict[str, Any]) -> None:
+    def complete_module(self, finding: Finding) -> None:
         """Add the type of the module that a finding names, or the label, as the FHiCL has it."""
         label, kind = finding.get("module_label"), finding.get("module_type")
         if not self._contents or bool(label) == bool(kind):
@@ -49,7 +50,7 @@ class Clues:
         elif kind:
             finding["module_label"] = self._modules.label_of(kind)
 
-    def complete_event(self, place: Dict[str, Any]) -> None:
+    def complete_event(self, place: Finding) -> None:
         """Replace the event that a log names last where a database has a later one."""
         for path in self.databases:
             last = _last_event(path)
@@ -57,7 +58,7 @@ class Clues:
                 place.update(zip(_NUMBERS, map(str, last)))  # noqa: B905 - Python 3.6
                 place["event_from"] = os.path.basename(path)
 
-    def add_database(self, finding: Dict[str, Any]) -> None:
+    def add_database(self, finding: Finding) -> None:
         """Add the path of the database that a service of art could not write."""
         for service, option in _TRACKERS.items():
             if service in (finding.get("service") or "") and "SQL" in finding["category"]:
@@ -66,7 +67,7 @@ class Clues:
                     finding["file"] = path
                     finding["message"] += ": {} {}".format(option, path)
 
-    def add_plugin_path(self, finding: Dict[str, Any]) -> None:
+    def add_plugin_path(self, finding: Finding) -> None:
         """Say that the path of plugins is not set, where that is why one is missing."""
         message = finding.get("message") or ""
         if self.is_path_set is False and "does not correspond to any library" in message:

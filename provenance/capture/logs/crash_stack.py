@@ -5,9 +5,10 @@ Sources: ROOT's `TUnixSystem::StackTrace`, which runs gdb (`#5  0x… in f() () 
 """
 
 import re
-from typing import Any, Dict, List, Sequence
+from typing import List, Sequence
 
 from jobprov.provenance.capture.logs import art_subject
+from jobprov.provenance.capture.record.json_objects import Finding
 
 _FRAME = re.compile(r"^#\d+\s")
 _SOURCE = re.compile(r"\b(\w+)_(module|source|service|tool)\.(?:cc|cxx|cpp)\b")
@@ -17,7 +18,7 @@ _KINDS = ("module", "source", "service", "tool")
 _MOST_FRAMES = 200
 
 
-def read(texts: Sequence[str], *, is_in_module: bool) -> Dict[str, Any]:
+def read(texts: Sequence[str], *, is_in_module: bool) -> Finding:
     """Return {module_type or service, function, library} of the first plugin on the stack.
 
     The module is left out where it is known already.
@@ -43,7 +44,7 @@ def _frames(text: str) -> List[str]:
     return frames[:_MOST_FRAMES]
 
 
-def _plugin(frame: str) -> Dict[str, Any]:
+def _plugin(frame: str) -> Finding:
     _, is_from, library = frame.rstrip().rpartition(" from ")
     source = _SOURCE.search(frame)
     plugin = art_subject.plugin_of(library) if is_from else None

@@ -22,8 +22,9 @@ from jobprov.provenance.capture.logs import (
     log_text,
 )
 from jobprov.provenance.capture.logs.clues import Clues
-from jobprov.provenance.capture.logs.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.json_objects import Finding
+from jobprov.provenance.capture.running.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.running.execution import Outcome
 
 _PYTHON = re.compile(
@@ -90,7 +91,7 @@ def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
     return finding.get("category"), finding.get("message")
 
 
-def find(outcome: Outcome, clues: Optional[Clues] = None) -> Dict[str, Any]:
+def find(outcome: Outcome, clues: Optional[Clues] = None) -> Finding:
     """Return what is known of a failure: `category`, `message`, and fields of an `art_failure`.
 
     What art prints about its own end comes first, then what linker, command line, C++ and Python
@@ -119,7 +120,7 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Dict[str, Any]:
     return _without_word(outcome, texts, runs, dict(reached), clues)
 
 
-def _first_reached(runs: Sequence[str]) -> Dict[str, Any]:
+def _first_reached(runs: Sequence[str]) -> Finding:
     for run in runs:
         place = art_log.reached(run)
         if place:
@@ -127,7 +128,7 @@ def _first_reached(runs: Sequence[str]) -> Dict[str, Any]:
     return {}
 
 
-def _first_of_art(runs: Sequence[str]) -> Optional[Dict[str, Any]]:
+def _first_of_art(runs: Sequence[str]) -> Optional[Finding]:
     for reading in (art_failure.severe, art_failure.bare):
         for run in runs:
             finding = reading(run)
@@ -136,12 +137,12 @@ def _first_of_art(runs: Sequence[str]) -> Optional[Dict[str, Any]]:
     return None
 
 
-def find_suppressed(outcome: Outcome) -> List[Dict[str, Any]]:
+def find_suppressed(outcome: Outcome) -> List[Finding]:
     """Return what went wrong without art giving up.
 
     Findings, each once with `severity` and `count`, in order.
     """
-    found: Dict[Any, Dict[str, Any]] = {}
+    found: Dict[Any, Finding] = {}
     for _, content, _ in outcome.logs:
         if b"%MSG-w" in content or b"%MSG-e" in content:
             _count_suppressed(art_failure.suppressed(log_text.read_text(content)), found)
@@ -165,7 +166,7 @@ def find_suppressed(outcome: Outcome) -> List[Dict[str, Any]]:
     return list(found.values())
 
 
-def _count_suppressed(findings: Sequence[Dict[str, Any]], found: Dict[Any, Dict[str, Any]]) -> None:
+def _count_suppressed(findings: Sequence[Finding], found: Dict[Any, Finding]) -> None:
     """Count findings that are equal; at most 50 different ones."""
     for finding in findings:
         fields = ("severity", "category", "module_label", "path", "message")
@@ -175,7 +176,7 @@ def _count_suppressed(findings: Sequence[Dict[str, Any]], found: Dict[Any, Dict[
             return
 
 
-def say_suppressed(findings: Sequence[Dict[str, Any]]) -> Optional[str]:
+def say_suppressed(findings: Sequence[Finding]) -> Optional[str]:
     """Return one line on what `find_suppressed` found, the weightiest first; None for nothing."""
     if not findings:
         return None
@@ -192,9 +193,7 @@ def say_suppressed(findings: Sequence[Dict[str, Any]]) -> Optional[str]:
     return _short(sentence)
 
 
-def _completed(
-    finding: Dict[str, Any], reached: Dict[str, Any], clues: Optional[Clues] = None
-) -> Dict[str, Any]:
+def _completed(finding: Finding, reached: Finding, clues: Optional[Clues] = None) -> Finding:
     """Return a finding of art, completed by how far the log shows it to have come, and by clues."""
     clues = clues or Clues()
     others = []
@@ -211,7 +210,7 @@ def _completed(
     return _shortened(finding)
 
 
-def _crashed(finding: Dict[str, Any], clues: Clues) -> Dict[str, Any]:
+def _crashed(finding: Finding, clues: Clues) -> Finding:
     """Return the finding of a program that ended without art's word, with where in its message."""
     clues.complete_module(finding)
     event = art_sentence.event_words(finding)
@@ -227,7 +226,7 @@ def _crashed(finding: Dict[str, Any], clues: Clues) -> Dict[str, Any]:
     return _shortened(finding)
 
 
-def _shortened(finding: Dict[str, Any]) -> Dict[str, Any]:
+def _shortened(finding: Finding) -> Finding:
     """Return a finding with texts of bounded length, without secrets."""
     for name, value in finding.items():
         if isinstance(value, str):
@@ -241,9 +240,9 @@ def _without_word(
     outcome: Outcome,
     texts: Sequence[str],
     runs: Sequence[str],
-    reached: Dict[str, Any],
+    reached: Finding,
     clues: Clues,
-) -> Dict[str, Any]:
+) -> Finding:
     """Return the finding of a failure that no program explains.
 
     By signal, else by the last words of the logs.
@@ -270,8 +269,8 @@ def _without_word(
 
 
 def _signalled(
-    outcome: Outcome, name: str, texts: Sequence[str], reached: Dict[str, Any], clues: Clues
-) -> Dict[str, Any]:
+    outcome: Outcome, name: str, texts: Sequence[str], reached: Finding, clues: Clues
+) -> Finding:
     """Return the finding of a job that a signal ended, with the last words of its programs."""
     if _search(_HANDLED, texts):
         reached["phase"] = "event loop"  # what came after it is only the clean end
@@ -299,7 +298,7 @@ def _search(pattern: Any, texts: Sequence[str]) -> Any:
     return None
 
 
-def _linker(text: str) -> Dict[str, Any]:
+def _linker(text: str) -> Finding:
     """Return what the dynamic linker did not find, and the plugin that wanted it."""
     hits = _LINKER.findall(text)
     if not hits:
@@ -312,12 +311,12 @@ def _linker(text: str) -> Dict[str, Any]:
     return finding
 
 
-def _option(text: str) -> Dict[str, Any]:
+def _option(text: str) -> Finding:
     hits = _OPTION.findall(text)
     return {"category": "bad option", "message": hits[-1]} if hits else {}
 
 
-def _terminated(text: str) -> Dict[str, Any]:
+def _terminated(text: str) -> Finding:
     """Return type and text of a C++ exception that nobody caught."""
     hits = _TERMINATED.findall(text)
     if not hits:
@@ -326,7 +325,7 @@ def _terminated(text: str) -> Dict[str, Any]:
     return {"category": kind, "message": words.strip() or "nobody caught it"}
 
 
-def _geant4(text: str) -> Dict[str, Any]:
+def _geant4(text: str) -> Finding:
     """Return the last exception with which Geant4 ends a program; it goes on after all others."""
     hits = _GEANT4.findall(text)
     if not hits:
@@ -337,13 +336,13 @@ def _geant4(text: str) -> Dict[str, Any]:
     return {"category": "G4Exception > {}".format(code), "message": message}
 
 
-def _genie(text: str) -> Dict[str, Any]:
+def _genie(text: str) -> Finding:
     """Return the first fatal message of GENIE: those behind it only say that it ends."""
     hit = _GENIE.search(text)
     return {"category": "GENIE > {}".format(hit.group(1)), "message": hit.group(2)} if hit else {}
 
 
-def _python(text: str) -> Dict[str, Any]:
+def _python(text: str) -> Finding:
     if "Traceback (most recent call last)" not in text:
         return {}
     hits = _PYTHON.findall(text)

@@ -27,6 +27,7 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.logs import art_report, log_text
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry, Finding
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.execution import Outcome
 
@@ -79,7 +80,7 @@ def add_modules(draft: Draft, step: Step, databases: Sequence[str], outcome: Out
     """
     paths = _written(step, step.line.databases)
     paths += [path for path in databases if path not in paths]
-    modules: Dict[Any, Dict[str, Any]] = {}
+    modules: Dict[Any, Entry] = {}
     peaks: Dict[str, int] = {}
     for path in paths:
         from jobprov.provenance.capture.logs import art_trackers
@@ -102,7 +103,7 @@ def _add_peaks(draft: Draft, peaks: Dict[str, int]) -> None:
 
 
 def _add_printed_modules(
-    draft: Draft, outcome: Outcome, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]
+    draft: Draft, outcome: Outcome, modules: Dict[Any, Entry], peaks: Dict[str, int]
 ) -> None:
     """Add what the logs print; of modules nothing where a database has some."""
     printed = {} if modules else modules
@@ -205,7 +206,7 @@ def add_events(draft: Draft, step: Step, outcome: Outcome) -> None:
             return
 
 
-def _numbered(finding: Dict[str, Any]) -> Dict[str, Any]:
+def _numbered(finding: Finding) -> Finding:
     """Return a finding as the record has it: numbers as numbers, without what is unknown."""
     fields = without_empty(finding)
     for name in _NUMBERS:

@@ -23,6 +23,7 @@ from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running import open_files
 from jobprov.provenance.capture.running.execution import Outcome
 
@@ -62,7 +63,7 @@ def add(
     logged = read_log(outcome.logs)
     matched = _add_logged(step, logged)
     unknown = [path for path in logged if path not in matched][:_MOST_INPUTS]
-    new: List[Dict[str, Any]] = []
+    new: List[Entry] = []
     for role in _ROLES:
         named = [(path, role) for path in unknown if logged[path][0] == role]
         new += entries.describe_inputs(step.name, named)
@@ -159,7 +160,7 @@ def _add_sightings(step: Step, sightings: Dict[str, open_files.Sighting], ended:
 
 
 def _set(
-    entry: Dict[str, Any],
+    entry: Entry,
     opened: Optional[float],
     closed: Optional[float],
     source: str,

@@ -5,6 +5,7 @@ import os
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
 
 from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.json_objects import Record
 
 _MOST_NOTES = 200
 _LONGEST_NOTE = 500
@@ -20,9 +21,9 @@ class Draft:
     """
 
     def __init__(
-        self, record: Optional[Dict[str, Any]] = None, notes: Optional[Sequence[str]] = None
+        self, record: Optional[Record] = None, notes: Optional[Sequence[str]] = None
     ) -> None:
-        self.record: Dict[str, Any] = record or {}
+        self.record: Record = record or {}
         self.blobs: Dict[str, Union[bytes, str]] = {}
         self.notes: List[str] = list(notes or [])
 

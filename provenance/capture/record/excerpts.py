@@ -12,6 +12,8 @@ import json
 import zlib
 from typing import Any, Collection, Dict, List, Optional, Sequence
 
+from jobprov.provenance.capture.record.json_objects import Record
+
 CONTENT_TYPE = "application/vnd.jobprov.excerpts"
 _SHORTEST = 256  # in bytes; what is shorter costs no more than its digest, which is sent twice
 _MOST = 16
@@ -56,7 +58,7 @@ class Excerpt:
         self.sha256 = hashlib.sha256(content).hexdigest()
 
 
-def find(record: Dict[str, Any], body: bytes) -> List[Excerpt]:
+def find(record: Record, body: bytes) -> List[Excerpt]:
     """Return the excerpts of a record in the order of its bytes, 16 at most, none over another."""
     texts = [text for text in _shared_texts(record) if len(text) >= _SHORTEST]
     places = [(body.find(text), text) for text in texts]
@@ -93,7 +95,7 @@ def order(environment: Dict[str, str]) -> List[str]:
     return sorted(environment, key=lambda name: (_bucket(name, environment[name], marks), name))
 
 
-def _shared_texts(record: Dict[str, Any]) -> List[bytes]:
+def _shared_texts(record: Record) -> List[bytes]:
     """Return what other jobs may have as well, as it stands in the record's bytes."""
     texts = [_text(record[field]) for field in _SHARED_FIELDS if record.get(field)]
     environment = record.get("environment") or {}
@@ -103,7 +105,7 @@ def _shared_texts(record: Dict[str, Any]) -> List[bytes]:
     return texts
 
 
-def _variable_texts(record: Dict[str, Any], variables: Dict[str, str]) -> List[bytes]:
+def _variable_texts(record: Record, variables: Dict[str, str]) -> List[bytes]:
     """Return the texts of neighbouring variables of one bucket."""
     marks = _marks(record, variables)
     runs: List[Dict[str, str]] = []
@@ -127,7 +129,7 @@ def _bucket(name: str, value: str, marks: Sequence[str]) -> int:
     return zlib.crc32(name.encode("utf-8", "surrogateescape")) % _SHARED_BUCKETS
 
 
-def _marks(record: Dict[str, Any], variables: Dict[str, str]) -> List[str]:
+def _marks(record: Record, variables: Dict[str, str]) -> List[str]:
     """Return the words that tell this job from others.
 
     Its scratch folder, its batch id, its node.

@@ -2,7 +2,9 @@
 
 import re
 from datetime import datetime, timezone
-from typing import Any, Dict, Optional
+from typing import Any, Optional
+
+from jobprov.provenance.capture.record.json_objects import JsonObject
 
 _MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z$")
 _YEAR_2200 = 7258118400
@@ -38,6 +40,6 @@ def moment_if_kept(value: Any) -> Optional[str]:
     return moment(value) if 0 <= value < _YEAR_2200 else None
 
 
-def without_empty(fields: Dict[str, Any]) -> Dict[str, Any]:
+def without_empty(fields: JsonObject) -> JsonObject:
     """Return the fields that are known: None stays out, it is never invented."""
     return {name: value for name, value in fields.items() if value is not None}

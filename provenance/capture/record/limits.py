@@ -8,10 +8,11 @@ Source: record.md, its rules on names, times and lengths.
 """
 
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, List, Sequence
 
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.encoding import clean_name, encode
+from jobprov.provenance.capture.record.json_objects import Entry, JsonObject, Record
 
 MOST_FILES = 32767  # inputs, and as many outputs
 _MOST_RECORD_BYTES = (8 << 20) - (256 << 10)  # the rest is for the notes
@@ -91,7 +92,7 @@ def fit(draft: Draft) -> None:
         _cut_list(draft, longest, len(sizes[longest]))
 
 
-def _parts(record: Dict[str, Any], path: str) -> List[Dict[str, Any]]:
+def _parts(record: Record, path: str) -> List[Entry]:
     """Return the objects at a path: one, or those of a list."""
     value: Any = record
     for name in path.split("."):
@@ -99,7 +100,7 @@ def _parts(record: Dict[str, Any], path: str) -> List[Dict[str, Any]]:
     return [value] if isinstance(value, dict) else value
 
 
-def _cut_words(draft: Draft, part: Dict[str, Any], path: str, fields: Sequence[str]) -> None:
+def _cut_words(draft: Draft, part: JsonObject, path: str, fields: Sequence[str]) -> None:
     for field in fields:
         word = part.get(field)
         if isinstance(word, str) and len(word) > _MOST_CHARACTERS // _LONGEST_ESCAPE:
@@ -110,7 +111,7 @@ def _cut_words(draft: Draft, part: Dict[str, Any], path: str, fields: Sequence[s
                 part[field] = word[:_MOST_CHARACTERS]
 
 
-def _drop_times(draft: Draft, part: Dict[str, Any], path: str, fields: Sequence[str]) -> None:
+def _drop_times(draft: Draft, part: JsonObject, path: str, fields: Sequence[str]) -> None:
     for field in fields:
         moment = part.get(field)
         if moment is not None and not _FIRST_YEAR <= moment[:4] <= _LAST_YEAR:

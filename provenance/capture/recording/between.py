@@ -5,20 +5,19 @@ for the step before it.
 """
 
 import os
-from typing import Any, Dict, Sequence
+from typing import Dict, Sequence
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, hash_file
 from jobprov.provenance.capture.record import redaction, steps
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import JsonObject
 
 _OF_SHELLS = ("PWD", "OLDPWD", "SHLVL", "_")
 _CHANGED = "the job script changed it between two steps"
 _SECONDS = 2.0
 
 
-def describe(
-    draft: Draft, environment: Dict[str, str], allowed: Sequence[str] = ()
-) -> Dict[str, Any]:
+def describe(draft: Draft, environment: Dict[str, str], allowed: Sequence[str] = ()) -> JsonObject:
     """Return what is other for the step that comes than for those before it.
 
     Variables that are secret are named in the record, like those of the job.
@@ -37,7 +36,7 @@ def describe(
         if name not in _OF_SHELLS and before.get(name) != value:
             variables[name] = value
     unset = [name for name in sorted(before) if name not in now and name not in _OF_SHELLS]
-    changed: Dict[str, Any] = {}
+    changed: JsonObject = {}
     if variables:
         changed["variables"] = variables
     if unset:

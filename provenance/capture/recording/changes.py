@@ -5,13 +5,14 @@ Nobody can tell which of the two the command read, unless it made the change its
 
 import hashlib
 import os
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry, Record
 
 _KEPT = "the record has what was there before"
 _LOST = "what was there before is not kept"
@@ -88,7 +89,7 @@ def weaken_folders(draft: Draft, step: Step) -> None:
             )
 
 
-def _sources(record: Dict[str, Any], step: Step) -> Iterator[Tuple[str, Dict[str, Any]]]:
+def _sources(record: Record, step: Step) -> Iterator[Tuple[str, Entry]]:
     """Yield (what it is, entry) of scripts and fcl files that were there before the step."""
     for entry in record.get("scripts", ()):
         if entry.get("evidence") != "seen" and entry.get("sha256"):
@@ -107,7 +108,7 @@ def _is_touched(path: str, began: float) -> bool:
         return True
 
 
-def _has_changed(entry: Dict[str, Any], began: float) -> bool:
+def _has_changed(entry: Entry, began: float) -> bool:
     """Tell whether an input is there and is another one than before.
 
     A large one is not read again.
@@ -124,7 +125,7 @@ def _has_changed(entry: Dict[str, Any], began: float) -> bool:
     return content is not None and _digest(content) != entry.get("sha256")
 
 
-def _differs(entry: Dict[str, Any]) -> bool:
+def _differs(entry: Entry) -> bool:
     content = _read(entry["path"])
     return content is not None and _digest(redaction.redact(content)[0]) != entry["sha256"]
 

@@ -12,12 +12,13 @@ form on standard input) and `PostCmd` (no ad there: `.job.ad` in the scratch fol
 
 import os
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment_if_kept, now, without_empty
+from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonObject
 from jobprov.provenance.capture.recording.job import describe_hook
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker
@@ -52,8 +53,8 @@ def record_exit(options: Options, environment: Dict[str, str], text: str, speake
 
 
 def _describe_job(
-    draft: Draft, ad: Dict[str, Any], options: Options, environment: Dict[str, str], witness: str
-) -> Dict[str, Any]:
+    draft: Draft, ad: ClassAd, options: Options, environment: Dict[str, str], witness: str
+) -> JsonObject:
     """Return the record, as far as the ad and the scratch folder tell."""
     described = batch.describe_batch({}, ad)
     described["part"] = 0
@@ -81,20 +82,20 @@ def _describe_job(
     return without_empty(fields)
 
 
-def _own_ad(environment: Dict[str, str]) -> Dict[str, Any]:
+def _own_ad(environment: Dict[str, str]) -> ClassAd:
     for path in (environment.get("_CONDOR_JOB_AD"), ".job.ad"):
         if path and os.path.isfile(path):
             return condor_ads.read_ad(path)
     return {}
 
 
-def _machine_ad(draft: Draft) -> Dict[str, Any]:
+def _machine_ad(draft: Draft) -> ClassAd:
     if not os.path.isfile(".machine.ad"):
         return {}
     return draft.attempt("machine ad", condor_ads.read_ad, ".machine.ad") or {}
 
 
-def _logs(draft: Draft) -> List[Dict[str, Any]]:
+def _logs(draft: Draft) -> List[Entry]:
     """Return what the job printed so far; of a removed job the batch system brings nothing home."""
     entries = []
     for name, path in (("stdout", "_condor_stdout"), ("stderr", "_condor_stderr")):
@@ -102,7 +103,7 @@ def _logs(draft: Draft) -> List[Dict[str, Any]]:
             continue
         content, is_cut = draft.attempt(name, streams.read_log, path) or (b"", False)
         if content:
-            entry: Dict[str, Any] = {
+            entry: Entry = {
                 "name": name,
                 "sha256": draft.add_bytes(redaction.redact(content)[0]),
                 "size_bytes": os.path.getsize(path),
@@ -113,7 +114,7 @@ def _logs(draft: Draft) -> List[Dict[str, Any]]:
     return entries
 
 
-def _end(ad: Dict[str, Any], environment: Dict[str, str]) -> Tuple[Optional[int], Optional[int]]:
+def _end(ad: ClassAd, environment: Dict[str, str]) -> Tuple[Optional[int], Optional[int]]:
     """Return (exit code or None, signal or None)."""
     if ad.get("ExitBySignal") is True and isinstance(ad.get("ExitSignal"), int):
         return _SIGNALLED + ad["ExitSignal"], ad["ExitSignal"]
@@ -138,7 +139,7 @@ def _take_names(options: Options, variables: Dict[str, str]) -> None:
         options.values[name] = options.values[name] or own.values[name]
 
 
-def _started(ad: Dict[str, Any]) -> str:
+def _started(ad: ClassAd) -> str:
     for name in _STARTS:
         started = moment_if_kept(ad.get(name))
         if started:
@@ -148,13 +149,13 @@ def _started(ad: Dict[str, Any]) -> str:
     return started or now()
 
 
-def _duration(ad: Dict[str, Any]) -> Optional[float]:
+def _duration(ad: ClassAd) -> Optional[float]:
     """Return how long the job ran, in seconds, or None."""
     duration = ad.get("JobDuration")
     return float(duration) if isinstance(duration, (int, float)) else None
 
 
-def _resources(ad: Dict[str, Any]) -> Dict[str, Any]:
+def _resources(ad: ClassAd) -> JsonObject:
     memory = ad.get("RequestMemory")
     fields = {
         "wall_seconds": _duration(ad),

@@ -4,7 +4,7 @@
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture import VERSION
 from jobprov.provenance.capture.checkouts.repositories import Repositories
@@ -18,6 +18,13 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, now, without_empty
+from jobprov.provenance.capture.record.json_objects import (
+    ClassAd,
+    Entry,
+    Finding,
+    JsonObject,
+    Record,
+)
 from jobprov.provenance.capture.running import execution, streams
 from jobprov.provenance.capture.running.background import budget, hash_seconds
 from jobprov.provenance.capture.sending import spool as spools
@@ -130,7 +137,7 @@ class Job:
         for folder in self.options.repository:
             self.draft.need("repository " + folder, self.repositories.add, folder)
 
-    def _describe_batch(self) -> Dict[str, Any]:
+    def _describe_batch(self) -> JsonObject:
         """Return the record's `batch`, with this record's number among those of the batch job."""
         described = batch.describe_batch(self.environment, self.job_ad)
         if described.get("global_job_id"):
@@ -172,7 +179,7 @@ class Job:
             self.later.append(lambda: self._list_packages(glance.argv))
         return step
 
-    def compare_surroundings(self) -> Dict[str, Any]:
+    def compare_surroundings(self) -> JsonObject:
         """Return what is other for a step than for those before it; products may have come."""
         from jobprov.provenance.capture.recording import between
         from jobprov.provenance.capture.surroundings import products
@@ -274,9 +281,7 @@ class Job:
             self._keep_log(prefix + name, steps[0].name, content, is_cut=is_cut)
         return databases
 
-    def _settle_inputs(
-        self, step: Step, outcome: execution.Outcome, clock: Clock
-    ) -> List[Dict[str, Any]]:
+    def _settle_inputs(self, step: Step, outcome: execution.Outcome, clock: Clock) -> List[Entry]:
         """Add the inputs of a command to the record, and return those that changed meanwhile."""
         from jobprov.provenance.capture.logs import times
         from jobprov.provenance.capture.recording import changes
@@ -286,7 +291,7 @@ class Job:
         if self.watch is not None:
             opened = self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
-        changed: List[Dict[str, Any]] = (
+        changed: List[Entry] = (
             draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
         )
         if outcome.code:
@@ -335,7 +340,7 @@ class Job:
 
     def _add_outputs_of(
         self, step: Step, seen: "Optional[Seen]", clock: Clock, *, is_success: bool
-    ) -> List[Dict[str, Any]]:
+    ) -> List[Entry]:
         """Describe the outputs of a command: those that were named, and those that were seen.
 
         Return those that were named and are not there.
@@ -359,13 +364,13 @@ class Job:
     def add_outputs(
         self,
         named: "Sequence[Named]",
-        inputs: Iterable[Dict[str, Any]],
+        inputs: Iterable[Entry],
         clock: Clock,
         *,
         step: Optional[str] = None,
         seen: "Optional[Seen]" = None,
         is_success: bool,
-    ) -> List[Dict[str, Any]]:
+    ) -> List[Entry]:
         """Describe outputs, and write the sidecars of named ones where their step succeeded.
 
         Return entries of those that were named and are not there.
@@ -404,11 +409,11 @@ class Job:
             del draft.record["outputs"]
         return missing
 
-    def _outputs(self) -> List[Dict[str, Any]]:
-        outputs: List[Dict[str, Any]] = self.draft.record.setdefault("outputs", [])
+    def _outputs(self) -> List[Entry]:
+        outputs: List[Entry] = self.draft.record.setdefault("outputs", [])
         return outputs
 
-    def _takes_over(self, entry: Dict[str, Any], recorded: Dict[str, Dict[str, Any]]) -> bool:
+    def _takes_over(self, entry: Entry, recorded: Dict[str, Entry]) -> bool:
         """Tell whether a named output is to be recorded: what was only seen gives way to it.
 
         A step beside this one may have seen it come.
@@ -438,14 +443,14 @@ class Job:
         self.add_outputs(missing, (), clock, is_success=True)
         return bool(late)
 
-    def _name_spaces(self, files: Iterable[Dict[str, Any]]) -> None:
+    def _name_spaces(self, files: Iterable[Entry]) -> None:
         """Give files their namespaces, as options name them; what is there already stays."""
         for entry in files:
             namespace = self.options.namespace_of(entry["name"])
             if namespace:
                 entry.setdefault("namespace", namespace)
 
-    def _read_sidecar(self, entry: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    def _read_sidecar(self, entry: Entry) -> Optional[Entry]:
         """Return what the job wrote into the sidecar of an output, which completes the output.
 
         None where there is one that cannot be read: it is not ours to replace.
@@ -453,15 +458,15 @@ class Job:
         from jobprov.provenance.capture.files import sidecar
 
         what = "sidecar of " + entry["path"]
-        content: Optional[Dict[str, Any]] = self.draft.attempt(what, sidecar.read, entry["path"])
+        content: Optional[JsonObject] = self.draft.attempt(what, sidecar.read, entry["path"])
         if content is not None:
             sidecar.complete_output(entry, content)
         return content
 
     def _write_sidecar(
         self,
-        entry: Dict[str, Any],
-        content: Dict[str, Any],
+        entry: Entry,
+        content: JsonObject,
         made_from: "MadeFrom",
         clock: Clock,
     ) -> None:
@@ -522,7 +527,7 @@ class Job:
 
         `failed` is the first that failed, as `step` kept it.
         """
-        from jobprov.provenance.capture.logs import ending
+        from jobprov.provenance.capture.running import ending
 
         state = "succeeded"
         if failed and failed.decided_by:
@@ -561,9 +566,9 @@ class Job:
 
     def _describe_exit(
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
-    ) -> Dict[str, Any]:
+    ) -> Entry:
         """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
-        fields: Dict[str, Any] = {"code": outcome.code, "signal": outcome.signal}
+        fields: JsonObject = {"code": outcome.code, "signal": outcome.signal}
         if failed:
             fields.update(
                 failed_step=failed.name,
@@ -572,7 +577,7 @@ class Job:
                 decided_by=failed.decided_by,
             )
         elif state == "succeeded":
-            warnings: List[Dict[str, Any]] = []
+            warnings: List[Finding] = []
             for of_step in self.draft.record.get("extra", {}).get("warnings", {}).values():
                 warnings += of_step
             if warnings:
@@ -700,7 +705,7 @@ class Job:
         }
         self.draft.extend("logs", [without_empty(entry)])
 
-    def _take_settings(self, metadata: Dict[str, Any], step: Optional[str]) -> None:
+    def _take_settings(self, metadata: JsonObject, step: Optional[str]) -> None:
         """Move `seed` and `threads` out of the metadata into fields of their own.
 
         --seed and --threads go there too.
@@ -729,7 +734,7 @@ class Job:
                     self.draft.extend("seeds", [entry])
 
 
-def _names_of_others(files: Iterable[Dict[str, Any]], entry: Dict[str, Any]) -> List[str]:
+def _names_of_others(files: Iterable[Entry], entry: Entry) -> List[str]:
     """Return the full names of files, without that of an entry itself."""
     own_name = entries.full_name(entry)
     names = [entries.full_name(file) for file in files]
@@ -750,7 +755,7 @@ def describe_hook() -> Dict[str, str]:
     return {"version": VERSION, "python": "{}.{}.{}".format(*sys.version_info[:3])}
 
 
-def add_usage(record: Dict[str, Any], outcome: execution.Outcome, ad: Dict[str, Any]) -> None:
+def add_usage(record: Record, outcome: execution.Outcome, ad: ClassAd) -> None:
     """Add what a command used, after os.wait4, to `resources`.
 
     Never the ad's figures, which may be zeros.

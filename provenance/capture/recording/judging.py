@@ -5,10 +5,11 @@ was to write and that is not there, say more than that. The last program like ar
 may try again after a failure.
 """
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.logs import art_report, log_text
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording.seen import Seen
 from jobprov.provenance.capture.running.execution import Outcome
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -46,7 +47,7 @@ class Decision:
 
 
 def judge(
-    step: Step, seen: Optional[Seen], outcome: Outcome, missing: Sequence[Dict[str, Any]]
+    step: Step, seen: Optional[Seen], outcome: Outcome, missing: Sequence[Entry]
 ) -> Optional[Decision]:
     """Return what says that a command failed, or None.
 
@@ -90,7 +91,7 @@ def _failing_line(logs: Sequence[Tuple[str, bytes, bool]]) -> Optional[str]:
     return None
 
 
-def _was_promised(entry: Dict[str, Any], maker: Step, seen: Seen) -> bool:
+def _was_promised(entry: Entry, maker: Step, seen: Seen) -> bool:
     """Tell whether a program was told of a missing output, and would have written it."""
     if entry["evidence"] != "argument" or entry["step"] != maker.name:
         return False

@@ -12,6 +12,7 @@ from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 
@@ -39,7 +40,7 @@ class Layout:
         self._others: List[str] = sight.others if sight is not None else []
         self._new = sight.new_folders if sight is not None else None
         self._own = tuple(folder + "/" for folder in sight.own_folders) if sight is not None else ()
-        self._entries: List[Dict[str, Any]] = draft.record.get("layout", [])
+        self._entries: List[Entry] = draft.record.get("layout", [])
         self._known: Set[str] = set()
         self._made: Set[str] = set(self._new or ())
         for entry in self._entries:  # of earlier steps
@@ -82,7 +83,7 @@ class Layout:
         if self._entries:
             self._draft.record["layout"] = self._entries
 
-    def _add_file(self, entry: Dict[str, Any], path: str) -> None:
+    def _add_file(self, entry: Entry, path: str) -> None:
         self._add_links(path)
         status = os.stat(path) if os.path.isfile(path) else None
         if status is None or status.st_ctime >= self._began:

@@ -10,10 +10,12 @@ comes home; without it, that are the new files at the top of the scratch folder,
 import os
 from typing import Any, Dict, Optional
 
+from jobprov.provenance.capture.record.json_objects import ClassAd, Record
+
 _STARTER = "condor_starter"
 
 
-def mark(record: Dict[str, Any], job_ad: Dict[str, Any], environment: Dict[str, str]) -> None:
+def mark(record: Record, job_ad: ClassAd, environment: Dict[str, str]) -> None:
     """Give the outputs of a record that stay in the scratch folder the status `not_kept`."""
     named_scratch = environment.get("_CONDOR_SCRATCH_DIR")
     if not named_scratch or job_ad.get("ShouldTransferFiles") != "YES" or not _is_outermost():

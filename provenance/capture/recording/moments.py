@@ -182,7 +182,7 @@ class OneCommand:
         flushing.Sender(self.options, self.environment, speaker).send(entry, job.draft)
 
     def _finish(self, job: "Job", outcome: Outcome) -> None:
-        from jobprov.provenance.capture.logs import ending
+        from jobprov.provenance.capture.running import ending
 
         job.finish(outcome, ending.name_state(outcome, was_told=outcome.was_told))
 

@@ -1,13 +1,14 @@
 """The outputs of a step in the record: named or seen, in place, moved away, or not there."""
 
 import os
-from typing import Any, Collection, Dict, Iterable, List, Optional, Tuple
+from typing import Collection, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.places import MadeFile
 
@@ -27,10 +28,10 @@ class Named:
 
 def describe_named(
     draft: Draft, named: Iterable[Named], clock: Clock, seen: Optional[SeenOutputs]
-) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+) -> Tuple[List[Entry], List[Entry]]:
     """Return (entries of the outputs, entries of those that are not there)."""
-    outputs: List[Dict[str, Any]] = []
-    missing: List[Dict[str, Any]] = []
+    outputs: List[Entry] = []
+    missing: List[Entry] = []
     known = set()
     for one in named:
         if is_url(one.pattern):
@@ -54,11 +55,9 @@ def describe_named(
     return outputs, missing
 
 
-def describe_made(
-    draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock
-) -> List[Dict[str, Any]]:
+def describe_made(draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock) -> List[Entry]:
     """Return entries of outputs that nobody named."""
-    outputs: List[Dict[str, Any]] = []
+    outputs: List[Entry] = []
     for file in files:
         if file.place == file.path:
             found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
@@ -68,14 +67,12 @@ def describe_made(
     return outputs
 
 
-def _describe_gone(
-    draft: Draft, step: Optional[str], file: MadeFile, clock: Clock
-) -> List[Dict[str, Any]]:
+def _describe_gone(draft: Draft, step: Optional[str], file: MadeFile, clock: Clock) -> List[Entry]:
     """Return the entry of an output that is not where it was made, as a list of one.
 
     Empty for one that was removed again and that no other program read: it was scratch.
     """
-    entry: Dict[str, Any] = {"status": "written"}
+    entry: Entry = {"status": "written"}
     is_removed = file.place is None and not file.is_moved
     if file.file is not None and file.file.sha256 is not None:
         entry.update(size_bytes=file.file.size_bytes, sha256=file.file.sha256)
@@ -93,7 +90,7 @@ def _describe_gone(
     return [entry]
 
 
-def take_moves(recorded: Dict[str, Dict[str, Any]], seen: SeenOutputs) -> None:
+def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
     """Give outputs of earlier steps, by absolute path, the places to which this one moved them."""
     for path, entry in recorded.items():
         place = seen.find_move(path)
@@ -101,9 +98,7 @@ def take_moves(recorded: Dict[str, Dict[str, Any]], seen: SeenOutputs) -> None:
             entry.update(location=place, name=os.path.basename(place))
 
 
-def join_copies(
-    outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock
-) -> List[Dict[str, Any]]:
+def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
     """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
 
     What was only seen there is no second output.
@@ -123,7 +118,7 @@ def join_copies(
 
 
 def _find_copy(
-    entry: Dict[str, Any], candidates: Iterable[str], names: Collection[str], clock: Clock
+    entry: Entry, candidates: Iterable[str], names: Collection[str], clock: Clock
 ) -> Optional[str]:
     """Return the copy of an output.
 
@@ -147,5 +142,5 @@ def _find_copy(
     return renamed.pop() if len(renamed) == 1 else None
 
 
-def _is_one_of(entry: Dict[str, Any], copies: Collection[Optional[str]]) -> bool:
+def _is_one_of(entry: Entry, copies: Collection[Optional[str]]) -> bool:
     return entry["evidence"] == "seen" and os.path.abspath(entry["path"]) in copies

@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -12,6 +12,7 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording import outputs
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.inputs import SeenInputs
@@ -34,7 +35,7 @@ class Seen:
     def __init__(self, draft: Draft, step: Step, sight: Sight, watch: Optional[Watch]) -> None:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
         self.programs = find_steps(sight, step, draft)
-        self.inputs: List[Dict[str, Any]] = []
+        self.inputs: List[Entry] = []
         self._left_out: Set[str] = set()
         self._code: Optional[SeenCode] = None
         self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
@@ -91,7 +92,7 @@ class Seen:
         """Count files as no outputs: databases that a configuration names."""
         self._left_out.update(os.path.abspath(path) for path in paths)
 
-    def describe_made(self, known: Iterable[str], clock: Clock) -> List[Dict[str, Any]]:
+    def describe_made(self, known: Iterable[str], clock: Clock) -> List[Entry]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
         return outputs.describe_made(self._draft, self._step.name, files, clock)

@@ -9,10 +9,11 @@ import contextlib
 import json
 import os
 import shutil
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import JsonObject
 from jobprov.provenance.capture.recording import between
 
 _MOST_ANCESTORS = 64
@@ -32,7 +33,7 @@ class Session:
         self,
         folder: str,
         draft: Draft,
-        state: Dict[str, Any],
+        state: JsonObject,
         stamp: Optional[Tuple[int, int, int]] = None,
     ) -> None:
         self.folder, self.draft, self.state = folder, draft, state

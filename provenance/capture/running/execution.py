@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.record.json_objects import Finding
 from jobprov.provenance.capture.running import streams as output
 
 # Not passed on: what nobody can catch, what the system sends us for our own doings, and the signals
@@ -65,7 +66,7 @@ class Outcome:
     """
 
     def __init__(self) -> None:
-        self.finding: Optional[Dict[str, Any]] = None
+        self.finding: Optional[Finding] = None
         self.code = 0
         self.signal: Optional[int] = None
         self.usage: Any = None

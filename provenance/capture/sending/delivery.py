@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.record import excerpts
+from jobprov.provenance.capture.record.json_objects import Answer
 from jobprov.provenance.capture.sending.entry import DAMAGES, Entry, unreadable
 from jobprov.provenance.capture.sending.service import (
     BYTES_HEADERS,
@@ -177,7 +178,7 @@ def _ask_some(
         question["excerpts"] = excerpt_digests
     body = gzip_bytes(json.dumps(question, separators=(",", ":")).encode())
 
-    def is_whole(answer: Dict[str, Any]) -> bool:
+    def is_whole(answer: Answer) -> bool:
         known = answer.get("excerpts")
         return _is_some_of(answer.get("missing"), digests) and (
             known is None or _is_some_of(known, excerpt_digests)
@@ -325,10 +326,10 @@ def _put_record(entry: Entry, service: Service) -> List[str]:
 
 def put_record(
     service: Service, job_id: str, body: bytes, headers: Optional[Dict[str, str]] = None
-) -> Dict[str, Any]:
+) -> Answer:
     """Send a record's bytes, and return what the service says of the job."""
 
-    def is_whole(answer: Dict[str, Any]) -> bool:
+    def is_whole(answer: Answer) -> bool:
         return str(answer.get("job_id")).lower() == job_id.lower() and isinstance(
             answer.get("missing_blobs"), list
         )

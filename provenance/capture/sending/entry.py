@@ -13,6 +13,7 @@ from typing import IO, Any, Dict, FrozenSet, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.record import excerpts, redaction
 from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.record.json_objects import Answer, JsonObject, Record
 from jobprov.provenance.capture.sending.service import LaterError, RefusedError, UnansweredError
 
 # What Python raises for a zip, or for the JSON in it, that is not as it was written; also for one
@@ -48,7 +49,7 @@ class Entry:
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.known: Optional[FrozenSet[str]] = None
-        self.answer: Dict[str, Any] = {}
+        self.answer: Answer = {}
         self.confirmed: Set[str] = set()
         self.waiting: Dict[str, LaterError] = {}
         self.refused: Dict[str, str] = {}
@@ -59,8 +60,8 @@ class Entry:
         self._excerpted = b""  # the bytes of the record that `_excerpts` are of
         self.record_bytes = self._read("record.json")
         try:
-            self.record: Dict[str, Any] = json.loads(self.record_bytes.decode("utf-8"))
-            self.delivery: Dict[str, Any] = json.loads(self._read("delivery.json").decode("utf-8"))
+            self.record: Record = json.loads(self.record_bytes.decode("utf-8"))
+            self.delivery: JsonObject = json.loads(self._read("delivery.json").decode("utf-8"))
             self.job_id = str(self.record["job_id"])
             self.is_recorded = bool(self.delivery.get("is_recorded"))
         except DAMAGES as error:
@@ -167,7 +168,7 @@ class Entry:
         self.record_bytes = encode(self.record)
 
 
-def _names_of_source(record: Dict[str, Any], digest: str) -> List[str]:
+def _names_of_source(record: Record, digest: str) -> List[str]:
     """Return what a rerun runs or reads that has a digest, in words."""
     lists = [("script", record.get("scripts")), ("input", record.get("inputs"))]
     lists += [("fcl file", each.get("files")) for each in record.get("configurations", ())]

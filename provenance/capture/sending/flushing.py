@@ -13,6 +13,7 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.record.json_objects import Answer, Record
 from jobprov.provenance.capture.running.background import Speaker, budget
 from jobprov.provenance.capture.sending import delivery, homing
 from jobprov.provenance.capture.sending import spool as spools
@@ -203,7 +204,7 @@ def deliver(
     return delivery.deliver(owned, address, token, clock)
 
 
-def summary(answer: Dict[str, Any]) -> str:
+def summary(answer: Answer) -> str:
     """Return `grade L2, 1 gap`, as far as the service has answered so."""
     gaps = answer.get("gaps")
     words = ["grade {}".format(answer["grade"])] if answer.get("grade") else []
@@ -244,7 +245,7 @@ def _refusals(sent: Entry) -> List[str]:
     return rest.refusals(sent)
 
 
-def announce(record: Dict[str, Any], options: Options, environment: Dict[str, str]) -> None:
+def announce(record: Record, options: Options, environment: Dict[str, str]) -> None:
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
     # Loaded by then
     from jobprov.provenance.capture.record.redaction import redact_strings  # noqa: PLC0415
@@ -262,7 +263,7 @@ def announce(record: Dict[str, Any], options: Options, environment: Dict[str, st
 
 
 def _add_place(
-    running: Dict[str, Any], record: Dict[str, Any], options: Options, environment: Dict[str, str]
+    running: Record, record: Record, options: Options, environment: Dict[str, str]
 ) -> None:
     """Add to a `running` record where the job runs, its unit, and its step.
 

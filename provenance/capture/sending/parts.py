@@ -7,6 +7,7 @@ only what was on its way, also where another process goes on. Loaded only where 
 import time
 from typing import Any, Dict, Optional, Tuple
 
+from jobprov.provenance.capture.record.json_objects import Answer
 from jobprov.provenance.capture.sending.service import (
     CONTINUE,
     TOO_LARGE,
@@ -92,7 +93,7 @@ class _Parts:
         )
         return status != CONTINUE, int(answer.get("received_bytes") or 0)
 
-    def _is_whole(self, answer: Dict[str, Any]) -> bool:
+    def _is_whole(self, answer: Answer) -> bool:
         received = answer.get("received_bytes", 0)
         return (
             answer.get("sha256") == self._digest

@@ -5,9 +5,10 @@ Loaded only where something is left.
 
 import shutil
 import zipfile
-from typing import Any, Dict, List, Optional
+from typing import Any, List, Optional
 
 from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.sending.entry import DAMAGES, Entry
 from jobprov.provenance.capture.sending.service import RefusedError
@@ -73,7 +74,7 @@ def refusals(entry: Entry) -> List[str]:
     return sentences
 
 
-def _name(record: Dict[str, Any], digest: str) -> str:
+def _name(record: Record, digest: str) -> str:
     """Return how the record calls what a blob holds."""
     name = _name_in(record, digest, "") or "blob " + digest[:_SHORT_DIGEST]
     return name[:_LONGEST_NAME]

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from jobprov.provenance.capture import VERSION
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.json_objects import Answer
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
@@ -44,7 +45,7 @@ class RefusedError(Exception):
     """
 
     def __init__(
-        self, message: str, status: Optional[int] = None, answer: Optional[Dict[str, Any]] = None
+        self, message: str, status: Optional[int] = None, answer: Optional[Answer] = None
     ) -> None:
         Exception.__init__(self, message)
         self.status = status
@@ -122,8 +123,8 @@ class Service:
         path: str,
         body: Union[bytes, memoryview],
         headers: Dict[str, str],
-        is_whole: Callable[[Dict[str, Any]], bool],
-    ) -> Tuple[int, Dict[str, Any]]:
+        is_whole: Callable[[Answer], bool],
+    ) -> Tuple[int, Answer]:
         """Return (status, JSON object) of what jobprov answers; raises LaterError and RefusedError.
 
         `is_whole` tells of a good answer whether all is there that jobprov says, about what was
@@ -160,7 +161,7 @@ class Service:
         method: str,
         path: str,
         status: int,
-        answer: Dict[str, Any],
+        answer: Answer,
         pause: Optional[float] = None,
     ) -> UnansweredError:
         self.close()  # whoever it is may do so too, without a word
@@ -189,7 +190,7 @@ class Service:
 
     def _exchange(
         self, method: str, path: str, body: Union[bytes, memoryview], headers: Dict[str, str]
-    ) -> Tuple[int, Dict[str, Any], Optional[float]]:
+    ) -> Tuple[int, Answer, Optional[float]]:
         """Return (status, answer, seconds of Retry-After)."""
         seconds = min(_CALL_SECONDS, self.seconds_left())
         if seconds <= 0:
@@ -307,7 +308,7 @@ def _read_whole(response: "HTTPResponse") -> bytes:
     return content
 
 
-def _is_problem(status: int, answer: Dict[str, Any]) -> bool:
+def _is_problem(status: int, answer: Answer) -> bool:
     """Tell whether an error is jobprov's own word: problem+json with one of its types."""
     kind = answer.get("type")
     return isinstance(kind, str) and kind.startswith(_PROBLEMS) and answer.get("status") == status
@@ -324,7 +325,7 @@ def _seconds(text: Optional[str]) -> Optional[float]:
         return None  # the date form: our own pause is as good
 
 
-def _object(content: bytes) -> Dict[str, Any]:
+def _object(content: bytes) -> Answer:
     """Return the JSON object of an answer; an empty one where it is none, or not a whole one."""
     try:
         value = json.loads(content.decode("utf-8", "replace")) if content else {}

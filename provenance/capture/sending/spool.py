@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.encoding import encode
+from jobprov.provenance.capture.record.json_objects import JsonObject
 from jobprov.provenance.capture.sending.places import possible
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def take_part(spool: Optional[str], identity: str) -> int:
     return 0
 
 
-def keep(spool: str, draft: "Draft", delivery: Dict[str, Any]) -> str:
+def keep(spool: str, draft: "Draft", delivery: JsonObject) -> str:
     """Write record and blobs to `ready`, durable when this returns, and return the path.
 
     Raises OSError.
@@ -130,7 +131,7 @@ def _write_whole(final: str, place: str, write_to: Callable[[Any], None]) -> Non
     _sync_folder(os.path.dirname(final))
 
 
-def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
+def write(stream: Any, draft: "Draft", delivery: JsonObject) -> None:
     """Write an entry to a stream.
 
     A file that changed since it was hashed is left out, with a note in the record.

@@ -13,12 +13,13 @@ import json
 import random
 import re
 import threading
-from typing import Any, Dict, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 from urllib.parse import quote
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.running.streams import Stream
 from jobprov.provenance.capture.sending import delivery, flushing
 
@@ -45,7 +46,7 @@ class Tailer:
         self,
         streams: Sequence[Tuple[str, Stream]],
         prefix: str,
-        record: Dict[str, Any],
+        record: Record,
         options: Options,
         environment: Dict[str, str],
     ) -> None:
@@ -113,7 +114,7 @@ class _Log:
             waiting = _left_out(len(waiting) - MOST_BYTES) + waiting[-MOST_BYTES:]
         self.waiting = waiting
 
-    def send(self, service: delivery.Service, record: Dict[str, Any]) -> None:
+    def send(self, service: delivery.Service, record: Record) -> None:
         """Send what waits."""
         if not self.waiting:
             return
@@ -128,7 +129,7 @@ class _Log:
         self._sent += len(content)
         self.waiting = b""
 
-    def _put(self, service: delivery.Service, record: Dict[str, Any], content: bytes) -> None:
+    def _put(self, service: delivery.Service, record: Record, content: bytes) -> None:
         experiment = quote(record["experiment"], safe="")
         path = "/jobs/{}/logs/{}?offset={}&experiment={}"
         headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}

@@ -7,8 +7,9 @@ Source: docs/reference/http.md, `POST /api/v1/blobs/batch`.
 """
 
 import json
-from typing import Any, Dict, List, Sequence
+from typing import Any, List, Sequence
 
+from jobprov.provenance.capture.record.json_objects import Answer
 from jobprov.provenance.capture.sending.entry import Entry
 from jobprov.provenance.capture.sending.service import (
     TOO_LARGE,
@@ -83,7 +84,7 @@ def _send(entry: Entry, service: Service, digests: List[str]) -> bool:
     return False
 
 
-def _digests(answer: Dict[str, Any]) -> List[Any]:
+def _digests(answer: Answer) -> List[Any]:
     """Return what an answer is about: digests, with a status for each.
 
     Nothing where it is another answer.

@@ -1,11 +1,12 @@
 """The inputs of a command that were seen and that nobody told."""
 
 import os
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.open_files import OpenFiles
 from jobprov.provenance.capture.sight.child_programs import SeenFile
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -25,19 +26,19 @@ class SeenInputs:
     def __init__(self, draft: Draft, sight: Sight, staged_in: Dict[str, str]) -> None:
         self._draft, self._sight, self._staged_in = draft, sight, staged_in
 
-    def of_steps(self, programs: Iterable[ProgramStep]) -> List[Dict[str, Any]]:
+    def of_steps(self, programs: Iterable[ProgramStep]) -> List[Entry]:
         """Return what programs that are steps name as their inputs; the steps get them, too."""
-        entries: List[Dict[str, Any]] = []
+        entries: List[Entry] = []
         for program in programs:
             program.step.inputs = self._of_step(program)
             entries += program.step.inputs
         return entries
 
-    def _of_step(self, program: ProgramStep) -> List[Dict[str, Any]]:
+    def _of_step(self, program: ProgramStep) -> List[Entry]:
         files = {file.path: file for file in program.program.inputs}
         entries = []
         for path in dict.fromkeys(program.program.sources()):
-            entry: Dict[str, Any] = {"name": os.path.basename(path.rstrip("/"))}
+            entry: Entry = {"name": os.path.basename(path.rstrip("/"))}
             if path in files:
                 entry = self._describe(files[path], "argument")
             elif is_url(path):
@@ -53,7 +54,7 @@ class SeenInputs:
 
     def of_command(
         self, step: str, known: Iterable[str], opened: Optional[OpenFiles]
-    ) -> List[Dict[str, Any]]:
+    ) -> List[Entry]:
         """Return the other files that programs named or held open, but for known absolute paths."""
         files: Dict[str, SeenFile] = {}
         for program in self._sight.programs:
@@ -85,9 +86,9 @@ class SeenInputs:
                 files.append(file)
         return files
 
-    def _describe(self, file: SeenFile, evidence: str) -> Dict[str, Any]:
+    def _describe(self, file: SeenFile, evidence: str) -> Entry:
         source = self._staged_in.get(file.path)
-        entry: Dict[str, Any] = {
+        entry: Entry = {
             # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
             "name": os.path.basename(source or file.path),
             "path": from_here(file.path),

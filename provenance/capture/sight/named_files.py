@@ -7,13 +7,14 @@ as an input, though no parent of what was made.
 
 import os
 import re
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Iterator, List, Set, Tuple
 
 from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
@@ -23,16 +24,14 @@ _IMPORT = re.compile(rb"^\s*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _CODE_ENDS = (".py", ".sh", ".pl", ".pm", ".r", ".c", ".so", ".awk", ".sed", ".jl", ".rb")
 
 
-def add_named_files(
-    draft: Draft, code: SeenCode, inputs: List[Dict[str, Any]]
-) -> List[Dict[str, Any]]:
+def add_named_files(draft: Draft, code: SeenCode, inputs: List[Entry]) -> List[Entry]:
     """Keep what scripts name; return the entries of inputs beside those that are known."""
     scripts = draft.record.get("scripts", [])
     # of earlier steps, too
     every = [*inputs, *draft.record.get("inputs", ()), *draft.record.get("outputs", ())]
     known = {os.path.realpath(entry["path"]) for entry in every if entry.get("path")}
     known |= files_of_code(draft)
-    found: List[Dict[str, Any]] = []
+    found: List[Entry] = []
     place = 0
     while (
         place < min(len(scripts), _MOST_SCRIPTS) and code.clock.left()
@@ -52,7 +51,7 @@ def add_named_files(
     return found
 
 
-def _named_by(script: Dict[str, Any], draft: Draft) -> Iterator[str]:
+def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
     """Yield the real paths of files that a script names."""
     blob = draft.blobs.get(script.get("sha256", ""), b"")
     if isinstance(blob, str):
@@ -72,7 +71,7 @@ def _named_by(script: Dict[str, Any], draft: Draft) -> Iterator[str]:
                 yield path
 
 
-def _describe(path: str, draft: Draft, code: SeenCode) -> List[Dict[str, Any]]:
+def _describe(path: str, draft: Draft, code: SeenCode) -> List[Entry]:
     """Return the entry of a small file, as a list of one, and keep its bytes; empty for others."""
     try:
         status = os.stat(path)
@@ -82,7 +81,7 @@ def _describe(path: str, draft: Draft, code: SeenCode) -> List[Dict[str, Any]]:
     except (OSError, OutOfTimeError):
         return []
     draft.add_file(hashed[1], path)
-    entry: Dict[str, Any] = {"name": os.path.basename(path), "path": from_here(path)}
+    entry: Entry = {"name": os.path.basename(path), "path": from_here(path)}
     entry.update(role="configuration", status="consumed", evidence="seen", size_bytes=hashed[0])
     entry.update(sha256=hashed[1], checksums=[hashed[2]])
     return [entry]

@@ -1,12 +1,13 @@
 """The programs that a command was seen to run: as steps, where they are like art, and as a list."""
 
 import json
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.child_programs import ChildProgram
@@ -28,7 +29,7 @@ class ProgramStep:
         self.program = program
         self.step = Step(program.line, program.child.began, role="program")
 
-    def describe(self, within: str, working_folder: str) -> Dict[str, Any]:
+    def describe(self, within: str, working_folder: str) -> Entry:
         """Return the record's entry: a step within the one of the command."""
         child = self.program.child
         fields = self.step.describe_program(child.exit_code, child.ended)
@@ -93,10 +94,10 @@ def describe_processes(
     sight: Sight,
     watch: Optional[Watch],
     wall_seconds: float,
-    earlier: Optional[Dict[str, Any]],
+    earlier: Optional[Entry],
     *,
     unknown_programs: Sequence[str],
-) -> Dict[str, Any]:
+) -> Entry:
     """Return the record's `command.processes`, together with those of earlier steps.
 
     `unknown_programs` are those whose code nobody can tell.
@@ -126,7 +127,7 @@ def describe_processes(
     return without_empty(fields)
 
 
-def _describe(child: Child) -> Dict[str, Any]:
+def _describe(child: Child) -> Entry:
     """Return one line of the list of processes."""
     fields = {
         "process": child.process,

@@ -6,7 +6,7 @@ script, where it is small and may leave the worker node. The rest is named.
 
 import os
 import stat
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.git import text
 from jobprov.provenance.capture.checkouts.repositories import Repositories
@@ -16,6 +16,7 @@ from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Entry, Record
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.sight import Sight
 
@@ -104,7 +105,7 @@ class SeenCode:
             return False
         self._room -= status.st_size
         self._count += 1
-        entry: Dict[str, Any] = {"name": os.path.basename(path), "path": from_here(path)}
+        entry: Entry = {"name": os.path.basename(path), "path": from_here(path)}
         entry.update(mode="{:04o}".format(stat.S_IMODE(status.st_mode)), sha256=digest)
         entry.update(self._draft.attempt("place of " + path, self._repositories.place, path) or {})
         entry["evidence"] = "seen"
@@ -123,7 +124,7 @@ class SeenCode:
                 )
 
 
-def _product_folders(record: Dict[str, Any]) -> Tuple[str, ...]:
+def _product_folders(record: Record) -> Tuple[str, ...]:
     """Return the folders of products and environments, whose software the record names."""
     folders = [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
     folders += [os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX")]

@@ -6,16 +6,17 @@ are preferred to the environment.
 
 import hashlib
 import os
-from typing import Any, Dict, Iterable, Optional
+from typing import Dict, Iterable, Optional
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.fields import moment_if_kept, without_empty
+from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonObject
 
 # Of job ids that every witness can make
 NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
 
 
-def describe_batch(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str, Any]:
+def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     """Return the record's `batch`, without its part; empty where no batch system is seen."""
     if ad.get("GlobalJobId"):
         return _describe_condor(environment, ad)
@@ -40,7 +41,7 @@ def describe_batch(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str,
     return {}
 
 
-def _describe_condor(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[str, Any]:
+def _describe_condor(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     global_job_id = str(ad["GlobalJobId"])
     schedd = global_job_id.split("#", 1)[0]
     identity = "{}.{}@{}".format(ad.get("ClusterId", ""), ad.get("ProcId", ""), schedd)
@@ -58,7 +59,7 @@ def _describe_condor(environment: Dict[str, str], ad: Dict[str, Any]) -> Dict[st
     return without_empty(fields)
 
 
-def name_job(batch: Dict[str, Any]) -> str:
+def name_job(batch: JsonObject) -> str:
     """Return the job id: the same for every witness under a batch system, random elsewhere."""
     if not batch.get("global_job_id"):
         return _uuid(os.urandom(16), 4)
@@ -81,9 +82,7 @@ def _uuid(content: bytes, version: int) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def name_experiment(
-    options: Options, environment: Dict[str, str], ad: Dict[str, Any]
-) -> Optional[str]:
+def name_experiment(options: Options, environment: Dict[str, str], ad: ClassAd) -> Optional[str]:
     """Return the experiment, or None where nothing tells."""
     return (
         options.experiment
@@ -96,9 +95,7 @@ def name_experiment(
     )
 
 
-def describe_task(
-    options: Options, environment: Dict[str, str], ad: Dict[str, Any]
-) -> Dict[str, Any]:
+def describe_task(options: Options, environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     """Return the record's `task`, without its unit."""
 
     def first(*names: str) -> Optional[str]:
@@ -122,8 +119,8 @@ def describe_task(
 def name_unit(
     options: Options,
     environment: Dict[str, str],
-    ad: Dict[str, Any],
-    inputs: Iterable[Dict[str, Any]],
+    ad: ClassAd,
+    inputs: Iterable[Entry],
 ) -> Optional[str]:
     """Return what a retry has in common with its first try.
 

@@ -8,14 +8,16 @@ import math
 import re
 import shlex
 import signal
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
+
+from jobprov.provenance.capture.record.json_objects import ClassAd
 
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
 _LARGEST_AD = 4 << 20
 _KILLING = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU)
 
 
-def read_ad(path: str) -> Dict[str, Any]:
+def read_ad(path: str) -> ClassAd:
     """Return the attributes of a long-form ad.
 
     Strings, numbers and booleans are decoded, expressions stay text.
@@ -24,7 +26,7 @@ def read_ad(path: str) -> Dict[str, Any]:
         return parse_ad(stream.read(_LARGEST_AD).decode("utf-8", "replace"))
 
 
-def parse_ad(text: str) -> Dict[str, Any]:
+def parse_ad(text: str) -> ClassAd:
     """Return the attributes of an ad's text."""
     attributes = {}
     for line in text.splitlines():
@@ -51,9 +53,7 @@ def _ad_value(text: str) -> Union[str, bool, float]:
     return number if math.isfinite(number) else text
 
 
-def ads(
-    environment: Dict[str, str], note: Callable[[str], None]
-) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+def ads(environment: Dict[str, str], note: Callable[[str], None]) -> Tuple[ClassAd, ClassAd]:
     """Return (job ad, machine ad).
 
     Each empty outside HTCondor. `note` is told why one is missing.
@@ -62,9 +62,7 @@ def ads(
     return job_ad, _named_ad(environment, note, "_CONDOR_MACHINE_AD")
 
 
-def _named_ad(
-    environment: Dict[str, str], note: Callable[[str], None], variable: str
-) -> Dict[str, Any]:
+def _named_ad(environment: Dict[str, str], note: Callable[[str], None], variable: str) -> ClassAd:
     path = environment.get(variable)
     if not path:
         return {}
@@ -75,7 +73,7 @@ def _named_ad(
         return {}
 
 
-def job_variables(ad: Dict[str, Any]) -> Dict[str, str]:
+def job_variables(ad: ClassAd) -> Dict[str, str]:
     """Return the variables that the ad hands to the job.
 
     Only names of experiment and task are taken from them.
@@ -89,7 +87,7 @@ def job_variables(ad: Dict[str, Any]) -> Dict[str, str]:
         return {}
 
 
-def command_of(ad: Dict[str, Any]) -> List[str]:
+def command_of(ad: ClassAd) -> List[str]:
     """Return program and arguments of the ad."""
     program, arguments = str(ad.get("Cmd", "")), str(ad.get("Arguments") or ad.get("Args") or "")
     try:

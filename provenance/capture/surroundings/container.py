@@ -7,10 +7,11 @@ images on CVMFS, `/run/.containerenv` of podman (containers-common), container f
 
 import os
 import re
-from typing import Any, Dict, Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import ClassAd, Entry
 from jobprov.provenance.capture.surroundings.products import attribute
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -30,8 +31,8 @@ _HEAD_BYTES = 64
 
 
 def describe_container(
-    environment: Dict[str, str], ad: Dict[str, Any], words: Sequence[str] = ()
-) -> Optional[Dict[str, Any]]:
+    environment: Dict[str, str], ad: ClassAd, words: Sequence[str] = ()
+) -> Optional[Entry]:
     """Return the record's `environment.container`, or None; `words` is the command line."""
     image = _named_image(environment)
     podman: Dict[str, str] = {}
@@ -70,7 +71,7 @@ def _root_hash(path: Optional[str]) -> Optional[str]:
     return attribute(path, "user.root_hash")
 
 
-def image_file_digest(container: Dict[str, Any], clock: Clock) -> Optional[str]:
+def image_file_digest(container: Entry, clock: Clock) -> Optional[str]:
     """Return `sha256:…` of an image that is one file (SIF) and has no digest yet.
 
     None where it is none, or no time is left.

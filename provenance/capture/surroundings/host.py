@@ -8,11 +8,12 @@ import os
 import re
 import resource
 import socket
-from typing import Any, Dict, Iterable, Optional, Sequence
+from typing import Dict, Iterable, Optional, Sequence
 
 from jobprov.provenance.capture.record import excerpts, redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import ClassAd, JsonObject
 
 _SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
@@ -29,7 +30,7 @@ _LIMITS = {
 
 def describe_environment(
     draft: Draft, environment: Dict[str, str], allowed: Sequence[str] = ()
-) -> Dict[str, Any]:
+) -> JsonObject:
     """Return the record's `environment`; where names are allowed, of those variables alone."""
     kept, withheld = redaction.split_environment(environment, allowed)
     fields = {
@@ -45,9 +46,7 @@ def describe_environment(
     return without_empty(fields)
 
 
-def describe_host(
-    draft: Draft, environment: Dict[str, str], machine: Dict[str, Any]
-) -> Dict[str, Any]:
+def describe_host(draft: Draft, environment: Dict[str, str], machine: ClassAd) -> JsonObject:
     """Return the record's `host`; `machine` is the machine ad."""
     cpu = draft.attempt("cpu", _cpu) or {}
     fields = {
@@ -65,7 +64,7 @@ def describe_host(
     return {name: value for name, value in fields.items() if value}
 
 
-def _operating_system() -> Dict[str, Any]:
+def _operating_system() -> JsonObject:
     fields: Dict[str, str] = {}
     for path in _RELEASE_FILES:
         if os.path.isfile(path):
@@ -106,12 +105,12 @@ def _umask() -> str:
     return "{:04o}".format(mask)
 
 
-def _limits() -> Dict[str, Any]:
+def _limits() -> JsonObject:
     """Return the soft limits.
 
     What is unlimited stays out, but for the stack: systems limit that.
     """
-    soft: Dict[str, Any] = {}
+    soft: JsonObject = {}
     for name, constant in _LIMITS.items():
         if hasattr(resource, constant):
             value = resource.getrlimit(getattr(resource, constant))[0]

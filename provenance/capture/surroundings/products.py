@@ -9,10 +9,11 @@ extended attributes.
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
 
 _UPS_VARIABLE = "SETUP_"
 _NAME_AND_VERSION = 2
@@ -26,7 +27,7 @@ _LARGEST_LOCK, _LARGEST_SPEC, _MOST_PACKAGES = 16 << 20, 4 << 20, 2000
 
 def list_products(
     draft: Draft, environment: Dict[str, str], words: Sequence[str] = ()
-) -> List[Dict[str, Any]]:
+) -> List[Entry]:
     """Return software entries of all of them.
 
     `words` is the command line, which may name CVMFS repositories too.
@@ -36,7 +37,7 @@ def list_products(
     return entries + list_cvmfs([*environment.values(), *words])
 
 
-def list_ups(environment: Dict[str, str]) -> List[Dict[str, Any]]:
+def list_ups(environment: Dict[str, str]) -> List[Entry]:
     """Read SETUP_X="x v1_2 -f flavor -z path -q e26:prof" of UPS, with escaped blanks."""
     entries = []
     for variable in sorted(environment):
@@ -59,7 +60,7 @@ def list_ups(environment: Dict[str, str]) -> List[Dict[str, Any]]:
     return entries
 
 
-def list_spack(draft: Draft, environment: Dict[str, str]) -> List[Dict[str, Any]]:
+def list_spack(draft: Draft, environment: Dict[str, str]) -> List[Entry]:
     """Return the packages of the active environment's lock, and loaded ones.
 
     The lock itself is kept.
@@ -75,8 +76,8 @@ def list_spack(draft: Draft, environment: Dict[str, str]) -> List[Dict[str, Any]
 
 
 def _spack_entries(
-    packages: Dict[str, Dict[str, Any]], prefixes: Dict[str, Tuple[str, str, str]]
-) -> List[Dict[str, Any]]:
+    packages: Dict[str, Entry], prefixes: Dict[str, Tuple[str, str, str]]
+) -> List[Entry]:
     """Return the entries of packages by name, and by hash where they share one."""
     entries = []
     for whole in sorted(packages, key=lambda whole: (packages[whole].get("name") or "", whole)):
@@ -95,7 +96,7 @@ def _spack_entries(
     return entries
 
 
-def list_cvmfs(texts: Iterable[str]) -> List[Dict[str, Any]]:
+def list_cvmfs(texts: Iterable[str]) -> List[Entry]:
     """Return the CVMFS repositories named in some texts, those with a readable revision."""
     repositories: Set[str] = set()
     for text in texts:
@@ -141,7 +142,7 @@ def _whole_hash(short: str, hashes: Iterable[str]) -> Optional[str]:
     return None
 
 
-def _describe_installed(place: Optional[Tuple[str, str, str]]) -> Dict[str, Any]:
+def _describe_installed(place: Optional[Tuple[str, str, str]]) -> Entry:
     """Return name, version and prefix of an installed package.
 
     By its own spec.json, else by the folder's name.
@@ -157,7 +158,7 @@ def _describe_installed(place: Optional[Tuple[str, str, str]]) -> Dict[str, Any]
         return {"name": name, "version": version, "prefix": prefix}
 
 
-def _read_lock(draft: Draft, folder: Optional[str]) -> Dict[str, Dict[str, Any]]:
+def _read_lock(draft: Draft, folder: Optional[str]) -> Dict[str, Entry]:
     """Return {hash: {name, version, prefix}} of an environment's lock.
 
     It is kept with its manifest in `extra.spack`.

@@ -13,9 +13,10 @@ import re
 import struct
 import subprocess
 import threading
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError
+from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.surroundings.container import image_file_digest
 
 _DPKG, _RPM = "/var/lib/dpkg/status", ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
@@ -37,7 +38,7 @@ class Look:
         image_digest: of the container's image, or None.
     """
 
-    def __init__(self, container: Optional[Dict[str, Any]], ended: threading.Event) -> None:
+    def __init__(self, container: Optional[Entry], ended: threading.Event) -> None:
         self.packages: List[str] = []
         self.image_digest: Optional[str] = None
         self._container, self._clock = container or {}, _UntilEnd(ended)

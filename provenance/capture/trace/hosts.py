@@ -6,9 +6,10 @@ Name lookups (port 53) are left out: they bring no data, and most scripts ask fo
 import ipaddress
 import os
 import socket
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Any, Iterable, List, Optional, Set
 from urllib.parse import urlsplit
 
+from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.trace.calls import split_host
 
@@ -17,7 +18,7 @@ _LISTEN = "0A"  # TCP_LISTEN
 _MOST_HOSTS, _MOST_NAMES, _SECONDS = 20, 10, 2.0
 
 
-def elsewhere(hosts: Iterable[str], record: Dict[str, Any], url: Optional[str]) -> List[str]:
+def elsewhere(hosts: Iterable[str], record: Record, url: Optional[str]) -> List[str]:
     """Return those of the hosts that a rerun would have to ask, too, as `address:port`.
 
     On this machine, these are the ports that somebody still listens at: the job has ended.
@@ -98,7 +99,7 @@ def _is_this_machine(address: str, version: int) -> bool:
     return True
 
 
-def _addresses_named(record: Dict[str, Any], url: Optional[str]) -> List[str]:
+def _addresses_named(record: Record, url: Optional[str]) -> List[str]:
     """Return the addresses of the service and of the job's files."""
     addresses = [url or "", os.environ.get("JOBPROV_URL", "")]
     addresses = [text if "://" in text else "http://" + text for text in addresses if text]

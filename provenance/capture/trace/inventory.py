@@ -16,13 +16,14 @@ it began.
 import os
 import re
 import stat
-from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import seconds_of
+from jobprov.provenance.capture.record.json_objects import JsonObject, Record
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sight.sight import Sight
@@ -156,7 +157,7 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
         draft.note(note)
     if calls is None:
         return
-    fields: Dict[str, Any] = draft.record.setdefault("trace", {})
+    fields: JsonObject = draft.record.setdefault("trace", {})
     if trace.why_incomplete:
         fields["why_incomplete"] = trace.why_incomplete
     began = _began(draft.record, trace.began)
@@ -249,9 +250,7 @@ def _missing(
     return missing
 
 
-def _own_places(
-    record: Dict[str, Any], spool: Optional[str], environment: Dict[str, str]
-) -> List[str]:
+def _own_places(record: Record, spool: Optional[str], environment: Dict[str, str]) -> List[str]:
     """Return the folders and files that are the job's own, or the kernel's."""
     places = [environment.get(name) for name in _SCRATCH]
     places += [record["command"].get("working_directory"), spool]
@@ -275,13 +274,13 @@ def _note_changed(draft: Draft, step: str, written: Set[str]) -> None:
     extend(draft.record.setdefault("trace", {}), "changed", changed)
 
 
-def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:
+def _prefixes(record: Record) -> List[Optional[str]]:
     """Return the folders of installed products."""
     products = [entry.get("product") or {} for entry in record.get("software", ())]
     return [product.get("prefix") for product in products]
 
 
-def _began(record: Dict[str, Any], began: float) -> float:
+def _began(record: Record, began: float) -> float:
     """Return when the job began: earlier steps of it may have made what this one reads."""
     try:
         return min(began, seconds_of(record["started_at"]))

@@ -18,6 +18,7 @@ from jobprov.provenance.capture.command.arguments import which, without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.json_objects import JsonObject
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
@@ -129,7 +130,7 @@ def is_disturbed(glance: Glance) -> bool:
     return any(_DISTURBED.search(text) for text in texts)
 
 
-def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]:
+def kind_of(options: Options, task: JsonObject, glance: Glance) -> List[str]:
     """Return what is the same for jobs of one kind."""
     argv = without_prefix(glance.argv)
     words = [str(task.get("stage") or ""), options.name or "", os.path.basename(argv[0])]

@@ -22,6 +22,7 @@ from jobprov.provenance.capture.files.names import from_here, guess_role, real_p
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Answer, Entry, JsonObject, Record
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
@@ -274,7 +275,7 @@ class Unkept:
         names.sort(key=lambda name: (name[:1] != "~", name[:1] == "/"))
         return names
 
-    def _add_absent(self, fields: Dict[str, Any]) -> None:
+    def _add_absent(self, fields: JsonObject) -> None:
         """Name what the command looked for in vain, and count what there is no room for."""
         known: List[str] = fields.get("absent", [])
         left_out: int = fields.get("absent_left_out", 0) + self._calls.absent_left_out
@@ -429,7 +430,7 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
         draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
 
 
-def _weaken_by_kind(draft: Draft, turn: Turn, told: Dict[str, Any], began: float) -> None:
+def _weaken_by_kind(draft: Draft, turn: Turn, told: Answer, began: float) -> None:
     """Name what a rerun lacks of what the traced job of the kind used."""
     for file in told.get("not_kept", ()):
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
@@ -457,7 +458,7 @@ def _count_inputs(draft: Draft) -> int:
     return len(roles) - roles.count("configuration")
 
 
-def extend(fields: Dict[str, Any], name: str, more: Sequence[Any], most: int = MOST_NAMED) -> None:
+def extend(fields: JsonObject, name: str, more: Sequence[Any], most: int = MOST_NAMED) -> None:
     """Add entries to a list of the record's trace, each once, as long as there is room."""
     known = fields.get(name, [])
     known += [entry for entry in more if entry not in known]
@@ -465,7 +466,7 @@ def extend(fields: Dict[str, Any], name: str, more: Sequence[Any], most: int = M
         fields[name] = known[:most]
 
 
-def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:
+def _input(step: str, path: str, size_bytes: int) -> Entry:
     return {
         "name": os.path.basename(path),
         "path": from_here(path),
@@ -477,7 +478,7 @@ def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:
     }
 
 
-def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[str]:
+def _files_of(record: Record, others: Iterable[Entry]) -> Set[str]:
     """Return the paths of the files that a record names, but for outputs, and of some others."""
     entries = [*record.get("inputs", ()), *record.get("scripts", ()), *others]
     for configuration in record.get("configurations", ()):
@@ -485,7 +486,7 @@ def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[s
     return _paths_of(entries)
 
 
-def _paths_of(entries: Iterable[Dict[str, Any]]) -> Set[str]:
+def _paths_of(entries: Iterable[Entry]) -> Set[str]:
     """Return the absolute paths of entries, and where links of them lead."""
     absolute = {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
     return absolute.union(real_path(path) for path in absolute)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import Evaluation, WorkItem
+from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.db.tables.base import table_of
 
 
@@ -42,8 +42,3 @@ def replace_evaluation(connection: Connection, draft: EvaluationDraft) -> Earlie
     connection.execute(delete(table).where(is_same))
     insert_rows(connection, table, [draft._asdict()])
     return None if row is None else EarlierEvaluation(*row)
-
-
-def remove_waiting_key(connection: Connection, kind: str, key: str) -> None:
-    """Remove background work that was done outside the queue."""
-    connection.execute(delete(WorkItem).where(WorkItem.kind == kind, WorkItem.key == key))

@@ -66,6 +66,11 @@ def remove_item(connection: Connection, item: int) -> None:
     connection.execute(delete(WorkItem).where(WorkItem.id == item))
 
 
+def remove_waiting_key(connection: Connection, kind: str, key: str) -> None:
+    """Remove background work that was done outside the queue."""
+    connection.execute(delete(WorkItem).where(WorkItem.kind == kind, WorkItem.key == key))
+
+
 def remove_items_of(connection: Connection, kind: str) -> None:
     """Remove all items of a kind."""
     connection.execute(delete(WorkItem).where(WorkItem.kind == kind))

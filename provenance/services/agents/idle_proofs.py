@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobprov.provenance.answers.reruns import JobToProve
+from jobprov.provenance.answers.reruns.proofs import JobToProve
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.records.proofs import STATES, UNPROVEN, proof_of

@@ -2,7 +2,7 @@
 
 Full names and the places that transfer services posted (`POST /files`) are in the database. Where
 copies are now is asked of Rucio and SAM only for a bundle that is to say so
-(`catalogs/input_places.py`).
+(`catalogs/replicas.py`).
 """
 
 import json

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.catalogs import ArrivalDay, Arrivals, LateFile
+from jobprov.provenance.answers.catalogs.arrivals import ArrivalDay, Arrivals, LateFile
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.catalogs.arrivals import (
     CountedFiles,

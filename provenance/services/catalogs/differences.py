@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import file_page, job_page, jobs_list
-from jobprov.provenance.answers.catalogs import (
+from jobprov.provenance.answers.catalogs.differences import (
     CatalogComparison,
     CatalogDifference,
     CatalogStatement,

@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from jobprov.provenance.answers.catalogs import EventAnswer, EventFile
+from jobprov.provenance.answers.catalogs.events import EventAnswer, EventFile
 from jobprov.provenance.db.changes.catalogs import take_turn_at_run
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, LimitError, RecordError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.runs import (
     WITNESS,
     ReadEvent,
@@ -124,7 +125,7 @@ def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
 def record_static_event(
     writing: Writing,
     event: JobEvent | DatasetEvent,
-    document: dict[str, Any],
+    document: JsonObject,
     *,
     experiment: str,
 ) -> EventAnswer:

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.catalogs import SightingAnswer
+from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.db.changes.catalogs import (
     SightedKeys,
     SightingDraft,
@@ -34,7 +34,14 @@ from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
+from jobprov.provenance.records.job_record import (
+    Digest,
+    ExperimentName,
+    JobId,
+    JsonObject,
+    Name,
+    Word,
+)
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
 from jobprov.provenance.records.reading.repairing import split_message, unstorable_text
 from jobprov.provenance.services.ledger.entries import enter_documents
@@ -69,7 +76,7 @@ class SightedFile(msgspec.Struct, kw_only=True):
     checksums: list[str] | None = None
     sha256: Digest | None = None
     locations: Annotated[list[Word], msgspec.Meta(max_length=MOST_LOCATIONS)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
     is_only_namespace: bool | None = None
 
     @property
@@ -195,13 +202,16 @@ def _intern(
 
 def _take(writing: Writing, experiment: int, seen: Sequence[_Seen]) -> bool:
     """Enter the sightings that are new and write their rows; return whether there are any."""
-    by_text = {(one.keys.file, one.text): one for one in seen}
+    by_text = {(sighting.keys.file, sighting.text): sighting for sighting in seen}
     known = seen_before(writing.connection, by_text.keys())
-    fresh = [one for text, one in by_text.items() if text not in known]
-    documents = [{"file": one.document} for one in fresh]
-    entries = enter_documents(writing, experiment, "sighting", documents) if fresh else []
-    _write_rows(writing, experiment, dict(zip(entries, fresh, strict=True)), writing.received_at)
-    return bool(fresh)
+    new = [sighting for name, sighting in by_text.items() if name not in known]
+    if not new:
+        return False
+    documents = [{"file": sighting.document} for sighting in new]
+    entries = enter_documents(writing, experiment, "sighting", documents)
+    by_entry = dict(zip(entries, new, strict=True))
+    _write_rows(writing, experiment, by_entry, writing.received_at)
+    return True
 
 
 def _write_rows(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from jobprov.provenance.answers.comparisons import Difference, Facet
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
     Record,

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.comparisons import CompanionGroup, JobCompanions
+from jobprov.provenance.answers.comparisons.companions import CompanionGroup, JobCompanions
 from jobprov.provenance.db.queries.comparisons.companions import companions_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.services.lookup.job import find_job

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from jobprov.provenance.answers.addresses import configuration_page
-from jobprov.provenance.answers.comparisons import Difference, Facet, Place
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, Place
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run, without_names
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
@@ -121,25 +121,31 @@ def _compared_step(
     Raises:
         ConfigurationError: it cannot be evaluated.
     """
-    exact = run_of(jobs[0], old), run_of(jobs[1], new)
-    runs = [None if run is None else without_names(run) for run in exact]
-    rows = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
-    has_same_text = _closure(old) == _closure(new)
+    old_run, new_run = run_of(jobs[0], old), run_of(jobs[1], new)
+    old_run_unnamed, new_run_unnamed = _without_names(old_run), _without_names(new_run)
+    facts = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
     # Evaluating takes longest: files and command lines that are the same need none of it
-    if has_same_text and runs[0] == runs[1]:
-        if runs[0] is None or runs[0].not_known is not None:
-            return rows or _differing_ids(old, new), False
-        # Names of files differ in what ran, too
-        return _differing_ids(old, new) if exact[0] == exact[1] else [], bool(rows)
+    if _closure(old) == _closure(new) and old_run_unnamed == new_run_unnamed:
+        if old_run is None or old_run.not_known is not None:
+            return facts or _differing_ids(old, new), False
+        if old_run == new_run:
+            return _differing_ids(old, new), bool(facts)
+        # Names of files differ in what ran, and so do the ids
+        return [], bool(facts)
     before, after = _evaluated(old, sources), _evaluated(new, sources)
     sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
-    ran_before = compute_run(before, runs[0]).configuration
-    ran_after = compute_run(after, runs[1]).configuration
+    ran_before = compute_run(before, old_run_unnamed).configuration
+    ran_after = compute_run(after, new_run_unnamed).configuration
     if ran_before is not None and ran_after is not None:
         changes = diff(ran_before, ran_after).changes
         return [_row(change, sides) for change in changes], not changes
-    rows += [_row(change, sides) for change in diff(before, after).changes]
-    return rows or _differing_ids(old, new), False
+    written = [_row(change, sides) for change in diff(before, after).changes]
+    return [*facts, *written] or _differing_ids(old, new), False
+
+
+def _without_names(run: ArtRun | None) -> ArtRun | None:
+    """Return a run of art without the names of files that each job has."""
+    return None if run is None else without_names(run)
 
 
 def run_of(job: JobSide, entry: Record) -> ArtRun | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from jobprov.provenance.answers.comparisons import Difference, Facet
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 
 Record = Mapping[str, Any]
 """A record, or an entry of one, as JSON: fields that this version does not know are compared too."""

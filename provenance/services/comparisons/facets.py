@@ -7,7 +7,7 @@ Files are in `files`; what needs bytes (configurations, the text of fcl files an
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from jobprov.provenance.answers.comparisons import Difference, Facet
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypedDict
 
 import msgspec
 
-from jobprov.provenance.answers.comparisons import Difference, Facet
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 from jobprov.provenance.records.files.checksums import normal_checksum
 from jobprov.provenance.records.files.parents import PARENT_ROLES
 from jobprov.provenance.records.job_record import UNTOLD

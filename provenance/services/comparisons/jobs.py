@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.comparisons import Difference, Facet, JobComparison
+from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, without_names
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
@@ -95,14 +95,14 @@ def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[
 
     Those that are not here are left out.
     """
-    files = [job.fcl_files() for job in jobs]
-    scripts = [job.scripts() for job in jobs]
-    # Scripts that both jobs ran are the same; fcl files are all read to evaluate what differs
-    wanted = set(scripts[0].values()) ^ set(scripts[1].values())
-    if files[0] != files[1] or _runs(jobs[0]) != _runs(jobs[1]):
-        wanted |= {*files[0].values(), *files[1].values()}
-    patches = [patches_of([job.record]) for job in jobs]
-    wanted |= patches[0] ^ patches[1]
+    first, second = jobs
+    # Scripts and patches that both jobs have are the same
+    wanted = set(first.scripts().values()) ^ set(second.scripts().values())
+    wanted |= patches_of([first.record]) ^ patches_of([second.record])
+    # All fcl files are read to evaluate what differs
+    first_files, second_files = first.fcl_files(), second.fcl_files()
+    if first_files != second_files or _runs(first) != _runs(second):
+        wanted.update(first_files.values(), second_files.values())
     possessed: set[str] = set()
     for experiment in {job.head.experiment for job in jobs}:
         possessed |= possessed_blobs(connection, experiment, wanted - {""})

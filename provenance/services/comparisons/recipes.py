@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import recipe_page
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.recipes import (
     DifferingFact,
     DifferingOutput,
     DivergentRecipe,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from jobprov.provenance.answers.comparisons import ComparedJob, Facet
+from jobprov.provenance.answers.comparisons.jobs import ComparedJob, Facet
 from jobprov.provenance.lineage import words
 from jobprov.provenance.services.comparisons.code import code_words
 from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT

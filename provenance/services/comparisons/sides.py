@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.comparisons import ComparedJob
+from jobprov.provenance.answers.comparisons.jobs import ComparedJob
 from jobprov.provenance.records.job_record import UNTOLD
 from jobprov.provenance.services.comparisons.differences import Record, keyed
 from jobprov.provenance.services.histories.divergence import full_name

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import campaign_page, jobs_list
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedProduction,
     ComparedStage,
     CountedValue,
@@ -263,7 +263,9 @@ def _sentence(stages: Sequence[ComparedStage]) -> str:
 def _stage_in_words(stage: ComparedStage) -> str:
     name = stage.stage or "jobs without a stage"
     if not stage.facets:
-        return f"{name} only in the {'first' if stage.a_jobs else 'second'}"
-    words = [_WORDS[facet.name] for facet in stage.facets if facet.count]
-    listed = " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-    return f"{name} in {listed}"
+        only_in = "first" if stage.a_jobs else "second"
+        return f"{name} only in the {only_in}"
+    *others, last = [_WORDS[facet.name] for facet in stage.facets if facet.count]
+    if not others:
+        return f"{name} in {last}"
+    return f"{name} in {', '.join(others)} and {last}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from jobprov.provenance.answers.comparisons import Facet
+from jobprov.provenance.answers.comparisons.jobs import Facet
 from jobprov.provenance.db.recording.configurations.physics_variables import (
     PhysicsVariables,
     variables_in_step,

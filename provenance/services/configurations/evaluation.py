@@ -18,14 +18,12 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.changes.configurations import (
-    EvaluationDraft,
-    remove_waiting_key,
-    replace_evaluation,
-)
+from jobprov.provenance.db.changes.configurations import EvaluationDraft, replace_evaluation
+from jobprov.provenance.db.changes.work import remove_waiting_key
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
+from jobprov.provenance.db.queries.configurations.closures import closure_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.work.queue import waiting_keys
 from jobprov.provenance.db.recording.configurations.art_runs import OF_EACH_JOB, RecordedClosure
 from jobprov.provenance.db.recording.configurations.parameters import (
     IndexedTable,

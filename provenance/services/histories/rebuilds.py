@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import file_page
-from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles
+from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles
 from jobprov.provenance.answers.histories.rebuilds import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName

@@ -278,9 +278,7 @@ def find_common(
 
     start = read_cursor(cursor) or 0
     page = ancestors[start : start + limit]
-    # A common ancestor of a common ancestor is not nearest, whichever history shows it
-    further = _ancestors_of(histories[0], ancestors) | _ancestors_of(histories[1], ancestors)
-    nearest = set(ancestors) - further
+    nearest = _nearest(ancestors, histories)
     nodes = []
     for file in _files(connection, page):
         node = CommonAncestor(
@@ -291,8 +289,9 @@ def find_common(
             is_nearest=file.key in nearest,
         )
         nodes.append(node)
-    next_start = start + limit
-    next_cursor = str(next_start) if next_start < len(ancestors) else None
+    next_cursor = None
+    if start + limit < len(ancestors):
+        next_cursor = str(start + limit)
     return CommonAncestors(
         a=_named(first, focuses[0]),
         b=_named(second, focuses[1]),
@@ -303,6 +302,14 @@ def find_common(
         is_truncated=any(history.is_cut for history in histories),
         next=next_cursor,
     )
+
+
+def _nearest(ancestors: Collection[str], histories: Iterable[History]) -> set[str]:
+    """Return the common ancestors that no other one was made from, whichever history shows it."""
+    nearest = set(ancestors)
+    for history in histories:
+        nearest -= _ancestors_of(history, ancestors)
+    return nearest
 
 
 class _SharedFiles(NamedTuple):

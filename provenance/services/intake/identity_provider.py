@@ -19,6 +19,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 
 from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.issuer_keys import (
     IssuerKeys,
     UnusableAnswerError,
@@ -242,7 +243,7 @@ class IdentityProvider:
             found[0], found[1], self._logout_of(document), self._secret_by(document), now
         )
 
-    def _logout_of(self, document: dict[str, Any]) -> str | None:
+    def _logout_of(self, document: JsonObject) -> str | None:
         """Return where people log out, if that is wanted and safe; logins go on without it."""
         if not self._provider.log_out_there:
             return None

@@ -18,6 +18,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.issuers import IssuerAddress
 
 ALGORITHMS = ("RS256", "ES256")
@@ -180,7 +181,7 @@ def _usable(entry: Any) -> jwt.PyJWK | None:
     return key if key.algorithm_name in ALGORITHMS else None
 
 
-def discovered_addresses(issuer: IssuerAddress, *names: str) -> tuple[dict[str, Any], list[str]]:
+def discovered_addresses(issuer: IssuerAddress, *names: str) -> tuple[JsonObject, list[str]]:
     """Return the document in which an issuer describes itself, and addresses that it names.
 
     Raises:
@@ -198,7 +199,7 @@ def _session(issuer: IssuerAddress) -> requests.Session:
     return session
 
 
-def _discovered(session: requests.Session, issuer: IssuerAddress) -> dict[str, Any]:
+def _discovered(session: requests.Session, issuer: IssuerAddress) -> JsonObject:
     """Return the document in which the issuer describes itself."""
     problem = ""
     for path in _DISCOVERY:
@@ -213,7 +214,7 @@ def _discovered(session: requests.Session, issuer: IssuerAddress) -> dict[str, A
     raise UnusableAnswerError(problem)
 
 
-def address_in(document: dict[str, Any], name: str, issuer: IssuerAddress) -> str:
+def address_in(document: JsonObject, name: str, issuer: IssuerAddress) -> str:
     """Return an address that the issuer's document names."""
     address = document.get(name)
     if not isinstance(address, str) or not _is_as_safe(address, issuer.issuer):
@@ -228,7 +229,7 @@ def _is_as_safe(address: str, issuer: str) -> bool:
     )
 
 
-def _document(session: requests.Session, address: str) -> dict[str, Any]:
+def _document(session: requests.Session, address: str) -> JsonObject:
     """Return the JSON object at an address, of 1 MB at most."""
     until = time.monotonic() + _ANSWER_SECONDS
     content = b""

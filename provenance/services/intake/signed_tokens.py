@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jwt
 
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.issuer_keys import ALGORITHMS, IssuerKeys
 from jobprov.provenance.services.intake.issuers import Claimed
 from jobprov.provenance.services.intake.tokens import WrongTokenError
@@ -47,7 +48,7 @@ class UncheckedToken(NamedTuple):
 
 def checked_claims(
     unchecked: UncheckedToken, keys: IssuerKeys, issuer: str, audiences: Sequence[str]
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the claims of a token whose signature, issuer, times and audience are right.
 
     Raises:

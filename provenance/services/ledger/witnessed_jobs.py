@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from jobprov.provenance.db.queries.ledger import (
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.merging import Disagreement, fill, merge_witnesses
 from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
@@ -63,7 +64,7 @@ class HeldJob(msgspec.Struct, frozen=True):
     provisional: dict[str, bytes]
     gone: set[tuple[str, int]] = set()
 
-    def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
+    def records_but(self, witness: str | None) -> dict[str, JsonObject]:
         """Return the plain record of every witness except this one.
 
         A final record goes before a provisional one of the same witness.
@@ -168,10 +169,10 @@ class MergedReading(Reading, frozen=True, kw_only=True):
         raw: the merged record as plain JSON values, unknown fields included.
     """
 
-    raw: dict[str, Any]
+    raw: JsonObject
 
 
-def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
+def read_together(records: dict[str, JsonObject]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together.
 
     Raises:
@@ -191,8 +192,8 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
 
 
 def _merge_fitting(
-    records: dict[str, dict[str, Any]],
-) -> tuple[dict[str, Any], list[Disagreement], list[str]]:
+    records: dict[str, JsonObject],
+) -> tuple[JsonObject, list[Disagreement], list[str]]:
     """Return the merged record, contradictions and the paths of values out of range.
 
     A value out of range gives way to that of another witness.

@@ -41,6 +41,7 @@ from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.gaps.findings import blobs_to_send
 from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
@@ -70,7 +71,7 @@ class ReadJob(NamedTuple):
 
     found: FoundJob
     held: HeldJob
-    records: dict[str, dict[str, Any]]
+    records: dict[str, JsonObject]
     reading: MergedReading
 
     @classmethod

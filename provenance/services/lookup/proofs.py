@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
-from jobprov.provenance.answers.reruns import JobProof, ProofCounts, RecipeProofs
+from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
+from jobprov.provenance.answers.reruns.reproduction import RecipeProofs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.proofs import (
     count_by_state,

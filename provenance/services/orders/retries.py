@@ -403,8 +403,10 @@ class _TaskRetries:
         """Return the last order of each unit that was ordered."""
         last = {unit: self._orders[unit][-1] for unit in units if unit in self._orders}
         documents = read_order_documents(self._connection, self._store, last.values())
-        orders = [msgspec.convert(document, NewOrder) for document in documents]
-        return dict(zip(last, orders, strict=True))
+        orders = {}
+        for unit, document in zip(last, documents, strict=True):
+            orders[unit] = msgspec.convert(document, NewOrder)
+        return orders
 
 
 def _bundle_of(attempt: Attempt, record: JobRecord) -> str:

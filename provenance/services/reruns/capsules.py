@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.reruns import CapsuleRegistered, RegisteredCapsule
+from jobprov.provenance.answers.reruns.capsules import CapsuleRegistered, RegisteredCapsule
 from jobprov.provenance.db.changes.reruns import add_capsule
 from jobprov.provenance.db.queries.reruns.capsules import (
     Use,

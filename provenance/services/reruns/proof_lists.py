@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.answers.reruns import (
+from jobprov.provenance.answers.reruns.proofs import (
     CampaignProofs,
     JobsToProve,
     JobToProve,

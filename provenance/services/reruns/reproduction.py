@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.reruns import Reproduction, RerunsOfAge
+from jobprov.provenance.answers.reruns.reproduction import Reproduction, RerunsOfAge
 from jobprov.provenance.db.queries.reruns.reproduction import (
     LevelCount,
     last_levels,

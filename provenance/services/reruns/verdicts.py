@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
 from jobprov.provenance.db.queries.lookup.jobs.details import has_succeeded

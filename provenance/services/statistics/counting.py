@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.attention import GrowingGaps, NewCauses
 from jobprov.provenance.answers.failures import ErrorCounts
-from jobprov.provenance.answers.reruns import ProofList
+from jobprov.provenance.answers.reruns.proofs import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.marks import Marks

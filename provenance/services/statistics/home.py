@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
-from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters

@@ -381,7 +381,8 @@ class Replay:
         rows = [NewExpiredLog(log.sha256, log.kept_sha256, log.size_bytes) for log in logs]
         write_expiry_rows(self._writing, self._owner, document.entry, rows)
         # A log that was sent again later is not expired by the end of the chain
-        self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
+        expired = self._expired()
+        self._possess([log.sha256 for log in logs if log.sha256 not in expired])
 
     def _alert(self, document: EntryDocument) -> None:
         write_event(self._writing, self.experiment, document.json(), document.received_at)

@@ -83,6 +83,21 @@ def test_hook_imports_the_standard_library_only(hook: str) -> None:
     assert all(name.startswith("jobprov.provenance.capture") for name in strangers)
 
 
+def test_hook_has_each_of_our_modules_that_it_imports(hook: str) -> None:
+    sources = sources_in(hook)
+    absent = set()
+    for source in sources.values():
+        for node in ast.walk(ast.parse(source, feature_version=(3, 6))):
+            if not isinstance(node, ast.ImportFrom) or not node.module.startswith("jobprov."):
+                continue
+            path = node.module.replace(".", "/")
+            if f"{path}.py" not in sources and f"{path}/__init__.py" not in sources:
+                absent.add(node.module)
+
+    assert absent == set()
+    assert "jobprov/provenance/capture/record/json_objects.py" not in sources  # for annotations
+
+
 def test_source_without_comments_does_the_same() -> None:
     source = (
         '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.answers.catalogs import Replica
+from jobprov.provenance.answers.catalogs.replicas import Replica
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.opening import open_rucio, read_catalogs
 from jobprov.provenance.catalogs.rucio import Login, Rucio

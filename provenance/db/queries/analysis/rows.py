@@ -57,6 +57,8 @@ WHERE j.id >= ? AND j.id <= ? AND j.experiment_id = ? AND j.state <> {running}
 AND coalesce(j.ended_at, j.received_at) >= ? AND coalesce(j.ended_at, j.received_at) < ?
 ORDER BY j.id LIMIT ?
 """
+_SOFTWARE_SET = 13
+"""Place of that column in a row of `_JOBS`."""
 _FILES = """
 SELECT c.job_id, f.namespace, f.name, c.position, c.status, c.data_tier, c.event_count,
 i.size_bytes, i.checksums, b.namespace, b.name
@@ -180,17 +182,28 @@ def job_pages(
         fetched = fetch(connection, statement, values)
         if not fetched:
             return
-        releases = shared.releases({row[13] for row in fetched if row[13] is not None})
-        page = JobPage({}, [])
-        for row in fetched:
-            job_id = uuid_text(row[1])
-            page.jobs[row[0]] = job_id
-            release = releases.get(row[13]) or None
-            retry_of, rerun_of = uuid_or_none(row[8]), uuid_or_none(row[9])
-            own = (job_id, STATES[row[2]], *row[3:8], retry_of, rerun_of, *row[10:13], release)
-            page.rows.append(own + row[14:])
-        yield page
+        yield _job_page(fetched, shared)
         first = fetched[-1][0] + 1
+
+
+def _job_page(fetched: Sequence[Row], shared: Shared) -> JobPage:
+    """Return the page of jobs that rows of `_JOBS` are."""
+    releases = shared.releases({row[_SOFTWARE_SET] for row in fetched} - {None})
+    page = JobPage({}, [])
+    for fetched_row in fetched:
+        (
+            key, uuid, state, campaign, stage, task_id, unit, batch_id, retry_of, rerun_of,
+            site, facility, hostname, software_set, *measured,
+        ) = fetched_row  # fmt: skip
+        job_id = uuid_text(uuid)
+        page.jobs[key] = job_id
+        row = (
+            job_id, STATES[state], campaign, stage, task_id, unit, batch_id,
+            uuid_or_none(retry_of), uuid_or_none(rerun_of),
+            site, facility, hostname, releases.get(software_set) or None, *measured,
+        )  # fmt: skip
+        page.rows.append(row)
+    return page
 
 
 def file_rows(connection: Connection, jobs: Jobs) -> list[Row]:

@@ -23,7 +23,7 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
-from jobprov.provenance.records.job_record import Software
+from jobprov.provenance.records.job_record import JsonObject, Software
 
 _AT_ONCE = 1000  # rows in memory; there may be millions of entries in lists
 
@@ -56,7 +56,7 @@ class Unsourced(NamedTuple):
     sha256: str
     software: Software
     match_key: str | None
-    resolution: dict[str, Any] | None
+    resolution: JsonObject | None
 
 
 def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:

@@ -93,9 +93,13 @@ def _classes(connection: Connection, conditions: Sequence[ColumnElement[bool]]) 
     """
     shared = Stage.name, Job.experiment_id, Job.software_set_id, Job.closure_set_id
     job_count = func.count()
-    query = with_stage(select(*shared, job_count).select_from(Job))
-    query = query.where(*conditions, Job.rerun_of.is_(None)).group_by(*shared)
-    query = query.order_by(job_count.desc(), *shared).limit(MOST_CLASSES + 1)
+    query = (
+        with_stage(select(*shared, job_count).select_from(Job))
+        .where(*conditions, Job.rerun_of.is_(None))
+        .group_by(*shared)
+        .order_by(job_count.desc(), *shared)
+        .limit(MOST_CLASSES + 1)
+    )
     return [JobClass(*row) for row in connection.execute(query)]
 
 

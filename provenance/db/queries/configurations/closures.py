@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.tables import Closure, Experiment, WorkItem
+from jobprov.provenance.db.tables import Closure, Experiment
 
 
 class FoundClosure(NamedTuple):
@@ -30,9 +30,3 @@ def closure_of(connection: Connection, experiment: int, sha256: str) -> FoundClo
         return None
     recorded = msgspec.json.decode(unpack(row.document), type=RecordedClosure)
     return FoundClosure(row.id, row.name, recorded)
-
-
-def waiting_keys(connection: Connection, kind: str) -> list[str]:
-    """Return the keys of all background work of a kind, what was noted first first."""
-    query = select(WorkItem.key).where(WorkItem.kind == kind).order_by(WorkItem.id)
-    return [row.key for row in connection.execute(query)]

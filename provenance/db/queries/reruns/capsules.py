@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
-from jobprov.provenance.answers.reruns import RegisteredCapsule
+from jobprov.provenance.answers.reruns.capsules import RegisteredCapsule
 from jobprov.provenance.db.recording.software_rows import software_set_digest
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (

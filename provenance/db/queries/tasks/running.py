@@ -145,12 +145,13 @@ def _edges(
     earlier = func.sum(case((Job.started_at < window.start, 1), else_=0))
     query = _chosen(select(func.count(), seconds, earlier, *group), jobs, conditions)
     edges = []
-    for count, total, before, *names in connection.execute(query.group_by(*group)):
+    rows = connection.execute(query.group_by(*group))
+    for job_count, seconds_in_step, earlier_jobs, *names in rows:
         if is_by_state:
-            place, facet = read_place_and_state(names[0])
+            step, facet = read_place_and_state(names[0])
         else:
-            facet, place = names
-        edges.append(Edges(facet, int(place), count, float(total), int(before)))
+            facet, step = names
+        edges.append(Edges(facet, int(step), job_count, float(seconds_in_step), int(earlier_jobs)))
     return edges
 
 

@@ -201,7 +201,12 @@ def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[dat
 def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:
     """Return the newest jobs of a task that did not succeed."""
     bad = [STATES.index(state) for state in ("failed", "killed", "lost")]
-    query = select(Job.id).where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
-    keys = [row[0] for row in connection.execute(query.order_by(Job.id.desc()).limit(MOST_FAILING))]
+    query = (
+        select(Job.id)
+        .where(Job.task_id == task, Job.state.in_(bad), Job.rerun_of.is_(None))
+        .order_by(Job.id.desc())
+        .limit(MOST_FAILING)
+    )
+    keys = connection.execute(query).scalars().all()
     summaries = summaries_of(connection, keys)
     return [summaries[key] for key in keys]

@@ -66,6 +66,12 @@ def queue_lengths(connection: Connection) -> list[QueueLength]:
     return [QueueLength(*row) for row in connection.execute(query)]
 
 
+def waiting_keys(connection: Connection, kind: str) -> list[str]:
+    """Return the keys of all background work of a kind, what was noted first first."""
+    query = select(WorkItem.key).where(WorkItem.kind == kind).order_by(WorkItem.id)
+    return [row.key for row in connection.execute(query)]
+
+
 def queued_keys(connection: Connection, kind: str, keys: Sequence[str]) -> set[str]:
     """Return those of the keys of which the queue has an item of this kind."""
     items = select_by(

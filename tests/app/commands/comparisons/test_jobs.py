@@ -10,7 +10,7 @@ import pytest
 
 from jobprov.app.commands.comparisons.jobs import comparison_text, kind_of
 from jobprov.app.commands.histories.divergence import divergence_text
-from jobprov.provenance.answers.comparisons import JobComparison
+from jobprov.provenance.answers.comparisons.jobs import JobComparison
 from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
 
 

@@ -1,7 +1,7 @@
 """`jobprov diff --campaigns` as text: the stages that differ, with how many jobs have which value."""
 
 from jobprov.app.commands.comparisons.stages import productions_text
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedProduction,
     ComparedStage,
     CountedValue,

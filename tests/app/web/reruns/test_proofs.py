@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.provenance.answers.reruns import JobProof
+from jobprov.provenance.answers.reruns.proofs import JobProof
 from jobprov.provenance.lineage.words import grade_words
 from tests.library.answers import put_job
 from tests.library.records import a_record, digest

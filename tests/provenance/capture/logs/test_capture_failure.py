@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from jobprov.provenance.capture.logs import art_sentence as artsentence
-from jobprov.provenance.capture.logs import ending, failure
+from jobprov.provenance.capture.logs import failure
+from jobprov.provenance.capture.running import ending
 
 SAME = {
     "(dynamic linker)": "symbol lookup error",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.catalogs import Arrivals
+from jobprov.provenance.answers.catalogs.arrivals import Arrivals
 from jobprov.provenance.answers.lookup.jobs import TaskOfJob
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.db.connections.engines import Database

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from jobprov.provenance.answers.catalogs import SightingAnswer
+from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.answers.lookup.files import Consumer, FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
 from jobprov.provenance.errors import BadInputError, NotFoundError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.catalogs import CatalogComparison
+from jobprov.provenance.answers.catalogs.differences import CatalogComparison
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.catalogs import sync

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.answers.comparisons import DivergentRecipes
+from jobprov.provenance.answers.comparisons.recipes import DivergentRecipes
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.recipes import parse_recipe

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.comparisons import (
+from jobprov.provenance.answers.comparisons.stages import (
     ComparedStage,
     CountedValue,
     ProductionComparison,

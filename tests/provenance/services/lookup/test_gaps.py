@@ -1,7 +1,7 @@
 """Gaps of many jobs, counted by code."""
 
 from jobprov.provenance.answers.lookup.jobs import GapCounts
-from jobprov.provenance.answers.reruns import ProofCounts
+from jobprov.provenance.answers.reruns.proofs import ProofCounts
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.gaps import list_gaps

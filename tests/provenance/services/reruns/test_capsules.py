@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.reruns import CapsuleRegistered
+from jobprov.provenance.answers.reruns.capsules import CapsuleRegistered
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS

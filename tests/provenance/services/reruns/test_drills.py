@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.reruns import RerunsOfAge
+from jobprov.provenance.answers.reruns.reproduction import RerunsOfAge
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.reruns import isolation
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill

@@ -44,6 +44,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.records.files.names import full_name, splits
+from jobprov.provenance.records.job_record import JsonObject
 
 MOST_CONSUMERS = 100
 MOST_MAKERS = 100
@@ -381,7 +382,7 @@ def aliases_among(connection: Connection, file: int, others: Sequence[int]) -> s
     return set(connection.execute(query).scalars())
 
 
-def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:
+def sightings_of(connection: Connection, file: int) -> list[JsonObject]:
     """Return the catalog sightings of a file, newest first: the documents as they were sent."""
     rows = run(connection, _SIGHTINGS, {"file": file})
     return [{**json.loads(row[0]), "seen_at": row[1].isoformat()} for row in rows]

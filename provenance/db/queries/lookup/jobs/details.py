@@ -30,6 +30,7 @@ from jobprov.provenance.db.tables import (
     Verdict,
 )
 from jobprov.provenance.db.tables.files import Producer
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.verdicts import level_shown
 
 MOST_ATTEMPTS = 50
@@ -149,7 +150,7 @@ def output_consumers(connection: Connection, key: int) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def resolutions_of(connection: Connection, key: int) -> dict[int, dict[str, Any]]:
+def resolutions_of(connection: Connection, key: int) -> dict[int, JsonObject]:
     """Return what the service found out about each entry of `software`, by position.
 
     Unresolved ones are left out.
@@ -233,7 +234,7 @@ def has_succeeded(connection: Connection, key: int) -> bool:
     return STATES[state] == "succeeded"
 
 
-def verdicts_of(connection: Connection, key: int) -> list[dict[str, Any]]:
+def verdicts_of(connection: Connection, key: int) -> list[JsonObject]:
     """Return the verdicts on a job's reruns, newest first.
 
     They are as they were posted, but for the level of those that compared nothing.

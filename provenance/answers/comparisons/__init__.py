@@ -1,0 +1,1 @@
+"""Answers about jobs, recipes and productions that are compared."""

@@ -1,0 +1,1 @@
+"""Answers about reruns: what they proved, and what they need."""
