@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.alerts.watched import (
     gaps_by_hour,
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
-from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.times import utc_text
 
 MOST_EXPERIMENTS = 30
 LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)

@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.statistics.marks import (
     ran_in,
     sites_before,
 )
-from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.times import utc_text
 
 MOST_MARKS = 20
 QUIET_STEPS = 12

@@ -23,7 +23,6 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.lineage.graph import utc_text
 from jobprov.provenance.services.lookup.proofs import count_proofs
 from jobprov.provenance.services.tasks.burn_downs import DoneLately
 from jobprov.provenance.services.tasks.declarations import (
@@ -34,6 +33,7 @@ from jobprov.provenance.services.tasks.declarations import (
 from jobprov.provenance.services.tasks.time_left import TimeLeft, time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
+from jobprov.provenance.times import utc_text
 
 MOST_LISTED = 1000
 MOST_NEWEST = 20
