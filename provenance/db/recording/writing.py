@@ -117,14 +117,15 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     insertions = Insertions(connection)
     _write_job_rows(connection, insertions, drafts, shared)
     # A task's stage follows from its jobs: where one of them left, it may be another now
-    if left := _left_tasks(before, _places(connection, replaced)):
+    if replaced:
         insertions.write()
-        place_again(transaction, left)
+        place_again(transaction, _left_tasks(before, _places(connection, replaced)))
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, insertions, records, replaced)
     write_seeds(transaction, insertions, records, replaced)
     write_sources(transaction, insertions, records, replaced)
+    insertions.write()
     # Last: others who name the same files wait from here on
     touched = write_files(transaction, insertions, records, shared.experiments)
     link_new_files(insertions, touched.new_identities, touched.new_claims)
