@@ -1,11 +1,11 @@
-"""Which configurations have a parameter with such a value, and which of their jobs are the newest.
+"""Which configurations have a parameter with such a value, and by which values they were met.
 
 A condition leads from keys to values, from values to tables, from tables to sets, from sets to
 closures and the lists of them that jobs ran: some thousands of rows whatever the number of jobs.
-Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly
-at one step is lost in the next. What holds nearly everywhere would lead through nearly every row,
-so values and tables are followed in parts that grow, until every set is found: those met first are
-the common ones, as the first set that was indexed has them.
+Each step is a statement of its own: a planner that guesses wrongly at one step is lost in the next.
+What holds nearly everywhere would lead through nearly every row, so values and tables are followed
+in parts that grow, until every set is found: those met first are the common ones, as the first set
+that was indexed has them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
