@@ -99,7 +99,7 @@ def ended_jobs(
     if measure == "events":
         query = query.outerjoin(Claim, and_(Claim.job_id == Job.id, Claim.alias_of.is_(None)))
     conditions = _conditions(filters, by)
-    query = _joined(query, by).where(*_ended_in(connection, window, conditions), *conditions)
+    query = _joined(query, by).where(*_ended_in(connection, filters, window, by), *conditions)
     steps = []
     for count, amount, *names in connection.execute(query.group_by(*group)):
         place, facet = read_place_and_state(names[0]) if by == "state" else names
@@ -137,7 +137,7 @@ def ranked_values(
     rank = func.row_number().over(partition_by=group, order_by=value).label("rank")
     query: Select[Any] = select(place, facet, jobs, rank, value).select_from(Job)
     conditions = _conditions(filters, by)
-    query = _joined(query, by).where(*_ended_in(connection, window, conditions), *conditions)
+    query = _joined(query, by).where(*_ended_in(connection, filters, window, by), *conditions)
     ranked = query.where(SPREADS[measure].is_not(None)).subquery().c
     wanted: list[ColumnElement[bool]] = [ranked.rank == ranked.jobs]
     for tenths in _TENTHS:
@@ -153,7 +153,12 @@ def ranked_values(
 
 def jobs_to_count(filters: JobFilters, by: str) -> JobsToCount:
     """Return the jobs that pass the filters, as it is counted how many ran."""
-    return JobsToCount(FACETS[by], lambda query: _joined(query, by), _conditions(filters, by))
+    return JobsToCount(
+        FACETS[by],
+        lambda query: _joined(query, by),
+        _conditions(filters, by),
+        is_of_all=_is_of_all(filters, by),
+    )
 
 
 def newest_end(connection: Connection) -> datetime | None:
@@ -162,10 +167,15 @@ def newest_end(connection: Connection) -> datetime | None:
 
 
 def _ended_in(
-    connection: Connection, window: Window, conditions: Sequence[ColumnElement[bool]]
+    connection: Connection, filters: JobFilters, window: Window, by: str
 ) -> list[ColumnElement[bool]]:
-    ended = within(connection, Job.ended_at, window, is_of_all=not conditions)
+    ended = within(connection, Job.ended_at, window, is_of_all=_is_of_all(filters, by))
     return [*ended, Job.rerun_of.is_(None)]
+
+
+def _is_of_all(filters: JobFilters, by: str) -> bool:
+    """Return whether most jobs may pass: nothing but their experiment is asked for."""
+    return by != "class" and filters == JobFilters(experiment=filters.experiment)
 
 
 def _conditions(filters: JobFilters, by: str) -> list[ColumnElement[bool]]:
