@@ -14,14 +14,12 @@ from jobprov.provenance.db.queries.configurations.job_sources import (
     newest_with_sources,
     sources_that_hold,
 )
+from jobprov.provenance.db.queries.configurations.newest_jobs import newest_that_ran, passing
 from jobprov.provenance.db.queries.configurations.parameters import (
     ParameterSearch,
     Ran,
-    newest_that_ran,
-    newest_that_ran_and_pass,
     ran_one_of,
 )
-from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.tables import Job, JobSource
 
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
@@ -50,10 +48,7 @@ def newest_that_meet(
     """
     lists = [search.configurations for search in searches]
     ran = set.intersection(*lists)
-    if wanted:
-        streams = [newest_that_ran_and_pass(connection, ran, wanted, before=before, length=length)]
-    else:
-        streams = [newest_that_ran(connection, ran, before=before, length=length)]
+    streams = [newest_that_ran(connection, ran, wanted, before=before, length=length)]
     for place, search in enumerate(searches):
         stream = newest_with_sources(connection, search.condition, before=before, length=length)
         if stream is None:
@@ -80,8 +75,7 @@ def _that_pass(
 ) -> _Stretches:
     """Yield those of the stretches' jobs for which all of these conditions hold."""
     for jobs in stream:
-        query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
-        yield list(connection.execute(query.order_by(Job.id.desc())).scalars())
+        yield passing(connection, jobs, wanted)
 
 
 def _merged(streams: Sequence[_Stretches], length: int) -> _Stretches:

@@ -31,7 +31,10 @@ class MatchedValue(NamedTuple):
 
 
 def matched_values(search: ParameterSearch, jobs: Sequence[int]) -> dict[int, list[MatchedValue]]:
-    """Return the first parameters of each job for which a condition holds, by key of the job."""
+    """Return the first parameters of each job for which a condition holds, by key of the job.
+
+    They are of those that led to the job: fewer than hold where a few led to every job.
+    """
     connection = search.connection
     rows = fetch_among(connection, _SETS_OF_JOBS, jobs) if jobs else []
     sets = {found for _, found in rows}

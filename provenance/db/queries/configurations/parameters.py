@@ -1,11 +1,11 @@
-"""Which configurations have a parameter with such a value, and which of their jobs are the newest.
+"""Which configurations have a parameter with such a value, and by which values they were met.
 
 A condition leads from keys to values, from values to tables, from tables to sets, from sets to
 closures and the lists of them that jobs ran: some thousands of rows whatever the number of jobs.
-Each step is a statement of its own, and so is each stretch of jobs: a planner that guesses wrongly
-at one step is lost in the next. What holds nearly everywhere would lead through nearly every row,
-so values and tables are followed in parts that grow, until every set is found: those met first are
-the common ones, as the first set that was indexed has them.
+Each step is a statement of its own: a planner that guesses wrongly at one step is lost in the next.
+What holds nearly everywhere would lead through nearly every row, so values and tables are followed
+in parts that grow, until every set is found: those met first are the common ones, as the first set
+that was indexed has them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,17 +13,10 @@ from heapq import nsmallest
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
-    Text,
     and_,
-    bindparam,
-    case,
-    cast,
-    func,
     or_,
     select,
 )
@@ -40,18 +33,6 @@ from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import Job, ParameterKey, ParameterValue
 from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK, sets_in
 
-_FEW_JOBS = 10_000
-"""Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""
-_FEW_LISTS = 300
-"""Lists of configurations that may well be of jobs of long ago.
-
-Of more, the newest jobs are looked at first.
-"""
-_NEAR = 20
-"""Jobs that are looked at first for each that is wanted."""
-_MOST_WALKED = 20_000
-"""Jobs that are looked at with all conditions of a question, before lists are gone by."""
-_LONGEST_STRETCH = 10_000
 _FIRST_VALUES = 3
 """As many as a list shows why a job is in it."""
 _FIRST_TABLES = 10
@@ -70,32 +51,8 @@ WHERE e.set_id {among}
 _TABLES = "SELECT table_id, value_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members, table_id FROM parameter_set_tables WHERE table_id {among}"
 _SET_COUNT = "SELECT count(*) FROM parameter_sets"
-_COUNT = (
-    "SELECT count(*) FROM "
-    "(SELECT 1 FROM jobs WHERE closure_set_id = ANY(?::bigint[]) LIMIT ?) AS counted"
-)
-_BEHIND_ALL = "SELECT coalesce(max(id), 0) + 1 FROM jobs"
-_THROUGH_JOBS = {
-    "sqlite": "SELECT id, closure_set_id, experiment_id FROM jobs"
-    " WHERE closure_set_id + 0 {among} AND id < ? AND id > ? ORDER BY id DESC LIMIT ?",
-    "postgresql": "SELECT id, closure_set_id, experiment_id FROM jobs"
-    # hashed once, never joined
-    " WHERE CASE WHEN closure_set_id IN (SELECT unnest(?::bigint[])) THEN true END"
-    " AND id < ? AND id > ? ORDER BY id DESC LIMIT ?",
-}
-_WITH_EXPERIMENTS = """
-SELECT m.id, m.closure_set_id, j.experiment_id
-FROM ({gathered} ORDER BY id DESC LIMIT ?) AS m JOIN jobs AS j ON j.id = m.id ORDER BY m.id DESC
-"""
-_GATHERED = {
-    # CROSS JOIN: the lists come first, so that their index is used
-    "sqlite": "SELECT id, closure_set_id FROM (SELECT value FROM json_each(?)) AS list"
-    " CROSS JOIN jobs ON closure_set_id = value WHERE id < ? AND id > ?",
-    "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
-    # the offset keeps order and range out
-    " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",
-}
-_AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
+AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
+"""That a column is one of the keys that `listed` returns."""
 
 
 Ran = set[tuple[int, int]]
@@ -260,12 +217,12 @@ def fetch_among(connection: Connection, statement: str, keys: Sequence[int]) -> 
     """Return the rows of a statement about some integer keys."""
     return fetch(
         connection,
-        statement.format(among=_AMONG[connection.dialect.name]),
-        (_listed(connection, keys),),
+        statement.format(among=AMONG[connection.dialect.name]),
+        (listed(connection, keys),),
     )
 
 
-def _listed(connection: Connection, keys: Sequence[int]) -> str:
+def listed(connection: Connection, keys: Sequence[int]) -> str:
     """Return integer keys as one parameter.
 
     Drivers take a text in a tenth of the time of a list.
@@ -291,108 +248,3 @@ def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
     # the index of lists answers what holds of all
     all_sets = sorted({closure_set for _, closure_set in ran})
     return and_(among(connection, Job.closure_set_id, all_sets), or_(*by_experiment))
-
-
-def newest_that_ran(
-    connection: Connection, ran: Ran, *, before: int | None, length: int
-) -> Iterator[list[int]]:
-    """Yield the integer keys of the jobs that ran one of these lists, newest first.
-
-    They come in stretches that grow.
-
-    What many jobs ran is soon met by going through the newest. Else jobs are gathered from the
-    index of lists: SQLite's has those of each list in order, and takes the newest of each;
-    PostgreSQL takes all, and goes on through the newest where they are too many.
-
-    Args:
-        connection: to read with.
-        ran: the configurations of a `ParameterSearch`, or what several have in common.
-        before: jobs before this one only; None for all.
-        length: jobs of the first stretch.
-    """
-    if not ran:
-        return
-    keys = sorted({closure_set for _, closure_set in ran})
-    dialect, sets = connection.dialect.name, _listed(connection, keys)
-    through = _THROUGH_JOBS[dialect].format(among=_AMONG[dialect])
-    gathered = _WITH_EXPERIMENTS.format(gathered=_GATHERED[dialect].format(among=_AMONG[dialect]))
-    is_near, rest = len(keys) > _FEW_LISTS, ""
-    before = fetch(connection, _BEHIND_ALL)[0][0] if before is None else before
-    while True:
-        after = max(0, before - _NEAR * length)
-        rows = fetch(connection, through, (sets, before, after, length)) if is_near else []
-        is_near = is_near and (len(rows) == length or not after)
-        if not is_near:
-            rest = rest or (through if _are_too_many(connection, sets) else gathered)
-            rows = fetch(connection, rest, (sets, before, 0, length))
-        yield [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
-        if len(rows) < length:
-            return
-        before, length = rows[-1][0], min(length * 4, _LONGEST_STRETCH)
-
-
-def newest_that_ran_and_pass(
-    connection: Connection,
-    ran: Ran,
-    wanted: Sequence[ColumnElement[bool]],
-    *,
-    before: int | None,
-    length: int,
-) -> Iterator[list[int]]:
-    """Yield the integer keys of the jobs of `newest_that_ran` for which other conditions hold too.
-
-    Where many lists are asked for, jobs near the newest are looked at with all conditions at once,
-    so that none is met in vain.
-
-    Args:
-        connection: to read with.
-        ran: as there.
-        wanted: conditions on jobs.
-        before: jobs before this one only; None for all.
-        length: jobs of the first stretch.
-    """
-    if not ran:
-        return
-    if before is None:
-        before = int(fetch(connection, _BEHIND_ALL)[0][0])
-    lists = {closure_set for _, closure_set in ran}
-    if len(lists) > _FEW_LISTS:
-        end, window, left = max(0, before - _MOST_WALKED), _NEAR * length, length
-        is_wanted = and_(_is_one_of(connection, sorted(lists)), *wanted)
-        while before > end + 1 and left > 0:
-            after = max(end, before - window - 1)
-            rows = connection.execute(_walk(is_wanted, before, after, left)).all()
-            jobs = [
-                job for job, closure_set, experiment in rows if (experiment, closure_set) in ran
-            ]
-            yield jobs
-            before = rows[-1][0] if len(rows) == left else after + 1
-            window, left = window * _GROWTH, left - len(jobs)
-    for jobs in newest_that_ran(connection, ran, before=before, length=length):
-        query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
-        yield list(connection.execute(query.order_by(Job.id.desc())).scalars())
-
-
-def _walk(wanted: ColumnElement[bool], before: int, after: int, length: int) -> Select[Any]:
-    """Return the query for the newest jobs of a stretch of keys that are wanted."""
-    columns: tuple[Any, ...] = (Job.id, Job.closure_set_id, Job.experiment_id)
-    query = select(*columns)
-    # a condition that no index answers but that of the keys
-    query = query.where(case((wanted, 1), else_=0) == 1, Job.id < before, Job.id > after)
-    return query.order_by(Job.id.desc()).limit(length)
-
-
-def _is_one_of(connection: Connection, lists: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a job ran one of these lists; they are hashed once, never joined."""
-    if connection.dialect.name == "sqlite":
-        return among(connection, Job.closure_set_id, lists)
-    text = bindparam("lists", _listed(connection, lists), type_=Text(), unique=True)
-    return Job.closure_set_id.in_(select(func.unnest(cast(text, ARRAY(BigInteger)))))
-
-
-def _are_too_many(connection: Connection, sets: str) -> bool:
-    """Return whether so many jobs ran one of these lists that they are not gathered."""
-    if connection.dialect.name == "sqlite":
-        return False
-    [(count,)] = fetch(connection, _COUNT, (sets, _FEW_JOBS + 1))
-    return bool(count > _FEW_JOBS)

@@ -63,7 +63,7 @@ def within(
         connection: where from.
         moment: a column of jobs that has an index.
         window: when.
-        is_of_all: nothing else narrows the jobs down.
+        is_of_all: nothing else that an index knows narrows the jobs down.
     """
     if connection.dialect.name == "sqlite" and is_of_all:
         jobs = connection.execute(select(func.max(Job.id))).scalar_one() or 0

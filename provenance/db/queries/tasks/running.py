@@ -42,12 +42,14 @@ class JobsToCount(NamedTuple):
         conditions: which jobs.
         is_all_within: whether all of them started and ended in the window, so that an index of
             times is of no use.
+        is_of_all: most jobs there are may be among them.
     """
 
     facet: SQLColumnExpression[Any]
     joined: Callable[[Select[Any]], Select[Any]]
     conditions: Sequence[ColumnElement[bool]]
     is_all_within: bool = False
+    is_of_all: bool = False
 
 
 class Edges(NamedTuple):
@@ -100,10 +102,9 @@ def ran_jobs(
             still=_edges(connection, jobs, window, Job.started_at, is_running),
         )
     is_before = Job.started_at < window.start
-    is_of_all = not jobs.conditions
-    ends_within = within(connection, Job.ended_at, window, is_of_all=is_of_all)
+    ends_within = within(connection, Job.ended_at, window, is_of_all=jobs.is_of_all)
     ends = _edges(connection, jobs, window, Job.ended_at, [*ends_within, is_over])
-    starts_within = within(connection, Job.started_at, window, is_of_all=is_of_all)
+    starts_within = within(connection, Job.started_at, window, is_of_all=jobs.is_of_all)
     starts = _edges(connection, jobs, window, Job.started_at, [*starts_within, is_over])
     starts += [Edges(edges.facet, 0, edges.earlier, 0.0) for edges in ends if edges.earlier]
     starts += _at_the_start(connection, jobs, [Job.ended_at >= window.end, is_before])

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.configurations import parameters
+from jobprov.provenance.db.queries.configurations import newest_jobs, parameters
 from jobprov.provenance.db.statements.driver import fetch
 
 
@@ -16,11 +16,11 @@ from jobprov.provenance.db.statements.driver import fetch
     ("statement", "plan"),
     [
         (
-            parameters._THROUGH_JOBS["sqlite"],
+            newest_jobs._THROUGH_JOBS["sqlite"],
             "SEARCH jobs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
         (
-            parameters._WITH_EXPERIMENTS.format(gathered=parameters._GATHERED["sqlite"]),
+            newest_jobs._WITH_EXPERIMENTS.format(gathered=newest_jobs._GATHERED["sqlite"]),
             (
                 "SEARCH jobs USING COVERING INDEX ix_jobs_closure_set_id (closure_set_id=? "
                 "AND rowid>? AND rowid<?)"
@@ -35,7 +35,7 @@ def test_jobs_are_met_by_their_key_or_gathered_by_configuration(
         pytest.skip(
             "plans of PostgreSQL depend on its statistics; there the statements leave it no choice"
         )
-    statement = statement.format(among=parameters._AMONG["sqlite"])
+    statement = statement.format(among=parameters.AMONG["sqlite"])
 
     with database.reading.connect() as connection:
         steps = [

@@ -13,7 +13,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.configurations import parameters
+from jobprov.provenance.db.queries.configurations import newest_jobs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
@@ -212,9 +212,9 @@ def test_a_search_finds_what_a_plain_filter_does(
 
     take_every_way(production, jobs, chance)
     # as if there were many lists: near the newest jobs first, and then by the lists
-    monkeypatch.setattr(parameters, "_FEW_LISTS", 0)
-    monkeypatch.setattr(parameters, "_NEAR", 2)
-    monkeypatch.setattr(parameters, "_MOST_WALKED", 30)
+    monkeypatch.setattr(newest_jobs, "_FEW_LISTS", 0)
+    monkeypatch.setattr(newest_jobs, "_NEAR", 2)
+    monkeypatch.setattr(newest_jobs, "_MOST_WALKED", 30)
     take_every_way(production, jobs, chance)
 
 
