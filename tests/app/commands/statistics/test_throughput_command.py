@@ -107,7 +107,7 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
         experiment="nova",
         name="novasoft v2",
         words="first job of novasoft v2",
-        jobs=1200,
+        jobs=12,
         url="/jobs",
     )
     group = ThroughputGroup("FNAL", 2, 2.0, [2.0, 0.0, 0.0])
@@ -117,6 +117,6 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
     blank, heads, row, more = done.output.splitlines()[-4:]
     assert (blank, heads.split()) == ("", ["WHEN", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"])
     assert row.split() == [
-        *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "1,200")
+        *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
     ]
     assert more == "3 less important changes are left out."
