@@ -58,6 +58,8 @@ _MOST_LISTED_AT_ONCE = 5000
 """Jobs: the first page asks for much besides the campaigns, so that fewer are counted for it."""
 _MOST_ENDED_AT_ONCE = 2000
 """Jobs of a window: of more it is kept what they failed of, as each is looked up."""
+_MOST_GAPS_AT_ONCE = 500
+"""Jobs of eight days, of which the first page counts gaps each time; of more it is kept."""
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
 """What says of which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
@@ -241,7 +243,7 @@ GROWING_GAPS = Counting(
     GrowingGaps,
     _growing_gaps,
     lambda gaps: gaps.ended,
-    most=_MOST_ENDED_AT_ONCE,
+    most=_MOST_GAPS_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
 _ALL: tuple[Counting[Any], ...] = (

@@ -8,7 +8,7 @@ Source: http.md, `GET /statistics/throughput`.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from string import ascii_uppercase
 from typing import NamedTuple
@@ -33,8 +33,11 @@ from jobprov.provenance.db.queries.statistics.marks import (
 from jobprov.provenance.times import utc_text
 
 MOST_MARKS = 20
-QUIET_STEPS = 12
-"""A site whose last job ended so many steps before the last one of all ran no more."""
+QUIET_STEPS, QUIET_FOR = 12, timedelta(hours=6)
+"""A site whose last job ended so long before the last one of all ran no more; the longer of both.
+
+Jobs take hours: steps of a minute would tell of each site in turn.
+"""
 LEAST_JOBS = 5
 """Of a site in the window: of fewer it is no news that it ran none lately."""
 _POLICIES = "retry policies"
@@ -152,7 +155,8 @@ def _sites(
         sites={site for _, site in sites},
         experiments={experiment for experiment, _ in sites},
     )
-    quiet_since = max(row.last for row in ran) - QUIET_STEPS * window.step
+    newest = max(row.last for row in ran)
+    quiet_since = newest - max(QUIET_STEPS * window.step, QUIET_FOR)
     quiet = []
     for (experiment, site), of_site in sites.items():
         if of_site.jobs >= LEAST_JOBS and of_site.last < quiet_since:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
+from jobprov.provenance.answers.statistics.marks import Mark
 from jobprov.provenance.answers.statistics.throughput import Spread, Throughput, ThroughputGroup
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import MISSING
@@ -96,3 +97,26 @@ def test_the_answer_is_there_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
         {"name": None, "jobs": 1, "total": 1.0, "amounts": [1.0, 0.0, 0.0]}
     ]
     assert not re.search("#", done.output)
+
+
+def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = Mark(
+        letter="A",
+        at="2026-11-24T12:30:00Z",
+        kind="release",
+        experiment="nova",
+        name="novasoft v2",
+        words="first job of novasoft v2",
+        jobs=12,
+        url="/jobs",
+    )
+    group = ThroughputGroup("FNAL", 2, 2.0, [2.0, 0.0, 0.0])
+
+    done = run(monkeypatch, three_hours(group, marks=[mark], marks_left_out=3))
+
+    blank, heads, row, more = done.output.splitlines()[-4:]
+    assert (blank, heads.split()) == ("", ["WHEN", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"])
+    assert row.split() == [
+        *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
+    ]
+    assert more == "3 less important changes are left out."

@@ -1,5 +1,6 @@
 """The first page: whether anything needs somebody, what is new to a reader, and their own pages."""
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -144,3 +145,16 @@ def test_burn_down_is_drawn_and_said() -> None:
     assert (drawn.left, drawn.pace) == ("all of 20 units done", "10 done in 7 days")
     assert drawn.line == f"M0 2H104V12H108V{HEIGHT}H112"
     assert draw_burn_down(None) is None
+
+
+def test_backup_that_is_old_is_told_with_how_long_ago_it_was(client: FlaskClient) -> None:
+    note = client.application.extensions["jobprov"].settings.data / "last-backup"
+    made_at = datetime.now(UTC) - timedelta(days=9, hours=1)
+    note.touch()
+    assert "backup for" not in section(client)
+
+    os.utime(note, (made_at.timestamp(), made_at.timestamp()))
+    text = section(client)
+
+    assert "no backup for 9 days" in text
+    assert 'href="/docs/how-to/look-after-the-archive#back-up-and-restore"' in text

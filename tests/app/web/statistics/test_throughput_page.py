@@ -92,6 +92,22 @@ def test_what_the_chart_reads_is_the_answer(pages: FlaskClient) -> None:
     )
 
 
+def test_what_changed_stands_in_a_table_as_in_the_call(pages: FlaskClient) -> None:
+    marks = pages.get(f"{TWIN}?{WINDOW}").get_json()["marks"]
+    table = pages.get(f"/throughput?{WINDOW}").text.partition('id="marks"')[2]
+    rows = re.findall(r'<tr><td><b>([A-T])</b>.*?<a href="([^"]*)">(.*?)</a>', table)
+
+    assert marks
+    assert [(letter, unescape(url), unescape(words)) for letter, url, words in rows] == [
+        (mark["letter"], mark["url"], mark["words"]) for mark in marks
+    ]
+    for mark in marks:
+        listed = pages.get(mark["url"])
+        assert listed.status_code == 200
+    failed = pages.get(f"{TWIN}?{WINDOW}&state=failed&measure=files&by=site").get_json()
+    assert failed["marks"] == marks, "whatever is measured"
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
