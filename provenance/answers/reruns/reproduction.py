@@ -29,7 +29,7 @@ class RecipeProofs(Struct, frozen=True):
 class Reproduction(Struct, frozen=True):
     """Which share of recipes was reproduced when last run again, by whomever.
 
-    A job without a recipe counts as one of its own once it was run again.
+    A job without a recipe counts as one of its own once jobprov reran it.
 
     Attributes:
         recipes: how many there are.

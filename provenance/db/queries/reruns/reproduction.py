@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, literal, select
+from sqlalchemy import Connection, Select, case, func, literal, or_, select
 
+from jobprov.provenance.db.queries.fragments.proofs import OWN
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Experiment, Job, Verdict
+from jobprov.provenance.db.tables import Experiment, Job, Proof, Verdict
 from jobprov.provenance.records.verdicts import NOTHING, OF_OUTPUTS
 
 _COMPARED_SOMETHING = '"comparisons": [{'
@@ -49,25 +50,28 @@ def recipe_count(connection: Connection) -> int:
 
 
 def rerun_without_recipe(connection: Connection) -> int:
-    """Return how many jobs without a recipe were run again: each is a recipe of its own."""
-    # From the few verdicts to their jobs
-    recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
-    return connection.execute(
-        select(func.count(func.distinct(Verdict.job_id))).where(recipe.is_(None))
-    ).scalar_one()
+    """Return how many jobs without a recipe jobprov reran: each is a recipe of its own."""
+    query = select(func.count()).select_from(Proof).where(Proof.recipe >= OWN)
+    return connection.execute(query).scalar_one()
 
 
 def _last_verdicts() -> Any:
     """Return the subquery for the last verdict of each recipe that was run again.
 
-    A job without a recipe is one of its own, as it is among proofs.
+    A job without a recipe is one of its own once it is among proofs.
     """
+    own_jobs = (
+        select(Verdict.job_id)
+        .join(Proof, Proof.entry_id == Verdict.entry_id)
+        .where(Proof.recipe >= OWN)
+    )
     # From the few verdicts to their jobs
     recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
     verdict = select(recipe.label("recipe"), Verdict.job_id, Verdict.entry_id).subquery("verdict")
     own_key = case((verdict.c.recipe.is_(None), verdict.c.job_id), else_=0)
     return (
         select(verdict.c.recipe, func.max(verdict.c.entry_id).label("entry"))
+        .where(or_(verdict.c.recipe.is_not(None), verdict.c.job_id.in_(own_jobs)))
         .group_by(verdict.c.recipe, own_key)
         .subquery("last")
     )

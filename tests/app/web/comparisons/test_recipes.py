@@ -94,6 +94,9 @@ def test_first_page_counts_reruns_of_jobs_without_a_recipe(fleet: FlaskClient) -
     put_job(fleet, record)
     address = f"/api/v1/jobs/{record['job_id']}"
     assert fleet.get(address).get_json()["recipe_id"] is None
+    by_hand = fleet.post(f"{address}/verdicts", json=verdict("R7", host="home"))
+    assert by_hand.status_code == 201
+    assert fleet.get("/api/v1/reproduction").get_json()["drilled"] == 0
     failed = {"level": "R1", "by": "prove", "reason": "it ended with 1"}
     assert fleet.post(f"{address}/verdicts", json=failed).status_code == 201
 
