@@ -159,7 +159,7 @@ class Plain(ast.NodeTransformer):
         return ast.copy_location(ast.Assign([node.target], self.visit(node.value)), node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-        is_for_annotations = node.module == "typing" or node.module == JSON_OBJECTS
+        is_for_annotations = node.module in {"typing", JSON_OBJECTS}
         return None if is_for_annotations else node
 
     def visit_If(self, node: ast.If) -> ast.If | None:
