@@ -49,6 +49,7 @@ FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_
 WHERE e.set_id {among}
 """
 _TABLES = "SELECT table_id, value_id FROM parameters WHERE value_id {among}"
+_TABLES_ALONE = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members, table_id FROM parameter_set_tables WHERE table_id {among}"
 _SET_COUNT = "SELECT count(*) FROM parameter_sets"
 AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?::bigint[])"}
@@ -61,6 +62,8 @@ Ran = set[tuple[int, int]]
 Jobs of the one that ran the other may be told so.
 """
 
+_MOST_PAIRS = 20_000
+"""Tables of values: those of a parameter that everything has are many."""
 MOST_VALUES = 6000
 """Values of a condition of which it is known by which tables they led to sets."""
 
@@ -108,17 +111,23 @@ class _Way:
 
     def __init__(self) -> None:
         self._value_count = 0
+        self._pair_count = 0
         self._values: dict[int, list[int]] = {}
         """Of tables."""
         self._tables: dict[int, list[tuple[int, int]]] = {}
         """Of blocks of sets, each with those of the block that have it."""
 
-    def add_values(self, count: int, rows: Iterable[Sequence[int]]) -> None:
-        """Note (table, value) of a part of the values, unless there are many already."""
-        if self._value_count < MOST_VALUES:
-            for table, value in rows:
-                self._values.setdefault(table, []).append(value)
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is noted that no more is."""
+        return self._value_count >= MOST_VALUES or self._pair_count >= _MOST_PAIRS
+
+    def add_values(self, count: int, rows: Sequence[Sequence[int]]) -> None:
+        """Note (table, value) of a part of the values."""
+        for table, value in rows:
+            self._values.setdefault(table, []).append(value)
         self._value_count += count
+        self._pair_count += len(rows)
 
     def add_tables(self, rows: Iterable[Sequence[int]]) -> None:
         """Note (block, members, table) of tables."""
@@ -151,8 +160,11 @@ def _sets_with(connection: Connection, condition: ParameterCondition, way: _Way)
     blocks: dict[int, int] = {}
     length = _FIRST_TABLES
     for values in _values_with(connection, condition):
-        value_rows = fetch_among(connection, _TABLES, values)
-        way.add_values(len(values), value_rows)
+        if way.is_full:
+            value_rows = fetch_among(connection, _TABLES_ALONE, values)
+        else:
+            value_rows = fetch_among(connection, _TABLES, values)
+            way.add_values(len(values), value_rows)
         tables = sorted({row[0] for row in value_rows} - met)
         met.update(tables)
         start = 0
