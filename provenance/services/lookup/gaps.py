@@ -1,17 +1,43 @@
-"""What would stop reruns of a task, stage or campaign in ten years: counts, and remedies now."""
+"""What would stop reruns of jobs in ten years: counts with remedies, and gaps that grow.
+
+A gap grows where at least ten jobs of the last 24 hours have it, and its share of these jobs is at
+least twice its share of the jobs of the seven days before, and at least five points above it. Where
+fewer than twenty jobs ended in those days there is nothing to compare with.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.attention import GrowingGap, GrowingGaps
 from jobprov.provenance.answers.lookup.jobs import GapCount, GapCounts, JobSummary
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.alerts.watched import (
+    EndedScope,
+    GapJobs,
+    gap_codes,
+    gaps_between,
+    gaps_by_hour,
+)
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.gaps import GapRow, count_gaps
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.proofs import proof_counts
+from jobprov.provenance.times import utc_text
 
 STOPS_NONE = 9
 _UNKNOWN = (STOPS_NONE, "")
 """Level and cure of a code that a newer version of jobprov may have written."""
+MOST_EXPERIMENTS = 30
+LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
+LEAST_JOBS, LEAST_BEFORE = 10, 20
+TIMES, POINTS = 2, 0.05
+"""By how much a share is above that of before."""
 
 
 def list_gaps(connection: Connection, filters: JobFilters) -> GapCounts:
@@ -27,3 +53,109 @@ def _count(row: GapRow, example: JobSummary) -> GapCount:
     level, how_to_close = GAPS.get(row.code, _UNKNOWN)
     stops = None if level == STOPS_NONE else f"L{level}"
     return GapCount(row.code, stops, row.job_count, how_to_close, example)
+
+
+class _Seen(NamedTuple):
+    """How many jobs of a time have a gap, of how many."""
+
+    jobs: int
+    ended: int
+
+    @property
+    def share(self) -> float:
+        return self.jobs / self.ended if self.ended else 0.0
+
+
+def list_growing_gaps(
+    connection: Connection, now: datetime, *, seconds: float = SECONDS
+) -> GrowingGaps:
+    """Return the gaps that grow, of the first thirty experiments; those of most jobs first.
+
+    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    gaps, ended = [], 0
+    experiments = list(experiments_by_name(connection).items())
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            lately = gaps_by_hour(connection, EndedScope(key, now - LATELY), now)
+            ended += sum(row.jobs for row in lately)
+            if sum(row.jobs for row in lately) < LEAST_JOBS:
+                continue
+            days = EndedScope(key, now - LATELY - BEFORE, until=now - LATELY)
+            before = gaps_between(connection, days)
+            ended += sum(before.values())
+            if sum(before.values()) >= LEAST_BEFORE:
+                gaps += _growing(connection, name, lately, before, now)
+    gaps.sort(key=lambda gap: (-gap.jobs, gap.code))
+    return GrowingGaps(gaps=gaps, ended=ended)
+
+
+def _growing(
+    connection: Connection,
+    experiment: str,
+    lately: Sequence[GapJobs],
+    before: Mapping[int | None, int],
+    now: datetime,
+) -> list[GrowingGap]:
+    """Return the gaps of an experiment that grow."""
+    keys = {row.gap_set for row in lately} | before.keys()
+    codes = gap_codes(connection, {key for key in keys if key is not None})
+    had: Counter[str] = Counter()
+    for key, jobs in before.items():
+        for code in codes.get(key or 0, ()):
+            had[code] += jobs
+    rows_by_code: defaultdict[str, list[GapJobs]] = defaultdict(list)
+    ended_by_hour: Counter[int] = Counter()
+    for row in lately:
+        ended_by_hour[row.hour] += row.jobs
+        for code in codes.get(row.gap_set or 0, ()):
+            rows_by_code[code].append(row)
+    growing = []
+    for code, rows in rows_by_code.items():
+        of_week = _Seen(had[code], sum(before.values()))
+        of_day = _Seen(sum(row.jobs for row in rows), ended_by_hour.total())
+        if of_day.jobs < LEAST_JOBS or not _is_above(of_day, of_week):
+            continue
+        hour = _first_hour(rows, ended_by_hour, of_week)
+        growing.append(
+            GrowingGap(
+                experiment=experiment,
+                code=code,
+                jobs=of_day.jobs,
+                ended=of_day.ended,
+                jobs_before=of_week.jobs,
+                ended_before=of_week.ended,
+                site=_most_named((row.site, row.jobs) for row in rows),
+                stage=_most_named((row.stage, row.jobs) for row in rows),
+                since=utc_text(now - LATELY + timedelta(hours=hour)),
+            )
+        )
+    return growing
+
+
+def _is_above(seen: _Seen, before: _Seen) -> bool:
+    """Return whether a share is clearly above that of before."""
+    return seen.share >= TIMES * before.share and seen.share >= before.share + POINTS
+
+
+def _first_hour(rows: Sequence[GapJobs], ended: Mapping[int, int], before: _Seen) -> int:
+    """Return the first hour in which the share was above that of before."""
+    by_hour: Counter[int] = Counter()
+    for row in rows:
+        by_hour[row.hour] += row.jobs
+    for hour in sorted(by_hour):
+        if _is_above(_Seen(by_hour[hour], ended[hour]), before):
+            return hour
+    return min(by_hour)
+
+
+def _most_named(named: Iterable[tuple[str, int]]) -> str | None:
+    """Return the name with most jobs; None where that is no name."""
+    jobs_by_name: Counter[str] = Counter()
+    for name, jobs in named:
+        jobs_by_name[name] += jobs
+    [(name, _)] = jobs_by_name.most_common(1)
+    return name or None

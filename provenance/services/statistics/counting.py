@@ -24,7 +24,7 @@ from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.failures.errors import count_errors
-from jobprov.provenance.services.lookup.growing_gaps import list_growing_gaps
+from jobprov.provenance.services.lookup.gaps import list_growing_gaps
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.estimates import estimate

@@ -13,7 +13,7 @@ from jobprov.provenance.services.attention.needs import (
     Backups,
     list_needs,
 )
-from jobprov.provenance.services.lookup.growing_gaps import list_growing_gaps
+from jobprov.provenance.services.lookup.gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.tasks.campaigns import list_campaigns
 from jobprov.provenance.services.tasks.queue import whole_queue
