@@ -215,9 +215,9 @@ def _words(change: _Change) -> str:
 
 
 def _url(change: _Change, experiment: str) -> str:
-    if change.name == _POLICIES:
-        return with_query("/trail", {"experiment": experiment, "kind": "retry_policies"})
     if change.kind == "rule":
+        if change.name == _POLICIES:
+            return with_query("/trail", {"experiment": experiment, "kind": "retry_policies"})
         version = change.name.removeprefix(_RULES)
         return with_query("/rules", {"experiment": experiment, "version": version})
     if change.kind != "release":
