@@ -14,7 +14,7 @@ from sqlalchemy import event, func, select
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.configurations import parameters
+from jobprov.provenance.db.queries.configurations import newest_jobs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import (
     Evaluation,
@@ -183,9 +183,9 @@ def test_pages_of_jobs_come_whole_and_in_order(
 
     And the one after the other.
     """
-    monkeypatch.setattr(parameters, "_FEW_JOBS", few)
-    monkeypatch.setattr(parameters, "_FEW_LISTS", few)
-    monkeypatch.setattr(parameters, "_NEAR", near)
+    monkeypatch.setattr(newest_jobs, "_FEW_JOBS", few)
+    monkeypatch.setattr(newest_jobs, "_FEW_LISTS", few)
+    monkeypatch.setattr(newest_jobs, "_NEAR", near)
     texts = [BASE, BASE + b"physics.producers.slicer.threshold: 3\n"]
     closures = [configured(production, 1, text)["configurations"][0] for text in texts]
     production.record(
