@@ -3,7 +3,8 @@
 For example `children(files from dune:raw) - files where core.data_tier = 'reco'`.
 
 What selects by fields that we hold is read; filters, named queries and conditions on single members
-of lists are refused, but for `[any]`. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
+of lists are refused, but for `[any]`. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters
+are understood.
 
 Source: the grammar of MetaCat's server (metacat/mql/grammar).
 """

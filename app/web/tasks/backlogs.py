@@ -1,8 +1,9 @@
-"""What is left of a campaign: a picture with the band of the estimate ahead of now, and its numbers."""
+"""What is left of a campaign: a picture with the band of its end ahead of now, and its numbers."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from jobprov.app.web.frame.formats import moment
 from jobprov.provenance.answers.statistics.campaigns import Backlog
 
 WIDTH, HEIGHT = 600, 120
@@ -48,14 +49,14 @@ class _Scale(NamedTuple):
     end: datetime
     most: int
 
-    def x(self, moment: datetime) -> int:
-        return round(WIDTH * ((moment - self.start) / (self.end - self.start)))
+    def x(self, at: datetime) -> int:
+        return round(WIDTH * ((at - self.start) / (self.end - self.start)))
 
     def y(self, left: float) -> int:
         return HEIGHT - round((HEIGHT - _TOP) * left / self.most)
 
-    def point(self, moment: datetime, left: float) -> str:
-        return f"{self.x(moment)} {self.y(left)}"
+    def point(self, at: datetime, left: float) -> str:
+        return f"{self.x(at)} {self.y(left)}"
 
 
 def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
@@ -70,7 +71,7 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     burn_down = backlog.burn_down
     start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
-    latest = _moment(backlog.ends_at_high) or now
+    latest = moment(backlog.ends_at_high) or now
     end = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
     scale = _Scale(start, end, max(burn_down.left))
     line = f"M0 {scale.y(burn_down.left[0])}"
@@ -95,8 +96,8 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
 
 def _ahead(backlog: Backlog, scale: _Scale, now: datetime) -> tuple[str, str]:
     """Return the paths of what is expected to be left, and of what may be left."""
-    ends = [_moment(backlog.ends_at_low), _moment(backlog.ends_at), _moment(backlog.ends_at_high)]
-    low, middle, high = ends
+    low, middle = moment(backlog.ends_at_low), moment(backlog.ends_at)
+    high = moment(backlog.ends_at_high)
     if low is None or middle is None or high is None:
         return "", ""
     left = backlog.burn_down.left[-1]
@@ -130,7 +131,3 @@ def _end_rows(backlog: Backlog) -> list[BacklogRow]:
         if at is not None:
             rows.append(BacklogRow(at, backlog.stays, what))
     return rows
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

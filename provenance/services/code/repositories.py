@@ -88,8 +88,11 @@ def enqueue_resolutions(connection: Connection) -> int:
 
     Return how many were not queued before.
     """
-    if not has_repositories(connection):
-        return 0
+    return enqueue_unresolved(connection) if has_repositories(connection) else 0
+
+
+def enqueue_unresolved(connection: Connection) -> int:
+    """Do the same where repositories are known to be registered."""
     unresolved = unresolved_digests(connection)
     if not unresolved:
         return 0

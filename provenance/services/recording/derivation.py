@@ -26,7 +26,7 @@ from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
 from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
-from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_resolutions
+from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_unresolved
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.recording.resolved_code import distinct_entries
@@ -137,7 +137,7 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
     if unresolved:
         enqueue_carried(writing.connection, distinct_entries(some for some, _ in unresolved))
     if unresolved and has_repositories(writing.connection):
-        enqueue_resolutions(writing.connection)
+        enqueue_unresolved(writing.connection)
         enqueue_products(writing.connection, unresolved)
     if pending := pending_of([job.reading for job in jobs], findings):
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
