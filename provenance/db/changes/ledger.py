@@ -15,6 +15,7 @@ from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
 from jobprov.provenance.db.writer.keys import allocate_in_turn
+from jobprov.provenance.db.writer.turns import note_numbering
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
@@ -107,6 +108,7 @@ def _append_few(
         connection, _BODIES, [body or _NO_BODY for body in bodies]
     )
     statement = _append_statement(f"{arrays}, {body_arrays}", tuple(_row_of(entries[0])))
+    note_numbering(connection)
     # In the same order in every process, so that two cannot wait for each other
     experiments = sorted({entry.experiment_id for entry in entries})
     values = (OF_EXPERIMENT, experiments, *columns, *body_columns)

@@ -17,6 +17,7 @@ from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.inserting import insert_rows, insert_unknown
 from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
+from jobprov.provenance.db.writer.turns import note_numbering
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -75,6 +76,7 @@ def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int])
     """
     if connection.dialect.name != "postgresql":
         return allocate_keys(connection, table, len(whose))
+    note_numbering(connection)
     unused: dict[int, Iterator[int]] = {}
     for owner, count in sorted(Counter(whose).items()):
         rows = fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, owner, table.name, count))

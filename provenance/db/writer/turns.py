@@ -29,6 +29,8 @@ _PAUSE = 0.02
 """Seconds between two looks; recording takes some milliseconds, a batch up to a second."""
 _PATIENCE = 300.0
 """Seconds after which one that still derives is taken to hang; who waits tries again later."""
+_NUMBERS = "jobprov-numbers-entries"
+"""Of a connection: whether its transaction has the turn to number entries of the ledger."""
 
 
 class LostTurnError(UnreachableError):
@@ -90,6 +92,25 @@ def hold_sealing(database: Database) -> Iterator[None]:
         finally:
             connection.execute(select(func.pg_advisory_unlock(SEALING)))
             connection.commit()
+
+
+def note_numbering(connection: Connection) -> None:
+    """Note that this transaction makes others wait who number entries of the same experiment."""
+    connection.info[_NUMBERS] = True
+
+
+def forget_numbering(connection: Connection) -> None:
+    """Note that a transaction begins, which numbers nothing yet."""
+    connection.info[_NUMBERS] = False
+
+
+def is_numbering(connection: Connection) -> bool:
+    """Return whether this transaction makes others wait who number entries of the ledger.
+
+    It should commit then: if it went on to names that another process is about to commit, which
+    waits for the numbering, each would wait for the other.
+    """
+    return bool(connection.info.get(_NUMBERS))
 
 
 def take_jobs(connection: Connection, keys: Iterable[int]) -> None:

@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -21,7 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.keys import forget_reserved
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
-from jobprov.provenance.db.writer.turns import LostTurnError
+from jobprov.provenance.db.writer.turns import LostTurnError, forget_numbering, is_numbering
 from jobprov.provenance.errors import ProvenanceError, UnreachableError
 
 T = TypeVar("T")
@@ -207,26 +208,38 @@ class WriteQueue(Generic[W]):
         Where they fail together, each is tried alone, so that only the bad one fails.
         """
         groups = _grouped(requests)
-        try:
-            answers = self._transact(groups)
-        except Exception as problem:  # noqa: BLE001 - handed to whoever asked
-            if len(requests) > 1:
-                for request in requests:
-                    self._run_all([request])
-            else:
-                requests[0].answer.fail(_plain(problem))
-            return
-        for group, results in zip(groups, answers, strict=True):
-            for request, result in zip(group, results, strict=True):
-                request.answer.give(result)
+        while groups:
+            try:
+                answers = self._transact(groups)
+            except Exception as problem:  # noqa: BLE001 - handed to whoever asked
+                unanswered = list(chain.from_iterable(groups))
+                if len(unanswered) == 1:
+                    unanswered[0].answer.fail(_plain(problem))
+                else:
+                    for request in unanswered:
+                        self._run_all([request])
+                return
+            for group, results in zip(groups, answers, strict=False):
+                for request, result in zip(group, results, strict=True):
+                    request.answer.give(result)
+            groups = groups[len(answers) :]
 
     def _transact(self, groups: list[list[_Request]]) -> list[Sequence[Any]]:
+        """Return the answers of one transaction, those of the first groups.
+
+        It commits before the rest where it numbers entries of the ledger; see `is_numbering`.
+        """
         for attempt in range(_TRIES):
             try:
                 with self._engine.begin() as connection:
                     self._remember_only_of(connection)
+                    forget_numbering(connection)
                     transaction = self._begin(connection, self._memory)
-                    answers = [_run_group(transaction, group) for group in groups]
+                    answers: list[Sequence[Any]] = []
+                    for group in groups:
+                        answers.append(_run_group(transaction, group))
+                        if is_numbering(connection):
+                            break
                     index_new_names(transaction)
             except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
@@ -260,14 +273,18 @@ class WriteQueue(Generic[W]):
 
 
 def _grouped(requests: list[_Request]) -> list[list[_Request]]:
-    """Return the requests in order, neighbours of one gathered use case together."""
-    groups: list[list[_Request]] = []
+    """Return the requests in order, those of one gathered use case together after all others.
+
+    Nobody sent one of them after another was answered, so their order is nobody's.
+    """
+    alone: list[list[_Request]] = []
+    gathered: dict[Any, list[_Request]] = {}
     for request in requests:
-        if groups and request.gathered is not None and groups[-1][0].gathered is request.gathered:
-            groups[-1].append(request)
+        if request.gathered is None:
+            alone.append([request])
         else:
-            groups.append([request])
-    return groups
+            gathered.setdefault(request.gathered, []).append(request)
+    return alone + list(gathered.values())
 
 
 def _run_group(transaction: Transaction, group: list[_Request]) -> Sequence[Any]:

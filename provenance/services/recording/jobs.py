@@ -129,8 +129,9 @@ def _record_distinct(
             accepted.append(decision)
         else:
             unchanged.append(decision)
+    written = _write(batch, accepted)
     _keep_evidence(batch, unchanged)
-    return {**_write(batch, accepted), **_describe_unchanged(batch, unchanged)}
+    return {**written, **_describe_unchanged(batch, unchanged)}
 
 
 def _without_erased(batch: _Batch, decisions: list[_Decision]) -> list[_Decision]:

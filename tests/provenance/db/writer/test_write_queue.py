@@ -7,6 +7,9 @@ import pytest
 from sqlalchemy import event, text
 
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.tables import LedgerEntry
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_in_turn
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.db.writer.write_queue import WriteQueue
@@ -88,6 +91,41 @@ def test_single_records_that_wait_together_are_one_group(held: Held) -> None:
 
     assert groups == [[0, 1, 2, 3, 4]]
     assert answers == {number: number * 2 for number in range(5)}
+
+
+def test_single_records_are_one_group_whatever_else_waits_between_them(held: Held) -> None:
+    order: list[object] = []
+
+    def record(_transaction: Transaction, items: Sequence[int]) -> Sequence[int]:
+        order.append(list(items))
+        return items
+
+    held.ask(lambda: held.writer.run_gathered(record, 1))
+    held.ask(lambda: held.writer.run(lambda _transaction: order.append("something else")))
+    held.ask(lambda: held.writer.run_gathered(record, 2))
+    held.go_on()
+
+    assert order == ["something else", [1, 2]]
+
+
+def test_who_numbers_ledger_entries_commits_before_the_next_request(
+    held: Held, database: Database
+) -> None:
+    """Else two services wait for each other: for names of the one, for the numbers of the other."""
+    begun = begun_transactions(database)
+    seen: list[int] = []
+
+    def number(transaction: Transaction) -> None:
+        allocate_in_turn(transaction.connection, table_of(LedgerEntry), [1])
+        seen.append(len(begun))
+
+    for _ in range(3):
+        held.ask(lambda: held.writer.run(number))
+    held.ask(lambda: held.writer.run(lambda _transaction: seen.append(len(begun))))
+    held.go_on()
+
+    # SQLite has no turns: one transaction writes at a time
+    assert seen == ([1, 1, 1, 1] if database.is_sqlite else [1, 2, 3, 4])
 
 
 def test_large_batches_have_a_commit_each_and_small_requests_share_one(
