@@ -225,22 +225,10 @@ class WriteQueue(Generic[W]):
             groups = groups[len(answers) :]
 
     def _transact(self, groups: list[list[_Request]]) -> list[Sequence[Any]]:
-        """Return the answers of one transaction, those of the first groups.
-
-        It commits before the rest where it numbers entries of the ledger; see `is_numbering`.
-        """
+        """Return the answers of the first groups, at least one, after their commit."""
         for attempt in range(_TRIES):
             try:
-                with self._engine.begin() as connection:
-                    self._remember_only_of(connection)
-                    forget_numbering(connection)
-                    transaction = self._begin(connection, self._memory)
-                    answers: list[Sequence[Any]] = []
-                    for group in groups:
-                        answers.append(_run_group(transaction, group))
-                        if is_numbering(connection):
-                            break
-                    index_new_names(transaction)
+                answers = self._run_in_one(groups)
             except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
                 # are not
@@ -256,6 +244,23 @@ class WriteQueue(Generic[W]):
                 self._memory.commit()
                 return answers
         raise AssertionError
+
+    def _run_in_one(self, groups: list[list[_Request]]) -> list[Sequence[Any]]:
+        """Run groups in one transaction, as far as one that numbers entries of the ledger.
+
+        See `is_numbering`. Return the answers of those that were run.
+        """
+        answers: list[Sequence[Any]] = []
+        with self._engine.begin() as connection:
+            self._remember_only_of(connection)
+            forget_numbering(connection)
+            transaction = self._begin(connection, self._memory)
+            for group in groups:
+                answers.append(_run_group(transaction, group))
+                if is_numbering(connection):
+                    break
+            index_new_names(transaction)
+        return answers
 
     def _remember_only_of(self, connection: Connection) -> None:
         """Forget what was remembered if this is another connection than the last one.
