@@ -1,10 +1,10 @@
-"""What is left of a campaign: a picture with the band of its end ahead of now, and its numbers."""
+"""What is left of a campaign or a task: a picture with the band of its end ahead of now, and its numbers."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from jobprov.app.web.frame.formats import moment
-from jobprov.provenance.answers.statistics.campaigns import Backlog
+from jobprov.provenance.answers.tasks.backlogs import Backlog
 
 WIDTH, HEIGHT = 600, 120
 _TOP = 2
