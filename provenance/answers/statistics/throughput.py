@@ -27,11 +27,15 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: None for jobs that name none, and for several groups as one.
-        jobs: how many ended in the window; of `running`, how many ran at any time of it.
+        jobs: how many ended in the window; of `running`, how many ran at any time of it; of `idle`,
+            `held` and `queue`, how many there were at once at most, on average over a step.
         total: the sum of `amounts`.
         amounts: one a step: what is measured; of `running`, how many ran at once, on average over
-            the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it.
-        spread: of these two, how they are distributed; absent of all others.
+            the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it; of `idle`, `held`
+            and `queue`, how many reports of queues say it.
+        spread: of `wall_seconds` and `max_rss_bytes`, how they are distributed; absent of others.
+        at_once: of `idle`, `held` and `queue`, how many there were at once, on average over the
+            step; None where no report says it, or not all queues were reported. Absent of others.
     """
 
     name: str | None
@@ -39,16 +43,19 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
     total: float
     amounts: list[float]
     spread: Spread | None = None
+    at_once: list[float | None] | None = None
 
 
 class Throughput(CountedAt, frozen=True):
     """What ended or ran in each step of a window of time.
 
     Attributes:
-        jobs: how many ended in the window, or ran in it; of failures by class, those that failed.
+        jobs: how many ended in the window, or ran in it; of failures by class, those that failed;
+            of `idle`, `held` and `queue`, how many there were at once at most.
         by: what tells groups apart: state, stage, site or class.
-        measure: what the amounts count: jobs, files, events, cpu_hours or running; or what is
-            distributed: wall_seconds or max_rss_bytes.
+        measure: what the amounts count: jobs, files, events, cpu_hours or running; what is
+            distributed: wall_seconds or max_rss_bytes; or what queues were reported to have: idle
+            or held jobs, or all that wait and run (queue).
         start, end: of the window, on the edges of steps; the last step may still be going on.
         starts: when each step begins.
         groups: states in their own order, all others the largest first; a dozen at most.

@@ -37,6 +37,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
 )
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
+from jobprov.provenance.services.statistics.queued import QUEUED
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
     USUAL_STEPS,
@@ -205,6 +206,11 @@ def jobs_of(campaign: CampaignProgress) -> int:
     return sum(sum(stage.states.values()) for stage in campaign.stages)
 
 
+def counted_jobs(throughput: Throughput) -> int:
+    """Return how many jobs were counted; none for what queues had, of which samples are kept."""
+    return 0 if throughput.measure in QUEUED else throughput.jobs
+
+
 ERRORS = Counting("errors", ErrorCounts, _errors, lambda errors: errors.jobs)
 ESTIMATE = Counting(
     "estimate",
@@ -214,7 +220,7 @@ ESTIMATE = Counting(
     _MOST_LEARNT_AT_ONCE,
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
-THROUGHPUT = Counting("throughput", Throughput, _throughput, lambda throughput: throughput.jobs)
+THROUGHPUT = Counting("throughput", Throughput, _throughput, counted_jobs)
 MARKS = Counting("marks", Marks, _marks, lambda marks: marks.ended)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
 CAMPAIGNS = Counting(
