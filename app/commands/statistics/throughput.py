@@ -1,7 +1,7 @@
 """`jobprov throughput`: what ended when, and since when it goes wrong."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _OF_SPREADS = {
@@ -134,6 +134,8 @@ def _queue_lines(answer: Throughput, window: str) -> Iterator[str]:
     step = duration(answer.step_seconds)
     yield f"{counted(answer.jobs, noun)} at once at most {window}; on average over {step}:"
     yield table(_rows(answer), _columns(answer))
+    if answer.none_since is not None:
+        yield f"None since {_time(answer.none_since)} UTC."
     yield from _mark_lines(answer)
 
 
@@ -200,10 +202,10 @@ def _has_others(answer: Throughput) -> bool:
 
 def _rows(answer: Throughput) -> list[dict[str, str | None]]:
     """Return a row for each step in which anything ended or of which queues say something."""
-    totals = _totals(answer)
+    totals = answer.totals
     most = max(total or 0.0 for total in totals)
     is_of_queues = answer.measure in _OF_QUEUES
-    rows = []
+    rows: list[dict[str, str | None]] = []
     for place, total in enumerate(totals):
         start = _time(answer.starts[place])
         if total is None:
@@ -211,32 +213,20 @@ def _rows(answer: Throughput) -> list[dict[str, str | None]]:
             continue
         if not total and not is_of_queues:
             continue
-        shown = [_amounts_of(group)[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
+        shown = [group.measured[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
         length = max(1, round(_BAR * total / most)) if total else 0
         nothing = "0" if is_of_queues else None
-        row = {"start": start, "bar": "#" * length or " ", "total": _amount(total) or nothing}
+        row: dict[str, str | None] = {
+            "start": start,
+            "bar": "#" * length or " ",
+            "total": _amount(total) or nothing,
+        }
         for column, amount in enumerate(shown):
             row[f"group{column}"] = _amount(amount) or nothing
         if _has_others(answer):
             row["others"] = _amount(total - sum(shown)) or nothing
         rows.append(row)
     return rows
-
-
-def _totals(answer: Throughput) -> list[float | None]:
-    """Return the sums of all groups in each step; None where it is not known what queues had."""
-    groups = list(answer.groups)
-    if answer.others is not None:
-        groups.append(answer.others)
-    totals: list[float | None] = []
-    for amounts in zip(*(_amounts_of(group) for group in groups), strict=True):
-        known = [amount for amount in amounts if amount is not None]
-        totals.append(sum(known) if known else None)
-    return totals
-
-
-def _amounts_of(group: ThroughputGroup) -> Sequence[float | None]:
-    return group.amounts if group.at_once is None else group.at_once
 
 
 def _amount(amount: float) -> str | None:

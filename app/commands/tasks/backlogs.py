@@ -86,7 +86,10 @@ def _end_line(backlog: Backlog) -> str:
 
 
 def _rows(backlog: Backlog) -> list[dict[str, str]]:
-    """Return how many were left at the end of each step, the oldest first."""
+    """Return how many were left at the end of the steps, the oldest first.
+
+    Steps between two with the same number are left out.
+    """
     burn_down = backlog.burn_down
     start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
@@ -94,12 +97,13 @@ def _rows(backlog: Backlog) -> list[dict[str, str]]:
     last = len(burn_down.left) - 1
     rows = []
     for place, left in enumerate(burn_down.left):
-        until = f"{start + (place + 1) * step:%Y-%m-%d %H:%M}"
-        bar = "#" * max(1, round(_BAR * left / most)) if left else ""
+        around = burn_down.left[max(0, place - 1) : place + 2]
+        if 0 < place < last and set(around) == {left}:
+            continue
         # The last step goes on
-        rows.append(
-            {"until": "now" if place == last else until, "bar": bar or " ", "left": number(left)}
-        )
+        until = "now" if place == last else f"{start + (place + 1) * step:%Y-%m-%d %H:%M}"
+        bar = "#" * max(1, round(_BAR * left / most)) if left else " "
+        rows.append({"until": until, "bar": bar, "left": number(left)})
     return rows
 
 

@@ -1,6 +1,6 @@
 """The page of throughput: what ended in each step of a window of time, as a chart and as a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -31,9 +31,9 @@ _TITLES = {
     "events": "Events",
     "cpu_hours": "CPU hours",
     "running": "Jobs running at once",
-    "queue": "Jobs that wait and run, by the queue",
-    "idle": "Idle jobs, by the queue",
-    "held": "Held jobs, by the queue",
+    "queue": "Waiting and running jobs",
+    "idle": "Idle jobs",
+    "held": "Held jobs",
     "wall_seconds": "Wall time",
     "max_rss_bytes": "Memory",
 }
@@ -143,14 +143,9 @@ def _csv_rows(throughput: Throughput) -> Iterator[dict[str, object]]:
                 "by": throughput.by,
                 "group": column.title,
                 "measure": throughput.measure,
-                "amount": _amounts_of(column.group)[place],
+                "amount": column.group.measured[place],
                 **dict(zip(_QUANTILES, _values(column.group, place), strict=False)),
             }
-
-
-def _amounts_of(group: ThroughputGroup) -> Sequence[float | None]:
-    """Return what is measured in each step; None where it is not known what queues had."""
-    return group.amounts if group.at_once is None else group.at_once
 
 
 def _is_spread(throughput: Throughput) -> bool:
@@ -190,27 +185,19 @@ def _queue_line(throughput: Throughput, when: str) -> str:
     """Return how many jobs there were last, and the most, as queues were reported."""
     if not throughput.groups:
         return f"No queue was reported {when}."
-    totals = _totals(throughput)
+    totals = throughput.totals
     known = [place for place, total in enumerate(totals) if total is not None]
     newest = totals[known[-1]] or 0.0
     noun = "job" if throughput.measure == "queue" else f"{throughput.measure} job"
     line = f"{counted(throughput.jobs, noun)} at once at most {when}"
-    line += f"; {number(round(newest, 1))} in the newest step that is known"
+    if throughput.none_since is None:
+        line += f"; {number(round(newest, 1))} in the newest step that is known"
+    elif throughput.jobs:
+        line += f"; none since {_plain(throughput.none_since)} UTC"
     unknown = len(totals) - len(known)
     if unknown:
         line += f"; {counted(unknown, 'step')} of {number(len(totals))} not known"
     return f"{line}."
-
-
-def _totals(throughput: Throughput) -> list[float | None]:
-    """Return what all groups had together in each step; None where that is not known."""
-    totals: list[float | None] = []
-    for amounts in zip(
-        *(_amounts_of(column.group) for column in _columns(throughput)), strict=True
-    ):
-        known = [amount for amount in amounts if amount is not None]
-        totals.append(sum(known) if known else None)
-    return totals
 
 
 def _all_amounts(throughput: Throughput) -> list[list[float]]:
@@ -287,7 +274,7 @@ def _queue_rows(
 ) -> list[StepRow]:
     """Return what queues had in each step, the newest first; steps not known in a row as one."""
     rows: list[StepRow] = []
-    totals = _totals(throughput)
+    totals = throughput.totals
     for place in reversed(range(len(totals))):
         start, total = throughput.starts[place], totals[place]
         if total is None:
@@ -295,7 +282,7 @@ def _queue_rows(
                 rows.pop()
             rows.append(StepRow(start, None, [], None))
             continue
-        amounts = [_amounts_of(column.group)[place] for column in columns]
+        amounts = [column.group.measured[place] for column in columns]
         shown = [round(amount or 0.0, 2) for amount in amounts]
         url = _step_url(throughput, start, window_free)
         rows.append(StepRow(start, url, [*shown], round(total, 2)))

@@ -1,5 +1,7 @@
 """The answer that tells production over time."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from jobprov.provenance.answers.counted import CountedAt
@@ -45,6 +47,11 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
     spread: Spread | None = None
     at_once: list[float | None] | None = None
 
+    @property
+    def measured(self) -> Sequence[float | None]:
+        """What is measured in each step; None where it is not known what queues had."""
+        return self.amounts if self.at_once is None else self.at_once
+
 
 class Throughput(CountedAt, frozen=True):
     """What ended or ran in each step of a window of time.
@@ -78,3 +85,29 @@ class Throughput(CountedAt, frozen=True):
     newest_end: str | None
     marks: list[Mark] | None = None
     marks_left_out: int = 0
+
+    @property
+    def totals(self) -> list[float | None]:
+        """What all groups have together in each step; None where it is not known."""
+        groups = list(self.groups)
+        if self.others is not None:
+            groups.append(self.others)
+        totals: list[float | None] = []
+        for amounts in zip(*(group.measured for group in groups), strict=True):
+            known = [amount for amount in amounts if amount is not None]
+            totals.append(sum(known) if known else None)
+        return totals
+
+    @property
+    def none_since(self) -> str | None:
+        """When the first of the last steps began in which it is known that there was nothing.
+
+        None where there was something in the last step that is known.
+        """
+        since = None
+        for start, total in zip(reversed(self.starts), reversed(self.totals), strict=False):
+            if total:
+                break
+            if total is not None:
+                since = start
+        return since

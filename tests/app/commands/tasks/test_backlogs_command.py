@@ -45,6 +45,18 @@ def test_what_is_left_of_a_task_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     assert last.split() == ["now", "#" * 15, "10"]
 
 
+def test_steps_in_which_nothing_changed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(monkeypatch, backlog(20, 20, 20, 20, 15, 15), "t1")
+
+    rows = [line.split() for line in done.output.splitlines()[3:]]
+    assert [(row[-3], row[-1]) for row in rows] == [
+        ("06:00", "20"),
+        ("00:00", "20"),
+        ("06:00", "15"),
+        ("now", "15"),
+    ]
+
+
 def test_without_an_estimate_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     no_ends = (None, None, None)
 

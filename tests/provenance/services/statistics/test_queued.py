@@ -168,7 +168,7 @@ def test_stages_are_told_apart_and_those_of_unknown_tasks_are_of_none(
     of_campaign = asked(production, JobFilters(experiment="nova", campaign="d"), hours=1)
 
     assert at_once(by_stage) == {"reco": [3.0], None: [1.0], "gen": [1.0]}
-    assert [group.name for group in by_stage.groups][0] == "reco"
+    assert by_stage.groups[0].name == "reco", "the largest first"
     assert at_once(reco) == {"idle": [3.0]}
     assert at_once(of_campaign) == {"idle": [1.0]}
     nothing = asked(production, JobFilters(stage="merge"), by="stage", hours=1)
