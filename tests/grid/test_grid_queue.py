@@ -127,8 +127,7 @@ def test_witness_reports_the_whole_queue(scene: QueueScene, report: dict[str, An
 
 def test_what_the_queue_had_is_kept_over_time(scene: QueueScene, report: dict[str, Any]) -> None:
     assert report["queues"]
-    query = "experiment=toy&measure=queue&since=1h&step=5m"
-    answer = scene.ask(f"/statistics/throughput?{query}")
+    answer = scene.ask("/statistics/throughput?measure=queue&since=1h&step=5m")
 
     newest = {}
     for group in answer["groups"]:
