@@ -72,7 +72,8 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
     latest = moment(backlog.ends_at_high) or now
-    end = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    ahead = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    end = start - (start - ahead) // step * step
     scale = _Scale(start, end, max(burn_down.left))
     line = f"M0 {scale.y(burn_down.left[0])}"
     rows = []
