@@ -117,6 +117,10 @@ SECTIONS = {
         "declare": Listed("tasks.declarations", "Declare task ID: what is to be made"),
         "task": Listed("tasks.tasks", "Tell how far task ID is, and what stands in its way"),
         "queue": Listed("tasks.queue", "Tell what runs and waits: of TASK, of a campaign, or all"),
+        "backlog": Listed(
+            "tasks.backlogs",
+            "Tell what is left of TASK or a campaign, how it became less, and until when",
+        ),
         "timeline": Listed(
             "tasks.timelines", "Tell when TASK, or one of its units, waited and ran"
         ),

@@ -104,6 +104,8 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
 def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
     """Return the same with what changed in the window, which does not depend on how jobs ended.
 
+    Both are counted apart, perhaps at different moments: the answer is as old as the older one.
+
     Raises:
         BadInputError, LimitError: as for `read_throughput`; without the marks where only these take
             too long.
@@ -118,7 +120,13 @@ def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         found = read_filtered(MARKS, filters, **window)
     except LimitError:
         return throughput
-    return msgspec.structs.replace(throughput, marks=found.marks, marks_left_out=found.left_out)
+    return msgspec.structs.replace(
+        throughput,
+        marks=found.marks,
+        marks_left_out=found.left_out,
+        counted_at=min(throughput.counted_at, found.counted_at),
+        is_current=throughput.is_current and found.is_current,
+    )
 
 
 def _filters_and_window(

@@ -12,13 +12,15 @@
   };
   const nameOf = (answer, group) => group.name || (group === answer.others ? "others" : `no ${answer.by}`);
 
+  // What queues had is null where nobody knows
+  const amountsOf = (group) => group.at_once || group.amounts;
   // uPlot lays series over each other: the highest sum first, so that each shows what it adds
   const stack = (answer) => {
     const groups = answer.others ? [...answer.groups, answer.others] : answer.groups;
     const layers = [];
     let sums = answer.starts.map(() => 0);
     groups.forEach((group, number) => {
-      sums = sums.map((sum, step) => sum + group.amounts[step]);
+      sums = sums.map((sum, step) => (amountsOf(group)[step] === null ? null : sum + amountsOf(group)[step]));
       layers.unshift({ group, sums, fill: colourOf(answer, number) });
     });
     return layers;
@@ -58,7 +60,7 @@
       width: 0,
       paths: uPlot.paths.bars({ size: [0.92, Infinity], align: 1 }),
       points: { show: false },
-      value: (_chart, _sum, _series, step) => (step === null || step === undefined ? "" : amountText(answer, layer.group.amounts[step])),
+      value: (_chart, _sum, _series, step) => (step === null || step === undefined ? "" : amountText(answer, amountsOf(layer.group)[step])),
     }));
     return { series, data: layers.map((layer) => layer.sums) };
   };

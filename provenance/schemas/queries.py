@@ -179,12 +179,25 @@ class ThroughputQuery(JobsAnyTimeQuery):
     )
     measure = fields.String(
         validate=validate.OneOf(
-            ["jobs", "files", "events", "cpu_hours", "running", "wall_seconds", "max_rss_bytes"]
+            [
+                "jobs",
+                "files",
+                "events",
+                "cpu_hours",
+                "running",
+                "idle",
+                "held",
+                "queue",
+                "wall_seconds",
+                "max_rss_bytes",
+            ]
         ),
         load_default="jobs",
         metadata={
             "description": "What is counted: files and events are those written, `running` is how "
-            "many ran at once. Of wall_seconds and max_rss_bytes the distribution is told."
+            "many ran at once. `idle` and `held` is how many waited, and `queue` all that waited "
+            "and ran, as queues were reported. Of wall_seconds and max_rss_bytes the distribution "
+            "is told."
         },
     )
 

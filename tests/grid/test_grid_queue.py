@@ -125,6 +125,18 @@ def test_witness_reports_the_whole_queue(scene: QueueScene, report: dict[str, An
     assert counts["announced"] == 0
 
 
+def test_what_the_queue_had_is_kept_over_time(scene: QueueScene, report: dict[str, Any]) -> None:
+    assert report["queues"]
+    answer = scene.ask("/statistics/throughput?measure=queue&since=1h&step=5m")
+
+    newest = {}
+    for group in answer["groups"]:
+        known = [amount for amount in group["at_once"] if amount is not None]
+        assert None in group["at_once"], "nobody looked an hour ago"
+        newest[group["name"]] = known[0]
+    assert newest == {"idle": 3, "held": 2, "running": 1}
+
+
 def test_units_are_told_from_command_lines_and_variables(
     scene: QueueScene, report: dict[str, Any]
 ) -> None:

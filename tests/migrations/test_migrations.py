@@ -279,6 +279,19 @@ def test_migration_of_a_server_ends_a_statement_that_takes_too_long(
 
 
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
+def test_new_tables_have_keys_as_wide_as_the_others(empty_url: str) -> None:
+    """Whoever widened the keys of 0.1.0 has no narrow ones in what came later."""
+    upgrade(empty_url)
+    widen_keys(empty_url)
+    wide = schema_of(empty_url)
+
+    downgrade(empty_url, "0001")
+    upgrade(empty_url)
+
+    assert schema_of(empty_url) == wide
+
+
+@pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_view_of_somebody_else_is_named_and_nothing_is_changed(empty_url: str) -> None:
     upgrade(empty_url)
     _run(empty_url, "CREATE VIEW dashboard AS SELECT id, state FROM jobs")

@@ -36,6 +36,8 @@ _OF_MARKS = {
     "experiment": "EXPERIMENT",
     "jobs": "JOBS",
 }
+_OF_QUEUES = frozenset({"idle", "held", "queue"})
+_NOT_KNOWN = "not known"
 _MOST_GROUPS = 6
 """So many columns fit a terminal."""
 _MOST_STEPS = 30
@@ -64,11 +66,23 @@ _BAR = 24
 @click.option(
     "--measure",
     type=click.Choice(
-        ["jobs", "files", "events", "cpu_hours", "running", "wall_seconds", "max_rss_bytes"]
+        [
+            "jobs",
+            "files",
+            "events",
+            "cpu_hours",
+            "running",
+            "idle",
+            "held",
+            "queue",
+            "wall_seconds",
+            "max_rss_bytes",
+        ]
     ),
     default="jobs",
     show_default=True,
-    help="What to count; running: how many ran at once; the last two: their distribution.",
+    help="What to count; running: how many ran at once; idle, held, queue: how many waited or "
+    "were there at all, as queues were reported; the last two: their distribution.",
 )
 @experiment_option
 @url_option
@@ -76,21 +90,24 @@ _BAR = 24
 def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what ended in each step of a time: jobs, files, events or CPU hours.
 
-    Also how many jobs ran at once, and how run time and memory spread. Steps in which nothing ended
-    are left out. What changed in that time follows: new releases, rules, sites that came or went.
-    Exit code 1 where no job ended in that time.
+    Also how many jobs ran or waited at once, and how run time and memory spread. Steps in which
+    nothing ended are left out. What changed in that time follows: new releases, rules, sites that
+    came or went. Exit code 1 where no job ended in that time, or no queue was reported.
     """
     client = client_for(url)
     answer = client.throughput(**query, steps=_MOST_STEPS)
     if not answer.jobs:
         refuse_unknown_names(client, query)
     emit(answer, "\n".join(_lines(answer)), as_json=as_json)
-    sys.exit(0 if answer.jobs else 1)
+    sys.exit(0 if answer.groups else 1)
 
 
 def _lines(answer: Throughput) -> Iterator[str]:
     noun = "failed job" if answer.by == "class" else "job"
     window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
+    if answer.measure in _OF_QUEUES:
+        yield from _queue_lines(answer, window)
+        return
     verb = "ran" if answer.measure == "running" else "ended"
     if not answer.jobs:
         yield f"No {noun} {verb} {window}."
@@ -105,6 +122,20 @@ def _lines(answer: Throughput) -> Iterator[str]:
         yield table(list(_spread_rows(answer)), columns)
     else:
         yield table(_rows(answer), _columns(answer))
+    yield from _mark_lines(answer)
+
+
+def _queue_lines(answer: Throughput, window: str) -> Iterator[str]:
+    """Yield what queues had in each step, where that is known."""
+    if not answer.groups:
+        yield f"No queue was reported {window}."
+        return
+    noun = "job" if answer.measure == "queue" else f"{answer.measure} job"
+    step = duration(answer.step_seconds)
+    yield f"{counted(answer.jobs, noun)} at once at most {window}; on average over {step}:"
+    yield table(_rows(answer), _columns(answer))
+    if answer.none_since is not None:
+        yield f"None since {_time(answer.none_since)} UTC."
     yield from _mark_lines(answer)
 
 
@@ -170,36 +201,32 @@ def _has_others(answer: Throughput) -> bool:
 
 
 def _rows(answer: Throughput) -> list[dict[str, str | None]]:
-    """Return a row for each step in which anything ended, the oldest first."""
-    totals = _totals(answer)
-    most = max(totals)
-    rows = []
+    """Return a row for each step in which anything ended or of which queues say something."""
+    totals = answer.totals
+    most = max(total or 0.0 for total in totals)
+    is_of_queues = answer.measure in _OF_QUEUES
+    rows: list[dict[str, str | None]] = []
     for place, total in enumerate(totals):
-        if not total:
+        start = _time(answer.starts[place])
+        if total is None:
+            rows.append({"start": start, "bar": _NOT_KNOWN})
             continue
-        shown = [group.amounts[place] for group in answer.groups[:_MOST_GROUPS]]
+        if not total and not is_of_queues:
+            continue
+        shown = [group.measured[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
+        length = max(1, round(_BAR * total / most)) if total else 0
+        nothing = "0" if is_of_queues else None
         row: dict[str, str | None] = {
-            "start": _time(answer.starts[place]),
-            "bar": "#" * max(1, round(_BAR * total / most)),
-            "total": _amount(total),
+            "start": start,
+            "bar": "#" * length or " ",
+            "total": _amount(total) or nothing,
         }
         for column, amount in enumerate(shown):
-            row[f"group{column}"] = _amount(amount)
+            row[f"group{column}"] = _amount(amount) or nothing
         if _has_others(answer):
-            row["others"] = _amount(total - sum(shown))
+            row["others"] = _amount(total - sum(shown)) or nothing
         rows.append(row)
     return rows
-
-
-def _totals(answer: Throughput) -> list[float]:
-    groups = list(answer.groups)
-    if answer.others is not None:
-        groups.append(answer.others)
-    totals = [0.0] * len(answer.starts)
-    for group in groups:
-        for place, amount in enumerate(group.amounts):
-            totals[place] += amount
-    return totals
 
 
 def _amount(amount: float) -> str | None:
@@ -222,5 +249,6 @@ EXAMPLES = {
         "jobprov throughput --since 24h --step 1h --by state",
         "jobprov throughput --campaign demo-2026 --since 30d --measure events",
         "jobprov throughput --since 24h --measure running --by site",
+        "jobprov throughput --since 24h --measure idle --by stage",
     ),
 }

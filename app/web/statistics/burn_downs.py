@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.provenance.answers.statistics.campaigns import BurnDown
+from jobprov.provenance.answers.tasks.backlogs import BurnDown
 
 STEP = 4
 HEIGHT = 22

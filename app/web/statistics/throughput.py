@@ -15,6 +15,7 @@ from jobprov.provenance.answers.statistics.throughput import Throughput, Through
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ThroughputQuery
 from jobprov.provenance.services.statistics.counting import WINDOW_FIELDS
+from jobprov.provenance.services.statistics.queued import QUEUED
 from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE
 
 _WINDOWS = {
@@ -30,6 +31,9 @@ _TITLES = {
     "events": "Events",
     "cpu_hours": "CPU hours",
     "running": "Jobs running at once",
+    "queue": "Waiting and running jobs",
+    "idle": "Idle jobs",
+    "held": "Held jobs",
     "wall_seconds": "Wall time",
     "max_rss_bytes": "Memory",
 }
@@ -52,17 +56,18 @@ class Column(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A step in which something ended.
+    """A step in which something ended, or of which a queue was reported.
 
     Attributes:
         url: the page of this step alone; None where it cannot be shown finer.
         amounts: one a column, None for nothing.
+        total: None where it is not known what queues had.
     """
 
     start: str
     url: str | None
     amounts: list[float | None]
-    total: float
+    total: float | None
 
 
 class SpreadRow(NamedTuple):
@@ -103,6 +108,8 @@ def show_page() -> Response:
     columns = _columns(throughput)
     if _is_spread(throughput):
         steps = cut_rows("steps", _spread_rows(throughput, columns, window_free), _MOST_STEPS)
+    elif throughput.measure in QUEUED:
+        steps = cut_rows("steps", _queue_rows(throughput, columns, window_free), _MOST_STEPS)
     else:
         steps = cut_rows("steps", _step_rows(throughput, columns, window_free), _MOST_STEPS)
     filters = {name: given[name] for name in window_free if name not in {"by", "measure"}}
@@ -114,12 +121,15 @@ def show_page() -> Response:
         throughput=throughput,
         first_line=first_line(throughput, given),
         newest_url=_newest_url(throughput, window_free),
+        waiting_url=_waiting_url(given),
         windows=_windows(given, window_free),
         filters=filters,
         fields=given,
         titles=_TITLES,
         columns=columns,
         is_spread=_is_spread(throughput),
+        is_of_queues=throughput.measure in QUEUED,
+        has_steps=bool(throughput.jobs or throughput.groups),
         steps=steps,
     )
 
@@ -133,7 +143,7 @@ def _csv_rows(throughput: Throughput) -> Iterator[dict[str, object]]:
                 "by": throughput.by,
                 "group": column.title,
                 "measure": throughput.measure,
-                "amount": column.group.amounts[place],
+                "amount": column.group.measured[place],
                 **dict(zip(_QUANTILES, _values(column.group, place), strict=False)),
             }
 
@@ -156,6 +166,8 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
     when = f"in the last {_window_words(given.get('since', DEFAULT_SINCE))}"
     if "ended_after" in given or "ended_before" in given:
         when = f"from {_plain(throughput.start)} to {_plain(throughput.end)} UTC"
+    if throughput.measure in QUEUED:
+        return _queue_line(throughput, when)
     verb = "ran" if throughput.measure == "running" else "ended"
     if not throughput.jobs:
         return f"No {noun} {verb} {when}."
@@ -166,6 +178,25 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
     if verb == "ran":
         most = max(sum(amounts) for amounts in zip(*_all_amounts(throughput), strict=True))
         line += f"; {number(round(most, 1))} at once at most"
+    return f"{line}."
+
+
+def _queue_line(throughput: Throughput, when: str) -> str:
+    """Return how many jobs there were last, and the most, as queues were reported."""
+    if not throughput.groups:
+        return f"No queue was reported {when}."
+    totals = throughput.totals
+    known = [place for place, total in enumerate(totals) if total is not None]
+    newest = totals[known[-1]] or 0.0
+    noun = "job" if throughput.measure == "queue" else f"{throughput.measure} job"
+    line = f"{counted(throughput.jobs, noun)} at once at most {when}"
+    if throughput.none_since is None:
+        line += f"; {number(round(newest, 1))} in the newest step that is known"
+    elif throughput.jobs:
+        line += f"; none since {_plain(throughput.none_since)} UTC"
+    unknown = len(totals) - len(known)
+    if unknown:
+        line += f"; {counted(unknown, 'step')} of {number(len(totals))} not known"
     return f"{line}."
 
 
@@ -184,10 +215,19 @@ def _plain(moment: str) -> str:
 
 def _newest_url(throughput: Throughput, window_free: dict[str, str]) -> str | None:
     """Return the address of the week before the job that ended last, where the window has none."""
-    if throughput.jobs or throughput.newest_end is None:
+    if throughput.jobs or throughput.newest_end is None or throughput.measure in QUEUED:
         return None
     end = datetime.fromisoformat(throughput.newest_end) + timedelta(seconds=1)
     return address("/throughput", {**window_free, "ended_before": end.strftime(_TIME)})
+
+
+def _waiting_url(given: dict[str, str]) -> str:
+    """Return the address of what queues had in the same window, as far as that is kept."""
+    kept = {}
+    for name in ("experiment", "campaign", "stage", *WINDOW_FIELDS):
+        if name in given:
+            kept[name] = given[name]
+    return address("/throughput", {**kept, "measure": "queue"})
 
 
 def _windows(given: dict[str, str], window_free: dict[str, str]) -> list[tuple[str, str | None]]:
@@ -226,6 +266,26 @@ def _step_rows(
         start = throughput.starts[place]
         total = sum(amount for amount in amounts if amount)
         rows.append(StepRow(start, _step_url(throughput, start, window_free), amounts, total))
+    return rows
+
+
+def _queue_rows(
+    throughput: Throughput, columns: list[Column], window_free: dict[str, str]
+) -> list[StepRow]:
+    """Return what queues had in each step, the newest first; steps not known in a row as one."""
+    rows: list[StepRow] = []
+    totals = throughput.totals
+    for place in reversed(range(len(totals))):
+        start, total = throughput.starts[place], totals[place]
+        if total is None:
+            if rows and rows[-1].total is None:
+                rows.pop()
+            rows.append(StepRow(start, None, [], None))
+            continue
+        amounts = [column.group.measured[place] for column in columns]
+        shown = [round(amount or 0.0, 2) for amount in amounts]
+        url = _step_url(throughput, start, window_free)
+        rows.append(StepRow(start, url, [*shown], round(total, 2)))
     return rows
 
 

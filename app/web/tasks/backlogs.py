@@ -1,10 +1,10 @@
-"""What is left of a campaign: a picture with the band of its end ahead of now, and its numbers."""
+"""What is left of a campaign or a task: a picture with the band of its end ahead of now, and its numbers."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from jobprov.app.web.frame.formats import moment
-from jobprov.provenance.answers.statistics.campaigns import Backlog
+from jobprov.provenance.answers.tasks.backlogs import Backlog
 
 WIDTH, HEIGHT = 600, 120
 _TOP = 2
@@ -72,7 +72,8 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
     latest = moment(backlog.ends_at_high) or now
-    end = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    ahead = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    end = start - (start - ahead) // step * step
     scale = _Scale(start, end, max(burn_down.left))
     line = f"M0 {scale.y(burn_down.left[0])}"
     rows = []

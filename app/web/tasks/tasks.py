@@ -1,5 +1,6 @@
 """The page of a task: units done, what failed and why, what it took; and how units are waived."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from jobprov.app.web.frame.guard import form_grant
 from jobprov.app.web.frame.page import answer, asked, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks import queue as queue_page
+from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
@@ -56,6 +58,7 @@ def show_page(task_id: str) -> Response:
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
     units = str(task.expected or task.produced or "")
+    backlog = draw_backlog(task.backlog, datetime.now(UTC)) if task.missing else None
     return answer(
         "tasks/task.html",
         twin=_address(task, ""),
@@ -64,6 +67,9 @@ def show_page(task_id: str) -> Response:
         first_line=first_line(task),
         bars=progress(task.states, task.expected),
         states=task.states,
+        backlog=backlog,
+        backlog_size=(WIDTH, HEIGHT),
+        backlog_rows=None if backlog is None else cut_rows("backlog", backlog.rows, 8),
         causes=cut_rows("causes", linked_causes(task.errors, place), 15),
         failing=cut_rows("failing", task.failing_jobs, 15),
         blocking=cut_rows("blocking", task.blocking, 20),

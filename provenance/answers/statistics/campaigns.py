@@ -5,6 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofCounts
+from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 from jobprov.provenance.answers.tasks.tasks import UnitState
 
 
@@ -68,43 +69,6 @@ class StageProgress(Struct, frozen=True, kw_only=True):
     states: dict[str, int]
     first: int | UnsetType = UNSET
     units: UnitCounts
-
-
-class BurnDown(Struct, frozen=True):
-    """How many units of a campaign were not done yet, over the last days.
-
-    A unit that was done twice counts twice on the way, so that what lies back is about so many; the
-    last number is that of the stages.
-
-    Attributes:
-        start: when the first step begins; each has `step_seconds`.
-        expected: units of the stages whose tasks were all declared.
-        left: not done at the end of each step, those that were waived left out.
-        is_whole: whether these are all stages.
-    """
-
-    start: str
-    step_seconds: int
-    expected: int
-    left: list[int]
-    is_whole: bool
-
-
-class Backlog(Struct, frozen=True):
-    """What is left of a campaign: how it became less, and when it may be gone.
-
-    Attributes:
-        burn_down: how many units were left over the last days.
-        stays: how many of those left now wait for somebody; the estimate leaves them out.
-        ends_at, ends_at_low, ends_at_high: when all others may be done: expected, earliest and
-            latest, as of `seconds_left`; None where there is no estimate.
-    """
-
-    burn_down: BurnDown
-    stays: int
-    ends_at: str | None
-    ends_at_low: str | None
-    ends_at_high: str | None
 
 
 class CampaignStages(Struct, frozen=True):

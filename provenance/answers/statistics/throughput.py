@@ -1,5 +1,7 @@
 """The answer that tells production over time."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from jobprov.provenance.answers.counted import CountedAt
@@ -27,11 +29,15 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: None for jobs that name none, and for several groups as one.
-        jobs: how many ended in the window; of `running`, how many ran at any time of it.
+        jobs: how many ended in the window; of `running`, how many ran at any time of it; of `idle`,
+            `held` and `queue`, how many there were at once at most, on average over a step.
         total: the sum of `amounts`.
         amounts: one a step: what is measured; of `running`, how many ran at once, on average over
-            the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it.
-        spread: of these two, how they are distributed; absent of all others.
+            the step; of `wall_seconds` and `max_rss_bytes`, how many jobs say it; of `idle`, `held`
+            and `queue`, how many reports of queues say it.
+        spread: of `wall_seconds` and `max_rss_bytes`, how they are distributed; absent of others.
+        at_once: of `idle`, `held` and `queue`, how many there were at once, on average over the
+            step; None where no report says it, or not all queues were reported. Absent of others.
     """
 
     name: str | None
@@ -39,16 +45,24 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
     total: float
     amounts: list[float]
     spread: Spread | None = None
+    at_once: list[float | None] | None = None
+
+    @property
+    def measured(self) -> Sequence[float | None]:
+        """What is measured in each step; None where it is not known what queues had."""
+        return self.amounts if self.at_once is None else self.at_once
 
 
 class Throughput(CountedAt, frozen=True):
     """What ended or ran in each step of a window of time.
 
     Attributes:
-        jobs: how many ended in the window, or ran in it; of failures by class, those that failed.
+        jobs: how many ended in the window, or ran in it; of failures by class, those that failed;
+            of `idle`, `held` and `queue`, how many there were at once at most.
         by: what tells groups apart: state, stage, site or class.
-        measure: what the amounts count: jobs, files, events, cpu_hours or running; or what is
-            distributed: wall_seconds or max_rss_bytes.
+        measure: what the amounts count: jobs, files, events, cpu_hours or running; what is
+            distributed: wall_seconds or max_rss_bytes; or what queues were reported to have: idle
+            or held jobs, or all that wait and run (queue).
         start, end: of the window, on the edges of steps; the last step may still be going on.
         starts: when each step begins.
         groups: states in their own order, all others the largest first; a dozen at most.
@@ -71,3 +85,29 @@ class Throughput(CountedAt, frozen=True):
     newest_end: str | None
     marks: list[Mark] | None = None
     marks_left_out: int = 0
+
+    @property
+    def totals(self) -> list[float | None]:
+        """What all groups have together in each step; None where it is not known."""
+        groups = list(self.groups)
+        if self.others is not None:
+            groups.append(self.others)
+        totals: list[float | None] = []
+        for amounts in zip(*(group.measured for group in groups), strict=True):
+            known = [amount for amount in amounts if amount is not None]
+            totals.append(sum(known) if known else None)
+        return totals
+
+    @property
+    def none_since(self) -> str | None:
+        """When the first of the last steps began in which it is known that there was nothing.
+
+        None where there was something in the last step that is known.
+        """
+        since = None
+        for start, total in zip(reversed(self.starts), reversed(self.totals), strict=False):
+            if total:
+                break
+            if total is not None:
+                since = start
+        return since

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from jobprov.provenance.answers.failures import FailureCause
 from jobprov.provenance.answers.lookup.jobs import JobSummary
+from jobprov.provenance.answers.tasks.backlogs import Backlog
 from jobprov.provenance.records.job_record import JsonObject
 
 
@@ -198,6 +199,7 @@ class TaskProgress(Struct, frozen=True):
         failing_jobs: the newest jobs that did not succeed, as in lists of jobs.
         blocking: the first thousand units that are neither done nor waived.
         waivers: the newest first.
+        backlog: what is left and when it may be gone; None where nobody declared how many units.
     """
 
     task_id: str
@@ -226,3 +228,4 @@ class TaskProgress(Struct, frozen=True):
     resources: TaskResources
     blocking: list[OpenUnit]
     waivers: list[StandingWaiver]
+    backlog: Backlog | None = None

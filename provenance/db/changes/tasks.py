@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -19,6 +20,8 @@ from jobprov.provenance.db.tables import (
     Job,
     QueueJob,
     QueueReport,
+    QueueSample,
+    QueueSampleStage,
     Stage,
     TaskRow,
     WaivedUnit,
@@ -137,3 +140,53 @@ def forget_queue_reports(connection: Connection, experiment: int, *, before: dat
     old = select(QueueReport.id).where(*is_old)
     connection.execute(delete(QueueJob).where(QueueJob.report_id.in_(old)))
     connection.execute(delete(QueueReport).where(*is_old))
+
+
+def add_queue_sample(
+    connection: Connection,
+    queue: SampledQueue,
+    start: datetime,
+    sample: SampleCounts,
+    *,
+    step_seconds: int = 0,
+) -> bool:
+    """Keep how many jobs a queue had; return False where there is one of that time already.
+
+    Args:
+        connection: in a transaction in which nobody else adds one of this queue.
+        queue: whose sample it is.
+        start: of the time for which the sample stands.
+        sample: the counts.
+        step_seconds: how long that time is; 0 of a single report.
+    """
+    is_there = select(QueueSample.id).where(
+        QueueSample.experiment_id == queue.experiment,
+        QueueSample.schedd == queue.schedd,
+        QueueSample.step_seconds == step_seconds,
+        QueueSample.start == start,
+    )
+    if connection.execute(is_there).first() is not None:
+        return False
+    [key] = allocate_keys(connection, table_of(QueueSample), 1)
+    row = {
+        "id": key,
+        "experiment_id": queue.experiment,
+        "schedd": queue.schedd,
+        "start": start,
+        "step_seconds": step_seconds,
+        **sample.counts._asdict(),
+    }
+    insert_rows(connection, table_of(QueueSample), [row])
+    rows = []
+    for stage, numbers in sample.by_stage.items():
+        rows.append({"sample_id": key, "stage_id": stage, **numbers._asdict()})
+    insert_rows(connection, table_of(QueueSampleStage), rows)
+    return True
+
+
+def remove_queue_samples(connection: Connection, samples: Sequence[int]) -> None:
+    """Remove samples of queues, by their keys."""
+    for part in chunks(samples):
+        of_sample = QueueSampleStage.sample_id.in_(part)
+        connection.execute(delete(QueueSampleStage).where(of_sample))
+        connection.execute(delete(QueueSample).where(QueueSample.id.in_(part)))

@@ -119,6 +119,7 @@ _OWNERS = (
     "claim_id",
     "order_id",
     "alert_id",
+    "sample_id",
     "entry_id",
 )
 """Columns that say whose a row is, those first that say it soonest."""

@@ -100,7 +100,15 @@ from jobprov.provenance.db.tables.reruns import (
     Proof,
     Verdict,
 )
-from jobprov.provenance.db.tables.tasks import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
+from jobprov.provenance.db.tables.tasks import (
+    QueueJob,
+    QueueReport,
+    QueueSample,
+    QueueSampleStage,
+    Stage,
+    TaskRow,
+    WaivedUnit,
+)
 
 __all__ = [
     "AlertCheckRow",
@@ -168,6 +176,8 @@ __all__ = [
     "ProvisionalRecord",
     "QueueJob",
     "QueueReport",
+    "QueueSample",
+    "QueueSampleStage",
     "RandomEngine",
     "Reclassification",
     "RefObservation",

@@ -1,7 +1,7 @@
 """Campaigns' stages and tasks, units that are done without, and what batch systems run and hold.
 
 Stages, tasks and waivers are derived from the ledger. What a queue holds is neither derived nor in
-the ledger: the next report brings it again.
+the ledger: the next report brings it again. How many jobs it held is kept as samples over time.
 """
 
 from datetime import datetime
@@ -123,4 +123,41 @@ class QueueJob(Base):
         UniqueConstraint("report_id", "batch_id"),
         Index("ix_queue_jobs_job", "job_uuid", "experiment_id"),
         Index("ix_queue_jobs_task", "experiment_id", "task_id", "standing"),
+    )
+
+
+class QueueSample(Base):
+    """How many jobs of an experiment a schedd's queue had at one time.
+
+    Of a report `step_seconds` is 0 and `start` that of its five minutes, of which it was the first.
+    When it is old, one row with the means stands for all of an hour, later of a day: `step_seconds`
+    is how long that is. A rebuilt database has none of them.
+    """
+
+    __tablename__ = "queue_samples"
+    start: Mapped[datetime] = mapped_column(UtcInstant, index=True)
+    idle: Mapped[float] = mapped_column(Float)
+    held: Mapped[float] = mapped_column(Float)
+    running: Mapped[float] = mapped_column(Float)
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    step_seconds: Mapped[int]
+    schedd: Mapped[str] = mapped_column(NameText)
+
+    __table_args__ = (UniqueConstraint("experiment_id", "schedd", "step_seconds", "start"),)
+
+
+class QueueSampleStage(Base):
+    """How many jobs of a sample belong to a stage; what is left of the sample has no known one."""
+
+    __tablename__ = "queue_sample_stages"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    idle: Mapped[float] = mapped_column(Float)
+    held: Mapped[float] = mapped_column(Float)
+    running: Mapped[float] = mapped_column(Float)
+    sample_id: Mapped[int] = mapped_column(
+        ForeignKey("queue_samples.id"), primary_key=True, autoincrement=False
+    )
+    stage_id: Mapped[int] = mapped_column(
+        ForeignKey("stages.id"), primary_key=True, autoincrement=False
     )

@@ -2,7 +2,8 @@
 
 A gap grows where at least ten jobs of the last 24 hours have it, and its share of these jobs is at
 least twice its share of the jobs of the seven days before, and at least five points above it. Where
-fewer than twenty jobs ended in those days there is nothing to compare with.
+fewer than twenty jobs ended in those days there is nothing to compare with. Of gaps that usually
+close by themselves soon after the job, jobs of the last hour do not count.
 """
 
 from collections import Counter, defaultdict
@@ -38,6 +39,9 @@ LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
 LEAST_JOBS, LEAST_BEFORE = 10, 20
 TIMES, POINTS = 2, 0.05
 """By how much a share is above that of before."""
+CLOSES_ITSELF = frozenset({"software-unresolved", "configuration-unevaluated", "blob-missing"})
+"""Code is resolved, configurations are evaluated and files arrive after the record of their job."""
+_LAST_HOUR = int(LATELY / timedelta(hours=1)) - 1
 
 
 def list_gaps(connection: Connection, filters: JobFilters) -> GapCounts:
@@ -116,7 +120,11 @@ def _growing(
     growing = []
     for code, rows in rows_by_code.items():
         of_week = _Seen(had[code], sum(before.values()))
-        of_day = _Seen(sum(row.jobs for row in rows), ended_by_hour.total())
+        ended = ended_by_hour.total()
+        if code in CLOSES_ITSELF:
+            rows = [row for row in rows if row.hour < _LAST_HOUR]  # noqa: PLW2901 - the earlier ones
+            ended -= ended_by_hour[_LAST_HOUR]
+        of_day = _Seen(sum(row.jobs for row in rows), ended)
         if of_day.jobs < LEAST_JOBS or not _is_above(of_day, of_week):
             continue
         hour = _first_hour(rows, ended_by_hour, of_week)

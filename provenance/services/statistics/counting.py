@@ -1,6 +1,6 @@
 """What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
+from jobprov.provenance.db.queries.statistics.throughput import have_more_ended
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.lookup.gaps import list_growing_gaps
@@ -37,8 +38,10 @@ from jobprov.provenance.services.statistics.kept_answers import (
 )
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
+from jobprov.provenance.services.statistics.queued import QUEUED
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
+    DEFAULT_SINCE,
     USUAL_STEPS,
     count_throughput,
     length_of,
@@ -60,6 +63,9 @@ _MOST_ENDED_AT_ONCE = 2000
 """Jobs of a window: of more it is kept what they failed of, as each is looked up."""
 _MOST_GAPS_AT_ONCE = 500
 """Jobs of eight days, of which the first page counts gaps each time; of more it is kept."""
+_FIRST_PAGE = "24h"
+"""The window of throughput that the first page tells of."""
+_FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d")
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
 """What says of which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
@@ -67,22 +73,46 @@ KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 
 
 def enqueue_first_counts(parts: Parts) -> int:
-    """Have large campaigns counted that never were, so that nobody has to wait for the first count.
+    """Have what many people ask first, and was never counted, counted before they wait for it.
 
-    Return how many there are.
+    It is of large campaigns, and of the usual windows of throughput. Return how much there is.
     """
-    questions = []
     with parts.database.reading.connect() as connection:
-        for campaign in campaign_counts(connection):
-            if campaign.job_count <= MOST_COUNTED_AT_ONCE:
-                continue
-            question_fields = {"experiment": campaign.experiment, "campaign": campaign.campaign}
-            question = question_of(CAMPAIGN.kind, question_fields)
-            if question is not None and read_answer(connection, question) is None:
+        questions = []
+        for question in [*_of_campaigns(connection), *_of_windows(connection)]:
+            if read_answer(connection, question) is None:
                 questions.append(question)
     if questions:
         parts.writer.run(lambda writing: enqueue_all(writing.connection, COUNT, questions))
     return len(questions)
+
+
+def _of_campaigns(connection: Connection) -> Iterator[str]:
+    """Yield the questions about large campaigns."""
+    for campaign in campaign_counts(connection):
+        if campaign.job_count > MOST_COUNTED_AT_ONCE:
+            words = {"experiment": campaign.experiment, "campaign": campaign.campaign}
+            yield from _questions(CAMPAIGN, words)
+
+
+def _of_windows(connection: Connection) -> Iterator[str]:
+    """Yield the questions of the first page and of throughput's about windows of many jobs."""
+    now = datetime.now(UTC)
+    for since in _FIRST_WINDOWS:
+        if not have_more_ended(connection, now - length_of(since, "since"), MOST_COUNTED_AT_ONCE):
+            continue
+        # As the page of throughput asks that nobody has told which window
+        words = {} if since == DEFAULT_SINCE else {"since": since}
+        yield from _questions(THROUGHPUT, {**words, "by": "state", "measure": "jobs"})
+        yield from _questions(MARKS, words)
+        if since == _FIRST_PAGE:
+            yield from _questions(THROUGHPUT, words)
+
+
+def _questions(counting: Counting[Any], words: Words) -> Iterator[str]:
+    question = question_of(counting.kind, words)
+    if question is not None:
+        yield question
 
 
 def count_question(parts: Parts, question: str) -> None:
@@ -205,6 +235,11 @@ def jobs_of(campaign: CampaignProgress) -> int:
     return sum(sum(stage.states.values()) for stage in campaign.stages)
 
 
+def counted_jobs(throughput: Throughput) -> int:
+    """Return how many jobs were counted; none for what queues had, of which samples are kept."""
+    return 0 if throughput.measure in QUEUED else throughput.jobs
+
+
 ERRORS = Counting("errors", ErrorCounts, _errors, lambda errors: errors.jobs)
 ESTIMATE = Counting(
     "estimate",
@@ -214,7 +249,7 @@ ESTIMATE = Counting(
     _MOST_LEARNT_AT_ONCE,
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
-THROUGHPUT = Counting("throughput", Throughput, _throughput, lambda throughput: throughput.jobs)
+THROUGHPUT = Counting("throughput", Throughput, _throughput, counted_jobs)
 MARKS = Counting("marks", Marks, _marks, lambda marks: marks.ended)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
 CAMPAIGNS = Counting(

@@ -32,12 +32,18 @@ from jobprov.provenance.db.queries.statistics.throughput import (
 from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.statistics.queued import (
+    QUEUED,
+    joined,
+    most_at_once,
+    queued_at_once,
+)
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text
 
 RUNNING = "running"
-MEASURES = ("jobs", "files", "events", "cpu_hours", RUNNING, *SPREADS)
+MEASURES = ("jobs", "files", "events", "cpu_hours", RUNNING, *QUEUED, *SPREADS)
 BYS = tuple(FACETS)
 DEFAULT_SINCE = "7d"
 MOST_STEPS = 1000
@@ -174,40 +180,73 @@ def count_throughput(
         window: when they ended; of `running`, when they ran.
         by: tell groups apart by `state`, `stage`, `site` or `class` (of failures).
         measure: what is counted: `jobs`, `files`, `events` or `cpu_hours`; how many were
-            `running` at once; or the distribution of `wall_seconds` or `max_rss_bytes`.
+            `running` at once; the distribution of `wall_seconds` or `max_rss_bytes`; or how many
+            were `idle` or `held`, or in the `queue` at all, as it was reported.
         seconds: how long reading may take.
         now: until when jobs run that are not over.
 
     Raises:
+        BadInputError: of queues it is not known by what is asked for.
         LimitError: reading took more than `seconds`.
     """
+    now = now or datetime.now(UTC)
     with time_limit(connection, "ask for a shorter window or a campaign", seconds=seconds):
-        if measure == RUNNING:
-            groups = _running(connection, filters, window, by, now or datetime.now(UTC))
+        if measure in QUEUED:
+            groups = queued_at_once(connection, filters, window, by=by, measure=measure, now=now)
+            others = joined(groups[MOST_GROUPS:])
+            told = _Told(most_at_once(groups), groups[:MOST_GROUPS], others)
+        elif measure == RUNNING:
+            told = _told(_running(connection, filters, window, by, now), window)
+        elif measure in SPREADS:
+            told = _distributed(connection, filters, window, by, measure)
         else:
-            groups = _ended(connection, filters, window, by, measure)
-        told = groups[:MOST_GROUPS]
-        others = _sum_of(groups[MOST_GROUPS:], window.step_count)
-        if measure in SPREADS:
-            facets = [counted.facet for counted in told]
-            values = ranked_values(
-                connection, filters, window, by=by, measure=measure, facets=facets
-            )
-            spreads = _spreads(values, window.step_count)
-            told = [counted.with_spread(spreads) for counted in told]
-            others = None if others is None else others.with_spread(spreads)
+            told = _told(_ended(connection, filters, window, by, measure), window)
         newest = newest_end(connection)
     return Throughput(
-        jobs=sum(counted.group.jobs for counted in groups),
+        jobs=told.jobs,
         by=by,
         measure=measure,
         start=utc_text(window.start),
         end=utc_text(window.end),
         step_seconds=window.step_seconds,
         starts=[utc_text(start) for start in window.starts],
-        groups=[counted.group for counted in told],
-        others=None if others is None else others.group,
+        groups=told.groups,
+        others=told.others,
         newest_end=None if newest is None else utc_text(newest),
+    )
+
+
+class _Told(NamedTuple):
+    """What an answer tells: how many jobs, its groups, and the groups beyond these as one."""
+
+    jobs: int
+    groups: list[ThroughputGroup]
+    others: ThroughputGroup | None
+
+
+def _told(groups: Sequence[_Group], window: Window) -> _Told:
+    others = _sum_of(groups[MOST_GROUPS:], window.step_count)
+    return _Told(
+        sum(counted.group.jobs for counted in groups),
+        [counted.group for counted in groups[:MOST_GROUPS]],
+        None if others is None else others.group,
+    )
+
+
+def _distributed(
+    connection: Connection, filters: JobFilters, window: Window, by: str, measure: str
+) -> _Told:
+    """Return how what jobs took is distributed in each step."""
+    groups = _ended(connection, filters, window, by, measure)
+    named = groups[:MOST_GROUPS]
+    facets = [counted.facet for counted in named]
+    values = ranked_values(connection, filters, window, by=by, measure=measure, facets=facets)
+    spreads = _spreads(values, window.step_count)
+    others = _sum_of(groups[MOST_GROUPS:], window.step_count)
+    return _Told(
+        sum(counted.group.jobs for counted in groups),
+        [counted.with_spread(spreads).group for counted in named],
+        None if others is None else others.with_spread(spreads).group,
     )
 
 

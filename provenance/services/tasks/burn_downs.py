@@ -1,14 +1,17 @@
-"""How many units of campaigns were not done yet over the last days, read in one statement for all."""
+"""How many units of campaigns and tasks were not done yet over the last days."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.statistics.campaigns import BurnDown, StageProgress
+from jobprov.provenance.answers.statistics.campaigns import StageProgress
+from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.campaigns import done_in_steps
+from jobprov.provenance.db.queries.tasks.tasks import units_done_in_steps
+from jobprov.provenance.services.tasks.units import Units
 from jobprov.provenance.times import utc_text
 
 STEP = timedelta(hours=6)
@@ -21,7 +24,7 @@ Campaign = tuple[str, str]
 
 
 class DoneLately:
-    """What campaigns got done within the last week.
+    """What campaigns got done within the last week, read in one statement for all.
 
     Args:
         connection: where from.
@@ -30,8 +33,7 @@ class DoneLately:
     """
 
     def __init__(self, connection: Connection, now: datetime, of: Campaign | None = None) -> None:
-        self._start = datetime.fromtimestamp(now.timestamp() // _SECONDS * _SECONDS, UTC)
-        self._start -= (STEPS - 1) * STEP
+        self._start = _week_before(now)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
         for row in done_in_steps(connection, Window(self._start, now, STEP), of):
@@ -54,18 +56,52 @@ class DoneLately:
             done += self._done[campaign, stage.stage or ""]
         if not declared:
             return None
-        series = [left]
-        for place in range(STEPS - 1, 0, -1):
-            series.append(min(expected, series[-1] + done[place]))
-        series.reverse()
-        return BurnDown(
-            start=utc_text(self._start),
-            step_seconds=int(_SECONDS),
-            expected=expected,
-            left=series,
-            is_whole=declared == len(stages),
-        )
+        return _burn_down(self._start, done, expected, left, is_whole=declared == len(stages))
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return by stage when its last job ended; those of which none did lately are left out."""
         return {stage: utc_text(moment) for stage, moment in self._last_ends[campaign].items()}
+
+
+def burn_down_of_task(
+    connection: Connection, task: int, needed: int, units: Units, now: datetime
+) -> BurnDown | None:
+    """Return how the units of a task became fewer; None where nobody knows how many there are.
+
+    Args:
+        connection: where from.
+        task: its key.
+        needed: how many outputs make a unit done.
+        units: those of the task.
+        now: in the last step.
+    """
+    if units.expected is None or units.missing is None:
+        return None
+    start = _week_before(now)
+    done: Counter[int] = Counter()
+    for place, count in units_done_in_steps(connection, task, Window(start, now, STEP), needed):
+        done[min(place, STEPS - 1)] += count
+    return _burn_down(start, done, units.expected, units.missing, is_whole=True)
+
+
+def _week_before(now: datetime) -> datetime:
+    """Return when the first step begins, if a moment is to lie in the last one."""
+    last = datetime.fromtimestamp(now.timestamp() // _SECONDS * _SECONDS, UTC)
+    return last - (STEPS - 1) * STEP
+
+
+def _burn_down(
+    start: datetime, done: Mapping[int, int], expected: int, left: int, *, is_whole: bool
+) -> BurnDown:
+    """Return the burn-down that ends at what is left, by how many units were done in each step."""
+    series = [left]
+    for place in range(STEPS - 1, 0, -1):
+        series.append(min(expected, series[-1] + done.get(place, 0)))
+    series.reverse()
+    return BurnDown(
+        start=utc_text(start),
+        step_seconds=int(_SECONDS),
+        expected=expected,
+        left=series,
+        is_whole=is_whole,
+    )

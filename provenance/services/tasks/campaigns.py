@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.statistics.campaigns import (
-    Backlog,
     CampaignList,
     CampaignProgress,
     CampaignStages,
@@ -18,12 +17,14 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskUnits,
     UnitCounts,
 )
-from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
+from jobprov.provenance.answers.tasks.backlogs import Backlog
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.lookup.proofs import count_proofs
+from jobprov.provenance.services.tasks.backlogs import backlog_of
 from jobprov.provenance.services.tasks.burn_downs import DoneLately
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
@@ -33,7 +34,6 @@ from jobprov.provenance.services.tasks.declarations import (
 from jobprov.provenance.services.tasks.time_left import TimeLeft, time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
-from jobprov.provenance.times import utc_text
 
 MOST_LISTED = 1000
 MOST_NEWEST = 20
@@ -92,20 +92,12 @@ def _backlog(
     left: TimeLeft | None,
 ) -> Backlog | None:
     """Return what is left of a campaign, and when it may be gone."""
-    if all(stage.units.expected is None for stage in stages):
+    declared = [stage for stage in stages if stage.units.expected is not None]
+    if not declared:
         return None
     now = datetime.now(UTC)
     burn_down = DoneLately(connection, now, of=name).burn_down(name, stages)
-    if burn_down is None:
-        return None
-    stays = 0
-    for stage in stages:
-        if stage.units.expected is not None:
-            stays += sum(stage.units.states.get(state, 0) for state in NEEDS_SOMEBODY)
-    ends: list[str | None] = [None, None, None]
-    if left is not None and left.seconds:
-        ends = [utc_text(now + timedelta(seconds=seconds)) for seconds in left]
-    return Backlog(burn_down, min(stays, burn_down.left[-1]), *ends)
+    return backlog_of(burn_down, [stage.units.states for stage in declared], left, now)
 
 
 def list_campaigns(connection: Connection, store: Store) -> CampaignList:

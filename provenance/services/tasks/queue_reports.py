@@ -2,7 +2,8 @@
 
 A report has the whole queue; it replaces the one before in one transaction, and what did not change
 is not written again. It is judged when it comes: which jobs are slow, and which are stuck. Nothing
-of it goes into the ledger: how a job ended is told by records.
+of it goes into the ledger: how a job ended is told by records. Its counts alone are kept
+(`queue_samples.py`).
 
 To compare a long queue with the report before takes seconds, in which the one writer would keep
 everybody else waiting. So that is done before (`compare_report`), and the writer only writes what
@@ -39,10 +40,12 @@ from jobprov.provenance.db.queries.tasks.queue import (
     stages_of_tasks,
     usual_seconds,
 )
+from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.services.tasks.queue_samples import count_queue, keep_sample
 from jobprov.provenance.services.writing import Writing
 
 QUIET = timedelta(minutes=15)
@@ -78,6 +81,7 @@ class ComparedReport(NamedTuple):
         rows: jobs that are new or that changed; without the keys that all jobs of a report share.
         gone: keys of rows that are to be removed.
         taken: the counts.
+        counted: how many jobs it has, by stage, of which samples are kept.
     """
 
     asked_at: datetime
@@ -85,6 +89,7 @@ class ComparedReport(NamedTuple):
     rows: list[dict[str, object]]
     gone: list[int]
     taken: QueueTaken
+    counted: SampleCounts
 
 
 class _JobRow(NamedTuple):
@@ -96,14 +101,17 @@ class _JobRow(NamedTuple):
     """
 
     batch_id: str
+    task_id: str
+    standing: int
     fingerprint: bytes
     columns: Mapping[str, object]
 
     @classmethod
-    def of(cls, batch_id: str, columns: Mapping[str, object]) -> Self:
+    def of(cls, batch_id: str, task_id: str, columns: Mapping[str, object], standing: int) -> Self:
         """Return the row of a job."""
         content = msgspec.json.encode(list(columns.values()))
-        return cls(batch_id, hashlib.blake2b(content, digest_size=12).digest(), columns)
+        fingerprint = hashlib.blake2b(content, digest_size=12).digest()
+        return cls(batch_id, task_id, standing, fingerprint, columns)
 
     def all_columns(self) -> dict[str, object]:
         """Return the columns and the fingerprint."""
@@ -116,6 +124,7 @@ class _Facts(NamedTuple):
     Attributes:
         earlier: the jobs of the report before, by batch id.
         tasks: by job id, of jobs whose ad names none.
+        stages: by task, the key of its stage.
         usual: by task, how long jobs of its stage take.
         heard: by job id, when a line of a log came last.
     """
@@ -123,6 +132,7 @@ class _Facts(NamedTuple):
     asked_at: datetime
     earlier: Mapping[str, EarlierJob]
     tasks: Mapping[str, str]
+    stages: Mapping[str, int]
     usual: Mapping[str, float]
     heard: Mapping[str, datetime]
 
@@ -154,7 +164,7 @@ def compare_report(
     asked_at = received_at - timedelta(seconds=body.age_seconds)
     experiment = experiment_key(connection, body.experiment)
     before = None
-    facts = _Facts(asked_at, earlier={}, tasks={}, usual={}, heard={})
+    facts = _Facts(asked_at, earlier={}, tasks={}, stages={}, usual={}, heard={})
     if experiment is not None:
         before = find_report(connection, experiment, schedd)
         facts = _gather(connection, experiment, before, body.jobs, asked_at)
@@ -163,7 +173,8 @@ def compare_report(
         task = job.task_id or facts.tasks.get(job.job_id)
         if task is not None:
             rows.append(_row(job, task, facts))
-    return _compare(rows, facts, before)
+    counted = count_queue((row.standing, facts.stages.get(row.task_id)) for row in rows)
+    return _compare(rows, facts, before, counted)
 
 
 def take_queue_report(
@@ -182,6 +193,8 @@ def take_queue_report(
     remove_queue_jobs(connection, compared.gone)
     add_queue_jobs(connection, experiment, report, compared.rows)
     forget_queue_reports(connection, experiment, before=writing.received_at - _KEPT)
+    queue = SampledQueue(experiment, schedd)
+    keep_sample(connection, queue, compared.asked_at, compared.counted, now=writing.received_at)
     return compared.taken
 
 
@@ -207,7 +220,9 @@ def _gather(
     running = [job for job in jobs if job.state == "running"]
     without_task = [job.job_id for job in running if job.task_id is None]
     tasks = announced_tasks(connection, experiment, without_task)
+    named = {job.task_id for job in jobs if job.task_id}
     running_tasks = {job.task_id for job in running if job.task_id} | set(tasks.values())
+    stages = stages_of_tasks(connection, experiment, named | running_tasks)
     earlier: Mapping[str, EarlierJob] = {}
     if before is not None:
         earlier = earlier_jobs(connection, before.key)
@@ -215,16 +230,20 @@ def _gather(
         asked_at,
         earlier=earlier,
         tasks=tasks,
-        usual=_usual_by_task(connection, experiment, running_tasks),
+        stages=stages,
+        usual=_usual_by_task(connection, stages, running_tasks),
         heard=last_log_lines(connection, experiment, [job.job_id for job in running]),
     )
 
 
-def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> dict[str, float]:
+def _usual_by_task(
+    connection: Connection, stages: Mapping[str, int], tasks: set[str]
+) -> dict[str, float]:
     """Return how long jobs of the stages of these tasks take; tasks share few stages."""
     by_stage: dict[int, float | None] = {}
     by_task: dict[str, float] = {}
-    for task, stage in stages_of_tasks(connection, experiment, tasks).items():
+    for task in tasks & stages.keys():
+        stage = stages[task]
         if stage not in by_stage:
             by_stage[stage] = usual_seconds(connection, stage)
         usual = by_stage[stage]
@@ -246,8 +265,9 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> _JobRow:
             is_stuck=_is_stuck(job, changed_measured, facts),
             is_slow=is_slow(job.started_at, usual, facts.asked_at),
         )
+    place = STANDINGS.index(standing)
     columns = {
-        "standing": STANDINGS.index(standing),
+        "standing": place,
         "batch_id": job.batch_id,
         "job_uuid": job.job_id,
         "task_id": task,
@@ -264,7 +284,7 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> _JobRow:
         "measured_seconds": job.measured_seconds,
         "cpu_changed_measured": changed_measured,
     }
-    return _JobRow.of(job.batch_id, columns)
+    return _JobRow.of(job.batch_id, task, columns, place)
 
 
 def _cpu_changed_measured(job: QueuedJob, earlier: EarlierJob | None) -> float | None:
@@ -300,7 +320,9 @@ def is_slow(started_at: datetime | None, usual: float | None, now: datetime) -> 
     return (now - started_at).total_seconds() > SLOW_FACTOR * usual
 
 
-def _compare(rows: Sequence[_JobRow], facts: _Facts, before: FoundReport | None) -> ComparedReport:
+def _compare(
+    rows: Sequence[_JobRow], facts: _Facts, before: FoundReport | None, counted: SampleCounts
+) -> ComparedReport:
     """Return what differs from the report before."""
     left = dict(facts.earlier)
     changed: list[dict[str, object]] = []
@@ -318,4 +340,4 @@ def _compare(rows: Sequence[_JobRow], facts: _Facts, before: FoundReport | None)
     gone += [earlier.key for earlier in left.values()]
     taken = QueueTaken(len(rows), new, len(changed) - new, len(left))
     asked_before = None if before is None else before.asked_at
-    return ComparedReport(facts.asked_at, asked_before, changed, gone, taken)
+    return ComparedReport(facts.asked_at, asked_before, changed, gone, taken, counted)

@@ -3,6 +3,8 @@
 Without a declaration a task is what its jobs say.
 """
 
+from datetime import UTC, datetime
+
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -16,6 +18,8 @@ from jobprov.provenance.db.queries.tasks.tasks import (
 )
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.failures.errors import list_causes
+from jobprov.provenance.services.tasks.backlogs import backlog_of
+from jobprov.provenance.services.tasks.burn_downs import burn_down_of_task
 from jobprov.provenance.services.tasks.declarations import (
     find_declaration,
     read_declaration,
@@ -58,6 +62,8 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
     units = count_units(connection, task, declaration)
     needed = outputs_needed(declaration)
     left = time_left(connection, {task.key: needed}, [units])
+    now = datetime.now(UTC)
+    burn_down = burn_down_of_task(connection, task.key, needed, units, now)
     expected_files = None
     if declaration is not None:
         expected_files = declaration.expected_files()
@@ -89,6 +95,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         resources=resource_sums(connection, task.key),
         blocking=units.open[:MOST_LISTED],
         waivers=list_waivers(connection, store, units.entries),
+        backlog=backlog_of(burn_down, [units.states], left, now),
     )
 
 

@@ -58,6 +58,10 @@ NOT_DERIVED: Mapping[str, str] = {
         ("queue_reports", "queue_jobs"),
         "what runs and waits in batch systems: the next report of a queue brings it",
     ),
+    **dict.fromkeys(
+        ("queue_samples", "queue_sample_stages"),
+        "how many jobs waited and ran over time: it begins anew, or take the table from a backup",
+    ),
     "alert_checks": "when rules of alerts were last looked at; they are looked at again",
     "log_expiries": (
         "how far logs were looked at: the next `jobprov archive expire` looks at all of them again"

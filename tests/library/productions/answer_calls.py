@@ -468,6 +468,10 @@ def _report() -> dict[str, Any]:
     return {"experiment": "nova", "placed": placed, "ended": ended}
 
 
+_NOON = "ended_after=2026-11-25T11:30:00Z&ended_before=2026-11-25T12:30:00Z&step=30m"
+"""Around the moment at which the clock of tests stands."""
+
+
 def closing_calls() -> list[Call]:
     """Return the calls after an erasure, those that make a ticket, and those about other things.
 
@@ -491,6 +495,8 @@ def closing_calls() -> list[Call]:
         Call("GET", "/tasks/t1/queue?limit=2"),
         Call("GET", "/tasks/t1/queue?limit=2&cursor={next}"),
         Call("GET", "/tasks/none/queue"),
+        Call("GET", f"/statistics/throughput?{_NOON}&measure=queue&by=stage"),
+        Call("GET", f"/statistics/throughput?{_NOON}&measure=idle&experiment=nova&campaign=c"),
         Call("GET", "/tasks/t1/timeline?by=job"),
         Call("GET", "/tasks/none/timeline"),
         Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the first"),
@@ -854,6 +860,8 @@ READS = {
         "/statistics/throughput?since=soon",
         f"/statistics/throughput?{WINDOW}&step=1m",
         "/statistics/throughput?by=odd",
+        f"/statistics/throughput?{_NOON}&measure=queue&by=stage",
+        "/statistics/throughput?measure=idle&by=site",
         "/statistics/resources",
         *(f"/statistics/resources?by={by}" for by in ("site", "host", "version")),
         f"/statistics/resources?{CAMPAIGN}&stage=reco",

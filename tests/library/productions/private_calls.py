@@ -256,6 +256,8 @@ PAGES = [
     "/throughput?by=site",
     "/throughput?by=site&measure=running&since=520w",
     "/throughput?by=stage&measure=wall_seconds&since=520w",
+    "/throughput?measure=queue",
+    "/throughput?by=stage&measure=idle&since=2h",
     "/modules",
     "/modules?by=host",
     f"/estimate?{_CAMPAIGN}",

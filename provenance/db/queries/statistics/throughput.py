@@ -195,6 +195,13 @@ def newest_end(connection: Connection) -> datetime | None:
     return connection.execute(select(func.max(Job.ended_at))).scalar_one()
 
 
+def have_more_ended(connection: Connection, since: datetime, jobs: int) -> bool:
+    """Return whether more than so many jobs ended since a moment."""
+    ended = select(Job.ended_at).where(Job.ended_at >= since).limit(jobs + 1)
+    count = connection.execute(select(func.count()).select_from(ended.subquery())).scalar_one()
+    return count > jobs
+
+
 def _ended_in(
     connection: Connection, filters: JobFilters, window: Window, by: str
 ) -> list[ColumnElement[bool]]:

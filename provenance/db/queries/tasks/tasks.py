@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.tasks.tasks import TaskResources
+from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
@@ -182,6 +183,33 @@ def _done_since(
         done_of_part = connection.execute(query).one()
         done = [total + count for total, count in zip(done, done_of_part, strict=True)]
     return done
+
+
+def units_done_in_steps(
+    connection: Connection, task: int, window: Window, needed: int
+) -> list[tuple[int, int]]:
+    """Return in which steps since a window began units of a task were done, and how many.
+
+    Args:
+        connection: where from.
+        task: its key.
+        window: a unit that is done twice counts in both of these steps.
+        needed: how many outputs make a unit done.
+    """
+    place = place_of(connection, Job.ended_at, window).label("place")
+    unit = func.coalesce(Job.unit, cast(Job.id, Text))
+    query = (
+        select(place, func.count(unit.distinct()))
+        .where(
+            Job.task_id == task,
+            Job.state == SUCCEEDED,
+            Job.output_count >= needed,
+            Job.rerun_of.is_(None),
+            Job.ended_at >= window.start,
+        )
+        .group_by(place)
+    )
+    return [(int(number), count) for number, count in connection.execute(query)]
 
 
 def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:

@@ -120,3 +120,40 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
         *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
     ]
     assert more == "3 less important changes are left out."
+
+
+def test_what_queues_had_is_told_with_steps_that_are_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reco = ThroughputGroup("reco", 40, 24.0, [12.0, 0.0, 12.0], at_once=[40.0, None, 0.0])
+    gen = ThroughputGroup("gen", 8, 24.0, [12.0, 0.0, 12.0], at_once=[8.0, None, 0.0])
+
+    done = run(monkeypatch, three_hours(reco, gen, by="stage", measure="idle", jobs=48))
+
+    first, heads, *rows, last = done.output.splitlines()
+    assert done.exit_code == 0
+    assert last == "None since 2026-11-24 14:00 UTC."
+    assert first == (
+        "48 idle jobs at once at most from 2026-11-24 12:00 to 2026-11-24 15:00 UTC; "
+        "on average over 1 h:"
+    )
+    assert heads.split() == ["FROM", "ALL", "RECO", "GEN"]
+    assert [row.split()[2:] for row in rows] == [
+        ["#" * 24, "48", "40", "8"],
+        ["not", "known", MISSING, MISSING, MISSING],
+        ["0", "0", "0"],
+    ]
+
+
+def test_no_queue_reported_is_exit_code_1_and_an_empty_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    empty = ThroughputGroup("idle", 0, 36.0, [12.0, 12.0, 12.0], at_once=[0.0, 0.0, 0.0])
+
+    nothing = run(monkeypatch, three_hours(by="state", measure="idle", jobs=0))
+    starved = run(monkeypatch, three_hours(empty, by="state", measure="idle", jobs=0))
+
+    assert nothing.exit_code == 1
+    assert "No queue was reported from 2026-11-24 12:00" in nothing.output
+    assert starved.exit_code == 0
+    assert starved.output.startswith("0 idle jobs at once at most from")

@@ -179,3 +179,17 @@ def test_count_of_hosts_in_a_report_stays_on_one_line(
     assert hosts.evaluate(lines) == 1
     watched.check()
     watched.context.close()
+
+
+def test_what_jobs_took_fits_a_phone_in_a_report(browser: Browser, site: str) -> None:
+    """Seven columns do not: each row is a list there, with its titles."""
+    watched = Watched(browser, site, PHONE, "light")
+    watched.page.goto(f"{site}/reports/toyexp/{samples.CAMPAIGN}")
+    took = watched.page.locator("section", has_text="What jobs took").locator(".scroll")
+
+    assert took.evaluate("box => box.scrollWidth - box.clientWidth") == 0
+    cell = took.locator("td").nth(2)
+    title = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert title == '"Run time"'
+    watched.check()
+    watched.context.close()

@@ -13,7 +13,7 @@ from jobprov.app.web.starred import MOST
 from jobprov.app.web.statistics.burn_downs import HEIGHT, draw_burn_down
 from jobprov.app.web.statistics.home import attention_line
 from jobprov.provenance.answers.attention import Attention, Need
-from jobprov.provenance.answers.statistics.campaigns import BurnDown
+from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.work.queue import drain
 from tests.library.answers import put_job

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
 from tests.library.browser import NARROW, WIDE, Watched
+from tests.library.records import job_id
 from tests.library.servers.served_app import served
 
 WINDOW = "ended_after=2026-11-24T15:00:00Z&ended_before=2026-11-24T17:00:00Z"
@@ -65,7 +66,62 @@ def test_running_jobs_are_counted_by_how_many_ran_at_once(pages: FlaskClient) ->
     text = pages.get(f"/throughput?{WINDOW}&measure=running").text
 
     assert re.search(r'<p class="lead">\d+ jobs ran from .* at once at most\.</p>', text)
-    assert 'href="/queue">what waits now</a>' in text
+    assert "measure=queue" in text, "how many waited meanwhile"
+
+
+@pytest.fixture
+def starved(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service whose queue had two idle jobs, was not reported, and is empty."""
+    task = {"experiment": "nova", "campaign": "c", "stage": "reco", "units": 9}
+    assert client.put("/api/v1/tasks/t1", json=task).status_code == 201
+    jobs = []
+    for number in range(1, 4):
+        batch = f"{number}.0@sched01"
+        state = "held" if number == 3 else "idle"
+        jobs.append({"batch_id": batch, "job_id": job_id(number), "task_id": "t1", "state": state})
+    for age, reported in ((5 * 3600, jobs), (0, [])):
+        body = {"experiment": "nova", "age_seconds": age, "jobs": reported}
+        assert client.put("/api/v1/queue/sched01", json=body).status_code == 200
+    return client
+
+
+def test_queues_over_time_tell_what_is_not_known(starved: FlaskClient) -> None:
+    text = starved.get("/throughput?measure=queue&since=7h&step=1h").text
+    [line] = re.findall(r'<p class="lead">(.*?)</p>', text)
+    table = text.partition('id="steps"')[2]
+    rows = re.findall(r"<tr>(.*?)</tr>", table)
+
+    assert re.match(r"3 jobs at once at most in the last 7h; none since 2.* UTC; \d step", line)
+    assert re.search(r"steps of \d not known\.$", line)
+    columns = [re.sub("<[^>]*>", " ", cell).split()[-1] for cell in rows[0].split("</th>")[:-1]]
+    assert columns == ["From", "All", "running", "idle", "held"]
+    numbers = [re.findall(r'<td class="number">(\S+)</td>', row) for row in rows[1:]]
+    assert numbers[0] == ["0", "0", "0", "0"]
+    assert ["3", "0", "2", "1"] in numbers
+    assert [row for row in rows if "not known" in row], "in between"
+    assert 'data-chart="' in text
+
+
+def test_queues_over_time_are_csv_with_nothing_where_nobody_knows(starved: FlaskClient) -> None:
+    address = "/throughput?measure=idle&by=stage&since=7h&step=1h&format=csv"
+    rows = list(csv.DictReader(io.StringIO(starved.get(address).text)))
+
+    amounts = {row["amount"] for row in rows if row["group"] == "reco"}
+    assert amounts == {"", "2.0", "0.0"}
+
+
+def test_no_queue_reported_is_said(pages: FlaskClient) -> None:
+    text = pages.get("/throughput?measure=idle&since=24h").text
+
+    assert "No queue was reported in the last 24 hours." in text
+    assert 'class="chart"' not in text
+
+
+def test_queues_are_not_told_by_site(pages: FlaskClient) -> None:
+    answer = pages.get("/throughput?measure=idle&by=site")
+
+    assert answer.status_code == 422
+    assert "of idle it is state or stage" in answer.text
 
 
 def test_distributions_have_a_row_for_each_step_and_group(pages: FlaskClient) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
-from jobprov.provenance.answers.statistics.campaigns import Backlog, BurnDown
+from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -171,11 +171,11 @@ def codeless(number: int, ended_at: datetime) -> dict[str, Any]:
     return a_record(number, ended_at=ended_at.isoformat(), host=host, task=task)
 
 
-def growing(production: Production) -> list[Any]:
+def growing(production: Production, code: str = "software-missing") -> list[Any]:
     return [
         (need.words, need.count, need.since, need.url)
         for need in look(production).needs
-        if need.kind == "gap" and "software-missing" in need.words
+        if need.kind == "gap" and code in need.words
     ]
 
 
@@ -209,6 +209,20 @@ def test_gap_of_few_jobs_or_of_as_many_before_does_not_grow(production: Producti
     production.record(*[codeless(number, lately) for number in range(60, 70)])
     production.record(*[gapless(number, lately) for number in range(70, 80)])
     assert growing(production) == [], "19 of 29 are less than twice 20 of 50"
+
+
+def test_code_that_may_still_be_resolved_does_not_grow(production: Production) -> None:
+    """Its repository is asked in the background; an hour later nobody will close the gap."""
+    production.record(*[codeless(number, NOW - 48 * HOUR) for number in range(1, 31)])
+    # Their software names a repository, which nobody has registered
+    production.record(*[gapless(number, NOW - HOUR / 2) for number in range(31, 51)])
+    assert growing(production, "software-unresolved") == []
+
+    production.record(*[gapless(number, NOW - 3 * HOUR) for number in range(51, 71)])
+    [(words, jobs, since, _)] = growing(production, "software-unresolved")
+
+    assert words.startswith("20 jobs of 20 in 24 hours have the gap software-unresolved")
+    assert (jobs, since) == (20, "2026-01-01T22:00:00Z")
 
 
 def test_gap_is_compared_with_nothing_in_the_first_days(production: Production) -> None:

@@ -248,3 +248,26 @@ def test_large_campaigns_are_counted_before_anybody_asks(
             read_answer(connection, '{"campaign":"prod","experiment":"nova","kind":"campaign"}')
             is not None
         )
+
+
+def test_usual_windows_of_many_jobs_are_counted_before_anybody_asks(
+    campaign: Production, parts: Parts
+) -> None:
+    """Under the very questions that the first page and that of throughput ask."""
+    now = datetime.now(UTC)
+    for number in range(11, 15):
+        campaign.record(a_record(number, ended_at=now.isoformat(), task=task()))
+
+    # Three windows by state and their marks, what the first page asks, and the campaign
+    assert counting.enqueue_first_counts(parts) == 8
+    drain(parts, HANDLERS)
+
+    assert counting.enqueue_first_counts(parts) == 0
+    asked = [
+        '{"by":"state","kind":"throughput","measure":"jobs"}',
+        '{"by":"state","kind":"throughput","measure":"jobs","since":"24h"}',
+        '{"kind":"throughput","since":"24h"}',
+        '{"kind":"marks"}',
+    ]
+    with campaign.database.reading.connect() as connection:
+        assert all(read_answer(connection, question) for question in asked)

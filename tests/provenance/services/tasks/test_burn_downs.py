@@ -5,6 +5,7 @@ from typing import Any
 
 from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
+from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
 from tests.library.records import a_record
 
@@ -88,6 +89,40 @@ def test_backlog_of_a_campaign_is_its_burn_down_and_the_ends_of_its_estimate(
     assert moments == sorted(moments)
     expected = now + timedelta(seconds=progress.seconds_left)
     assert abs(moments[1] - expected) < timedelta(minutes=2)
+
+
+def test_backlog_of_a_task_is_of_this_task_alone(production: Production) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    production.declare("t1", units=["a", "b", "c", "d"], campaign="c", stage="reco")
+    production.declare("t2", units=["e", "f"], campaign="c", stage="reco")
+    records = [
+        a_record(1, task={"task_id": "t1", "unit": "a"}, outputs=[{"name": "1", "size_bytes": 7}]),
+        a_record(2, task={"task_id": "t1", "unit": "b"}, outputs=[{"name": "2", "size_bytes": 7}]),
+        a_record(3, task={"task_id": "t1", "unit": "c"}, state="failed", exit={"code": 1}),
+        a_record(4, task={"task_id": "t2", "unit": "e"}, outputs=[{"name": "4", "size_bytes": 7}]),
+    ]
+    # The first was done before the week that is looked at
+    ends = [now - timedelta(days=30), now - 2 * STEP, now, now]
+    for record, ended in zip(records, ends, strict=True):
+        record["ended_at"] = ended.isoformat()
+    production.record(*records)
+
+    with production.database.reading.connect() as connection:
+        task = find_task(connection, "t1")
+        backlog = show_task(connection, production.store, task).backlog
+
+    assert backlog is not None
+    assert backlog.burn_down.left == [3] * (STEPS - 3) + [2, 2, 2]
+    assert (backlog.burn_down.expected, backlog.burn_down.is_whole) == (4, True)
+    assert backlog.stays == 1, "what failed"
+
+
+def test_task_of_which_nobody_said_how_many_has_no_backlog(production: Production) -> None:
+    production.record(a_record(1, task={"task_id": "t1", "unit": "a"}))
+
+    with production.database.reading.connect() as connection:
+        task = find_task(connection, "t1")
+        assert show_task(connection, production.store, task).backlog is None
 
 
 def test_campaign_of_which_nobody_said_how_many_has_no_backlog(production: Production) -> None:
