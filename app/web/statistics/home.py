@@ -6,6 +6,7 @@ from typing import NamedTuple
 from flask import Blueprint, Response
 
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
+from jobprov.app.web.failures.errors import recent_errors
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration
 from jobprov.app.web.frame.page import answer, asked
@@ -76,6 +77,7 @@ def show_home() -> Response:
     lately = _last_day() if facts.amounts.jobs else None
     shared, own = shared_pages(), starred_pages()
     rows = _campaign_rows(campaigns)
+    now = datetime.now(UTC)
     states: set[UnitState] = set()
     for row in rows:
         for stage in row.campaign.stages[:_MOST_STAGES]:
@@ -88,10 +90,11 @@ def show_home() -> Response:
         campaigns=rows,
         has_burn_downs=any(row.burn_down for row in rows),
         attention=attention,
-        attention_groups=attention_groups(attention, last_visit(), datetime.now(UTC)),
+        attention_groups=attention_groups(attention, last_visit(), now),
         last_day=lately,
         last_day_line=None if lately is None else first_line(lately, {"since": _LAST_DAY}),
         queue_line=_queue_line(facts.queue),
+        recent_errors=recent_errors(now),
         states=[state for state in UnitState if state in states],
         levels=LEVELS,
         burn_down_height=HEIGHT,

@@ -273,8 +273,7 @@ def _stuck(queue: Queue) -> Found:
     if not stuck:
         return Found([])
     words = (
-        f"{counted(stuck, 'job')} {_are(stuck)} stuck: no CPU used "
-        "and no log line for 15 minutes"
+        f"{counted(stuck, 'job')} {_are(stuck)} stuck: no CPU used and no log line for 15 minutes"
     )
     return _one("stuck", stuck, words, None, queue_page())
 
