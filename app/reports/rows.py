@@ -118,7 +118,7 @@ def _errors(errors: ErrorCounts) -> Iterator[Table]:
     if errors.causes:
         title = f"Why {number(errors.failures)} of {counted(errors.jobs, 'job')} failed"
         rows = [_cause_row(cause) for cause in errors.causes]
-        yield Table(title, ("Jobs", "Cause", "What it was", "On", "Last"), rows)
+        yield Table(title, ("Jobs", "Cause", "Class", "On", "Last"), rows)
     if errors.outliers:
         places = [_outlier_row(outlier) for outlier in errors.outliers]
         yield Table("Places that stand out", ("Kind", "Name", "Failed", "Elsewhere"), places)

@@ -19,6 +19,8 @@ NeedKind = Literal[
     "unsealed",
     "backup",
 ]
+OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup"})
+"""What whoever runs the service looks after. All other needs are of a production."""
 
 
 class NewCause(Struct, frozen=True):

@@ -75,7 +75,7 @@ def find(*, text: str, kind: str | None, limit: int, url: str | None, as_json: b
     if found.hits or as_json:
         emit(found, _hits_text(found, client.url), as_json=as_json)
     else:
-        click.echo(f"No name holds {found.text}.", err=True)
+        click.echo(f"Nothing found for {found.text}.", err=True)
     if found.note:
         click.echo(found.note, err=True)
     if not found.hits:

@@ -1,5 +1,6 @@
 """The page of errors: why jobs failed, where, since when, and which places stand out."""
 
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +34,11 @@ _FILTER_OF = {
     "class": "failure_class",
     "step": "failed_step",
 }
+_WINDOWS = (
+    ("24 hours", timedelta(hours=24)),
+    ("7 days", timedelta(days=7)),
+    ("28 days", timedelta(days=28)),
+)
 _MOST_CAUSES = 40
 _MOST_OUTLIERS = 20
 _COLUMNS = (
@@ -48,6 +54,13 @@ class ErrorsQuestion(NamedTuple):
     filters: dict[str, str]
     by: str | None
     sort: str
+
+
+class Window(NamedTuple):
+    """Jobs that started lately; no address where the page shows these already."""
+
+    words: str
+    url: str | None
 
 
 class LinkedCause(NamedTuple):
@@ -89,10 +102,38 @@ def show_page() -> Response:
         outliers=cut_rows("outliers", outliers, _MOST_OUTLIERS),
         csv=here(format="csv"),
         filters=filters,
+        windows=windows(filters, datetime.now(UTC)),
         by=by,
         is_sum=by in SUMS,
         sort=sort,
     )
+
+
+def recent_errors(now: datetime) -> str:
+    """Return the address of the page for jobs that started in the last day."""
+    return address("/errors", {"started_after": _start(now, timedelta(hours=24))})
+
+
+def _start(now: datetime, length: timedelta) -> str:
+    """Return when a window of time began, at a full hour: within it the page keeps its address."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return f"{hour - length:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def windows(filters: dict[str, str], now: datetime) -> list[Window]:
+    """Return the lengths of time that a shifter asks for, and all time."""
+    shown_start = filters.get("started_after")
+    found = []
+    for words, length in _WINDOWS:
+        start = _start(now, length)
+        url = None
+        if start != shown_start or "started_before" in filters:
+            url = here(started_after=start, started_before=None)
+        found.append(Window(words, url))
+    is_all_time = shown_start is None and "started_before" not in filters
+    url = None if is_all_time else here(started_after=None, started_before=None)
+    found.append(Window("all time", url))
+    return found
 
 
 def _asked_question() -> ErrorsQuestion:

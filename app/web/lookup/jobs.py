@@ -27,6 +27,7 @@ from jobprov.app.web.lookup.list_controls import (
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.queries.failures.classes import cause_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
@@ -101,6 +102,7 @@ class JobsPage(NamedTuple):
         filters: as the address has them.
         states: each state, how many jobs are in it, and whether it is asked for.
         facets: by what else the list can be narrowed down, by the name of the filter.
+        cause: why all of them failed, in words, where the list is of one cause.
         unsorted: why some columns do not sort; None where all do.
         csv: the address of the same list as CSV.
     """
@@ -114,6 +116,7 @@ class JobsPage(NamedTuple):
     states: list[tuple[str, str, bool]]
     facets: dict[str, Facet]
     heads: dict[str, Head]
+    cause: str | None
     unsorted: str | None
     counted_of: int | None
     first_line: str
@@ -172,6 +175,7 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         first_page = here(cursor=None)
     if listed.next:
         next_page = here(cursor=listed.next)
+    cause = _cause(question, listed)
     is_sorted = question.sort not in (None, "-received_at")
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
@@ -183,16 +187,31 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         states=count_states(around.facets, filters),
         facets=facets_of(around.facets),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
+        cause=cause,
         unsorted=None if around.is_short else why_unsorted(),
         counted_of=None if around.facets.is_exact else around.facets.counted_of,
         first_line=first_line(
-            listed, around.facets, filters, sort=question.sort, cursor=question.cursor
+            listed,
+            around.facets,
+            filters,
+            cause=cause,
+            sort=question.sort,
+            cursor=question.cursor,
         ),
         first_page=first_page,
         next_page=next_page,
         next_words="Further" if is_sorted else "Older",
         csv=here(format="csv", limit=str(question.limit)),
     )
+
+
+def _cause(question: JobsQuestion, listed: JobList) -> str | None:
+    """Return why the jobs of one cause failed; they all know, so the first one is asked."""
+    if question.filters.cause_id is None or not listed.jobs:
+        return None
+    job = listed.jobs[0]
+    with get_service().reading() as connection:
+        return cause_of(connection, job.experiment, job.job_id)
 
 
 def _matched(listed: JobList) -> list[tuple[str, str, int]]:

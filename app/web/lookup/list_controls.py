@@ -144,14 +144,20 @@ def first_line(
     facets: JobFacets,
     filters: Mapping[str, str],
     *,
+    cause: str | None,
     sort: str | None,
     cursor: str | None,
 ) -> str:
-    """Return what the list is, in words: how many jobs there are, and which of them are shown."""
+    """Return what the list is, in words: how many jobs there are, and which of them are shown.
+
+    `cause` is what the filter by a cause stands for.
+    """
     conditions = []
     for name, value in filters.items():
         if name == "job_id" and "," in value:
             conditions.append(f"one of {value.count(',') + 1} ids")
+        elif name == "cause_id" and cause:
+            conditions.append(f"the cause {cause}")
         elif value:
             conditions.append(f"{name.replace('_', ' ')} {value.replace(',', ', ')}")
         else:

@@ -1,13 +1,14 @@
 """The first page: a search box, what needs somebody, what runs, the campaigns, the newest jobs."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flask import Blueprint, Response
 
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
+from jobprov.app.web.failures.errors import recent_errors
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.formats import counted
+from jobprov.app.web.frame.formats import counted, duration
 from jobprov.app.web.frame.page import answer, asked
 from jobprov.app.web.starred import shared_pages, sharing_address, starred_pages
 from jobprov.app.web.statistics.burn_downs import HEIGHT, DrawnBurnDown, draw_burn_down
@@ -15,15 +16,17 @@ from jobprov.app.web.statistics.throughput import first_line
 from jobprov.app.web.statistics.visits import last_visit, note_visit
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.attention import Attention, Need
+from jobprov.provenance.answers.attention import OF_SERVICE, Attention, Need
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignStages
 from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.statistics.home import home_facts
 
 _LAST_DAY = "24h"
+_DAY = 86_400
 _MOST_STAGES = 8
 """What the template shows of a campaign."""
 
@@ -40,6 +43,21 @@ class ShownNeed(NamedTuple):
 
     need: Need
     is_new: bool
+
+
+class AttentionGroup(NamedTuple):
+    """What needs somebody in productions, or in the service.
+
+    Attributes:
+        line: in a sentence whether anything does, without its full stop if something does.
+        since, ago: when the oldest began, and how long ago that was; None and empty where that is
+            not known.
+    """
+
+    line: str
+    since: str | None
+    ago: str
+    needs: list[ShownNeed]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -59,6 +77,7 @@ def show_home() -> Response:
     lately = _last_day() if facts.amounts.jobs else None
     shared, own = shared_pages(), starred_pages()
     rows = _campaign_rows(campaigns)
+    now = datetime.now(UTC)
     states: set[UnitState] = set()
     for row in rows:
         for stage in row.campaign.stages[:_MOST_STAGES]:
@@ -71,11 +90,11 @@ def show_home() -> Response:
         campaigns=rows,
         has_burn_downs=any(row.burn_down for row in rows),
         attention=attention,
-        attention_line=attention_line(attention),
-        needs=_shown_needs(attention.needs, last_visit()),
+        attention_groups=attention_groups(attention, last_visit(), now),
         last_day=lately,
         last_day_line=None if lately is None else first_line(lately, {"since": _LAST_DAY}),
-        queue_line=queue_page.first_line(facts.queue.counts),
+        queue_line=_queue_line(facts.queue),
+        recent_errors=recent_errors(now),
         states=[state for state in UnitState if state in states],
         levels=LEVELS,
         burn_down_height=HEIGHT,
@@ -103,13 +122,50 @@ def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNe
     return shown
 
 
-def attention_line(attention: Attention) -> str:
-    """Return in a sentence whether anything needs somebody."""
-    needs = len(attention.needs) + attention.left_out
-    if not needs:
-        return "Nothing needs attention."
-    verb = "needs" if needs == 1 else "need"
-    return f"{counted(needs, 'thing')} {verb} attention"
+def attention_groups(
+    attention: Attention, visited_at: datetime | None, now: datetime
+) -> list[AttentionGroup]:
+    """Return what needs somebody: in productions first, which may be nothing, then in the service.
+
+    They are told apart so that a missing backup does not hide since when a production is in trouble.
+    """
+    of_production = [need for need in attention.needs if need.kind not in OF_SERVICE]
+    of_service = [need for need in attention.needs if need.kind in OF_SERVICE]
+    count = len(of_production) + attention.left_out
+    if count:
+        line = f"{_things(count)} attention"
+    elif of_service:
+        line = "Nothing in production needs attention."
+    else:
+        line = "Nothing needs attention."
+    groups = [_attention_group(line, of_production, visited_at, now)]
+    if of_service:
+        line = f"{_things(len(of_service))} attention in the service itself"
+        groups.append(_attention_group(line, of_service, visited_at, now))
+    return groups
+
+
+def _things(count: int) -> str:
+    verb = "needs" if count == 1 else "need"
+    return f"{counted(count, 'thing')} {verb}"
+
+
+def _attention_group(
+    line: str, needs: list[Need], visited_at: datetime | None, now: datetime
+) -> AttentionGroup:
+    since = min((need.since for need in needs if need.since), default=None)
+    ago = ""
+    if since is not None:
+        seconds = (now - datetime.fromisoformat(since)).total_seconds()
+        # Minutes say nothing about what began days ago
+        ago = duration(max(0, seconds)) if seconds < _DAY else counted(int(seconds // _DAY), "day")
+    return AttentionGroup(line, since, ago, _shown_needs(needs, visited_at))
+
+
+def _queue_line(queue: Queue) -> str:
+    if not queue.counts.total and not queue.sources:
+        return "Not known: no queue is reported to this service."
+    return queue_page.first_line(queue.counts)
 
 
 def _last_day() -> Throughput | None:

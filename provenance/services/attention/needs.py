@@ -156,7 +156,7 @@ def _alerts(connection: Connection) -> Found:
 def _new_causes(causes: NewCauses | None) -> Found:
     needs = []
     for cause in causes.causes if causes is not None else ():
-        words = f"{counted(cause.jobs, 'job')} failed of a new cause: {cause.words}"
+        words = f"{counted(cause.jobs, 'job')} failed with a new cause: {cause.words}"
         needs.append(
             Need(
                 kind="cause",
@@ -218,8 +218,8 @@ def _waiting_stages(campaigns: CampaignList | None) -> Found:
                     kind="units",
                     experiment=campaign.experiment,
                     count=units,
-                    words=f"{counted(units, 'unit')} of {which} did not come out, "
-                    "and nothing of it runs or waits",
+                    words=f"{counted(units, 'unit')} of {which} {_are(units)} missing, "
+                    "and no job of the stage is queued or running",
                     since=campaign.last_ends.get(stage.stage or ""),
                     url=url,
                 )
@@ -273,8 +273,7 @@ def _stuck(queue: Queue) -> Found:
     if not stuck:
         return Found([])
     words = (
-        f"{counted(stuck, 'job')} {_are(stuck)} stuck: for 15 minutes no log line came "
-        "and no CPU was used"
+        f"{counted(stuck, 'job')} {_are(stuck)} stuck: no CPU used and no log line for 15 minutes"
     )
     return _one("stuck", stuck, words, None, queue_page())
 
@@ -284,7 +283,8 @@ def _silent_queues(queue: Queue) -> Found:
     if not old:
         return Found([])
     names = elided(", ".join(source.schedd for source in old), _LONGEST)
-    words = f"{counted(len(old), 'queue')} not reported any more: {names}"
+    verb = "has" if len(old) == 1 else "have"
+    words = f"{counted(len(old), 'queue')} {verb} stopped reporting: {names}"
     since = min(source.as_of for source in old)
     need = Need(
         kind="queue",
@@ -320,8 +320,9 @@ def _unsealed(connection: Connection, now: datetime) -> Found:
         return Found([])
     entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
     if unsealed.entries == _MOST_COUNTED:
-        entries = f"{entries} or more"
-    words = f"{entries} of the ledger not sealed into the archive"
+        entries = f"at least {entries}"
+    verb = _are(unsealed.entries)
+    words = f"{entries} of the ledger {verb} not sealed into the archive"
     url = manual_page("how-to/look-after-the-archive", "seal")
     return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)
 
@@ -338,7 +339,7 @@ def _backups(connection: Connection, backups: Backups, now: datetime) -> Found:
     days = (now - unsaved_since).days
     words = f"no backup for {counted(days, 'day')}"
     if last_at is None:
-        words = f"no backup was ever made, and records are {counted(days, 'day')} old"
+        words = f"no backup yet, and the oldest record is {counted(days, 'day')} old"
     url = manual_page("how-to/look-after-the-archive", "back-up-and-restore")
     return _one("backup", days, words, unsaved_since, url)
 

@@ -79,6 +79,17 @@ _COLUMNS = (
 )
 
 
+def cause_of(connection: Connection, experiment: str, job_uuid: str) -> str | None:
+    """Return in words why a job failed, as other failures share it; None if that was not read."""
+    asked = (
+        select(FailureClass.cause)
+        .join(Job, Job.id == FailureClass.job_id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(Job.uuid == job_uuid, Experiment.name == experiment)
+    )
+    return connection.execute(asked).scalar_one_or_none()
+
+
 def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
     """Return those of the jobs that failed."""
     query = (

@@ -75,7 +75,7 @@ def test_find_of_nothing_says_so_and_exits_1(monkeypatch: pytest.MonkeyPatch) ->
     done = run("find", "mu")
 
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == ["No name holds mu.", "Only beginnings."]
+    assert done.stderr.splitlines() == ["Nothing found for mu.", "Only beginnings."]
     assert run("find", "  ").exit_code == 2
     assert run("find", "mu", "--kind", "people").exit_code == 2
 

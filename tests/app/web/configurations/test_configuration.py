@@ -96,7 +96,7 @@ def test_a_filter_keeps_the_tree_of_what_matches(large: FlaskClient) -> None:
     many = page(large, "?form=evaluated&q=parameter3")
     assert "1 500 parameters with" in words(many)
     assert "q=parameter3" in link(many, "Open physics.producers")
-    assert "No parameter and no value holds" in page(large, "?form=evaluated&q=nowhere")
+    assert "No parameter or value contains" in page(large, "?form=evaluated&q=nowhere")
 
 
 def test_files_are_shown_as_sent_with_their_includes_as_links(large: FlaskClient) -> None:

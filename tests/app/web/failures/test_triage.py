@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -168,7 +169,7 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(
     log = pages.get(f"{address}/logs/out?line={LOG.index(b'E: cannot')}").text
     assert "The &lt;b&gt;file&lt;/b&gt; is bad" in errors
     assert f"{address}/logs/out?line={LOG.index(b'E: cannot')}#why" in errors
-    assert "The line that tells" in job
+    assert "See it in the log" in job
     assert '<mark id="why">E: cannot find the map</mark>' in log
     assert "data" in pages.get("/errors?by=class").text
     assert "9 jobs" not in pages.get("/jobs?failure_class=data").text
@@ -341,6 +342,8 @@ def test_failures_that_a_rule_makes_one_cause_stand_in_one_row_and_in_one_list(
     assert "None" not in page
     assert len(links) == 1
     assert listed.count('class="why"') == 3
+    assert "3 jobs with experiment sbnd, the cause calibration server" in listed
+    assert "<title>Jobs of sbnd, calibration server: jobprov</title>" in listed
     assert "One cause: calibration server" in pages.get("/rules?experiment=sbnd").text
 
 
@@ -373,3 +376,16 @@ def test_other_sites_and_strangers_change_nothing(
         303,
     ]
     assert 'type="password"' in pages.get("/rules?experiment=nova&edit=1").text
+
+
+def test_windows_lead_to_the_failures_of_lately_and_back_to_all_time(pages: FlaskClient) -> None:
+    text = pages.get("/errors?experiment=toyexp&by=site").text
+    lately = unescape(re.findall(r'href="([^"]*)">24 hours<', text)[0])
+    since = datetime.fromisoformat(dict(parse_qsl(urlsplit(lately).query))["started_after"])
+
+    assert '<b aria-current="true">all time</b>' in text
+    assert timedelta(hours=24) <= datetime.now(UTC) - since < timedelta(hours=25)
+    narrowed = pages.get(lately).text
+    assert '<b aria-current="true">24 hours</b>' in narrowed
+    back = unescape(re.findall(r'href="([^"]*)">all time<', narrowed)[0])
+    assert dict(parse_qsl(urlsplit(back).query)) == {"experiment": "toyexp", "by": "site"}

@@ -182,7 +182,7 @@ def test_glossary_explains_what_pages_mark_and_each_level_as_its_page_does() -> 
 
 
 def test_lead_of_a_page_without_hits_offers_the_documentation(pages: FlaskClient) -> None:
-    assert lead(pages, "/search?q=nothing-begins-so") == "No name holds nothing-begins-so."
+    assert lead(pages, "/search?q=nothing-begins-so") == "Nothing found for nothing-begins-so."
     assert (
         'href="/docs/search?q=nothing-begins-so"' in pages.get("/search?q=nothing-begins-so").text
     )

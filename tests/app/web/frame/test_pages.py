@@ -661,7 +661,7 @@ def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskCli
     assert found is not None
     assert samples.job_id("gen-10") in pages.get(unescape(found[1])).text
     assert "Try again" not in done
-    touched = re.search(r'href="(/impact[^"]*)">what it touched', done)
+    touched = re.search(r'href="(/impact[^"]*)">files made with it', done)
     assert touched is not None
     assert re.match(r"\d+ jobs? made ", lead(pages, unescape(touched[1])))
 
@@ -700,7 +700,7 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
     ]
 
     assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
-    assert f"1 name holds <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert f"1 name contains <code>{samples.MERGED[:-5]}</code>" in begun.text
     assert [hit["text"] for hit in suggested] == [samples.MERGED]
     told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
     assert "The name of a file has no slash" in told

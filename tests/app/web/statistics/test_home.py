@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.app.web.starred import MOST
 from jobprov.app.web.statistics.burn_downs import HEIGHT, draw_burn_down
-from jobprov.app.web.statistics.home import attention_line
+from jobprov.app.web.statistics.home import attention_groups
 from jobprov.provenance.answers.attention import Attention, Need
 from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.services.background import HANDLERS
@@ -56,7 +56,7 @@ def test_new_cause_stands_there_with_its_jobs_until_it_was_seen(client: FlaskCli
 
     first = section(client)
     assert "1 thing needs attention" in first
-    assert "1 job failed of a new cause: no &lt;disk&gt;" in first
+    assert "1 job failed with a new cause: no &lt;disk&gt;" in first
     assert "since <time" in first
     assert "new to you" not in first, "nobody was here before"
     before = int((ended - timedelta(hours=1)).timestamp())
@@ -69,13 +69,52 @@ def test_new_cause_stands_there_with_its_jobs_until_it_was_seen(client: FlaskCli
     assert client.get("/?since=99999w").status_code == 200
 
 
-def test_number_of_needs_counts_those_that_are_not_shown() -> None:
-    need = Need(kind="held", experiment=None, count=7, words="7 jobs", since=None, url="/queue")
-    attention = Attention(window="24h", needs=[need], left_out=0, since=None, unseen_experiments=0)
+NOW = datetime(2026, 11, 30, 5, tzinfo=UTC)
+HELD = Need(
+    kind="held",
+    experiment=None,
+    count=7,
+    words="7 jobs are held",
+    since="2026-11-30T00:20:00Z",
+    url="/queue",
+)
+BACKUP = Need(
+    kind="backup",
+    experiment=None,
+    count=7,
+    words="no backup for 7 days",
+    since="2026-11-23T04:00:00Z",
+    url="/docs/",
+)
 
-    assert attention_line(attention) == "1 thing needs attention"
-    more = Attention(window="24h", needs=[need], left_out=3, since=None, unseen_experiments=0)
-    assert attention_line(more) == "4 things need attention"
+
+def groups(*needs: Need, left_out: int = 0) -> list[tuple[str, str]]:
+    attention = Attention(
+        window="24h", needs=list(needs), left_out=left_out, since=None, unseen_experiments=0
+    )
+    return [(group.line, group.ago) for group in attention_groups(attention, None, NOW)]
+
+
+def test_number_of_needs_counts_those_that_are_not_shown() -> None:
+    assert groups() == [("Nothing needs attention.", "")]
+    assert groups(HELD) == [("1 thing needs attention", "4 h 40 min")]
+    assert groups(HELD, left_out=3) == [("4 things need attention", "4 h 40 min")]
+
+
+def test_old_backup_does_not_hide_since_when_a_production_is_in_trouble() -> None:
+    of_service = ("1 thing needs attention in the service itself", "7 days")
+
+    assert groups(BACKUP, HELD) == [("1 thing needs attention", "4 h 40 min"), of_service]
+    assert groups(BACKUP) == [("Nothing in production needs attention.", ""), of_service]
+
+
+def test_page_does_not_claim_that_nothing_runs_where_no_queue_is_reported(
+    client: FlaskClient,
+) -> None:
+    text = client.get("/").text
+
+    assert "Not known: no queue is reported to this service." in text
+    assert "Nothing runs or waits." not in text
 
 
 def test_campaigns_and_lists_are_kept_by_a_button_and_shared_by_an_address(

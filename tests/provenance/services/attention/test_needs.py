@@ -101,9 +101,9 @@ def test_causes_stages_and_held_jobs_say_how_many_since_when_and_where(
     assert list(by_kind)[:3] == ["cause", "units", "held"]
     cause, units, held = by_kind["cause"], by_kind["units"], by_kind["held"]
     assert (cause.count, cause.since, cause.experiment) == (2, "2026-01-01T23:00:00Z", "nova")
-    assert cause.words.startswith("2 jobs failed of a new cause: ")
+    assert cause.words.startswith("2 jobs failed with a new cause: ")
     assert cause.url.startswith("/jobs?experiment=nova&cause_id=")
-    assert units.words.startswith("1 unit of stage reco of c did not come out")
+    assert units.words.startswith("1 unit of stage reco of c is missing")
     assert units.url == "/campaigns/nova/c"
     assert (held.count, held.since, held.url) == (2, "2026-01-01T20:00:00Z", "/queue")
     assert attention.since == held.since
@@ -244,6 +244,6 @@ def test_backup_that_is_old_or_was_never_made_needs_somebody(production: Product
 
     assert backup(now - 3.5 * day, 2 * day) == ["no backup for 3 days"]
     assert backup(now - 1.5 * day, 2 * day) == []
-    assert backup(None, 7 * day) == ["no backup was ever made, and records are 9 days old"]
+    assert backup(None, 7 * day) == ["no backup yet, and the oldest record is 9 days old"]
     assert backup(None, 10 * day) == [], "what is new may still get its first"
     assert backup(now - 300 * day, None) == [], "not watched"
