@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ class DatabaseServer(Protocol):
     def new_url(self, name: str) -> str:
         """Return the address of another database, which is empty."""
 
+    def copied(self, url: str) -> str | None:
+        """Return the address of a copy of a database, as it is at one moment.
+
+        None where `jobprov backup` makes that copy itself.
+        """
+
 
 class SQLiteFiles:
     """Files in a folder."""
@@ -38,6 +45,9 @@ class SQLiteFiles:
     def new_url(self, name: str) -> str:
         """Return the address of a file that is not there yet."""
         return f"sqlite:///{self._folder / f'{name}.db'}"
+
+    def copied(self, url: str) -> None:
+        """Return nothing: the folder of a backup holds a copy of the file."""
 
 
 class PostgreSQL:
@@ -55,6 +65,31 @@ class PostgreSQL:
         self._server.psql(f"CREATE DATABASE {name}")
         url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg", database=name)
         return url.render_as_string(hide_password=False)
+
+    def copied(self, url: str) -> str:
+        """Return the address of what `pg_dump` printed, put into a new database."""
+        dump = self._run("pg_dump", "--no-owner", url=url)
+        copy = self.new_url("copy")
+        self._run("psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url=copy, given=dump)
+        return copy
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+        self._server.psql(f"DROP DATABASE {make_url(url).database}")
+
+    def _run(self, program: str, *words: str, url: str, given: str = "") -> str:
+        """Run a program of PostgreSQL's on a database; return what it prints."""
+        plain = make_url(url).set(drivername="postgresql")
+        address = plain.render_as_string(hide_password=False)
+        done = subprocess.run(
+            [str(self._server.bin_path / program), *words, address],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def processes(self) -> list[int]:
         """Return the server's processes, the one that all others belong to first."""
