@@ -72,6 +72,7 @@ class DatabaseKilled(Fault):
         if scene.chance.random() < 0.5:
             with suppress(ProcessLookupError):
                 os.kill(scene.chance.choice(server.processes()[1:]), signal.SIGKILL)
+            server.revive()
             return
         server.kill()
         time.sleep(scene.moment() / 2)
