@@ -1,30 +1,25 @@
-"""Sessions of those who are logged in: a signed cookie, and a list of those who logged out.
+"""Sessions of those who are logged in: a signed cookie.
 
 The cookie holds who somebody is, when they came and when they were last seen; what they may do is
 read from the operator's file each time. Whoever has the key of sessions (`JOBPROV_SECRET_KEY`, or
 the file in the data folder) can check it, so that worker processes share sessions without a table.
-A logout leaves a file in the data folder: a copy of the cookie is worth nothing from then on.
+A logout is noted apart (`app.access.ended_sessions`): a copy of the cookie is worth nothing then.
 """
 
 import hashlib
 import logging
 import secrets
 import time
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Request, Response, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from jobprov.app.access.cookies import keep_in_browser
-from jobprov.app.wiring import Service, get_service
+from jobprov.app.access.ended_sessions import is_ended, note_end, provider_session
+from jobprov.app.wiring import Service
 from jobprov.provenance.errors import LimitError, UnreachableError
-from jobprov.provenance.services.intake.logins import (
-    MOST_MINUTES,
-    Attempt,
-    Identity,
-    SessionEnds,
-)
+from jobprov.provenance.services.intake.logins import Attempt, Identity, LoggedIn, SessionEnds
 
 ATTEMPT_SECONDS = 600
 _MOST_ATTEMPTS = 3
@@ -100,12 +95,13 @@ def take_attempt(state: str) -> tuple[Attempt, str] | None:
     return Attempt(state, nonce, verifier), wanted
 
 
-def begin_session(identity: Identity) -> None:
+def begin_session(logged_in: LoggedIn) -> None:
     """Begin a session; of what was there before nothing stays.
 
     Raises:
         LimitError: so many groups count here that no cookie holds them.
     """
+    identity = logged_in.identity
     if sum(map(len, identity.groups)) > _MOST_GROUPS:
         raise LimitError(
             "You have more groups with a role here than a session can hold; ask the operators to "
@@ -113,6 +109,9 @@ def begin_session(identity: Identity) -> None:
             _MOST_GROUPS,
         )
     now = int(time.time())
+    there = None
+    if logged_in.session_id is not None:
+        there = provider_session(identity.issuer, logged_in.session_id)
     session.clear()
     session[_LOGIN] = {
         "id": secrets.token_urlsafe(24),
@@ -122,6 +121,8 @@ def begin_session(identity: Identity) -> None:
         "groups": sorted(identity.groups),
         "began": now,
         "seen": now,
+        "issued": logged_in.issued_at,
+        "provider_session": there,
     }
 
 
@@ -159,7 +160,7 @@ def current_session(issuer: str, ends: SessionEnds) -> tuple[str, Identity] | No
         login["iss"] != issuer
         or now - login["began"] > ends.longest_minutes * 60
         or now - login["seen"] > ends.idle_minutes * 60
-        or _marker(login["id"]).exists()
+        or is_ended(login)
     )
     if is_over:
         session.clear()
@@ -181,27 +182,10 @@ def end_session() -> None:
     session.clear()
     if login is None:
         return
-    marker = _marker(login["id"])
     try:
-        marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        marker.touch()
-        _forget_old(marker.parent)
+        note_end(login["id"])
     except OSError as problem:
         _log.error("A logout cannot be noted: %s", problem)
         raise UnreachableError(
             "The logout cannot be noted; close the browser, and tell the operators."
         ) from None
-
-
-def _marker(session_id: str) -> Path:
-    """Return the file that is there once a session has been ended."""
-    name = hashlib.sha256(session_id.encode()).hexdigest()[:40]
-    return get_service().settings.data / "ended-sessions" / name
-
-
-def _forget_old(folder: Path) -> None:
-    """Remove what tells of sessions that would be over by now anyway, however long they may be."""
-    before = time.time() - (MOST_MINUTES + 1) * 60
-    for marker in folder.iterdir():
-        if marker.stat().st_mtime < before:
-            marker.unlink(missing_ok=True)

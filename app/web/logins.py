@@ -1,12 +1,17 @@
-"""Logging in and out: to the provider and back, with the wanted page kept in the cookie."""
+"""Logging in and out: to the provider and back, with the wanted page kept in the cookie.
+
+That somebody's session at the provider is over comes from the provider itself, without a browser.
+Source: OpenID Connect Back-Channel Logout 1.0, sections 2.5 and 2.8.
+"""
 
 import logging
 import re
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Response, g, redirect, request
+from flask import Blueprint, Response, g, jsonify, redirect, request
 from werkzeug.exceptions import Forbidden, NotFound
 
+from jobprov.app.access.ended_sessions import note_provider_logout
 from jobprov.app.access.locality import is_cross_site
 from jobprov.app.access.sessions import (
     begin_session,
@@ -22,7 +27,7 @@ from jobprov.app.access.wrong_tokens import count_wrong
 from jobprov.app.measures import get_measures
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import LOGIN_DONE, LOGOUT_DONE
+from jobprov.provenance.answers.addresses import BACK_CHANNEL_LOGOUT, LOGIN_DONE, LOGOUT_DONE
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.intake.logins import Attempt
 from jobprov.provenance.services.intake.tokens import WrongTokenError
@@ -30,6 +35,8 @@ from jobprov.provenance.services.intake.tokens import WrongTokenError
 if TYPE_CHECKING:
     from jobprov.provenance.services.intake.identity_provider import IdentityProvider
 
+_MOST_BYTES = 65_536
+"""Of what the provider sends for a logout; a token has 16 kB at most."""
 _log = logging.getLogger("jobprov.logins")
 _PAGE_HERE = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 """A path of this site, its query too: browsers read `//host` and `/\\host` as other sites."""
@@ -41,6 +48,12 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(LOGIN_DONE, view_func=finish, endpoint="login_done")
     blueprint.add_url_rule("/logout", view_func=log_out, endpoint="log_out", methods=["POST"])
     blueprint.add_url_rule(LOGOUT_DONE, view_func=show_end, endpoint="logout_done")
+    blueprint.add_url_rule(
+        BACK_CHANNEL_LOGOUT,
+        view_func=end_by_provider,
+        endpoint="back_channel_logout",
+        methods=["POST"],
+    )
 
 
 def begin() -> Response:
@@ -68,7 +81,7 @@ def finish() -> Response:
         get_measures().failed_logins.inc()
         count_wrong(reason, "A login that failed")
         raise Forbidden(f"You are not logged in. {reason}") from None
-    begin_session(logged_in.identity)
+    begin_session(logged_in)
     found = cast("Response", redirect(wanted, 303))
     if provider.logs_out_there:
         keep_id_token(found, logged_in.id_token)
@@ -104,6 +117,47 @@ def show_end() -> Response:
     if visitor() is not None:
         return cast("Response", redirect("/", 303))
     return answer("frame/logged_out.html", provider=None, there=None)
+
+
+def end_by_provider() -> Response:
+    """End the sessions of somebody whose session at the provider is over, as its token says."""
+    provider = _provider()
+    try:
+        logout = provider.logged_out(_sent_logout_token())
+        note_provider_logout(logout)
+    except WrongTokenError as reason:
+        count_wrong(reason, "A logout by the provider that failed")
+        return _logout_refused("invalid_request", str(reason))
+    except UnreachableError as reason:
+        _log.warning("A logout by the provider cannot be checked: %s", reason)
+        return _logout_refused("temporarily_unavailable", str(reason))
+    except OSError as problem:
+        _log.error("A logout by the provider cannot be noted: %s", problem)
+        return _logout_refused("server_error", "The logout cannot be noted; the log says why.")
+    whose = "a session" if logout.session_id else "all sessions of a person"
+    _log.info("The provider ended %s.", whose)
+    return _logout_answer({}, 200)
+
+
+def _sent_logout_token() -> str:
+    """Return the token that the request is about; nothing of it is checked yet."""
+    request.max_content_length = _MOST_BYTES
+    tokens = request.form.getlist("logout_token")
+    if len(tokens) != 1:
+        raise WrongTokenError("logout_token: one has to be sent, as a field of a form.")
+    return tokens[0]
+
+
+def _logout_refused(error: str, why: str) -> Response:
+    """Return the answer to a logout that did not happen, which providers ask to be 400."""
+    return _logout_answer({"error": error, "error_description": why}, 400)
+
+
+def _logout_answer(document: dict[str, str], status: int) -> Response:
+    found = jsonify(document)
+    found.status_code = status
+    found.headers["Cache-Control"] = "no-store"
+    return found
 
 
 def page_here(wanted: str) -> str:

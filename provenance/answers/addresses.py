@@ -16,6 +16,8 @@ Question = Literal["lineage", "roots", "leaves", "cost", "rebuild"]
 LOGIN_DONE = "/login/done"
 LOGOUT_DONE = "/logout/done"
 """Where a provider of logins sends people back to."""
+BACK_CHANNEL_LOGOUT = "/logout/back-channel"
+"""Where a provider of logins itself says that somebody's session there is over."""
 
 
 def with_query(path: str, words: Mapping[str, str | None]) -> str:

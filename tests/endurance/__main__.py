@@ -62,10 +62,14 @@ def _try(fault: Fault, database: str, asked: argparse.Namespace, seed: int) -> s
             )
         )
         rounds = 0
-        while scene.struck < asked.kills:
-            run_round(scene, fault, min(_AT_ONCE, asked.kills - scene.struck))
-            rounds += 1
-        check_end(scene)
+        try:
+            while scene.struck < asked.kills:
+                run_round(scene, fault, min(_AT_ONCE, asked.kills - scene.struck))
+                rounds += 1
+            check_end(scene)
+        except BaseException:
+            print(f"{title}, seed {seed}: FAILED after {scene.struck} times, {rounds} whole runs.")
+            raise
         sent = scene.sent
     told = (
         f"{title}, seed {seed}: struck {scene.struck} times in {rounds} runs and "

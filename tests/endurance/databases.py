@@ -4,7 +4,9 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,7 @@ from sqlalchemy.engine import make_url
 from tests.endurance.load import wait_for
 
 _START_SECONDS = "120"
+_REVIVE_SECONDS = 30.0
 
 
 class DatabaseServer(Protocol):
@@ -25,6 +28,12 @@ class DatabaseServer(Protocol):
 
     def new_url(self, name: str) -> str:
         """Return the address of another database, which is empty."""
+
+    def copied(self, url: str) -> str | None:
+        """Return the address of a copy of a database, as it is at one moment.
+
+        None where `jobprov backup` makes that copy itself.
+        """
 
 
 class SQLiteFiles:
@@ -39,15 +48,23 @@ class SQLiteFiles:
         """Return the address of a file that is not there yet."""
         return f"sqlite:///{self._folder / f'{name}.db'}"
 
+    def copied(self, url: str) -> None:
+        """Return nothing: the folder of a backup holds a copy of the file."""
+
 
 class PostgreSQL:
-    """A PostgreSQL server of its own; it may be killed and started again."""
+    """A PostgreSQL server of its own; it may be killed and started again.
+
+    Attributes:
+        revived: how often it did not come back by itself after one of its processes died.
+    """
 
     name = "postgresql"
 
     def __init__(self, server: Any) -> None:
         self._server = server
         self._sockets = server.get_postmaster_info().socket_dir
+        self.revived = 0
 
     def new_url(self, _name: str) -> str:
         """Return the address of a database that was just made."""
@@ -55,6 +72,31 @@ class PostgreSQL:
         self._server.psql(f"CREATE DATABASE {name}")
         url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg", database=name)
         return url.render_as_string(hide_password=False)
+
+    def copied(self, url: str) -> str:
+        """Return the address of what `pg_dump` printed, put into a new database."""
+        dump = self._run("pg_dump", "--no-owner", url=url)
+        copy = self.new_url("copy")
+        self._run("psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", url=copy, given=dump)
+        return copy
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+        self._server.psql(f"DROP DATABASE {make_url(url).database}")
+
+    def _run(self, program: str, *words: str, url: str, given: str = "") -> str:
+        """Run a program of PostgreSQL's on a database; return what it prints."""
+        plain = make_url(url).set(drivername="postgresql")
+        address = plain.render_as_string(hide_password=False)
+        done = subprocess.run(
+            [str(self._server.bin_path / program), *words, address],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def processes(self) -> list[int]:
         """Return the server's processes, the one that all others belong to first."""
@@ -83,10 +125,30 @@ class PostgreSQL:
         how = f'-h "" -k {self._sockets}'
         self._control("-w", "-t", _START_SECONDS, "-o", how, "-l", str(self._server.log), "start")
 
+    def revive(self) -> None:
+        """Wait until it answers after one of its processes died; start it where it does not.
+
+        PostgreSQL 18 waits for ever where that process was the one that reads its log of writes.
+        """
+        until = time.monotonic() + _REVIVE_SECONDS
+        while not self._answers():
+            if not self._is_running():
+                self.start()
+            elif time.monotonic() > until:
+                self.kill()
+                self.start()
+                self.revived += 1
+                return
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Stop it at once, if it runs."""
         if self._is_running():
             self._control("-m", "immediate", "stop")
+
+    def _answers(self) -> bool:
+        words = [str(self._server.bin_path / "pg_isready"), "--quiet", "-h", str(self._sockets)]
+        return subprocess.run(words, check=False).returncode == 0
 
     def _is_running(self) -> bool:
         try:

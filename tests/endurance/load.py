@@ -123,7 +123,8 @@ def send_again(url: str, sent: Acknowledged, chance: random.Random) -> None:
     """
     bodies = list(sent.records.values())
     chosen = [*bodies[-_AT_ONCE:], *chance.sample(bodies, min(_AT_ONCE, len(bodies)))]
-    with Client(url) as client:
+    # Patient: a machine with much else to do may take long over the first request of a service
+    with Client(url, timeout=_PATIENCE) as client:
         for start in range(0, len(chosen), _AT_ONCE):
             for result in client.record_batch(chosen[start : start + _AT_ONCE]):
                 assert result.status == _UNCHANGED, result

@@ -58,9 +58,9 @@ class Scene:
         environment = {**clean_environment(), **self.settings_as_words(), **more}
         return start_command(*words, environment=environment, output=nowhere)
 
-    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command on the machine of the service, to its end."""
-        environment = {**clean_environment(), **self.settings_as_words()}
+    def run(self, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command on the machine of the service, to its end; some settings changed."""
+        environment = {**clean_environment(), **self.settings_as_words(), **more}
         return run_command(*words, environment=environment)
 
     def settings_as_words(self) -> dict[str, str]:

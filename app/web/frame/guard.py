@@ -30,6 +30,7 @@ _ALWAYS_OPEN = (
     "pages.login_done",
     "pages.log_out",
     "pages.logout_done",
+    "pages.back_channel_logout",
 )
 
 

@@ -34,6 +34,7 @@ from jobprov.provenance.services.intake.logins import (
     checked_identity,
     client_secret,
 )
+from jobprov.provenance.services.intake.logout_tokens import ProviderLogout, checked_logout
 from jobprov.provenance.services.intake.signed_tokens import (
     UncheckedToken,
     checked_claims,
@@ -134,9 +135,23 @@ class IdentityProvider:
         name = claims.get(self._provider.name_claim)
         groups = self._groups.intersection(claimed.groups)
         shown_name = name if isinstance(name, str) else ""
+        identity = checked_identity(Identity(issuer, claimed.subject, shown_name, groups))
+        session_id = claims.get("sid")
         return LoggedIn(
-            checked_identity(Identity(issuer, claimed.subject, shown_name, groups)), token
+            identity,
+            token,
+            int(claims["iat"]),
+            session_id if isinstance(session_id, str) else None,
         )
+
+    def logged_out(self, token: str) -> ProviderLogout:
+        """Return whose session at the provider is over, as its logout token says.
+
+        Raises:
+            WrongTokenError: it is none of this provider, or not for this service.
+            UnreachableError: the provider does not answer.
+        """
+        return checked_logout(token, self._keys, self._provider.issuer, self._provider.client_id)
 
     def log_out_address(self, id_token: str | None, come_back: str) -> str | None:
         """Return where somebody who logged out here logs out too; None where that is not wanted.

@@ -195,10 +195,19 @@ class Identity(NamedTuple):
 
 
 class LoggedIn(NamedTuple):
-    """Somebody who logged in, and the ID token by which the provider knows which session that is."""
+    """Somebody who logged in.
+
+    Attributes:
+        identity: who it is.
+        id_token: by which the provider knows which session that is.
+        issued_at: when the provider made the ID token, in seconds of its clock.
+        session_id: what the provider calls its own session; None where it does not say.
+    """
 
     identity: Identity
     id_token: str
+    issued_at: int
+    session_id: str | None
 
 
 class Attempt(NamedTuple):

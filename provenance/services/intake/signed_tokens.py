@@ -19,8 +19,8 @@ from jobprov.provenance.services.intake.tokens import WrongTokenError
 LEEWAY_SECONDS = 60
 _MOST_BYTES = 16_384
 _SHOWN = 200
-_CHECKS: Any = {"require": ["sub", "aud", "exp"], "enforce_minimum_key_length": True}
-_NOT_READABLE = (jwt.PyJWTError, ValueError, TypeError)
+_REQUIRED = ("sub", "aud", "exp")
+_NOT_READABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError)
 
 
 class UncheckedToken(NamedTuple):
@@ -47,9 +47,21 @@ class UncheckedToken(NamedTuple):
 
 
 def checked_claims(
-    unchecked: UncheckedToken, keys: IssuerKeys, issuer: str, audiences: Sequence[str]
+    unchecked: UncheckedToken,
+    keys: IssuerKeys,
+    issuer: str,
+    audiences: Sequence[str],
+    *,
+    required: Sequence[str] = _REQUIRED,
 ) -> JsonObject:
     """Return the claims of a token whose signature, issuer, times and audience are right.
+
+    Args:
+        unchecked: the token.
+        keys: those of its issuer.
+        issuer: has to have made it.
+        audiences: it has to be for one of them.
+        required: the claims that it has to have.
 
     Raises:
         WrongTokenError: they are not; the message names the claim.
@@ -64,7 +76,7 @@ def checked_claims(
             audience=list(audiences),
             issuer=issuer,
             leeway=LEEWAY_SECONDS,
-            options=_CHECKS,
+            options={"require": list(required), "enforce_minimum_key_length": True},
         )
     except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
         problem = "The signature of the token is not that of its issuer's key."

@@ -32,6 +32,7 @@ from tests.library.servers.token_issuer import token_issuer
 
 pytestmark = pytest.mark.slow
 
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 GROUPS = {"cleo": ["/nova/operators"], "dora": ["/mu2e"]}
 RULE = '[[rules]]\nname = "x"\nclass = "y"\nwords = "z"\nexit_code = [1]\n'
 RULES = "/rules?experiment=nova"
@@ -159,6 +160,44 @@ def test_code_that_somebody_else_got_is_worth_nothing(site: str, issuer: str) ->
     assert "Log out" not in thief.get(f"{site}/jobs", timeout=10).text
 
 
+@pytest.mark.parametrize("names_sessions", [True, False])
+def test_logout_at_the_provider_ends_sessions_here(
+    site: str, service: Service, tmp_path: Path, *, names_sessions: bool
+) -> None:
+    """The one that it names, or all of the person where it names none."""
+    address = free_address()
+    take_logins(service, login_file(tmp_path, address), public_url=site)
+    come_back = f"{site}/login/done"
+    with certified_provider(
+        address, CLIENT_ID, SECRET, come_back, GROUPS, names_sessions=names_sessions
+    ) as answers:
+        people = []
+        for name in ("cleo", "cleo", "dora"):
+            person = requests.Session()
+            person.get(answer_of(site, person, name), timeout=10)
+            people.append(person)
+        before = [_shows_logout(site, person) for person in people]
+        _log_out_at(address, people[0])
+        told = answers()
+
+    assert before == [True, True, True]
+    assert told == ["told"]
+    after = [_shows_logout(site, person) for person in people]
+    assert after == [False, names_sessions, True]
+
+
+def _log_out_at(address: str, person: requests.Session) -> None:
+    """End the session at the provider, on its own page."""
+    page = person.get(f"{address}/session/end", timeout=10).text
+    xsrf = page.split('name="xsrf" value="')[1].split('"')[0]
+    form = {"xsrf": xsrf, "logout": "yes"}
+    person.post(f"{address}/session/end/confirm", data=form, timeout=10).raise_for_status()
+
+
+def _shows_logout(site: str, person: requests.Session) -> bool:
+    return "Log out" in person.get(f"{site}/", timeout=10).text
+
+
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_all_workers_know_a_session_and_its_end(empty_url: str, tmp_path: Path) -> None:
     assert run_alone("migrate", JOBPROV_DATABASE_URL=empty_url).returncode == 0
@@ -185,6 +224,10 @@ def test_all_workers_know_a_session_and_its_end(empty_url: str, tmp_path: Path) 
             cookies = person.cookies.get_dict()
 
             known = {_is_logged_in(live, cookies) for _ in range(30)}
+            logout = issuer.token(aud=CLIENT_ID, sub="bert", jti="1", events={LOGOUT_EVENT: {}})
+            sent = {"logout_token": logout}
+            urls = [f"{live.url}/logout/back-channel"] * 30
+            taken = [requests.post(url, data=sent, timeout=10).status_code for url in urls]
             page = person.get(f"{live.url}/", timeout=10).text
             token = page.split('name="form_token" value="')[1].split('"')[0]
             person.post(f"{live.url}/logout", data={"form_token": token}, timeout=10)
@@ -193,6 +236,8 @@ def test_all_workers_know_a_session_and_its_end(empty_url: str, tmp_path: Path) 
             live.stop()
 
     assert known == {True}
+    # Whichever worker is asked, a token that another one took counts no second time
+    assert taken == [200] + [400] * 29
     assert known_after == {False}
 
 

@@ -6,15 +6,17 @@ import time
 from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from jobprov.app.wiring import archive_problem
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.upkeep import count_jobs, known_archive
-from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.tables import Base, Job
 from jobprov.provenance.db.upkeep.migrating import is_current, upgrade
 from jobprov.provenance.services.upkeep.archive_identity import UNFINISHED
+from jobprov.provenance.services.upkeep.backups import DATABASE_COPY
 from tests.endurance.databases import PostgreSQL
 from tests.endurance.faults.fault import Fault
 from tests.endurance.load import EXPERIMENT, wait_for
@@ -70,6 +72,7 @@ class DatabaseKilled(Fault):
         if scene.chance.random() < 0.5:
             with suppress(ProcessLookupError):
                 os.kill(scene.chance.choice(server.processes()[1:]), signal.SIGKILL)
+            server.revive()
             return
         server.kill()
         time.sleep(scene.moment() / 2)
@@ -77,7 +80,13 @@ class DatabaseKilled(Fault):
 
 
 class CommandKilled(Fault):
-    """A command of the operator dies while the service runs; what it left has to be mended."""
+    """A command of the operator dies while the service runs; what it left has to be mended.
+
+    Attributes:
+        ends: the exit codes of the command where it was not killed.
+    """
+
+    ends: ClassVar[tuple[int, ...]] = (0,)
 
     def __init__(self) -> None:
         # Learnt from what was seen, so that most kills fall while the command works
@@ -97,7 +106,7 @@ class CommandKilled(Fault):
             scene.struck += 1
             self._seconds = max(self._seconds, min(moment * _LONGER, scene.most_seconds))
         else:
-            assert command.exitcode == 0, words
+            assert command.exitcode in self.ends, words
             self._seconds = time.monotonic() - began
         self.see_to(scene)
 
@@ -110,8 +119,8 @@ class CommandKilled(Fault):
         """Do what an operator would do then, and check what came of it."""
 
 
-def _run(scene: Scene, *words: str) -> None:
-    done = scene.run(*words)
+def _run(scene: Scene, *words: str, **more: str) -> None:
+    done = scene.run(*words, **more)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
 
 
@@ -129,27 +138,43 @@ class SealKilled(CommandKilled):
 
 
 class BackupKilled(CommandKilled):
-    """`jobprov backup` dies; the next one completes the copy, which is sound."""
+    """`jobprov backup` dies; the next one completes the copy, which is sound and lacks nothing."""
 
     name = "backup-killed"
-    # On PostgreSQL the copy has no database: it would be checked against the one that goes on
-    databases = ("sqlite",)
 
     def words(self, scene: Scene) -> list[str]:
         """Return the command; always into the same folder."""
         return ["backup", str(scene.data / "backup")]
 
     def see_to(self, scene: Scene) -> None:
-        """Back up again, and check the copy alone."""
-        folder = str(scene.data / "backup")
-        _run(scene, "backup", folder)
-        _run(scene, "archive", "check", "--data", folder)
+        """Back up again, the database first, and check the copies against each other.
+
+        The service writes on meanwhile: a copy of the archive alone would be checked against a
+        database that knows what came later.
+        """
+        folder = scene.data / "backup"
+        acknowledged = set(scene.sent.records)
+        server, url = scene.database, scene.environment["JOBPROV_DATABASE_URL"]
+        dumped = server.copied(url)
+        _run(scene, "backup", str(folder))
+        copy = dumped or f"sqlite:///{folder / DATABASE_COPY}"
+        _run(scene, "archive", "check", "--data", str(folder), JOBPROV_DATABASE_URL=copy)
+        database = open_database(copy)
+        with database.reading.connect() as connection:
+            copied = {str(row[0]) for row in connection.execute(select(Job.uuid))}
+        database.dispose()
+        lost = acknowledged - copied
+        assert not lost, f"the copy lacks {len(lost)} acknowledged records, such as {min(lost)}"
+        if isinstance(server, PostgreSQL):
+            server.drop(copy)
 
 
 class EraseKilled(CommandKilled):
     """`jobprov erase blob` dies; `erase finish` completes it, or nothing was erased."""
 
     name = "erase-killed"
+    # 1: senders held SQLite's file all the time, so that it has to be finished
+    ends = (0, 1)
 
     def words(self, scene: Scene) -> list[str]:
         """Return the command, for the log of some job."""
@@ -160,7 +185,15 @@ class EraseKilled(CommandKilled):
 
     def see_to(self, scene: Scene) -> None:
         """Finish it, and note whether the blob went."""
-        _run(scene, "erase", "finish")
+        told: list[str] = []
+
+        def is_finished() -> bool:
+            done = scene.run("erase", "finish")
+            told.append(done.stdout + done.stderr)
+            assert done.returncode in self.ends, told[-1]
+            return done.returncode == 0
+
+        wait_for(is_finished, lambda: told[-1])
         service = scene.opened()
         if service.store.missing([self._digest]):
             scene.sent.logs.remove(self._digest)

@@ -11,7 +11,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,13 +21,23 @@ import pytest
 _SOURCE = Path(__file__).parent / "oidc"
 _KEPT = Path(__file__).parents[2] / "output"
 _FETCH_SECONDS = 120
+_START_SECONDS = 60
+_LOGOUT = "logout: "
 
 
 @contextmanager
 def certified_provider(
-    issuer: str, client_id: str, secret: str, come_back: str, groups: Mapping[str, list[str]]
-) -> Iterator[None]:
+    issuer: str,
+    client_id: str,
+    secret: str,
+    come_back: str,
+    groups: Mapping[str, list[str]],
+    *,
+    names_sessions: bool = True,
+) -> Iterator[Callable[[], list[str]]]:
     """Have a provider listen at an address until the end.
+
+    Yields a function that returns how each logout that it sent was answered: `told`, or why not.
 
     Args:
         issuer: the address.
@@ -34,6 +45,7 @@ def certified_provider(
         secret: of the service.
         come_back: the address that it sends people back to.
         groups: of people, by the name that they log in with; anybody can, with any password.
+        names_sessions: whether its tokens name its session, in `sid`.
     """
     folder = _with_packages()
     words = [
@@ -44,18 +56,28 @@ def certified_provider(
         secret,
         come_back,
         json.dumps(groups),
+        json.dumps(names_sessions),
     ]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "listening\n"
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with tempfile.NamedTemporaryFile() as output:
+        process = subprocess.Popen(words, stdout=output, stderr=subprocess.DEVNULL, cwd=folder)
+
+        def printed() -> list[str]:
+            return Path(output.name).read_text(encoding="utf-8").splitlines()
+
+        try:
+            _wait_for_line(printed, process)
+            yield lambda: [line[len(_LOGOUT) :] for line in printed() if line.startswith(_LOGOUT)]
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_line(printed: Callable[[], list[str]], process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _START_SECONDS
+    while "listening" not in printed():
+        assert process.poll() is None, f"the provider ended: {printed()}"
+        assert time.monotonic() < until, f"the provider does not start: {printed()}"
+        time.sleep(0.02)
 
 
 def free_address() -> str:
