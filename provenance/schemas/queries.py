@@ -163,9 +163,8 @@ class ResourcesQuery(SomeJobsQuery):
 class ThroughputQuery(JobsAnyTimeQuery):
     """Jobs that ended in a window of time, and what is counted of them."""
 
-    state = fields.String(
-        validate=validate.OneOf(["succeeded", "failed", "killed", "lost"]),
-        metadata={"description": "Jobs that ended so."},
+    state = text(
+        "Jobs that ended so: succeeded, failed, killed or lost; several with commas between them."
     )
     since = text("How long before its end the window starts: 90m, 24h, 7d, 4w; 7d by default.")
     ended_after = moment("When the window starts, instead of `since`.")

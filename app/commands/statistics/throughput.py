@@ -17,7 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.statistics.throughput import Throughput, ended_words
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _OF_SPREADS = {
@@ -48,8 +48,8 @@ _BAR = 24
 @job_filters("task", "campaign", "stage", "site", "host")
 @click.option(
     "--state",
-    type=click.Choice(["succeeded", "failed", "killed", "lost"]),
-    help="Jobs that ended so.",
+    metavar="STATE,…",
+    help="Jobs that ended so: succeeded, failed, killed or lost; several with commas between them.",
 )
 @job_filters("revision")
 @click.option("--since", metavar="TIME", help="How far back: 90m, 24h, 7d, 4w.  [default: 7d]")
@@ -98,17 +98,19 @@ def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
     answer = client.throughput(**query, steps=_MOST_STEPS)
     if not answer.jobs:
         refuse_unknown_names(client, query)
-    emit(answer, "\n".join(_lines(answer)), as_json=as_json)
+    lines = _lines(answer, ended_words(query["state"]))
+    emit(answer, "\n".join(lines), as_json=as_json)
     sys.exit(0 if answer.groups else 1)
 
 
-def _lines(answer: Throughput) -> Iterator[str]:
+def _lines(answer: Throughput, ended: str) -> Iterator[str]:
+    """Yield what the command tells; `ended` says how the jobs did."""
     noun = "failed job" if answer.by == "class" else "job"
     window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
     if answer.measure in _OF_QUEUES:
         yield from _queue_lines(answer, window)
         return
-    verb = "ran" if answer.measure == "running" else "ended"
+    verb = "ran" if answer.measure == "running" else ended
     if not answer.jobs:
         yield f"No {noun} {verb} {window}."
         if answer.newest_end is not None:

@@ -11,7 +11,11 @@ from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, here, table
-from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.answers.statistics.throughput import (
+    Throughput,
+    ThroughputGroup,
+    ended_words,
+)
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ThroughputQuery
 from jobprov.provenance.services.statistics.counting import WINDOW_FIELDS
@@ -26,7 +30,7 @@ _WINDOWS = {
     "364d": "year",
 }
 _TITLES = {
-    "jobs": "Jobs that ended",
+    "jobs": "Jobs",
     "files": "Files",
     "events": "Events",
     "cpu_hours": "CPU hours",
@@ -37,6 +41,14 @@ _TITLES = {
     "wall_seconds": "Wall time",
     "max_rss_bytes": "Memory",
 }
+_STATES = (
+    ("", "any"),
+    ("succeeded", "succeeded"),
+    ("failed,killed,lost", "failed, killed or lost"),
+    ("failed", "failed"),
+    ("killed", "killed"),
+    ("lost", "lost"),
+)
 _COLUMNS = ("start", "step_seconds", "by", "group", "measure", "amount")
 _QUANTILES = ("p10", "median", "p90", "largest")
 _MOST_STEPS = 60
@@ -126,6 +138,8 @@ def show_page() -> Response:
         filters=filters,
         fields=given,
         titles=_TITLES,
+        chart_title=_chart_title(throughput, given),
+        states=_STATES,
         columns=columns,
         is_spread=_is_spread(throughput),
         is_of_queues=throughput.measure in QUEUED,
@@ -168,7 +182,7 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
         when = f"from {_plain(throughput.start)} to {_plain(throughput.end)} UTC"
     if throughput.measure in QUEUED:
         return _queue_line(throughput, when)
-    verb = "ran" if throughput.measure == "running" else "ended"
+    verb = "ran" if throughput.measure == "running" else ended_words(given.get("state"))
     if not throughput.jobs:
         return f"No {noun} {verb} {when}."
     line = f"{counted(throughput.jobs, noun)} {verb} {when}"
@@ -179,6 +193,14 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
         most = max(sum(amounts) for amounts in zip(*_all_amounts(throughput), strict=True))
         line += f"; {number(round(most, 1))} at once at most"
     return f"{line}."
+
+
+def _chart_title(throughput: Throughput, given: dict[str, str]) -> str:
+    """Return what the chart shows of each step."""
+    title = _TITLES[throughput.measure]
+    if throughput.measure == "jobs":
+        title = f"Jobs that {ended_words(given.get('state'))}"
+    return title
 
 
 def _queue_line(throughput: Throughput, when: str) -> str:

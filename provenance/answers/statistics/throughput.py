@@ -8,6 +8,16 @@ from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.statistics.marks import Mark
 
 
+def ended_words(states: str | None) -> str:
+    """Return how jobs ended that were asked for by these states, which have commas between them."""
+    if not states:
+        return "ended"
+    if states in {"succeeded", "failed"}:
+        return states
+    *others, last = [state.strip() for state in states.split(",")]
+    return f"ended {', '.join(others)} or {last}" if others else f"ended {last}"
+
+
 class Spread(Struct, frozen=True):
     """How what jobs took is distributed in each step, in seconds or bytes.
 

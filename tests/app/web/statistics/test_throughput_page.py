@@ -186,7 +186,36 @@ def test_first_page_says_what_ended_lately(pages: FlaskClient) -> None:
     text = pages.get("/").text
 
     assert re.search(r"job(s)? ended in the last 24 hours", text)
-    assert 'href="/throughput' in text.partition("Lately")[2]
+    assert 'href="/throughput' in text.partition("Last 24 hours")[2]
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ("failed", "failed"),
+        ("killed", "ended killed"),
+        ("failed,killed,lost", "ended failed, killed or lost"),
+    ],
+)
+def test_page_says_how_the_jobs_ended_that_it_counts(
+    pages: FlaskClient, states: str, words: str
+) -> None:
+    page = pages.get(f"/throughput?{WINDOW}&state={states}")
+    twin = pages.get(f"{TWIN}?{WINDOW}&state={states}").get_json()
+
+    assert re.search(
+        rf'<p class="lead">(No|{twin["jobs"]}) jobs? {words} from 2026-11-24', page.text
+    )
+    assert not twin["jobs"] or f"Jobs that {words} every " in page.text
+    assert {group["name"] for group in twin["groups"]} <= {*states.split(",")}
+
+
+def test_failures_of_several_kinds_are_counted_together(pages: FlaskClient) -> None:
+    def jobs(states: str) -> int:
+        found: int = pages.get(f"{TWIN}?{WINDOW}&state={states}").get_json()["jobs"]
+        return found
+
+    assert jobs("failed,killed,lost") == jobs("failed") + jobs("killed") + jobs("lost") > 0
 
 
 @pytest.fixture(scope="module")
