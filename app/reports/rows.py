@@ -63,16 +63,40 @@ def headline(campaign: CampaignProgress) -> str:
         produced += task.produced
         missing += task.missing or 0
         waived += task.waived
-    line = f"{number(produced)} of {counted(expected, 'unit')} done"
+    line = done_words(produced, expected)
     if waived:
         line += f", {number(waived)} waived"
-    line += f", {number(missing)} missing."
+    return f"{line}, {number(missing)} missing.{left_words(campaign)}"
+
+
+def done_words(done: int, expected: int) -> str:
+    """Return how many units are done: `18,808 of 21,364 units done (88 %)`."""
+    line = f"{number(done)} of {counted(expected, 'unit')} done"
+    if 0 < done < expected:
+        # Rounded down: what is not done does not look done
+        line += f" ({100 * done // expected} %)"
+    return line
+
+
+def left_words(campaign: CampaignProgress) -> str:
+    """Return when a campaign may be done, and what waits for somebody, as further sentences.
+
+    '' where nothing is to be said.
+    """
+    words = ""
+    backlog = campaign.backlog
     if campaign.seconds_left:
         left = duration_with_band(
             campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
         )
-        line += f" About {left} left at the present pace."
-    return line
+        words = f" About {left} left at the present pace"
+        if backlog is not None and backlog.ends_at is not None:
+            words += f", until {moment(backlog.ends_at)}"
+        words += "."
+    if backlog is not None and backlog.stays:
+        verb = "waits" if backlog.stays == 1 else "wait"
+        words += f" {counted(backlog.stays, 'unit')} of those missing {verb} for somebody."
+    return words
 
 
 def tables(report: CampaignReport) -> Iterator[Table]:

@@ -8,6 +8,7 @@ from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
+from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
@@ -70,7 +71,7 @@ def _lines(queue: Queue) -> Iterator[str]:
         line += f" ({', '.join(marks)})"
     yield f"{line}, {number(counts.idle)} idle, {number(counts.held)} held."
     for source in queue.sources:
-        yield f"As of {source.as_of}: queue of {source.schedd}"
+        yield f"As of {moment(source.as_of)}: queue of {source.schedd}"
     if queue.warning:
         yield f"Warning: {queue.warning}"
     if queue.jobs:

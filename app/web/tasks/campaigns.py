@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_answer, read_report
 from jobprov.app.reports.page import report_page
-from jobprov.app.reports.rows import state_words
+from jobprov.app.reports.rows import done_words, left_words, state_words
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, asset, here
@@ -32,7 +32,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.lineage.words import duration_with_band, proof_line
+from jobprov.provenance.lineage.words import proof_line
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.queue import whole_queue
@@ -128,12 +128,7 @@ def first_line(campaign: CampaignProgress) -> str:
     stages = campaign.stages
     if not stages:
         return f"{counted(campaign.task_count, 'task')} declared; no job is recorded yet."
-    left = ""
-    if campaign.seconds_left:
-        how_long = duration_with_band(
-            campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
-        )
-        left = f" About {how_long} left."
+    left = left_words(campaign)
     if all(stage.units.expected is not None for stage in stages):
         return f"{_units_done(stages)}.{left}"
     return f"{_begun_done(stages)}.{left}"
@@ -142,8 +137,7 @@ def first_line(campaign: CampaignProgress) -> str:
 def _units_done(stages: Sequence[StageProgress]) -> str:
     done = sum(stage.units.produced for stage in stages)
     expected = sum(stage.units.expected or 0 for stage in stages)
-    line = f"{number(done)} of {counted(expected, 'unit')} done"
-    line += f" in {counted(len(stages), 'stage')}"
+    line = f"{done_words(done, expected)} in {counted(len(stages), 'stage')}"
     incomplete = [_missing(stage) for stage in stages if stage.units.missing]
     if incomplete:
         line += f"; missing: {', '.join(incomplete)}"

@@ -88,15 +88,15 @@ def first_line(counts: QueueCounts) -> str:
     """Return in a sentence how many jobs run and wait, and what needs a look."""
     if not counts.total:
         return "Nothing runs or waits."
-    line = f"{counted(counts.running, 'job')} running, {number(counts.idle)} idle"
-    needs_look = (
-        (counts.held, "held"),
-        (counts.stuck, "stuck"),
-        (counts.slow, "slow"),
-    )
-    for count, word in needs_look:
-        if count:
-            line += f", {number(count)} {word}"
+    line = f"{counted(counts.running, 'job')} running"
+    # These are among those that run
+    marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
+    marks = [f"{number(count)} {word}" for count, word in marked if count]
+    if marks:
+        line += f" ({', '.join(marks)})"
+    line += f", {number(counts.idle)} idle"
+    if counts.held:
+        line += f", {number(counts.held)} held"
     if counts.announced:
         line += f"; {number(counts.announced)} seen by their hook alone"
     return f"{line}."

@@ -100,7 +100,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     said = _report(live)
 
     assert said.returncode == 1  # units are missing
-    assert "5 of 15 units done, 1 waived, 9 missing." in said.stdout
+    assert "5 of 15 units done (33 %), 1 waived, 9 missing." in said.stdout
     lines = [line.split() for line in said.stdout.splitlines()]
     not_done = ["2", "not", "submitted,", "7", "failed"]
     assert ["reco", "12", "3", "0", "9", *not_done] in lines

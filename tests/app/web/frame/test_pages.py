@@ -511,22 +511,34 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
         counts = {**whole, "no_output": 0, "waived": 0, "states": {"succeeded": 10}, **units}
         return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": counts}
 
-    def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
+    def line(
+        stages: list[dict[str, Any]],
+        seconds_left: float | None = None,
+        backlog: dict[str, Any] | None = None,
+    ) -> str:
         proof = {"proven": 0, "failed": 0, "differs": 0, "unproven": 0, "no_recipe": 0}
         campaign = {"experiment": "nova", "campaign": "c", "task_count": 0, "tasks": []}
         band = {"seconds_left_low": None, "seconds_left_high": None}
         if seconds_left is not None:
             band = {"seconds_left_low": seconds_left / 2, "seconds_left_high": 2 * seconds_left}
         document = {**campaign, "proof": proof, "stages": stages, "seconds_left": seconds_left}
-        document |= band
+        document |= {**band, "backlog": backlog}
         return campaign_line(msgspec.convert(document, CampaignProgress))
 
     states = {"succeeded": 4, "running": 1, "not_submitted": 2, "no_output": 1, "failed": 2}
     gen, reco = stage("gen"), stage("reco", produced=4, missing=6, states=states)
 
     assert line([gen, reco], seconds_left=120) == (
-        "14 of 20 units done in 2 stages; missing: 6 of reco "
-        "(1 running, 1 succeeded without output, 2 failed). About 2 min (1 min to 4 min) left."
+        "14 of 20 units done (70 %) in 2 stages; missing: 6 of reco "
+        "(1 running, 1 succeeded without output, 2 failed). "
+        "About 2 min (1 min to 4 min) left at the present pace."
+    )
+    burn_down = {"start": "2026-11-30T00:00:00Z", "step_seconds": 3600, "expected": 20}
+    ends = {"ends_at": "2026-12-01T00:03:12Z", "ends_at_low": None, "ends_at_high": None}
+    waiting = {"burn_down": {**burn_down, "left": [6], "is_whole": True}, "stays": 2, **ends}
+    assert line([gen, reco], 120, waiting).endswith(
+        "left at the present pace, until 1 Dec 2026 00:03 UTC. "
+        "2 units of those missing wait for somebody."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)

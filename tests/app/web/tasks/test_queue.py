@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from jobprov.app.web.tasks.queue import first_line
+from jobprov.provenance.answers.tasks.queue import QueueCounts
 from tests.library.answers import lead
 from tests.library.records import a_record, job_id
 
@@ -71,6 +73,12 @@ def test_task_shows_fifty_jobs_with_held_ones_first(producing: FlaskClient) -> N
     assert "BNL, wn7" in words
     assert "The first 50 are shown; all of them" in words
     assert f'href="/jobs/{job_id(1)}"' in page
+
+
+def test_jobs_that_are_slow_or_stuck_are_among_those_that_run() -> None:
+    counts = QueueCounts(running=110, idle=56, held=14, slow=16, stuck=1)
+
+    assert first_line(counts) == "110 jobs running (16 slow, 1 stuck), 56 idle, 14 held."
 
 
 def test_page_of_all_goes_on_to_the_last_job(producing: FlaskClient) -> None:
