@@ -3,15 +3,18 @@
 An answer that is kept where it counts many.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from flask import current_app
+from msgspec.structs import replace
 
 from jobprov.app.config import Settings
 from jobprov.app.moments import BACKUP, last_done
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
@@ -45,6 +48,16 @@ from jobprov.provenance.services.statistics.reports import CountedParts, report_
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.timelines import show_timeline
 from jobprov.provenance.times import exact_utc_text
+
+_LOOKED = "jobprov-problems"
+_BELIEVED_SECONDS = 15
+
+
+class _Looked(NamedTuple):
+    """What kept the service from recording, believed until then by the monotonic clock."""
+
+    until: float
+    problems: list[str]
 
 
 def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
@@ -174,7 +187,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         gaps = None
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
-        return list_needs(
+        attention = list_needs(
             connection,
             service.store,
             queue=queue,
@@ -185,6 +198,20 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             window=window,
             now=now,
         )
+    return replace(attention, problems=_recent_problems(service))
+
+
+def _recent_problems(service: Service) -> list[str]:
+    """Return what keeps the service from recording, as of the last seconds.
+
+    To look means to write, so pages that many people watch do not look each time.
+    """
+    looked: _Looked | None = current_app.extensions.get(_LOOKED)
+    if looked is None or time.monotonic() >= looked.until:
+        problems = service.problems()
+        looked = _Looked(time.monotonic() + _BELIEVED_SECONDS, problems)
+        current_app.extensions[_LOOKED] = looked
+    return looked.problems
 
 
 def _backups(settings: Settings) -> Backups:

@@ -1,5 +1,6 @@
 """What needs somebody: one answer for the first page, the call and the command."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -119,6 +120,7 @@ class Attention(CountedAt, frozen=True):
         left_out: how many more there are, as far as they are counted.
         since: when the oldest of them began; None where none of them says so.
         unseen_experiments: whose causes were not looked for, as there are too many.
+        problems: what keeps the service from recording, a sentence each, as `/ready` has it.
     """
 
     window: str
@@ -126,3 +128,4 @@ class Attention(CountedAt, frozen=True):
     left_out: int
     since: str | None
     unseen_experiments: int
+    problems: Sequence[str] = ()

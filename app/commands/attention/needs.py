@@ -30,14 +30,18 @@ def attention(*, url: str | None, since: str, as_json: bool) -> None:
     client = client_for(url)
     answer = client.attention(since=since)
     emit(answer, "\n".join(_lines(answer)), as_json=as_json)
-    sys.exit(1 if answer.needs else 0)
+    sys.exit(1 if answer.needs or answer.problems else 0)
 
 
 def _lines(answer: Attention) -> Iterator[str]:
-    if not answer.needs:
+    for problem in answer.problems:
+        yield f"The service cannot record. {problem}"
+    if not answer.needs and not answer.problems:
         yield "Nothing needs attention."
         return
-    titles = {"since": "SINCE", "kind": "KIND", "experiment": "EXPERIMENT", "what": "WHAT"}
+    if not answer.needs:
+        return
+    titles = {"since": "SINCE (UTC)", "kind": "KIND", "experiment": "EXPERIMENT", "what": "WHAT"}
     yield table([_row(need) for need in answer.needs], titles)
     if answer.left_out:
         yield f"There are {counted(answer.left_out, 'thing')} more of these kinds."

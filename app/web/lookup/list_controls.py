@@ -152,7 +152,7 @@ def first_line(
 
     `cause` is what the filter by a cause stands for.
     """
-    conditions = _conditions(filters, cause)
+    conditions = [_condition(name, value, cause) for name, value in filters.items()]
     narrowed = ""
     if conditions:
         narrowed = f" with {', '.join(conditions)}"
@@ -173,19 +173,15 @@ def first_line(
     return f"{_total_words(facets, count)}{narrowed}; {shown}."
 
 
-def _conditions(filters: Mapping[str, str], cause: str | None) -> list[str]:
-    """Return what each filter asks for, in words."""
-    conditions = []
-    for name, value in filters.items():
-        if name == "job_id" and "," in value:
-            conditions.append(f"one of {value.count(',') + 1} ids")
-        elif name == "cause_id" and cause:
-            conditions.append(f"the cause {cause}")
-        elif value:
-            conditions.append(f"{name.replace('_', ' ')} {value.replace(',', ', ')}")
-        else:
-            conditions.append(f"no {name}")
-    return conditions
+def _condition(name: str, value: str, cause: str | None) -> str:
+    """Return a filter in words."""
+    if name == "job_id" and "," in value:
+        return f"one of {value.count(',') + 1} ids"
+    if name == "cause_id" and cause:
+        return f"the cause {cause}"
+    if not value:
+        return f"no {name}"
+    return f"{name.replace('_', ' ')} {value.replace(',', ', ')}"
 
 
 def _total_words(facets: JobFacets, shown: int) -> str:

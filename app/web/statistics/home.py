@@ -134,6 +134,8 @@ def attention_groups(
     count = len(of_production) + attention.left_out
     if count:
         line = f"{_things(count)} attention"
+    elif attention.problems:
+        line = "Nothing else is known to need attention."
     elif of_service:
         line = "Nothing in production needs attention."
     else:

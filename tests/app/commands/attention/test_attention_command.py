@@ -1,6 +1,7 @@
 """`jobprov attention` as a shifter types it, or cron."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -21,7 +22,11 @@ HELD = Need(
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, needs: list[Need], *words: str, left_out: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    needs: list[Need],
+    *words: str,
+    left_out: int = 0,
+    problems: Sequence[str] = (),
 ) -> Result:
     def answer(_self: Client, **query: Any) -> Attention:
         assert set(query) == {"since"}
@@ -31,6 +36,7 @@ def run(
             left_out=left_out,
             since=None,
             unseen_experiments=0,
+            problems=problems,
         )
 
     monkeypatch.setattr(Client, "attention", answer)
@@ -48,10 +54,19 @@ def test_each_need_is_a_line_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -
 
     heads, row, more = done.output.splitlines()
     assert done.exit_code == 1
-    assert heads.split() == ["SINCE", "KIND", "EXPERIMENT", "WHAT"]
+    assert heads.split() == ["SINCE", "(UTC)", "KIND", "EXPERIMENT", "WHAT"]
     assert row.split()[:3] == ["2026-11-24", "12:30", "held"]
     assert HELD.words in row
     assert more == "There are 2 things more of these kinds."
+
+
+def test_service_that_cannot_record_is_never_all_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(monkeypatch, [], problems=["Nothing can be written: No space left on device."])
+
+    assert done.exit_code == 1
+    assert done.output == (
+        "The service cannot record. Nothing can be written: No space left on device.\n"
+    )
 
 
 def test_programs_get_the_answer_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:

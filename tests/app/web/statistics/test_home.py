@@ -12,6 +12,7 @@ from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.app.web.starred import MOST
 from jobprov.app.web.statistics.burn_downs import HEIGHT, draw_burn_down
 from jobprov.app.web.statistics.home import attention_groups
+from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.provenance.answers.attention import Attention, Need
 from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.services.background import HANDLERS
@@ -106,6 +107,24 @@ def test_old_backup_does_not_hide_since_when_a_production_is_in_trouble() -> Non
 
     assert groups(BACKUP, HELD) == [("1 thing needs attention", "4 h 40 min"), of_service]
     assert groups(BACKUP) == [("Nothing in production needs attention.", ""), of_service]
+
+
+def test_service_that_cannot_record_is_not_all_well(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        message = "No space left on device"
+        raise ArchiveUnreachableError("/srv/archive", message)
+
+    store = client.application.extensions["jobprov"].store
+    monkeypatch.setattr(store, "try_writing", fail)
+
+    text = section(client)
+
+    assert "<strong>The service cannot record.</strong> Nothing can be written: " in text
+    assert "No space left on device" in text
+    assert "Nothing needs attention." not in text
+    assert 'href="/docs/how-to/when-something-is-wrong"' in text
 
 
 def test_page_does_not_claim_that_nothing_runs_where_no_queue_is_reported(
