@@ -79,13 +79,11 @@ class Privacy:
 
     Attributes:
         known: knows which experiments are private.
-        database: reads as such a reader does.
         hidden: returns which experiments are hidden from the sender of the request; outside a
             request it fails.
     """
 
     known: PrivateExperiments
-    database: NarrowedDatabase
     hidden: Callable[[], frozenset[str]]
 
 
@@ -103,6 +101,7 @@ class Service:
         excerpts: what records have in common, sent once.
         written: until when (`until`, of the monotonic clock) it is believed that all can be
             written.
+        narrowed: reads the database as those do from whom some experiments are hidden.
         privacy: keeps experiments from those who may not see them; None for commands, whose user
             has the database at hand.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
@@ -122,6 +121,7 @@ class Service:
     excerpts: Excerpts
     batch_turns: Semaphore
     written: dict[str, float]
+    narrowed: NarrowedDatabase
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
     privacy: Privacy | None = None
 
@@ -150,10 +150,19 @@ class Service:
 
     def readable(self) -> Database:
         """Return the database as the sender of the request may read it."""
-        hidden = self.hidden_experiments()
-        if self.privacy is None or not hidden:
+        return self._without(self.hidden_experiments())
+
+    def readable_by_readers_of(self, experiment: str) -> Database:
+        """Return the database as everybody may read it who may read an experiment.
+
+        What is made from it for one of them can be kept for all.
+        """
+        return self._without(self.private_experiments() - {experiment})
+
+    def _without(self, hidden: frozenset[str]) -> Database:
+        if not hidden:
             return self.database
-        return self.database._replace(reading=self.privacy.database.reading(hidden))
+        return self.database._replace(reading=self.narrowed.reading(hidden))
 
     def hidden_experiments(self) -> frozenset[str]:
         """Return the experiments that the sender of the request may not see."""
@@ -161,6 +170,8 @@ class Service:
 
     def private_experiments(self) -> frozenset[str]:
         """Return the experiments that the setting or a command made private, whoever asks."""
+        if self.privacy is not None:
+            return self.privacy.known.names()
         by_setting = self.settings.private_experiments
         return PrivateExperiments(by_setting, self.database.reading).names()
 
@@ -273,8 +284,7 @@ class Service:
         """Finish what is queued and close every connection."""
         self.writer.close()
         self.database.dispose()
-        if self.privacy is not None:
-            self.privacy.database.dispose()
+        self.narrowed.dispose()
 
 
 def open_service(settings: Settings) -> Service:
@@ -323,6 +333,7 @@ def open_service(settings: Settings) -> Service:
         Excerpts(),
         turns,
         {"until": 0.0},
+        NarrowedDatabase(settings.database_url),
         record,
     )
 

@@ -19,7 +19,6 @@ from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import grant_of, header_tokens
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import Privacy, Service, get_service
-from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
 from jobprov.provenance.errors import ForbiddenError, UnreachableError
 from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import Grant, Scope, looks_like_token
@@ -29,9 +28,8 @@ _READING = (HTTPMethod.GET, HTTPMethod.HEAD)
 
 def with_privacy(service: Service) -> Service:
     """Return the service as it answers requests: what is private is hidden by it."""
-    database = NarrowedDatabase(service.settings.database_url)
     known = PrivateExperiments(service.settings.private_experiments, service.database.reading)
-    return replace(service, privacy=Privacy(known, database, hidden_experiments))
+    return replace(service, privacy=Privacy(known, hidden_experiments))
 
 
 def hidden_experiments() -> frozenset[str]:

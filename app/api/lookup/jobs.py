@@ -171,6 +171,7 @@ def get_bundle(job_id: str) -> Response:
         level=query.get("level"),
         is_holey=query["holey"],
         located=located,
+        readable_by_readers_of=service.readable_by_readers_of,
     )
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes
@@ -255,7 +256,12 @@ def get_export(job_id: str, form: str) -> Response:
         raise NotFoundError(f"There is no form {form[:40]!r}; there are {known}.", list(FORMS))
     query, service = asked(ExperimentQuery), get_service()
     bundle = build_bundle(
-        service.readable(), service.writer, service.store, checked_name(job_id, "job_id"), **query
+        service.readable(),
+        service.writer,
+        service.store,
+        checked_name(job_id, "job_id"),
+        **query,
+        readable_by_readers_of=service.readable_by_readers_of,
     )
     return Response(export_job(bundle, form), content_type=FORMS[form][1])
 

@@ -4,7 +4,6 @@ from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -20,7 +19,6 @@ from jobprov.provenance.answers.orders.orders import (
 )
 from jobprov.provenance.launchers.resubmitting import Destination, FileCommands
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import (
     OrdersQuery,
     OutsideInputsQuery,
@@ -65,7 +63,7 @@ _BODY_BYTES = 4 * 1024 * 1024
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes."""
     grant = writing_grant(Scope.RUN)
-    body = read_document(parse_object(read_body(_BODY_BYTES)), TakeBody, "The question")
+    body = read_document(sent_document(_BODY_BYTES), TakeBody, "The question")
     check_experiment(grant, body.experiment)
     orders = get_service().write(
         lambda writing: take_orders(writing, body), submitter=grant.submitter

@@ -77,7 +77,12 @@ def run_drill(
     report = _ignore if as_json else _report
     with opened_service(settings) as service:
         parts = TrialParts(
-            service.database, service.writer, service.store, settings.data / "drill", isolation
+            service.database,
+            service.writer,
+            service.store,
+            settings.data / "drill",
+            isolation,
+            service.readable_by_readers_of,
         )
         # without JSON, a line of each job tells how far it is
         with shown_progress(as_json=True) if as_json else nullcontext():

@@ -79,7 +79,12 @@ def run_prove(
     report = _ignore if as_json else _report
     with opened_service(settings) as service:
         parts = TrialParts(
-            service.database, service.writer, service.store, settings.data / "prove", apart()
+            service.database,
+            service.writer,
+            service.store,
+            settings.data / "prove",
+            apart(),
+            service.readable_by_readers_of,
         )
         proved = prove(
             parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from jinja2 import Environment, StrictUndefined
 from marshmallow import ValidationError
 from marshmallow.fields import Boolean
+from werkzeug.exceptions import NotFound
 
 from jobprov.app.access.visitors import FORM_FIELD, check_form, is_login_on, visitor
 from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
@@ -60,12 +61,23 @@ def make_blueprint() -> Blueprint:
         static_folder=str(_STATIC),
         static_url_path="/static",
     )
+    blueprint.before_request(_check_path)
     blueprint.before_request(check_reading)
     blueprint.before_request(check_form)
     blueprint.before_request(note_visitor)
     blueprint.after_request(without_copies)
     blueprint.record_once(lambda state: _add_filters(state.app.jinja_env))
     return blueprint
+
+
+def _check_path() -> None:
+    """Refuse an address that names what cannot be.
+
+    Raises:
+        NotFound: a NUL is in it, which no name holds and PostgreSQL takes not at all.
+    """
+    if "\0" in request.path:
+        raise NotFound
 
 
 def _add_filters(environment: Environment) -> None:

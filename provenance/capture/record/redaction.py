@@ -34,7 +34,7 @@ _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", 
 _JWT = rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
 _BARE_NAME = (
     rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key"
-    rb"|access_token|auth_token|private_key|refresh_token|account_?key)=)"
+    rb"|access_token|auth_token|bearer_token|private_key|refresh_token|account_?key)=)"
 )
 _BARE_ASSIGNMENT = _BARE_NAME + (
     rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
@@ -87,7 +87,7 @@ _RULES: List[Tuple[str, bytes]] = [
         "authorization",
         (
             rb"(?i)(?P<keep>\b(?:(?:private|job|deploy|x-auth|x-authentication|x-access"
-            rb"|x-vault)-token"
+            rb"|x-vault|x-rucio-auth)-token"
             rb"|x-api-key)[\"']?\s*:\s*[\"']?)"
             rb"(?![$<{])[A-Za-z0-9._~+/=-]{12,}"
         ),
@@ -162,6 +162,13 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "assignment",
         (
+            rb"(?i)(?P<keep>(?<![\w-])--?(?:[\w-]{0,40}-)?(?:password|passwd|passphrase)[ \t]{1,9}[\"']?)"
+            rb"(?=[^\s\"']*[0-9])(?![$<{%(./-])[^\s\"'()\[\]<>,;&|]{6,}"
+        ),
+    ),
+    (
+        "assignment",
+        (
             rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key"
             rb"|access_token"
             rb"|auth_token|private_key|refresh_token)[\"']?[ \t]*:[ \t]+)"
@@ -192,7 +199,7 @@ _SIGNS: Dict[str, List[bytes]] = {
     ).split(),
     "assignment": (
         b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
-        b" refresh_token account_key accountkey token\" token' pw\" pw'"
+        b" bearer_token refresh_token account_key accountkey token\" token' pw\" pw'"
     ).split(),
 }
 

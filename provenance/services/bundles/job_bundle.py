@@ -5,12 +5,15 @@ every later build is the tar of that plan. When the ingredients change (blobs ar
 resolved, the record is revised, another level is asked for), a new plan with the next number is
 made. The old plans stay, even when a later version would plan differently.
 
+Whoever may read the job may ask for any of its plans. So a plan holds no more than all of them may
+see, whoever asks first: nothing of another experiment that is private.
+
 Source: storage.md, "Bundles"; bundle.md.
 """
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -78,6 +81,7 @@ def build_bundle(
     level: str | None = None,
     is_holey: bool = False,
     located: Places | None = None,
+    readable_by_readers_of: Callable[[str], Database] | None = None,
 ) -> Bundle:
     """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
@@ -95,6 +99,8 @@ def build_bundle(
         is_holey: list the inputs that are not possessed and have a URL in fetch.txt. Such a bundle
             has a plan of its own.
         located: where inputs are now (`locate_inputs`), if the bundle is to say so.
+        readable_by_readers_of: returns the database as everybody may read it who may read an
+            experiment; None where no experiment is private.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -105,6 +111,10 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             return _bundle(store, job, plan_numbered(connection, job.found, number))
+    shared = database
+    if readable_by_readers_of is not None:
+        shared = readable_by_readers_of(job.found.experiment)
+    with shared.reading.connect() as connection:
         gathered = gather(connection, store, job, level=level, is_holey=is_holey, located=located)
         stored = plan_made_of(connection, job.found, gathered.digest)
     if stored is not None:

@@ -16,6 +16,7 @@ from jobprov.provenance.db.queries.lookup.files.full_names import (
     full_names_of_inputs,
     full_names_of_outputs,
 )
+from jobprov.provenance.db.queries.lookup.jobs.details import input_files
 from jobprov.provenance.db.queries.reruns.bundles import input_sightings
 from jobprov.provenance.records.job_record import Input
 from jobprov.provenance.services.lookup.job import ReadJob
@@ -32,6 +33,8 @@ def known_inputs(connection: Connection, job: ReadJob, located: Places) -> dict[
     `located` is where copies are now, as far as somebody asked; these places come first.
     """
     inputs = job.reading.record.inputs or []
+    # Whoever asked where copies are may see inputs that are hidden from this connection
+    seen = input_files(connection, job.found.key)
     names = full_names_of_inputs(connection, job.found.key)
     absent = absent_inputs(connection, job)
     sighted = _sighted_places(connection, job.found.key, absent)
@@ -41,7 +44,7 @@ def known_inputs(connection: Connection, job: ReadJob, located: Places) -> dict[
         if position in names and not file.namespace:
             namespace, name = names[position]
         places: dict[str, None] = {}
-        if position in absent:
+        if position in absent and position in seen:
             places = dict.fromkeys([*located.get(position, ()), *sighted.get(position, ())])
         if namespace or places:
             known[position] = KnownFile(

@@ -24,6 +24,8 @@ from jobprov.provenance.records.reading.decoding import DecodedRecord
 SEARCHED_BYTES = 8 * 1024 * 1024
 """Of what a blob holds in another form."""
 _GZIP = b"\x1f\x8b"
+_MOST_MEMBERS = 200
+"""Of a gzip file, such as logs that were put one after the other; each costs a copy of the rest."""
 _OPTION_AND_VALUE = re.compile(
     rb'(?P<keep>"--?[\w.-]*(?:password|passwd|passphrase|token|secret)"\s*,\s*)"[^"]*"',
     re.IGNORECASE,
@@ -47,6 +49,9 @@ _SIGNS_OF_PAIRS = [
     b"auth=",
     b"key=",
     b'bearer"',
+    # Signs that hold a quote, in a text of JSON that stands within JSON
+    b'token\\"',
+    b'pw\\"',
 ]
 # Two texts of JSON of which the first says that the second is a secret: an option and its value, a
 # key and its value, a program and its options, and what sets a variable
@@ -159,6 +164,10 @@ def _without_secret_texts(body: bytes) -> bytes:
     if any(redaction.redact(text)[1] for text in hidden_texts(body)):
         return b"<redacted: a body with a secret, compressed or in UTF-16>"
     clean = bytes(redaction.redact(body)[0])
+    # As JSON that was cut has them: a rule asks for a quote and finds a backslash before it
+    unescaped, rules = redaction.redact(clean.replace(b'\\"', b'"'))
+    if rules:
+        clean = bytes(unescaped)
     return _OPTION_AND_VALUE.sub(rb'\g<keep>"<redacted:option>"', clean)
 
 
@@ -179,11 +188,21 @@ def hidden_texts(data: bytes) -> Iterator[bytes]:
 
 
 def _unpacked(data: bytes) -> bytes:
-    unpacker = zlib.decompressobj(31)
-    try:
-        return unpacker.decompress(data, SEARCHED_BYTES)
-    except zlib.error:
-        return b""
+    """Return what all members of a gzip file hold, 8 MiB at most; what is whole of a damaged one."""
+    texts: list[bytes] = []
+    room = SEARCHED_BYTES
+    for _ in range(_MOST_MEMBERS):
+        unpacker = zlib.decompressobj(31)
+        try:
+            text = unpacker.decompress(data, room)
+        except zlib.error:
+            break
+        texts.append(text)
+        room -= len(text)
+        data = unpacker.unused_data
+        if room <= 0 or not data:
+            break
+    return b"".join(texts)
 
 
 def _is_clean(body: bytes) -> bool:

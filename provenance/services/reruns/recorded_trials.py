@@ -1,5 +1,6 @@
 """Reruns one recorded job from the archive's own bundle, and records the verdict."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +19,19 @@ from jobprov.provenance.services.writing import Writer
 
 
 class TrialParts(NamedTuple):
-    """What reruns of recorded jobs need. They work in `folder`, and empty it."""
+    """What reruns of recorded jobs need.
+
+    Attributes:
+        folder: where they work; they empty it.
+        readable_by_readers_of: see `build_bundle`.
+    """
 
     database: Database
     writer: Writer
     store: Store
     folder: Path
     isolation: Isolation
+    readable_by_readers_of: Callable[[str], Database] | None = None
 
 
 class TriedJob(NamedTuple):
@@ -58,6 +65,7 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
             parts.store,
             candidate.job_id,
             experiment=candidate.experiment,
+            readable_by_readers_of=parts.readable_by_readers_of,
         )
 
         def save(tar: Path) -> None:

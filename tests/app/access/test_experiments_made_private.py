@@ -71,7 +71,7 @@ def app(app_on: AppOn, service: Service) -> Iterator[Flask]:
     served = with_privacy(service)
     yield app_on(served)
     assert served.privacy is not None
-    served.privacy.database.dispose()
+    served.narrowed.dispose()
 
 
 @pytest.fixture

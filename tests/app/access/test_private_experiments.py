@@ -43,6 +43,7 @@ from tests.library.productions.private_calls import (
     CANARY,
     CANARY_LOG,
     CANARY_WRITES,
+    DERIVING_JOB,
     FORMS,
     HIDDEN,
     POSTED_QUESTIONS,
@@ -382,6 +383,22 @@ def test_token_that_only_records_shows_nothing(world: World, whose: str) -> None
 def test_reader_of_it_sees_it(world: World) -> None:
     """Else the other tests could not fail."""
     assert len(world.seen) > 100
+
+
+def test_plan_of_a_bundle_is_the_same_whoever_has_it_made(world: World) -> None:
+    """A plan is kept, and everybody who may read its job can ask for it by its number."""
+    address = f"{API}/jobs/{DERIVING_JOB}/bundle?experiment=nova"
+    made = Asking(world.whole, world.tokens["private"]).ask(f"{address}&level=L3")
+    expected = Asking(world.without).ask(f"{address}&level=L3")
+    stranger = Asking(world.whole)
+    plans = []
+    while (plan := stranger.ask(f"{address}&plan={len(plans) + 1}")).status == 200:
+        plans.append(plan.body)
+
+    assert made.body == expected.body
+    assert made.body in plans
+    # what a catalog of the private experiment calls the file that the job read
+    assert not any(b"renamed.root" in body for body in plans)
 
 
 def test_role_shows_it_and_no_proxy_keeps_a_copy(world: World, tmp_path: Path) -> None:

@@ -36,9 +36,15 @@ TEXTS = [
     f'{{"token": "{CANARY}"}}',
     f"{{'api_token': '{CANARY}'}}",
     f'{{"DB_PW": "{CANARY}"}}',
+    f"art --password {CANARY} -c reco.fcl",
+    f'docker login --user ada --password "{CANARY}" registry.example.org',
+    f"curl -H 'X-Rucio-Auth-Token: {CANARY}' https://rucio.example.org",
+    f"export BEARER_TOKEN={CANARY}",
 ]
 RECORDS: dict[str, dict[str, Any]] = {
     "metadata": {"extra": {"metadata": {"password": CANARY}}},
+    "JSON in a text": {"extra": {"note": f'{{"token": "{CANARY}"}}'}},
+    "quotes in a text": {"extra": {"note": f'client_secret = "{CANARY}"'}},
     "nested": {"extra": {"deep": [{"db_token": CANARY}]}},
     "option": {"command": {"argv": ["art", "--password", CANARY]}},
     "option with equals": {"command": {"argv": ["art", f"--db-token={CANARY}"]}},
@@ -67,7 +73,9 @@ def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
     content = f"first line\n{text}\nlast line\n".encode()
 
     assert CANARY.encode() not in redaction.redact(content)[0]
-    for form in (content, gzip.compress(content), content.decode().encode("utf-16")):
+    packed = gzip.compress(content)
+    second_member = gzip.compress(b"yesterday's log\n") + packed
+    for form in (content, packed, second_member, content.decode().encode("utf-16")):
         answer = client.put(f"/api/v1/blobs/{sha256(form)}", data=form)
         assert answer.status_code == 422
     assert list(service.store.digests()) == []
@@ -135,6 +143,15 @@ def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service, form
 @pytest.mark.parametrize("path", ["comparators/nova", "retry-policies/nova"])
 def test_declaration_with_a_secret_is_refused(client: FlaskClient, path: str) -> None:
     answer = client.put(f"/api/v1/{path}", json={"why": f"password='{CANARY}'"})
+
+    assert answer.status_code == 422
+    assert "secret-found" in answer.text
+
+
+def test_holder_of_orders_with_a_secret_is_refused(client: FlaskClient) -> None:
+    question = {"experiment": "nova", "holder": f"password={CANARY}"}
+
+    answer = client.post("/api/v1/orders/take", json=question)
 
     assert answer.status_code == 422
     assert "secret-found" in answer.text

@@ -10,6 +10,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     cast,
     func,
+    literal,
     select,
     type_coerce,
 )
@@ -81,7 +82,9 @@ def place_of(
     """Return in which step a moment lies, 0 the first."""
     if connection.dialect.name == "sqlite":
         return _microseconds_since(moment, window) // (window.step_seconds * 1_000_000)
-    return cast(func.floor(_epoch_since(moment, window) / window.step_seconds), BigInteger)
+    # A step of a century has more seconds than PostgreSQL's integer
+    step_seconds = literal(window.step_seconds, BigInteger)
+    return cast(func.floor(_epoch_since(moment, window) / step_seconds), BigInteger)
 
 
 def place_and_state_of(

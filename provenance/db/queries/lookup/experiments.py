@@ -7,6 +7,8 @@ from jobprov.provenance.db.tables import Experiment
 
 def experiment_key(connection: Connection, name: str) -> int | None:
     """Return the key of an experiment; None where nothing of it is recorded."""
+    if "\0" in name:  # which PostgreSQL takes not at all
+        return None
     query = select(Experiment.id).where(Experiment.name == name)
     return connection.execute(query).scalar_one_or_none()
 

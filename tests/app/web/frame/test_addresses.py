@@ -1,5 +1,6 @@
 """Paths of pages lead to the page that they name, whatever characters a name has."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -11,6 +12,8 @@ from tests.library.productions import toy_experiment as samples
 
 NAMES = ("plain.root", "a+b 100%.root", "in/a/folder.root", "ü?x=1#part.root")
 JOB = samples.job_id("reco-4")
+_ARGUMENT = re.compile(r"<(?:path:)?\w+>")
+_NUMBER_ARGUMENT = re.compile(r"<int:\w+>")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,3 +87,21 @@ def test_twin_of_a_history_is_quoted_once(pages: FlaskClient) -> None:
         page = pages.get(addresses.history_page(question, samples.HOSTILE))
 
         assert f'"/api/v1/files/{quoted}/{question}?' in page.get_data(as_text=True)
+
+
+def test_no_address_with_a_nul_is_a_mistake_of_ours(client: FlaskClient) -> None:
+    """PostgreSQL takes no NUL, and no name has one."""
+    addresses_with_nul = set()
+    for rule in client.application.url_map.iter_rules():
+        path = _NUMBER_ARGUMENT.sub("1", rule.rule)
+        for argument in _ARGUMENT.finditer(path):
+            before, after = path[: argument.start()], path[argument.end() :]
+            addresses_with_nul.add(_ARGUMENT.sub("x", before) + "a%00b" + _ARGUMENT.sub("x", after))
+
+    mistakes = []
+    for address in sorted(addresses_with_nul):
+        if client.get(address).status_code >= 500:
+            mistakes.append(address)
+
+    assert len(addresses_with_nul) > 80
+    assert mistakes == []

@@ -360,6 +360,19 @@ def test_short_window_has_what_it_has_in_a_long_one(production: Production, meas
             assert shown == expected
 
 
+@pytest.mark.parametrize("measure", ["jobs", "running", "wall_seconds", "events"])
+def test_a_step_may_be_a_century(three_hours: Production, measure: str) -> None:
+    """It has more seconds than an integer of PostgreSQL."""
+    window = read_window(NOW, step="36500d")
+
+    with three_hours.database.reading.connect() as connection:
+        answer = count_throughput(connection, JobFilters(), window, measure=measure)
+
+    assert len(answer.starts) == 1
+    assert answer.step_seconds == 36500 * 86400
+    assert answer.jobs > 0
+
+
 def test_table_is_read_through_for_much_of_it_alone(production: Production) -> None:
     production.record(*[job(place, NOON + place * HOUR) for place in range(1, 21)])
     if not production.database.is_sqlite:
