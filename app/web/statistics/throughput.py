@@ -41,6 +41,8 @@ _TITLES = {
     "wall_seconds": "Wall time",
     "max_rss_bytes": "Memory",
 }
+_SUMMED = {"files": "files", "events": "events", "cpu_hours": "CPU hours"}
+"""What is added up of the jobs that ended, with its unit."""
 _STATES = (
     ("", "any"),
     ("succeeded", "succeeded"),
@@ -189,10 +191,23 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
     if throughput.by == "state":
         states = [f"{number(group.jobs)} {group.name}" for group in throughput.groups]
         line += f": {', '.join(states)}"
+    if throughput.measure in _SUMMED:
+        line += f"; {_sum_words(throughput)}"
     if verb == "ran":
         most = max(sum(amounts) for amounts in zip(*_all_amounts(throughput), strict=True))
         line += f"; {number(round(most, 1))} at once at most"
     return f"{line}."
+
+
+def _sum_words(throughput: Throughput) -> str:
+    """Return how much all jobs made or took: `1,204.5 CPU hours, of which failed 88`."""
+    unit = _SUMMED[throughput.measure]
+    sums = {column.title: sum(column.group.amounts) for column in _columns(throughput)}
+    line = f"{number(round(sum(sums.values()), 1))} {unit}"
+    if throughput.by == "state" and len(sums) > 1:
+        parts = [f"{name} {number(round(amount, 1))}" for name, amount in sums.items() if amount]
+        line += f", of which {', '.join(parts)}"
+    return line
 
 
 def _chart_title(throughput: Throughput, given: dict[str, str]) -> str:

@@ -97,7 +97,7 @@ def test_search_that_shows_ten_of_a_kind_counts_and_leads_to_the_others(wide: Fl
 
     assert text.count('<a class="name" href="/jobs/') == 10
     assert wide.get(way).text.count('<a class="name" href="/jobs/') > 10
-    assert lead(wide, "/search?q=ALIB").startswith("1 name holds ")
+    assert lead(wide, "/search?q=ALIB").startswith("1 name contains ")
     assert "The first" not in wide.get("/search?q=calib").text
 
 

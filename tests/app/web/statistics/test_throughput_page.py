@@ -210,6 +210,14 @@ def test_page_says_how_the_jobs_ended_that_it_counts(
     assert {group["name"] for group in twin["groups"]} <= {*states.split(",")}
 
 
+def test_page_adds_up_what_the_jobs_took(pages: FlaskClient) -> None:
+    twin = pages.get(f"{TWIN}?{WINDOW}&measure=cpu_hours").get_json()
+    page = pages.get(f"/throughput?{WINDOW}&measure=cpu_hours").text
+    hours = sum(sum(group["amounts"]) for group in twin["groups"])
+
+    assert f"; {round(hours, 1):g} CPU hours" in page
+
+
 def test_failures_of_several_kinds_are_counted_together(pages: FlaskClient) -> None:
     def jobs(states: str) -> int:
         found: int = pages.get(f"{TWIN}?{WINDOW}&state={states}").get_json()["jobs"]
