@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, literal_column, select, true
 
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.tables import (
@@ -96,7 +97,8 @@ def lists_before(
     experiments: Collection[int],
 ) -> set[tuple[int, int]]:
     """Return which experiment had run which of these lists before a moment."""
-    ran = _ran_before(filters, moment).where(Job.software_set_id == SoftwareSet.id)
+    of_list = _looked_up(Job.software_set_id, filters) == SoftwareSet.id
+    ran = _ran_before(filters, moment).where(of_list)
     query = (
         select(Experiment.id, SoftwareSet.id, ran.scalar_subquery())
         .join_from(SoftwareSet, Experiment, true())
@@ -115,7 +117,7 @@ def sites_before(
 ) -> set[tuple[int, str]]:
     """Return which experiment had run at which of these sites before a moment."""
     named = select(Host.site).where(Host.site.in_(sorted(sites))).distinct().subquery("named")
-    of_site = _ran_before(filters, moment).join(Host, Host.id == Job.host_id)
+    of_site = _ran_before(filters, moment).join(Host, Host.id == _looked_up(Job.host_id, filters))
     ran = of_site.where(Host.site == named.c.site)
     query = (
         select(Experiment.id, named.c.site, ran.scalar_subquery())
@@ -159,6 +161,14 @@ def experiment_names_of(connection: Connection, keys: Collection[int]) -> dict[i
     """Return the names of experiments by key."""
     query = select(Experiment.id, Experiment.name).where(Experiment.id.in_(sorted(keys)))
     return {key: name for key, name in connection.execute(query)}  # noqa: C416 - typed
+
+
+def _looked_up(column: Any, filters: JobFilters) -> Any:
+    """Return a column of jobs that are found by it, or by their task where one is asked for.
+
+    A task has some thousand jobs; a site or a release has millions.
+    """
+    return without_index(column) if filters.task_id is not None else column
 
 
 def _ran_before(filters: JobFilters, moment: datetime) -> Select[Any]:
