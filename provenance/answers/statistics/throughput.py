@@ -14,7 +14,10 @@ def ended_words(states: str | None) -> str:
         return "ended"
     if states in {"succeeded", "failed"}:
         return states
-    *others, last = [state.strip() for state in states.split(",")]
+    named = [state.strip() for state in states.split(",")]
+    if set(named) == {"failed", "killed", "lost"}:
+        return "did not succeed"
+    *others, last = named
     return f"ended {', '.join(others)} or {last}" if others else f"ended {last}"
 
 

@@ -194,7 +194,8 @@ def test_first_page_says_what_ended_lately(pages: FlaskClient) -> None:
     [
         ("failed", "failed"),
         ("killed", "ended killed"),
-        ("failed,killed,lost", "ended failed, killed or lost"),
+        ("failed,killed,lost", "did not succeed"),
+        ("killed,lost", "ended killed or lost"),
     ],
 )
 def test_page_says_how_the_jobs_ended_that_it_counts(
