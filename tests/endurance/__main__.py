@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 
 from tests.endurance.checks import check_end
+from tests.endurance.databases import PostgreSQL
 from tests.endurance.disks import enter_own_mounts, may_mount
 from tests.endurance.faults import FAULTS
 from tests.endurance.faults.fault import Fault
@@ -77,6 +78,8 @@ def _try(fault: Fault, database: str, asked: argparse.Namespace, seed: int) -> s
         f"blobs acknowledged, {sent.refusals.total()} refused, 0 lost."
     )
     lines = [told]
+    if isinstance(scene.database, PostgreSQL) and scene.database.revived:
+        lines.append(f"    PostgreSQL stayed down {scene.database.revived} times, and was started")
     if asked.refusals:
         for sentence, count in sent.refusals.most_common():
             lines.append(f"    {count} x {sentence}")
