@@ -86,7 +86,9 @@ def queued_at_once(
     _check(filters, by, measure)
     since = window.start - _EXPECTED - _LONGEST
     experiment = filters.experiment
-    samples = queue_samples(connection, since, window.end, experiment=experiment)
+    samples = queue_samples(
+        connection, window.start, window.end, since=since, experiment=experiment
+    )
     held = [sample for sample in samples if _ends_by(sample) > window.start]
     first = held[0].start if held else window.start
     scope = SampleScope(first, window.end, experiment, filters.campaign, filters.stage)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
 from jobprov.provenance.db.tables import Experiment, QueueSample, QueueSampleStage, Stage
 from jobprov.provenance.db.writer.keys import chunks
@@ -71,15 +71,43 @@ _COLUMNS = (
 
 
 def queue_samples(
-    connection: Connection, start: datetime, end: datetime, *, experiment: str | None = None
+    connection: Connection,
+    start: datetime,
+    end: datetime,
+    *,
+    since: datetime,
+    experiment: str | None = None,
 ) -> list[FoundSample]:
-    """Return the samples of a time, of an experiment's queues or of all, the oldest first."""
-    query = select(*_COLUMNS).where(QueueSample.start >= start, QueueSample.start < end)
-    if experiment is not None:
-        query = query.join(Experiment, Experiment.id == QueueSample.experiment_id)
-        query = query.where(Experiment.name == experiment)
-    rows = connection.execute(query.order_by(QueueSample.start))
-    return [_sample(*row) for row in rows]
+    """Return the samples of an experiment's queues, or of all, the oldest first.
+
+    They are those of a time, and before them the last one of each queue since a moment.
+    """
+    last = (
+        select(
+            QueueSample.experiment_id,
+            QueueSample.schedd,
+            func.max(QueueSample.start).label("start"),
+        )
+        .where(QueueSample.start >= since, QueueSample.start < start)
+        .group_by(QueueSample.experiment_id, QueueSample.schedd)
+        .subquery()
+    )
+    is_last = and_(
+        last.c.experiment_id == QueueSample.experiment_id,
+        last.c.schedd == QueueSample.schedd,
+        last.c.start == QueueSample.start,
+    )
+    before = select(*_COLUMNS).join(last, is_last)
+    within = select(*_COLUMNS).where(QueueSample.start >= start, QueueSample.start < end)
+    samples = []
+    for query in (before, within):
+        chosen = query
+        if experiment is not None:
+            chosen = query.join(Experiment, Experiment.id == QueueSample.experiment_id)
+            chosen = chosen.where(Experiment.name == experiment)
+        for row in connection.execute(chosen.order_by(QueueSample.start)):
+            samples.append(_sample(*row))
+    return samples
 
 
 class SampleScope(NamedTuple):
