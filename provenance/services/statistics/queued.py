@@ -25,9 +25,10 @@ from jobprov.provenance.db.queries.tasks.queue_samples import (
     FoundSample,
     QueueNumbers,
     SampledQueue,
-    StageNumbers,
+    SampleScope,
+    amounts_by_stage,
     queue_samples,
-    stages_of_samples,
+    sums_of_stages,
 )
 from jobprov.provenance.errors import BadInputError
 
@@ -85,27 +86,21 @@ def queued_at_once(
     _check(filters, by, measure)
     since = window.start - _EXPECTED - _LONGEST
     experiment = filters.experiment
-    samples = queue_samples(connection, since, window.end, experiment=experiment)
-    of_stages: Mapping[int, Sequence[StageNumbers]] = {}
-    is_narrowed = filters.campaign is not None or filters.stage is not None
-    if is_narrowed or by == "stage":
-        of_stages = stages_of_samples(
-            connection,
-            since,
-            window.end,
-            experiment=experiment,
-            campaign=filters.campaign,
-            stage=filters.stage,
-        )
+    samples = queue_samples(
+        connection, window.start, window.end, since=since, experiment=experiment
+    )
+    held = [sample for sample in samples if _ends_by(sample) > window.start]
+    first = held[0].start if held else window.start
+    scope = SampleScope(first, window.end, experiment, filters.campaign, filters.stage)
+    if by == "state":
+        counts = _by_state(connection, scope, held, measure)
+    else:
+        counts = _by_stage(connection, scope, held, measure)
     by_queue: defaultdict[SampledQueue, list[FoundSample]] = defaultdict(list)
     for sample in samples:
         by_queue[sample.queue].append(sample)
     known_by_queue = []
     for found in by_queue.values():
-        counts = [
-            _counts(sample, of_stages.get(sample.key, ()), by, measure, is_narrowed=is_narrowed)
-            for sample in found
-        ]
         stretches = list(_stretches(found, counts, now))
         known_by_queue.append(_known_steps(stretches, window))
     return _groups(known_by_queue, window, by, filters.stage or "")
@@ -129,53 +124,67 @@ def _check(filters: JobFilters, by: str, measure: str) -> None:
             raise BadInputError(f"{name}: {message}.", {name: [message]})
 
 
-def _counts(
-    sample: FoundSample,
-    stages: Sequence[StageNumbers],
-    by: str,
-    measure: str,
-    *,
-    is_narrowed: bool,
-) -> dict[str, float]:
-    """Return the counts of a sample by group; '' is the name of no stage."""
-    if by == "state":
-        numbers = sample.counts
-        if is_narrowed:
-            numbers = QueueNumbers()
-            for stage in stages:
-                numbers = numbers.plus(stage.counts)
-        states = _STATES if measure == QUEUE else (measure,)
-        return {state: getattr(numbers, state) for state in states}
-    by_stage: defaultdict[str, float] = defaultdict(float)
-    rest = sample.counts
-    for stage in stages:
-        by_stage[stage.stage] += _measured(stage.counts, measure)
-        rest = rest.without(stage.counts)
-    if not is_narrowed:
-        by_stage[""] += _measured(rest, measure)
-    return by_stage
+def _ends_by(sample: FoundSample) -> datetime:
+    """Return until when a sample may hold."""
+    if sample.step_seconds:
+        return sample.start + timedelta(seconds=sample.step_seconds)
+    return sample.start + _HOLDS
 
 
-def _measured(numbers: QueueNumbers, measure: str) -> float:
-    if measure == QUEUE:
-        return sum(numbers)
-    amount: float = getattr(numbers, measure)
-    return amount
+def _is_narrowed(scope: SampleScope) -> bool:
+    return scope.campaign is not None or scope.stage is not None
+
+
+def _by_state(
+    connection: Connection, scope: SampleScope, samples: Sequence[FoundSample], measure: str
+) -> dict[int, Mapping[str, float]]:
+    """Return how many jobs samples have in each state, by the key of the sample."""
+    numbers = {sample.key: sample.counts for sample in samples}
+    if _is_narrowed(scope):
+        sums = sums_of_stages(connection, scope)
+        numbers = {sample.key: sums.get(sample.key, QueueNumbers()) for sample in samples}
+    states = _states_of(measure)
+    return {
+        key: {state: getattr(counts, state) for state in states} for key, counts in numbers.items()
+    }
+
+
+def _by_stage(
+    connection: Connection, scope: SampleScope, samples: Sequence[FoundSample], measure: str
+) -> dict[int, Mapping[str, float]]:
+    """Return how many jobs samples have of each stage, '' of none, by the key of the sample."""
+    states = _states_of(measure)
+    amounts = amounts_by_stage(connection, scope, states)
+    found: dict[int, Mapping[str, float]] = {}
+    for sample in samples:
+        by_stage: dict[str, float] = {}
+        rest: float = sum(getattr(sample.counts, state) for state in states)
+        for stage, amount in amounts.get(sample.key, ()):
+            by_stage[stage] = by_stage.get(stage, 0.0) + amount
+            rest -= amount
+        if not _is_narrowed(scope):
+            by_stage[""] = by_stage.get("", 0.0) + max(0.0, round(rest, 6))
+        found[sample.key] = by_stage
+    return found
+
+
+def _states_of(measure: str) -> tuple[str, ...]:
+    return _STATES if measure == QUEUE else (measure,)
 
 
 def _stretches(
-    samples: Sequence[FoundSample], counts: Sequence[Mapping[str, float]], now: datetime
+    samples: Sequence[FoundSample], counts: Mapping[int, Mapping[str, float]], now: datetime
 ) -> Iterator[_Stretch]:
     """Yield for how long each sample of a queue says what it had, the oldest first."""
     for place, sample in enumerate(samples):
-        end = sample.start + timedelta(seconds=sample.step_seconds)
+        end = _ends_by(sample)
         if not sample.step_seconds:
-            end = min(now, sample.start + _HOLDS)
+            end = min(now, end)
         missed_until = min(now, end + _EXPECTED)
         if place + 1 < len(samples):
             end = min(end, samples[place + 1].start)
             missed_until = min(missed_until, samples[place + 1].start)
-        yield _Stretch(sample.start, end, missed_until, counts[place])
+        yield _Stretch(sample.start, end, missed_until, counts.get(sample.key, {}))
 
 
 def _known_steps(stretches: Sequence[_Stretch], window: Window) -> list[_Known | None]:

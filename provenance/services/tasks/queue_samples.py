@@ -1,9 +1,9 @@
 """Keeps how many jobs queues had over time: a sample each five minutes, thinned with age.
 
 A report of a queue replaces the one before. What is kept of it are three counts by stage, once for
-each five minutes in which a report came. After eight days the samples of an hour become one, their
-mean; after 13 weeks those of a day. So a queue that is reported all the time has some 4,500 samples
-and one more each day, however often it is reported.
+each five minutes in which a report came. After two days the samples of an hour become one, their
+mean; after four weeks those of a day. So a queue that is reported all the time has some 1,200
+samples and one more each day, however often it is reported.
 
 See docs/decisions/0046-queues-over-time.md.
 """
@@ -50,8 +50,8 @@ class _Age(NamedTuple):
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _AGES = (
-    _Age(timedelta(), timedelta(days=8), _HOUR),
-    _Age(_HOUR, timedelta(weeks=13), _DAY),
+    _Age(timedelta(), timedelta(days=2), _HOUR),
+    _Age(_HOUR, timedelta(weeks=4), _DAY),
 )
 
 

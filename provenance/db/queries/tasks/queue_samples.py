@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
 from jobprov.provenance.db.tables import Experiment, QueueSample, QueueSampleStage, Stage
 from jobprov.provenance.db.writer.keys import chunks
@@ -27,14 +27,6 @@ class QueueNumbers(NamedTuple):
     def times(self, factor: float) -> "QueueNumbers":
         """Return so many times the numbers."""
         return QueueNumbers(self.idle * factor, self.held * factor, self.running * factor)
-
-    def without(self, other: "QueueNumbers") -> "QueueNumbers":
-        """Return what is left without others, which are part of these."""
-        return QueueNumbers(
-            max(0.0, self.idle - other.idle),
-            max(0.0, self.held - other.held),
-            max(0.0, self.running - other.running),
-        )
 
 
 class SampleCounts(NamedTuple):
@@ -66,21 +58,6 @@ class FoundSample(NamedTuple):
     counts: QueueNumbers
 
 
-class StageNumbers(NamedTuple):
-    """What a sample has of one stage.
-
-    Attributes:
-        sample: its key.
-        stage: the name of the stage.
-        stage_key: its key; stages of two campaigns share a name.
-    """
-
-    sample: int
-    stage: str
-    stage_key: int
-    counts: QueueNumbers
-
-
 _COLUMNS = (
     QueueSample.id,
     QueueSample.experiment_id,
@@ -91,55 +68,103 @@ _COLUMNS = (
     QueueSample.held,
     QueueSample.running,
 )
-_OF_STAGES = (
-    QueueSampleStage.sample_id,
-    Stage.name,
-    Stage.id,
-    QueueSampleStage.idle,
-    QueueSampleStage.held,
-    QueueSampleStage.running,
-)
 
 
 def queue_samples(
-    connection: Connection, start: datetime, end: datetime, *, experiment: str | None = None
-) -> list[FoundSample]:
-    """Return the samples of a time, of an experiment's queues or of all, the oldest first."""
-    query = select(*_COLUMNS).where(QueueSample.start >= start, QueueSample.start < end)
-    if experiment is not None:
-        query = query.join(Experiment, Experiment.id == QueueSample.experiment_id)
-        query = query.where(Experiment.name == experiment)
-    rows = connection.execute(query.order_by(QueueSample.start))
-    return [_sample(*row) for row in rows]
-
-
-def stages_of_samples(
     connection: Connection,
     start: datetime,
     end: datetime,
     *,
+    since: datetime,
     experiment: str | None = None,
-    campaign: str | None = None,
-    stage: str | None = None,
-) -> dict[int, list[StageNumbers]]:
-    """Return what the samples of a time have of stages, by the key of the sample."""
+) -> list[FoundSample]:
+    """Return the samples of an experiment's queues, or of all, the oldest first.
+
+    They are those of a time, and before them the last one of each queue since a moment.
+    """
+    last = (
+        select(
+            QueueSample.experiment_id,
+            QueueSample.schedd,
+            func.max(QueueSample.start).label("start"),
+        )
+        .where(QueueSample.start >= since, QueueSample.start < start)
+        .group_by(QueueSample.experiment_id, QueueSample.schedd)
+        .subquery()
+    )
+    is_last = and_(
+        last.c.experiment_id == QueueSample.experiment_id,
+        last.c.schedd == QueueSample.schedd,
+        last.c.start == QueueSample.start,
+    )
+    before = select(*_COLUMNS).join(last, is_last)
+    within = select(*_COLUMNS).where(QueueSample.start >= start, QueueSample.start < end)
+    samples = []
+    for query in (before, within):
+        chosen = query
+        if experiment is not None:
+            chosen = query.join(Experiment, Experiment.id == QueueSample.experiment_id)
+            chosen = chosen.where(Experiment.name == experiment)
+        for row in connection.execute(chosen.order_by(QueueSample.start)):
+            samples.append(_sample(*row))
+    return samples
+
+
+class SampleScope(NamedTuple):
+    """Which samples, and which stages of them: of a time, an experiment, a campaign, a name."""
+
+    start: datetime
+    end: datetime
+    experiment: str | None = None
+    campaign: str | None = None
+    stage: str | None = None
+
+
+def amounts_by_stage(
+    connection: Connection, scope: SampleScope, states: Sequence[str]
+) -> dict[int, list[tuple[str, float]]]:
+    """Return how many jobs in these states samples have of each stage, by the key of the sample.
+
+    A stage is its name; two campaigns may have one each.
+    """
+    amount: ColumnElement[float] = literal(0.0)
+    for state in states:
+        amount = amount + getattr(QueueSampleStage, state)
+    found: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
+    query = _of_stages(scope, QueueSampleStage.sample_id, Stage.name, amount)
+    # Tens of thousands of rows: nothing is made of each but what is kept
+    for sample, name, count in connection.execute(query):
+        found[sample].append((name, count))
+    return found
+
+
+def sums_of_stages(connection: Connection, scope: SampleScope) -> dict[int, QueueNumbers]:
+    """Return what samples have of all these stages together, by the key of the sample."""
+    sums = (
+        func.sum(QueueSampleStage.idle),
+        func.sum(QueueSampleStage.held),
+        func.sum(QueueSampleStage.running),
+    )
+    query = _of_stages(scope, QueueSampleStage.sample_id, *sums)
+    rows = connection.execute(query.group_by(QueueSampleStage.sample_id))
+    return {sample: QueueNumbers(*numbers) for sample, *numbers in rows}
+
+
+def _of_stages(scope: SampleScope, *columns: Any) -> Select[Any]:
     query = (
-        select(*_OF_STAGES)
+        select(*columns)
         .join(QueueSample, QueueSample.id == QueueSampleStage.sample_id)
         .join(Stage, Stage.id == QueueSampleStage.stage_id)
-        .where(QueueSample.start >= start, QueueSample.start < end)
+        .where(QueueSample.start >= scope.start, QueueSample.start < scope.end)
     )
-    if experiment is not None:
+    if scope.experiment is not None:
         query = query.join(Experiment, Experiment.id == QueueSample.experiment_id)
-        query = query.where(Experiment.name == experiment)
-    if campaign is not None:
-        query = query.where(Stage.campaign == campaign)
-    if stage is not None:
-        query = query.where(Stage.name == stage)
-    found: defaultdict[int, list[StageNumbers]] = defaultdict(list)
-    for sample, name, key, *numbers in connection.execute(query):
-        found[sample].append(StageNumbers(sample, name, key, QueueNumbers(*numbers)))
-    return found
+        query = query.where(Experiment.name == scope.experiment)
+    if scope.campaign is not None:
+        query = query.where(Stage.campaign == scope.campaign)
+    if scope.stage is not None:
+        query = query.where(Stage.name == scope.stage)
+    return query
 
 
 def samples_to_thin(
