@@ -8,9 +8,9 @@ of a campaign share (hosts, stages, software, configurations of a stage, `hist.r
 the copies too.
 
 What is not real: the ledger of a copy is the same sealed segments under other numbers (links to the
-same files), so a record that is opened names the job that it was recorded of, and chains of
-segments are broken between copies; `jobprov archive check` would say so. Nothing that is measured
-reads a chain.
+same bodies), so a record that is opened is that of the job that was recorded, and there is no chain
+of segments between copies; `jobprov archive check` would say so. Nothing that is measured here reads
+a chain.
 """
 
 import os
@@ -22,6 +22,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, Table
 
+from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.tables import Base
@@ -170,7 +171,7 @@ class Multiplier:
             if self._database.is_sqlite:
                 self._index_names()
             self._driver.execute("COMMIT")
-            self._link_segments(copy)
+            self._share_segments(copy)
 
     def move_arrivals(self) -> None:
         """Have what was recorded arrive before its copies, which arrive before now; once."""
@@ -331,14 +332,22 @@ class Multiplier:
             f" WHERE id > (SELECT max(id) FROM {TRIGRAMS}_docsize) ORDER BY id"
         )
 
-    def _link_segments(self, copy: int) -> None:
-        """Have the sealed segments of the copy: links to the recorded ones."""
-        for file in sorted((self._archive / "documents" / "ledger").rglob("*.document")):
-            number, rest = file.name[:8], file.name[8:]
-            if int(number) < _SEGMENTS_A_COPY:
-                link = file.with_name(f"{int(number) + copy * _SEGMENTS_A_COPY:08d}{rest}")
-                if not link.exists():
-                    os.link(file, link)
+    def _share_segments(self, copy: int) -> None:
+        """Have the copy's sealed segments: heads under other numbers, and links to the same bodies."""
+        store = open_store(f"file:{self._archive}")
+        for name in list(store.documents("ledger/")):
+            experiment, _, rest = name.rpartition("/")
+            number = int(rest[:8])
+            if number >= _SEGMENTS_A_COPY:
+                continue
+            other = f"{experiment}/{number + copy * _SEGMENTS_A_COPY:08d}{rest[8:]}"
+            if name.endswith(".head"):
+                store.put_document(other, store.get_document(name))
+                continue
+            folder = self._archive / "documents"
+            link = folder / f"{other}.document"
+            if not link.exists():
+                os.link(folder / f"{name}.document", link)
 
     def _number(self, statement: str) -> int:
         number: int = self._driver.execute(statement).fetchone()[0]

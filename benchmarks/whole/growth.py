@@ -1,32 +1,43 @@
 """Measures what people ask, at two sizes of the same campaign, and how much longer it takes.
 
-Each question is asked of a served process, one request after the other over one connection, of files
-and jobs all over the campaign. On a machine that does other things too, CPU says what an idle one
-would do: that of the service and of PostgreSQL together.
+The application answers in this process, without a server and without its work in the background, so
+that the CPU of each request is known and nothing else is in it: on a machine that does other things
+too, it says what an idle one would do. What PostgreSQL spends is added, as a mean of all requests.
+Questions are about files and jobs all over the campaign. What is counted in the background, and
+shown as it was last, is counted here when it is refused, and the CPU of that is told apart.
 """
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from benchmarks.campaign import UNITS
 from benchmarks.report import Figure, print_figure, print_heading
-from benchmarks.running.clients import request_bytes, send_all
 from benchmarks.running.places import Place
-from benchmarks.running.processes import cpu_seconds, running_service
+from benchmarks.running.processes import cpu_seconds
 from jobprov.app.config import load_settings
-from jobprov.app.wiring import open_service
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Host, Job, TaskRow
+from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.statistics.campaign_graph import FOLD
+from jobprov.provenance.services.statistics.kept_answers import COUNT
+from jobprov.provenance.services.work.queue import drain
 
 MOST_GROWTH = 1.3
 _REQUESTS = 100
 _PATIENCE = 3.0
 """Seconds for one question."""
-_LEAST_SECONDS = 0.002
-"""Of CPU: below it, a ratio says more of the clock than of the service."""
+_FEWEST = 5
+_ANSWERED = (200, 303)
+_REFUSED = 413
+"""Too many jobs to count while somebody waits: they are counted in the background."""
+_COUNTED = {kind: HANDLERS[kind] for kind in (COUNT, FOLD)}
 
 
 class Asked(NamedTuple):
@@ -35,12 +46,14 @@ class Asked(NamedTuple):
     Attributes:
         wall: median, seconds.
         first: the first request, seconds: nothing of it was read before.
-        cpu: mean of the service and of the database's server, seconds.
+        cpu: median of this process, with the mean of the database's server, seconds.
+        counted: CPU of counting in the background what was refused before, seconds; 0 for nothing.
     """
 
     wall: float
     first: float
     cpu: float
+    counted: float = 0.0
 
 
 class Measured(NamedTuple):
@@ -108,13 +121,13 @@ QUESTIONS: dict[str, Question] = {
     "search: a part in the middle": lambda all_, chance: f"/search?q={all_.file(chance)[6:-8]}",
     "search: a sixth of all names": lambda *_: "/search?q=reco",
     "search: nothing": lambda _, chance: f"/search?q={chance.randrange(10**9):09}_nothing",
-    "search: suggestions": (
-        lambda all_, chance: f"/api/v1/search/suggestions?q={all_.file(chance)[:12]}"
+    "search: names that begin so": (
+        lambda all_, chance: f"/api/v1/names/file?{_OF}&q={all_.file(chance)[:12]}"
     ),
     "jobs, newest first": lambda *_: "/jobs",
     "jobs that failed": lambda *_: "/jobs?state=failed",
     "jobs of a task": lambda all_, chance: f"/jobs?task_id={chance.choice(all_.tasks)}",
-    "page of a task": lambda all_, chance: f"/tasks/nova/{chance.choice(all_.tasks)}",
+    "page of a task": lambda all_, chance: f"/tasks/{chance.choice(all_.tasks)}?{_OF}",
     "jobs of a host": lambda all_, chance: f"/jobs?host={chance.choice(all_.hosts)}",
     "jobs of a site": lambda *_: "/jobs?site=FNAL",
     "jobs of a site, by start": lambda *_: "/jobs?site=FNAL&sort=-started_at",
@@ -123,7 +136,9 @@ QUESTIONS: dict[str, Question] = {
     "folded graph of a campaign": lambda *_: "/campaigns/nova/prod5/lineage",
     "causes of failure": lambda *_: "/errors?experiment=nova",
     "resources of a stage": lambda *_: "/resources?experiment=nova&stage=reco",
-    "throughput of a day": lambda *_: "/throughput?since=2026-02-10&until=2026-02-11",
+    "throughput of a task": (
+        lambda all_, chance: f"/throughput?since=400d&task_id={chance.choice(all_.tasks)}"
+    ),
     "throughput of a year": lambda *_: "/throughput?since=400d",
     "samples": lambda *_: "/samples/nova",
     "orphans": lambda *_: "/orphans?experiment=nova",
@@ -133,21 +148,29 @@ QUESTIONS: dict[str, Question] = {
 
 def measure_growth(place: Place, jobs: int, copies: int) -> Measured:
     """Print and return what each question takes."""
-    campaign = _read_campaign(place, jobs, copies)
+    settings = load_settings({**place.settings, "JOBPROV_REQUESTS_A_MINUTE": "0"})
     found: dict[str, Asked] = {}
-    with running_service(place.settings) as (address, server):
-        # What is counted in the background is counted before: it takes CPU from what is measured
+    service = open_service(settings)
+    try:
+        campaign = _read_campaign(service, jobs, copies)
+        client = create_app(settings, service=service).test_client()
         for name, question in QUESTIONS.items():
             chance = random.Random(name)  # noqa: S311 - has to repeat, not to be secret
             paths = [question(campaign, chance) for _ in range(_REQUESTS)]
-            asked = _ask(address, server, place.process, paths)
-            if asked is None:
-                print(f"    {name}: refused or counted in the background", flush=True)
-                continue
-            found[name] = asked
-            note = f"{asked.cpu * 1e3:.2f} ms of CPU; the first {asked.first * 1e3:.1f} ms"
-            print_figure(Figure(f"{name}, p50", asked.wall * 1e3, "ms", note=note))
+            asked = _ask(client, service, place.process, paths)
+            if asked is not None:
+                found[name] = asked
+                _print(name, asked)
+    finally:
+        service.close()
     return Measured(jobs, found)
+
+
+def _print(name: str, asked: Asked) -> None:
+    note = f"{asked.cpu * 1e3:.2f} ms of CPU; the first {asked.first * 1e3:.1f} ms"
+    if asked.counted:
+        note += f"; counted before in {asked.counted:.1f} s of CPU"
+    print_figure(Figure(f"{name}, p50", asked.wall * 1e3, "ms", note=note))
 
 
 def print_growth(before: Measured, after: Measured) -> None:
@@ -157,7 +180,7 @@ def print_growth(before: Measured, after: Measured) -> None:
         early = before.questions.get(name)
         if early is None:
             continue
-        ratio = late.cpu / max(early.cpu, _LEAST_SECONDS)
+        ratio = late.cpu / early.cpu
         note = (
             f"{early.cpu * 1e3:.2f} ms, then {late.cpu * 1e3:.2f} ms; wall p50"
             f" {early.wall * 1e3:.1f} ms, then {late.wall * 1e3:.1f} ms"
@@ -165,46 +188,51 @@ def print_growth(before: Measured, after: Measured) -> None:
         print_figure(Figure(name, ratio, "x", mark=MOST_GROWTH, note=note))
 
 
-def _ask(address: str, server: int, database: int | None, paths: Sequence[str]) -> Asked | None:
-    requests = [request_bytes("GET", path, b"") for path in paths]
-    try:
-        first = send_all([address], requests[:1], connections=1, statuses=[200]).waits[0]
-        # Into the caches, as in a service that runs
-        warm = send_all([address], requests[1:4], connections=1, statuses=[200]).seconds / 3
-        requests = requests[: max(5, min(len(requests), int(_PATIENCE / warm)))]
-        spent = _cpu(server, database)
-        waits = send_all([address], requests, connections=1, statuses=[200]).waits
-    except RuntimeError as refused:
-        print(f"    {str(refused)[:200]!r}")
+def _ask(
+    client: FlaskClient, service: Service, database: int | None, paths: Sequence[str]
+) -> Asked | None:
+    """Return what the paths take; None where they are not answered, which is printed."""
+    began, counted = time.perf_counter(), 0.0
+    status = client.get(paths[0]).status_code
+    first = time.perf_counter() - began
+    if status == _REFUSED:
+        before = _cpu(database)
+        drain(service.parts(), _COUNTED)
+        counted = _cpu(database) - before
+        status = client.get(paths[0]).status_code
+    if status not in _ANSWERED:
+        print(f"    {paths[0]}: {status}", flush=True)
         return None
-    return Asked(median(waits), first, (_cpu(server, database) - spent) / len(requests))
+    end = time.perf_counter() + _PATIENCE
+    waits: list[float] = []
+    spent: list[float] = []
+    before = 0.0 if database is None else cpu_seconds(database)
+    for path in paths[1:]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        client.get(path)
+        spent.append(time.process_time() - cpu)
+        waits.append(time.perf_counter() - wall)
+        if len(waits) >= _FEWEST and time.perf_counter() > end:
+            break
+    of_database = 0.0 if database is None else (cpu_seconds(database) - before) / len(waits)
+    return Asked(median(waits), first, median(spent) + of_database, counted)
 
 
-def _cpu(server: int, database: int | None) -> float:
-    return cpu_seconds(server) + (0.0 if database is None else cpu_seconds(database))
+def _cpu(database: int | None) -> float:
+    """Return the CPU that this process and the database's server took until now, in seconds."""
+    return time.process_time() + (0.0 if database is None else cpu_seconds(database))
 
 
-def _read_campaign(place: Place, jobs: int, copies: int) -> Campaign:
-    service = open_service(load_settings(place.settings))
-    try:
-        with service.reading() as connection:
-            newest = connection.execute(select(func.max(Job.id))).scalar_one()
-            chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
-            keys = [chance.randrange(1, newest) for _ in range(_REQUESTS)]
-            uuids = connection.execute(select(Job.uuid).where(Job.id.in_(keys))).scalars().all()
-            last = connection.execute(select(func.max(TaskRow.id))).scalar_one()
-            tasks = [chance.randrange(1, last) for _ in range(_REQUESTS)]
-            names = (
-                connection.execute(
-                    select(TaskRow.task_id).where(
-                        TaskRow.id.in_(tasks), TaskRow.task_id.like("%-reco-____")
-                    )
-                )
-                .scalars()
-                .all()
-            )
-            hosts = connection.execute(select(Host.hostname).limit(_REQUESTS)).scalars().all()
-    finally:
-        service.close()
+def _read_campaign(service: Service, jobs: int, copies: int) -> Campaign:
+    """Return names to ask for: some of the newest and of the oldest."""
+    chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
+    with service.reading() as connection:
+        newest = connection.execute(select(func.max(Job.id))).scalar_one()
+        keys = [chance.randrange(1, newest) for _ in range(_REQUESTS)]
+        uuids = connection.execute(select(Job.uuid).where(Job.id.in_(keys))).scalars().all()
+        of_reco = select(TaskRow.task_id).where(TaskRow.task_id.like("nova-prod5-reco-____"))
+        names = connection.execute(of_reco).scalars().all()
+        tasks = [chance.choice(names) for _ in range(_REQUESTS)]
+        hosts = connection.execute(select(Host.hostname).limit(_REQUESTS)).scalars().all()
     trees = max(1, jobs // copies // 3300)
-    return Campaign(copies, trees, uuids, names, hosts)
+    return Campaign(copies, trees, uuids, tasks, hosts)
