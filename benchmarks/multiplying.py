@@ -196,7 +196,7 @@ class Multiplier:
                     f"SELECT setval(pg_get_serial_sequence('{name}', 'id'),"  # noqa: S608
                     f' (SELECT max(id) FROM "{name}"))'
                 )
-            self._driver.execute("ANALYZE")
+            self._driver.execute("VACUUM ANALYZE")  # as autovacuum does in time
         self._connection.invalidate()
 
     def _set_up_sqlite(self, recorded: Path) -> None:
@@ -406,4 +406,3 @@ def _key(table: Table) -> str:
 
 def _listed(keys: Sequence[int]) -> str:
     return ", ".join(map(str, keys)) or "-1"
-

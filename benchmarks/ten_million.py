@@ -1,13 +1,16 @@
 """Measures look-ups, lineages, searches and pages of ten million jobs: `python -m benchmarks.ten_million`.
 
 Some hundred thousand jobs are recorded and their rows multiplied (`multiplying.py` says what is real
-about the copies and what is not). With `--copies 10 --copies 100` the same questions are asked at a
-million and at ten million, and the last table says how many times longer they take.
+about the copies and what is not). How much longer questions take than at a million jobs:
+
+    python -m benchmarks.ten_million --keep A --copies 10
+    python -m benchmarks.ten_million --keep B --copies 100 --beside A
 """
 
-import argparse
 import shutil
 import time
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
@@ -18,7 +21,7 @@ from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import Place, open_place
 from benchmarks.whole import recording
-from benchmarks.whole.growth import Measured, measure_growth, print_growth
+from benchmarks.whole.growth import Subject, measure_in_turn, opened, print_growth
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.connections.engines import open_database
@@ -35,26 +38,38 @@ def main() -> None:
     parser.add_argument(
         "--copies",
         type=int,
-        action="append",
-        metavar=f"2…{MOST_COPIES}",
-        help="how many times they are there when it is measured; several in rising order",
+        default=MOST_COPIES,
+        help="how many times they are there when it is measured",
+    )
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="FOLDER",
+        help="ask the same of a smaller one that was kept in this folder, in turn",
+    )
+    parser.add_argument(
+        "--beside-copies", type=int, default=MOST_COPIES // 10, help="copies that are there"
     )
     chosen = parser.parse_args()
     for kind in chosen_kinds(chosen):
-        with open_place(kind, chosen.keep) as place:
-            _measure(place, chosen)
+        with ExitStack() as stack:
+            subjects = []
+            if chosen.beside is not None:
+                place = stack.enter_context(open_place(kind, chosen.beside))
+                subjects.append(_filled(stack, place, chosen.jobs, chosen.beside_copies))
+            place = stack.enter_context(open_place(kind, chosen.keep))
+            subjects.append(_filled(stack, place, chosen.jobs, chosen.copies))
+            steps = measure_in_turn(subjects)
+            for before, after in pairwise(steps):
+                print_growth(before, after)
 
 
-def _measure(place: Place, chosen: argparse.Namespace) -> None:
-    steps: list[Measured] = []
-    for copies in chosen.copies or [10, MOST_COPIES]:
-        jobs = chosen.jobs * copies
-        print_heading(f"{place.kind}, {jobs:,} jobs: {chosen.jobs:,} recorded, rows multiplied")
-        record(place, chosen.jobs)
-        multiply(place, chosen.jobs, copies)
-        steps.append(measure_growth(place, jobs, copies))
-    for before, after in zip(steps, steps[1:], strict=False):
-        print_growth(before, after)
+def _filled(stack: ExitStack, place: Place, jobs: int, copies: int) -> Subject:
+    """Return a place with so many recorded jobs, each there so many times."""
+    print_heading(f"{place.kind}, {jobs * copies:,} jobs: {jobs:,} recorded, rows multiplied")
+    record(place, jobs)
+    multiply(place, jobs, copies)
+    return stack.enter_context(opened(place, jobs * copies, copies))
 
 
 def record(place: Place, jobs: int) -> None:

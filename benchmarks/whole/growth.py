@@ -4,12 +4,13 @@ The application answers in this process, without a server and without its work i
 that the CPU of each request is known and nothing else is in it: on a machine that does other things
 too, it says what an idle one would do. What PostgreSQL spends is added, as a mean of all requests.
 Questions are about files and jobs all over the campaign. What is counted in the background, and
-shown as it was last, is counted here when it is refused, and the CPU of that is told apart.
+shown as it was last, is counted here after the first request, and the CPU of that is told apart.
 """
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from statistics import median
 from typing import NamedTuple
 
@@ -35,8 +36,6 @@ _PATIENCE = 3.0
 """Seconds for one question."""
 _FEWEST = 5
 _ANSWERED = (200, 303)
-_REFUSED = 413
-"""Too many jobs to count while somebody waits: they are counted in the background."""
 _COUNTED = {kind: HANDLERS[kind] for kind in (COUNT, FOLD)}
 
 
@@ -47,7 +46,7 @@ class Asked(NamedTuple):
         wall: median, seconds.
         first: the first request, seconds: nothing of it was read before.
         cpu: median of this process, with the mean of the database's server, seconds.
-        counted: CPU of counting in the background what was refused before, seconds; 0 for nothing.
+        counted: CPU of what was counted in the background, seconds; 0 for nothing.
     """
 
     wall: float
@@ -146,24 +145,49 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-def measure_growth(place: Place, jobs: int, copies: int) -> Measured:
-    """Print and return what each question takes."""
+class Subject(NamedTuple):
+    """A database that is asked."""
+
+    place: Place
+    jobs: int
+    service: Service
+    client: FlaskClient
+    campaign: Campaign
+
+
+@contextmanager
+def opened(place: Place, jobs: int, copies: int) -> Iterator[Subject]:
+    """Yield a place that can be asked: so many jobs, of which each is there so many times."""
     settings = load_settings({**place.settings, "JOBPROV_REQUESTS_A_MINUTE": "0"})
-    found: dict[str, Asked] = {}
     service = open_service(settings)
     try:
         campaign = _read_campaign(service, jobs, copies)
         client = create_app(settings, service=service).test_client()
-        for name, question in QUESTIONS.items():
-            chance = random.Random(name)  # noqa: S311 - has to repeat, not to be secret
-            paths = [question(campaign, chance) for _ in range(_REQUESTS)]
-            asked = _ask(client, service, place.process, paths)
-            if asked is not None:
-                found[name] = asked
-                _print(name, asked)
+        yield Subject(place, jobs, service, client, campaign)
     finally:
         service.close()
-    return Measured(jobs, found)
+
+
+def measure_in_turn(subjects: Sequence[Subject]) -> list[Measured]:
+    """Print and return what each question takes, asked of one after the other, again and again.
+
+    So what else the machine does meanwhile slows all of them.
+    """
+    found = [Measured(subject.jobs, {}) for subject in subjects]
+    for name, question in QUESTIONS.items():
+        runs = [_Run(subject, name, question) for subject in subjects]
+        if not all(run.is_answered for run in runs):
+            continue
+        end = time.perf_counter() + _PATIENCE * len(runs)
+        for turn in range(1, _REQUESTS):
+            for run in runs:
+                run.ask(turn)
+            if turn >= _FEWEST and time.perf_counter() > end:
+                break
+        for run, measured in zip(runs, found, strict=True):
+            measured.questions[name] = run.asked()
+            _print(f"{measured.jobs:,}: {name}", measured.questions[name])
+    return found
 
 
 def _print(name: str, asked: Asked) -> None:
@@ -188,39 +212,50 @@ def print_growth(before: Measured, after: Measured) -> None:
         print_figure(Figure(name, ratio, "x", mark=MOST_GROWTH, note=note))
 
 
-def _ask(
-    client: FlaskClient, service: Service, database: int | None, paths: Sequence[str]
-) -> Asked | None:
-    """Return what the paths take; None where they are not answered, which is printed."""
-    began, counted = time.perf_counter(), 0.0
-    status = client.get(paths[0]).status_code
-    first = time.perf_counter() - began
-    if status == _REFUSED:
-        before = _cpu(database)
-        drain(service.parts(), _COUNTED)
-        counted = _cpu(database) - before
-        status = client.get(paths[0]).status_code
-    if status not in _ANSWERED:
-        print(f"    {paths[0]}: {status}", flush=True)
-        return None
-    end = time.perf_counter() + _PATIENCE
-    waits: list[float] = []
-    spent: list[float] = []
-    before = 0.0 if database is None else cpu_seconds(database)
-    for path in paths[1:]:
+class _Run:
+    """One question to one database."""
+
+    def __init__(self, subject: Subject, name: str, question: Question) -> None:
+        chance = random.Random(name)  # noqa: S311 - has to repeat, not to be secret
+        self._paths = [question(subject.campaign, chance) for _ in range(_REQUESTS)]
+        self._client, self._server = subject.client, subject.place.process
+        self._waits: list[float] = []
+        self._spent: list[float] = []
+        self._of_server = 0.0
+        self._counted = 0.0
+        began = time.perf_counter()
+        status = self._client.get(self._paths[0]).status_code
+        self._first = time.perf_counter() - began
+        before = _cpu(self._server)
+        if drain(subject.service.parts(), _COUNTED):
+            self._counted = _cpu(self._server) - before
+            status = self._client.get(self._paths[0]).status_code
+        self.is_answered = status in _ANSWERED
+        if not self.is_answered:
+            print(f"    {self._paths[0]}: {status}", flush=True)
+
+    def ask(self, turn: int) -> None:
+        """Ask once."""
+        of_server = _server_cpu(self._server)
         wall, cpu = time.perf_counter(), time.process_time()
-        client.get(path)
-        spent.append(time.process_time() - cpu)
-        waits.append(time.perf_counter() - wall)
-        if len(waits) >= _FEWEST and time.perf_counter() > end:
-            break
-    of_database = 0.0 if database is None else (cpu_seconds(database) - before) / len(waits)
-    return Asked(median(waits), first, median(spent) + of_database, counted)
+        self._client.get(self._paths[turn])
+        self._spent.append(time.process_time() - cpu)
+        self._waits.append(time.perf_counter() - wall)
+        self._of_server += _server_cpu(self._server) - of_server
+
+    def asked(self) -> Asked:
+        """Return what it took."""
+        cpu = median(self._spent) + self._of_server / len(self._spent)
+        return Asked(median(self._waits), self._first, cpu, self._counted)
 
 
-def _cpu(database: int | None) -> float:
+def _server_cpu(server: int | None) -> float:
+    return 0.0 if server is None else cpu_seconds(server)
+
+
+def _cpu(server: int | None) -> float:
     """Return the CPU that this process and the database's server took until now, in seconds."""
-    return time.process_time() + (0.0 if database is None else cpu_seconds(database))
+    return time.process_time() + _server_cpu(server)
 
 
 def _read_campaign(service: Service, jobs: int, copies: int) -> Campaign:

@@ -184,4 +184,3 @@ def _plain(answer: Any, labels: dict[str, str]) -> Any:
     if isinstance(answer, float):
         return round(answer, 6)  # a sum depends on the order of its rows
     return labels.get(answer, answer) if isinstance(answer, str) else answer
-
