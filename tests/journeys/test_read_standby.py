@@ -98,7 +98,7 @@ def test_pages_are_read_from_the_standby_and_writers_see_what_they_wrote(scene: 
     scene.client.record(a_record(job_id=job, experiment="nova"))
     before = scene.reads()
 
-    assert scene.client.job(job).job["job_id"] == job
+    assert scene.client.job(job).record["job_id"] == job
     scene.standby.wait()
     assert scene.status(f"/jobs/{job}") == 200
     assert scene.status("/jobs") == 200
@@ -116,7 +116,7 @@ def test_one_that_lags_hides_nothing_new_and_shows_nothing_private(scene: Scene)
 
     # Within the lag that is allowed a stranger is told of the job all the same
     assert scene.status(f"/jobs/{job}") == 200
-    assert scene.client.job(job).job["job_id"] == job
+    assert scene.client.job(job).record["job_id"] == job
 
     scene.command("experiment", "private", "nova", "--why", "not for all")
     time.sleep(1.1)  # each process asks which experiments are private once a second

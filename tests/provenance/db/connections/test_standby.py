@@ -15,6 +15,8 @@ from tests.library.servers.standby import StandbyServer, running_standby
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("standby")]
 
+_INSERT = text("INSERT INTO standby_rows VALUES (:at)")
+
 
 @pytest.fixture
 def database(postgresql_server: str) -> Iterator[Database]:
@@ -64,7 +66,7 @@ def _read_for(seconds: float, standby: Standby, database: Database, longest_lag:
     while time.monotonic() < end:
         with database.writing.begin() as connection:
             written.append(time.monotonic())
-            connection.execute(text(f"INSERT INTO standby_rows VALUES ({written[-1]})"))
+            connection.execute(_INSERT, {"at": written[-1]})
         engine = standby.engine()
         asked = time.monotonic()
         if engine is not None:
@@ -162,7 +164,7 @@ def test_one_that_hangs_costs_two_seconds_now_and_then(database: Database) -> No
 def _is_behind(standby: Standby, database: Database, seconds: float) -> bool:
     """Write something, look, and return whether the standby is so far behind."""
     with database.writing.begin() as connection:
-        connection.execute(text("INSERT INTO standby_rows VALUES (0)"))
+        connection.execute(_INSERT, {"at": 0})
     standby.engine()
     lag = standby.lag()
     return lag is not None and lag > seconds
