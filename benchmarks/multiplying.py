@@ -74,6 +74,8 @@ _SHARED = frozenset(
         "work",
     }
 )
+_COUNTED = ("kept_answers", "folded_graphs")
+"""Tables of what was counted before there were more jobs."""
 _NAMES = frozenset({"files.name", "jobs.unit", "job_sources.canonical"})
 _DIGESTS = {
     "jobs.uuid": 0,
@@ -149,6 +151,10 @@ class Multiplier:
         self._shared_files = self._find_shared_files()
         self._shared_sets, self._shared_closures = self._find_shared_sets()
         self._recording_seconds = self._find_recording_seconds()
+        for name in _COUNTED:
+            self._driver.execute(f'DELETE FROM "{name}"')  # noqa: S608
+        if database.is_sqlite:
+            self._driver.commit()
         self._check_tables()
 
     def insert(self, copies: range) -> None:
@@ -190,7 +196,6 @@ class Multiplier:
             f" AND (SELECT count(*) FROM claims WHERE file_id = files.id) > {CROWD}"
         )
         if not self._database.is_sqlite:
-            self._driver.execute(f"DROP SCHEMA {self._language.source} CASCADE")
             for name in self._spans:
                 self._driver.execute(
                     f"SELECT setval(pg_get_serial_sequence('{name}', 'id'),"  # noqa: S608
@@ -214,11 +219,14 @@ class Multiplier:
         for statement in (
             "SET session_replication_role = replica",  # foreign keys are not checked
             "SET synchronous_commit = off",
-            "CREATE SCHEMA recorded",
+            "CREATE SCHEMA IF NOT EXISTS recorded",
         ):
             self._driver.execute(statement)
         for name in _COPIED:
-            self._driver.execute(f'CREATE TABLE recorded."{name}" AS TABLE public."{name}"')
+            # Made before the first copy: later ones find it
+            self._driver.execute(
+                f'CREATE TABLE IF NOT EXISTS recorded."{name}" AS TABLE public."{name}"'
+            )
 
     def _check_tables(self) -> None:
         """Refuse to leave out a table: its answers would be wrong.

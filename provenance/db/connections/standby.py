@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, UnreachableError
@@ -182,8 +182,12 @@ def _most_samples(longest_lag: float) -> int:
 
 
 def _open(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "postgresql":
+    try:
+        parsed = make_url(url)
+        is_postgresql = parsed.get_backend_name() == "postgresql"
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        is_postgresql = False
+    if not is_postgresql:
         raise _refusal("JOBPROV_DATABASE_READ_URL is postgresql+psycopg://HOST/NAME.")
     # Only here, since it imports the driver, which is installed for PostgreSQL alone
     from jobprov.provenance.db.connections.postgresql import open_postgresql  # noqa: PLC0415

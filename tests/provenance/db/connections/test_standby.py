@@ -40,6 +40,12 @@ def test_sqlite_has_no_standby(tmp_path: Path) -> None:
         Standby("postgresql+psycopg://nowhere/jobprov", database, 5)
 
 
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://host:port/x", "sqlite:///other.db"])
+def test_an_address_of_no_postgresql_is_refused(database: Database, url: str) -> None:
+    with pytest.raises(BadInputError, match="JOBPROV_DATABASE_READ_URL is postgresql"):
+        Standby(url, database, 5)
+
+
 def test_what_is_read_is_never_older_than_allowed(
     database: Database, server: StandbyServer
 ) -> None:
