@@ -120,9 +120,7 @@ QUESTIONS: dict[str, Question] = {
     "search: a part in the middle": lambda all_, chance: f"/search?q={all_.file(chance)[6:-8]}",
     "search: a sixth of all names": lambda *_: "/search?q=reco",
     "search: nothing": lambda _, chance: f"/search?q={chance.randrange(10**9):09}_nothing",
-    "search: names that begin so": (
-        lambda all_, chance: f"/api/v1/names/file?{_OF}&q={all_.file(chance)[:12]}"
-    ),
+    "names of a thousand tasks": lambda *_: f"/api/v1/names/tasks?{_OF}",
     "jobs, newest first": lambda *_: "/jobs",
     "jobs that failed": lambda *_: "/jobs?state=failed",
     "jobs of a task": lambda all_, chance: f"/jobs?task_id={chance.choice(all_.tasks)}",
