@@ -36,6 +36,18 @@ SETTINGS = (
         "The database, or postgresql+psycopg://…",
     ),
     Setting(
+        "JOBPROV_DATABASE_READ_URL",
+        "",
+        "A hot standby of that PostgreSQL, from which pages and calls are read that may be a few "
+        "seconds behind (docs/how-to/use-postgresql-and-s3.md).",
+    ),
+    Setting(
+        "JOBPROV_DATABASE_READ_LAG",
+        "5",
+        "Seconds that what is read from the standby may be behind; while it is further behind, all "
+        "is read from the primary.",
+    ),
+    Setting(
         "JOBPROV_ARCHIVE_URL",
         "file:$JOBPROV_DATA/archive",
         "The archive, or s3://bucket/prefix (keys as AWS tools take them).",
@@ -176,6 +188,8 @@ class Settings:
 
     data: Path
     database_url: str
+    database_read_url: str
+    database_read_lag: int
     archive_url: str
     git_mirrors: Path
     trusted_git_hosts: frozenset[str]
@@ -236,6 +250,8 @@ def load_settings(
     return Settings(
         data=_path(texts["JOBPROV_DATA"]),
         database_url=texts["JOBPROV_DATABASE_URL"],
+        database_read_url=texts["JOBPROV_DATABASE_READ_URL"],
+        database_read_lag=_number(texts, "JOBPROV_DATABASE_READ_LAG", 1, 3600),
         archive_url=texts["JOBPROV_ARCHIVE_URL"],
         git_mirrors=_path(texts["JOBPROV_GIT_MIRRORS"]),
         trusted_git_hosts=_hosts(texts["JOBPROV_TRUSTED_GIT_HOSTS"]),

@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from jobprov.app.access.private_experiments import with_privacy, without_shared_copies
 from jobprov.app.access.rate_limits import register_rate_limits
 from jobprov.app.access.sessions import PageSessions
+from jobprov.app.access.standby_reading import register_standby, with_standby
 from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
 from jobprov.app.errors import register_errors
@@ -55,7 +56,8 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["jobprov"] = with_privacy(service or open_service(read))
+    wired = with_standby(with_privacy(service or open_service(read)))
+    app.extensions["jobprov"] = wired
     if read.trusted_proxies:
         count = read.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -69,6 +71,7 @@ def create_app(
     register_metacat(app)
     _register_pages(app)
     app.after_request(without_shared_copies)
+    register_standby(app, wired)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 

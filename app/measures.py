@@ -41,6 +41,7 @@ class Measures:
     Attributes:
         wrong_tokens, failed_logins: that were refused.
         limited_requests: refused because their callers had sent too many.
+        reads: requests by the server that they were to read from, where a standby is set.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,12 @@ class Measures:
         self.limited_requests = Counter(
             "jobprov_limited_requests",
             "Requests refused because their callers had sent too many.",
+            registry=self._registry,
+        )
+        self.reads = Counter(
+            "jobprov_reads",
+            "Requests that read the database, by the server that was to answer, where a standby is set.",
+            ["server"],
             registry=self._registry,
         )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import unquote
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - for pages, which import no SQL
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobprov.app.config import Settings
@@ -27,6 +28,7 @@ from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
+from jobprov.provenance.db.connections.standby import Standby
 from jobprov.provenance.db.queries.upkeep import known_archive
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import (
@@ -88,6 +90,21 @@ class Privacy:
 
 
 @dataclass(frozen=True)
+class ReadStandby:
+    """A standby that answers what may be some seconds old.
+
+    Attributes:
+        known: knows how far it is behind.
+        may_lag: returns whether what the request reads may be old; outside a request it may not.
+        stay_with_primary: has the rest of the request read from the primary.
+    """
+
+    known: Standby
+    may_lag: Callable[[], bool]
+    stay_with_primary: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Service:
     """What a request works with; one a process.
 
@@ -104,6 +121,7 @@ class Service:
         narrowed: reads the database as those do from whom some experiments are hidden.
         privacy: keeps experiments from those who may not see them; None for commands, whose user
             has the database at hand.
+        standby: answers some of what is read; None where none is set, and for commands.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """
@@ -124,6 +142,7 @@ class Service:
     narrowed: NarrowedDatabase
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
     privacy: Privacy | None = None
+    standby: ReadStandby | None = None
 
     @property
     def physics_variables(self) -> PhysicsVariables:
@@ -134,9 +153,9 @@ class Service:
     def reading(self) -> Iterator[Connection]:
         """Yield a connection that sees one state of the database and writes nothing.
 
-        In a request it sees what the sender may see.
+        In a request it sees what the sender may see, and where a standby is set it may be there.
         """
-        with self.readable().reading.connect() as connection:
+        with self._reading_engine().connect() as connection:
             yield connection
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
@@ -148,8 +167,20 @@ class Service:
             yield connection
             connection.commit()
 
+    def _reading_engine(self) -> Engine:
+        readable = self.readable()
+        # Of whom something is hidden reads by temporary views, which a standby cannot have
+        is_narrowed = readable is not self.database
+        if self.standby is None or is_narrowed or not self.standby.may_lag():
+            return readable.reading
+        engine = self.standby.known.engine()
+        if engine is None:
+            self.standby.stay_with_primary()
+            return readable.reading
+        return engine
+
     def readable(self) -> Database:
-        """Return the database as the sender of the request may read it."""
+        """Return the database as the sender of the request may read it, always the primary."""
         return self._without(self.hidden_experiments())
 
     def readable_by_readers_of(self, experiment: str) -> Database:
@@ -212,6 +243,8 @@ class Service:
             received_at: when that came which is written; now, where it is not given.
             submitter: who sent it.
         """
+        if self.standby is not None:
+            self.standby.stay_with_primary()  # the request sees what it wrote
         return self.writer.run(use_case, received_at=received_at, submitter=submitter)
 
     def record(self, submission: Submission) -> Outcome:
@@ -285,6 +318,8 @@ class Service:
         self.writer.close()
         self.database.dispose()
         self.narrowed.dispose()
+        if self.standby is not None:
+            self.standby.known.dispose()
 
 
 def open_service(settings: Settings) -> Service:

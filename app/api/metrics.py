@@ -30,6 +30,18 @@ from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 from jobprov.provenance.services.statistics.counting import STATES
 
 
+class StandbyState(NamedTuple):
+    """How a standby does.
+
+    Attributes:
+        is_used: whether anything is read from it.
+        lag_seconds: how far it is behind at most, None where nothing is known.
+    """
+
+    is_used: bool
+    lag_seconds: float | None
+
+
 class Figures(NamedTuple):
     """What is told.
 
@@ -44,6 +56,7 @@ class Figures(NamedTuple):
         free_bytes: of the disk that the data folder is on.
         keys_used: share of the keys that each table has given out.
         last_done: when something was last done, in seconds since 1970.
+        standby: how the standby does; None where none is set.
     """
 
     jobs: list[StateCount]
@@ -55,6 +68,7 @@ class Figures(NamedTuple):
     free_bytes: int
     keys_used: Mapping[str, float]
     last_done: Mapping[str, float]
+    standby: StandbyState | None
 
 
 def read_figures(service: Service) -> Figures:
@@ -82,7 +96,16 @@ def read_figures(service: Service) -> Figures:
         free_bytes=shutil.disk_usage(data).free,
         keys_used=used,
         last_done=moments,
+        standby=read_standby(service),
     )
+
+
+def read_standby(service: Service) -> StandbyState | None:
+    """Return how the standby does now; None where none is set."""
+    if service.standby is None:
+        return None
+    is_used = service.standby.known.engine() is not None
+    return StandbyState(is_used, service.standby.known.lag())
 
 
 def _jobs(service: Service) -> list[StateCount]:
@@ -125,6 +148,8 @@ class FiguresCollector(Collector):
         yield GaugeMetricFamily(
             "jobprov_data_free_bytes", "Free on the disk of the data folder.", figures.free_bytes
         )
+        if figures.standby is not None:
+            yield from _of_standby(figures.standby)
         for what, done_at in figures.last_done.items():
             yield GaugeMetricFamily(
                 f"jobprov_last_{what}_timestamp_seconds", f"When the last {what} was done.", done_at
@@ -190,6 +215,20 @@ def _of_ledger(unsealed: Unsealed) -> Iterator[Metric]:
         "Age of the oldest ledger entry that waits to be sealed; 0 where none does.",
         0.0 if unsealed.oldest_at is None else _age(unsealed.oldest_at),
     )
+
+
+def _of_standby(standby: StandbyState) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "jobprov_standby_used",
+        "1 while pages are read from the standby, 0 while all is read from the primary.",
+        int(standby.is_used),
+    )
+    if standby.lag_seconds is not None:
+        yield GaugeMetricFamily(
+            "jobprov_standby_lag_seconds",
+            "How far the standby is behind at most; missing while it does not answer.",
+            standby.lag_seconds,
+        )
 
 
 def _age(moment: datetime) -> float:

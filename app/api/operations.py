@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Response, request
 from prometheus_client.exposition import choose_encoder
 
-from jobprov.app.api.metrics import read_figures, scraped
+from jobprov.app.api.metrics import read_figures, read_standby, scraped
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.sending import send_stream
@@ -45,6 +45,14 @@ def health() -> Response:
             "properties": {
                 "status": {"enum": ["ready", "not ready"]},
                 "problems": {"type": "array", "items": {"type": "string"}},
+                "standby": {
+                    "type": "object",
+                    "description": "Where one is set: whether it is read from, and its lag.",
+                    "properties": {
+                        "is_used": {"type": "boolean"},
+                        "lag_seconds": {"type": ["number", "null"]},
+                    },
+                },
             },
         }
     },
@@ -54,12 +62,17 @@ def health() -> Response:
 def ready() -> Response:
     """Return whether database, archive and schema can be worked with.
 
-    The answer is 200, or 503 with what is wrong.
+    The answer is 200, or 503 with what is wrong. The service is ready without its standby.
     """
-    problems = get_service().problems()
+    service = get_service()
+    problems = service.problems()
     if problems:
         raise UnreachableError(" ".join(problems))
-    return json_answer({"status": "ready", "problems": []})
+    answer: dict[str, object] = {"status": "ready", "problems": []}
+    standby = read_standby(service)
+    if standby is not None:
+        answer["standby"] = standby._asdict()
+    return json_answer(answer)
 
 
 @section.call(

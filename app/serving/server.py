@@ -27,6 +27,8 @@ from jobprov.app.measures import shared_measures
 from jobprov.app.moments import SEAL, note_done
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.connections.standby import Standby
 from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.errors import BadInputError, ProvenanceError, UnreachableError
 from jobprov.provenance.services.alerts.rounds import run_alerts
@@ -119,7 +121,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """Serve until a signal ends it; never returns normally (gunicorn exits the process).
 
     Raises:
-        BadInputError: more than one worker on SQLite.
+        BadInputError: more than one worker on SQLite, or a standby that cannot be one.
         UnreachableError: it cannot listen there.
     """
     if settings.workers > 1 and settings.database_url.startswith("sqlite"):
@@ -127,6 +129,11 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             "SQLite has one writer: more than one worker needs PostgreSQL (JOBPROV_DATABASE_URL).",
             {"JOBPROV_WORKERS": ["1 on SQLite"]},
         )
+    if settings.database_read_url:
+        # Workers open it, each its own; what is wrong with the address is told here
+        database = open_database(settings.database_url)
+        Standby(settings.database_read_url, database, settings.database_read_lag).dispose()
+        database.dispose()
     share_arena()
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO

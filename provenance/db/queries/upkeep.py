@@ -104,7 +104,10 @@ class Unsealed(NamedTuple):
 
 def count_unsealed(connection: Connection, *, most: int = MOST_UNSEALED) -> Unsealed:
     """Return how much waits to be sealed, by the index of these entries alone; `most` at most."""
-    waiting = select(LedgerEntry.id).where(LedgerEntry.segment.is_(None))
+    # By experiment: else SQLite reads all of another index that has the segment in it
+    waiting = select(LedgerEntry.id).where(
+        LedgerEntry.experiment_id.in_(select(Experiment.id)), LedgerEntry.segment.is_(None)
+    )
     counted = select(func.count()).select_from(waiting.limit(most).subquery())
     first_of_each = (
         select(func.min(LedgerEntry.id))

@@ -208,6 +208,15 @@ def test_more_than_one_worker_on_sqlite_is_refused(tmp_path: Path) -> None:
         serve(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_WORKERS": "2"}, {}), print)
 
 
+def test_standby_of_sqlite_is_refused_before_anything_listens(tmp_path: Path) -> None:
+    settings = {
+        "JOBPROV_DATA": str(tmp_path),
+        "JOBPROV_DATABASE_READ_URL": "postgresql+psycopg://standby.example.org/jobprov",
+    }
+    with pytest.raises(BadInputError, match="SQLite has no standby"):
+        serve(load_settings(settings, {}), print)
+
+
 @pytest.mark.slow
 def test_postgresql_without_schema_is_not_changed_but_told_the_command(
     postgresql_server: str, tmp_path: Path

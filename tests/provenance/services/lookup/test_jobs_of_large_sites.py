@@ -1,0 +1,38 @@
+"""Lists of a site that runs a large share of all jobs."""
+
+import pytest
+
+from jobprov.provenance.answers.lookup.jobs import JobList
+from jobprov.provenance.db.queries.lookup.lists import jobs as job_lists
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.services.lookup.jobs import list_jobs
+from tests.library.production import Production
+from tests.library.records import a_record
+
+
+def listed(production: Production, site: str, *, limit: int = 3) -> list[list[int]]:
+    """Return the numbers of the jobs of a site, page by page."""
+    pages, cursor = [], None
+    with production.database.reading.connect() as connection:
+        while True:
+            page: JobList = list_jobs(connection, JobFilters(site=site), limit=limit, cursor=cursor)
+            pages.append([int(job.job_id[-4:], 16) for job in page.jobs])
+            cursor = page.next
+            if cursor is None:
+                return pages
+
+
+@pytest.mark.parametrize(("gathered", "looked_at"), [(1, 6), (1, 2), (1, 1000), (10_000, 20_000)])
+def test_pages_are_the_same_wherever_the_newest_jobs_lie(
+    production: Production, monkeypatch: pytest.MonkeyPatch, gathered: int, looked_at: int
+) -> None:
+    """Near the newest of all, further back, or both on one page."""
+    monkeypatch.setattr(job_lists, "_MOST_GATHERED", gathered)
+    monkeypatch.setattr(job_lists, "_LOOKED_AT", looked_at)
+    sites = ["FNAL", "FNAL", "CERN", "FNAL", "FNAL", "CERN", "CERN", "CERN", "CERN", "FNAL"]
+    for number, site in enumerate(sites, start=1):
+        production.record(a_record(number, host={"hostname": f"wn-{site}", "site": site}))
+
+    assert listed(production, "FNAL") == [[10, 5, 4], [2, 1]]
+    assert listed(production, "CERN") == [[9, 8, 7], [6, 3]]
+    assert listed(production, "RAL") == [[]]
