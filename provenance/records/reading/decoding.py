@@ -28,6 +28,7 @@ from jobprov.provenance.records.reading.repairing import (
     read_typed,
 )
 from jobprov.provenance.records.reading.sharing import Part, SharedParts
+from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 
 LIMIT_BYTES = 8 * 1024 * 1024
 # Of a time: in numbers Python writes as many digits
@@ -118,6 +119,7 @@ def decode_record(body: bytes) -> DecodedRecord:
             "Send logs and tables as blobs.",
             {"": [f"longer than {LIMIT_BYTES} bytes"]},
         )
+    refuse_slow_numbers(body, "The record")
     common = _decode_common(body)
     if common is not None:
         return common

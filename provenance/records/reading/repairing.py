@@ -16,6 +16,7 @@ import msgspec
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord, JsonObject
 from jobprov.provenance.records.reading.checks import LARGEST
+from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 from jobprov.provenance.records.reading.times import plain_time
 
 SCHEMA_VERSION = 1
@@ -44,6 +45,7 @@ def parse_object(body: bytes, what: str = "The body") -> JsonObject:
         body: the bytes.
         what: the subject of the error's sentence.
     """
+    refuse_slow_numbers(body, what)
     try:
         # json.loads guesses the encoding of bytes, so that it would take UTF-16
         text = body.decode("utf-8", "surrogatepass")

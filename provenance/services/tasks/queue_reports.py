@@ -45,6 +45,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 from jobprov.provenance.services.tasks.queue_samples import count_queue, keep_sample
 from jobprov.provenance.services.writing import Writing
 
@@ -143,6 +144,7 @@ def read_report(body: bytes) -> QueueReportBody:
     Raises:
         BadInputError: it is no JSON, or a field is missing or wrong; `fields` says which.
     """
+    refuse_slow_numbers(body, "The report")
     try:
         return msgspec.json.decode(body, type=QueueReportBody)
     except msgspec.ValidationError as problem:

@@ -1,6 +1,7 @@
 """From bytes to a record, or to errors that name the field."""
 
 import json
+import time
 from datetime import UTC, datetime, timezone
 from typing import Any
 
@@ -27,6 +28,26 @@ def refused(body: bytes) -> dict[str, list[str]]:
     with pytest.raises(RecordError) as problem:
         decode_record(body)
     return problem.value.fields
+
+
+@pytest.mark.parametrize("number", ["1e308", "1E+308", "5e-324", "1234567890.0e290"])
+def test_many_numbers_that_are_read_slowly_are_refused(number: str) -> None:
+    numbers = ",".join([number] * 200_000)
+    body = json.dumps({**a_record(1), "new": "HERE"}).replace('"HERE"', f"[{numbers}]").encode()
+    began = time.process_time()
+
+    fields = refused(body)
+
+    assert fields == {"": ["at most 1000 numbers may have an exponent of three digits"]}
+    assert time.process_time() - began < 1
+
+
+def test_some_such_numbers_and_many_such_words_are_taken() -> None:
+    hosts = ",".join(f"node{number:04}" for number in range(3000))
+
+    decoded = decode(new=[1e308] * 1000, words=f"{hosts},", more=[1e22] * 3000)
+
+    assert decoded.raw["new"][-1] == 1e308
 
 
 def test_record_is_kept_in_its_bytes_with_fields_that_are_not_known() -> None:
