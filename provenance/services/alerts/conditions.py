@@ -167,7 +167,7 @@ class Watch:
         ):
             if cause.is_new or cause.key in known:
                 words = (
-                    f"{_jobs(cause.jobs)} failed of a new cause: {elided(cause.words, _LONGEST)}"
+                    f"{_jobs(cause.jobs)} failed with a new cause: {elided(cause.words, _LONGEST)}"
                 )
                 page = jobs_list(experiment=self._experiment.name, cause_id=cause.key)
                 found.append(Found(cause.key, words, page))

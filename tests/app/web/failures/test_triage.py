@@ -329,7 +329,7 @@ def test_failures_that_a_rule_makes_one_cause_stand_in_one_row_and_in_one_list(
     service.write(lambda writing: declare_rules(writing, "sbnd", table), received_at=now)
     ends = [("failed", {"code": 1}), ("failed", {"code": 65}), ("killed", {"signal": 15})]
     for number, (state, end) in enumerate(ends, 900):
-        message = {**end, "failed_step": "art", "message": f"calib: run {number}"}
+        message = {**end, "failed_step": "art", "message": f"calib: run {number}\nat the server"}
         record(service, number, experiment="sbnd", state=state, exit=message)
     work(service)
 
@@ -342,6 +342,7 @@ def test_failures_that_a_rule_makes_one_cause_stand_in_one_row_and_in_one_list(
     assert "None" not in page
     assert len(links) == 1
     assert listed.count('class="why"') == 3
+    assert "calib: run 902 at the server" in listed, "a line end is no odd character"
     assert "3 jobs with experiment sbnd, the cause calibration server" in listed
     assert "<title>Jobs of sbnd, calibration server: jobprov</title>" in listed
     assert "One cause: calibration server" in pages.get("/rules?experiment=sbnd").text

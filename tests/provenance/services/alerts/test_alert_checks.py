@@ -321,7 +321,7 @@ def test_new_cause_is_one_that_no_job_had_before(watched: Watched) -> None:
     assert watched.changes(ONE + MINUTE) == (1, 0)
 
     [alert] = watched.listed()
-    assert "3 jobs failed of a new cause" in alert.words
+    assert "3 jobs failed with a new cause" in alert.words
     assert "channel" in alert.words
     # what a job said calls nobody in a chat
     body = compose(watched.take(ONE + MINUTE), "https://prov.example.org").body
