@@ -9,12 +9,14 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobprov.app.wiring import get_service
 from jobprov.provenance.services.intake.logins import MOST_MINUTES
-from jobprov.provenance.services.intake.logout_tokens import ProviderLogout
 from jobprov.provenance.services.intake.tokens import WrongTokenError
+
+if TYPE_CHECKING:  # a service without logins loads nothing for them
+    from jobprov.provenance.services.intake.logout_tokens import ProviderLogout
 
 
 def provider_session(issuer: str, session_id: str) -> str:
@@ -47,7 +49,7 @@ def note_end(session_id: str) -> None:
     _forget_old()
 
 
-def note_provider_logout(logout: ProviderLogout) -> None:
+def note_provider_logout(logout: "ProviderLogout") -> None:
     """Note what is over at the provider.
 
     Where it names a session, that one is, and those of the same person that do not know to which of
