@@ -142,7 +142,13 @@ def answer_error(error: Exception) -> Response:
     """Return the answer to an error: problem+json for the API, a page for people."""
     problem = problem_of(error)
     if problem.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("%s %s: %s", request.method, request.path, problem.detail, exc_info=error)
+        _log.error(
+            "%s %s: %s",
+            request.method,
+            request.path,
+            problem.detail,
+            exc_info=None if _explains_itself(error) else error,
+        )
     page = current_app.extensions.get("jobprov-error-page")
     if page is not None and not request.path.startswith(API):
         answer = current_app.make_response(page(problem))
@@ -153,6 +159,14 @@ def answer_error(error: Exception) -> Response:
         )
     answer.headers.update(problem.headers)
     return answer
+
+
+def _explains_itself(error: Exception) -> bool:
+    """Return whether the log needs no more than the words of an error.
+
+    On a full disk each request is refused so: with what led there, the log would fill its own disk.
+    """
+    return isinstance(error, provenance.UnreachableError | archive.ArchiveUnreachableError)
 
 
 def problem_of(error: Exception) -> Problem:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobprov import archive, provenance
-from jobprov.app.errors import STATUS, problem_of
+from jobprov.app.errors import STATUS, answer_error, problem_of
 from jobprov.provenance.schemas import history_queries, queries
 from tests.library.answers import assert_problem
 from tests.library.examples import examples
@@ -115,6 +115,25 @@ def test_every_error_class_has_a_status(module: object) -> None:
 
     assert kinds
     assert [kind for kind in kinds if kind not in STATUS] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "has_traceback"),
+    [
+        (provenance.errors.UnreachableError("The writer is overloaded."), False),
+        (archive.errors.ArchiveUnreachableError("writing", "no space left"), False),
+        (KeyError("a mistake of ours"), True),
+    ],
+)
+def test_log_shows_what_led_to_an_error_that_does_not_explain_itself(
+    app: Flask, caplog: pytest.LogCaptureFixture, error: Exception, *, has_traceback: bool
+) -> None:
+    with app.test_request_context("/api/v1/jobs"):
+        answer_error(error)
+
+    [entry] = [record for record in caplog.records if record.name == "jobprov.errors"]
+    assert "GET /api/v1/jobs: " in entry.getMessage()
+    assert (entry.exc_info is not None) == has_traceback
 
 
 def test_database_that_does_not_answer_is_said_so_with_a_time_to_come_back(app: Flask) -> None:
