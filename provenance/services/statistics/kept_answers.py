@@ -8,12 +8,14 @@ twentieth of the time. What can be asked in this way is in `counting.py`.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.counted import CountedAt
@@ -40,6 +42,10 @@ An older one is counted again.
 _KEPT_FOR = timedelta(days=7)
 _PATIENCE_SECONDS = 5.0
 _BACKGROUND_SECONDS = 600.0
+_TRIED_AGAIN_SECONDS = 600.0
+_MOST_NOTED = 1000
+_too_long: "WeakKeyDictionary[Engine, dict[str, float]]" = WeakKeyDictionary()
+"""Of each database until when questions are not counted while somebody waits."""
 
 Words = Mapping[str, Any]
 Answer = TypeVar("Answer", bound=CountedAt)
@@ -132,16 +138,18 @@ def ask(
         ProvenanceError: whatever counting raises.
     """
     kept = None if question is None else read_answer(connection, question)
-    if question is not None and kept is not None and counting.may_show(kept):
-        return _from_kept(connection, counting, question, kept)
+    if question is not None:
+        if kept is not None and counting.may_show(kept):
+            return _from_kept(connection, counting, question, kept)
+        if _took_too_long(connection, question):
+            return _left_to_background(connection, counting, question, kept)
     try:
         answer, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
     except LimitError:
         if question is None:
             raise
-        if kept is not None:
-            return _from_kept(connection, counting, question, kept)
-        return CountedAnswer(None, question, recount_at=datetime.now(UTC))
+        _note_too_long(connection, question)
+        return _left_to_background(connection, counting, question, kept)
     most = min(counting.most or MOST_COUNTED_AT_ONCE, MOST_COUNTED_AT_ONCE)
     is_large = counting.jobs(answer) > most
     to_keep = counted if is_large and question is not None else None
@@ -165,6 +173,30 @@ def count_again(parts: Parts, question: str, countings: Mapping[str, Counting[An
     with parts.database.reading.connect() as connection:
         _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
     parts.writer.run(lambda writing: _keep(writing.connection, question, counted))
+
+
+def _took_too_long(connection: Connection, question: str) -> bool:
+    """Return whether somebody waited for this count in vain within the last ten minutes.
+
+    Else many who look at one page would each have it counted for five seconds.
+    """
+    until = _too_long.get(connection.engine, {}).get(question, 0.0)
+    return time.monotonic() < until
+
+
+def _note_too_long(connection: Connection, question: str) -> None:
+    noted = _too_long.setdefault(connection.engine, {})
+    if len(noted) >= _MOST_NOTED:
+        noted.clear()
+    noted[question] = time.monotonic() + _TRIED_AGAIN_SECONDS
+
+
+def _left_to_background(
+    connection: Connection, counting: Counting[Answer], question: str, kept: KeptAnswer | None
+) -> CountedAnswer[Answer]:
+    if kept is not None:
+        return _from_kept(connection, counting, question, kept)
+    return CountedAnswer(None, question, recount_at=datetime.now(UTC))
 
 
 def _count(
