@@ -82,6 +82,7 @@ NOT_ASKED = {
     "operations.start_script",
     "operations.metrics",  # below
     "metrics",
+    "pages.back_channel_logout",  # asked by the provider of logins alone
 }
 """What is the same for everybody."""
 _UNSTEADY_HEADERS = (
