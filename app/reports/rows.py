@@ -52,6 +52,11 @@ class Table(NamedTuple):
 
 
 def headline(campaign: CampaignProgress) -> str:
+    """Return how far a campaign is, when it may be done, and what waits for somebody."""
+    return f"{progress_line(campaign)}{left_words(campaign)}"
+
+
+def progress_line(campaign: CampaignProgress) -> str:
     """Return how far a campaign is, in one sentence."""
     declared = [task for task in campaign.tasks if task.expected is not None]
     if not declared:
@@ -66,7 +71,7 @@ def headline(campaign: CampaignProgress) -> str:
     line = done_words(produced, expected)
     if waived:
         line += f", {number(waived)} waived"
-    return f"{line}, {number(missing)} missing.{left_words(campaign)}"
+    return f"{line}, {number(missing)} missing."
 
 
 def done_words(done: int, expected: int) -> str:

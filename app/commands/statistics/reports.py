@@ -17,7 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.app.reports.rows import headline, moment, tables
+from jobprov.app.reports.rows import headline, moment, progress_line, tables
 from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.client import Client
@@ -172,7 +172,7 @@ def _mail(
             remember(state_file, holding)  # what holds no longer may come again
             click.echo("Nothing changed; no mail.")
             return
-    subject = f"{report.campaign.campaign}: {'; '.join(news) or headline(report.campaign)}"
+    subject = f"{report.campaign.campaign}: {'; '.join(news) or progress_line(report.campaign)}"
     mail = compose(
         subject,
         _mail_text(report, address, news),

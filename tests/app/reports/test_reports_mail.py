@@ -124,7 +124,7 @@ def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Mailbox, st
     assert said.returncode == 0, said.stderr
     (mail,) = kept.mails
     assert kept.receivers == [["ops@example.org", "ada@example.org"]]
-    assert mail["Subject"] == "prod/5 & co: 5 of 15 units done, 1 waived, 9 missing."
+    assert mail["Subject"] == "prod/5 & co: 5 of 15 units done (33 %), 1 waived, 9 missing."
     assert mail["From"] == "jobprov@localhost"
     text, page = (mail.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None

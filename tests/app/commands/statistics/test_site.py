@@ -69,7 +69,7 @@ def test_first_page_lists_all_campaigns_and_leads_to_each(
 
     page.goto(first)
     assert page.locator("tbody a.name").all_text_contents() == CAMPAIGNS
-    expect(page.locator("tbody tr").first).to_contain_text("1 of 2 units done, 1 missing.")
+    expect(page.locator("tbody tr").first).to_contain_text("1 of 2 units done (50 %), 1 missing.")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex"
     for place, campaign in enumerate(CAMPAIGNS):

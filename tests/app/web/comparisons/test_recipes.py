@@ -69,7 +69,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     )
     page = fleet.get(f"/jobs/{jobs[0]}").get_data(as_text=True)
 
-    assert "none run again yet" in before
+    assert "none rerun yet" in before
     assert fleet.get("/api/v1/reproduction").get_json() == {
         "recipes": 1,
         "drilled": 1,
@@ -79,7 +79,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
         "by_age": [{"within_days": 30, "drilled": 1, "reproduced": 0}],
         "proofs": {"proven": 1, "failed": 0, "differs": 0, "unproven": 0},
     }
-    assert "<b>0 %</b> of 1 recipe run again" in fleet.get("/").get_data(as_text=True)
+    assert "<b>0 %</b> of 1 recipe rerun" in fleet.get("/").get_data(as_text=True)
     assert 'jobprov_recipes_rerun{level="R0"} 1.0' in fleet.get("/api/v1/metrics").get_data(
         as_text=True
     )
@@ -106,7 +106,7 @@ def test_first_page_counts_reruns_of_jobs_without_a_recipe(fleet: FlaskClient) -
     assert (facts["recipes"], facts["drilled"], facts["by_level"]) == (2, 1, {"R1": 1})
     assert facts["proofs"] == {"proven": 0, "failed": 1, "differs": 0, "unproven": 1}
     assert "1 recipe failed or gave other outputs when jobprov last reran it" in page
-    assert "<b>0 %</b> of 1 recipe run again came out as recorded; 1 more is waiting." in page
+    assert "<b>0 %</b> of 1 recipe rerun came out as recorded; 1 more is waiting." in page
     assert "Rerun by jobprov itself: 0 recipes proven, 1 failed, 0 gave other outputs" in page
 
 
