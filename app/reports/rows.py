@@ -14,6 +14,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskWaiver,
     UnitCounts,
 )
+from jobprov.provenance.answers.tasks.queue import QueueCounts
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import (
     counted,
@@ -72,6 +73,13 @@ def progress_line(campaign: CampaignProgress) -> str:
     if waived:
         line += f", {number(waived)} waived"
     return f"{line}, {number(missing)} missing."
+
+
+def running_marks(counts: QueueCounts) -> str:
+    """Return how many of the jobs that run are slow or stuck: ` (16 slow, 1 stuck)`, or ''."""
+    marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
+    marks = [f"{number(count)} {word}" for count, word in marked if count]
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def done_words(done: int, expected: int) -> str:

@@ -5,6 +5,7 @@ Those to histories and productions have modules of their own.
 
 from marshmallow import Schema, fields, validate
 
+from jobprov.provenance.answers.statistics.throughput import MEASURES
 from jobprov.provenance.schemas.parameters import LONGEST, id_list, moment, namespace, number, text
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -177,20 +178,7 @@ class ThroughputQuery(JobsAnyTimeQuery):
         metadata={"description": "What groups are told apart by; class: of failures alone."},
     )
     measure = fields.String(
-        validate=validate.OneOf(
-            [
-                "jobs",
-                "files",
-                "events",
-                "cpu_hours",
-                "running",
-                "idle",
-                "held",
-                "queue",
-                "wall_seconds",
-                "max_rss_bytes",
-            ]
-        ),
+        validate=validate.OneOf(MEASURES),
         load_default="jobs",
         metadata={
             "description": "What is counted: files and events are those written, `running` is how "

@@ -17,7 +17,12 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics.throughput import Throughput, ended_words
+from jobprov.provenance.answers.statistics.throughput import (
+    MEASURES,
+    QUEUED,
+    Throughput,
+    ended_words,
+)
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _OF_SPREADS = {
@@ -36,7 +41,6 @@ _OF_MARKS = {
     "experiment": "EXPERIMENT",
     "jobs": "JOBS",
 }
-_OF_QUEUES = frozenset({"idle", "held", "queue"})
 _NOT_KNOWN = "not known"
 _MOST_GROUPS = 6
 """So many columns fit a terminal."""
@@ -65,20 +69,7 @@ _BAR = 24
 )
 @click.option(
     "--measure",
-    type=click.Choice(
-        [
-            "jobs",
-            "files",
-            "events",
-            "cpu_hours",
-            "running",
-            "idle",
-            "held",
-            "queue",
-            "wall_seconds",
-            "max_rss_bytes",
-        ]
-    ),
+    type=click.Choice(MEASURES),
     default="jobs",
     show_default=True,
     help="What to count; running: how many ran at once; idle, held, queue: how many waited or "
@@ -107,7 +98,7 @@ def _lines(answer: Throughput, ended: str) -> Iterator[str]:
     """Yield what the command tells; `ended` says how the jobs did."""
     noun = "failed job" if answer.by == "class" else "job"
     window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
-    if answer.measure in _OF_QUEUES:
+    if answer.measure in QUEUED:
         yield from _queue_lines(answer, window)
         return
     verb = "ran" if answer.measure == "running" else ended
@@ -206,7 +197,7 @@ def _rows(answer: Throughput) -> list[dict[str, str | None]]:
     """Return a row for each step in which anything ended or of which queues say something."""
     totals = answer.totals
     most = max(total or 0.0 for total in totals)
-    is_of_queues = answer.measure in _OF_QUEUES
+    is_of_queues = answer.measure in QUEUED
     rows: list[dict[str, str | None]] = []
     for place, total in enumerate(totals):
         start = _time(answer.starts[place])

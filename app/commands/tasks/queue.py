@@ -8,7 +8,7 @@ from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
-from jobprov.app.reports.rows import moment
+from jobprov.app.reports.rows import moment, running_marks
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
@@ -64,12 +64,8 @@ def queue_text(queue: Queue) -> str:
 
 def _lines(queue: Queue) -> Iterator[str]:
     counts = queue.counts
-    line = f"{number(counts.running)} running"
-    marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
-    marks = [f"{number(count)} {word}" for count, word in marked if count]
-    if marks:
-        line += f" ({', '.join(marks)})"
-    yield f"{line}, {number(counts.idle)} idle, {number(counts.held)} held."
+    running = f"{number(counts.running)} running{running_marks(counts)}"
+    yield f"{running}, {number(counts.idle)} idle, {number(counts.held)} held."
     for source in queue.sources:
         yield f"As of {moment(source.as_of)}: queue of {source.schedd}"
     if queue.warning:

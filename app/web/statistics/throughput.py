@@ -12,6 +12,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, here, table
 from jobprov.provenance.answers.statistics.throughput import (
+    QUEUED,
     Throughput,
     ThroughputGroup,
     ended_words,
@@ -19,7 +20,6 @@ from jobprov.provenance.answers.statistics.throughput import (
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ThroughputQuery
 from jobprov.provenance.services.statistics.counting import WINDOW_FIELDS
-from jobprov.provenance.services.statistics.queued import QUEUED
 from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE
 
 _WINDOWS = {

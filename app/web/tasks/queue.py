@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response
 
+from jobprov.app.reports.rows import running_marks
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked
@@ -88,12 +89,7 @@ def first_line(counts: QueueCounts) -> str:
     """Return in a sentence how many jobs run and wait, and what needs a look."""
     if not counts.total:
         return "Nothing runs or waits."
-    line = f"{counted(counts.running, 'job')} running"
-    # These are among those that run
-    marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
-    marks = [f"{number(count)} {word}" for count, word in marked if count]
-    if marks:
-        line += f" ({', '.join(marks)})"
+    line = f"{counted(counts.running, 'job')} running{running_marks(counts)}"
     line += f", {number(counts.idle)} idle"
     if counts.held:
         line += f", {number(counts.held)} held"

@@ -7,6 +7,19 @@ from msgspec import Struct
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.statistics.marks import Mark
 
+QUEUED = ("idle", "held", "queue")
+"""Measures that reports of queues tell; `queue` is all that run and wait."""
+MEASURES = (
+    "jobs",
+    "files",
+    "events",
+    "cpu_hours",
+    "running",
+    *QUEUED,
+    "wall_seconds",
+    "max_rss_bytes",
+)
+
 
 def ended_words(states: str | None) -> str:
     """Return how jobs ended that were asked for by these states, which have commas between them."""

@@ -15,7 +15,7 @@ from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.states import JobStates
-from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.statistics.throughput import QUEUED, Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
@@ -38,7 +38,6 @@ from jobprov.provenance.services.statistics.kept_answers import (
 )
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
-from jobprov.provenance.services.statistics.queued import QUEUED
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.statistics.throughput import (
     DEFAULT_SINCE,

@@ -32,9 +32,6 @@ from jobprov.provenance.db.queries.tasks.queue_samples import (
 )
 from jobprov.provenance.errors import BadInputError
 
-IDLE, HELD, QUEUE = "idle", "held", "queue"
-QUEUED = (IDLE, HELD, QUEUE)
-"""Measures of throughput that reports of queues tell; `queue` is all that run and wait."""
 BYS = ("state", "stage")
 """What jobs of a queue are told apart by; those that wait are at no site yet."""
 _STATES = ("running", "idle", "held")
@@ -169,7 +166,7 @@ def _by_stage(
 
 
 def _states_of(measure: str) -> tuple[str, ...]:
-    return _STATES if measure == QUEUE else (measure,)
+    return _STATES if measure == "queue" else (measure,)
 
 
 def _stretches(

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.statistics.throughput import (
+    QUEUED,
     Spread,
     Throughput,
     ThroughputGroup,
@@ -33,7 +34,6 @@ from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.statistics.queued import (
-    QUEUED,
     joined,
     most_at_once,
     queued_at_once,
@@ -43,7 +43,6 @@ from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text
 
 RUNNING = "running"
-MEASURES = ("jobs", "files", "events", "cpu_hours", RUNNING, *QUEUED, *SPREADS)
 BYS = tuple(FACETS)
 DEFAULT_SINCE = "7d"
 MOST_STEPS = 1000
