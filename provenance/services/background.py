@@ -11,12 +11,13 @@ from jobprov.provenance.services.statistics.counting import count_question
 from jobprov.provenance.services.statistics.kept_answers import COUNT
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.evaluations import EVALUATE
-from jobprov.provenance.services.work.notices import REFRESH
+from jobprov.provenance.services.work.notices import ERASED, REFRESH
 from jobprov.provenance.services.work.queue import Handler
 
 HANDLERS: dict[str, Handler] = {
     RESOLVE: resolve_software,
     REFRESH: refresh,
+    ERASED: refresh,
     EVALUATE: evaluate_configuration,
     CLASSIFY: classify,
     DERIVE: derive_again,

@@ -1,14 +1,16 @@
 """What has to hold after a fault, and in the end."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.connections.engines import open_database
-from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.tables import Job, WorkItem
+from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.ledger.chains import read_chain
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.work.queue import drain
 from tests.endurance.load import EXPERIMENT, Acknowledged
 from tests.endurance.scene import Scene
 from tests.library.logical_tables import differences, logical_tables
@@ -35,6 +37,7 @@ def check_end(scene: Scene) -> None:
     """Check that the archive is sound and exact, and that a database rebuilt from it says the same."""
     service, sent = scene.opened(), scene.sent
     check_whole(service, sent)
+    _do_what_waits(service)
     seal_all(service.database, service.writer, service.store)
     _check_bytes(service, sent)
     with service.reading() as connection:
@@ -45,9 +48,18 @@ def check_end(scene: Scene) -> None:
     rebuild_database(service.store, rebuilt_url)
     rebuilt = open_database(rebuilt_url)
     with rebuilt.reading.connect() as connection:
-        assert differences(tables, logical_tables(connection)) == []
+        differing = differences(tables, logical_tables(connection))
+    assert not differing, "\n".join(differing)
     rebuilt.dispose()
     service.close()
+
+
+def _do_what_waits(service: Service) -> None:
+    """Do the background work that is left, also what a killed service had begun."""
+    service.write(
+        lambda writing: writing.connection.execute(update(WorkItem).values(leased_until=None))
+    )
+    drain(service.parts(), HANDLERS)
 
 
 def _check_bytes(service: Service, sent: Acknowledged) -> None:

@@ -23,7 +23,12 @@ from jobprov.provenance.services.bundles.comparators import declare_comparators
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.catalogs.events import record_event
 from jobprov.provenance.services.catalogs.sightings import record_sighting
-from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.blobs import (
+    BlobErasure,
+    erase_blob,
+    plan_blob_erasure,
+    refresh_named,
+)
 from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
 from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, erase_record
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify
@@ -227,6 +232,7 @@ class Production:
             planned = plan_blob_erasure(connection, self.store, sha256, experiment)
         said = {"who": "Eve", "why": "a password slipped through", **words}
         erase_blob(self.writer, planned, **said, received_at=self.tick())
+        self.finish_gaps()
         self.seal()
         clear_erased(
             self.erasing(), experiment, entries=[], digests=[*planned.plans, *planned.digests]
@@ -248,9 +254,17 @@ class Production:
             lambda writing: record_sighting(writing, document), received_at=now, submitter="catalog"
         )
 
+    def finish_gaps(self) -> None:
+        """Bring the gaps of jobs that name erased blobs up to date."""
+        refresh_named(self.parts())
+
     def work(self) -> None:
         """Do all background work that is due."""
-        drain(Parts(self.database, self.writer, self.store, self.folder / "git"), HANDLERS)
+        drain(self.parts(), HANDLERS)
+
+    def parts(self) -> Parts:
+        """Return what background work needs."""
+        return Parts(self.database, self.writer, self.store, self.folder / "git")
 
     def bundle(self, number: int) -> None:
         """Build a bundle, which plans it."""

@@ -22,7 +22,12 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.erasing import forms_of
-from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
+from jobprov.provenance.services.erasures.blobs import (
+    BlobErasure,
+    erase_blob,
+    plan_blob_erasure,
+    refresh_named,
+)
 from jobprov.provenance.services.erasures.records import (
     RecordErasure,
     Wanted,
@@ -151,6 +156,7 @@ def blob(
             planned = plan_blob_erasure(connection, service.store, sha256, experiment)
         _confirm(_blob_text(planned), yes=yes, as_json=as_json)
         erase_blob(service.writer, planned, who=who, why=why, received_at=datetime.now(UTC))
+        refresh_named(service.parts())
         digests = [*planned.plans, *planned.digests]
         cleared = clear_erased(_parts(service), experiment, entries=[], digests=digests)
     document = {
@@ -170,9 +176,11 @@ def blob(
 def finish(*, data: str | None, as_json: bool) -> None:
     """Remove all that was ever erased and is there again, or still.
 
-    After a crash, or after a copy was restored.
+    After a crash, or after a copy was restored. Jobs whose blob was erased get the gap that a crash
+    left out.
     """
     with opened_service(settings_with(data=data)) as service:
+        refresh_named(service.parts())
         cleared = finish_erasures(_parts(service))
     document: dict[str, object] = {}
     lines: list[str] = []
@@ -273,7 +281,7 @@ def _blob_text(planned: BlobErasure) -> str:
     lines = [
         (
             f"Blob {planned.sha256} of {planned.whose.name} goes ({stored}). "
-            f"{counted(len(planned.jobs), 'job')} name it."
+            f"It is named by {counted(len(planned.jobs), 'job')}."
         )
     ]
     lines += _job_lines(planned.jobs)

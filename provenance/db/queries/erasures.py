@@ -1,6 +1,6 @@
 """What an erasure touches: entries, plans of bundles, capsules, jobs, and rows that hold texts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, Table, Text, func, or_, select
@@ -20,7 +20,6 @@ from jobprov.provenance.db.tables import (
     KeptAnswerRow,
     LedgerEntry,
     LogTailPiece,
-    ProvisionalRecord,
     UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import Base, table_of
@@ -93,25 +92,6 @@ def is_capsule(connection: Connection, sha256: str) -> bool:
     """Whether a blob is a registered capsule."""
     query = select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
     return connection.execute(query.limit(1)).first() is not None
-
-
-def running_jobs(connection: Connection, experiment: int) -> set[int]:
-    """Return the keys of an experiment's running and lost jobs."""
-    query = (
-        select(ProvisionalRecord.job_id)
-        .join(Job, Job.id == ProvisionalRecord.job_id)
-        .where(Job.experiment_id == experiment)
-    )
-    return set(connection.execute(query).scalars())
-
-
-def jobs_named(connection: Connection, experiment: int, job_ids: Iterable[str]) -> set[int]:
-    """Return the keys of an experiment's jobs with these job ids."""
-    keys: set[int] = set()
-    for part in chunks(sorted(job_ids)):
-        query = select(Job.id).where(Job.experiment_id == experiment, Job.uuid.in_(part))
-        keys.update(connection.execute(query).scalars())
-    return keys
 
 
 def is_erased_entry(connection: Connection, entry: int) -> bool:

@@ -16,16 +16,13 @@ from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.erasures import (
     is_capsule,
-    jobs_named,
     plans_of_experiment,
-    running_jobs,
 )
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import holders_of, possessed_blobs
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
@@ -35,10 +32,10 @@ from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
-from jobprov.provenance.services.recording.gap_updates import refresh_jobs
+from jobprov.provenance.services.recording.gap_updates import refresh
+from jobprov.provenance.services.work.notices import ERASED, blob_erased
+from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer, Writing
-
-_AT_ONCE = 200
 
 
 class BlobErasure(NamedTuple):
@@ -133,9 +130,11 @@ def _plans_holding(connection: Connection, store: Store, experiment: int, sha256
 def erase_blob(
     writer: Writer, erasure: BlobErasure, *, who: str, why: str, received_at: datetime
 ) -> None:
-    """Record the erasure, and bring the gaps of the blob's jobs up to date.
+    """Record the erasure, and queue that the gaps of the blob's jobs are brought up to date.
 
-    The bytes are removed afterwards (`upkeep/cleared_erasures.py`).
+    Queued in the same transaction, so that neither a crash nor a job that has come since the plan
+    was made leaves a gap out; `refresh_named` does it at once. The bytes are removed afterwards
+    (`upkeep/cleared_erasures.py`).
 
     Raises:
         BadInputError: `who` or `why` is empty, or holds what looks like a secret.
@@ -164,22 +163,11 @@ def erase_blob(
         write_erasure_rows(
             writing, whose, Erasure(number, msgspec.convert(document, ErasureDocument))
         )
+        blob_erased(writing.connection, whose.name, erasure.sha256)
 
     writer.run(write, received_at=received_at, submitter=who)
-    refresh_named(writer, whose, [job.job_id for job in erasure.jobs])
 
 
-def refresh_named(writer: Writer, whose: Owner, jobs: list[str]) -> None:
-    """Bring grade and gaps of these jobs up to date, and of all running jobs of the experiment.
-
-    Records of running jobs are not in the ledger, so no search there finds the ones affected.
-    """
-
-    def keys(writing: Writing) -> list[int]:
-        running = running_jobs(writing.connection, whose.key)
-        return sorted(running | jobs_named(writing.connection, whose.key, jobs))
-
-    # In parts, so that no incoming record waits long for the writer
-    for part in chunks(writer.run(keys), _AT_ONCE):
-        job_keys = list(part)
-        writer.run(lambda writing, job_keys=job_keys: refresh_jobs(writing, job_keys))  # type: ignore[misc]
+def refresh_named(parts: Parts) -> None:
+    """Bring grade and gaps of the jobs that name erased blobs up to date, as far as that waits."""
+    drain(parts, {ERASED: refresh})

@@ -14,6 +14,7 @@ from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, wri
 from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.recording import jobs as queries
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs, jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
@@ -102,10 +103,17 @@ def _jobs_configured(connection: Connection, _store: Store, key: str) -> list[in
 
 
 def _jobs_naming(connection: Connection, store: Store, key: str) -> list[int]:
-    """Return the jobs whose records name a blob; reads the whole ledger of the experiment."""
+    """Return the jobs whose records name a blob, and all running ones, whose are not in the ledger.
+
+    The whole ledger of the experiment is read.
+    """
     sha256, _, experiment = key.partition(":")
     holders = find_holders(connection, store, experiment, [sha256.encode()])
-    return queries.jobs_called(connection, experiment, [job.job_id for job in holders.jobs])
+    whose = experiment_key(connection, experiment)
+    if whose is None:
+        return []
+    called = queries.jobs_called(connection, whose, [job.job_id for job in holders.jobs])
+    return sorted(called | queries.running_jobs(connection, whose))
 
 
 def _jobs_waiting(connection: Connection, _store: Store, kind: str) -> list[int]:

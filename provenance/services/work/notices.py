@@ -12,6 +12,8 @@ from jobprov.provenance.db.queries.holdings.awaited import arrived_among, is_awa
 from jobprov.provenance.services.work.queue import enqueue, enqueue_all
 
 REFRESH = "refresh"
+ERASED = "erased"
+"""Kind of the notices of `blob_erased`, which whoever erases can do without the others."""
 
 
 def blob_arrived(connection: Connection, sha256: str) -> None:
@@ -32,7 +34,7 @@ def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
     """Queue the jobs of an experiment whose records name this blob."""
-    enqueue(connection, REFRESH, f"named:{sha256}:{experiment}")
+    enqueue(connection, ERASED, f"named:{sha256}:{experiment}")
 
 
 def code_resolved(connection: Connection, software_sha256: str) -> None:

@@ -1,6 +1,6 @@
 """Recorded jobs: what is kept of them, and which have to be graded or derived again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from jobprov.provenance.db.tables import (
     ClosureSetMember,
     Conflict,
     Derivation,
-    Experiment,
     Job,
     LedgerEntry,
+    ProvisionalRecord,
     SoftwareRow,
     SoftwareSetMember,
     UnreadRecord,
@@ -74,17 +74,23 @@ def jobs_configured(connection: Connection, experiment: int, closure_sha256: str
     return list(connection.execute(query).scalars())
 
 
-def jobs_called(connection: Connection, experiment: str, job_ids: Sequence[str]) -> list[int]:
-    """Return the keys of the jobs of an experiment that have these job ids."""
+def jobs_called(connection: Connection, experiment: int, job_ids: Iterable[str]) -> set[int]:
+    """Return the keys of an experiment's jobs with these job ids."""
+    keys: set[int] = set()
+    for part in chunks(sorted(job_ids)):
+        query = select(Job.id).where(Job.experiment_id == experiment, Job.uuid.in_(part))
+        keys.update(connection.execute(query).scalars())
+    return keys
+
+
+def running_jobs(connection: Connection, experiment: int) -> set[int]:
+    """Return the keys of an experiment's running and lost jobs."""
     query = (
-        select(Job.id)
-        .join(Experiment, Experiment.id == Job.experiment_id)
-        .where(Experiment.name == experiment)
+        select(ProvisionalRecord.job_id)
+        .join(Job, Job.id == ProvisionalRecord.job_id)
+        .where(Job.experiment_id == experiment)
     )
-    jobs: list[int] = []
-    for part in chunks(job_ids):
-        jobs.extend(connection.execute(query.where(Job.uuid.in_(part))).scalars())
-    return sorted(jobs)
+    return set(connection.execute(query).scalars())
 
 
 class UnreadEntry(NamedTuple):

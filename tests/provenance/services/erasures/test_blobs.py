@@ -17,6 +17,7 @@ from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
 from jobprov.provenance.services.intake.blobs import missing_of
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import finish_erasures
@@ -254,6 +255,35 @@ def test_bytes_that_a_restored_copy_brought_back_go_again(production: Production
     assert kinds == [("not-erased", fcl)]
     assert production.store.missing([fcl]) == {fcl}
     assert troubles(production) == []
+
+
+def test_crash_after_the_commit_is_finished_later(
+    production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcl = production.upload(FCL)
+    run_job(production, 1, fcl)
+    monkeypatch.setattr(production, "finish_gaps", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        production.erase_blob(fcl)
+    monkeypatch.undo()
+
+    finish_erasures(production.erasing())
+    production.finish_gaps()
+
+    assert gaps(production, 1) == ["source-erased"]
+    assert differs_rebuilt(production, tmp_path) == []
+
+
+def test_job_that_came_while_one_was_asked_has_the_gap(production: Production) -> None:
+    fcl = production.upload(FCL)
+    with production.database.reading.connect() as connection:
+        planned = plan_blob_erasure(connection, production.store, fcl, "nova")
+    run_job(production, 1, fcl)
+
+    erase_blob(production.writer, planned, who="Eve", why="a test", received_at=production.tick())
+    production.finish_gaps()
+
+    assert gaps(production, 1) == ["source-erased"]
 
 
 @pytest.mark.slow
