@@ -1,5 +1,6 @@
 """`jobprov serve` and `jobprov migrate`."""
 
+import atexit
 import os
 import shlex
 import subprocess
@@ -179,7 +180,11 @@ def _begin_demo(settings: Settings, address: str) -> None:
         "--data",
         str(settings.data),
     ]
-    subprocess.Popen(command, env={**os.environ, "JOBPROV_DATABASE_URL": settings.database_url})
+    running = subprocess.Popen(
+        command, env={**os.environ, "JOBPROV_DATABASE_URL": settings.database_url}
+    )
+    # Its jobs would report to a service that is stopped
+    atexit.register(running.terminate)
 
 
 COMMANDS = {"serve": serve, "migrate": migrate}

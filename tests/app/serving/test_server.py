@@ -6,8 +6,9 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -200,6 +201,38 @@ def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -
     again = LiveService(tmp_path / "var")
     assert Client(again.url).job(JOB).summary.job_id == JOB
     assert again.stop() == 0
+
+
+@pytest.mark.slow
+def test_demo_ends_with_its_service(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    words = [*JOBPROV, "serve", "--demo", "--port", "0", "--data", str(tmp_path / "var")]
+    with log.open("wb") as out:
+        process = subprocess.Popen(words, env=clean_environment(), stdout=out, stderr=out)
+    wait_until(lambda: b"toyexp.git" in log.read_bytes(), "the demo does not begin")
+    demos = [name for name in _running(str(tmp_path)) if "service.demo" in name]
+
+    process.terminate()
+
+    assert process.wait(timeout=60) == 0
+    assert len(demos) == 1
+    wait_until(lambda: demos[0] not in _running(str(tmp_path)), "the demo goes on")
+
+
+def wait_until(is_so: Callable[[], bool], why: str) -> None:
+    give_up_at = time.monotonic() + 180
+    while not is_so():
+        assert time.monotonic() < give_up_at, why
+        time.sleep(0.2)
+
+
+def _running(word: str) -> list[str]:
+    """Return the command lines of all processes that have this word in theirs."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended just now
+            lines.append(file.read_text(errors="replace").replace("\0", " "))
+    return [line for line in lines if word in line]
 
 
 @pytest.mark.slow
