@@ -21,7 +21,8 @@ from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError, Docume
 from jobprov.archive.store import SealReport, Store
 from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.lookup.experiments import experiment_names
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
 from jobprov.provenance.db.queries.upkeep import digests_to_enter, unsealed_entries
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
@@ -216,22 +217,29 @@ def _seal_experiment(
 
 def _enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
     """Write ledger entries for what the experiment uploaded since the last sealing."""
-    while digests := writer.run(lambda writing: _enter_some(writing, experiment)):
-        # A job that was being recorded meanwhile may have missed these blobs: once it is committed,
-        # its gaps are looked at again
+    while digests := _uploaded(database, experiment):
+        # A job that is being recorded may have missed these blobs. Once it is committed, its gaps
+        # are looked at again, by work that is queued together with the entry
         wait_for_derivations(database)
-        writer.run(lambda writing, digests=digests: blobs_there(writing.connection, digests))  # type: ignore[misc]
+        writer.run(lambda writing, digests=digests: _enter(writing, experiment, digests))  # type: ignore[misc]
 
 
-def _enter_some(writing: Writing, experiment: str) -> list[str]:
-    """Write the next entry that lists uploads; return the digests in it."""
+def _uploaded(database: Database, experiment: str) -> list[str]:
+    """Return some of the digests that an experiment uploaded and no entry lists."""
+    with database.reading.connect() as connection:
+        key = experiment_key(connection, experiment)
+        return [] if key is None else digests_to_enter(connection, key, _MOST_DIGESTS)
+
+
+def _enter(writing: Writing, experiment: str, digests: Sequence[str]) -> None:
+    """Write an entry that lists these uploads, without those that were erased meanwhile."""
     connection = writing.connection
-    key = intern_experiments(writing, {experiment})[experiment]
-    digests = digests_to_enter(connection, key, _MOST_DIGESTS)
-    if digests:
-        enter_document(writing, key, "possession", {"sha256": digests})
-        mark_entered(connection, key, digests)
-    return digests
+    listed = sorted(possessed_blobs(connection, experiment, digests))
+    if listed:
+        key = intern_experiments(writing, {experiment})[experiment]
+        enter_document(writing, key, "possession", {"sha256": listed})
+        mark_entered(connection, key, listed)
+        blobs_there(connection, listed)
 
 
 def _adopt(database: Database, writer: Writer, store: Store, experiment: str) -> int:
