@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jobprov.app.cli import main
+from tests.library.built_once import build_hook_once
 
 JOBPROV = [sys.executable, "-c", "from jobprov.app.cli import main; main()"]
 _SECONDS = 120
@@ -28,6 +29,7 @@ _forks.set_forkserver_preload(
         "jobprov.app.commands.service.serving",
         "jobprov.app.commands.terminal.asking",
         "jobprov.provenance.client",
+        "jobprov.provenance.launchers.hook_file",
         "jobprov.provenance.services.background",
     ]
 )
@@ -78,6 +80,7 @@ def _run(words: tuple[str, ...], environment: dict[str, str], output: Sequence[P
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["jobprov", *words]
+    build_hook_once()
     main()
 
 

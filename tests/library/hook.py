@@ -3,7 +3,6 @@
 The spool holds what a call left in it.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -18,21 +17,15 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.trace import strace as tracing
-from jobprov.provenance.launchers import hook_file
+from tests.library.built_once import built_hook
 
-_BUILT = Path(__file__).parents[2] / "var" / "hooks"
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
 
 
 def put_hook(target: Path) -> Path:
-    """Put the hook there, as it is built from the sources of now; return where it lies.
-
-    To build it takes three seconds, so that is done once for all tests, below `var/hooks`.
-    """
-    _BUILT.mkdir(parents=True, exist_ok=True)
-    with (_BUILT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        hook_file.put_hook(target, kept=_BUILT)
+    """Put the hook there, as it is built from the sources of now; return where it lies."""
+    target.write_bytes(built_hook())
+    target.chmod(0o755)
     return target
 
 

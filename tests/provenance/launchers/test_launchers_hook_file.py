@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.packing import packed, sources
 from jobprov.provenance.launchers import hook_file
+from tests.library.built_once import built_hook
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def built() -> bytes:
-    return packed(sources())
+    return built_hook()
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ import json
 import re
 from typing import Any
 
-import jsonschema
 import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from openapi_spec_validator import validate
 
 from jobprov.app.api import SECTIONS
 from jobprov.app.api.wire.documenting import read_examples
@@ -25,7 +23,22 @@ def document(bare_app: Flask) -> dict[str, Any]:
     return found
 
 
+def check_against(schema: dict[str, Any], value: Any) -> None:
+    """Check a value against a JSON Schema.
+
+    Raises:
+        jsonschema.ValidationError: it does not fit.
+    """
+    # Takes two seconds to import, which each process of tests would spend
+    import jsonschema  # noqa: PLC0415
+
+    jsonschema.Draft202012Validator(schema).validate(value)
+
+
 def test_document_is_valid(document: dict[str, Any]) -> None:
+    # As slow to import as jsonschema, which it uses
+    from openapi_spec_validator import validate  # noqa: PLC0415
+
     assert document["openapi"] == "3.1.0"
     validate(document)
 
@@ -122,7 +135,7 @@ def _examples_of(
             examples[name] = document["components"]["schemas"][name]["examples"][0]
         else:
             examples[operation["operationId"]] = content["example"]
-            jsonschema.Draft202012Validator(schema).validate(content["example"])
+            check_against(schema, content["example"])
     for name, example in examples.items():
         assert example == read_examples()[name]
     return set(examples)
@@ -137,7 +150,7 @@ def test_example_is_an_answer_of_its_type(name: str, document: dict[str, Any]) -
     # nothing in it that the type does not know, nothing left out that an answer would say
     assert msgspec.json.decode(msgspec.json.encode(answer)) == example
     described = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-    jsonschema.Draft202012Validator(described).validate(example)
+    check_against(described, example)
 
 
 def test_record_that_is_taken_fits_the_described_schema(
@@ -146,10 +159,10 @@ def test_record_that_is_taken_fits_the_described_schema(
     schema = {"$ref": "#/components/schemas/JobRecord", "components": document["components"]}
     record = a_record(outputs=[{"name": "a.root"}], unknown=1)
 
-    jsonschema.Draft202012Validator(schema).validate(record)
+    check_against(schema, record)
 
     assert client.put(f"/api/v1/jobs/{JOB}", json=record).status_code == 201
     answer = client.put(f"/api/v1/jobs/{JOB}", json=record)
     described = {"$ref": "#/components/schemas/RecordAnswer", "components": document["components"]}
-    jsonschema.Draft202012Validator(described).validate(answer.get_json())
+    check_against(described, answer.get_json())
     assert json.dumps(document).count("JobRecord") > 2
