@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.engine import make_url
 
 from benchmarks.campaign import generate_jobs
 from benchmarks.multiplying import MOST_COPIES, Multiplier
@@ -91,15 +92,15 @@ def record(place: Place, jobs: int) -> None:
 
 def multiply(place: Place, jobs: int, copies: int) -> None:
     """Insert copies until the recorded jobs are there so many times."""
+    there = _count_jobs(place) // jobs
+    recorded = place.folder / "recorded.db"
+    if there == 1 and place.kind == "sqlite":
+        # While nothing here has it open: to close a copied file ends all locks of the process on it
+        shutil.copy(Path(str(make_url(place.url).database)), recorded)
+    if there >= copies:
+        return
     database = open_database(place.url)
     try:
-        with database.reading.connect() as connection:
-            there = connection.execute(select(func.count()).select_from(Job)).scalar_one() // jobs
-        recorded = place.folder / "recorded.db"
-        if there == 1 and database.is_sqlite:
-            shutil.copy(Path(str(database.reading.url.database)), recorded)
-        if there >= copies:
-            return
         start = time.perf_counter()
         multiplier = Multiplier(database, recorded, place.folder / "var" / "archive")
         if there == 1:
@@ -110,6 +111,16 @@ def multiply(place: Place, jobs: int, copies: int) -> None:
         print_figure(
             Figure("rows multiplied", (copies - there) * jobs / seconds, "jobs/s", is_rate=True)
         )
+    finally:
+        database.dispose()
+
+
+def _count_jobs(place: Place) -> int:
+    database = open_database(place.url)
+    try:
+        with database.reading.connect() as connection:
+            count: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+            return count
     finally:
         database.dispose()
 

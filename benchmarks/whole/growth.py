@@ -35,6 +35,7 @@ _REQUESTS = 100
 _PATIENCE = 3.0
 """Seconds for one question."""
 _FEWEST = 5
+_MOST_COUNTS = 2
 _ANSWERED = (200, 303)
 _COUNTED = {kind: HANDLERS[kind] for kind in (COUNT, FOLD)}
 
@@ -134,9 +135,9 @@ QUESTIONS: dict[str, Question] = {
     "causes of failure": lambda *_: "/errors?experiment=nova",
     "resources of a stage": lambda *_: "/resources?experiment=nova&stage=reco",
     "throughput of a task": (
-        lambda all_, chance: f"/throughput?since=400d&task_id={chance.choice(all_.tasks)}"
+        lambda all_, chance: f"/throughput?since=364d&task_id={chance.choice(all_.tasks)}"
     ),
-    "throughput of a year": lambda *_: "/throughput?since=400d",
+    "throughput of a year": lambda *_: "/throughput?since=364d",
     "samples": lambda *_: "/samples/nova",
     "orphans": lambda *_: "/orphans?experiment=nova",
     "metrics": lambda *_: "/api/v1/metrics",
@@ -225,7 +226,10 @@ class _Run:
         status = self._client.get(self._paths[0]).status_code
         self._first = time.perf_counter() - began
         before = _cpu(self._server)
-        if drain(subject.service.parts(), _COUNTED):
+        # What one count tells may ask for another; what is counted after that is a defect
+        for _ in range(_MOST_COUNTS):
+            if not drain(subject.service.parts(), _COUNTED):
+                break
             self._counted = _cpu(self._server) - before
             status = self._client.get(self._paths[0]).status_code
         self.is_answered = status in _ANSWERED
