@@ -87,29 +87,12 @@ def read_everything(counting: Counting[Answer]) -> Answer:
     return counted.answer()
 
 
-def read_filtered(
-    counting: Counting[Answer],
-    filters: JobFilters,
-    *,
-    patience: float = PATIENCE_SECONDS,
-    **how: Any,
-) -> Answer:
+def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -> Answer:
     """Return the same of the jobs that pass the filters.
 
-    For a task, a host, a release or a time it is counted now. `patience` is how many seconds it may
-    take while somebody waits.
+    For a task, a host, a release or a time it is counted now.
     """
-    set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
-    question_fields = {
-        **set_filters,
-        **{name: value for name, value in how.items() if value is not None},
-    }
-    question = None
-    if (
-        not set_filters.keys() - KEPT_FILTERS
-    ):  # others, such as times, have no text to be kept under
-        question = question_of(counting.kind, question_fields)
-    return _read(counting, question_fields, question, patience)
+    return _read_filtered(counting, filters, how, PATIENCE_SECONDS)
 
 
 def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
@@ -142,11 +125,11 @@ def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
     except LimitError:
         # The background counts both, or else the next one would wait for the marks
         with suppress(LimitError):
-            read_filtered(MARKS, filters, patience=0.0, **window)
+            _read_filtered(MARKS, filters, window, 0.0)
         raise
     left = PATIENCE_SECONDS - (time.monotonic() - began)
     try:
-        found: Marks = read_filtered(MARKS, filters, patience=max(left, 0.0), **window)
+        found: Marks = _read_filtered(MARKS, filters, window, max(left, 0.0))
     except LimitError:
         return throughput
     return msgspec.structs.replace(
@@ -277,6 +260,22 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
     service = get_service()
     with service.reading() as connection:
         return report_campaign(connection, service.store, parts, now=datetime.now(UTC))
+
+
+def _read_filtered(
+    counting: Counting[Answer], filters: JobFilters, how: Mapping[str, Any], patience: float
+) -> Answer:
+    set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
+    question_fields = {
+        **set_filters,
+        **{name: value for name, value in how.items() if value is not None},
+    }
+    question = None
+    if (
+        not set_filters.keys() - KEPT_FILTERS
+    ):  # others, such as times, have no text to be kept under
+        question = question_of(counting.kind, question_fields)
+    return _read(counting, question_fields, question, patience)
 
 
 def _read(
