@@ -51,6 +51,13 @@ def main() -> None:
     parser.add_argument(
         "--beside-copies", type=int, default=MOST_COPIES // 10, help="copies that are there"
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="WORD",
+        help="ask what has one of these in its name",
+    )
     chosen = parser.parse_args()
     for kind in chosen_kinds(chosen):
         with ExitStack() as stack:
@@ -60,7 +67,7 @@ def main() -> None:
                 subjects.append(_filled(stack, place, chosen.jobs, chosen.beside_copies))
             place = stack.enter_context(open_place(kind, chosen.keep))
             subjects.append(_filled(stack, place, chosen.jobs, chosen.copies))
-            steps = measure_in_turn(subjects)
+            steps = measure_in_turn(subjects, chosen.only)
             for before, after in pairwise(steps):
                 print_growth(before, after)
 
