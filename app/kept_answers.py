@@ -5,6 +5,7 @@ An answer that is kept where it counts many.
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from jobprov.provenance.services.statistics.counting import (
     WINDOW_FIELDS,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
+    PATIENCE_SECONDS,
     Answer,
     Counting,
     ask,
@@ -90,17 +92,7 @@ def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -
 
     For a task, a host, a release or a time it is counted now.
     """
-    set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
-    question_fields = {
-        **set_filters,
-        **{name: value for name, value in how.items() if value is not None},
-    }
-    question = None
-    if (
-        not set_filters.keys() - KEPT_FILTERS
-    ):  # others, such as times, have no text to be kept under
-        question = question_of(counting.kind, question_fields)
-    return _read(counting, question_fields, question)
+    return _read_filtered(counting, filters, how, PATIENCE_SECONDS)
 
 
 def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
@@ -123,14 +115,21 @@ def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
         BadInputError, LimitError: as for `read_throughput`; without the marks where only these take
             too long.
     """
-    throughput = read_throughput(question_fields)
     of_marks = dict(question_fields)
     for name in ("by", "measure", "state"):
         of_marks.pop(name, None)
     filters, window = _filters_and_window(of_marks)
-    found: Marks
+    began = time.monotonic()
     try:
-        found = read_filtered(MARKS, filters, **window)
+        throughput = read_throughput(question_fields)
+    except LimitError:
+        # The background counts both, or else the next one would wait for the marks
+        with suppress(LimitError):
+            _read_filtered(MARKS, filters, window, 0.0)
+        raise
+    left = PATIENCE_SECONDS - (time.monotonic() - began)
+    try:
+        found: Marks = _read_filtered(MARKS, filters, window, max(left, 0.0))
     except LimitError:
         return throughput
     return msgspec.structs.replace(
@@ -263,15 +262,36 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
         return report_campaign(connection, service.store, parts, now=datetime.now(UTC))
 
 
+def _read_filtered(
+    counting: Counting[Answer], filters: JobFilters, how: Mapping[str, Any], patience: float
+) -> Answer:
+    set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
+    question_fields = {
+        **set_filters,
+        **{name: value for name, value in how.items() if value is not None},
+    }
+    question = None
+    if (
+        not set_filters.keys() - KEPT_FILTERS
+    ):  # others, such as times, have no text to be kept under
+        question = question_of(counting.kind, question_fields)
+    return _read(counting, question_fields, question, patience)
+
+
 def _read(
-    counting: Counting[Answer], question_fields: Mapping[str, object], question: str | None
+    counting: Counting[Answer],
+    question_fields: Mapping[str, object],
+    question: str | None,
+    patience: float = PATIENCE_SECONDS,
 ) -> Answer:
     service = get_service()
     if service.hidden_experiments() and "experiment" not in question_fields:
         # What is counted of some experiments is not kept for those who see all, nor the other way
         question = None
     with service.reading() as connection:
-        counted = ask(connection, service.store, counting, question_fields, question)
+        counted = ask(
+            connection, service.store, counting, question_fields, question, patience=patience
+        )
     if counted.needs_follow_up:
         service.write(lambda writing: follow_up(writing, counted))
     return counted.answer()

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.engine import make_url
 
 from benchmarks.campaign import generate_jobs
 from benchmarks.multiplying import MOST_COPIES, Multiplier
@@ -50,6 +51,13 @@ def main() -> None:
     parser.add_argument(
         "--beside-copies", type=int, default=MOST_COPIES // 10, help="copies that are there"
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        metavar="WORD",
+        help="ask what has one of these in its name",
+    )
     chosen = parser.parse_args()
     for kind in chosen_kinds(chosen):
         with ExitStack() as stack:
@@ -59,7 +67,7 @@ def main() -> None:
                 subjects.append(_filled(stack, place, chosen.jobs, chosen.beside_copies))
             place = stack.enter_context(open_place(kind, chosen.keep))
             subjects.append(_filled(stack, place, chosen.jobs, chosen.copies))
-            steps = measure_in_turn(subjects)
+            steps = measure_in_turn(subjects, chosen.only)
             for before, after in pairwise(steps):
                 print_growth(before, after)
 
@@ -91,15 +99,15 @@ def record(place: Place, jobs: int) -> None:
 
 def multiply(place: Place, jobs: int, copies: int) -> None:
     """Insert copies until the recorded jobs are there so many times."""
+    there = _count_jobs(place) // jobs
+    recorded = place.folder / "recorded.db"
+    if there == 1 and place.kind == "sqlite":
+        # While nothing here has it open: to close a copied file ends all locks of the process on it
+        shutil.copy(Path(str(make_url(place.url).database)), recorded)
+    if there >= copies:
+        return
     database = open_database(place.url)
     try:
-        with database.reading.connect() as connection:
-            there = connection.execute(select(func.count()).select_from(Job)).scalar_one() // jobs
-        recorded = place.folder / "recorded.db"
-        if there == 1 and database.is_sqlite:
-            shutil.copy(Path(str(database.reading.url.database)), recorded)
-        if there >= copies:
-            return
         start = time.perf_counter()
         multiplier = Multiplier(database, recorded, place.folder / "var" / "archive")
         if there == 1:
@@ -110,6 +118,16 @@ def multiply(place: Place, jobs: int, copies: int) -> None:
         print_figure(
             Figure("rows multiplied", (copies - there) * jobs / seconds, "jobs/s", is_rate=True)
         )
+    finally:
+        database.dispose()
+
+
+def _count_jobs(place: Place) -> int:
+    database = open_database(place.url)
+    try:
+        with database.reading.connect() as connection:
+            count: int = connection.execute(select(func.count()).select_from(Job)).scalar_one()
+            return count
     finally:
         database.dispose()
 

@@ -80,6 +80,7 @@ def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
         folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
     if folded.needs_follow_up:
         service.write(lambda writing: follow_up(writing, folded))
+    folded = folded.answer()
     if query["format"] == "dot":
         return Response(
             classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8"

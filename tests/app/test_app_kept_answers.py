@@ -4,6 +4,7 @@ It is told to be old where more was recorded since.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +15,9 @@ from jobprov.app.commands.statistics import reports as report
 from jobprov.app.commands.statistics.reports import report_text
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.statistics import kept_answers
+from jobprov.provenance.services.statistics import counting, kept_answers
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.answers import put_job
 from tests.library.records import a_record
@@ -69,6 +71,37 @@ def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_one
     assert "more was recorded since" not in page
     assert "more was recorded since" in old_page
     assert "more was recorded since" in report_text(stale, "")
+
+
+def test_a_chart_that_takes_too_long_is_counted_with_its_marks_in_the_background(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next one who asks would wait for the marks, and so would all after him."""
+    put_job(client, a_record(1, ended_at=datetime.now(UTC).isoformat(), task=TASK))
+    waited: list[str] = []
+
+    def slow(name: str) -> None:
+        count = getattr(counting, name)
+
+        def counted(*arguments: Any, seconds: float, **how: Any) -> Any:
+            if seconds <= kept_answers.PATIENCE_SECONDS:
+                waited.append(name)
+                raise LimitError("The answer took more than 5 s.", 5)
+            return count(*arguments, seconds=seconds, **how)
+
+        monkeypatch.setattr(counting, name, counted)
+
+    slow("count_throughput")
+    slow("find_marks")
+
+    first = client.get("/throughput?since=364d")
+    drain(client.application.extensions["jobprov"].parts(), HANDLERS)
+    second = client.get("/throughput?since=364d&format=json").get_json()
+
+    assert first.status_code == 413
+    assert second["jobs"] == 1
+    assert second["marks_left_out"] == 0
+    assert waited == ["count_throughput"], "only the first one waited, and not for the marks"
 
 
 class Asking:

@@ -71,6 +71,7 @@ def show_page(experiment: str, name: str) -> Response:
             raise problem from None
     if folded.needs_follow_up:
         service.write(lambda writing: follow_up(writing, folded))
+    folded = folded.answer()
     graph, links = folded.graph, class_links(folded)
 
     def draw(direction: str) -> str:

@@ -21,6 +21,7 @@ from jobprov.provenance.db.queries.lookup.files.by_name import (
 from jobprov.provenance.db.queries.lookup.files.focus import (
     Focus,
     identities_of,
+    identities_of_crowd,
     identities_of_versions,
 )
 from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
@@ -259,7 +260,10 @@ def _identities_of_campaign(
     chosen: Version,
     jobs: Mapping[int, JobSummary],
 ) -> dict[int, bool] | None:
-    """Return the identities of the chosen version's campaign; None if no other wrote the name."""
+    """Return the identities of the chosen version's campaign; None if no other wrote the name.
+
+    Of a crowded name they are always those of its versions.
+    """
     campaign = jobs[chosen.job_id].task.campaign
     ours: list[int] = []
     theirs: list[int] = []
@@ -268,6 +272,8 @@ def _identities_of_campaign(
             ours.append(version.claim_id)
         else:
             theirs.append(version.claim_id)
+    if file.is_crowded:
+        return identities_of_crowd(connection, ours)
     if not theirs:
         return None
     return identities_of_versions(connection, file.id, ours, theirs)

@@ -8,7 +8,7 @@ since (`counted.py`).
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -38,7 +38,7 @@ from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
 from jobprov.provenance.lineage.drawing.sheet import Links
-from jobprov.provenance.lineage.quotient import FoldedGraph
+from jobprov.provenance.lineage.quotient import FoldedGraph, bounded
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
     count_now,
@@ -51,8 +51,8 @@ from jobprov.provenance.times import exact_utc_text
 
 FOLD = "fold"
 MOST_OF_TASKS = 100_000
-MOST_NOT_KEPT = 2_000_000
-"""Jobs that are counted for whoever asks first, in some ten seconds.
+MOST_NOT_KEPT = 200_000
+"""Jobs that are counted for whoever asks first: one to five seconds.
 
 The graph of more comes from the background alone.
 """
@@ -64,6 +64,7 @@ class FoldedCampaign(NamedTuple):
     Attributes:
         counted_at: when; aware UTC.
         is_current: False where something was recorded since.
+        is_counted: False where that is left to the background; the graph is empty then.
         key: the campaign's, where its graph is kept.
         to_keep: what was counted now and is to be kept; see `follow_up`.
         stages: in the order in which they began, where no file joins them; else none, since files
@@ -75,6 +76,7 @@ class FoldedCampaign(NamedTuple):
     graph: FoldedGraph
     counted_at: datetime
     is_current: bool = True
+    is_counted: bool = True
     key: CampaignKey | None = None
     to_keep: KeptAnswer | None = None
     recount_at: datetime | None = None
@@ -84,6 +86,20 @@ class FoldedCampaign(NamedTuple):
     def needs_follow_up(self) -> bool:
         """Whether `follow_up` has anything to write."""
         return self.to_keep is not None or not self.is_current
+
+    def answer(self) -> "FoldedCampaign":
+        """Return the campaign itself.
+
+        Raises:
+            LimitError: it is being counted in the background.
+        """
+        if not self.is_counted:
+            raise LimitError(
+                f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that "
+                "happens in the background: ask again in some minutes.",
+                MOST_NOT_KEPT,
+            )
+        return self
 
 
 def listed_tasks(connection: Connection, experiment: str, names: str) -> list[str]:
@@ -101,13 +117,14 @@ def fold_campaign(
 ) -> FoldedCampaign:
     """Return the folded graph of a campaign, or of some of its tasks.
 
+    That of a large campaign which was never counted is left to the background; see `follow_up`.
+
     Raises:
         NotFoundError: the experiment has no such campaign, or the campaign no such task.
-        LimitError: the tasks have more than 100,000 jobs; or the campaign has millions and was
-            never counted yet.
+        LimitError: the tasks have more than 100,000 jobs.
     """
     folded = _fold(connection, experiment, campaign, task_ids)
-    if any(flow.source != flow.target for flow in folded.graph.flows):
+    if not folded.is_counted or any(flow.source != flow.target for flow in folded.graph.flows):
         return folded
     return folded._replace(stages=_stages_begun(connection, experiment, campaign))
 
@@ -138,7 +155,14 @@ def _fold(
     if not tasks:
         raise NotFoundError(f"No task of experiment {experiment} names a campaign {campaign}.")
     jobs = count_jobs(connection, list(tasks), most=MOST_NOT_KEPT + 1)
-    _check_size(jobs, is_whole=not task_ids)
+    if task_ids and jobs > MOST_OF_TASKS:
+        raise LimitError(
+            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole "
+            "campaign.",
+            MOST_OF_TASKS,
+        )
+    if jobs > MOST_NOT_KEPT:
+        return _left_to_background(key, experiment)
     graph, counted = _count(connection, list(tasks))
     is_kept = jobs > MOST_COUNTED_AT_ONCE and not task_ids
     return FoldedCampaign(
@@ -255,24 +279,16 @@ def _from_kept(
         graph,
         kept.counted_at,
         is_current(connection, kept),
-        key,
+        key=key,
         recount_at=recount_at(kept),
     )
 
 
-def _check_size(jobs: int, *, is_whole: bool) -> None:
-    if not is_whole and jobs > MOST_OF_TASKS:
-        raise LimitError(
-            f"The tasks have more than {MOST_OF_TASKS:,} jobs; name fewer, or ask for the whole "
-            "campaign.",
-            MOST_OF_TASKS,
-        )
-    if jobs > MOST_NOT_KEPT:
-        raise LimitError(
-            f"The campaign has more than {MOST_NOT_KEPT:,} jobs and was not counted yet; that "
-            "happens in the background: ask again in some minutes.",
-            MOST_NOT_KEPT,
-        )
+def _left_to_background(key: CampaignKey, experiment: str) -> FoldedCampaign:
+    now, nothing = datetime.now(UTC), bounded([], [])
+    return FoldedCampaign(
+        experiment, key.campaign, nothing, now, is_current=False, is_counted=False, key=key
+    )
 
 
 def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptAnswer]:

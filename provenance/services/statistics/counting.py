@@ -64,7 +64,7 @@ _MOST_GAPS_AT_ONCE = 500
 """Jobs of eight days, of which the first page counts gaps each time; of more it is kept."""
 _FIRST_PAGE = "24h"
 """The window of throughput that the first page tells of."""
-_FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d")
+_FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
 """What says of which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})

@@ -40,7 +40,8 @@ _FRESH = timedelta(minutes=1)
 An older one is counted again.
 """
 _KEPT_FOR = timedelta(days=7)
-_PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
+"""For so long somebody waits for a count."""
 _BACKGROUND_SECONDS = 600.0
 _TRIED_AGAIN_SECONDS = 600.0
 _MOST_NOTED = 1000
@@ -128,27 +129,38 @@ def ask(
     counting: Counting[Answer],
     words: Words,
     question: str | None,
+    *,
+    patience: float = PATIENCE_SECONDS,
 ) -> CountedAnswer[Answer]:
     """Return the answer to a question, as it was last counted where that is kept.
 
     Without `question` it is counted now.
 
+    Args:
+        connection: where from.
+        store: the archive.
+        counting: how it is counted.
+        words: of the question.
+        question: under which it is kept.
+        patience: seconds that somebody waits for what is not kept.
+
     Raises:
-        LimitError: counting took more than five seconds, and the answer is not one that is kept.
+        LimitError: counting took longer than that, and the answer is not one that is kept.
         ProvenanceError: whatever counting raises.
     """
     kept = None if question is None else read_answer(connection, question)
     if question is not None:
         if kept is not None and counting.may_show(kept):
             return _from_kept(connection, counting, question, kept)
-        if _took_too_long(connection, question):
+        if patience <= 0 or _took_too_long(connection, question):
             return _left_to_background(connection, counting, question, kept)
     try:
-        answer, counted = _count(connection, store, counting, words, _PATIENCE_SECONDS)
+        answer, counted = _count(connection, store, counting, words, patience)
     except LimitError:
         if question is None:
             raise
-        _note_too_long(connection, question)
+        if patience >= PATIENCE_SECONDS:
+            _note_too_long(connection, question)
         return _left_to_background(connection, counting, question, kept)
     most = min(counting.most or MOST_COUNTED_AT_ONCE, MOST_COUNTED_AT_ONCE)
     is_large = counting.jobs(answer) > most

@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.tasks.tasks import TaskResources
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
@@ -80,12 +81,17 @@ def tasks_of_campaigns(
 
 
 def declared_tasks(connection: Connection, experiment: str, *, most: int) -> list[FoundTask]:
-    """Return the declared tasks of an experiment, the newest first."""
+    """Return the declared tasks of an experiment, the newest first.
+
+    Tasks are read in the order of their keys, until there are enough. An index of the experiment's
+    would lead to one after the other, all over the table, also where none of them is declared.
+    """
+    key = select(Experiment.id).where(Experiment.name == experiment).scalar_subquery()
     query = (
         select(*_COLUMNS)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(Experiment.name == experiment, TaskRow.entry_id.is_not(None))
+        .where(without_index(TaskRow.experiment_id) == key, TaskRow.entry_id.is_not(None))
         .order_by(TaskRow.id.desc())
         .limit(most)
     )

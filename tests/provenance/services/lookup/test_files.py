@@ -1,15 +1,25 @@
 """Lists of files by name."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import Connection, select, text
 
 from jobprov.provenance.db.queries.lookup.files.by_name import MOST_MAKERS
-from jobprov.provenance.db.queries.lookup.files.versions import MOST_VERSIONS
+from jobprov.provenance.db.queries.lookup.files.focus import identities_of_crowd
+from jobprov.provenance.db.queries.lookup.files.versions import (
+    MOST_VERSIONS,
+    Version,
+    versions_of,
+)
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
+from jobprov.provenance.db.tables import File
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import JobNode
 from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.lookup import file as file_service
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from tests.library.production import Production
@@ -165,6 +175,52 @@ def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_n
         job_id(count),
         job_id(201),
     ]
+
+
+def test_of_a_crowded_name_only_the_versions_that_count_tell_who_used_it(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The identities of a name that every hundredth job writes are not all looked at."""
+    for number in (1, 2, 3):
+        production.record(
+            a_record(number, outputs=[file_entry("hist.root", number)]),
+            a_record(
+                10 + number,
+                inputs=[file_entry("hist.root", number)],
+                outputs=[file_entry(f"sum{number}.root", 10 + number)],
+            ),
+        )
+
+    with production.database.reading.connect() as connection:
+        alone = show_file(connection, "hist.root")
+    production.write(
+        lambda writing: writing.connection.execute(
+            text("UPDATE files SET is_crowded = TRUE WHERE name = 'hist.root'")
+        )
+    )
+    with production.database.reading.connect() as connection:
+        crowded = show_file(connection, "hist.root")
+        versions = versions_of(connection, [_key_of(connection, "hist.root")])
+        (claims,) = versions.values()
+        newest = identities_of_crowd(connection, [claims[-1].claim_id])
+        monkeypatch.setattr(file_service, "versions_of", lambda *_: _last(versions))
+        monkeypatch.setattr(file_service, "identities_of", None)  # must not read the whole name
+        of_last = show_file(connection, "hist.root")
+
+    assert msgspec.structs.replace(crowded, is_crowded=False) == alone
+    assert (len(crowded.children), crowded.consumer_count) == (3, 3)
+    assert list(newest.values()) == [True]
+    assert [child.name for child in of_last.children] == ["sum3.root"]
+    assert [consumer.job_id for consumer in of_last.consumers] == [job_id(13)]
+
+
+def _key_of(connection: Connection, name: str) -> int:
+    return connection.execute(select(File.id).where(File.name == name)).scalar_one()
+
+
+def _last(versions: Mapping[int, Sequence[Version]]) -> dict[int, list[Version]]:
+    """Return the newest version of each file alone."""
+    return {file: [of_file[-1]] for file, of_file in versions.items()}
 
 
 def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(

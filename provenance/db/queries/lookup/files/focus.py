@@ -21,6 +21,7 @@ JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
 """Another name of the same bytes is a claim of the same job, of the same birth."""
 _OF_VERSION = _READ_AS.format(which="c.id")
 _OF_VERSIONS = _READ_AS.replace("WHERE {which} = ?", "WHERE c.id {among}")
+_SEEN_AS = "SELECT identity_id, id FROM claims WHERE id {among}"
 _OF_NAME = (
     _READ_AS.format(which="c.file_id")  # noqa: S608
     + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"
@@ -148,6 +149,23 @@ def identities_of_versions(
             identities[identity] = of_ours[identity]
         elif identity not in of_theirs:
             identities[identity] = is_sure
+    return identities
+
+
+def identities_of_crowd(connection: Connection, versions: Sequence[int]) -> dict[int, bool]:
+    """Return the identities under which others read some versions of a crowded name.
+
+    Those of the whole name would be a hundred thousand, and most of no version that counts.
+
+    Args:
+        connection: where from.
+        versions: their claims.
+    """
+    identities: dict[int, bool] = {}
+    for identity, is_sure in select_among(connection, _OF_VERSIONS, versions):
+        identities[identity] = identities.get(identity, False) or bool(is_sure)
+    for identity, _ in select_among(connection, _SEEN_AS, versions):
+        identities.setdefault(identity, True)  # its own contents, though without a checksum
     return identities
 
 
