@@ -2,8 +2,9 @@
 
 One `jobprov serve` and two take the same number of records, in turn, round after round: only what
 was measured side by side is compared. Each service has as many of the client's connections. Client,
-database and services share the machine, so the report says how much of its CPU was taken, and what
-PostgreSQL's connections did or waited for, looked at every 10 ms.
+database and services share the machine, so the report says how much of its CPU was taken, what each
+of them took for a record, and what PostgreSQL's connections did or waited for, looked at every 10
+ms. More clients make larger groups, up to the threads of a service, which cost less for each record.
 """
 
 import argparse
@@ -63,6 +64,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=6000, help="jobs in the database before")
     parser.add_argument("--singles", type=int, default=2000, help="single PUTs a measurement")
     parser.add_argument("--batched", type=int, default=6000, help="batched jobs a measurement")
+    parser.add_argument(
+        "--clients", type=int, default=recording.SINGLE_CLIENTS, help="of single PUTs, in all"
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the database there")
     chosen = parser.parse_args()
@@ -86,24 +90,27 @@ def _measure(place: Place, chosen: argparse.Namespace) -> None:
         order = chosen.workers if number % 2 == 0 else chosen.workers[::-1]
         for workers in order:
             share = [next(rest) for _ in range(each)]
-            singles, batches = _record(place, workers, share, chosen.singles)
+            singles, batches = _record(place, workers, share, chosen)
             for name, measured in (("single durable PUTs", singles), ("batches of 500", batches)):
                 rounds[name].setdefault(workers, []).append(measured)
-    print_heading(f"postgresql, {chosen.jobs:,} jobs of 6 kB before, {chosen.rounds} rounds")
+    print_heading(
+        f"postgresql, {chosen.jobs:,} jobs of 6 kB before, {chosen.rounds} rounds, "
+        f"{chosen.clients} clients of single PUTs"
+    )
     for name, by_workers in rounds.items():
         _report(name, by_workers)
 
 
 def _record(
-    place: Place, workers: int, jobs: Sequence[GeneratedJob], singles: int
+    place: Place, workers: int, jobs: Sequence[GeneratedJob], chosen: argparse.Namespace
 ) -> tuple[Round, Round]:
     """Have so many services record single jobs, then batches."""
-    first, second = WARM_JOBS, WARM_JOBS + singles
+    first, second = WARM_JOBS, WARM_JOBS + chosen.singles
     third = second + WARM_JOBS
     with _services(place, workers) as (addresses, servers):
 
         def send_singles(part: Sequence[GeneratedJob]) -> recording.Work:
-            return recording.record_singles(addresses, servers, place.process, part)
+            return recording.record_singles(addresses, servers, place.process, part, chosen.clients)
 
         def send_batches(part: Sequence[GeneratedJob]) -> recording.Work:
             return recording.record_batches(addresses, servers, place.process, part)

@@ -135,15 +135,14 @@ def record_singles(
     servers: Sequence[int],
     database: int | None,
     jobs: Sequence[GeneratedJob],
+    clients: int = SINGLE_CLIENTS,
 ) -> Work:
-    """Send the jobs one by one, 16 at a time; each answer means that the record is durable."""
+    """Send the jobs one by one; each answer means that the record is durable."""
     requests = [
         request_bytes("PUT", f"/api/v1/jobs/{msgspec.json.decode(job.body)['job_id']}", job.body)
         for job in jobs
     ]
-    return _sent(
-        addresses, servers, database, requests, connections=SINGLE_CLIENTS, records=len(jobs)
-    )
+    return _sent(addresses, servers, database, requests, connections=clients, records=len(jobs))
 
 
 def _sent(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert
 
 from jobprov.provenance.db.recording.packing import pack_all
+from jobprov.provenance.db.statements.arrays import array_of
 from jobprov.provenance.db.statements.driver import change_many, fetch
 from jobprov.provenance.db.statements.inserting import COPY_FROM, as_arrays, insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
@@ -111,7 +112,7 @@ def _append_few(
     note_numbering(connection)
     # In the same order in every process, so that two cannot wait for each other
     experiments = sorted({entry.experiment_id for entry in entries})
-    values = (OF_EXPERIMENT, experiments, *columns, *body_columns)
+    values = (OF_EXPERIMENT, array_of(experiments), *columns, *body_columns)
     return [row[0] for row in fetch(connection, statement, values)]
 
 

@@ -6,7 +6,7 @@ parameters, which jobs of a task share, leaves them out.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from jobprov.provenance.db.recording.configurations.art_runs import art_run
+from jobprov.provenance.db.recording.configurations.closures import RanConfiguration
 from jobprov.provenance.db.recording.configurations.parameters import indexed_text
 from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among
@@ -27,11 +27,17 @@ def write_sources(
     transaction: Transaction,
     insertions: Insertions,
     records: Mapping[int, JobRecord],
+    ran: Mapping[int, Sequence[RanConfiguration]],
     replaced: Sequence[int],
 ) -> None:
     """Have the source files of these jobs written, by key of the job.
 
-    Those of `replaced` jobs were written before.
+    Args:
+        transaction: where.
+        insertions: takes the rows.
+        records: jobs.
+        ran: what `ran_configurations` returned for each of them.
+        replaced: those of the jobs whose source files were written before.
     """
     if replaced:
         change_among(
@@ -40,7 +46,7 @@ def write_sources(
     rows: list[dict[str, int | str | None]] = []
     for job, record in records.items():
         values: list[tuple[int | None, str]] = []
-        for names in given_sources(record):
+        for names in _given_sources(record, ran[job]):
             values += _values(names)
         for position, (place, canonical) in enumerate(values[: MOST_SOURCES + 1]):
             row = {"job_id": job, "position": position, "place": place, "canonical": canonical}
@@ -48,18 +54,16 @@ def write_sources(
     insertions.add(table_of(JobSource), rows)
 
 
-def given_sources(record: JobRecord) -> Iterator[list[str]]:
+def _given_sources(record: JobRecord, ran: Sequence[RanConfiguration]) -> Iterator[list[str]]:
     """Yield the source files that the command line of each run of art gave, as it wrote them."""
-    for configuration in record.configurations or ():
+    for one in ran:
+        run = one.run
         # the set that the program wrote has them, and is this job's alone
-        if configuration.final_sha256:
-            continue
-        run = art_run(record, configuration)
-        if run is None or run.not_known is not None:
+        if one.configuration.final_sha256 or run is None or run.not_known is not None:
             continue
         names = list(run.options.get("source", ()))
         if "source-list" in run.options:
-            names = _listed_names(record, configuration)
+            names = _listed_names(record, one.configuration)
         if names:
             yield names
 

@@ -124,7 +124,8 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, insertions, records, replaced)
     write_seeds(transaction, insertions, records, replaced)
-    write_sources(transaction, insertions, records, replaced)
+    ran = {draft.key: draft.ran for draft in drafts}
+    write_sources(transaction, insertions, records, ran, replaced)
     insertions.write()
     # Last: others who name the same files wait from here on
     touched = write_files(transaction, insertions, records, shared.experiments)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Table
 
+from jobprov.provenance.db.statements.arrays import array_of
 from jobprov.provenance.db.statements.driver import Row, change, copy_rows, fetch
 from jobprov.provenance.db.statements.selecting import array_type
 from jobprov.provenance.db.tables.base import binder
@@ -65,10 +66,10 @@ def insert_rows(
             change(connection, prepared.insert_values(len(part)), list(chain.from_iterable(part)))
     elif skip_known:
         change(
-            connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _columns(prepared, rows)
+            connection, f"{prepared.insert_arrays} ON CONFLICT DO NOTHING", _arrays(prepared, rows)
         )
     elif len(rows) < COPY_FROM:
-        change(connection, prepared.insert_arrays, _columns(prepared, rows))
+        change(connection, prepared.insert_arrays, _arrays(prepared, rows))
     else:
         copy_rows(connection, prepared.copy, _converted(prepared, rows))
 
@@ -82,7 +83,7 @@ def insert_unknown(
     """
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
     statement = f"{prepared.insert_arrays} ON CONFLICT DO NOTHING RETURNING id"
-    return {row[0] for row in fetch(connection, statement, _columns(prepared, rows))}
+    return {row[0] for row in fetch(connection, statement, _arrays(prepared, rows))}
 
 
 class Insertions:
@@ -119,13 +120,13 @@ class Insertions:
 
 def as_arrays(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
-) -> tuple[str, list[list[Any]]]:
+) -> tuple[str, list[str]]:
     """Return what stands for rows in a statement of PostgreSQL's: arguments of unnest, and values.
 
     A column each, in the order in which the first row names them.
     """
     prepared = _prepare(table, tuple(rows[0]), connection.dialect)
-    return prepared.arrays, _columns(prepared, rows)
+    return prepared.arrays, _arrays(prepared, rows)
 
 
 def _insert_few(
@@ -135,12 +136,12 @@ def _insert_few(
     if not together:
         return
     statements: list[str] = []
-    columns: list[list[Any]] = []
+    arrays: list[str] = []
     for table, rows in together:
         prepared = _prepare(table, tuple(rows[0]), connection.dialect)
         statements.append(prepared.insert_arrays)
-        columns += _columns(prepared, rows)
-    change(connection, _joined(tuple(statements)), columns)
+        arrays += _arrays(prepared, rows)
+    change(connection, _joined(tuple(statements)), arrays)
 
 
 @lru_cache(maxsize=256)
@@ -165,6 +166,10 @@ def _converted(prepared: _Prepared, rows: Sequence[Mapping[str, object]]) -> Ite
     if prepared.converters:
         return zip(*_columns(prepared, rows), strict=True)
     return map(prepared.take, rows)
+
+
+def _arrays(prepared: _Prepared, rows: Sequence[Mapping[str, object]]) -> list[str]:
+    return [array_of(column) for column in _columns(prepared, rows)]
 
 
 def _columns(prepared: _Prepared, rows: Sequence[Mapping[str, object]]) -> list[list[Any]]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql
 
+from jobprov.provenance.db.statements.arrays import array_of
 from jobprov.provenance.db.statements.driver import Row, change, fetch
 from jobprov.provenance.db.tables.base import UtcInstant, binder
 
@@ -56,7 +57,9 @@ def change_among(
 def _among(connection: Connection, statement: str, listed: list[Any]) -> tuple[str, tuple[Any]]:
     if connection.dialect.name == "sqlite":
         return statement.format(among="IN (SELECT value FROM json_each(?))"), (json.dumps(listed),)
-    return statement.format(among="= ANY(?)"), (listed,)
+    # Not the column's own type: a key may be greater than any that it can hold
+    array = "BIGINT[]" if isinstance(listed[0], int) else "TEXT[]"
+    return statement.format(among=f"= ANY(?::{array})"), (array_of(listed),)
 
 
 def select_by(
@@ -110,7 +113,8 @@ def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any])
         if convert is not None:
             columns[place] = [convert(value) for value in columns[place]]
     if connection.dialect.name == "postgresql":
-        return fetch(connection, selection.statement(0), columns)
+        arrays = [array_of(column) for column in columns]
+        return fetch(connection, selection.statement(0), arrays)
     # A statement for each power of two of keys, the last key repeated
     length = 1 << (len(keys) - 1).bit_length()
     rows = list(zip(*columns, strict=True))

@@ -4,6 +4,7 @@ That an experiment is private is an entry of its ledger, so that it is in the au
 back when the database is rebuilt. How it is hidden: docs/decisions/0031-private-experiments.md.
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -46,14 +47,19 @@ class PrivateExperiments:
         self._by_setting, self._engine = by_setting, engine
         self.last_names = by_setting
         self._until = 0.0
+        self._lock = threading.Lock()
 
     def names(self) -> frozenset[str]:
         """Return their names. A database that cannot be asked is an error, so nothing is shown."""
-        moment = time.monotonic()
-        if moment >= self._until:
-            with self._engine.connect() as connection:
-                self.last_names = self._by_setting.union(private_experiments(connection))
-            self._until = moment + _SECONDS_KEPT
+        if time.monotonic() < self._until:
+            return self.last_names
+        # One asks for all who wait: sixteen threads asked at once, each second
+        with self._lock:
+            moment = time.monotonic()
+            if moment >= self._until:
+                with self._engine.connect() as connection:
+                    self.last_names = self._by_setting.union(private_experiments(connection))
+                self._until = moment + _SECONDS_KEPT
         return self.last_names
 
 

@@ -38,16 +38,18 @@ def closure_digests(configurations: Sequence[FclConfiguration]) -> tuple[str, ..
 
 
 class RanConfiguration(NamedTuple):
-    """A configuration of a record, and what decides beside it, as far as jobs share it.
+    """A configuration of a record, and what decides beside it.
 
     Attributes:
         digest: names all of it.
-        art: the run of art that read it; None where no command line is recorded.
+        run: the run of art that read it; None where no command line is recorded.
+        art: the same as far as jobs share it.
         variables: those of the environment that decide physics.
     """
 
     digest: str
     configuration: FclConfiguration
+    run: ArtRun | None
     art: ArtRun | None
     variables: dict[str, str]
 
@@ -67,7 +69,7 @@ def ran_configurations(record: JobRecord, deciding: PhysicsVariables) -> list[Ra
         shared = None if run is None else shared_run(run, configuration)
         variables = deciding.of_step(record, configuration.step)
         whole = _whole_digest(digest, shared, variables)
-        ran.append(RanConfiguration(whole, configuration, shared, variables))
+        ran.append(RanConfiguration(whole, configuration, run, shared, variables))
     return ran
 
 
@@ -81,7 +83,7 @@ def _variables_alone(record: JobRecord, deciding: PhysicsVariables) -> list[RanC
         variables = deciding.of_step(record, step)
         if variables:
             digest = _whole_digest(shared_document(empty)[0], None, variables)
-            ran[digest] = RanConfiguration(digest, empty, None, variables)
+            ran[digest] = RanConfiguration(digest, empty, None, None, variables)
     return list(ran.values())
 
 
