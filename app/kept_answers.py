@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from jobprov.app.config import Settings
 from jobprov.app.moments import BACKUP, last_done
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses
+from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses, WorseSites
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.throughput import Throughput
@@ -36,6 +36,7 @@ from jobprov.provenance.services.statistics.counting import (
     THROUGHPUT,
     TIMELINE,
     WINDOW_FIELDS,
+    WORSE_SITES,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
     Answer,
@@ -185,6 +186,11 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         gaps = read_answer(GROWING_GAPS)
     except LimitError:
         gaps = None
+    sites: WorseSites | None
+    try:
+        sites = read_answer(WORSE_SITES)
+    except LimitError:
+        sites = None
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         attention = list_needs(
@@ -193,6 +199,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             queue=queue,
             causes=causes,
             campaigns=campaigns,
+            sites=sites,
             gaps=gaps,
             backups=_backups(service.settings),
             window=window,

@@ -14,6 +14,7 @@ from jobprov.provenance.answers.addresses import (
     manual_page,
     proofs_page,
     queue_page,
+    throughput_page,
 )
 from jobprov.provenance.answers.attention import (
     Attention,
@@ -22,6 +23,8 @@ from jobprov.provenance.answers.attention import (
     Need,
     NeedKind,
     NewCauses,
+    WorseSite,
+    WorseSites,
 )
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
 from jobprov.provenance.answers.tasks.queue import Queue
@@ -29,7 +32,13 @@ from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
-from jobprov.provenance.lineage.words import counted, elided, not_reproduced_words, number
+from jobprov.provenance.lineage.words import (
+    counted,
+    elided,
+    not_reproduced_words,
+    number,
+    percent,
+)
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
@@ -70,6 +79,7 @@ def list_needs(
     queue: Queue,
     causes: NewCauses | None,
     campaigns: CampaignList | None,
+    sites: WorseSites | None,
     gaps: GrowingGaps | None,
     backups: Backups,
     window: str,
@@ -83,6 +93,7 @@ def list_needs(
         queue: how many jobs run and wait, of all experiments.
         causes: the new causes of failures, as they were counted last; None where they were not yet.
         campaigns: the newest campaigns, likewise.
+        sites: those that got worse, likewise.
         gaps: those that grow, likewise.
         backups: when the last one was made.
         window: of the new causes, such as `24h`.
@@ -91,6 +102,7 @@ def list_needs(
     found = [
         _alerts(connection),
         _new_causes(causes),
+        _worse_sites(sites),
         _growing_gaps(gaps),
         _waiting_stages(campaigns),
         _stopped_workflows(connection, store),
@@ -168,6 +180,30 @@ def _new_causes(causes: NewCauses | None) -> Found:
             )
         )
     return _most_first(needs)
+
+
+def _worse_sites(sites: WorseSites | None) -> Found:
+    needs = []
+    for site in sites.sites if sites is not None else ():
+        needs.append(
+            Need(
+                kind="site",
+                experiment=site.experiment,
+                count=site.failures,
+                words=elided(_site_words(site), _LONGEST),
+                since=site.since,
+                url=throughput_page(experiment=site.experiment, site=site.site, since="8d"),
+            )
+        )
+    return _most_first(needs)
+
+
+def _site_words(site: WorseSite) -> str:
+    share, before = site.failures / site.ended, site.failures_before / site.ended_before
+    return (
+        f"{site.site} got worse: {percent(share)} of its jobs did not succeed in 24 hours "
+        f"({number(site.failures)} of {number(site.ended)}), {percent(before)} in the 7 days before"
+    )
 
 
 def _growing_gaps(gaps: GrowingGaps | None) -> Found:

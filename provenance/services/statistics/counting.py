@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.attention import GrowingGaps, NewCauses
+from jobprov.provenance.answers.attention import GrowingGaps, NewCauses, WorseSites
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
@@ -46,6 +46,7 @@ from jobprov.provenance.services.statistics.throughput import (
     length_of,
     read_window,
 )
+from jobprov.provenance.services.statistics.worse_sites import list_worse_sites
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.timelines import show_timeline
@@ -209,6 +210,10 @@ def _growing_gaps(
     return list_growing_gaps(connection, datetime.now(UTC), seconds=seconds)
 
 
+def _worse_sites(connection: Connection, _store: Any, _words: Words, seconds: float) -> WorseSites:
+    return list_worse_sites(connection, datetime.now(UTC), seconds=seconds)
+
+
 def _timeline(
     connection: Connection, store: Store, question_fields: Words, seconds: float
 ) -> Timeline:
@@ -280,6 +285,14 @@ GROWING_GAPS = Counting(
     most=_MOST_GAPS_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
+WORSE_SITES = Counting(
+    "worse_sites",
+    WorseSites,
+    _worse_sites,
+    lambda sites: sites.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
@@ -292,6 +305,7 @@ _ALL: tuple[Counting[Any], ...] = (
     STATES,
     NEW_CAUSES,
     GROWING_GAPS,
+    WORSE_SITES,
     TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}
