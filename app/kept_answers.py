@@ -18,6 +18,7 @@ from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses, WorseSites
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
@@ -33,6 +34,7 @@ from jobprov.provenance.services.statistics.counting import (
     MARKS,
     NEW_CAUSES,
     RESOURCES,
+    SPENDING,
     THROUGHPUT,
     TIMELINE,
     WINDOW_FIELDS,
@@ -157,6 +159,14 @@ def _filters_and_window(
     return JobFilters(**filters), how
 
 
+def read_spending(experiment: str, campaign: str) -> Spending | None:
+    """Return what a campaign cost; None while so many jobs are counted for the first time."""
+    try:
+        return read_answer(SPENDING, experiment=experiment, campaign=campaign)
+    except LimitError:
+        return None
+
+
 def read_campaigns() -> CampaignList | None:
     """Return the newest campaigns; None while so many jobs are counted for the first time."""
     try:
@@ -264,6 +274,7 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
         read_answer(CAMPAIGN, experiment=experiment, campaign=campaign),
         read_filtered(ERRORS, filters),
         read_filtered(RESOURCES, filters),
+        read_spending(experiment, campaign),
     )
     service = get_service()
     with service.reading() as connection:

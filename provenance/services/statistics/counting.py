@@ -14,6 +14,7 @@ from jobprov.provenance.answers.statistics.campaigns import CampaignList, Campai
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import QUEUED, Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
@@ -39,6 +40,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.statistics.spending import count_spending
 from jobprov.provenance.services.statistics.throughput import (
     DEFAULT_SINCE,
     USUAL_STEPS,
@@ -185,6 +187,13 @@ def _campaign(
         )
 
 
+def _spending(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> Spending:
+    filters = JobFilters(**question_fields)
+    return count_spending(connection, filters, datetime.now(UTC), seconds=seconds)
+
+
 def _states(connection: Connection, _store: Any, _words: Words, seconds: float) -> JobStates:
     with time_limit(connection, "ask again in a minute", seconds=seconds):
         return JobStates(counts=count_states(connection))
@@ -263,6 +272,7 @@ CAMPAIGNS = Counting(
     lambda listed: listed.job_count,
     _MOST_LISTED_AT_ONCE,
 )
+SPENDING = Counting("spending", Spending, _spending, lambda spending: spending.total.jobs)
 STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
 )
@@ -301,6 +311,7 @@ _ALL: tuple[Counting[Any], ...] = (
     MARKS,
     CAMPAIGN,
     CAMPAIGNS,
+    SPENDING,
     PROOFS,
     STATES,
     NEW_CAUSES,
