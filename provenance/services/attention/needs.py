@@ -30,7 +30,7 @@ from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageP
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
-from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
+from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, stages_in_queue
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
 from jobprov.provenance.lineage.words import (
     counted,
@@ -41,6 +41,7 @@ from jobprov.provenance.lineage.words import (
 )
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
+from jobprov.provenance.services.tasks.queue import FRESH
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text
 
@@ -104,7 +105,7 @@ def list_needs(
         _new_causes(causes),
         _worse_sites(sites),
         _growing_gaps(gaps),
-        _waiting_stages(campaigns),
+        _waiting_stages(connection, campaigns, now),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
         _stuck(queue),
@@ -235,13 +236,15 @@ def _gap_words(gap: GrowingGap) -> str:
     return f"{words}; most {' '.join(places)}" if places else words
 
 
-def _waiting_stages(campaigns: CampaignList | None) -> Found:
+def _waiting_stages(connection: Connection, campaigns: CampaignList | None, now: datetime) -> Found:
     """Return stages of which units are missing that nothing will make by itself."""
     needs = []
+    in_queue = stages_in_queue(connection, now - FRESH)
     for campaign in campaigns.campaigns if campaigns is not None else ():
         for stage in campaign.stages:
             units = _units_that_need_somebody(stage)
-            if not units:
+            name = (campaign.experiment, campaign.campaign, stage.stage or "")
+            if not units or name in in_queue:
                 continue
             which = (
                 f"stage {stage.stage or 'without a name'} of {campaign.campaign or 'no campaign'}"

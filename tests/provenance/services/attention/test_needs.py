@@ -58,16 +58,18 @@ def fail(number: int, ended_at: datetime, message: str, **more: Any) -> dict[str
     return a_record(number, state="failed", ended_at=ended, exit=exit_, **more)
 
 
-def hold(production: Production, *since: datetime) -> None:
-    """Have a queue report a held job for each moment since when it is."""
+def hold(
+    production: Production, *since: datetime, state: str = "held", task_id: str = "another"
+) -> None:
+    """Have a queue report a job for each moment since when it is held, or in another state."""
     jobs = []
     for number, moment in enumerate(since):
         jobs.append(
             {
                 "batch_id": f"{number}.0@s",
                 "job_id": job_id(900 + number),
-                "task_id": "another",
-                "state": "held",
+                "task_id": task_id,
+                "state": state,
                 "since": moment.isoformat(),
             }
         )
@@ -119,6 +121,24 @@ def test_stage_in_which_something_goes_on_waits_for_nobody(production: Productio
 
     production.waive("t1", "a", "b")
     assert "units" not in [need.kind for need in look(production).needs]
+
+
+def test_stage_whose_jobs_wait_in_a_queue_without_their_units_waits_for_nobody(
+    production: Production,
+) -> None:
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    production.record(fail(1, NOW - HOUR, "x", task={"task_id": "t1", "unit": "a"}))
+    now = datetime.now(UTC)
+
+    def waits(later: timedelta) -> bool:
+        return "units" in [need.kind for need in look(production, now + later).needs]
+
+    assert waits(timedelta(0))
+    hold(production, NOW, task_id="t1")
+    assert waits(timedelta(0)), "what is held goes on by nobody"
+    hold(production, NOW, state="idle", task_id="t1")
+    assert not waits(timedelta(0))
+    assert waits(HOUR), "a queue that is not reported any more tells nothing"
 
 
 def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
