@@ -199,6 +199,9 @@ def reports(connection: Connection, experiment: int | None) -> list[ReportRow]:
 
 def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
     """Return how many jobs of queues stand in each way, by place in `STANDINGS`."""
+    if connection.execute(select(QueueJob.id).limit(1)).first() is None:
+        # Else all tasks of a campaign are looked up for it
+        return {}
     query = _in_queue(scope, QueueJob.standing, func.count()).group_by(QueueJob.standing)
     return {standing: count for standing, count in connection.execute(query)}  # noqa: C416 - typed
 
