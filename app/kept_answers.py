@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from jobprov.app.config import Settings
 from jobprov.app.moments import BACKUP, last_done
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses
+from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses, WorseSites
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
@@ -34,9 +35,11 @@ from jobprov.provenance.services.statistics.counting import (
     MARKS,
     NEW_CAUSES,
     RESOURCES,
+    SPENDING,
     THROUGHPUT,
     TIMELINE,
     WINDOW_FIELDS,
+    WORSE_SITES,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
     PATIENCE_SECONDS,
@@ -155,6 +158,14 @@ def _filters_and_window(
     return JobFilters(**filters), how
 
 
+def read_spending(experiment: str, campaign: str) -> Spending | None:
+    """Return what a campaign cost; None while so many jobs are counted for the first time."""
+    try:
+        return read_answer(SPENDING, experiment=experiment, campaign=campaign)
+    except LimitError:
+        return None
+
+
 def read_campaigns() -> CampaignList | None:
     """Return the newest campaigns; None while so many jobs are counted for the first time."""
     try:
@@ -184,6 +195,11 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         gaps = read_answer(GROWING_GAPS)
     except LimitError:
         gaps = None
+    sites: WorseSites | None
+    try:
+        sites = read_answer(WORSE_SITES)
+    except LimitError:
+        sites = None
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         attention = list_needs(
@@ -192,6 +208,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             queue=queue,
             causes=causes,
             campaigns=campaigns,
+            sites=sites,
             gaps=gaps,
             backups=_backups(service.settings),
             window=window,
@@ -256,6 +273,7 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
         read_answer(CAMPAIGN, experiment=experiment, campaign=campaign),
         read_filtered(ERRORS, filters),
         read_filtered(RESOURCES, filters),
+        read_spending(experiment, campaign),
     )
     service = get_service()
     with service.reading() as connection:

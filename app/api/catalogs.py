@@ -58,6 +58,7 @@ def get_catalog(task_id: str) -> Response:
     answers={200: DrainingUnits},
     parameters=parameters(DrainingQuery),
     errors=(300, 401, 404, 422),
+    is_text_too=True,
 )
 def get_draining(task_id: str) -> Response:
     """Return the inputs without an output in the catalog.

@@ -139,6 +139,7 @@ def get_task(task_id: str) -> Response:
     answers={200: MissingUnits},
     parameters=parameters(MissingQuery),
     errors=(300, 401, 404, 422),
+    is_text_too=True,
 )
 def get_missing(task_id: str) -> Response:
     """Return the units that are still to be made; as JSON, a plain list or a SAM dimension."""
@@ -162,6 +163,7 @@ def get_missing(task_id: str) -> Response:
     answers={200: ReadyFiles},
     parameters=parameters(ReadyQuery),
     errors=(300, 401, 404, 422),
+    is_text_too=True,
 )
 def get_ready(task_id: str) -> Response:
     """Return the files that jobs of the task made and that no job has read yet, the oldest first."""

@@ -14,6 +14,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskWaiver,
     UnitCounts,
 )
+from jobprov.provenance.answers.statistics.spending import Spending, Spent
 from jobprov.provenance.answers.tasks.queue import QueueCounts
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import (
@@ -34,7 +35,9 @@ _OF_PROOFS = (
     "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as "
     "recorded."
 )
-FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS})
+SPENT = ("Jobs", "Did not succeed", "CPU hours", "Of these lost")
+_OF_SPENT = "Lost are the CPU hours of jobs that did not succeed."
+FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS, *SPENT})
 """Columns of numbers and measures, which stand below each other on a page."""
 UNBROKEN = frozenset({"On"})
 """Columns of a number and its noun, which stay on one line."""
@@ -96,19 +99,20 @@ def left_words(campaign: CampaignProgress) -> str:
 
     '' where nothing is to be said.
     """
-    words = ""
     backlog = campaign.backlog
-    if campaign.seconds_left:
-        left = duration_with_band(
-            campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
-        )
-        words = f" About {left} left at the present pace"
-        if backlog is not None and backlog.ends_at is not None:
-            words += f", until {moment(backlog.ends_at)}"
-        words += "."
-    if backlog is not None and backlog.stays:
-        verb = "waits" if backlog.stays == 1 else "wait"
-        words += f" {counted(backlog.stays, 'unit')} of those missing {verb} for somebody."
+    stays = backlog.stays if backlog is not None else 0
+    waiting = f"{counted(stays, 'unit')} {'waits' if stays == 1 else 'wait'} for somebody"
+    if not campaign.seconds_left:
+        return f" {waiting}." if stays else ""
+    left = duration_with_band(
+        campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
+    )
+    if backlog is None or backlog.ends_at is None:
+        words = f" About {left} left at the present pace."
+    else:
+        words = f" At the present pace it will be done about {moment(backlog.ends_at)}, in {left}."
+    if stays:
+        words = f"{words[:-1]}, but for what needs a decision: {waiting}."
     return words
 
 
@@ -123,10 +127,56 @@ def tables(report: CampaignReport) -> Iterator[Table]:
         columns = ("Task", "Units", "Who", "Why", "When")
         yield Table("Waivers", columns, [_waiver_row(waiver) for waiver in report.waivers])
     yield from _errors(report.errors)
+    if report.spending is not None:
+        yield from spending_tables(report.spending)
     if report.resources:
         measures = ("Stage", "Jobs", *_USE, "9 of 10 within")
         rows = [_resources_row(stage) for stage in report.resources]
         yield Table("What jobs took, median", measures, rows)
+
+
+def spending_tables(spending: Spending) -> Iterator[Table]:
+    """Yield what a campaign cost, week by week, by site and by release; nothing where no job ended."""
+    if not spending.total.jobs:
+        return
+    in_turn = [*spending.weeks, spending.total]
+    by = {"By week": ("When", in_turn), "By site": ("Site", spending.sites)}
+    by["By release"] = ("Release", spending.releases)
+    for title, (column, costs) in by.items():
+        rows = [spent_row(spent, column) for spent in costs]
+        yield Table(f"What it cost: {title.lower()}", (column, *SPENT), rows, _OF_SPENT)
+
+
+def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
+    """Return what jobs cost as words: their name, and the columns of `SPENT`."""
+    return (
+        spent.name or f"no {column.lower()}",
+        number(spent.jobs),
+        _with_share(spent.failures, spent.jobs),
+        number(round(spent.cpu_hours)),
+        _with_share(round(spent.lost_cpu_hours), round(spent.cpu_hours)),
+    )
+
+
+def _with_share(part: int, whole: int) -> str:
+    """Return `295 (8.5 %)`."""
+    return f"{number(part)} ({percent(part / whole)})" if part and whole else number(part)
+
+
+def week_words(spending: Spending) -> str:
+    """Return how the last week compares with the one before, in a sentence; '' where none ended."""
+    this, before = spending.weeks
+    if not this.jobs and not before.jobs:
+        return ""
+    words = f"{counted(this.jobs, 'job')} ended in the last 7 days{_failed_share(this)}"
+    words += f"; in the 7 days before {number(before.jobs)}{_failed_share(before)}."
+    return words
+
+
+def _failed_share(spent: Spent) -> str:
+    if not spent.jobs:
+        return ""
+    return f", of which {percent(spent.failures / spent.jobs)} did not succeed"
 
 
 def _proof_row(proof: ProofCounts) -> tuple[str, ...]:

@@ -98,6 +98,11 @@ def errors_page(**filters: str | None) -> str:
     return with_query("/errors", filters)
 
 
+def throughput_page(**filters: str | None) -> str:
+    """Return the path of what ended when."""
+    return with_query("/throughput", filters)
+
+
 def queue_page(experiment: str | None = None) -> str:
     """Return the path of the page of what runs and waits, of an experiment or of all."""
     return with_query("/queue", {"experiment": experiment})

@@ -10,6 +10,7 @@ from jobprov.provenance.answers.counted import CountedAt
 NeedKind = Literal[
     "alert",
     "cause",
+    "site",
     "gap",
     "units",
     "workflow",
@@ -52,6 +53,36 @@ class NewCauses(CountedAt, frozen=True):
     unseen_experiments: int
 
 
+class WorseSite(Struct, frozen=True, kw_only=True):
+    """A site at which a larger share of jobs did not succeed than before.
+
+    Attributes:
+        failures: how many of the `ended` jobs of the last 24 hours failed, were killed or lost.
+        failures_before: how many of the `ended_before` jobs of the seven days before did.
+        since: the hour from which on it was worse.
+    """
+
+    experiment: str
+    site: str
+    failures: int
+    ended: int
+    failures_before: int
+    ended_before: int
+    since: str
+
+
+class WorseSites(CountedAt, frozen=True):
+    """The sites that got worse within a day.
+
+    Attributes:
+        sites: those of most failures first.
+        ended: how many jobs were looked at.
+    """
+
+    sites: list[WorseSite]
+    ended: int
+
+
 class GrowingGap(Struct, frozen=True, kw_only=True):
     """A gap that more jobs have than before.
 
@@ -89,11 +120,11 @@ class Need(Struct, frozen=True, kw_only=True):
     """Something that needs somebody.
 
     Attributes:
-        kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `gap` (of
-            records, that grows), `units` (of a stage in which nothing runs or waits), `workflow`
-            (stopped), `held` and `stuck`
-            (jobs), `queue` (not reported any more), `proof` (reruns that did not pass), `unsealed`
-            (ledger entries that are only in the database), `backup` (none for days).
+        kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `site` (at
+            which more jobs fail than before), `gap` (of records, that grows), `units` (of a stage in
+            which nothing runs or waits), `workflow` (stopped), `held` and `stuck` (jobs), `queue`
+            (not reported any more), `proof` (reruns that did not pass), `unsealed` (ledger entries
+            that are only in the database), `backup` (none for days).
         experiment: None where it is not of one.
         count: how many jobs, units, recipes, queues, entries or days; 1 for an alert and a
             workflow.

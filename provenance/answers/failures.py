@@ -26,7 +26,8 @@ class FailureCause(Struct, frozen=True):
         cause, cause_id: what the jobs have in common, in words and as the filter of jobs; None
             where the failures were not read yet.
         class_name, words, advice, transient, rule: what the rules of triage make of it, and whether
-            trying again may help; None where no rule matches.
+            trying again may help; None where no rule matches. Where several rules fit, `words`
+            are of the newest job and say so, and no advice is given.
         count: how many jobs.
         last_day, day_before: how many of them in the last 24 hours, and in the 24 hours before.
         first_at, last_at: when the first and the newest ended.

@@ -27,6 +27,7 @@ from jobprov.provenance.records.job_record import JobRecord
 F = TypeVar("F", bound=Callable[..., Any])
 _REFERENCE = "#/components/schemas/{name}"
 JSON = "application/json"
+_TEXT = "text/plain"
 OBJECT = {"type": "object"}
 """An answer whose members its docstring names."""
 _TOLD_OF_LIMITS = {
@@ -149,6 +150,7 @@ class Section(Blueprint):  # type: ignore[misc]
         errors: tuple[int, ...] = (),
         writes: bool = False,
         is_public: bool = False,
+        is_text_too: bool = False,
     ) -> Callable[[F], F]:
         """Return a decorator that routes calls to a function and notes what it takes and answers.
 
@@ -164,6 +166,7 @@ class Section(Blueprint):  # type: ignore[misc]
             writes: whether a write token is needed.
             is_public: whether everybody may read it, also where reading needs a token, and as
                 often as they like.
+            is_text_too: whether 200 is answered with lines of text where `format=` asks for them.
         """
         for kind in (*answers.values(), body):
             self.types += _structs_in(kind)
@@ -182,7 +185,9 @@ class Section(Blueprint):  # type: ignore[misc]
 
         def note(function: F) -> F:
             document["operationId"] = function.__name__
-            document["responses"] = _responses(function.__name__, answers, refusals)
+            document["responses"] = _responses(
+                function.__name__, answers, refusals, is_text_too=is_text_too
+            )
             if not (writes or is_public):
                 self._reading.add(function.__name__)
             # Where flask-smorest looks
@@ -203,20 +208,26 @@ def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:
 
 
 def _responses(
-    operation_id: str, answers: Mapping[int, Any], refusals: Sequence[int]
+    operation_id: str,
+    answers: Mapping[int, Any],
+    refusals: Sequence[int],
+    *,
+    is_text_too: bool,
 ) -> dict[str, object]:
     """Return what a call answers, by status, with an example where the type has none."""
     example = read_examples().get(operation_id)
     responses: dict[str, object] = {}
     for status, kind in answers.items():
-        responses[str(status)] = _answer(status, kind, example)
+        responses[str(status)] = _answer(status, kind, example, is_text_too=is_text_too)
     for status in refusals:
         responses[str(status)] = HTTPStatus(status).name
     responses["default"] = "DEFAULT_ERROR"
     return responses
 
 
-def _answer(status: int, kind: Any, example: object) -> dict[str, object]:
+def _answer(
+    status: int, kind: Any, example: object, *, is_text_too: bool = False
+) -> dict[str, object]:
     if isinstance(kind, tuple):
         content_types, description = kind
         if isinstance(content_types, str):
@@ -224,6 +235,8 @@ def _answer(status: int, kind: Any, example: object) -> dict[str, object]:
         content = {name: _media(_schema_of_type(name)) for name in content_types}
     else:
         description, content = HTTPStatus(status).phrase, _content(kind)
+    if is_text_too:
+        content[_TEXT] = _media(_schema_of_type(_TEXT))
     if example is not None and JSON in content:
         content[JSON]["example"] = example
     return {"description": description, "content": content}

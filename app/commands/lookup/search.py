@@ -19,7 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.lookup.files import ListedFile
 from jobprov.provenance.answers.lookup.search import Hits, KindCount
-from jobprov.provenance.lineage.words import counted, number, size
+from jobprov.provenance.lineage.words import counted, number, shown, size
 from jobprov.provenance.records.files.names import full_name
 
 _KINDS: Mapping[str, str] = {
@@ -75,7 +75,7 @@ def find(*, text: str, kind: str | None, limit: int, url: str | None, as_json: b
     if found.hits or as_json:
         emit(found, _hits_text(found, client.url), as_json=as_json)
     else:
-        click.echo(f"Nothing found for {found.text}.", err=True)
+        click.echo(f"Nothing found for {shown(found.text)}.", err=True)
     if found.note:
         click.echo(found.note, err=True)
     if not found.hits:
@@ -89,17 +89,17 @@ def _hits_text(found: Hits, url: str) -> str:
         hits = [hit for hit in found.hits if hit.kind == count.kind]
         lines += ["", _heading(count, len(hits))]
         for hit in hits:
-            detail = f"  ({hit.detail})" if hit.detail else ""
-            lines += [f"  {hit.text}{detail}", f"    {url}{hit.url}"]
+            detail = f"  ({shown(hit.detail)})" if hit.detail else ""
+            lines += [f"  {shown(hit.text)}{detail}", f"    {url}{hit.url}"]
     return "\n".join(lines[1:])
 
 
-def _heading(count: KindCount, shown: int) -> str:
+def _heading(count: KindCount, listed: int) -> str:
     heading = counted(count.count, _KINDS.get(count.kind, count.kind))
     if count.has_more:
         heading = f"more than {heading}"
-    if count.count > shown:
-        heading += f", of which {number(shown)}"
+    if count.count > listed:
+        heading += f", of which {number(listed)}"
     return f"{heading}:"
 
 
@@ -131,7 +131,7 @@ def files(*, pattern: str, limit: int, url: str | None, as_json: bool, **filters
             text += "\nThere are more: --limit."
         emit(listed, text, as_json=as_json)
     else:
-        click.echo(f"No file is named {pattern}{_hint(pattern)}.", err=True)
+        click.echo(f"No file is named {shown(pattern + _hint(pattern))}.", err=True)
     if not listed:
         sys.exit(1)
 
@@ -144,7 +144,7 @@ def _hint(pattern: str) -> str:
 
 def _row(file: ListedFile) -> dict[str, Cell]:
     return {
-        "name": full_name(file.name, file.namespace),
+        "name": shown(full_name(file.name, file.namespace)),
         "size": size(file.size_bytes) if file.size_bytes is not None else None,
         "events": file.event_count,
         "data_tier": file.data_tier,

@@ -55,8 +55,12 @@ def _steps(heights: list[int]) -> list[tuple[int, int]]:
 
 
 def _left_words(burn_down: BurnDown) -> str:
-    left, units = burn_down.left[-1], counted(burn_down.expected, "unit")
-    words = f"{number(left)} of {units} left" if left else f"all of {units} done"
+    left, expected = burn_down.left[-1], burn_down.expected
+    words = f"{number(left)} of {counted(expected, 'unit')} left"
+    if left < expected:
+        words = f"{100 * (expected - left) // expected} % done, {words}"
+    if not left:
+        words = f"all of {counted(expected, 'unit')} done"
     return words if burn_down.is_whole else f"{words} in the declared stages"
 
 

@@ -1,5 +1,6 @@
 """The page of throughput: what ended in each step of a window of time, as a chart and as a table."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, here, table
+from jobprov.provenance.answers.addresses import errors_page
 from jobprov.provenance.answers.statistics.throughput import (
     QUEUED,
     Throughput,
@@ -29,6 +31,8 @@ _WINDOWS = {
     "28d": "28 days",
     "364d": "year",
 }
+_LENGTH = re.compile(r"([1-9]\d{0,3})([mhdw])")
+_UNITS = {"m": "minute", "h": "hour", "d": "day", "w": "week"}
 _TITLES = {
     "jobs": "Jobs",
     "files": "Files",
@@ -53,6 +57,8 @@ _STATES = (
 )
 _COLUMNS = ("start", "step_seconds", "by", "group", "measure", "amount")
 _QUANTILES = ("p10", "median", "p90", "largest")
+_OF_ERRORS = ("experiment", "campaign", "stage", "task_id", "site", "host", "revision")
+"""Filters that the page of errors has too."""
 _MOST_STEPS = 60
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -136,6 +142,8 @@ def show_page() -> Response:
         first_line=first_line(throughput, given),
         newest_url=_newest_url(throughput, window_free),
         waiting_url=_waiting_url(given),
+        errors_url=_errors_url(throughput, given),
+        totals_line=_totals_line(throughput, columns),
         windows=_windows(given, window_free),
         filters=filters,
         fields=given,
@@ -243,7 +251,11 @@ def _all_amounts(throughput: Throughput) -> list[list[float]]:
 
 def _window_words(since: str) -> str:
     """Return a length of time in words, as it stands where the page has no words for it."""
-    return _WINDOWS.get(since, since)
+    match = _LENGTH.fullmatch(since)
+    if since in _WINDOWS or match is None:
+        return _WINDOWS.get(since, since)
+    count, unit = int(match[1]), _UNITS[match[2]]
+    return unit if count == 1 else counted(count, unit)
 
 
 def _plain(moment: str) -> str:
@@ -265,6 +277,23 @@ def _waiting_url(given: dict[str, str]) -> str:
         if name in given:
             kept[name] = given[name]
     return address("/throughput", {**kept, "measure": "queue"})
+
+
+def _errors_url(throughput: Throughput, given: dict[str, str]) -> str | None:
+    """Return the address of why jobs failed that began in the window; None for a single job's end."""
+    if throughput.measure in QUEUED:
+        return None
+    kept = {name: given[name] for name in _OF_ERRORS if name in given}
+    end = given.get("ended_before")
+    return errors_page(**kept, started_after=throughput.start, started_before=end)
+
+
+def _totals_line(throughput: Throughput, columns: list[Column]) -> str:
+    """Return how many jobs each group has: `Nebraska 47, SMU 18`; '' where the first line tells."""
+    if throughput.by == "state" or throughput.measure in QUEUED or not throughput.jobs:
+        return ""
+    in_turn = sorted(columns, key=lambda column: -column.group.jobs)
+    return ", ".join(f"{column.title} {number(column.group.jobs)}" for column in in_turn)
 
 
 def _windows(given: dict[str, str], window_free: dict[str, str]) -> list[tuple[str, str | None]]:

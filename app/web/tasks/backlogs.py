@@ -7,7 +7,8 @@ from jobprov.app.web.frame.formats import moment
 from jobprov.provenance.answers.tasks.backlogs import Backlog
 
 WIDTH, HEIGHT = 600, 120
-_TOP = 2
+TOP = 2
+"""Above the line, which has a width."""
 _LEAST_AHEAD, _MOST_AHEAD = timedelta(days=1), timedelta(days=14)
 """What the picture shows ahead of now, whatever the estimate: a later end lies outside of it."""
 
@@ -53,7 +54,7 @@ class _Scale(NamedTuple):
         return round(WIDTH * ((at - self.start) / (self.end - self.start)))
 
     def y(self, left: float) -> int:
-        return HEIGHT - round((HEIGHT - _TOP) * left / self.most)
+        return HEIGHT - round((HEIGHT - TOP) * left / self.most)
 
     def point(self, at: datetime, left: float) -> str:
         return f"{self.x(at)} {self.y(left)}"

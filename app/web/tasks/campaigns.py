@@ -6,22 +6,31 @@ The report is a page that prints, without the frame of the others: it is saved a
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response
 from msgspec.structs import asdict
 
-from jobprov.app.kept_answers import read_answer, read_report
+from jobprov.app.kept_answers import read_answer, read_report, read_spending
 from jobprov.app.reports.page import report_page
-from jobprov.app.reports.rows import done_words, left_words, state_words
+from jobprov.app.reports.rows import (
+    SPENT,
+    done_words,
+    left_words,
+    spent_row,
+    state_words,
+    week_words,
+)
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, asset, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
+from jobprov.app.web.tasks.figures import show_figure
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import campaign_page, fits_path
+from jobprov.provenance.answers.addresses import campaign_page, fits_path, throughput_page
 from jobprov.provenance.answers.lookup.jobs import GapCounts
 from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
@@ -29,6 +38,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskUnits,
     UnitCounts,
 )
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
@@ -41,6 +51,20 @@ _MOST_COUNTED = 20_000
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
 
 _TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
+
+
+class SpentRow(NamedTuple):
+    """What jobs cost, in words, and the page that shows them in time; None where there is none."""
+
+    url: str | None
+    cells: tuple[str, ...]
+
+
+class SpentTable(NamedTuple):
+    """What jobs cost; the first column has what they are told apart by."""
+
+    column: str
+    rows: list[SpentRow]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -57,12 +81,17 @@ def show_page(experiment: str, name: str) -> Response:
     """Show a campaign; `campaign=` names one that no path can."""
     name = asked("campaign") or name
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
+    if asked("figure"):
+        return show_figure(campaign)
     gaps = _gaps(campaign)
     queue = _queue(campaign)
     shown_gaps, gap_jobs = None, None
     if gaps is not None:
         shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
-    tasks = [{**asdict(task), "bars": _bars(task)} for task in campaign.tasks]
+    # What is left stands first: of a thousand tasks nobody looks for it
+    in_turn = sorted(campaign.tasks, key=lambda task: task.missing == 0)
+    tasks = [{**asdict(task), "bars": _bars(task)} for task in in_turn]
+    spending = read_spending(experiment, name)
     stages = [{**asdict(stage), "bars": _bars(stage.units)} for stage in campaign.stages]
     backlog = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     return answer(
@@ -80,6 +109,12 @@ def show_page(experiment: str, name: str) -> Response:
         whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
         is_under_way=bool(queue.counts.total or any(task.missing for task in campaign.tasks)),
         tasks=cut_rows("tasks", tasks, 40),
+        spending=None
+        if spending is None or not spending.total.jobs
+        else _spent_tables(campaign, spending),
+        week_line="" if spending is None else week_words(spending),
+        spent_titles=SPENT,
+        figure=None if backlog is None else here(figure="svg"),
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
         proof_line=proof_line,
@@ -87,6 +122,27 @@ def show_page(experiment: str, name: str) -> Response:
         is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
+
+
+def _spent_tables(campaign: CampaignProgress, spending: Spending) -> list[SpentTable]:
+    """Return what a campaign cost by week, site and release, each name with the page of its jobs."""
+    experiment, name = campaign.experiment, campaign.campaign
+    weeks = [SpentRow(None, spent_row(spent, "When")) for spent in spending.weeks]
+    weeks.append(SpentRow(None, spent_row(spending.total, "When")))
+    sites = []
+    for spent in spending.sites:
+        url = None
+        if spent.name is not None:
+            url = throughput_page(
+                experiment=experiment, campaign=name, site=spent.name, since="28d"
+            )
+        sites.append(SpentRow(url, spent_row(spent, "Site")))
+    releases = [SpentRow(None, spent_row(spent, "Release")) for spent in spending.releases]
+    return [
+        SpentTable("When", weeks),
+        SpentTable("Site", sites),
+        SpentTable("Release", releases),
+    ]
 
 
 def _gaps(campaign: CampaignProgress) -> GapCounts | None:

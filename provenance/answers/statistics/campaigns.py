@@ -5,6 +5,7 @@ from msgspec import UNSET, Struct, UnsetType
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofCounts
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 from jobprov.provenance.answers.tasks.tasks import UnitState
 
@@ -178,6 +179,7 @@ class CampaignReport(Struct, frozen=True):
         last_record_at: when a record came last; None before the first.
         errors: the ten most frequent causes.
         waivers: of at most 20 tasks.
+        spending: what its jobs cost; None while so many are counted for the first time.
     """
 
     made_at: str
@@ -188,6 +190,7 @@ class CampaignReport(Struct, frozen=True):
     errors: ErrorCounts
     resources: list[StageResources]
     waivers: list[TaskWaiver]
+    spending: Spending | None = None
 
 
 class ClassNode(Struct, frozen=True):

@@ -14,6 +14,7 @@ from jobprov.provenance.answers.addresses import (
     manual_page,
     proofs_page,
     queue_page,
+    throughput_page,
 )
 from jobprov.provenance.answers.attention import (
     Attention,
@@ -22,16 +23,25 @@ from jobprov.provenance.answers.attention import (
     Need,
     NeedKind,
     NewCauses,
+    WorseSite,
+    WorseSites,
 )
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
-from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since
+from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, stages_in_queue
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
-from jobprov.provenance.lineage.words import counted, elided, not_reproduced_words, number
+from jobprov.provenance.lineage.words import (
+    counted,
+    elided,
+    not_reproduced_words,
+    number,
+    percent,
+)
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
+from jobprov.provenance.services.tasks.queue import FRESH
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text
 
@@ -70,6 +80,7 @@ def list_needs(
     queue: Queue,
     causes: NewCauses | None,
     campaigns: CampaignList | None,
+    sites: WorseSites | None,
     gaps: GrowingGaps | None,
     backups: Backups,
     window: str,
@@ -83,6 +94,7 @@ def list_needs(
         queue: how many jobs run and wait, of all experiments.
         causes: the new causes of failures, as they were counted last; None where they were not yet.
         campaigns: the newest campaigns, likewise.
+        sites: those that got worse, likewise.
         gaps: those that grow, likewise.
         backups: when the last one was made.
         window: of the new causes, such as `24h`.
@@ -91,8 +103,9 @@ def list_needs(
     found = [
         _alerts(connection),
         _new_causes(causes),
+        _worse_sites(sites),
         _growing_gaps(gaps),
-        _waiting_stages(campaigns),
+        _waiting_stages(connection, campaigns, now),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
         _stuck(queue),
@@ -170,6 +183,30 @@ def _new_causes(causes: NewCauses | None) -> Found:
     return _most_first(needs)
 
 
+def _worse_sites(sites: WorseSites | None) -> Found:
+    needs = []
+    for site in sites.sites if sites is not None else ():
+        needs.append(
+            Need(
+                kind="site",
+                experiment=site.experiment,
+                count=site.failures,
+                words=elided(_site_words(site), _LONGEST),
+                since=site.since,
+                url=throughput_page(experiment=site.experiment, site=site.site, since="8d"),
+            )
+        )
+    return _most_first(needs)
+
+
+def _site_words(site: WorseSite) -> str:
+    share, before = site.failures / site.ended, site.failures_before / site.ended_before
+    return (
+        f"{site.site} got worse: {percent(share)} of its jobs did not succeed in 24 hours "
+        f"({number(site.failures)} of {number(site.ended)}), {percent(before)} in the 7 days before"
+    )
+
+
 def _growing_gaps(gaps: GrowingGaps | None) -> Found:
     needs = []
     for gap in gaps.gaps if gaps is not None else ():
@@ -199,13 +236,15 @@ def _gap_words(gap: GrowingGap) -> str:
     return f"{words}; most {' '.join(places)}" if places else words
 
 
-def _waiting_stages(campaigns: CampaignList | None) -> Found:
+def _waiting_stages(connection: Connection, campaigns: CampaignList | None, now: datetime) -> Found:
     """Return stages of which units are missing that nothing will make by itself."""
     needs = []
+    in_queue = stages_in_queue(connection, now - FRESH)
     for campaign in campaigns.campaigns if campaigns is not None else ():
         for stage in campaign.stages:
             units = _units_that_need_somebody(stage)
-            if not units:
+            name = (campaign.experiment, campaign.campaign, stage.stage or "")
+            if not units or name in in_queue:
                 continue
             which = (
                 f"stage {stage.stage or 'without a name'} of {campaign.campaign or 'no campaign'}"

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
@@ -126,6 +127,7 @@ def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
         first_at=min(first.first_at, second.first_at),
         last_at=max(first.last_at, second.last_at),
         example=max(first.example, second.example),
+        rules=max(first.rules, second.rules),
     )
 
 
@@ -138,6 +140,10 @@ def _causes(connection: Connection, rows: list[CauseRow]) -> list[FailureCause]:
 def _cause(row: CauseRow, example: JobSummary, job_class: Failure) -> FailureCause:
     facet = None if row.facet is None else str(row.facet)
     log = LogLine(job_class.log_name, job_class.log_at) if job_class.log_name else None
+    if row.rules > 1:
+        # Messages are the same and logs are not: what helps one need not help the others
+        words = f"{job_class.words} (the newest; {row.rules} rules fit these failures)"
+        job_class = replace(job_class, words=words, advice=None, transient=None, rule=None)
     return FailureCause(
         by=facet,
         state=row.state,

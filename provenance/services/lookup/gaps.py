@@ -9,7 +9,6 @@ close by themselves soon after the job, jobs of the last hour do not count.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -29,16 +28,19 @@ from jobprov.provenance.db.queries.lookup.lists.gaps import GapRow, count_gaps
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.proofs import proof_counts
+from jobprov.provenance.services.lookup.shares import (
+    BEFORE,
+    LATELY,
+    LEAST_BEFORE,
+    LEAST_JOBS,
+    MOST_EXPERIMENTS,
+    Share,
+)
 from jobprov.provenance.times import utc_text
 
 STOPS_NONE = 9
 _UNKNOWN = (STOPS_NONE, "")
 """Level and cure of a code that a newer version of jobprov may have written."""
-MOST_EXPERIMENTS = 30
-LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
-LEAST_JOBS, LEAST_BEFORE = 10, 20
-TIMES, POINTS = 2, 0.05
-"""By how much a share is above that of before."""
 CLOSES_ITSELF = frozenset({"software-unresolved", "configuration-unevaluated", "blob-missing"})
 """Code is resolved, configurations are evaluated and files arrive after the record of their job."""
 _LAST_HOUR = int(LATELY / timedelta(hours=1)) - 1
@@ -57,17 +59,6 @@ def _count(row: GapRow, example: JobSummary) -> GapCount:
     level, how_to_close = GAPS.get(row.code, _UNKNOWN)
     stops = None if level == STOPS_NONE else f"L{level}"
     return GapCount(row.code, stops, row.job_count, how_to_close, example)
-
-
-class _Seen(NamedTuple):
-    """How many jobs of a time have a gap, of how many."""
-
-    jobs: int
-    ended: int
-
-    @property
-    def share(self) -> float:
-        return self.jobs / self.ended if self.ended else 0.0
 
 
 def list_growing_gaps(
@@ -119,13 +110,13 @@ def _growing(
             rows_by_code[code].append(row)
     growing = []
     for code, rows in rows_by_code.items():
-        of_week = _Seen(had[code], sum(before.values()))
+        of_week = Share(had[code], sum(before.values()))
         ended = ended_by_hour.total()
         if code in CLOSES_ITSELF:
             rows = [row for row in rows if row.hour < _LAST_HOUR]  # noqa: PLW2901 - the earlier ones
             ended -= ended_by_hour[_LAST_HOUR]
-        of_day = _Seen(sum(row.jobs for row in rows), ended)
-        if of_day.jobs < LEAST_JOBS or not _is_above(of_day, of_week):
+        of_day = Share(sum(row.jobs for row in rows), ended)
+        if of_day.jobs < LEAST_JOBS or not of_day.is_above(of_week):
             continue
         hour = _first_hour(rows, ended_by_hour, of_week)
         growing.append(
@@ -144,18 +135,13 @@ def _growing(
     return growing
 
 
-def _is_above(seen: _Seen, before: _Seen) -> bool:
-    """Return whether a share is clearly above that of before."""
-    return seen.share >= TIMES * before.share and seen.share >= before.share + POINTS
-
-
-def _first_hour(rows: Sequence[GapJobs], ended: Mapping[int, int], before: _Seen) -> int:
+def _first_hour(rows: Sequence[GapJobs], ended: Mapping[int, int], before: Share) -> int:
     """Return the first hour in which the share was above that of before."""
     by_hour: Counter[int] = Counter()
     for row in rows:
         by_hour[row.hour] += row.jobs
     for hour in sorted(by_hour):
-        if _is_above(_Seen(by_hour[hour], ended[hour]), before):
+        if Share(by_hour[hour], ended[hour]).is_above(before):
             return hour
     return min(by_hour)
 

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.attention import GrowingGaps, NewCauses
+from jobprov.provenance.answers.attention import GrowingGaps, NewCauses, WorseSites
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.answers.statistics.states import JobStates
 from jobprov.provenance.answers.statistics.throughput import QUEUED, Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
@@ -39,6 +40,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.statistics.spending import count_spending
 from jobprov.provenance.services.statistics.throughput import (
     DEFAULT_SINCE,
     USUAL_STEPS,
@@ -46,6 +48,7 @@ from jobprov.provenance.services.statistics.throughput import (
     length_of,
     read_window,
 )
+from jobprov.provenance.services.statistics.worse_sites import list_worse_sites
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.timelines import show_timeline
@@ -184,6 +187,13 @@ def _campaign(
         )
 
 
+def _spending(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> Spending:
+    filters = JobFilters(**question_fields)
+    return count_spending(connection, filters, datetime.now(UTC), seconds=seconds)
+
+
 def _states(connection: Connection, _store: Any, _words: Words, seconds: float) -> JobStates:
     with time_limit(connection, "ask again in a minute", seconds=seconds):
         return JobStates(counts=count_states(connection))
@@ -207,6 +217,10 @@ def _growing_gaps(
     connection: Connection, _store: Any, _words: Words, seconds: float
 ) -> GrowingGaps:
     return list_growing_gaps(connection, datetime.now(UTC), seconds=seconds)
+
+
+def _worse_sites(connection: Connection, _store: Any, _words: Words, seconds: float) -> WorseSites:
+    return list_worse_sites(connection, datetime.now(UTC), seconds=seconds)
 
 
 def _timeline(
@@ -258,6 +272,7 @@ CAMPAIGNS = Counting(
     lambda listed: listed.job_count,
     _MOST_LISTED_AT_ONCE,
 )
+SPENDING = Counting("spending", Spending, _spending, lambda spending: spending.total.jobs)
 STATES = Counting(
     "states", JobStates, _states, lambda states: sum(count.jobs for count in states.counts)
 )
@@ -280,6 +295,14 @@ GROWING_GAPS = Counting(
     most=_MOST_GAPS_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
+WORSE_SITES = Counting(
+    "worse_sites",
+    WorseSites,
+    _worse_sites,
+    lambda sites: sites.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
@@ -288,10 +311,12 @@ _ALL: tuple[Counting[Any], ...] = (
     MARKS,
     CAMPAIGN,
     CAMPAIGNS,
+    SPENDING,
     PROOFS,
     STATES,
     NEW_CAUSES,
     GROWING_GAPS,
+    WORSE_SITES,
     TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -6,8 +6,8 @@ Source: http.md, `GET /statistics/throughput`.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from string import ascii_uppercase
@@ -39,7 +39,8 @@ QUIET_STEPS, QUIET_FOR = 12, timedelta(hours=6)
 Jobs take hours: steps of a minute would tell of each site in turn.
 """
 LEAST_JOBS = 5
-"""Of a site in the window: of fewer it is no news that it ran none lately."""
+LEAST_SHARE = 0.01
+"""Of a site in the window, and of all jobs in it: of fewer it is no news that it ran none lately."""
 _POLICIES = "retry policies"
 _RULES = "error rules, version "
 _COMMIT = re.compile(r"[0-9a-f]{12}")
@@ -57,8 +58,13 @@ class _Change(NamedTuple):
 
 
 class _Ran(NamedTuple):
-    """What ended in the window of one release or site: how much, from when until when."""
+    """What ended in the window of one release or site: how much, from when until when.
 
+    Attributes:
+        experiment: whose jobs most of them are.
+    """
+
+    experiment: int
     jobs: int
     first: datetime
     last: datetime
@@ -126,64 +132,65 @@ def _releases(
     for row in ran:
         name = versions.get(row.software_set or 0)
         if name:
-            rows.append((row.experiment, name, row))
+            rows.append((name, row))
     releases = _summed(rows)
     if not releases:
         return []
     # The list of a release may be another today: with one more product, say
-    names = {name.rpartition(" ")[0] or name for _, name in releases}
+    names = {name.rpartition(" ")[0] or name for name in releases}
     versions |= code_versions(connection, lists_with(connection, names))
-    known = {name for _, name in releases}
-    alike = [key for key, name in versions.items() if name in known]
-    experiments = {experiment for experiment, _ in releases}
+    alike = [key for key, name in versions.items() if name in releases]
+    experiments = {row.experiment for _, row in rows}
     before = lists_before(connection, filters, window.start, lists=alike, experiments=experiments)
-    old = {(experiment, versions[key]) for experiment, key in before}
-    return _firsts(releases, old, "release")
+    return _firsts(releases, {versions[key] for _, key in before}, "release")
 
 
 def _sites(
     connection: Connection, filters: JobFilters, window: Window, ran: Sequence[RanInWindow]
 ) -> tuple[list[_Change], list[_Change]]:
     """Return the sites that ran no job before the window, and those that ran none at its end."""
-    sites = _summed((row.experiment, row.site, row) for row in ran if row.site)
+    sites = _summed((row.site, row) for row in ran if row.site)
     if not sites:
         return [], []
     before = sites_before(
         connection,
         filters,
         window.start,
-        sites={site for _, site in sites},
-        experiments={experiment for experiment, _ in sites},
+        sites=sites.keys(),
+        experiments={row.experiment for row in ran},
     )
     newest = max(row.last for row in ran)
     quiet_since = newest - max(QUIET_STEPS * window.step, QUIET_FOR)
+    least = max(LEAST_JOBS, LEAST_SHARE * sum(row.jobs for row in ran))
     quiet = []
-    for (experiment, site), of_site in sites.items():
-        if of_site.jobs >= LEAST_JOBS and of_site.last < quiet_since:
-            quiet.append(_Change(of_site.last, "site_last", experiment, site, of_site.jobs))
-    return _firsts(sites, before, "site_first"), _most_first(quiet)
+    for site, of_site in sites.items():
+        if of_site.jobs >= least and of_site.last < quiet_since:
+            quiet.append(_Change(of_site.last, "site_last", of_site.experiment, site, of_site.jobs))
+    return _firsts(sites, {site for _, site in before}, "site_first"), _most_first(quiet)
 
 
-def _summed(rows: Iterable[tuple[int, str, RanInWindow]]) -> dict[tuple[int, str], _Ran]:
-    """Return what ended by experiment and name."""
-    summed: dict[tuple[int, str], _Ran] = {}
-    for experiment, name, row in rows:
-        key = (experiment, name)
-        known = summed.get(key, _Ran(0, row.first, row.last))
-        summed[key] = _Ran(
-            known.jobs + row.jobs, min(known.first, row.first), max(known.last, row.last)
-        )
+def _summed(rows: Iterable[tuple[str, RanInWindow]]) -> dict[str, _Ran]:
+    """Return what ended by name, of all experiments together, as the chart shows it."""
+    rows_by_name: defaultdict[str, list[RanInWindow]] = defaultdict(list)
+    for name, row in rows:
+        rows_by_name[name].append(row)
+    summed = {}
+    for name, named in rows_by_name.items():
+        jobs: Counter[int] = Counter()
+        for row in named:
+            jobs[row.experiment] += row.jobs
+        [(experiment, _)] = jobs.most_common(1)
+        first, last = min(row.first for row in named), max(row.last for row in named)
+        summed[name] = _Ran(experiment, jobs.total(), first, last)
     return summed
 
 
-def _firsts(
-    found: Mapping[tuple[int, str], _Ran], old: set[tuple[int, str]], kind: MarkKind
-) -> list[_Change]:
+def _firsts(found: Mapping[str, _Ran], old: Collection[str], kind: MarkKind) -> list[_Change]:
     """Return the first job of each that is not old."""
     changes = []
-    for (experiment, name), ran in found.items():
-        if (experiment, name) not in old:
-            changes.append(_Change(ran.first, kind, experiment, name, ran.jobs))
+    for name, ran in found.items():
+        if name not in old:
+            changes.append(_Change(ran.first, kind, ran.experiment, name, ran.jobs))
     return _most_first(changes)
 
 

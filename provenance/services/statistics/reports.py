@@ -22,6 +22,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
     TaskWaiver,
 )
 from jobprov.provenance.answers.statistics.resources import ResourceGroup, ResourceSums
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import task_waivers
@@ -35,30 +36,33 @@ class CountedParts(NamedTuple):
     """What was counted of a campaign.
 
     These are the answers of `GET /campaigns/{campaign}`, `/statistics/errors` and
-    `/statistics/resources`.
+    `/statistics/resources`, and what it cost: None where that is not counted yet.
     """
 
     campaign: CampaignProgress
     errors: ErrorCounts
     resources: ResourceSums
+    spending: Spending | None
 
 
 def report_campaign(
     connection: Connection, store: Store, parts: CountedParts, *, now: datetime
 ) -> CampaignReport:
     """Return the report of a campaign: its answers, shortened, with the waivers in force."""
-    campaign, errors, resources = parts
+    campaign, errors, resources, spending = parts
+    counted = [part for part in parts if part is not None]
     filters = JobFilters(experiment=campaign.experiment, campaign=campaign.campaign)
     newest = list_jobs(connection, filters, limit=1).jobs
     return CampaignReport(
         made_at=now.isoformat(),
-        counted_at=min(part.counted_at for part in parts),
-        is_current=all(part.is_current for part in parts),
+        counted_at=min(part.counted_at for part in counted),
+        is_current=all(part.is_current for part in counted),
         last_record_at=newest[0].received_at if newest else None,
         campaign=campaign,
         errors=msgspec.structs.replace(errors, causes=errors.causes[:MOST_CAUSES]),
         resources=[_stage_resources(group) for group in resources.groups],
         waivers=_waivers_of(connection, store, campaign),
+        spending=spending,
     )
 
 

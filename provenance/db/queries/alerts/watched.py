@@ -110,6 +110,15 @@ class GapJobs(NamedTuple):
     jobs: int
 
 
+class EndedAtSite(NamedTuple):
+    """Jobs that ended at one site in one hour of a window, 0 the first; '' where they name none."""
+
+    hour: int
+    site: str
+    jobs: int
+    failures: int
+
+
 class QueuedTask(NamedTuple):
     """How many jobs of a task are stuck or held."""
 
@@ -149,6 +158,18 @@ def ended_by(connection: Connection, scope: EndedScope, *, by: str | None) -> li
     if by is not None:
         query = query.group_by(facet)
     return [EndedJobs(row[0], row[1], int(row[2])) for row in connection.execute(query)]
+
+
+def ended_by_hour(connection: Connection, scope: EndedScope, until: datetime) -> list[EndedAtSite]:
+    """Return the newest jobs that ended until a moment, by hour and site."""
+    newest = _newest(scope._replace(until=until))
+    window = Window(scope.since, until, timedelta(hours=1))
+    hour = place_of(connection, newest.c.ended_at, window).label("hour")
+    site = func.coalesce(Host.site, "").label("site")
+    failures = func.sum(case((newest.c.state >= FIRST_BAD, 1), else_=0))
+    query = _joined(newest, scope, hour, site, func.count(), failures).group_by(hour, site)
+    rows = connection.execute(query)
+    return [EndedAtSite(int(at), name, jobs, int(failed)) for at, name, jobs, failed in rows]
 
 
 def causes_since(

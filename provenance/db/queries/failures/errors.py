@@ -80,6 +80,7 @@ class CauseRow(NamedTuple):
         cause_key: what failures of one cause share; None where they were not read yet: then how
             they ended is what they share.
         cause: the cause in words.
+        rules: how many rules of triage fitted them; 0 where none of them was read yet, or none fitted.
     """
 
     facet: Any
@@ -98,6 +99,7 @@ class CauseRow(NamedTuple):
     first_at: datetime
     last_at: datetime
     example: int
+    rules: int
 
 
 class PlaceCount(NamedTuple):
@@ -132,6 +134,7 @@ def cause_rows(
     columns = (
         by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
+        func.count(FailureClass.rule.distinct()),
     )  # fmt: skip
     query = (
         select(*columns)

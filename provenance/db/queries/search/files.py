@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Select, column, func, literal_column, select, table
+from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
+from jobprov.provenance.db.queries.lookup.jobs.by_id import job_words
 from jobprov.provenance.db.queries.search.found import MOST_COUNTED, MOST_ROWS, Found, Sought
-from jobprov.provenance.db.tables import Experiment, File
+from jobprov.provenance.db.tables import Claim, Experiment, File, Job
 from jobprov.provenance.db.tables.name_index import LETTERS, TRIGRAMS, has_name_index
 from jobprov.provenance.db.writer.indexed_names import newest_indexed
 from jobprov.provenance.records.files.names import full_name
@@ -29,6 +32,17 @@ A trigram that all names have takes longer to read than comparing the names that
 _GOLDEN = 0.6180339887498949
 _SAMPLED = 200
 """Names that tell which letters are rare."""
+_NO_MAKER = "no recorded job made it"
+_late, _late_job = aliased(Claim), aliased(Job)
+_NEWEST_CLAIM = (
+    select(_late.id)
+    .join(_late_job, _late_job.id == _late.job_id)
+    .where(_late.file_id == File.id, _late_job.rerun_of.is_(None))
+    .order_by(_late.id.desc())
+    .limit(1)
+    .correlate(File)
+    .scalar_subquery()
+)
 _Question = Select[*tuple[Any, ...]]
 _trigrams = table(TRIGRAMS, column("rowid", Integer))
 
@@ -53,11 +67,31 @@ def find_files(connection: Connection, sought: Sought) -> Found:
         rows = _rows(connection, sought._replace(text=name), namespace)
     if not rows and name:
         rows = _rows(connection, sought._replace(text=name), None)
+    shown = rows[: sought.most]
+    makers = _makers(connection, [row.key for row in shown])
     hits = []
-    for row in rows[: sought.most]:
+    for row in shown:
         url = file_page(row.name, row.experiment, row.namespace)
-        hits.append(Hit("file", full_name(row.name, row.namespace), row.experiment, url))
+        detail = makers.get(row.key, f"{row.experiment}, {_NO_MAKER}")
+        hits.append(Hit("file", full_name(row.name, row.namespace), detail, url))
     return Found(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)
+
+
+def _makers(connection: Connection, files: Sequence[int]) -> dict[int, str]:
+    """Return what is known of the job that was recorded last to have made each file, in words.
+
+    One look-up of an index a file: a name that every job writes has as many makers as there are jobs.
+    """
+    query = (
+        select(File.id, Experiment.name, STAGE_OF_JOB, Job.state, Job.ended_at)
+        .select_from(File)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .join(Claim, Claim.id == _NEWEST_CLAIM)
+        .join(Job, Job.id == Claim.job_id)
+        .where(File.id.in_(files))
+    )
+    rows = connection.execute(with_stage(query))
+    return {file: job_words(*facts) for file, *facts in rows}
 
 
 def finds_all(connection: Connection) -> bool:

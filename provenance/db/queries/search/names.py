@@ -45,18 +45,18 @@ def find_jobs(connection: Connection, sought: Sought) -> Found:
 def find_tasks(connection: Connection, sought: Sought) -> Found:
     """Return tasks whose id holds the text."""
     query = (
-        select(TaskRow.task_id, Experiment.name)
+        select(TaskRow.task_id, Experiment.name, Stage.campaign, Stage.name)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .where(sought.condition(connection, TaskRow.task_id))
         .order_by(sought.order(connection, TaskRow.task_id), TaskRow.task_id)
     )
-    return shown(
-        _rows(connection, query),
-        sought,
-        lambda task_id, experiment: Hit(
-            "task", task_id, experiment, task_page(task_id, experiment)
-        ),
-    )
+
+    def hit(task_id: str, experiment: str, campaign: str | None, stage: str | None) -> Hit:
+        place = ", ".join(name for name in (experiment, campaign, stage) if name)
+        return Hit("task", task_id, place, task_page(task_id, experiment))
+
+    return shown(_rows(connection, query), sought, hit)
 
 
 def find_campaigns(connection: Connection, sought: Sought) -> Found:

@@ -199,6 +199,9 @@ def reports(connection: Connection, experiment: int | None) -> list[ReportRow]:
 
 def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
     """Return how many jobs of queues stand in each way, by place in `STANDINGS`."""
+    if connection.execute(select(QueueJob.id).limit(1)).first() is None:
+        # Else all tasks of a campaign are looked up for it
+        return {}
     query = _in_queue(scope, QueueJob.standing, func.count()).group_by(QueueJob.standing)
     return {standing: count for standing, count in connection.execute(query)}  # noqa: C416 - typed
 
@@ -208,6 +211,34 @@ def held_since(connection: Connection, scope: QueueScope) -> datetime | None:
     query = _in_queue(scope, func.min(QueueJob.since)).where(QueueJob.standing == _HELD)
     since: datetime | None = connection.execute(query).scalar_one()
     return since
+
+
+def stages_in_queue(connection: Connection, since: datetime) -> set[tuple[str, str, str]]:
+    """Return experiment, campaign and name of the stages of which a job runs or is idle in a queue.
+
+    Queues that do not name the units of their jobs tell that something of a stage goes on. A queue
+    that was not asked since a moment tells nothing.
+    """
+    tasks = (
+        select(QueueJob.experiment_id, QueueJob.task_id)
+        .join(QueueReport, QueueReport.id == QueueJob.report_id)
+        .where(QueueJob.standing.in_((*_RUNNING_STANDINGS, _IDLE)), QueueReport.asked_at >= since)
+        .distinct()
+        .subquery()
+    )
+    is_task = and_(
+        TaskRow.experiment_id == tasks.c.experiment_id, TaskRow.task_id == tasks.c.task_id
+    )
+    query = (
+        select(Experiment.name, Stage.campaign, Stage.name)
+        .select_from(tasks)
+        .join(TaskRow, is_task)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .join(Experiment, Experiment.id == tasks.c.experiment_id)
+        .distinct()
+    )
+    rows = connection.execute(query)
+    return {(experiment, campaign, stage) for experiment, campaign, stage in rows}
 
 
 class AnnouncedOfStage(NamedTuple):

@@ -13,6 +13,7 @@ from jobprov.app.api import SECTIONS
 from jobprov.app.api.wire.documenting import read_examples
 from tests.library.records import JOB, a_record
 
+JSON = "application/json"
 KINDS = {kind.__name__: kind for section in SECTIONS for kind in section.types}
 
 
@@ -58,6 +59,19 @@ def test_every_route_of_the_api_is_described(app: Flask, document: dict[str, Any
 def test_errors_are_described_as_they_are_sent(document: dict[str, Any]) -> None:
     for name, response in document["components"]["responses"].items():
         assert list(response["content"]) == ["application/problem+json"], name
+
+
+def test_calls_that_answer_lines_of_text_when_asked_say_so(document: dict[str, Any]) -> None:
+    with_text = []
+    for path, item in document["paths"].items():
+        for parameter in item.get("get", {}).get("parameters", []):
+            choices = parameter.get("schema", {}).get("enum", [])
+            if parameter.get("name") == "format" and "plain" in choices:
+                content = item["get"]["responses"]["200"]["content"]
+                assert {"application/json", "text/plain"} <= content.keys(), path
+                with_text.append(path.rpartition("/")[2])
+
+    assert sorted(with_text) == ["draining", "missing", "ready"]
 
 
 def test_writing_calls_are_described_as_needing_a_token(document: dict[str, Any]) -> None:
@@ -117,7 +131,7 @@ def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
     for item in document["paths"].values():
         for method in {"get", "put", "post"} & set(item):
             for response in item[method]["responses"].values():
-                if list(response.get("content", ())) == ["application/json"]:
+                if {JSON} <= response.get("content", {}).keys() <= {JSON, "text/plain"}:
                     shown |= _examples_of(document, item[method], response)
 
     assert shown == set(read_examples())

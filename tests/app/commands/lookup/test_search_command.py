@@ -80,6 +80,18 @@ def test_find_of_nothing_says_so_and_exits_1(monkeypatch: pytest.MonkeyPatch) ->
     assert run("find", "mu", "--kind", "people").exit_code == 2
 
 
+def test_names_do_not_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    hit = Hit("file", "a\x1b[31m.art", "no\x1bva", "/files/a")
+    answers = iter([Hits([hit], "a", [KindCount("file", 1, has_more=False)]), Hits([], "\x1b[2J")])
+    monkeypatch.setattr(Client, "find", lambda *_, **__: next(answers))
+    monkeypatch.setattr(Client, "files", lambda *_, **__: iter([a_file("b\x1b.art")]))
+
+    printed = [run("find", "a"), run("find", "\x1b[2J"), run("files", "b*")]
+
+    assert "a\ufffd[31m.art  (no\ufffdva)" in printed[0].stdout
+    assert "\x1b" not in "".join(done.output for done in printed)
+
+
 def test_files_lists_those_that_fit_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         Client, "files", lambda *_, **__: iter([a_file("a.art"), a_file("b.art"), a_file("c.art")])

@@ -51,7 +51,8 @@ def export(site: str, folder: Path, *campaigns: str) -> int:
         words += ["--campaign", campaign]
     ended = CliRunner().invoke(jobprov, words)
     assert ended.exit_code == 0, ended.output
-    pages: int = json.loads(ended.output)["pages"]
+    # Not `output`: on a slow machine progress is told beside it
+    pages: int = json.loads(ended.stdout)["pages"]
     return pages
 
 

@@ -537,8 +537,8 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     ends = {"ends_at": "2026-12-01T00:03:12Z", "ends_at_low": None, "ends_at_high": None}
     waiting = {"burn_down": {**burn_down, "left": [6], "is_whole": True}, "stays": 2, **ends}
     assert line([gen, reco], 120, waiting).endswith(
-        "left at the present pace, until 1 Dec 2026 00:03 UTC. "
-        "2 units of those missing wait for somebody."
+        "At the present pace it will be done about 1 Dec 2026 00:03 UTC, in 2 min (1 min to 4 min), "
+        "but for what needs a decision: 2 units wait for somebody."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)

@@ -29,6 +29,19 @@ def test_first_line_says_how_many_ended_and_how(pages: FlaskClient) -> None:
     )
 
 
+def test_sites_are_added_up_and_lead_to_why_their_jobs_failed(pages: FlaskClient) -> None:
+    page = f"/throughput?{WINDOW}&by=site&experiment=toyexp"
+    twin = pages.get(f"{TWIN}?{WINDOW}&by=site&experiment=toyexp").get_json()
+    text = pages.get(page).text
+    [link] = re.findall(r'<a href="([^"]*)">Why jobs failed', text)
+
+    totals = ", ".join(f"{site['name'] or 'no site'} {site['jobs']}" for site in twin["groups"])
+    assert f"<p>By site: {totals}.</p>" in text
+    assert "experiment=toyexp" in link
+    assert pages.get(unescape(link)).status_code == 200
+    assert "By state:" not in pages.get(f"/throughput?{WINDOW}").text, "the first line tells it"
+
+
 def test_a_window_without_jobs_leads_to_the_newest(pages: FlaskClient) -> None:
     text = pages.get("/throughput?ended_after=2026-12-24&ended_before=2026-12-25&by=site").text
     [line] = re.findall(r'<p class="lead">(.*?)</p>', text)
@@ -91,7 +104,9 @@ def test_queues_over_time_tell_what_is_not_known(starved: FlaskClient) -> None:
     table = text.partition('id="steps"')[2]
     rows = re.findall(r"<tr>(.*?)</tr>", table)
 
-    assert re.match(r"3 jobs at once at most in the last 7h; none since 2.* UTC; \d step", line)
+    assert re.match(
+        r"3 jobs at once at most in the last 7 hours; none since 2.* UTC; \d step", line
+    )
     assert re.search(r"steps of \d not known\.$", line)
     columns = [re.sub("<[^>]*>", " ", cell).split()[-1] for cell in rows[0].split("</th>")[:-1]]
     assert columns == ["From", "All", "running", "idle", "held"]

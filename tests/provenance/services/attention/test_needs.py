@@ -15,6 +15,7 @@ from jobprov.provenance.services.attention.needs import (
 )
 from jobprov.provenance.services.lookup.gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
+from jobprov.provenance.services.statistics.worse_sites import list_worse_sites
 from jobprov.provenance.services.tasks.campaigns import list_campaigns
 from jobprov.provenance.services.tasks.queue import whole_queue
 from jobprov.provenance.services.tasks.queue_reports import (
@@ -43,6 +44,7 @@ def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCH
             queue=whole_queue(connection, limit=0),
             causes=list_new_causes(connection, now - 24 * HOUR),
             campaigns=list_campaigns(connection, production.store),
+            sites=list_worse_sites(connection, now),
             gaps=list_growing_gaps(connection, now),
             backups=backups,
             window="24h",
@@ -56,16 +58,18 @@ def fail(number: int, ended_at: datetime, message: str, **more: Any) -> dict[str
     return a_record(number, state="failed", ended_at=ended, exit=exit_, **more)
 
 
-def hold(production: Production, *since: datetime) -> None:
-    """Have a queue report a held job for each moment since when it is."""
+def hold(
+    production: Production, *since: datetime, state: str = "held", task_id: str = "another"
+) -> None:
+    """Have a queue report a job for each moment since when it is held, or in another state."""
     jobs = []
     for number, moment in enumerate(since):
         jobs.append(
             {
                 "batch_id": f"{number}.0@s",
                 "job_id": job_id(900 + number),
-                "task_id": "another",
-                "state": "held",
+                "task_id": task_id,
+                "state": state,
                 "since": moment.isoformat(),
             }
         )
@@ -119,6 +123,24 @@ def test_stage_in_which_something_goes_on_waits_for_nobody(production: Productio
     assert "units" not in [need.kind for need in look(production).needs]
 
 
+def test_stage_whose_jobs_wait_in_a_queue_without_their_units_waits_for_nobody(
+    production: Production,
+) -> None:
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    production.record(fail(1, NOW - HOUR, "x", task={"task_id": "t1", "unit": "a"}))
+    now = datetime.now(UTC)
+
+    def waits(later: timedelta) -> bool:
+        return "units" in [need.kind for need in look(production, now + later).needs]
+
+    assert waits(timedelta(0))
+    hold(production, NOW, task_id="t1")
+    assert waits(timedelta(0)), "what is held goes on by nobody"
+    hold(production, NOW, state="idle", task_id="t1")
+    assert not waits(timedelta(0))
+    assert waits(HOUR), "a queue that is not reported any more tells nothing"
+
+
 def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
     production: Production,
 ) -> None:
@@ -157,6 +179,76 @@ def test_ledger_that_is_not_sealed_needs_somebody_after_days(production: Product
     assert need.url == "/docs/how-to/look-after-the-archive#seal"
     production.seal()
     assert "unsealed" not in [need.kind for need in look(production, late).needs]
+
+
+def ran_at(site: str, numbers: range, ended_at: datetime, *, failed: int) -> list[dict[str, Any]]:
+    """Return records of one site, of which the first so many failed."""
+    records = []
+    for number in numbers:
+        state = "failed" if number < numbers.start + failed else "succeeded"
+        ended = ended_at.isoformat()
+        host = {"hostname": f"n.{site}", "site": site}
+        records.append(a_record(number, state=state, ended_at=ended, host=host))
+    return records
+
+
+def worse(production: Production) -> list[Any]:
+    """Return the sites that got worse; what is told of their failures otherwise does not count."""
+    return [
+        (need.words, need.count, need.since, need.url)
+        for need in look(production).needs
+        if need.kind == "site"
+    ]
+
+
+def test_site_that_got_worse_says_how_much_and_since_when(production: Production) -> None:
+    before = NOW - 48 * HOUR
+    production.record(
+        *ran_at("FNAL", range(1, 41), before, failed=1),
+        *ran_at("CERN", range(41, 81), before, failed=1),
+        # A single failure of the morning is not since when
+        *ran_at("FNAL", range(81, 91), NOW - 20.5 * HOUR, failed=1),
+        *ran_at("FNAL", range(91, 101), NOW - 4.5 * HOUR, failed=6),
+        *ran_at("FNAL", range(101, 111), NOW - 1.5 * HOUR, failed=5),
+        *ran_at("CERN", range(111, 141), NOW - 4.5 * HOUR, failed=2),
+    )
+
+    words = (
+        "FNAL got worse: 40.0 % of its jobs did not succeed in 24 hours (12 of 30), "
+        "2.5 % in the 7 days before"
+    )
+    page = "/throughput?experiment=nova&site=FNAL&since=8d"
+    assert worse(production) == [(words, 12, "2026-01-01T20:00:00Z", page)]
+
+
+def test_site_of_few_failures_or_as_bad_as_before_did_not_get_worse(production: Production) -> None:
+    before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
+    production.record(
+        *ran_at("CERN", range(1, 41), before, failed=0),
+        *ran_at("CERN", range(41, 81), lately, failed=0),
+        *ran_at("FNAL", range(81, 121), before, failed=0),
+        *ran_at("FNAL", range(121, 141), lately, failed=9),
+        *ran_at("RAL", range(141, 181), before, failed=15),
+        *ran_at("RAL", range(181, 221), lately, failed=29),
+        *ran_at("SMU", range(221, 240), before, failed=0),
+        *ran_at("SMU", range(240, 260), lately, failed=20),
+    )
+
+    assert worse(production) == [], "nine failures; 73 % after 38 %; 19 jobs to compare with"
+
+
+def test_what_fails_at_all_sites_is_no_matter_of_a_site(production: Production) -> None:
+    before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
+    production.record(
+        *ran_at("CERN", range(1, 41), before, failed=0),
+        *ran_at("FNAL", range(41, 81), before, failed=0),
+        *ran_at("CERN", range(81, 121), lately, failed=20),
+        *ran_at("FNAL", range(121, 161), lately, failed=21),
+    )
+    assert worse(production) == []
+
+    production.record(*ran_at("FNAL", range(161, 201), lately, failed=40))
+    assert [words.split(":")[0] for words, *_ in worse(production)] == ["FNAL got worse"]
 
 
 def gapless(number: int, ended_at: datetime) -> dict[str, Any]:

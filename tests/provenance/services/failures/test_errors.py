@@ -186,6 +186,32 @@ def test_causes_of_failures_that_were_read_are_what_was_wrong(production: Produc
     assert sum(cause.count for cause in by_site.causes) == first.count
 
 
+def test_advice_of_one_rule_is_not_given_for_failures_that_another_fits(
+    production: Production,
+) -> None:
+    """They have one message, and their logs tell that they were two things."""
+    down = {"name": "down", "class": "storage", "words": "The door was shut", "advice": "Wait"}
+    full = {"name": "full", "class": "storage", "words": "No room was left", "advice": "Clean up"}
+    production.declare_rules({**down, "pattern": "door shut"}, {**full, "pattern": "no room"})
+    shut, none_left = production.upload(b"door shut\n"), production.upload(b"no room\n")
+
+    def copying(number: int, log: str) -> dict[str, Any]:
+        exit_ = {"code": 1, "message": "copy failed", "failed_step": "copy"}
+        return failed(number, 3, exit=exit_, logs=[{"name": "out", "sha256": log}])
+
+    production.record(copying(81, shut))
+    production.work()
+    [alone] = [cause for cause in counted(production).causes if cause.class_name == "storage"]
+    production.record(copying(82, none_left))
+    production.work()
+    [both] = [cause for cause in counted(production).causes if cause.class_name == "storage"]
+
+    assert (alone.words, alone.advice) == ("The door was shut", "Wait")
+    assert both.count == 2
+    assert both.words == "No room was left (the newest; 2 rules fit these failures)"
+    assert (both.advice, both.transient, both.rule) == (None, None, None)
+
+
 def test_rule_of_the_experiment_merges_failures_of_several_kinds(production: Production) -> None:
     production.declare_rules(
         {

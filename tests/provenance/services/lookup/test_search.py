@@ -22,7 +22,7 @@ from jobprov.provenance.services.lookup.search import KINDS, search
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from tests.library.production import Production
-from tests.library.records import a_record, file_entry
+from tests.library.records import a_record, file_entry, job_id
 
 FCL = b"physics: { producers: { slicer: { threshold: 5 module_type: SlicerTop } } }\n"
 ODD = ("a%b.root", "a_b.root", 'quo"te.root', "it's.root", "größe 日本.root", "back\\slash.root")
@@ -90,6 +90,32 @@ def test_every_kind_is_found_by_a_part_of_its_name_in_any_case(production: Produ
     assert names(production, "ICER.THR", "parameter") == ["physics.producers.slicer.threshold"]
     kinds = [count.kind for count in found(production, "spring").counts]
     assert kinds == [kind for kind in KINDS if kind in kinds], "in the order of the page"
+
+
+def test_hits_of_one_name_are_told_apart_by_stage_state_and_date(production: Production) -> None:
+    task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": "u"}
+    early, late = "2026-01-02T03:04:05Z", "2026-03-04T05:06:07Z"
+    output = file_entry("hist_dimuon.root", 1, 1)
+    production.record(
+        a_record(1, task=task, ended_at=early, outputs=[output]),
+        a_record(2, experiment="dune", ended_at=early, state="failed", outputs=[output]),
+        a_record(3, task=task, ended_at=late, outputs=[file_entry("hist_dimuon.root", 2, 2)]),
+        # A rerun, and a file that was only read
+        a_record(4, rerun_of=job_id(1), ended_at=late, outputs=[output]),
+        a_record(5, ended_at=late, inputs=[{"name": "raw_dimuon.root"}]),
+    )
+
+    details = {(hit.text, hit.detail) for hit in found(production, "dimuon", kind="file").hits}
+
+    assert details == {
+        ("hist_dimuon.root", "dune, failed 2 Jan 2026 03:04 UTC"),
+        ("hist_dimuon.root", "nova, reco, succeeded 4 Mar 2026 05:06 UTC"),
+        ("raw_dimuon.root", "nova, no recorded job made it"),
+    }
+    [task_hit] = found(production, "t1", kind="task").hits
+    assert task_hit.detail == "nova, c, reco"
+    [job_hit] = found(production, job_id(1), kind="job").hits
+    assert job_hit.detail == "nova, reco, succeeded 2 Jan 2026 03:04 UTC"
 
 
 def test_whole_names_come_first_then_beginnings_then_the_newest(production: Production) -> None:

@@ -95,6 +95,37 @@ def test_sites_that_come_and_go_are_marked(production: Production) -> None:
     ], "RAL ran so few that it is no news that it runs none"
 
 
+def test_site_or_release_that_another_experiment_has_too_is_no_change_of_their_chart(
+    production: Production,
+) -> None:
+    hour = timedelta(hours=1)
+    small: dict[str, Any] = {"site": "FNAL", "experiment": "dune"}
+    production.record(
+        job(1, START - MINUTE, site="FNAL"),
+        *[job(number, START + number * MINUTE, **small) for number in range(2, 8)],
+        job(8, START + 20 * hour, site="FNAL"),
+    )
+
+    assert marks(production).marks == [], "jobs of nova ran there before and later"
+    assert [mark.words for mark in marks(production, experiment="dune").marks] == [
+        "first job of novasoft v1",
+        "first job at FNAL",
+    ]
+
+
+def test_site_of_one_job_in_a_hundred_at_most_does_not_stop_to_run(production: Production) -> None:
+    second, later = timedelta(seconds=1), START + timedelta(hours=20)
+    production.record(
+        job(1, START - MINUTE, site="FNAL"),
+        job(2, START - MINUTE, site="CERN"),
+        *[job(number, START + MINUTE, site="CERN") for number in range(3, 8)],
+        *[job(number, later + number * second, site="FNAL") for number in range(8, 600)],
+    )
+
+    assert marks(production).marks == []
+    assert [mark.words for mark in marks(production, site="CERN").marks] == []
+
+
 def test_site_is_quiet_where_others_go_on_alone(production: Production) -> None:
     production.record(
         job(20, START - MINUTE, site="FNAL"),

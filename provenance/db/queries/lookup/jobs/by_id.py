@@ -1,12 +1,15 @@
 """Jobs by the beginning of their job id or batch id."""
 
 import uuid
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, select, type_coerce
+from sqlalchemy import Connection, LargeBinary, Select, select, type_coerce
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job
 
@@ -23,15 +26,10 @@ def jobs_by_id(connection: Connection, text: str, most: int) -> list[Hit]:
     first = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "0")).bytes, LargeBinary)
     last = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "f")).bytes, LargeBinary)
     stored_id = type_coerce(Job.uuid, LargeBinary)
-    query = (
-        select(Job.uuid, Job.state, Experiment.name)
-        .join(Experiment, Experiment.id == Job.experiment_id)
-        .where(stored_id >= first, stored_id <= last)
-        .limit(most)
-    )
+    query = _jobs(Job.uuid).where(stored_id >= first, stored_id <= last).limit(most)
     hits = []
-    for job_id, state, experiment in connection.execute(query):
-        hits.append(Hit("job", job_id, f"{experiment}, {STATES[state]}", job_page(job_id)))
+    for job_id, *facts in connection.execute(query):
+        hits.append(Hit("job", job_id, job_words(*facts), job_page(job_id)))
     return hits
 
 
@@ -40,12 +38,28 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
     if not text[0].isdigit():
         return []
     query = (
-        select(Job.uuid, Job.batch_id, Job.state)
+        _jobs(Job.uuid, Job.batch_id)
         .where(begins(Job.batch_id, text))
         .order_by(Job.batch_id)
         .limit(most)
     )
     hits = []
-    for job_id, batch_id, state in connection.execute(query):
-        hits.append(Hit("job", batch_id or "", STATES[state], job_page(job_id)))
+    for job_id, batch_id, *facts in connection.execute(query):
+        hits.append(Hit("job", batch_id or "", job_words(*facts), job_page(job_id)))
     return hits
+
+
+def job_words(experiment: str, stage: str | None, state: int, ended_at: datetime | None) -> str:
+    """Return what tells a job from others: `nova, reco, succeeded 29 Nov 2026 14:02 UTC`."""
+    words = STATES[state]
+    if ended_at is not None:
+        words += f" {ended_at:%-d %b %Y %H:%M} UTC"
+    return ", ".join(word for word in (experiment, stage, words) if word)
+
+
+def _jobs(*columns: Any) -> Select[Any]:
+    """Return the query of these columns of jobs, then of what `job_words` takes."""
+    query: Select[Any] = select(
+        *columns, Experiment.name, STAGE_OF_JOB, Job.state, Job.ended_at
+    ).select_from(Job)
+    return with_stage(query.join(Experiment, Experiment.id == Job.experiment_id))

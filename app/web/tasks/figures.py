@@ -1,0 +1,73 @@
+"""What is left of a campaign as a figure that stands alone: for a talk, a mail or a paper."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from flask import Response, render_template
+
+from jobprov.app.reports.rows import done_words, moment
+from jobprov.app.web.frame.formats import number
+from jobprov.app.web.tasks.backlogs import HEIGHT, TOP, WIDTH, draw_backlog
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
+from jobprov.provenance.errors import NotFoundError
+
+_MOST_DAYS = 8
+_LINES = 5
+_NICE = (1, 2, 2.5, 5, 10)
+
+
+class Tick(NamedTuple):
+    """A place on an axis of the figure, in the coordinates of the picture, and its words."""
+
+    at: int
+    words: str
+
+
+def show_figure(campaign: CampaignProgress) -> Response:
+    """Show what is left of a campaign, with axes, on white.
+
+    Raises:
+        NotFoundError: nobody declared how many units there are to be, or nothing was left all week.
+    """
+    drawn = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
+    if drawn is None or campaign.backlog is None:
+        raise NotFoundError("Nothing is known to be left of this campaign that could be drawn.")
+    stages = campaign.stages
+    done = sum(stage.units.produced for stage in stages)
+    expected = sum(stage.units.expected or 0 for stage in stages)
+    start, end = datetime.fromisoformat(drawn.start), datetime.fromisoformat(drawn.end)
+    figure = render_template(
+        "tasks/figure.svg",
+        campaign=campaign,
+        drawn=drawn,
+        width=WIDTH,
+        height=HEIGHT,
+        line=done_words(done, expected),
+        ends_at=campaign.backlog.ends_at and moment(campaign.backlog.ends_at),
+        counted_at=moment(campaign.counted_at),
+        days=_days(start, end),
+        lefts=_lefts(max(campaign.backlog.burn_down.left)),
+    )
+    return Response(figure, content_type="image/svg+xml; charset=utf-8")
+
+
+def _days(start: datetime, end: datetime) -> list[Tick]:
+    """Return the midnights of the figure, as many as have room."""
+    every = timedelta(days=1 + (end - start) // timedelta(days=_MOST_DAYS))
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    ticks = []
+    while day < end:
+        ticks.append(Tick(round(WIDTH * ((day - start) / (end - start))), f"{day:%-d %b}"))
+        day += every
+    return ticks
+
+
+def _lefts(most: int) -> list[Tick]:
+    """Return round numbers of units between none and most."""
+    rough = most / _LINES
+    power = 10 ** (len(str(int(rough))) - 1)
+    step = max(1, next(round(nice * power) for nice in _NICE if nice * power >= rough))
+    return [
+        Tick(HEIGHT - round((HEIGHT - TOP) * left / most), number(left))
+        for left in range(0, most + 1, step)
+    ]

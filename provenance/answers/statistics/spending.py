@@ -1,0 +1,36 @@
+"""What the jobs of a campaign cost, where and with which code, and how the last week compares."""
+
+from msgspec import Struct
+
+from jobprov.provenance.answers.counted import CountedAt
+
+
+class Spent(Struct, frozen=True):
+    """What finished jobs cost; reruns are left out.
+
+    Attributes:
+        name: of their site, release or time; None where their records name none.
+        failures: how many of the jobs failed, were killed or lost.
+        lost_cpu_hours: those of `cpu_hours` that these used.
+    """
+
+    name: str | None
+    jobs: int
+    failures: int
+    cpu_hours: float
+    lost_cpu_hours: float
+
+
+class Spending(CountedAt, frozen=True, kw_only=True):
+    """What a campaign cost.
+
+    Attributes:
+        total: of all its jobs.
+        weeks: of those that ended in the last seven days, and in the seven before.
+        sites, releases: the twenty with most CPU hours of each, those first.
+    """
+
+    total: Spent
+    weeks: list[Spent]
+    sites: list[Spent]
+    releases: list[Spent]

@@ -1,0 +1,33 @@
+"""How large a share of jobs is, and when one of the last day is worth telling beside the week before."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+MOST_EXPERIMENTS = 30
+"""That are looked at, in the order of their names."""
+LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
+"""The last day is compared with the days before it."""
+LEAST_JOBS, LEAST_BEFORE = 10, 20
+"""Of fewer jobs in question in the last day, or fewer jobs at all before, nothing is said."""
+TIMES, POINTS = 2, 0.05
+"""By how much a share is clearly above another."""
+
+
+class Share(NamedTuple):
+    """How many jobs are in question, of how many that ended."""
+
+    jobs: int
+    ended: int
+
+    @property
+    def value(self) -> float:
+        """Return the share, 0 where no job ended."""
+        return self.jobs / self.ended if self.ended else 0.0
+
+    def is_above(self, other: "Share") -> bool:
+        """Return whether it is at least twice the other, and five points above it."""
+        return self.value >= TIMES * other.value and self.is_points_above(other)
+
+    def is_points_above(self, other: "Share") -> bool:
+        """Return whether it is at least five points above the other."""
+        return self.value >= other.value + POINTS

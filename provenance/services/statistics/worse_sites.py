@@ -1,0 +1,110 @@
+"""Sites at which jobs fail more often than before, of all experiments.
+
+A site got worse where at least ten of its jobs did not succeed in the last 24 hours, and their share
+is at least twice that of the seven days before, and five points above it. It must also be five points
+above that of all other sites of the day: what fails everywhere is no matter of a site.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.attention import WorseSite, WorseSites
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.alerts.watched import (
+    EndedAtSite,
+    EndedJobs,
+    EndedScope,
+    ended_by,
+    ended_by_hour,
+)
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+from jobprov.provenance.services.lookup.shares import (
+    BEFORE,
+    LATELY,
+    LEAST_BEFORE,
+    LEAST_JOBS,
+    MOST_EXPERIMENTS,
+    Share,
+)
+from jobprov.provenance.times import utc_text
+
+
+def list_worse_sites(
+    connection: Connection, now: datetime, *, seconds: float = SECONDS
+) -> WorseSites:
+    """Return the sites that got worse, of the first thirty experiments; those of most failures first.
+
+    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at, by two
+    statements at most.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    sites, ended = [], 0
+    experiments = list(experiments_by_name(connection).items())
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            lately = ended_by_hour(connection, EndedScope(key, now - LATELY), now)
+            ended += sum(row.jobs for row in lately)
+            if sum(row.failures for row in lately) < LEAST_JOBS:
+                continue
+            days = EndedScope(key, now - LATELY - BEFORE, until=now - LATELY)
+            before = ended_by(connection, days, by="site")
+            ended += sum(row.jobs for row in before)
+            sites += _worse(name, lately, before, now)
+    sites.sort(key=lambda site: (-site.failures, site.site))
+    return WorseSites(sites=sites, ended=ended)
+
+
+def _worse(
+    experiment: str, lately: Sequence[EndedAtSite], before: Sequence[EndedJobs], now: datetime
+) -> list[WorseSite]:
+    """Return the sites of an experiment that got worse."""
+    ended: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    for row in lately:
+        ended[row.site] += row.jobs
+        failures[row.site] += row.failures
+    usual_shares = {row.facet: Share(row.failures, row.jobs) for row in before}
+    worse = []
+    for site in ended:
+        of_day = Share(failures[site], ended[site])
+        elsewhere = Share(failures.total() - of_day.jobs, ended.total() - of_day.ended)
+        usual = usual_shares.get(site, Share(0, 0))
+        if not site or of_day.jobs < LEAST_JOBS or usual.ended < LEAST_BEFORE:
+            continue
+        if not of_day.is_above(usual) or not of_day.is_points_above(elsewhere):
+            continue
+        hours = {row.hour: Share(row.failures, row.jobs) for row in lately if row.site == site}
+        hour = first_worse_hour(hours, usual, of_day)
+        worse.append(
+            WorseSite(
+                experiment=experiment,
+                site=site,
+                failures=of_day.jobs,
+                ended=of_day.ended,
+                failures_before=usual.jobs,
+                ended_before=usual.ended,
+                since=utc_text(now - LATELY + timedelta(hours=hour)),
+            )
+        )
+    return worse
+
+
+def first_worse_hour(hours: Mapping[int, Share], usual: Share, of_day: Share) -> int:
+    """Return the hour from which on a site was worse.
+
+    A single failure in an hour of few jobs tells nothing. So each hour counts by how many failures it
+    has more than half-way between the usual share and that of the day, and the hour is taken from
+    which on these add up to most.
+    """
+    half_way = (usual.value + of_day.value) / 2
+    first, most, added_up = max(hours), 0.0, 0.0
+    for hour in sorted(hours, reverse=True):
+        added_up += hours[hour].jobs - half_way * hours[hour].ended
+        if added_up > most:
+            first, most = hour, added_up
+    return first

@@ -1,0 +1,96 @@
+"""The page of a campaign: what it cost, what is left first, and its figure for a talk."""
+
+import re
+from xml.etree import ElementTree as ET
+
+from flask.testing import FlaskClient
+
+from jobprov.app.reports.rows import spending_tables, week_words
+from jobprov.provenance.answers.statistics.spending import Spending, Spent
+from tests.library.answers import put_job
+from tests.library.records import a_record
+
+PAGE = "/campaigns/toyexp/demo-2026"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def declare(client: FlaskClient, task_id: str, campaign: str, *units: str) -> None:
+    declaration = {
+        "experiment": "nova",
+        "campaign": campaign,
+        "stage": "reco",
+        "units": list(units),
+    }
+    assert client.put(f"/api/v1/tasks/{task_id}", json=declaration).status_code == 201
+
+
+def finish(client: FlaskClient, number: int, task_id: str, unit: str) -> None:
+    task, outputs = {"task_id": task_id, "unit": unit}, [{"name": f"{task_id}.{unit}.root"}]
+    put_job(client, a_record(number, task=task, outputs=outputs))
+
+
+def test_figure_is_whole_and_says_what_the_page_says(client: FlaskClient) -> None:
+    declare(client, "t1", "<b> & co", "u1", "u2", "u3")
+    finish(client, 1, "t1", "u1")
+    page = "/campaigns/nova/%3Cb%3E%20%26%20co"
+
+    answer = client.get(f"{page}?figure=svg")
+
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    figure = ET.fromstring(answer.data)  # noqa: S314 - our own
+    words = [text.text for text in figure.iter(f"{SVG}text")]
+    assert words[0] == "<b> & co: 1 of 3 units done (33 %)"
+    assert "1 of 3 units done (33 %) in 1 stage" in client.get(page).text
+    assert "class" not in answer.text, "no style sheet goes with it"
+    assert "href" not in answer.text
+
+
+def test_figure_of_what_nobody_declared_is_not_offered(pages: FlaskClient) -> None:
+    assert "figure=svg" not in pages.get(PAGE).text
+    assert pages.get(f"{PAGE}?figure=svg").status_code == 404
+
+
+def test_tasks_in_which_something_is_missing_stand_first(client: FlaskClient) -> None:
+    declare(client, "t1", "c", "a")
+    declare(client, "t2", "c", "b")
+    declare(client, "t3", "c", "c")
+    finish(client, 1, "t1", "a")
+    finish(client, 3, "t3", "c")
+
+    text = client.get("/campaigns/nova/c").text
+
+    assert re.findall(r'class="name" href="/tasks/([^?"]*)', text) == ["t2", "t1", "t3"]
+
+
+def test_report_has_what_the_campaign_cost_and_the_page_leads_to_the_jobs(
+    pages: FlaskClient,
+) -> None:
+    report = pages.get("/api/v1/campaigns/demo-2026/report?experiment=toyexp").get_json()
+    spending = report["spending"]
+    text = pages.get(PAGE).text
+
+    assert spending["total"]["jobs"] == sum(site["jobs"] for site in spending["sites"])
+    assert '<h2 id="cost">' in text
+    for site in spending["sites"]:
+        if site["name"]:
+            assert f"site={site['name']}" in text
+    assert "What it cost: by release" in pages.get("/reports/toyexp/demo-2026").text
+
+
+def test_weeks_are_compared_in_a_sentence() -> None:
+    this, before = Spent("last 7 days", 200, 11, 50, 3), Spent("7 days before", 100, 3, 20, 1)
+    none = Spent("7 days before", 0, 0, 0, 0)
+
+    def spending(*weeks: Spent) -> Spending:
+        total = Spent("all", sum(week.jobs for week in weeks), 0, 70, 0)
+        return Spending(total=total, weeks=list(weeks), sites=[], releases=[])
+
+    assert week_words(spending(this, before)) == (
+        "200 jobs ended in the last 7 days, of which 5.5 % did not succeed; "
+        "in the 7 days before 100, of which 3.0 % did not succeed."
+    )
+    assert week_words(spending(this, none)).endswith("; in the 7 days before 0.")
+    assert week_words(spending(none, none)) == ""
+    assert list(spending_tables(spending(none, none))) == []
+    by_week = next(spending_tables(spending(this, before)))
+    assert by_week.rows[0] == ("last 7 days", "200", "11 (5.5 %)", "50", "3 (6.0 %)")
