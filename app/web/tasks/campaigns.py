@@ -10,7 +10,6 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response
-from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_answer, read_report, read_spending
 from jobprov.app.reports.page import report_page
@@ -90,9 +89,7 @@ def show_page(experiment: str, name: str) -> Response:
         shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
     # What is left stands first: of a thousand tasks nobody looks for it
     in_turn = sorted(campaign.tasks, key=lambda task: task.missing == 0)
-    tasks = [{**asdict(task), "bars": _bars(task)} for task in in_turn]
     spending = read_spending(experiment, name)
-    stages = [{**asdict(stage), "bars": _bars(stage.units)} for stage in campaign.stages]
     backlog = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     return answer(
         "tasks/campaign.html",
@@ -100,7 +97,7 @@ def show_page(experiment: str, name: str) -> Response:
         is_live=any(task.running or task.missing for task in campaign.tasks),
         campaign=campaign,
         first_line=first_line(campaign),
-        stages=stages,
+        bars_of=_bars,
         backlog=backlog,
         backlog_size=(WIDTH, HEIGHT),
         backlog_rows=None if backlog is None else cut_rows("backlog", backlog.rows, 8),
@@ -108,7 +105,7 @@ def show_page(experiment: str, name: str) -> Response:
         queue_line=queue_page.first_line(queue.counts),
         whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
         is_under_way=bool(queue.counts.total or any(task.missing for task in campaign.tasks)),
-        tasks=cut_rows("tasks", tasks, 40),
+        tasks=cut_rows("tasks", in_turn, 40),
         spending=None
         if spending is None or not spending.total.jobs
         else _spent_tables(campaign, spending),
