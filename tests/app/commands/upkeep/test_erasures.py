@@ -106,7 +106,8 @@ def test_blob_is_erased_and_its_jobs_are_named(tmp_path: Path, log: str) -> None
 
     assert done.exit_code == again.exit_code == 0
     assert (
-        f"Blob {log} of nova goes (5 B). It is named by 2 jobs.\n    {JOB}\n    {OTHER}\n" in done.output
+        f"Blob {log} of nova goes (5 B). It is named by 2 jobs.\n    {JOB}\n    {OTHER}\n"
+        in done.output
     )
     assert "1 blob removed" in done.output
     assert again.output.startswith("nova: Erased. 0 segments written anew, 0 blobs removed.")
