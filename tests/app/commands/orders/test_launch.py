@@ -95,7 +95,8 @@ class Trial:
         answer = requests.get(
             f"{self.service.url}/api/v1/workflows/toy?experiment=toyexp", timeout=30
         ).json()
-        return {stage["stage"]: stage for stage in answer["stages"]} | {"": answer}
+        # None before the workflow is declared
+        return {stage["stage"]: stage for stage in answer.get("stages", ())} | {"": answer}
 
     def wait_for(self, what: str, is_so: Any, seconds: float = 120) -> dict[str, dict[str, Any]]:
         end = time.monotonic() + seconds
@@ -134,7 +135,8 @@ def blocked(trial: Trial) -> dict[str, dict[str, Any]]:
         return trial.wait_for(
             "blocked by two units",
             lambda stages: (
-                stages["gen"]["failed"] == 2
+                "gen" in stages
+                and stages["gen"]["failed"] == 2
                 and stages["reco"]["done"] == 7
                 and stages["merge"]["done"] == 1
             ),
