@@ -45,6 +45,7 @@ _SIGNS_OF_PAIRS = [
     b"auth=",
     b"key=",
     b'bearer"',
+    b'"login"',
     # Signs that hold a quote, in a text of JSON that stands within JSON
     b'token\\"',
     b'pw\\"',
@@ -56,7 +57,8 @@ _PAIRS = re.compile(
     rb'|(?:api|access|secret|private)[-_]?key)"\s*,\s*"'
     rb'|"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)"'
     rb'\s*:\s*"[^$<{%./"]'
-    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
+    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
+    rb'|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
     re.IGNORECASE,
 )
 _ARGUMENTS = frozenset({"argv", "args", "arguments"})
