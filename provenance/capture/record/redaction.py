@@ -240,10 +240,10 @@ _SIGNS: Dict[str, List[bytes]] = {
     "url-password": [_COMMON_SIGN],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
     "user-password": (
-        b"curl mysql mariadb sshpass sqlplus :1521 oracle @(desc ldap redis-cli smbc smbget smbspool"
-        b" rpcclient -pwd pass: htpasswd aws_se lftp keytool userpass kinit proxy-init arcproxy"
-        b" myproxy chpasswd --stdin -fd sudo login"
-    ).split(),
+        b"curl,mysql,mariadb,sshpass,sqlplus,:1521,oracle,@(desc,ldap,redis-cli,smbc,smbget,smbspool"
+        b",rpcclient,-pwd,-pass,htpasswd,aws_se,lftp,keytool,userpass,kinit,proxy-init,arcproxy"
+        b",myproxy,chpasswd,--stdin,e-fd,sudo -s,login -"
+    ).split(b","),
     "netrc": [b"password"],
     "pgpass": [b":5432:", b":*:"],
     "cookie": [b"cookie"],
