@@ -14,10 +14,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from jobprov.provenance.errors import UnreachableError
+
 _MOST_REDIRECTS = 5
 
 
-class InnerAddressError(Exception):
+class InnerAddressError(UnreachableError):
     """An address leads to this machine, or to its link; not an OSError, so that nobody retries it."""
 
 
