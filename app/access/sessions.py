@@ -96,10 +96,11 @@ def take_attempt(state: str) -> tuple[Attempt, str] | None:
 
 
 def begin_session(logged_in: LoggedIn) -> None:
-    """Begin a session; of what was there before nothing stays.
+    """Begin a session; of what was there before nothing stays, also for whoever has a copy of it.
 
     Raises:
         LimitError: so many groups count here that no cookie holds them.
+        UnreachableError: the end of the session before cannot be noted.
     """
     identity = logged_in.identity
     if sum(map(len, identity.groups)) > _MOST_GROUPS:
@@ -112,7 +113,7 @@ def begin_session(logged_in: LoggedIn) -> None:
     there = None
     if logged_in.session_id is not None:
         there = provider_session(identity.issuer, logged_in.session_id)
-    session.clear()
+    end_session()
     session[_LOGIN] = {
         "id": secrets.token_urlsafe(24),
         "iss": identity.issuer,

@@ -173,6 +173,19 @@ def test_server_that_hangs_is_left_in_time_and_the_message_may_come_twice(
     assert sending == ("no answer within 1 s", True)
 
 
+def test_receiver_leads_an_alert_to_no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could have this machine ask services of its own, or those of its cloud."""
+    outer, inner = Webhook(), Webhook()
+    with webhook_server(inner) as inner_port, webhook_server(outer) as port:
+        outer.code, outer.leads_to = 307, f"http://127.0.0.1:{inner_port}/latest/meta-data"
+        monkeypatch.setenv("LEADING", f"json://127.0.0.1:{port}/x")
+
+        sending = send("chat", Receiver(url_variable="LEADING"), "title", "body")
+
+    assert sending == ("it answered 307", False)
+    assert (len(outer.messages), inner.messages) == (1, [])
+
+
 def test_receivers_are_tried_by_a_command(scene: Scene) -> None:
     environment = {"JOBPROV_ALERTS": str(scene.folder / "rules.toml")}
     unknown = "nosuchservice://SECRET"

@@ -42,7 +42,6 @@ from jobprov.provenance.errors import (
 )
 from jobprov.provenance.services.intake.blobs import (
     Upload,
-    find_secret,
     has_digest,
     missing_of,
     nobodys_among,
@@ -54,7 +53,9 @@ from jobprov.provenance.services.intake.blobs import (
     without_erased,
 )
 from jobprov.provenance.services.intake.excerpts import MOST_EXCERPTS
+from jobprov.provenance.services.intake.packed_texts import SEARCHED_BYTES, Unpacking, is_packed
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
+from jobprov.provenance.services.intake.secrets import find_secret
 
 section = Section("blobs", "Bytes by digest.")
 
@@ -62,6 +63,7 @@ ASKED_AT_ONCE = 10_000
 _LIST_BYTES = 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
+_UNPACKED_OF_BATCH = 2 * SEARCHED_BYTES
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 
 
@@ -194,8 +196,9 @@ def post_blobs() -> Response:
 
     The first line of the body is `[[sha256, length, package], …]`; after it come their bytes, one
     blob after the other. `package` is null, or says what `Jobprov-Package` says of a single blob.
-    The results come in order, each with the status that the blob would have had alone. A body that
-    is cut is refused as a whole, and nothing of it is stored.
+    The results come in order, each with the status that the blob would have had alone, but for packed
+    blobs that come after 16 MiB unpacked: these are to be sent alone. A body that is cut is refused
+    as a whole, and nothing of it is stored.
     """
     grant = recording_grant()
     service = get_service()
@@ -231,10 +234,11 @@ def _store_together(experiment: str | None, blobs: list[SentBlob]) -> list[BlobR
         erased = unwanted_among(connection, experiment, [blob.sha256 for blob in blobs])
     refusals: dict[int, BlobResult] = {}
     taken: dict[str, bytes] = {}
+    unpacking = Unpacking(_UNPACKED_OF_BATCH)
     for place, blob in enumerate(blobs):
         if blob.sha256 in erased:
             refusals[place] = BlobResult(blob.sha256, HTTPStatus.OK, change="erased")
-        elif refusal := _refusal(blob):
+        elif refusal := _refusal(blob, unpacking):
             refusals[place] = refusal
         else:
             taken[blob.sha256] = blob.content
@@ -250,8 +254,11 @@ def _store_together(experiment: str | None, blobs: list[SentBlob]) -> list[BlobR
     return results
 
 
-def _refusal(blob: SentBlob) -> BlobResult | None:
-    """Return why a blob of a batch is not stored; None where it may be."""
+def _refusal(blob: SentBlob, unpacking: Unpacking) -> BlobResult | None:
+    """Return why a blob of a batch is not stored; None where it may be.
+
+    All blobs of a batch share what may be unpacked for it.
+    """
     limit_bytes = get_service().settings.blob_limit_bytes
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     if len(blob.content) > limit_bytes:
@@ -259,9 +266,15 @@ def _refusal(blob: SentBlob) -> BlobResult | None:
         word, detail = "limit", f"The blob is longer than {limit_bytes} bytes, which is the limit."
     elif not has_digest(blob.content, blob.sha256):
         word, detail = "digest-mismatch", "The bytes have another SHA-256; send the blob again."
-    elif not blob.is_packaged and (rules := find_secret(blob.content)):
+    elif blob.is_packaged:
+        return None
+    elif rules := find_secret(blob.content, unpacking):
         problem = _secret_found(rules)
         return BlobResult(blob.sha256, status, detail=str(problem), errors=problem.fields)
+    elif unpacking.is_exhausted and is_packed(blob.content):
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        word = "limit"
+        detail = "The packed blobs of this batch are too long when unpacked; send this one alone."
     else:
         return None
     return BlobResult(blob.sha256, status, detail=detail, errors={"sha256": [word]})

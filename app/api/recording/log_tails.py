@@ -18,8 +18,8 @@ from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import LogTailQuery
-from jobprov.provenance.services.intake.blobs import find_secret
 from jobprov.provenance.services.intake.log_tails import KEPT_BYTES, Chunk, append_tail, drop_tails
+from jobprov.provenance.services.intake.secrets import find_secret
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.recording.submissions import Outcome
 

@@ -46,6 +46,33 @@ _BEGINNINGS: Dict[bytes, Tuple[bytes, int]] = {
     _JWT: (rb"\beyJ", 1),
     _BARE_ASSIGNMENT: (_BARE_NAME, 3),
 }
+# Words of one command, over lines that a backslash joins
+_WORDS = rb"(?:[^\n|;&\\]|\\\n?){0,200}?\s"
+_LOGIN = rb"(?:docker|podman|buildah|helm|apptainer|singularity|oc)\s(?:\w+\s)?login\b"
+# Programs, and what stands before a password of theirs
+_COMMANDS = (
+    rb"ldap(?:search|add|modify|delete|whoami|passwd|compare)\b" + _WORDS + rb"-w"
+    rb"|redis-cli\b" + _WORDS + rb"(?:-a|--pass)"
+    rb"|(?:smb(?:client|get|cacls|spool)|rpcclient)\b"
+    + _WORDS
+    + rb"(?:-U|--user)[ =]?[\"']?[^\s%\"'$]{1,64}%"
+    rb"|" + _LOGIN + _WORDS + rb"-p"
+    rb"|rucio\b" + _WORDS + rb"-pwd"
+    rb"|openssl\b" + _WORDS + rb"-pass(?:in|out)?\s[\"']?pass:"
+    rb"|htpasswd (?:-\w{1,9} ){0,3}-(?!\w{0,9}n)\w{0,9}b\w{0,9} \S{1,200} \S{1,64} "
+    rb"|htpasswd -\w{0,9}(?:nb|bn)\w{0,9} \S{1,64} "
+    rb"|aws\sconfigure\sset\s[\w.-]{0,64}aws_se\w{1,40}\s"
+    rb"|lftp\b" + _WORDS + rb"-u[ ]?[\"']?[^\s,\"'$]{1,64},"
+    rb"|keytool\b" + _WORDS + rb"-\w{0,9}(?:store|key)pass"
+    rb"|davix-\w{1,9}\b" + _WORDS + rb"--userpass"
+    rb"|(?:kinit|proxy-init|myproxy-\w{1,9}|sudo\s-S)\b[^\n|;&<]{0,99}<<<"
+)
+# What reads a password from a pipe
+_READERS = (
+    rb"kinit|(?:voms-|grid-)?proxy-init|arcproxy|myproxy-\w{1,9}|sudo\s-S|chpasswd|passwd\s--stdin"
+    rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|" + _LOGIN
+)
+_COMMAND = rb"(?P<keep>\b(?:" + _COMMANDS + rb")[ \t=]{0,9}[\"']?)(?![$<{-])[^\s\"'$<|;&]{4,}"
 # (rule name, pattern); the group `keep`, where there is one, stays in front of the mark.
 _RULES: List[Tuple[str, bytes]] = [
     (
@@ -74,7 +101,10 @@ _RULES: List[Tuple[str, bytes]] = [
     ),
     (
         "url-password",
-        rb"(?P<keep>://)[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+(?=@)",
+        (
+            rb"(?P<keep>://)(?:[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+"
+            rb"|(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,})(?=@)"  # git's https://TOKEN@host
+        ),
     ),
     (
         "authorization",
@@ -103,8 +133,8 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "user-password",
         (
-            rb"(?P<keep>\b(?:mysql\w*|sshpass)\b(?:(?!\bmysql|\bsshpass)[^\n|;&]){0,300}?\s-p)"
-            rb"(?![$<{])[^\s\"'$<]{4,}"
+            rb"(?P<keep>\b(?:mysql\w*|mariadb|sshpass)\b(?:(?!\bmysql|\bsshpass)[^\n|;&]){0,300}?\s-p)"
+            rb"(?![$<{]|(?:rint0?|rune|ath|erm)\b)[^\s\"'$<]{4,}"
         ),
     ),
     ("user-password", rb"(?P<keep>\bsshpass\s+-p\s+[\"']?)(?![$<{])[^\s\"'$<]{4,}"),
@@ -118,6 +148,16 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "user-password",
         rb"(?P<keep>\bsqlplus\s(?:-\w+\s+)?[^\s/@]{1,64}/)(?![$<{])[^\s/@<]{4,}(?=@)",
+    ),
+    ("user-password", _COMMAND),
+    (
+        "user-password",
+        (
+            rb"(?P<keep>\b(?:echo|printf)\s(?:-\w{1,9}\s)?(?:[\"']%s(?:\\n)?[\"']\s)?[\"']?)"
+            rb"(?![$<{-])[^\"'$|;&\n]{4,80}(?=[\"']?\s{0,9}\|\s{0,9}(?:/\S{0,80}/|sudo )?(?:"
+            + _READERS
+            + rb")\b)"
+        ),
     ),
     (
         "netrc",
@@ -162,7 +202,16 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "assignment",
         (
-            rb"(?i)(?P<keep>(?<![\w-])--?(?:[\w-]{0,40}-)?(?:password|passwd|passphrase)[ \t]{1,9}[\"']?)"
+            rb"(?P<keep>\b(?:PGPASSWORD|MYSQL_PWD|SSHPASS|RSYNC_PASSWORD|REDISCLI_AUTH"
+            rb"|(?:VAULT|GITHUB|GH|GITLAB|BEARER|RUCIO_AUTH)_TOKEN)=[\"']?)"
+            rb"(?![$<{%(./])[^\s\"'()<>,;&|]{4,}"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>(?<![\w-])--?[\w-]{0,40}(?:password|passwd|passphrase|bearer"
+            rb"|token|secret|(?:api|access|secret)-?key)(?:[ \t]{1,9}|=)[\"']?)"
             rb"(?=[^\s\"']*[0-9])(?![$<{%(./-])[^\s\"'()\[\]<>,;&|]{6,}"
         ),
     ),
@@ -190,7 +239,11 @@ _SIGNS: Dict[str, List[bytes]] = {
     ).split(),
     "url-password": [_COMMON_SIGN],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
-    "user-password": b"curl mysql sshpass sqlplus :1521 oracle @(desc".split(),
+    "user-password": (
+        b"curl,mysql,mariadb,sshpass,sqlplus,:1521,oracle,@(desc,ldap,redis-cli,smbc,smbget,smbspool"
+        b",rpcclient,-pwd,-pass,htpasswd,aws_se,lftp,keytool,userpass,kinit,proxy-init,arcproxy"
+        b",myproxy,chpasswd,--stdin,e-fd,sudo -s,login -"
+    ).split(b","),
     "netrc": [b"password"],
     "pgpass": [b":5432:", b":*:"],
     "cookie": [b"cookie"],
@@ -199,7 +252,8 @@ _SIGNS: Dict[str, List[bytes]] = {
     ).split(),
     "assignment": (
         b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
-        b" bearer_token refresh_token account_key accountkey token\" token' pw\" pw'"
+        b" bearer_token refresh_token account_key accountkey token\" token' pw\" pw' -token"
+        b" _token= sshpass= rediscli_auth api-key access-key bearer"
     ).split(),
 }
 
@@ -398,7 +452,24 @@ def redact_arguments(arguments: Sequence[str]) -> List[str]:
         takes_password = takes_password or bool(_PASSWORD_PROGRAM.match(argument))
         is_curl = is_curl or argument.rpartition("/")[2] == "curl"
         before = argument
-    return redacted
+    return _without_passwords(redacted)
+
+
+def _without_passwords(arguments: List[str]) -> List[str]:
+    """Return the arguments without what a program takes as a password behind one of its options."""
+    text = " ".join(arguments).encode("utf-8", "surrogateescape")
+    if "user-password" not in _possible_rules(text.lower()):
+        return arguments
+    secrets = [(found.end("keep"), found.end()) for found in _pattern(_COMMAND).finditer(text)]
+    clean, end = [], -1
+    for argument in arguments:
+        word = argument.encode("utf-8", "surrogateescape")
+        start, end = end + 1, end + 1 + len(word)
+        for first, last in secrets:
+            if first < end and last > start:
+                word = word[: max(first - start, 0)] + b"<redacted:user-password>"
+        clean.append(word.decode("utf-8", "surrogateescape"))
+    return clean
 
 
 def _redact_argument(argument: str, before: str, *, is_curl: bool) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from jobprov.provenance.answers.orders.orders import OutsideInput
+from jobprov.provenance.services.agents.outside_addresses import InnerAddressError, look_at
 
 _SECONDS = 20
 _XROOTD = ("root", "roots", "xroot", "xroots")
@@ -118,7 +119,9 @@ def _problem_of_size(size: int, outside: OutsideInput) -> str | None:
 
 def _problem_of_address(address: str, outside: OutsideInput) -> str | None:
     try:
-        answer = requests.head(address, timeout=_SECONDS, allow_redirects=True)
+        answer = look_at(address, _SECONDS)
+    except InnerAddressError as refusal:
+        return str(refusal)
     except requests.RequestException:
         return _SILENT
     if not answer.ok:

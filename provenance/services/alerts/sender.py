@@ -60,7 +60,9 @@ def send(message: dict[str, str]) -> dict[str, Any]:
     logger.addHandler(kept)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="jobprov", async_mode=False))
+    # A receiver that redirects could have this machine ask its own, or its cloud, for something
+    asset = apprise.AppriseAsset(app_id="jobprov", async_mode=False, http_redirects=False)
+    sender = apprise.Apprise(asset=asset)
     if not sender.add(message["url"]):
         return {"sent": False, "problem": NO_SERVICE, "is_uncertain": False}
     is_sent = sender.notify(

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.description.exports import FORMS
@@ -31,7 +33,7 @@ from jobprov.provenance.db.queries.holdings.plans import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
-from jobprov.provenance.services.bundles.known_inputs import Places
+from jobprov.provenance.services.bundles.known_inputs import Places, tells_hidden
 from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
 from jobprov.provenance.services.bundles.ran_sets import ran_sets
@@ -82,6 +84,7 @@ def build_bundle(
     is_holey: bool = False,
     located: Places | None = None,
     readable_by_readers_of: Callable[[str], Database] | None = None,
+    everything: Database | None = None,
 ) -> Bundle:
     """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
@@ -101,6 +104,8 @@ def build_bundle(
         located: where inputs are now (`locate_inputs`), if the bundle is to say so.
         readable_by_readers_of: returns the database as everybody may read it who may read an
             experiment; None where no experiment is private.
+        everything: the database with what is hidden from `database`; None where nothing is. An
+            earlier plan that tells something of it is not returned.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -110,7 +115,10 @@ def build_bundle(
     with database.reading.connect() as connection:
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
-            return _bundle(store, job, plan_numbered(connection, job.found, number))
+            earlier = _bundle(store, job, plan_numbered(connection, job.found, number))
+            if everything is not None:
+                _check_readable(connection, everything, job, earlier)
+            return earlier
     shared = database
     if readable_by_readers_of is not None:
         shared = readable_by_readers_of(job.found.experiment)
@@ -170,9 +178,7 @@ def _bundle(
         NotFoundError: there is no such plan.
     """
     if stored is None:
-        raise NotFoundError(
-            f"Job {job.found.job_id} has no such bundle plan, or it held what was erased."
-        )
+        raise _no_such_plan(job)
     if plan is None:
         plan = read_plan(store, stored.plan_sha256)
     return Bundle(
@@ -185,6 +191,28 @@ def _bundle(
         tar_sha256=stored.tar_sha256,
         size_bytes=stored.tar_bytes,
         reader=store,
+    )
+
+
+def _check_readable(
+    connection: Connection, everything: Database, job: ReadJob, bundle: Bundle
+) -> None:
+    """Check that a plan tells its reader nothing of an experiment that is hidden from them.
+
+    Raises:
+        NotFoundError: it does, since it was made when that experiment was open, or by 0.1.0.
+    """
+    generated = tuple(member for member in bundle.plan.own if member.part_of)
+    alone = replace(bundle.plan, own=generated, fragments={})
+    texts = b"".join(stream_plan(alone, bundle.reader))
+    with everything.reading.connect() as whole:
+        if tells_hidden(connection, whole, job, texts):
+            raise _no_such_plan(job)
+
+
+def _no_such_plan(job: ReadJob) -> NotFoundError:
+    return NotFoundError(
+        f"Job {job.found.job_id} has no such bundle plan, or it held what was erased or is private."
     )
 
 

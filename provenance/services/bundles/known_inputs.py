@@ -6,6 +6,8 @@ copies are now is asked of Rucio and SAM only for a bundle that is to say so
 """
 
 import json
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
@@ -59,6 +61,34 @@ def known_outputs(connection: Connection, job: ReadJob) -> dict[int, KnownFile]:
     for position, full in full_names_of_outputs(connection, job.found.key).items():
         known[position] = KnownFile(namespace=full.namespace, name=full.name)
     return known
+
+
+def tells_hidden(readable: Connection, everything: Connection, job: ReadJob, texts: bytes) -> bool:
+    """Tell whether texts of a bundle say of an input what its reader may not know.
+
+    That is what catalogs say of files of an experiment that is private now, and was open, or known
+    to whoever had the bundle made: their full names, and addresses of copies.
+    """
+    hidden = input_files(everything, job.found.key).keys() - input_files(readable, job.found.key)
+    if not hidden:
+        return False
+    full_names = full_names_of_inputs(everything, job.found.key)
+    inputs = job.reading.record.inputs or []
+    for position in hidden:
+        file = inputs[position]
+        recorded = {file.namespace, file.name, file.path, file.location}
+        names = {file.name}
+        if position in full_names:
+            words = {*full_names[position]} - recorded
+            if any(word.encode() in texts for word in words if word):
+                return True
+            names.add(full_names[position][1])
+        for name in filter(None, names):
+            ending = re.escape(posixpath.basename(name).encode())
+            for address in re.findall(rb"\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
+                if address.decode("utf-8", "replace") not in recorded:
+                    return True
+    return False
 
 
 def absent_inputs(connection: Connection, job: ReadJob) -> dict[int, Input]:

@@ -33,12 +33,14 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.records.files.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.secrets import hidden_texts, rules_in_text
+from jobprov.provenance.services.intake.packed_texts import SEARCHED_BYTES, is_packed
+from jobprov.provenance.services.intake.secrets import find_secret, rules_in_text
 from jobprov.provenance.services.work.notices import blob_arrived, blobs_there
 from jobprov.provenance.services.writing import Writing
 
 _SEARCHED_PIECE = 1 << 20
 _OVERLAP = 1 << 16
+_BEGINNING = 8192
 _UNCLAIMED_LIMIT = 100_000
 _MOST_SEEN = 100_000
 _SEEN_SECONDS = 600.0
@@ -286,47 +288,37 @@ def has_digest(data: bytes, sha256: str) -> bool:
     return digest_of(data) == sha256
 
 
-def find_secret(data: bytes) -> list[str]:
-    """Return the rules by which text holds a secret, also text in UTF-16 or packed by gzip.
-
-    Of other binary data none is tried.
-    """
-    texts = list(hidden_texts(data))
-    if b"\0" not in data[:8192] and not data.startswith(b"\x1f\x8b"):
-        texts.append(data)
-    rules: set[str] = set()
-    for text in texts:
-        if b"\0" not in text[:8192]:
-            rules.update(rules_in_text(text))
-    return sorted(rules)
-
-
 def searched_chunks(
     chunks: Iterable[bytes], refuse: Callable[[list[str]], Exception]
 ) -> Iterator[bytes]:
     """Yield the chunks of a long blob; each piece is searched for secrets first.
 
     A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether the
-    blob is text is judged by its beginning.
+    blob is text is judged by its beginning. Of what is packed, the first 8 MiB are unpacked.
 
     Raises:
         Exception: what `refuse` makes of the rules by which it holds a secret.
     """
     piece = bytearray()
-    is_text: bool | None = None
+    is_text: bool | None = None  # not known yet
     for chunk in chunks:
         piece += chunk
         if is_text is False:
             piece.clear()
         elif len(piece) >= _SEARCHED_PIECE:
-            if is_text is None:
-                is_text = b"\0" not in piece[:8192]
-                rules = find_secret(bytes(piece))
-            else:
+            rules: list[str] = []
+            if is_text:
                 rules = rules_in_text(bytes(piece))
+            elif not is_packed(bytes(piece[:_BEGINNING])):
+                is_text = b"\0" not in piece[:_BEGINNING]
+                rules = find_secret(bytes(piece))
+            elif len(piece) >= SEARCHED_BYTES:
+                is_text = False
+                rules = find_secret(bytes(piece))
             if rules:
-                raise refuse(list(rules))
-            del piece[:-_OVERLAP]
+                raise refuse(rules)
+            if is_text:
+                del piece[:-_OVERLAP]
         yield chunk
     if is_text is not False and (rules := find_secret(bytes(piece))):
-        raise refuse(list(rules))
+        raise refuse(rules)

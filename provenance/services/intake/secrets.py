@@ -9,7 +9,6 @@ learns what was found, and sends again what it may.
 """
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,12 +20,8 @@ from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.slow_numbers import has_many_slow_numbers
+from jobprov.provenance.services.intake.packed_texts import Unpacking, texts_within
 
-SEARCHED_BYTES = 8 * 1024 * 1024
-"""Of what a blob holds in another form."""
-_GZIP = b"\x1f\x8b"
-_MOST_MEMBERS = 200
-"""Of a gzip file, such as logs that were put one after the other; each costs a copy of the rest."""
 _OPTION_AND_VALUE = re.compile(
     rb'(?P<keep>"--?[\w.-]*(?:password|passwd|passphrase|token|secret)"\s*,\s*)"[^"]*"',
     re.IGNORECASE,
@@ -50,6 +45,7 @@ _SIGNS_OF_PAIRS = [
     b"auth=",
     b"key=",
     b'bearer"',
+    b'"login"',
     # Signs that hold a quote, in a text of JSON that stands within JSON
     b'token\\"',
     b'pw\\"',
@@ -61,7 +57,8 @@ _PAIRS = re.compile(
     rb'|(?:api|access|secret|private)[-_]?key)"\s*,\s*"'
     rb'|"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)"'
     rb'\s*:\s*"[^$<{%./"]'
-    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
+    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
+    rb'|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
     re.IGNORECASE,
 )
 _ARGUMENTS = frozenset({"argv", "args", "arguments"})
@@ -73,6 +70,18 @@ _signs = ahocorasick_rs.BytesAhoCorasick(
 _signs_of_text = ahocorasick_rs.BytesAhoCorasick(redaction.RARE_SIGNS)
 _LONGEST_SIGN = max(map(len, redaction.RARE_SIGNS))
 _SEARCHED_AT_ONCE = 1 << 16
+
+
+def find_secret(data: bytes, unpacking: Unpacking | None = None) -> list[str]:
+    """Return the rules by which the texts within some bytes hold a secret; empty where none does.
+
+    What is neither text nor packed is not searched. Without `unpacking` the bounds are those of one
+    blob.
+    """
+    rules: set[str] = set()
+    for text in texts_within(data, unpacking or Unpacking()):
+        rules.update(rules_in_text(text))
+    return sorted(rules)
 
 
 def rules_in_text(text: bytes) -> list[str]:
@@ -164,48 +173,15 @@ def _are_arguments(key: str, item: Any) -> bool:
 
 def _without_secret_texts(body: bytes) -> bytes:
     """Return bytes that are no JSON, without secrets."""
-    if any(redaction.redact(text)[1] for text in hidden_texts(body)):
-        return b"<redacted: a body with a secret, compressed or in UTF-16>"
+    for text in texts_within(body, Unpacking()):
+        if text is not body and redaction.redact(text)[1]:
+            return b"<redacted: a body with a secret, packed or in UTF-16>"
     clean = bytes(redaction.redact(body)[0])
     # As JSON that was cut has them: a rule asks for a quote and finds a backslash before it
     unescaped, rules = redaction.redact(clean.replace(b'\\"', b'"'))
     if rules:
         clean = bytes(unescaped)
     return _OPTION_AND_VALUE.sub(rb'\g<keep>"<redacted:option>"', clean)
-
-
-def hidden_texts(data: bytes) -> Iterator[bytes]:
-    """Yield the texts that lie in some bytes in another form: unpacked from gzip, and from UTF-16.
-
-    Of each 8 MiB at most.
-    """
-    if data.startswith(_GZIP):
-        data = _unpacked(data)
-        yield data
-    if b"\0" in data[:8192]:
-        for encoding, marks in (("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")):
-            zeros = data[1 if encoding == "utf-16-le" else 0 : 8192 : 2].count(0)
-            if data.startswith(marks) or zeros > len(data[:8192]) // 4:
-                text = data[:SEARCHED_BYTES].decode(encoding, "replace")
-                yield text.encode("utf-8", "replace")
-
-
-def _unpacked(data: bytes) -> bytes:
-    """Return what all members of a gzip file hold, 8 MiB at most; what is whole of a damaged one."""
-    texts: list[bytes] = []
-    room = SEARCHED_BYTES
-    for _ in range(_MOST_MEMBERS):
-        unpacker = zlib.decompressobj(31)
-        try:
-            text = unpacker.decompress(data, room)
-        except zlib.error:
-            break
-        texts.append(text)
-        room -= len(text)
-        data = unpacker.unused_data
-        if room <= 0 or not data:
-            break
-    return b"".join(texts)
 
 
 def _is_clean(body: bytes) -> bool:

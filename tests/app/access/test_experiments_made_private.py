@@ -249,3 +249,40 @@ def test_command_hides_lists_and_opens(tmp_path: Path) -> None:
         ["nova", "open"],
         ["sbnd", "private"],
     ]
+
+
+@pytest.mark.usefixtures("notices_at_once")
+def test_plan_made_while_it_was_open_is_not_shown_afterwards(
+    client: FlaskClient, service: Service
+) -> None:
+    """The bundle of an open job says where copies of its inputs are, and so told of a file of dune."""
+    read = {"name": "d.root", "experiment": "dune", "size_bytes": 4, "sha256": "ab" * 32}
+    places = ["root://canary.example.org/dune/d.root"]
+    dune = {"experiment": "dune", "name": "d.root", "size_bytes": 4, "locations": places}
+    assert client.post("/api/v1/files", json=dune).status_code == 201
+    assert client.put(JOB_CALL, json=a_record(inputs=[read])).status_code == 201
+    first = client.get(f"{JOB_CALL}/bundle?plan=1")
+    made = client.get(f"{JOB_CALL}/bundle")
+    numbered = client.get(f"{JOB_CALL}/bundle?plan=1")
+    assert (first.status_code, made.status_code, numbered.status_code) == (404, 200, 200)
+    assert b"canary.example.org" in numbered.data
+    token = service.write(
+        lambda writing: create_token(
+            writing, experiment="dune", name="reads", now=datetime.now(UTC), scopes={Scope.READ}
+        )
+    )
+
+    hide(service, "dune")
+
+    stranger = client.get(f"{JOB_CALL}/bundle?plan=1")
+    assert_problem(stranger, 404)
+    assert "canary" not in stranger.text
+    member = client.get(f"{JOB_CALL}/bundle?plan=1", headers={"Authorization": f"Bearer {token}"})
+    assert member.data == made.data
+    now = client.get(f"{JOB_CALL}/bundle")
+    assert b"canary" not in now.data
+    assert client.get(f"{JOB_CALL}/bundle?plan=2").data == now.data
+
+    show(service, "dune")
+
+    assert client.get(f"{JOB_CALL}/bundle?plan=1").data == made.data

@@ -53,10 +53,12 @@ class Webhook:
 
     Attributes:
         messages: `(path, title, message)`, also those that it answered with an error.
+        leads_to: the address that it redirects to, where its code is a redirect's.
     """
 
     def __init__(self) -> None:
         self.code = 200
+        self.leads_to = ""
         self.messages: list[tuple[str, str, str]] = []
 
 
@@ -69,6 +71,8 @@ def webhook_server(webhook: Webhook) -> Iterator[int]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             webhook.messages.append((self.path, body["title"], body["message"]))
             self.send_response(webhook.code)
+            if webhook.leads_to:
+                self.send_header("Location", webhook.leads_to)
             self.end_headers()
 
         def log_message(self, *_words: Any) -> None:

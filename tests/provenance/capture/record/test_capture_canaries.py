@@ -1,4 +1,4 @@
-"""Sixty planted secrets of twenty kinds, from the job to the bundle.
+"""Ninety planted secrets of thirty kinds, from the job to the bundle.
 
 None is in any byte that was kept or sent.
 """
@@ -63,6 +63,16 @@ KINDS: dict[str, Callable[[], tuple[str, str]]] = {
         "https://s3.example.org/x?X-Amz-Signature=@@&y=1", some(64, "0123456789abcdef")
     ),
     "password": lambda: written("password='@@'", some(14)),
+    "openssl": lambda: written("openssl rsa -passin pass:@@ -in k.pem", some(14)),
+    "ldapsearch": lambda: written("ldapsearch -x -w @@ uid=ada", some(14)),
+    "htpasswd": lambda: written("htpasswd -b users ada @@", some(14)),
+    "redis": lambda: written("redis-cli -a @@ ping", some(14)),
+    "smbclient": lambda: written("smbclient //files/data -U ada%@@", some(14)),
+    "docker": lambda: written("docker login -u ada -p @@ registry.example.org", some(14)),
+    "rucio": lambda: written("rucio -a ada -pwd @@ whoami", some(14)),
+    "aws": lambda: written("aws configure set aws_secret_access_key @@", some(40)),
+    "PostgreSQL": lambda: written("PGPASSWORD=@@ psql -h db", some(14)),
+    "piped": lambda: written("echo @@ | kinit ada", some(14)),
 }
 PLANTED = [(kind, *make()) for kind, make in KINDS.items() for _ in range(EACH)]
 
@@ -117,7 +127,7 @@ def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
     pages = [msgspec.json.encode(client.job(job.job_id))]
     pages += [client.log(job.job_id, name).encode() for name in ("stdout", "stderr")]
 
-    assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 60, 20)
+    assert (flushed.returncode, len(PLANTED), len(KINDS)) == (0, 90, 30)
     assert len(kept) > 1
     pieces = (
         spooled

@@ -4,12 +4,14 @@ import functools
 import threading
 import time
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from jobprov.provenance.answers.orders.orders import OutsideInput
+from jobprov.provenance.services.agents import outside_addresses
 from jobprov.provenance.services.agents.input_search import InputSearch
 
 
@@ -25,11 +27,13 @@ def an_input(*places: str, size: int | None = 4) -> OutsideInput:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (tmp_path / "raw.root").write_bytes(b"1234")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Loopback stands for the servers of others here
+    monkeypatch.setattr(outside_addresses, "is_inner", lambda _: False)
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -81,3 +85,71 @@ def test_a_server_that_does_not_answer_is_asked_once() -> None:
     assert all(look.is_unreachable for look in looks)
     assert "does not answer" in looks[-1].tried[0]
     assert time.monotonic() - began < 30
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Sends whoever asks to another address, and notes what was asked."""
+
+    target = ""
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", self.target)
+        self.end_headers()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0", "2130706433"]
+)
+def test_what_only_this_machine_can_reach_is_not_asked(host: str) -> None:
+    """A record may name any address, and what is told of it reaches whoever wrote the record."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    look = InputSearch().look_for(an_input(f"http://{host}:{server.server_port}/latest/meta-data"))
+
+    server.shutdown()
+    server.server_close()
+    assert look.found is None
+    assert "which is not looked at" in look.tried[0] or "does not answer" in look.tried[0]
+    assert Redirecting.asked == []
+
+
+def test_redirect_to_this_machine_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """127.0.0.2 stands for a server of others, which sends those who ask to 127.0.0.1."""
+    monkeypatch.setattr(outside_addresses, "is_inner", lambda host: host == "127.0.0.1")
+    inner = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    outer = ThreadingHTTPServer(("127.0.0.2", 0), Redirecting)
+    for server in (inner, outer):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(Redirecting, "target", f"http://127.0.0.1:{inner.server_port}/secret")
+    monkeypatch.setattr(Redirecting, "asked", [])
+
+    look = InputSearch().look_for(an_input(f"http://127.0.0.2:{outer.server_port}/raw.root"))
+
+    for server in (inner, outer):
+        server.shutdown()
+        server.server_close()
+    assert Redirecting.asked == ["/raw.root"]
+    assert "127.0.0.1 is 127.0.0.1, which is not looked at" in look.tried[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "inner"),
+    [
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("169.254.169.254", True),
+        ("fe80::1", True),
+        ("0.0.0.0", True),  # noqa: S104 - only looked at
+        ("224.0.0.1", True),
+        ("10.1.2.3", False),  # a site's own storage
+        ("131.225.1.1", False),
+        ("2620:6a::1", False),
+    ],
+)
+def test_addresses_of_this_machine_and_its_link_are_inner(host: str, *, inner: bool) -> None:
+    assert outside_addresses.is_inner(host) == inner
