@@ -13,7 +13,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import zstandard
 
@@ -80,23 +80,41 @@ _UNPACKERS: Mapping[bytes, Callable[[], _Unpacker]] = {
 
 def is_packed(data: bytes) -> bool:
     """Tell whether bytes begin as something does that this can unpack."""
-    is_stream = data.startswith((*_UNPACKERS, zstandard.FRAME_HEADER))
-    return is_stream or _is_zip(data) or _size_in_tar(data, 0) is not None
+    return _is_stream(data) or _is_zip(data) or _size_in_tar(data, 0) is not None
 
 
-def texts_within(data: bytes, unpacking: Unpacking, *, depth: int = 0) -> Iterator[bytes]:
+def _is_stream(data: bytes) -> bool:
+    return data.startswith((*_UNPACKERS, zstandard.FRAME_HEADER))
+
+
+class Text(NamedTuple):
+    """A text that some bytes hold.
+
+    Attributes:
+        is_of_archive: whether it is a file among others, of a tar or zip.
+    """
+
+    content: bytes
+    is_of_archive: bool
+
+
+def texts_within(
+    data: bytes, unpacking: Unpacking, *, depth: int = 0, is_of_archive: bool = False
+) -> Iterator[Text]:
     """Yield every text that bytes hold; the bytes themselves where they are one.
 
     What is damaged is searched as far as it is whole.
     """
     if not is_packed(data):
-        if b"\0" in data[:_BEGINNING]:
-            yield from _texts_in_utf16(data)
-        else:
-            yield data
+        texts = _texts_in_utf16(data) if b"\0" in data[:_BEGINNING] else [data]
+        for text in texts:
+            yield Text(text, is_of_archive)
     elif depth < _DEEPEST:
+        are_of_archive = is_of_archive or not _is_stream(data)
         for content in _contents(data, unpacking):
-            yield from texts_within(content, unpacking, depth=depth + 1)
+            yield from texts_within(
+                content, unpacking, depth=depth + 1, is_of_archive=are_of_archive
+            )
 
 
 def _texts_in_utf16(data: bytes) -> Iterator[bytes]:

@@ -61,6 +61,9 @@ _PAIRS = re.compile(
     rb'|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
     re.IGNORECASE,
 )
+# Where the names alone make a secret of a value: one in a hundred files of Python's library and of
+# packages has such a line, and would withhold the whole archive, such as the code of a job
+_GUESSES = frozenset({"assignment", "cookie"})
 _ARGUMENTS = frozenset({"argv", "args", "arguments"})
 _signs = ahocorasick_rs.BytesAhoCorasick(
     sorted({*redaction.RARE_SIGNS, *_SIGNS_OF_PAIRS}),
@@ -80,7 +83,8 @@ def find_secret(data: bytes, unpacking: Unpacking | None = None) -> list[str]:
     """
     rules: set[str] = set()
     for text in texts_within(data, unpacking or Unpacking()):
-        rules.update(rules_in_text(text))
+        found = set(rules_in_text(text.content))
+        rules |= found - _GUESSES if text.is_of_archive else found
     return sorted(rules)
 
 
@@ -173,7 +177,7 @@ def _are_arguments(key: str, item: Any) -> bool:
 
 def _without_secret_texts(body: bytes) -> bytes:
     """Return bytes that are no JSON, without secrets."""
-    for text in texts_within(body, Unpacking()):
+    for text, _ in texts_within(body, Unpacking()):
         if text is not body and redaction.redact(text)[1]:
             return b"<redacted: a body with a secret, packed or in UTF-16>"
     clean = bytes(redaction.redact(body)[0])
