@@ -152,6 +152,7 @@ def _renamed(answer: Any, job_ids: list[str]) -> Any:
     return renamed(answer, COPY)
 
 
+_MOMENT = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d UTC\b")
 _MOVED = frozenset({"next"})
 """What is another in each copy, beside moments: cursors."""
 
@@ -182,4 +183,6 @@ def _plain(answer: Any, labels: dict[str, str]) -> Any:
         return sorted(plain, key=lambda value: json.dumps(value, sort_keys=True))
     if isinstance(answer, float):
         return round(answer, 6)  # a sum depends on the order of its rows
-    return labels.get(answer, answer) if isinstance(answer, str) else answer
+    if isinstance(answer, str):
+        return labels.get(answer, _MOMENT.sub("a moment", answer))
+    return answer

@@ -172,7 +172,7 @@ def get_bundle(job_id: str) -> Response:
         is_holey=query["holey"],
         located=located,
         readable_by_readers_of=service.readable_by_readers_of,
-        everything=service.database if service.hidden_experiments() else None,
+        reading_everything=service.reading_everything if service.hidden_experiments() else None,
     )
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes

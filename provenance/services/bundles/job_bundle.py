@@ -14,6 +14,7 @@ Source: storage.md, "Bundles"; bundle.md.
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -84,7 +85,7 @@ def build_bundle(
     is_holey: bool = False,
     located: Places | None = None,
     readable_by_readers_of: Callable[[str], Database] | None = None,
-    everything: Database | None = None,
+    reading_everything: Callable[[], AbstractContextManager[Connection]] | None = None,
 ) -> Bundle:
     """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
@@ -104,8 +105,8 @@ def build_bundle(
         located: where inputs are now (`locate_inputs`), if the bundle is to say so.
         readable_by_readers_of: returns the database as everybody may read it who may read an
             experiment; None where no experiment is private.
-        everything: the database with what is hidden from `database`; None where nothing is. An
-            earlier plan that tells something of it is not returned.
+        reading_everything: opens the database with what is hidden from `database`; None where
+            nothing is. An earlier plan that tells something of it is not returned.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -116,8 +117,9 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             earlier = _bundle(store, job, plan_numbered(connection, job.found, number))
-            if everything is not None:
-                _check_readable(connection, everything, job, earlier)
+            if reading_everything is not None:
+                with reading_everything() as everything:
+                    _check_readable(connection, everything, job, earlier)
             return earlier
     shared = database
     if readable_by_readers_of is not None:
@@ -195,7 +197,7 @@ def _bundle(
 
 
 def _check_readable(
-    connection: Connection, everything: Database, job: ReadJob, bundle: Bundle
+    readable: Connection, everything: Connection, job: ReadJob, bundle: Bundle
 ) -> None:
     """Check that a plan tells its reader nothing of an experiment that is hidden from them.
 
@@ -205,9 +207,8 @@ def _check_readable(
     generated = tuple(member for member in bundle.plan.own if member.part_of)
     alone = replace(bundle.plan, own=generated, fragments={})
     texts = b"".join(stream_plan(alone, bundle.reader))
-    with everything.reading.connect() as whole:
-        if tells_hidden(connection, whole, job, texts):
-            raise _no_such_plan(job)
+    if tells_hidden(readable, everything, job, texts):
+        raise _no_such_plan(job)
 
 
 def _no_such_plan(job: ReadJob) -> NotFoundError:

@@ -76,11 +76,12 @@ def tells_hidden(readable: Connection, everything: Connection, job: ReadJob, tex
     inputs = job.reading.record.inputs or []
     for position in hidden:
         file = inputs[position]
-        recorded = {file.namespace, file.name, file.path, file.location}
+        recorded = {file.namespace, file.name, file.path, file.location, file.experiment}
         names = {file.name}
         if position in full_names:
-            words = {*full_names[position]} - recorded
-            if any(word.encode() in texts for word in words if word):
+            # As whole texts: a namespace such as `nova` stands in many a path
+            words = {*full_names[position]} - recorded - {job.found.experiment}
+            if any(json.dumps(word).encode() in texts for word in words if word):
                 return True
             names.add(full_names[position][1])
         for name in filter(None, names):
