@@ -125,8 +125,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Have the tests look for garbage less often, and not in what was there before them.
 
-    Modules and collected tests are a million objects that stay to the end. Python went through them
-    again and again, for a tenth of the time.
+    Modules and collected tests stay to the end, and Python went through them again and again, for
+    about a tenth of the CPU of some thousand tests (19.2 s, and 17.3 without).
     """
     gc.collect()
     gc.freeze()
