@@ -36,6 +36,7 @@ _OF_PROOFS = (
     "recorded."
 )
 SPENT = ("Jobs", "Did not succeed", "CPU hours", "Of these lost")
+_LEAST_HOURS = 0.01
 _OF_SPENT = "Lost are the CPU hours of jobs that did not succeed."
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS, *SPENT})
 """Columns of numbers and measures, which stand below each other on a page."""
@@ -153,14 +154,32 @@ def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
         spent.name or f"no {column.lower()}",
         number(spent.jobs),
         _with_share(spent.failures, spent.jobs),
-        number(round(spent.cpu_hours)),
-        _with_share(round(spent.lost_cpu_hours), round(spent.cpu_hours)),
+        _hours(spent.cpu_hours),
+        _lost_hours(spent),
     )
 
 
 def _with_share(part: int, whole: int) -> str:
     """Return `295 (8.5 %)`."""
     return f"{number(part)} ({percent(part / whole)})" if part and whole else number(part)
+
+
+def _lost_hours(spent: Spent) -> str:
+    words = _hours(spent.lost_cpu_hours)
+    if spent.lost_cpu_hours:
+        words += f" ({percent(spent.lost_cpu_hours / spent.cpu_hours)})"
+    return words
+
+
+def _hours(hours: float) -> str:
+    """Return `1 204`, of a few hours `2.5`, of less than one `0.04`."""
+    if hours >= 10:  # noqa: PLR2004
+        return number(round(hours))
+    if hours >= 1:
+        return f"{hours:.1f}"
+    if 0 < hours < _LEAST_HOURS:
+        return f"under {_LEAST_HOURS}"
+    return f"{hours:.2f}" if hours else "0"
 
 
 def week_words(spending: Spending) -> str:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from flask.testing import FlaskClient
 
-from jobprov.app.reports.rows import spending_tables, week_words
+from jobprov.app.reports.rows import spending_tables, spent_row, week_words
 from jobprov.provenance.answers.statistics.spending import Spending, Spent
 from tests.library.answers import put_job
 from tests.library.records import a_record
@@ -93,4 +93,13 @@ def test_weeks_are_compared_in_a_sentence() -> None:
     assert week_words(spending(none, none)) == ""
     assert list(spending_tables(spending(none, none))) == []
     by_week = next(spending_tables(spending(this, before)))
-    assert by_week.rows[0] == ("last 7 days", "200", "11 (5.5 %)", "50", "3 (6.0 %)")
+    assert by_week.rows[0] == ("last 7 days", "200", "11 (5.5 %)", "50", "3.0 (6.0 %)")
+
+
+def test_cpu_hours_of_a_small_campaign_are_not_none() -> None:
+    def cells(hours: float, lost: float) -> tuple[str, ...]:
+        return spent_row(Spent("FNAL", 26, 2, hours, lost), "Site")[3:]
+
+    assert cells(0.0409, 0.002) == ("0.04", "under 0.01 (4.9 %)")
+    assert cells(9.96, 2.5) == ("10.0", "2.5 (25.1 %)")
+    assert cells(1204.4, 0) == ("1\N{NARROW NO-BREAK SPACE}204", "0")
