@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from jobprov.app.config import Settings
 from jobprov.app.moments import BACKUP, last_done
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.answers.attention import Attention, GrowingGaps, NewCauses, WorseSites
+from jobprov.provenance.answers.attention import Attention
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignReport
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.spending import Spending
@@ -73,6 +73,18 @@ def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
             waits.
     """
     return _read(counting, question_fields, question_of(counting.kind, question_fields))
+
+
+def read_if_counted(counting: Counting[Answer], **question_fields: str) -> Answer | None:
+    """Return the answer to a question; None while so many jobs are counted for the first time.
+
+    Raises:
+        ProvenanceError: whatever else counting raises.
+    """
+    try:
+        return read_answer(counting, **question_fields)
+    except LimitError:
+        return None
 
 
 def read_everything(counting: Counting[Answer]) -> Answer:
@@ -160,18 +172,12 @@ def _filters_and_window(
 
 def read_spending(experiment: str, campaign: str) -> Spending | None:
     """Return what a campaign cost; None while so many jobs are counted for the first time."""
-    try:
-        return read_answer(SPENDING, experiment=experiment, campaign=campaign)
-    except LimitError:
-        return None
+    return read_if_counted(SPENDING, experiment=experiment, campaign=campaign)
 
 
 def read_campaigns() -> CampaignList | None:
     """Return the newest campaigns; None while so many jobs are counted for the first time."""
-    try:
-        return read_answer(CAMPAIGNS)
-    except LimitError:
-        return None
+    return read_if_counted(CAMPAIGNS)
 
 
 def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) -> Attention:
@@ -185,21 +191,9 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
     Raises:
         BadInputError: the window cannot be read.
     """
-    causes: NewCauses | None
-    try:
-        causes = read_answer(NEW_CAUSES, since=window)
-    except LimitError:
-        causes = None
-    gaps: GrowingGaps | None
-    try:
-        gaps = read_answer(GROWING_GAPS)
-    except LimitError:
-        gaps = None
-    sites: WorseSites | None
-    try:
-        sites = read_answer(WORSE_SITES)
-    except LimitError:
-        sites = None
+    causes = read_if_counted(NEW_CAUSES, since=window)
+    gaps = read_if_counted(GROWING_GAPS)
+    sites = read_if_counted(WORSE_SITES)
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         attention = list_needs(
@@ -289,9 +283,8 @@ def _read_filtered(
         **{name: value for name, value in how.items() if value is not None},
     }
     question = None
-    if (
-        not set_filters.keys() - KEPT_FILTERS
-    ):  # others, such as times, have no text to be kept under
+    # Others, such as times, have no text to be kept under
+    if set_filters.keys() <= KEPT_FILTERS:
         question = question_of(counting.kind, question_fields)
     return _read(counting, question_fields, question, patience)
 

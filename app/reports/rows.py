@@ -140,12 +140,14 @@ def spending_tables(spending: Spending) -> Iterator[Table]:
     """Yield what a campaign cost, week by week, by site and by release; nothing where no job ended."""
     if not spending.total.jobs:
         return
-    in_turn = [*spending.weeks, spending.total]
-    by = {"By week": ("When", in_turn), "By site": ("Site", spending.sites)}
-    by["By release"] = ("Release", spending.releases)
-    for title, (column, costs) in by.items():
+    ways = (
+        ("by week", "When", [*spending.weeks, spending.total]),
+        ("by site", "Site", spending.sites),
+        ("by release", "Release", spending.releases),
+    )
+    for way, column, costs in ways:
         rows = [spent_row(spent, column) for spent in costs]
-        yield Table(f"What it cost: {title.lower()}", (column, *SPENT), rows, _OF_SPENT)
+        yield Table(f"What it cost: {way}", (column, *SPENT), rows, _OF_SPENT)
 
 
 def spent_row(spent: Spent, column: str) -> tuple[str, ...]:

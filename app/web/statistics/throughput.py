@@ -280,7 +280,7 @@ def _waiting_url(given: dict[str, str]) -> str:
 
 
 def _errors_url(throughput: Throughput, given: dict[str, str]) -> str | None:
-    """Return the address of why jobs failed that began in the window; None for a single job's end."""
+    """Return the address of why jobs failed that began in the window; None where queues are shown."""
     if throughput.measure in QUEUED:
         return None
     kept = {name: given[name] for name in _OF_ERRORS if name in given}

@@ -21,7 +21,7 @@ JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
 """Another name of the same bytes is a claim of the same job, of the same birth."""
 _OF_VERSION = _READ_AS.format(which="c.id")
 _OF_VERSIONS = _READ_AS.replace("WHERE {which} = ?", "WHERE c.id {among}")
-_SEEN_AS = "SELECT identity_id, id FROM claims WHERE id {among}"
+_SEEN_AS = "SELECT identity_id FROM claims WHERE id {among}"
 _OF_NAME = (
     _READ_AS.format(which="c.file_id")  # noqa: S608
     + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"
@@ -164,7 +164,7 @@ def identities_of_crowd(connection: Connection, versions: Sequence[int]) -> dict
     identities: dict[int, bool] = {}
     for identity, is_sure in select_among(connection, _OF_VERSIONS, versions):
         identities[identity] = identities.get(identity, False) or bool(is_sure)
-    for identity, _ in select_among(connection, _SEEN_AS, versions):
+    for (identity,) in select_among(connection, _SEEN_AS, versions):
         identities.setdefault(identity, True)  # its own contents, though without a checksum
     return identities
 
