@@ -8,7 +8,6 @@ of small inputs, and what its arguments name. The record is made of it while the
 
 import os
 import stat
-import time
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -24,7 +23,7 @@ from typing import (
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
 from jobprov.provenance.capture.command import arguments, closure
-from jobprov.provenance.capture.files import input_kinds, regular
+from jobprov.provenance.capture.files import input_kinds, regular, stamps
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
     Clock,
@@ -104,7 +103,7 @@ class Glance:
         is_bare: bool = False,
     ) -> None:
         """Look at what a command is about to use; where it is bare, at the words alone."""
-        self.argv, self.began = argv, time.time()
+        self.argv, self.began = argv, stamps.now()
         self.line = arguments.CommandLine(argv, options.program)
         self.scripts: List[Script] = []
         self.closures: List[Tuple[str, closure.Closure]] = []

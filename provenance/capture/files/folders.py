@@ -9,8 +9,9 @@ import pwd
 import time
 from typing import Collection, List, Optional
 
+from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
+
 _MOST_ENTRIES, _SECONDS, _DEEPEST = 20000, 2.0, 20
-_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 NOT_LOOKED_AT = (".", "jobprov-spool")  # beginnings of names
 # Folders that hold much that is not the job's: nobody looks into them as a whole
 _NOT_OURS = frozenset(["/", "/tmp", "/var/tmp", "/home", "/data", "/scratch", "/exp", "/pnfs"])  # noqa: S108
@@ -30,7 +31,7 @@ class Listing:
         self.paths: List[str] = []
         self.others: List[str] = []
         self.why_incomplete: Optional[str] = None
-        self._since, self._skipped = since - _GRANULE_SECONDS, skipped
+        self._since, self._skipped = since - GRANULE_SECONDS, skipped
         self._entries, self._end = 0, time.monotonic() + _SECONDS
         for folder in folders:
             self._list(folder)

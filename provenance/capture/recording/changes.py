@@ -10,13 +10,13 @@ from typing import Iterator, List, Optional, Tuple
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
+from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry, Record
 
 _KEPT = "the record has what was there before"
 _LOST = "what was there before is not kept"
-_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 
 
 def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
@@ -103,7 +103,7 @@ def _sources(record: Record, step: Step) -> Iterator[Tuple[str, Entry]]:
 def _is_touched(path: str, began: float) -> bool:
     """Tell whether a file was written, moved or removed since a moment."""
     try:
-        return os.stat(path).st_ctime >= began - _GRANULE_SECONDS
+        return os.stat(path).st_ctime >= began - GRANULE_SECONDS
     except (OSError, ValueError):
         return True
 

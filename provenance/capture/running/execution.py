@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.files import stamps
 from jobprov.provenance.capture.record.json_objects import Finding
 from jobprov.provenance.capture.running import streams as output
 
@@ -71,7 +72,7 @@ class Outcome:
         self.signal: Optional[int] = None
         self.usage: Any = None
         self.error: Optional[str] = None
-        self.began, self.ended, self.wall_seconds = time.time(), 0.0, 0.0
+        self.began, self.ended, self.wall_seconds = stamps.now(), 0.0, 0.0
         self.logs: List[Tuple[str, bytes, bool]] = []
         self.held: List[output.Stream] = []
         self.was_told = False

@@ -7,6 +7,7 @@ from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.names import as_glob, is_url
+from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
@@ -19,7 +20,6 @@ from jobprov.provenance.capture.sight.sight import Sight
 
 MOST_OUTPUTS, _MOST_LOGS, _MOST_NAMED = 2000, 20, 3
 _FOLDER_SECONDS = 2.0
-_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _FIRST_LINE = 100
 _MOST_PLACES, _MOST_ENTRIES = 100, 2000
 _LONGEST_WORD = 1000
@@ -193,7 +193,7 @@ class SeenOutputs:
     def _has_changed(self, path: str) -> bool:
         """Tell whether a file changed; a data base may be opened for writing and only read."""
         try:
-            return os.stat(path).st_ctime >= self._sight.began - _GRANULE_SECONDS
+            return os.stat(path).st_ctime >= self._sight.began - GRANULE_SECONDS
         except OSError:
             return False
 
@@ -201,7 +201,7 @@ class SeenOutputs:
         if is_url(path) or self._is_left_out(path) or places.is_log(path):
             return False
         try:
-            return os.stat(path).st_ctime >= since - _GRANULE_SECONDS and os.path.isfile(path)
+            return os.stat(path).st_ctime >= since - GRANULE_SECONDS and os.path.isfile(path)
         except (OSError, ValueError):
             return False
 
@@ -248,7 +248,7 @@ def _shell_scripts(draft: Draft, sight: Sight) -> List[bytes]:
 def _is_written_since(place: Optional[str], moment: float) -> bool:
     """Tell whether a file was written since a moment; a move leaves that time as it is."""
     try:
-        return place is not None and os.stat(place).st_mtime >= moment - _GRANULE_SECONDS
+        return place is not None and os.stat(place).st_mtime >= moment - GRANULE_SECONDS
     except OSError:
         return False
 

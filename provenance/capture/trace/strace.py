@@ -22,7 +22,7 @@ import time
 from typing import BinaryIO, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.files import folders
+from jobprov.provenance.capture.files import folders, stamps
 from jobprov.provenance.capture.trace.calls import TRACED, Calls
 from jobprov.provenance.capture.trace.limits import is_limited
 from jobprov.provenance.capture.trace.touched import interpreters
@@ -65,7 +65,7 @@ class Trace:
         self.why_incomplete: Optional[str] = None
         self.process: Optional[int] = None
         self.calls = Calls(os.getcwd())
-        self.began = time.time()
+        self.began = stamps.now()
         self.there: Set[str] = set()
         self._folder = ""  # none yet
         self._log: Optional[_Log] = None
