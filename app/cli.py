@@ -145,7 +145,7 @@ SECTIONS = {
             "Tell what art's modules took in jobs that succeeded, and what changed between two versions",
         ),
         "estimate": Listed(
-            "statistics.estimates",
+            "estimates",
             "Tell how long so many files or events would take, from the jobs that did it before",
         ),
         "samples": Listed(

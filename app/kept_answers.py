@@ -26,7 +26,7 @@ from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.attention.needs import Backups, list_needs
-from jobprov.provenance.services.statistics.counting import (
+from jobprov.provenance.services.kept_answers.counting import (
     CAMPAIGN,
     CAMPAIGNS,
     ERRORS,
@@ -41,7 +41,7 @@ from jobprov.provenance.services.statistics.counting import (
     WINDOW_FIELDS,
     WORSE_SITES,
 )
-from jobprov.provenance.services.statistics.kept_answers import (
+from jobprov.provenance.services.kept_answers.kept_answers import (
     PATIENCE_SECONDS,
     Answer,
     Counting,

@@ -26,8 +26,8 @@ from jobprov.provenance.db.queries.work.queue import QueueLength, queue_lengths
 from jobprov.provenance.db.upkeep.key_widths import keys_used
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.intake.tokens import Scope
+from jobprov.provenance.services.kept_answers.counting import STATES
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
-from jobprov.provenance.services.statistics.counting import STATES
 
 
 class StandbyState(NamedTuple):

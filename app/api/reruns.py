@@ -9,8 +9,8 @@ from jobprov.app.kept_answers import read_answer
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.reruns.proofs import JobsToProve, ProofList
 from jobprov.provenance.schemas.queries import ProofsQuery, ToProveQuery
+from jobprov.provenance.services.kept_answers.counting import PROOFS
 from jobprov.provenance.services.reruns.proof_lists import MOST_NEXT, list_next
-from jobprov.provenance.services.statistics.counting import PROOFS
 
 section = Section("proofs", "Which recipes came out as recorded when they were rerun.")
 

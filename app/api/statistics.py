@@ -1,4 +1,4 @@
-"""Sums over many jobs, over HTTP: resources, modules, estimates, campaigns as graphs."""
+"""Sums over many jobs, over HTTP: resources, modules, throughput, campaigns as graphs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,6 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered, read_marked_throughput
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
-from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.modules import ModuleSums
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.throughput import Throughput
@@ -20,11 +19,11 @@ from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
 from jobprov.provenance.schemas.queries import (
-    EstimateQuery,
     ModulesQuery,
     ResourcesQuery,
     ThroughputQuery,
 )
+from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.campaign_graph import (
     campaign_graph,
     class_links,
@@ -33,14 +32,12 @@ from jobprov.provenance.services.statistics.campaign_graph import (
     follow_up,
     listed_tasks,
 )
-from jobprov.provenance.services.statistics.counting import ESTIMATE, RESOURCES
 from jobprov.provenance.services.statistics.modules import sum_modules
 
 campaigns_section = Section("campaigns", "Campaigns in the large.")
 resources_section = Section("resources", "What jobs took, by stage, site, host or version.")
 throughput_section = Section("throughput", "What ended when: production over time.")
 modules_section = Section("modules", "What art's modules took in jobs.")
-estimates_section = Section("estimates", "What it would take to do jobs again.")
 
 
 @campaigns_section.call(
@@ -130,17 +127,3 @@ def get_modules() -> Response:
     how = {name: query.pop(name) for name in ("by", "first", "second") if name in query}
     with get_service().reading() as connection:
         return json_answer(sum_modules(connection, JobFilters(**query), **how))
-
-
-@estimates_section.call(
-    "GET",
-    "/estimate",
-    answers={200: Estimate},
-    parameters=parameters(EstimateQuery),
-    errors=(401, 404, 413, 422),
-)
-def get_estimate() -> Response:
-    """Return what it would take to do so many files or events again."""
-    query = asked(EstimateQuery)
-    how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
-    return json_answer(read_filtered(ESTIMATE, JobFilters(**query), **how))

@@ -42,7 +42,7 @@ from jobprov.provenance.schemas.production_queries import (
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.intake.tokens import Scope
-from jobprov.provenance.services.statistics.counting import CAMPAIGN
+from jobprov.provenance.services.kept_answers.counting import CAMPAIGN
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     UnitSource,

@@ -33,9 +33,9 @@ from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.errors import BadInputError, ProvenanceError, UnreachableError
 from jobprov.provenance.services.alerts.rounds import run_alerts
 from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.kept_answers.counting import enqueue_first_counts
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.statistics.campaign_graph import enqueue_large
-from jobprov.provenance.services.statistics.counting import enqueue_first_counts
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import drain
 

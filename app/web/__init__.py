@@ -10,6 +10,7 @@ from jobprov.app.web import (
     alerts,
     catalogs,
     comparisons,
+    estimates,
     interface,
     logins,
     manual,
@@ -34,7 +35,6 @@ from jobprov.app.web.lookup import file, job, job_selection, jobs, logs, search
 from jobprov.app.web.orders import retries, workflows
 from jobprov.app.web.statistics import (
     campaign_graph,
-    estimates,
     home,
     modules,
     resources,

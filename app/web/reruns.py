@@ -8,7 +8,7 @@ from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.provenance.answers.reruns.proofs import ProofCounts, ProofList
 from jobprov.provenance.lineage.words import proof_line
-from jobprov.provenance.services.statistics.counting import PROOFS
+from jobprov.provenance.services.kept_answers.counting import PROOFS
 
 _CAMPAIGNS = 40
 _RECIPES = 25

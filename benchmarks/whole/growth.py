@@ -26,8 +26,8 @@ from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Host, Job, TaskRow
 from jobprov.provenance.services.background import HANDLERS
+from jobprov.provenance.services.kept_answers.kept_answers import COUNT
 from jobprov.provenance.services.statistics.campaign_graph import FOLD
-from jobprov.provenance.services.statistics.kept_answers import COUNT
 from jobprov.provenance.services.work.queue import drain
 
 MOST_GROWTH = 1.3

@@ -24,6 +24,7 @@ from jobprov.provenance.answers.comparisons.recipes import (
 )
 from jobprov.provenance.answers.comparisons.stages import ProductionComparison
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -71,7 +72,6 @@ from jobprov.provenance.answers.reruns.proofs import JobsToProve, JobToProve, Pr
 from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
-from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.modules import ModuleSums
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue, QueueTaken

@@ -4,11 +4,11 @@ from jobprov.provenance.db.queries.code.resolutions import RESOLVE
 from jobprov.provenance.services.code.resolutions import resolve_software
 from jobprov.provenance.services.configurations.evaluation import evaluate_configuration
 from jobprov.provenance.services.failures.classes import classify
+from jobprov.provenance.services.kept_answers.counting import count_question
+from jobprov.provenance.services.kept_answers.kept_answers import COUNT
 from jobprov.provenance.services.recording.gap_updates import refresh
 from jobprov.provenance.services.recording.rederivation import DERIVE, derive_again
 from jobprov.provenance.services.statistics.campaign_graph import FOLD, count_again
-from jobprov.provenance.services.statistics.counting import count_question
-from jobprov.provenance.services.statistics.kept_answers import COUNT
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.evaluations import EVALUATE
 from jobprov.provenance.services.work.notices import ERASED, REFRESH

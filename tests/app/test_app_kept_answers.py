@@ -17,7 +17,7 @@ from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.statistics import counting, kept_answers
+from jobprov.provenance.services.kept_answers import counting, kept_answers
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.answers import put_job
 from tests.library.records import a_record

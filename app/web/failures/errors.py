@@ -14,7 +14,7 @@ from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.db.queries.failures.errors import SUMS
-from jobprov.provenance.services.statistics.counting import ERRORS
+from jobprov.provenance.services.kept_answers.counting import ERRORS
 
 _FILTERS = (
     "experiment",

@@ -16,7 +16,7 @@ from jobprov.app.web.frame.formats import counted, duration, number, percent, si
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
-from jobprov.provenance.services.statistics.counting import RESOURCES
+from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
 _FILTERS = (

@@ -21,7 +21,7 @@ from jobprov.provenance.answers.statistics.throughput import (
 )
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ThroughputQuery
-from jobprov.provenance.services.statistics.counting import WINDOW_FIELDS
+from jobprov.provenance.services.kept_answers.counting import WINDOW_FIELDS
 from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE
 
 _WINDOWS = {

@@ -42,8 +42,8 @@ from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.lineage.words import proof_line
+from jobprov.provenance.services.kept_answers.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.lookup.gaps import list_gaps
-from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.queue import whole_queue
 
 _MOST_COUNTED = 20_000

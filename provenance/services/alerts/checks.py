@@ -16,7 +16,7 @@ from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.alerts.conditions import Experiment, Watch
 from jobprov.provenance.services.alerts.events import Found, begin_alerts, end_alerts
 from jobprov.provenance.services.alerts.rules import AnyRule, ExperimentAlerts
-from jobprov.provenance.services.statistics.kept_answers import follow_up
+from jobprov.provenance.services.kept_answers.kept_answers import follow_up
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 

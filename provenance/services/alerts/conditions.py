@@ -56,8 +56,8 @@ from jobprov.provenance.services.alerts.rules import (
     StageDone,
     Stuck,
 )
-from jobprov.provenance.services.statistics.counting import CAMPAIGN
-from jobprov.provenance.services.statistics.kept_answers import CountedAnswer, ask, question_of
+from jobprov.provenance.services.kept_answers.counting import CAMPAIGN
+from jobprov.provenance.services.kept_answers.kept_answers import CountedAnswer, ask, question_of
 from jobprov.provenance.services.statistics.throughput import length_of
 
 MOST_SUBJECTS = 20

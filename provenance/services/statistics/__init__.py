@@ -1,1 +1,1 @@
-"""Sums over many jobs, kept where counting takes a moment."""
+"""What many jobs did together: over time, by site and release, and what they took."""

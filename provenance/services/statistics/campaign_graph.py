@@ -20,7 +20,8 @@ from jobprov.provenance.answers.statistics.campaigns import (
     ClassNode,
     OmittedClasses,
 )
-from jobprov.provenance.db.changes.statistics import keep_graph
+from jobprov.provenance.db.changes.kept_answers import keep_graph
+from jobprov.provenance.db.queries.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
@@ -33,7 +34,6 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import (
     fold_tasks,
     read_kept,
 )
-from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError

@@ -3,7 +3,7 @@
 They share when something counts as counted lately, and when it is counted again.
 
 What counts many jobs is kept and counted again in the background, at most a twentieth of the time.
-What is kept where is up to `kept_answers.py` and `statistics/campaign_graph.py`.
+What is kept where is up to `services/kept_answers` and `campaign_graph.py`.
 """
 
 import time
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, newest_entry
+from jobprov.provenance.db.queries.kept_answers import KeptAnswer, newest_entry
 
 MOST_COUNTED_AT_ONCE = 20_000
 """Jobs: counting more takes longer than a page may, so the answer about more is kept."""

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
+from jobprov.provenance.db.queries.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
-from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,

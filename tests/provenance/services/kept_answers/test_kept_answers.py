@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.db.queries.kept_answers import read_answer
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.tables import KeptAnswerRow, WorkItem
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.failures.errors import count_errors
-from jobprov.provenance.services.statistics import counting, kept_answers
-from jobprov.provenance.services.statistics.kept_answers import (
+from jobprov.provenance.services.kept_answers import counting, kept_answers
+from jobprov.provenance.services.kept_answers.kept_answers import (
     CountedAnswer,
     follow_up,
     question_of,

@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics.estimates import (
+from jobprov.provenance.answers.estimates import (
     ChainWait,
     Hours,
     JobWait,

@@ -15,7 +15,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.lookup.jobs import asked_filters
-from jobprov.provenance.answers.statistics.estimates import (
+from jobprov.provenance.answers.estimates import (
     ChainWait,
     Estimate,
     Hours,
@@ -25,7 +25,7 @@ from jobprov.provenance.answers.statistics.estimates import (
     TotalEstimate,
 )
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.statistics.counting import ESTIMATE
+from jobprov.provenance.services.kept_answers.counting import ESTIMATE
 
 _FILTERS = (
     "experiment",
@@ -112,7 +112,7 @@ def show_page() -> Response:
         stages = [_stage_row(stage) for stage in outcome.estimate.stages]
         total = _sums_row(outcome.estimate.total)
     page = answer(
-        "statistics/estimate.html",
+        "estimates/estimate.html",
         twin=twin,
         filters=filters,
         wanted=wanted,

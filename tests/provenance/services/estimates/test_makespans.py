@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from jobprov.provenance.services.statistics.forecasts import Interval, forecast_sum
-from jobprov.provenance.services.statistics.makespans import RunTimes, list_starts, makespan
+from jobprov.provenance.services.estimates.forecasts import Interval, forecast_sum
+from jobprov.provenance.services.estimates.makespans import RunTimes, list_starts, makespan
 
 UNITS = 1000
 PRODUCTIONS = 120

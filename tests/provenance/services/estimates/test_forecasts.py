@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from jobprov.provenance.services.statistics.forecasts import forecast_sum
+from jobprov.provenance.services.estimates.forecasts import forecast_sum
 
 CAMPAIGNS = 400
 

@@ -11,7 +11,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.statistics.estimates import estimate
+from jobprov.provenance.services.estimates.estimates import estimate
 from jobprov.provenance.services.statistics.resources import sum_resources
 from jobprov.provenance.services.upkeep.sealing import seal_ledger
 from tests.library.production import Production

@@ -14,7 +14,7 @@ from math import hypot, log, log1p
 from statistics import NormalDist
 from typing import NamedTuple
 
-from jobprov.provenance.services.statistics.forecasts import Interval
+from jobprov.provenance.services.estimates.forecasts import Interval
 
 _NORMAL = NormalDist()
 _LEAST_SECONDS = 1.0

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.queries.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey
-from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.tables import FoldedGraphRow, KeptAnswerRow
 from jobprov.provenance.db.tables.base import table_of
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.attention import GrowingGaps, NewCauses, WorseSites
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofList
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
-from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.marks import Marks
 from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.answers.statistics.spending import Spending
@@ -20,23 +20,23 @@ from jobprov.provenance.answers.statistics.throughput import QUEUED, Throughput
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
+from jobprov.provenance.db.queries.kept_answers import read_answer
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.statistics.states import count_states
 from jobprov.provenance.db.queries.statistics.throughput import have_more_ended
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
+from jobprov.provenance.services.estimates.estimates import estimate
 from jobprov.provenance.services.failures.errors import count_errors
-from jobprov.provenance.services.lookup.gaps import list_growing_gaps
-from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
-from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
-from jobprov.provenance.services.statistics.estimates import estimate
-from jobprov.provenance.services.statistics.kept_answers import (
+from jobprov.provenance.services.kept_answers.kept_answers import (
     COUNT,
     Counting,
     Words,
     count_again,
     question_of,
 )
+from jobprov.provenance.services.lookup.gaps import list_growing_gaps
+from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
+from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import Job
-from jobprov.provenance.services.statistics.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
+from jobprov.provenance.services.estimates.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
 

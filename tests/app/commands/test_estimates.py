@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
-from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.client import Client
 
 HOURS = {"expected": 10.0, "low": 8.0, "high": 12.0}

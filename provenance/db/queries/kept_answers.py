@@ -1,6 +1,6 @@
 """Answers that are kept, by the question.
 
-`services/statistics/kept_answers.py` decides which, and when to count again.
+`services/kept_answers/kept_answers.py` decides which, and when to count again.
 """
 
 from datetime import datetime

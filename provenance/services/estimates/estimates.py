@@ -2,7 +2,7 @@
 
 Each stage's cost, with a spread, comes from the jobs that did it before.
 
-What jobs waited, in queues and for their inputs, is `statistics/waits.py`.
+What jobs waited, in queues and for their inputs, is `waits.py`.
 
 Source: http.md, `GET /estimate`.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.statistics.estimates import (
+from jobprov.provenance.answers.estimates import (
     Estimate,
     LearntFrom,
     StageEstimate,
@@ -23,23 +23,22 @@ from jobprov.provenance.answers.statistics.estimates import (
     UnitTimes,
 )
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.estimates import (
+from jobprov.provenance.db.queries.estimates import (
     Attempt,
     Yield,
     attempts,
     stages_of,
     yields,
 )
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.statistics.forecasts import (
+from jobprov.provenance.services.estimates.forecasts import (
     Interval,
     forecast_sum,
     hour_of,
 )
-from jobprov.provenance.services.statistics.makespans import RunTimes, makespan
-from jobprov.provenance.services.statistics.resources import quantile
-from jobprov.provenance.services.statistics.waits import (
+from jobprov.provenance.services.estimates.makespans import RunTimes, makespan
+from jobprov.provenance.services.estimates.waits import (
     SampledWait,
     add_hours,
     add_waits,
@@ -47,6 +46,7 @@ from jobprov.provenance.services.statistics.waits import (
     sample_waits,
     stage_waits,
 )
+from jobprov.provenance.services.statistics.resources import quantile
 
 _HOUR = 3600
 _LEAST_FOR_P99 = 100

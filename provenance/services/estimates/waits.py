@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.statistics.estimates import (
+from jobprov.provenance.answers.estimates import (
     ChainWait,
     Hours,
     JobWait,
@@ -26,11 +26,11 @@ from jobprov.provenance.answers.statistics.estimates import (
     StagesLearntFrom,
     WaitSample,
 )
-from jobprov.provenance.db.queries.statistics.estimates import Attempt
+from jobprov.provenance.db.queries.estimates import Attempt
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.services.estimates.forecasts import Interval, forecast_sum, hour_of
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
-from jobprov.provenance.services.statistics.forecasts import Interval, forecast_sum, hour_of
 from jobprov.provenance.services.statistics.resources import quantile
 
 MOST_JOBS = 256

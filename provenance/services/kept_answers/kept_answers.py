@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.counted import CountedAt
-from jobprov.provenance.db.changes.statistics import keep_answer
-from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, read_answer
+from jobprov.provenance.db.changes.kept_answers import keep_answer
+from jobprov.provenance.db.queries.kept_answers import KeptAnswer, read_answer
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,

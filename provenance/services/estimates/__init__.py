@@ -1,0 +1,1 @@
+"""How long production will take, learnt from units that are done."""

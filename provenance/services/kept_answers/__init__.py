@@ -1,0 +1,1 @@
+"""What counting takes a moment, counted in the background and kept."""
