@@ -2,6 +2,7 @@
 // and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
 "use strict";
 import { carry } from "./map_address.js";
+import { paintBoxes } from "./map_boxes.js";
 import { DARK, NARROW, STILL } from "./map_drawing.js";
 import { pressed } from "./map_keys.js";
 import { showBox, spoken } from "./map_panel.js";
@@ -33,6 +34,7 @@ class Place extends Window {
     document.querySelector("link[rel=stylesheet]").id ||= "__________cytoscape_stylesheet";
     this.element.classList.add("is-map");
     this.cy = cytoscape.default({ container: this.canvas, minZoom: 0.08, maxZoom: 2, boxSelectionEnabled: false, autoungrabify: true, autounselectify: true });
+    paintBoxes(this.cy.renderer(), (name) => this.images.get(name));
     this.show(view);
     this.watchEdges();
     this.follow(this.words);

@@ -1,4 +1,4 @@
-// How the map draws: the look of a box as an image, the same as the server's own drawing, and of lines. Words and sizes come from the server.
+// How the map draws: the look of a box, the same as the server's own drawing, and of lines. Words and sizes come from the server.
 "use strict";
 
 const SHIFT = 3;
@@ -16,18 +16,19 @@ const escaped = (text) => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeA
 
 export const palette = (isDark) => PALETTES[isDark ? "dark" : "light"];
 
+// What a mark consists of: names of SVG elements, their attributes, and words of texts.
 const mark = (state, x, y, colours) => {
-  const colour = colours[state] || colours.unknown;
-  const ring = (dashes) => `<circle cx="${x}" cy="${y}" r="5" fill="none" stroke="${colour}" stroke-width="2.5" stroke-dasharray="${dashes}"/>`;
+  const fill = colours[state] || colours.unknown;
+  const ring = (dashes) => ["circle", { cx: x, cy: y, r: 5, fill: "none", stroke: fill, "stroke-width": 2.5, "stroke-dasharray": dashes }];
   const drawn = {
-    succeeded: `<circle cx="${x}" cy="${y}" r="6" fill="${colour}"/>`,
-    failed: `<path d="M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}z" fill="${colour}"/>`,
-    killed: `<path d="M${x - 6} ${y - 6}h12v12h-12z" fill="${colour}"/>`,
+    succeeded: ["circle", { cx: x, cy: y, r: 6, fill }],
+    failed: ["path", { d: `M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}z`, fill }],
+    killed: ["path", { d: `M${x - 6} ${y - 6}h12v12h-12z`, fill }],
     running: ring("none"),
     silent: ring("3.5 2.8"),
-    lost: `<text x="${x}" y="${y + 6}" text-anchor="middle" font-size="17" font-weight="700" fill="${colour}">?</text>`,
+    lost: ["text", { x, y: y + 6, "text-anchor": "middle", "font-size": 17, "font-weight": 700, fill }, "?"],
   };
-  return drawn[state] || `<path d="M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}z" fill="${colour}"/>`;
+  return drawn[state] || ["path", { d: `M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}z`, fill }];
 };
 
 const look = (box, colours) => {
@@ -45,27 +46,72 @@ export const outer = (box) => {
   return { width: box.width + more, height: box.height + more };
 };
 
-export const imageOf = (box, colours) => `data:image/svg+xml;utf8,${encodeURIComponent(svgOf(box, colours, 'xmlns="http://www.w3.org/2000/svg"'))}`;
+// A box as a list of SVG elements: name, attributes, and words of texts. Paper writes them down, the canvas paints them.
+export const partsOf = (box, colours) => {
+  const { fill, stroke, dashes, width: line } = look(box, colours);
+  const rx = box.kind === "stub" ? 11 : box.state ? 3 : 9;
+  const sheet = (shift, style) => ["rect", { x: 2 + shift, y: 2 + shift, width: box.width, height: box.height, rx, fill, ...style }];
+  const stack = box.is_folded ? [2 * SHIFT, SHIFT].map((shift) => sheet(shift, { stroke: colours.line })) : [];
+  const parts = [...stack, sheet(0, { stroke, "stroke-width": line, "stroke-dasharray": dashes })];
+  const x = box.state ? 34 : 12;
+  let y = box.kind === "stub" ? 17 : 20;
+  parts.push(["text", { x, y, "font-family": MONO, "font-weight": box.is_focus || box.state ? 700 : 400, fill: colours.ink }, box.label]);
+  y = 20;
+  if (box.detail) parts.push(["text", { x, y: (y += 16), "font-size": 11, fill: colours.muted }, box.detail]);
+  if (box.badge) {
+    parts.push(["rect", { x, y: y + 7, width: box.badge.length * 6.1 + 12, height: 16, rx: 8, fill: colours.badge }]);
+    parts.push(["text", { x: x + 6, y: y + 19, "font-size": 10, fill: colours.muted }, box.badge]);
+  }
+  if (box.state) parts.push(mark(box.state, 18, 16, colours));
+  return parts;
+};
+
+const written = ([name, attributes, words = ""]) => {
+  const all = Object.entries(attributes).map(([key, value]) => `${key}="${value}"`);
+  return `<${name} ${all.join(" ")}>${escaped(words)}</${name}>`;
+};
 
 // A box as an `<svg>` element in text, with these attributes besides its size.
 export const svgOf = (box, colours, attributes) => {
   const { width, height } = outer(box);
-  const { fill, stroke, dashes, width: line } = look(box, colours);
-  const radius = box.kind === "stub" ? 11 : box.state ? 3 : 9;
-  const sheet = (shift, style) => `<rect x="${2 + shift}" y="${2 + shift}" width="${box.width}" height="${box.height}" rx="${radius}" ${style}/>`;
-  const plain = `fill="${fill}" stroke="${stroke}" stroke-width="${line}" stroke-dasharray="${dashes}"`;
-  const stack = box.is_folded ? [2 * SHIFT, SHIFT].map((shift) => sheet(shift, `fill="${fill}" stroke="${colours.line}"`)).join("") : "";
-  const left = box.state ? 34 : 12;
-  const isBold = box.is_focus || box.state;
-  const parts = [`<text x="${left}" y="${box.kind === "stub" ? 17 : 20}" font-family="${MONO}" font-weight="${isBold ? 700 : 400}" fill="${colours.ink}">${escaped(box.label)}</text>`];
-  let top = 20;
-  if (box.detail) parts.push(`<text x="${left}" y="${(top += 16)}" font-size="11" fill="${colours.muted}">${escaped(box.detail)}</text>`);
-  if (box.badge) {
-    const room = box.badge.length * 6.1 + 12;
-    parts.push(`<rect x="${left}" y="${top + 7}" width="${room}" height="16" rx="8" fill="${colours.badge}"/><text x="${left + 6}" y="${top + 19}" font-size="10" fill="${colours.muted}">${escaped(box.badge)}</text>`);
+  return `<svg ${attributes} width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${partsOf(box, colours).map(written).join("")}</svg>`;
+};
+
+const pathOf = (name, attributes) => {
+  const path = new Path2D(attributes.d);
+  if (name === "rect") path.roundRect(attributes.x, attributes.y, attributes.width, attributes.height, attributes.rx);
+  if (name === "circle") path.arc(attributes.cx, attributes.cy, attributes.r, 0, 2 * Math.PI);
+  return path;
+};
+
+const paint = (context, [name, attributes, words]) => {
+  const { fill, stroke, "stroke-width": line = 1, "stroke-dasharray": dashes = "none" } = attributes;
+  context.fillStyle = fill;
+  if (name === "text") {
+    context.font = `${attributes["font-weight"] || 400} ${attributes["font-size"] || 12}px ${attributes["font-family"] || SANS}`;
+    context.textAlign = attributes["text-anchor"] === "middle" ? "center" : "left";
+    context.fillText(words, attributes.x, attributes.y);
+    return;
   }
-  if (box.state) parts.push(mark(box.state, 18, 16, colours));
-  return `<svg ${attributes} width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${SANS}" font-size="12">${stack}${sheet(0, plain)}${parts.join("")}</svg>`;
+  const path = pathOf(name, attributes);
+  if (fill !== "none") context.fill(path);
+  if (!stroke) return;
+  Object.assign(context, { strokeStyle: stroke, lineWidth: line });
+  context.setLineDash(dashes === "none" ? [] : dashes.split(" ").map(Number));
+  context.stroke(path);
+};
+
+// Has cytoscape paint boxes where it would draw images: it can load an image of each box, but a browser takes as long for two hundred small
+// SVG documents as for all the rest of the map. `boxNamed` finds the box by the name that is its `background-image`.
+export const paintBoxes = (renderer, boxNamed) => {
+  renderer.getCachedImage = (name) => ({ complete: true, ...boxNamed(name) });
+  renderer.drawInscribedImage = (context, { box, colours }, node, place, opacity) => {
+    context.save();
+    context.globalAlpha = opacity;
+    context.translate(-node.width() / 2, -node.height() / 2); // (0, 0) is the middle of the node
+    for (const part of partsOf(box, colours)) paint(context, part);
+    context.restore();
+  };
 };
 
 // A small picture of a shape of the legend; names and meanings come from the server.
@@ -75,22 +121,26 @@ export const signOf = (name) => {
   return `<svg class="sign is-${name}" viewBox="0 0 16 16" aria-hidden="true">${parts}</svg>`;
 };
 
-export const styleOf = (colours) => [
+export const styleOf = (colours, isDown) => [
   {
     selector: "node",
     style: {
       shape: "round-rectangle", width: "data(width)", height: "data(height)", "background-opacity": 0, "border-width": 0,
-      "background-image": "data(image)", "background-width": "100%", "background-height": "100%", "background-image-smoothing": "yes",
-      "background-image-containment": "over", "outline-offset": 2,
+      "background-image": "data(image)", "background-image-containment": "over", "outline-offset": 2,
     },
   },
   {
     selector: "edge",
     style: {
       width: 1.4, "line-color": colours.line, "target-arrow-shape": "vee", "target-arrow-color": colours.line, "arrow-scale": 0.8,
-      "target-label": "data(arriving)", "target-text-offset": COUNT_AT, "source-label": "data(leaving)", "source-text-offset": COUNT_AT, "target-text-margin-y": "data(shift)", "source-text-margin-y": "data(shift)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
-      "source-endpoint": "data(leaves)", "target-endpoint": "data(arrives)", "edge-distances": "endpoints",
+      "source-endpoint": isDown ? "180deg" : "90deg", "target-endpoint": isDown ? "0deg" : "270deg", "edge-distances": "endpoints",
       "curve-style": "unbundled-bezier", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)",
+    },
+  },
+  {
+    selector: "edge[shift]",
+    style: {
+      "target-label": "data(arriving)", "target-text-offset": COUNT_AT, "source-label": "data(leaving)", "source-text-offset": COUNT_AT, "target-text-margin-y": "data(shift)", "source-text-margin-y": "data(shift)", "font-size": 10, "font-family": "system-ui, sans-serif", color: colours.muted, "text-background-color": colours.paper, "text-background-opacity": 0.85, "text-background-padding": 2,
     },
   },
   { selector: "edge[?isPossible]", style: { "line-style": "dashed" } },

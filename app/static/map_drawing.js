@@ -1,6 +1,6 @@
 // The map as it is drawn: where boxes and lines lie, how they move when boxes open, and the legend. What of it is seen is in `map_window.js`.
 "use strict";
-import { COUNT_LINE, imageOf, outer, palette, signOf, styleOf } from "./map_boxes.js";
+import { COUNT_LINE, outer, palette, signOf, styleOf } from "./map_boxes.js";
 import { putInOrder } from "./map_order.js";
 
 export const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
@@ -19,6 +19,7 @@ export class Drawing {
     this.view = view;
     this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
     this.colours = palette(DARK.matches);
+    this.images = new Map();
     const places = this.layOut(view);
     this.counts = this.countsOf(view);
     const after = before && this.middleOf(keys, (id) => places.get(id));
@@ -26,7 +27,7 @@ export class Drawing {
     const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
     this.cy.batch(() => {
       this.cy.elements().remove();
-      this.cy.style(styleOf(this.colours));
+      this.cy.style(styleOf(this.colours, NARROW.matches));
       this.cy.add(view.boxes.map((box) => this.nodeOf(box)));
       this.cy.add(view.arrows.map((arrow) => this.lineOf(arrow)));
     });
@@ -68,20 +69,28 @@ export class Drawing {
   }
 
   nodeOf(box) {
-    return { group: "nodes", data: { id: box.id, ...outer(box), image: imageOf(box, this.colours) } };
+    return { group: "nodes", data: { id: box.id, ...outer(box), image: this.imageOf(box) } };
+  }
+
+  // A name for what is to be painted: a new one each time, since cytoscape keeps by it what was painted, and a box changes when others open.
+  imageOf(box) {
+    this.painted = (this.painted || 0) + 1;
+    const name = `box-${this.painted}`;
+    this.images.set(name, { box, colours: this.colours });
+    return name;
   }
 
   // How much an arrow is, and where that stands.
   countOf([source, target, count]) {
-    const words = this.view.unit && count ? `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${this.view.unit}${count === 1 ? "" : "s"}` : "";
+    if (!this.view.unit || !count) return {};
+    const words = `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${this.view.unit}${count === 1 ? "" : "s"}`;
     const { isAtSource, shift } = this.counts.get(`${source}>${target}`);
     return isAtSource ? { leaving: words, arriving: "", shift } : { leaving: "", arriving: words, shift };
   }
 
   lineOf(arrow) {
     const [source, target, , isSure] = arrow;
-    const [leaves, arrives] = NARROW.matches ? ["180deg", "0deg"] : ["90deg", "270deg"];
-    return { group: "edges", data: { id: `${source}>${target}`, source, target, ...this.countOf(arrow), isPossible: !isSure, leaves, arrives, ...this.bends(source, target) } };
+    return { group: "edges", data: { id: `${source}>${target}`, source, target, ...this.countOf(arrow), isPossible: !isSure, ...this.bends(source, target) } };
   }
 
   layOut(view) {
@@ -145,7 +154,8 @@ export class Drawing {
 
   recolour() {
     this.colours = palette(DARK.matches);
-    this.cy.style(styleOf(this.colours));
-    for (const node of this.cy.nodes()) node.data("image", imageOf(this.boxes.get(node.id()), this.colours));
+    this.images.clear();
+    this.cy.style(styleOf(this.colours, NARROW.matches));
+    for (const node of this.cy.nodes()) node.data("image", this.imageOf(this.boxes.get(node.id())));
   }
 }

@@ -52,7 +52,7 @@ class Watched:
 
     def check(self) -> None:
         """Fail where something complained, or was asked of another host."""
-        assert self.complaints == []
+        assert not self.complaints, self.complaints
         assert self.hosts == {urlsplit(self.site).netloc}
 
 

@@ -75,6 +75,35 @@ def becomes(page: Page, condition: str) -> None:
     )
 
 
+def is_painted(page: Page, box: str, inside: tuple[int, int], colour: str) -> None:
+    """Wait until the first such box has a colour so many pixels from its upper left corner."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    page.evaluate(
+        """([x, y]) => {
+          const map = document.querySelector(".map-place").map;
+          const node = map.cy.getElementById(map.view.boxes.find((box) => BOX).id);
+          map.cy.stop().center(node);
+          window.paintedColour = () => {
+            const at = node.renderedPosition(), zoom = map.cy.zoom();
+            const left = at.x + (x - node.width() / 2) * zoom, top = at.y + (y - node.height() / 2) * zoom;
+            const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+            for (const canvas of map.canvas.querySelectorAll("canvas")) {
+              probe.drawImage(canvas, left, top, 1, 1, 0, 0, 1, 1);
+            }
+            return [...probe.getImageData(0, 0, 1, 1).data].slice(0, 3).join();
+          };
+        }""".replace("BOX", box),
+        inside,
+    )
+    found = None
+    for _ in range(300):  # it is painted in a frame that comes
+        found = page.evaluate("window.paintedColour()")
+        if found == f"{red},{green},{blue}":
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"{box}: painted in {found}")
+
+
 def told(page: Page) -> str:
     return page.locator("[role=status]").inner_text()
 
@@ -455,6 +484,24 @@ def test_axe_finds_nothing_on_the_map(
         page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         <= 0
     )
+    watched.check()
+    watched.context.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "focus", "failed"),
+    [("light", "#ddeefa", "#d55e00"), ("dark", "#12304a", "#ff7b39")],
+)
+def test_boxes_are_painted_in_the_colours_of_what_they_are(
+    browser: Browser, site: str, scheme: str, focus: str, failed: str
+) -> None:
+    watched = Watched(browser, site, WIDE, "light")
+    page = watched.page
+    open_map(page, site + LINEAGE)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    is_painted(page, "box.is_focus", (8, 12), focus)
+    open_map(page, site + CAMPAIGN)
+    is_painted(page, "box.state === 'failed'", (18, 18), failed)  # its mark is a triangle
     watched.check()
     watched.context.close()
 
