@@ -111,7 +111,9 @@ def left_words(campaign: CampaignProgress) -> str:
     if backlog is None or backlog.ends_at is None:
         words = f" About {left} left at the present pace."
     else:
-        words = f" At the present pace it will be done about {moment(backlog.ends_at)}, in {left}."
+        what = "it" if backlog.burn_down.is_whole else "what was declared"
+        ends = moment(backlog.ends_at)
+        words = f" At the present pace {what} will be done about {ends}, in {left}."
     if stays:
         words = f"{words[:-1]}, but for what needs a decision: {waiting}."
     return words
