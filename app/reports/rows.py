@@ -196,6 +196,15 @@ def week_words(spending: Spending) -> str:
     return words
 
 
+def cost_words(spending: Spending) -> str:
+    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`."""
+    total = spending.total
+    words = f"{_hours(total.cpu_hours)} CPU hours"
+    if total.lost_cpu_hours:
+        words += f", of which {_lost_hours(total)} were lost"
+    return words
+
+
 def _failed_share(spent: Spent) -> str:
     if not spent.jobs:
         return ""

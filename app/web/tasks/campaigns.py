@@ -81,7 +81,7 @@ def show_page(experiment: str, name: str) -> Response:
     name = asked("campaign") or name
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
     if asked("figure"):
-        return show_figure(campaign)
+        return show_figure(campaign, read_spending(experiment, name))
     gaps = _gaps(campaign)
     queue = _queue(campaign)
     shown_gaps, gap_jobs = None, None
