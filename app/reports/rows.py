@@ -26,6 +26,7 @@ from jobprov.provenance.lineage.words import (
     percent,
     size,
 )
+from jobprov.provenance.times import minute_text
 
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
@@ -293,7 +294,7 @@ def moment(value: str | datetime | None) -> str:
         return MISSING
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    return value.strftime("%-d %b %Y %H:%M UTC")
+    return minute_text(value)
 
 
 def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
