@@ -221,6 +221,11 @@ def test_site_that_got_worse_says_how_much_and_since_when(production: Production
     assert worse(production) == [(words, 12, "2026-01-01T20:00:00Z", page)]
     a_while_later = NOW + timedelta(minutes=47)
     assert worse(production, a_while_later) == worse(production), "since does not move on"
+    production.record(fail(200, NOW - HOUR, "a single one"))
+    production.work()
+    kinds = [need.kind for need in look(production).needs]
+    assert "cause" in kinds
+    assert kinds[0] == "site", "before a cause of which a single job may have failed"
 
 
 def test_site_of_few_failures_or_as_bad_as_before_did_not_get_worse(production: Production) -> None:
