@@ -44,7 +44,7 @@ from jobprov.provenance.services.intake.issuers import check_address, read_issue
 from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
 from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import TokenBook
-from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.jobs import name_ahead, record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
 from jobprov.provenance.services.work.queue import Parts
@@ -255,7 +255,11 @@ class Service:
         """Record a batch in one transaction; return the outcomes in order."""
         if not submissions:
             return []
-        return self.writer.run(lambda writing: self._record(writing, submissions), len(submissions))
+        return self.writer.run(
+            lambda writing: self._record(writing, submissions),
+            len(submissions),
+            lambda writing: name_ahead(writing, submissions),
+        )
 
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, a sentence each; none if it is ready."""

@@ -1,4 +1,4 @@
-"""Times as answers and documents write them: RFC 3339 in UTC, with a `Z`."""
+"""Times in UTC: as answers and documents write them, RFC 3339 with a `Z`, and as people read them."""
 
 from datetime import UTC, datetime
 
@@ -11,3 +11,8 @@ def utc_text(moment: datetime) -> str:
 def exact_utc_text(moment: datetime) -> str:
     """Return a time as exactly as it is known, to the microsecond."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def minute_text(moment: datetime) -> str:
+    """Return a time as people read it, to the minute: `9 Nov 2026 14:02 UTC`."""
+    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")

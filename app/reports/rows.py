@@ -26,6 +26,7 @@ from jobprov.provenance.lineage.words import (
     percent,
     size,
 )
+from jobprov.provenance.times import minute_text
 
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
@@ -111,7 +112,9 @@ def left_words(campaign: CampaignProgress) -> str:
     if backlog is None or backlog.ends_at is None:
         words = f" About {left} left at the present pace."
     else:
-        words = f" At the present pace it will be done about {moment(backlog.ends_at)}, in {left}."
+        what = "it" if backlog.burn_down.is_whole else "what was declared"
+        ends = moment(backlog.ends_at)
+        words = f" At the present pace {what} will be done about {ends}, in {left}."
     if stays:
         words = f"{words[:-1]}, but for what needs a decision: {waiting}."
     return words
@@ -191,6 +194,15 @@ def week_words(spending: Spending) -> str:
         return ""
     words = f"{counted(this.jobs, 'job')} ended in the last 7 days{_failed_share(this)}"
     words += f"; in the 7 days before {number(before.jobs)}{_failed_share(before)}."
+    return words
+
+
+def cost_words(spending: Spending) -> str:
+    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`."""
+    total = spending.total
+    words = f"{_hours(total.cpu_hours)} CPU hours"
+    if total.lost_cpu_hours:
+        words += f", of which {_lost_hours(total)} were lost"
     return words
 
 
@@ -282,7 +294,7 @@ def moment(value: str | datetime | None) -> str:
         return MISSING
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    return value.strftime("%-d %b %Y %H:%M UTC")
+    return minute_text(value)
 
 
 def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:

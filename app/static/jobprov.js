@@ -79,6 +79,28 @@ document.addEventListener("click", (event) => {
     hovered = null;
   });
 }
+// A figure is painted at three times its size, for programs that take no SVG.
+const PAINTED = 3;
+const savePainted = async (link) => {
+  const picture = new Image();
+  picture.src = link.href;
+  await picture.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = PAINTED * picture.naturalWidth;
+  canvas.height = PAINTED * picture.naturalHeight;
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const saved = document.createElement("a");
+  saved.href = canvas.toDataURL("image/png");
+  saved.download = link.download;
+  saved.click();
+};
+for (const link of document.querySelectorAll("a[data-png]")) {
+  link.hidden = false;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    savePainted(link);
+  });
+}
 // What is typed into a shell, and ids, are copied whole.
 if (navigator.clipboard) {
   const DRAWING = '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="5.5" y="5.5" width="9" height="9" rx="1.5"/><path d="M3.5 10.5h-1a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v1"/></svg>';

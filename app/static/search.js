@@ -13,7 +13,8 @@ const suggestTo = (box) => {
     box.setAttribute(name, value);
 
   const MOST = 11;
-  const worded = ({ kind, count, has_more }) => `${kind} ${count.toLocaleString("en")}${has_more ? "+" : ""}`;
+  const amount = (count, hasMore) => `${hasMore ? "more than " : ""}${count.toLocaleString("en").replaceAll(",", "\u202f")}`;
+  const worded = ({ kind, count, has_more }) => `${kind} ${amount(count, has_more)}`;
   let waiting = 0, asked = new AbortController(), chosen = -1;
 
   const show = (isOpen) => {
@@ -54,7 +55,7 @@ const suggestTo = (box) => {
     const shown = hits.slice(0, MOST), found = counts.reduce((sum, { count }) => sum + count, 0);
     const more = counts.some(({ has_more }) => has_more);
     if (found > shown.length)
-      shown.push({ text: `All ${found.toLocaleString("en")}${more ? "+" : ""} results`, kind: counts.map(worded).join(", "), detail: "", url: `/search?all=1&q=${encodeURIComponent(words)}` });
+      shown.push({ text: `All results: ${amount(found, more)}`, kind: counts.map(worded).join(", "), detail: "", url: `/search?all=1&q=${encodeURIComponent(words)}` });
     list.replaceChildren(...shown.map(option));
     show(hits.length > 0 && document.activeElement === box);
     choose(-1);

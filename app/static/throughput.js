@@ -41,7 +41,8 @@
     [365 * DAY, "{YYYY}", null, null, null, null, null, null, 1],
     [28 * DAY, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
     [DAY, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-    [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+    // Without the year: the first tick of all may stand beside the first of the next day
+    [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
   ];
   const show = (time) => {
     const address = new URL(location.href);
@@ -115,11 +116,13 @@
   };
   // Durations are counted in sixties
   const INCREMENTS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600];
+  // What is drawn ends below the letters of marks, of which three rows have room
+  const roomAbove = (answer) => (answer.marks && answer.marks.length ? 1.3 : 1.05);
   const options = (answer, drawn) => ({
     width: place.clientWidth,
     height: HEIGHT,
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
-    scales: { x: { range: () => [Date.parse(answer.start) / 1000, Date.parse(answer.end) / 1000] }, y: { range: (_chart, _low, high) => [0, high > 0 ? high * 1.05 : 1] } },
+    scales: { x: { range: () => [Date.parse(answer.start) / 1000, Date.parse(answer.end) / 1000] }, y: { range: (_chart, _low, high) => [0, high > 0 ? high * roomAbove(answer) : 1] } },
     axes: [{ ...axis(), values: dates }, { ...axis(), size: 64, ...(answer.measure === "wall_seconds" ? { incrs: INCREMENTS } : {}), values: (_chart, splits) => splits.map((value) => amountText(answer, value)) }],
     series: [{ label: "From", value: "{D} {MMM} {YYYY} {HH}:{mm}" }, ...drawn.series],
     hooks: {

@@ -1,11 +1,15 @@
 """Answers about jobs that failed: why, where, and by which rules."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.counted import CountedAt
+from jobprov.provenance.answers.notebooks import dataframe
 from jobprov.provenance.records.job_record import JsonObject
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LogLine(Struct, frozen=True):
@@ -93,6 +97,14 @@ class ErrorCounts(CountedAt, frozen=True):
     cause_count: int
     causes: list[FailureCause]
     outliers: list[Outlier]
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return the causes as a table, one row each.
+
+        Raises:
+            NotFoundError: pandas is not installed.
+        """
+        return dataframe(self.causes)
 
 
 class RulesDeclared(Struct, frozen=True):

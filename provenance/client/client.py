@@ -37,10 +37,11 @@ from jobprov.provenance.answers.lookup.jobs import (
     GapCounts,
     JobAnswer,
     JobList,
+    JobSummary,
     RecordedNames,
 )
 from jobprov.provenance.answers.lookup.search import Hit, Hits
-from jobprov.provenance.answers.notebooks import JobsFound
+from jobprov.provenance.answers.notebooks import Listed
 from jobprov.provenance.answers.orders.orders import (
     OrderInFlight,
     OrdersInFlight,
@@ -148,12 +149,13 @@ class Client(Histories):
         path = f"/jobs/{part(job_id)}"
         return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
-    def jobs(self, **filters: Any) -> JobsFound:
+    def jobs(self, **filters: Any) -> Listed[JobSummary]:
         """Yield jobs in short, newest first or by `sort`, page by page.
 
         The filters are those of `GET /jobs`.
         """
-        return JobsFound(job for page in self.job_pages(**filters) for job in page.jobs)
+        jobs = (job for page in self.job_pages(**filters) for job in page.jobs)
+        return Listed(jobs, JobSummary, "jobs")
 
     def job_facets(self, **query: Any) -> JobFacets:
         """Return how many jobs there are, by state, site and so on.
@@ -643,10 +645,10 @@ class Client(Histories):
         for page in self._pages(AlertList, "/alerts", **query):
             yield from page.alerts
 
-    def files(self, **filters: Any) -> Iterator[ListedFile]:
-        """Yield files by name, page by page; filters are those of `GET /files`."""
-        for page in self._pages(FileList, "/files", **filters):
-            yield from page.files
+    def files(self, **filters: Any) -> Listed[ListedFile]:
+        """Return files by name, asked for page by page; filters are those of `GET /files`."""
+        pages = self._pages(FileList, "/files", **filters)
+        return Listed((file for page in pages for file in page.files), ListedFile, "files")
 
     def names(self, kind: str, **query: Any) -> Iterator[str]:
         """Yield the names of a kind, page by page; the query is that of `GET /names/{kind}`."""

@@ -5,10 +5,11 @@ Names may contain any Unicode.
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import datetime
 
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
+from jobprov.provenance.times import minute_text
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u202f"
@@ -132,7 +133,7 @@ def day(moment: datetime | None) -> str:
     """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty if it is unknown."""
     if moment is None:
         return ""
-    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+    return minute_text(moment)
 
 
 def leading(text: str, width: int) -> str:

@@ -87,6 +87,7 @@ class Writer(WriteQueue[Writing]):
         self,
         use_case: Callable[[Writing], T],
         weight: int = 1,
+        first: Callable[[Writing], None] | None = None,
         *,
         received_at: datetime | None = None,
         submitter: str | None = None,
@@ -96,6 +97,7 @@ class Writer(WriteQueue[Writing]):
         Args:
             use_case: what to do.
             weight: records that it writes; see `WriteQueue.run`.
+            first: done before; see `WriteQueue.run`.
             received_at: when that came which is written; now, where it is not given.
             submitter: who sent it.
         """
@@ -107,6 +109,7 @@ class Writer(WriteQueue[Writing]):
                 replace(writing, received_at=came_at, submitter=submitter, origin=origin)
             ),
             weight,
+            first,
         )
 
 

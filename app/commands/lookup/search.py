@@ -51,7 +51,7 @@ _MOST_A_PAGE = 1000
 
 
 @click.command()
-@click.argument("text")
+@click.argument("text", nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(list(_KINDS)), help="Only names of this kind.")
 @click.option(
     "--limit",
@@ -62,16 +62,19 @@ _MOST_A_PAGE = 1000
 )
 @url_option
 @json_option
-def find(*, text: str, kind: str | None, limit: int, url: str | None, as_json: bool) -> None:
-    """Find names that hold TEXT, in any case; exit code 1 where there are none.
+def find(
+    *, text: tuple[str, ...], kind: str | None, limit: int, url: str | None, as_json: bool
+) -> None:
+    """Find names that hold each word of TEXT, in any case; exit code 1 where there are none.
 
     Files, tasks, campaigns, stages, sites, hosts, software, modules, parameters and messages of
     failures are found by any part of their names, jobs and commits by the beginning of their ids.
     """
-    if not text.strip():
+    words = " ".join(text).strip()
+    if not words:
         raise click.BadParameter("is empty; type a part of a name.", param_hint="TEXT")
     client = client_for(url)
-    found = client.find(text, kind=kind, limit=limit)
+    found = client.find(words, kind=kind, limit=limit)
     if found.hits or as_json:
         emit(found, _hits_text(found, client.url), as_json=as_json)
     else:
@@ -159,6 +162,7 @@ COMMANDS = {"find": find, "files": files}
 EXAMPLES = {
     "find": (
         "jobprov find dimuon",
+        "jobprov find dimuon mass .json",
         "jobprov find 'no space left' --kind message",
     ),
     "files": ("jobprov files 'toyexp_demo*_dimuon.root'",),

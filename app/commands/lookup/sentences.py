@@ -8,6 +8,7 @@ from typing import Any
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.release_products import software_rank
+from jobprov.provenance.times import minute_text
 
 MOST_LISTED = 10
 
@@ -74,4 +75,4 @@ def minute(moment: str | None) -> str:
     """Return a moment to the minute."""
     if not moment:
         return "an unknown time"
-    return datetime.fromisoformat(moment).strftime("%-d %b %Y %H:%M UTC")
+    return minute_text(datetime.fromisoformat(moment))

@@ -22,6 +22,7 @@ from jobprov.app.web.lookup.list_controls import (
     facets_of,
     first_line,
     head_of,
+    shared_by_all,
     why_unsorted,
 )
 from jobprov.app.wiring import get_service
@@ -102,6 +103,7 @@ class JobsPage(NamedTuple):
         filters: as the address has them.
         states: each state, how many jobs are in it, and whether it is asked for.
         facets: by what else the list can be narrowed down, by the name of the filter.
+        shared: what all of its jobs have in common, in words.
         cause: why all of them failed, in words, where the list is of one cause.
         unsorted: why some columns do not sort; None where all do.
         csv: the address of the same list as CSV.
@@ -115,6 +117,7 @@ class JobsPage(NamedTuple):
     sort: str | None
     states: list[tuple[str, str, bool]]
     facets: dict[str, Facet]
+    shared: list[str]
     heads: dict[str, Head]
     cause: str | None
     unsorted: str | None
@@ -186,6 +189,7 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         sort=question.sort,
         states=count_states(around.facets, filters),
         facets=facets_of(around.facets),
+        shared=shared_by_all(around.facets, filters),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
         cause=cause,
         unsorted=None if around.is_short else why_unsorted(),

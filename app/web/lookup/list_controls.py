@@ -109,6 +109,18 @@ def facets_of(facets: JobFacets) -> dict[str, Facet]:
     return shown
 
 
+def shared_by_all(facets: JobFacets, filters: Mapping[str, str]) -> list[str]:
+    """Return what all jobs of a list have in common and nobody asked for: `site RAL`."""
+    if facets.total < 2:  # noqa: PLR2004 - several
+        return []
+    shared = []
+    for facet in facets.facets[1:]:
+        is_shared = len(facet.values) == 1 and not facet.more and facet.values[0].value is not None
+        if is_shared and facet.by not in filters:
+            shared.append(f"{_FACET_TITLES[facet.by].lower()} {facet.values[0].value}")
+    return shared
+
+
 def _count_words(count: int, *, is_exact: bool) -> str:
     if is_exact or not count:
         return number(count) if is_exact else ""

@@ -1,13 +1,16 @@
 """The burn-down of a campaign: a small picture, and what it shows in words."""
 
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.formats import counted, day, number
 from jobprov.provenance.answers.tasks.backlogs import BurnDown
 
 STEP = 4
 HEIGHT = 22
 _TOP = 2
+_FORESEEN = timedelta(days=365)
+"""What is to be done later than that has no date."""
 
 
 class DrawnBurnDown(NamedTuple):
@@ -17,7 +20,7 @@ class DrawnBurnDown(NamedTuple):
         width: of the picture, whose height is `HEIGHT`.
         line: the path of the number that was left; `area` is what lies below it.
         left: how many are left, in words.
-        pace: how many became done, in words.
+        pace: how many became done, and until when the others would be, in words.
     """
 
     width: int
@@ -27,8 +30,14 @@ class DrawnBurnDown(NamedTuple):
     pace: str
 
 
-def draw_burn_down(burn_down: BurnDown | None) -> DrawnBurnDown | None:
-    """Return the picture of a burn-down; None where there is none, or nothing was to be done."""
+def draw_burn_down(burn_down: BurnDown | None, stays: int, now: datetime) -> DrawnBurnDown | None:
+    """Return the picture of a burn-down; None where there is none, or nothing was to be done.
+
+    Args:
+        burn_down: until now.
+        stays: how many of those left wait for somebody, so that no pace ends them.
+        now: when that was counted.
+    """
     if burn_down is None or not burn_down.expected:
         return None
     most = max(burn_down.left) or 1
@@ -41,7 +50,7 @@ def draw_burn_down(burn_down: BurnDown | None) -> DrawnBurnDown | None:
         line=line,
         area=f"{line}V{HEIGHT}H0z",
         left=_left_words(burn_down),
-        pace=_pace_words(burn_down),
+        pace=_pace_words(burn_down, stays, now),
     )
 
 
@@ -64,9 +73,16 @@ def _left_words(burn_down: BurnDown) -> str:
     return words if burn_down.is_whole else f"{words} in the declared stages"
 
 
-def _pace_words(burn_down: BurnDown) -> str:
+def _pace_words(burn_down: BurnDown, stays: int, now: datetime) -> str:
     days = round(len(burn_down.left) * burn_down.step_seconds / 86_400)
     done = burn_down.left[0] - burn_down.left[-1]
     if not done:
         return f"none done in {days} days"
-    return f"{number(done)} done in {days} days"
+    words = f"{number(done)} done in {days} days"
+    to_do = burn_down.left[-1] - stays
+    if to_do <= 0:
+        return words
+    takes = to_do / done * (now - datetime.fromisoformat(burn_down.start))
+    if takes > _FORESEEN:
+        return f"{words}: at that pace more than a year"
+    return f"{words}: at that pace until {day((now + takes).isoformat())}"

@@ -20,7 +20,7 @@ from jobprov.provenance.answers.attention import OF_SERVICE, Attention, Need
 from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignStages
 from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue
-from jobprov.provenance.answers.tasks.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.statistics.home import home_facts
@@ -109,7 +109,15 @@ def show_home() -> Response:
 def _campaign_rows(campaigns: CampaignList | None) -> list[CampaignRow]:
     if campaigns is None:
         return []
-    return [CampaignRow(row, draw_burn_down(row.burn_down)) for row in campaigns.campaigns]
+    now = datetime.fromisoformat(campaigns.counted_at)
+    rows = []
+    for campaign in campaigns.campaigns:
+        stays = 0
+        for stage in campaign.stages:
+            if stage.units.expected is not None:
+                stays += sum(stage.units.states.get(state, 0) for state in NEEDS_SOMEBODY)
+        rows.append(CampaignRow(campaign, draw_burn_down(campaign.burn_down, stays, now)))
+    return rows
 
 
 def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNeed]:

@@ -4,7 +4,7 @@ They are split by stage, site, host or version.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +53,8 @@ _COLUMNS = (
     "largest",
 )
 _BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
+_KEPT_BY_TIME, _GROUPS_BY_TIME = ("wall_seconds", "max_rss_bytes"), ("stage", "site")
+"""What the page of throughput tells as well."""
 _MOST_GROUPS = 20
 HEIGHT = 40
 STEP = 5
@@ -127,7 +129,20 @@ def show_page() -> Response:
         sums=sums,
         groups=cut_rows("groups", rows, _MOST_GROUPS),
         ends=(ends[0], ends[-1]) if ends else None,
+        over_time=_over_time(filters, by, measure),
     )
+
+
+def _over_time(filters: Mapping[str, str], by: str, measure: str | None) -> str | None:
+    """Return the page of how a measure changed; None of one that is not kept by time."""
+    if measure not in _KEPT_BY_TIME:
+        return None
+    query: dict[str, str | None] = {"state": "succeeded", "since": "28d", "measure": measure}
+    query["by"] = by if by in _GROUPS_BY_TIME else "stage"
+    for name, value in filters.items():
+        if name not in {"started_after", "started_before"}:
+            query[name] = value
+    return address("/throughput", query)
 
 
 def _shown_measure(sums: ResourceSums) -> str | None:

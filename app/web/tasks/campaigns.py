@@ -81,7 +81,7 @@ def show_page(experiment: str, name: str) -> Response:
     name = asked("campaign") or name
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
     if asked("figure"):
-        return show_figure(campaign)
+        return show_figure(campaign, read_spending(experiment, name))
     gaps = _gaps(campaign)
     queue = _queue(campaign)
     shown_gaps, gap_jobs = None, None
@@ -176,15 +176,20 @@ def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
 def first_line(campaign: CampaignProgress) -> str:
     """Return how far the campaign is and what is missing.
 
-    Where nobody declared how many units there are to be, it counts those with jobs.
+    Of stages of which nobody declared how many units there are to be, it counts those with jobs.
     """
     stages = campaign.stages
     if not stages:
         return f"{counted(campaign.task_count, 'task')} declared; no job is recorded yet."
     left = left_words(campaign)
-    if all(stage.units.expected is not None for stage in stages):
-        return f"{_units_done(stages)}.{left}"
-    return f"{_begun_done(stages)}.{left}"
+    declared = [stage for stage in stages if stage.units.expected is not None]
+    if not declared:
+        return f"{_begun_done(stages)}.{left}"
+    line = _units_done(declared)
+    undeclared = [_made(stage) for stage in stages if stage.units.expected is None]
+    if undeclared:
+        line += f"; without a declared number: {', '.join(undeclared)}"
+    return f"{line}.{left}"
 
 
 def _units_done(stages: Sequence[StageProgress]) -> str:
@@ -215,9 +220,20 @@ def _missing(stage: StageProgress) -> str:
     """Return `371 of reco (217 failed, 54 running)`."""
     units = stage.units
     line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
+    return f"{line}{_tried(units)}"
+
+
+def _made(stage: StageProgress) -> str:
+    """Return `2,394 of reco done (3 failed)`."""
+    line = f"{number(stage.units.produced)} of {text(stage.stage or 'no stage')} done"
+    return f"{line}{_tried(stage.units)}"
+
+
+def _tried(units: UnitCounts) -> str:
+    """Return in brackets what became of the units that are not done; '' of those without a job."""
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
     states = state_words(tried)
-    return f"{line} ({states})" if states else line
+    return f" ({states})" if states else ""
 
 
 def show_report(experiment: str, name: str) -> Response:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from flask import Response, render_template
 
-from jobprov.app.reports.rows import done_words, moment
+from jobprov.app.reports.rows import cost_words, done_words, moment
 from jobprov.app.web.frame.formats import number
 from jobprov.app.web.tasks.backlogs import HEIGHT, TOP, WIDTH, draw_backlog
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
+from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.errors import NotFoundError
 
 _MOST_DAYS = 8
@@ -23,8 +24,8 @@ class Tick(NamedTuple):
     words: str
 
 
-def show_figure(campaign: CampaignProgress) -> Response:
-    """Show what is left of a campaign, with axes, on white.
+def show_figure(campaign: CampaignProgress, spending: Spending | None) -> Response:
+    """Show what is left of a campaign, with axes, on white, and what it cost where that is counted.
 
     Raises:
         NotFoundError: nobody declared how many units there are to be, or nothing was left all week.
@@ -32,9 +33,12 @@ def show_figure(campaign: CampaignProgress) -> Response:
     drawn = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     if drawn is None or campaign.backlog is None:
         raise NotFoundError("Nothing is known to be left of this campaign that could be drawn.")
-    stages = campaign.stages
-    done = sum(stage.units.produced for stage in stages)
-    expected = sum(stage.units.expected or 0 for stage in stages)
+    # As of the burn-down: of other stages nobody knows how many units they are to have
+    done, expected = 0, 0
+    for stage in campaign.stages:
+        if stage.units.expected is not None:
+            done += stage.units.produced
+            expected += stage.units.expected
     start, end = datetime.fromisoformat(drawn.start), datetime.fromisoformat(drawn.end)
     figure = render_template(
         "tasks/figure.svg",
@@ -43,6 +47,8 @@ def show_figure(campaign: CampaignProgress) -> Response:
         width=WIDTH,
         height=HEIGHT,
         line=done_words(done, expected),
+        is_whole=campaign.backlog.burn_down.is_whole,
+        cost="" if spending is None or not spending.total.jobs else cost_words(spending),
         ends_at=campaign.backlog.ends_at and moment(campaign.backlog.ends_at),
         counted_at=moment(campaign.counted_at),
         days=_days(start, end),

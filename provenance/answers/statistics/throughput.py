@@ -1,11 +1,16 @@
 """The answer that tells production over time."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from jobprov.provenance.answers.counted import CountedAt
+from jobprov.provenance.answers.notebooks import over_time
 from jobprov.provenance.answers.statistics.marks import Mark
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUEUED = ("idle", "held", "queue")
 """Measures that reports of queues tell; `queue` is all that run and wait."""
@@ -78,6 +83,11 @@ class ThroughputGroup(Struct, frozen=True, omit_defaults=True):
         """What is measured in each step; None where it is not known what queues had."""
         return self.amounts if self.at_once is None else self.at_once
 
+    @property
+    def plotted(self) -> Sequence[float | None]:
+        """The same, and of what is distributed the median."""
+        return self.measured if self.spread is None else self.spread.median
+
 
 class Throughput(CountedAt, frozen=True):
     """What ended or ran in each step of a window of time.
@@ -123,6 +133,19 @@ class Throughput(CountedAt, frozen=True):
             known = [amount for amount in amounts if amount is not None]
             totals.append(sum(known) if known else None)
         return totals
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return a table with a row for each step and a column for each group, to be plotted.
+
+        Of `wall_seconds` and `max_rss_bytes` it has the medians.
+
+        Raises:
+            NotFoundError: pandas is not installed.
+        """
+        columns = {group.name or f"no {self.by}": group.plotted for group in self.groups}
+        if self.others is not None:
+            columns["others"] = self.others.plotted
+        return over_time(self.starts, columns)
 
     @property
     def none_since(self) -> str | None:

@@ -49,10 +49,12 @@ class NamedTasks(NamedTuple):
     Attributes:
         keys: by experiment and name of the task.
         patterns: patterns of outputs, by key, of tasks that declare some.
+        said: what jobs say of tasks, by key, where that is not what stands there.
     """
 
     keys: dict[TaskKey, int]
     patterns: dict[int, list[str]]
+    said: dict[int, Said]
 
 
 _PLACES = """
@@ -92,31 +94,61 @@ def intern_stages(
     return transaction.intern(table_of(Stage), ["experiment_id", "campaign", "name"], rows)
 
 
+def name_tasks(transaction: Transaction, records: Sequence[JobRecord], experiment: int) -> None:
+    """Make the tasks that records of an experiment name, without their places."""
+    keys = [task_key(record, experiment) for record in records]
+    _intern_names(transaction, filter(None, keys))
+
+
 def intern_tasks(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> NamedTasks:
-    """Return the tasks that records name, made where they are new.
-
-    Campaign and stage of a task are each what its declaration says, else the first by name that a
-    job says.
-    """
-    rows: dict[TaskKey, dict[str, str | int]] = {}
+    """Return the tasks that records name, made where they are new; `place_tasks` places them."""
+    named: set[TaskKey] = set()
     said: dict[TaskKey, Said] = {}
     for record in records:
-        if record.task is None or record.task.task_id is None:
+        key = task_key(record, experiments[record.experiment])
+        if key is None:
             continue
-        key = (experiments[record.experiment], record.task.task_id)
-        rows[key] = {"experiment_id": key[0], "task_id": key[1]}
+        named.add(key)
         if stage := stage_key(record):
             place = Place(*stage)
             before = said.get(key, Said(key[0], _NOWHERE, frozenset()))
-            named = before.stages | ({place.stage} - {""})
-            said[key] = Said(key[0], _first_of(before.place, place), named)
-    tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
+            stages = before.stages | ({place.stage} - {""})
+            said[key] = Said(key[0], _first_of(before.place, place), stages)
+    tasks = _intern_names(transaction, named)
     stored = select_among(transaction.connection, _PLACES, tasks.values())
-    _place(transaction, stored, {tasks[key]: of_task for key, of_task in said.items()})
+    by_number = {tasks[key]: of_task for key, of_task in said.items()}
+    moved = {task: by_number[task] for task in _moved(stored, by_number)}
     patterns = {row[0]: row[-1].split("\n") for row in stored if row[-1] is not None}
-    return NamedTasks(tasks, patterns)
+    return NamedTasks(tasks, patterns, moved)
+
+
+def task_key(record: JobRecord, experiment: int) -> TaskKey | None:
+    """Return what names the task of a record, None where it names none."""
+    if record.task is None or record.task.task_id is None:
+        return None
+    return experiment, record.task.task_id
+
+
+def _intern_names(transaction: Transaction, keys: Iterable[TaskKey]) -> dict[TaskKey, int]:
+    rows = {key: {"experiment_id": key[0], "task_id": key[1]} for key in keys}
+    return transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
+
+
+def place_tasks(transaction: Transaction, said: Mapping[int, Said]) -> None:
+    """Place tasks of which jobs say something new; mostly there are none.
+
+    Campaign and stage of a task are each what its declaration says, else the first by name that a
+    job says. Others who place the same tasks wait from here on.
+    """
+    if not said:
+        return
+    connection = transaction.connection
+    moved = sorted(said)
+    # Another process may have placed them since: look again
+    change_among(connection, _LOCK, moved)
+    _write_places(transaction, _moved(select_among(connection, _PLACES, moved), said))
 
 
 def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
@@ -140,18 +172,6 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
         stages = {place.stage, names[3] or "", last_stage or ""} - {""}
         placed[task] = Placed(experiment, place, len(stages) > 1)
     _write_places(transaction, placed)
-
-
-def _place(transaction: Transaction, stored: Sequence[Row], said: Mapping[int, Said]) -> None:
-    """Place the tasks of jobs that say another place than what is stored.
-
-    Mostly that is none.
-    """
-    connection = transaction.connection
-    if moved := sorted(_moved(stored, said)):
-        # Another process may have placed them since: look again
-        change_among(connection, _LOCK, moved)
-        _write_places(transaction, _moved(select_among(connection, _PLACES, moved), said))
 
 
 def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:

@@ -43,10 +43,12 @@ from jobprov.provenance.db.recording.task_rows import (
     intern_stages,
     intern_tasks,
     place_again,
+    place_tasks,
+    task_key,
 )
 from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among, select_among
-from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
+from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job, TaskRow
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
@@ -116,10 +118,6 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     before = _places(connection, replaced)
     insertions = Insertions(connection)
     _write_job_rows(connection, insertions, drafts, shared)
-    # A task's stage follows from its jobs: where one of them left, it may be another now
-    if replaced:
-        insertions.write()
-        place_again(transaction, _left_tasks(before, _places(connection, replaced)))
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, insertions, records, replaced)
@@ -132,6 +130,10 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     link_new_files(insertions, touched.new_identities, touched.new_claims)
     insertions.write()
     link_files(connection, removed.named | touched.files, touched.claims)
+    place_tasks(transaction, shared.tasks.said)
+    # A task's stage follows from its jobs: where one of them left, it may be another now
+    if replaced:
+        place_again(transaction, _left_tasks(before, _places(connection, replaced)))
     return removed.claimed
 
 
@@ -242,25 +244,47 @@ def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, i
     )
 
 
+def known_experiment(transaction: Transaction, name: str) -> int | None:
+    """Return the integer key of an experiment, if the writer has met it."""
+    return transaction.known_key(table_of(Experiment), name)
+
+
+def are_names_known(transaction: Transaction, record: JobRecord, experiment: int) -> bool:
+    """Whether the writer has met the host and the task that a record names."""
+    host, task = host_key(record), task_key(record, experiment)
+    if host is not None and transaction.known_key(table_of(Host), host) is None:
+        return False
+    return task is None or transaction.known_key(table_of(TaskRow), task) is not None
+
+
+def name_hosts(
+    transaction: Transaction, records: Sequence[JobRecord]
+) -> dict[tuple[str, str, str], int]:
+    """Return the integer keys of the hosts that records name, made where they are new."""
+    columns = ("hostname", "site", "facility")
+    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
+    for record in records:
+        if host := host_key(record):
+            hosts[host] = dict(zip(columns, host, strict=True))
+    return transaction.intern(table_of(Host), columns, hosts)
+
+
 def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
     """Return the keys of what these jobs share, made where they are new."""
     records = [draft.record for draft in drafts]
     names: set[str] = set()
-    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
         names.add(record.experiment)
         for file in record.inputs or ():
             if file.experiment:
                 names.add(file.experiment)
-        if host := host_key(record):
-            hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
     configurations = [draft.ran for draft in drafts if draft.ran]
     software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
     stages = intern_stages(transaction, records, experiments)
     return SharedKeys(
         experiments=experiments,
-        hosts=transaction.intern(table_of(Host), ["hostname", "site", "facility"], hosts),
+        hosts=name_hosts(transaction, records),
         stages=stages,
         tasks=intern_tasks(transaction, records, experiments),
         closure_sets=intern_closure_sets(transaction, configurations),

@@ -67,7 +67,7 @@ class Claim(Base):
 
     __tablename__ = "claims"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("files.id"))
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     alias_of: Mapped[int | None] = mapped_column(Key)
@@ -75,6 +75,9 @@ class Claim(Base):
     position: Mapped[int] = mapped_column(SmallInteger)
     status: Mapped[str | None] = mapped_column(Text)
     data_tier: Mapped[str | None] = mapped_column(Text)
+
+    # In the order of keys: the last thousand of a name that many jobs write are found at its end
+    __table_args__ = (Index("ix_claims_file_id", "file_id", "id"),)
 
 
 class Mention(Base):

@@ -77,6 +77,7 @@ class _Request(NamedTuple):
     item: Any
     answer: _Answer
     weight: int
+    first: Callable[[Any], None] | None = None
 
 
 class WriteQueue(Generic[W]):
@@ -98,15 +99,19 @@ class WriteQueue(Generic[W]):
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def run(self, use_case: Callable[[W], T], weight: int = 1) -> T:
+    def run(
+        self, use_case: Callable[[W], T], weight: int = 1, first: Callable[[W], None] | None = None
+    ) -> T:
         """Return what `use_case(transaction)` returns, after the commit that holds its work.
 
         Args:
             use_case: what to do.
             weight: records that it writes. A batch of many has a commit to itself: shared with
                 others, each would wait for all.
+            first: on PostgreSQL done before, in a short transaction of its own: other processes
+                need not wait for the end of a long one to use the same names.
         """
-        answer: T = self._ask(_Request(use_case, None, None, _Answer(), weight))
+        answer: T = self._ask(_Request(use_case, None, None, _Answer(), weight, first))
         return answer
 
     def run_gathered(self, use_case: Callable[[W, Sequence[Any]], Sequence[T]], item: Any) -> T:
@@ -228,6 +233,7 @@ class WriteQueue(Generic[W]):
         """Return the answers of the first groups, at least one, after their commit."""
         for attempt in range(_TRIES):
             try:
+                self._run_first(groups)
                 answers = self._run_in_one(groups)
             except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
@@ -244,6 +250,18 @@ class WriteQueue(Generic[W]):
                 self._memory.commit()
                 return answers
         raise AssertionError
+
+    def _run_first(self, groups: list[list[_Request]]) -> None:
+        """Commit what requests want to have written before the transaction that they share."""
+        if self._engine.dialect.name != "postgresql":
+            return  # one transaction writes at a time, and nobody waits for a name
+        for request in chain.from_iterable(groups):
+            if request.first is None:
+                continue
+            with self._engine.begin() as connection:
+                self._remember_only_of(connection)
+                request.first(self._begin(connection, self._memory))
+            self._memory.commit()
 
     def _run_in_one(self, groups: list[list[_Request]]) -> list[Sequence[Any]]:
         """Run groups in one transaction, as far as one that numbers entries of the ledger.

@@ -5,12 +5,12 @@ what a chat would take for a call to everybody is told apart by a space that is 
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.answers.addresses import alerts_page
 from jobprov.provenance.db.changes.alerts import TakenDelivery
 from jobprov.provenance.lineage.words import counted, duration
+from jobprov.provenance.times import minute_text
 
 MOST_TOLD = 20
 _AGAIN = "The answer to an earlier try of this message was lost: it may have reached you before."
@@ -71,21 +71,17 @@ def _is_over(delivery: TakenDelivery) -> bool:
 def _told(delivery: TakenDelivery, address: str) -> str:
     """Return what is told of one alert."""
     lines = [f"{delivery.rule}: {delivery.words}"]
-    began = _moment(delivery.began_at)
+    began = minute_text(delivery.began_at)
     if delivery.ended_at is None:
         lines.append(f"Since {began}.")
     else:
         lasted = duration((delivery.ended_at - delivery.began_at).total_seconds())
         lines[0] = f"Over: {lines[0]}"
-        lines.append(f"Began {began}, over {_moment(delivery.ended_at)}, after {lasted}.")
+        lines.append(f"Began {began}, over {minute_text(delivery.ended_at)}, after {lasted}.")
         if delivery.ended_words:
             lines.append(f"Now: {delivery.ended_words}")
     lines = [plain(line) for line in lines]
     return "\n".join([*lines, f"{address}{delivery.page}"])
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%-d %b %Y %H:%M} UTC"
 
 
 def plain(text: str) -> str:

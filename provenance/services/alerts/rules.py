@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -155,6 +155,8 @@ AnyRule = (
     | DrillDiffers
     | StageDone
 )
+_CONDITIONS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyRule)}
+"""The kinds of rules by what they watch, as a file calls it."""
 
 
 class Receiver(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -228,6 +230,16 @@ def read_alert_rules(path: Path) -> dict[str, ExperimentAlerts]:
     return {name: reading.experiment(name, table) for name, table in document.items()}
 
 
+def _settings_of(kind: Any, raw: Mapping[str, Any]) -> str:
+    """Return the settings that a table of this kind may have."""
+    names = []
+    if kind is AnyRule:
+        names = ["when"]
+        kind = _CONDITIONS[raw["when"]]
+    names += [field.encode_name for field in msgspec.structs.fields(kind)]
+    return ", ".join(sorted(names))
+
+
 class _Reading:
     """Reads one file, and says where in it something is wrong."""
 
@@ -292,7 +304,9 @@ class _Reading:
             unknown = _UNKNOWN_FIELD.search(message)
             if unknown:
                 parts.append(unknown[1])
-                message = "there is no such setting here"
+                message = f"there is no such setting here; there are {_settings_of(kind, raw)}"
+            elif kind is AnyRule and parts == ["when"]:
+                message = f"there is no such condition; there are {', '.join(_CONDITIONS)}"
             self._refuse((*place, *parts), message)
 
     def _quiet(self, name: str, table: _Table) -> QuietHours | None:

@@ -102,8 +102,8 @@ def list_needs(
     """
     found = [
         _alerts(connection),
-        _new_causes(causes),
         _worse_sites(sites),
+        _new_causes(causes),
         _growing_gaps(gaps),
         _waiting_stages(connection, campaigns, now),
         _stopped_workflows(connection, store),

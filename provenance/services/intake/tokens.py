@@ -36,6 +36,7 @@ from jobprov.provenance.services.writing import Writing
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NAMES = "1 to 64 letters, digits, _ and -, and begins with a letter or digit"
 _SECONDS_KEPT = 5.0
 _USE_SECONDS = 3600.0
 _WORTHLESS = "The token is unknown, expired or revoked; ask an operator for another."
@@ -133,8 +134,8 @@ def create_token(
     """
     if not _EXPERIMENT.fullmatch(experiment):
         raise BadInputError(
-            f"{experiment!r} is not a valid name of an experiment.",
-            {"experiment": ["letters, digits and . _ - only"]},
+            f"{experiment!r} is not a valid name of an experiment: it has {_NAMES}.",
+            {"experiment": [_NAMES]},
         )
     if not name or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column's width
         raise BadInputError(

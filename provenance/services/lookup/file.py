@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
 from jobprov.provenance.db.queries.lookup.files.by_name import (
+    NEAREST,
     FoundFile,
     aliases_among,
     children_of,
@@ -26,6 +27,8 @@ from jobprov.provenance.db.queries.lookup.files.focus import (
 )
 from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
+from jobprov.provenance.db.queries.search.files import find_files as search_files
+from jobprov.provenance.db.queries.search.found import Sought
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 
@@ -122,7 +125,7 @@ def _unknown(
         # a job may have read it without knowing its namespace
         bare = name.rpartition(":")[2]
         is_bare_known = bare != name and bool(find_files(connection, bare))
-        nearest = [bare] if is_bare_known else nearest_names(connection, name)
+        nearest = [bare] if is_bare_known else _names_like(connection, name)
         return NotFoundError(f"No record mentions a file named {name}.", nearest)
     places = [(file.experiment, file.namespace) for file in elsewhere]
     known = "; ".join(_place(*place) for place in places[:_MOST_PLACES])
@@ -133,6 +136,14 @@ def _unknown(
         f"No record mentions a file named {name} in {here}; it is known in {known}.",
         known_in=places,
     )
+
+
+def _names_like(connection: Connection, name: str) -> list[str]:
+    """Return names that begin like this one, or else that hold it: people remember a part."""
+    alike = nearest_names(connection, name)
+    if alike:
+        return alike
+    return [hit.text for hit in search_files(connection, Sought(name, NEAREST)).hits]
 
 
 def _place(experiment: str | None, namespace: str | None) -> str:

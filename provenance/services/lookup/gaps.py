@@ -30,11 +30,11 @@ from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.proofs import proof_counts
 from jobprov.provenance.services.lookup.shares import (
     BEFORE,
-    LATELY,
     LEAST_BEFORE,
     LEAST_JOBS,
     MOST_EXPERIMENTS,
     Share,
+    lately_began,
 )
 from jobprov.provenance.times import utc_text
 
@@ -43,7 +43,7 @@ _UNKNOWN = (STOPS_NONE, "")
 """Level and cure of a code that a newer version of jobprov may have written."""
 CLOSES_ITSELF = frozenset({"software-unresolved", "configuration-unevaluated", "blob-missing"})
 """Code is resolved, configurations are evaluated and files arrive after the record of their job."""
-_LAST_HOUR = int(LATELY / timedelta(hours=1)) - 1
+_HOUR = timedelta(hours=1)
 
 
 def list_gaps(connection: Connection, filters: JobFilters) -> GapCounts:
@@ -72,14 +72,15 @@ def list_growing_gaps(
         LimitError: reading took more than `seconds`.
     """
     gaps, ended = [], 0
+    began = lately_began(now)
     experiments = list(experiments_by_name(connection).items())
     with time_limit(connection, "ask again in a minute", seconds=seconds):
         for name, key in experiments[:MOST_EXPERIMENTS]:
-            lately = gaps_by_hour(connection, EndedScope(key, now - LATELY), now)
+            lately = gaps_by_hour(connection, EndedScope(key, began), now)
             ended += sum(row.jobs for row in lately)
             if sum(row.jobs for row in lately) < LEAST_JOBS:
                 continue
-            days = EndedScope(key, now - LATELY - BEFORE, until=now - LATELY)
+            days = EndedScope(key, began - BEFORE, until=began)
             before = gaps_between(connection, days)
             ended += sum(before.values())
             if sum(before.values()) >= LEAST_BEFORE:
@@ -108,13 +109,15 @@ def _growing(
         ended_by_hour[row.hour] += row.jobs
         for code in codes.get(row.gap_set or 0, ()):
             rows_by_code[code].append(row)
+    began = lately_began(now)
+    settled = int((now - _HOUR - began) / _HOUR)
     growing = []
     for code, rows in rows_by_code.items():
         of_week = Share(had[code], sum(before.values()))
         ended = ended_by_hour.total()
         if code in CLOSES_ITSELF:
-            rows = [row for row in rows if row.hour < _LAST_HOUR]  # noqa: PLW2901 - the earlier ones
-            ended -= ended_by_hour[_LAST_HOUR]
+            rows = [row for row in rows if row.hour < settled]  # noqa: PLW2901 - the earlier ones
+            ended = sum(jobs for hour, jobs in ended_by_hour.items() if hour < settled)
         of_day = Share(sum(row.jobs for row in rows), ended)
         if of_day.jobs < LEAST_JOBS or not of_day.is_above(of_week):
             continue
@@ -129,7 +132,7 @@ def _growing(
                 ended_before=of_week.ended,
                 site=_most_named((row.site, row.jobs) for row in rows),
                 stage=_most_named((row.stage, row.jobs) for row in rows),
-                since=utc_text(now - LATELY + timedelta(hours=hour)),
+                since=utc_text(began + hour * _HOUR),
             )
         )
     return growing

@@ -1,4 +1,4 @@
-"""The search box: names that hold a text, in any case, by kind and with counts."""
+"""The search box: names that hold some words, in any case, by kind and with counts."""
 
 from collections.abc import Collection
 
@@ -25,7 +25,7 @@ _NEWEST = (
 def search(
     connection: Connection, text: str, *, kind: str | None = None, limit: int = MOST
 ) -> Hits:
-    """Return the names that hold a text, whatever the case of the letters A to Z.
+    """Return the names that hold each word of a text, whatever the case of the letters A to Z.
 
     Of a path or an address that nothing holds, what its last part finds: people have files by
     their paths.

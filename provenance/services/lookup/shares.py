@@ -1,6 +1,6 @@
 """How large a share of jobs is, and when one of the last day is worth telling beside the week before."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 MOST_EXPERIMENTS = 30
@@ -11,6 +11,15 @@ LEAST_JOBS, LEAST_BEFORE = 10, 20
 """Of fewer jobs in question in the last day, or fewer jobs at all before, nothing is said."""
 TIMES, POINTS = 2, 0.05
 """By how much a share is clearly above another."""
+
+
+def lately_began(now: datetime) -> datetime:
+    """Return when the last day began: at a full hour.
+
+    So its hours are those of the clock, and what began in one of them began in the same one a minute
+    later.
+    """
+    return (now - LATELY).replace(minute=0, second=0, microsecond=0)
 
 
 class Share(NamedTuple):

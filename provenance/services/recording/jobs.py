@@ -27,11 +27,19 @@ from jobprov.provenance.db.changes.recording import (
     set_received,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
+from jobprov.provenance.db.queries.ledger import recorded_jobs
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.recording.task_rows import name_tasks
+from jobprov.provenance.db.recording.writing import (
+    are_names_known,
+    intern_experiments,
+    known_experiment,
+    name_hosts,
+)
 from jobprov.provenance.records.erasing import digests_of
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
 from jobprov.provenance.services.ledger.readings import Reading
@@ -101,6 +109,31 @@ def record_jobs(writing: Writing, submissions: Sequence[Submission]) -> list[Out
         outcomes.update(_record_distinct(writing, list(first.values())))
         rest = later
     return [outcomes[place] for place in range(len(submissions))]
+
+
+def name_ahead(writing: Writing, submissions: Sequence[Submission]) -> None:
+    """Make the hosts and tasks that a batch is the first to name, before the batch.
+
+    It takes a while, and another process that records jobs of the same task need not wait for it.
+    The names alone are written: all else follows from jobs. If these never come, there are names
+    without jobs, as after a correction.
+    """
+    unnamed: dict[tuple[str, int], JobRecord] = {}
+    for submission in submissions:
+        decoded = submission.decoded
+        experiment = known_experiment(writing, decoded.experiment)
+        if experiment is None or decoded.record is None:
+            continue
+        if not are_names_known(writing, decoded.record, experiment):
+            unnamed[decoded.job_id, experiment] = decoded.record
+    if not unnamed:
+        return
+    # What a record names that contradicts the one that is held is nobody's
+    held = recorded_jobs(writing.connection, list(unnamed))
+    for experiment in sorted({experiment for _, experiment in unnamed}):
+        new = [unnamed[job] for job in unnamed if job[1] == experiment and job not in held]
+        name_hosts(writing, new)
+        name_tasks(writing, new, experiment)
 
 
 def revision_body(document: Mapping[str, Any]) -> bytes:

@@ -23,11 +23,11 @@ from jobprov.provenance.db.queries.alerts.watched import (
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.services.lookup.shares import (
     BEFORE,
-    LATELY,
     LEAST_BEFORE,
     LEAST_JOBS,
     MOST_EXPERIMENTS,
     Share,
+    lately_began,
 )
 from jobprov.provenance.times import utc_text
 
@@ -44,23 +44,24 @@ def list_worse_sites(
         LimitError: reading took more than `seconds`.
     """
     sites, ended = [], 0
+    began = lately_began(now)
     experiments = list(experiments_by_name(connection).items())
     with time_limit(connection, "ask again in a minute", seconds=seconds):
         for name, key in experiments[:MOST_EXPERIMENTS]:
-            lately = ended_by_hour(connection, EndedScope(key, now - LATELY), now)
+            lately = ended_by_hour(connection, EndedScope(key, began), now)
             ended += sum(row.jobs for row in lately)
             if sum(row.failures for row in lately) < LEAST_JOBS:
                 continue
-            days = EndedScope(key, now - LATELY - BEFORE, until=now - LATELY)
+            days = EndedScope(key, began - BEFORE, until=began)
             before = ended_by(connection, days, by="site")
             ended += sum(row.jobs for row in before)
-            sites += _worse(name, lately, before, now)
+            sites += _worse(name, lately, before, began)
     sites.sort(key=lambda site: (-site.failures, site.site))
     return WorseSites(sites=sites, ended=ended)
 
 
 def _worse(
-    experiment: str, lately: Sequence[EndedAtSite], before: Sequence[EndedJobs], now: datetime
+    experiment: str, lately: Sequence[EndedAtSite], before: Sequence[EndedJobs], began: datetime
 ) -> list[WorseSite]:
     """Return the sites of an experiment that got worse."""
     ended: Counter[str] = Counter()
@@ -88,7 +89,7 @@ def _worse(
                 ended=of_day.ended,
                 failures_before=usual.jobs,
                 ended_before=usual.ended,
-                since=utc_text(now - LATELY + timedelta(hours=hour)),
+                since=utc_text(began + timedelta(hours=hour)),
             )
         )
     return worse

@@ -1,4 +1,4 @@
-"""Files whose name holds a text.
+"""Files whose name holds a text, or each word of it.
 
 First those that begin with it, by the index of names; then others, newest first, by the index of
 trigrams. Names that SQLite has not indexed yet are looked at one by one, and so are the newest
@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.named_files import is_named
-from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.patterns import begins, holds
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.lookup.jobs.by_id import job_words
 from jobprov.provenance.db.queries.search.found import MOST_COUNTED, MOST_ROWS, Found, Sought
@@ -57,7 +57,7 @@ class _Row(NamedTuple):
 
 
 def find_files(connection: Connection, sought: Sought) -> Found:
-    """Return files whose name holds the text.
+    """Return files whose name holds the words.
 
     With `namespace:` before it, those of that namespace; where it has none, those of any.
     """
@@ -127,7 +127,7 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
     if not has_name_index(connection):
         oldest = select(func.max(File.id) - MOST_LOOKED_AT).scalar_subquery()
         return [beginning, holding.where(File.id > oldest)]
-    trigrams = _trigrams_of(sought.text.lower())
+    trigrams = _trigrams_of(sought.words)
     is_long = len(trigrams) > _MOST_TRIGRAMS
     if is_long:
         trigrams = _rarest(trigrams, _sample(connection))
@@ -136,8 +136,7 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
             return [beginning, holding]
         # An expression that no index has: else all trigrams of the text would be read
         compared = sought.condition(connection, File.name.concat(""))
-        parts = [sought._replace(text=trigram) for trigram in trigrams]
-        has_parts = [part.condition(connection, File.name) for part in parts]
+        has_parts = [holds(connection.dialect.name, File.name, trigram) for trigram in trigrams]
         newest_first = names.order_by(File.id.desc())
         return [beginning, newest_first.where(compared, *has_parts)]
     waiting = holding.where(File.id > newest_indexed(connection))
@@ -166,9 +165,12 @@ def _sample(connection: Connection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _trigrams_of(text: str) -> list[str]:
-    """Return the parts of three letters, each once, in order."""
-    parts = [text[at : at + LETTERS] for at in range(len(text) - LETTERS + 1)]
+def _trigrams_of(words: Sequence[str]) -> list[str]:
+    """Return the parts of three letters, in small letters, each once, in order."""
+    parts: list[str] = []
+    for word in words:
+        folded = word.lower()
+        parts += [folded[at : at + LETTERS] for at in range(len(folded) - LETTERS + 1)]
     return list(dict.fromkeys(parts))
 
 

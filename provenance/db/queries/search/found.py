@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, case, func, literal
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal
 
 from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins_in_any_case, holds
@@ -13,6 +13,8 @@ MOST_COUNTED = 1000
 """How many of a kind are counted."""
 MOST_ROWS = MOST_COUNTED + 1
 """One more tells that there are more."""
+_MOST_WORDS = 8
+"""What follows them is one word, with its blanks."""
 
 
 class Sought(NamedTuple):
@@ -30,12 +32,27 @@ class Sought(NamedTuple):
         """Whether the text is too short for parts of names: only their beginnings count."""
         return len(self.text) < LETTERS
 
+    @property
+    def words(self) -> Sequence[str]:
+        """What a name has to hold, in any order; one text where an index would find no word."""
+        words = self.text.split(maxsplit=_MOST_WORDS - 1)
+        if any(len(word) >= LETTERS for word in words):
+            return words
+        return [self.text]
+
     def condition(self, connection: Connection, column: Any) -> ColumnElement[bool]:
-        """Return the condition that a column holds the text, in any case."""
+        """Return the condition that a column holds the words, in any case."""
         dialect = connection.dialect.name
         if self.is_short:
             return begins_in_any_case(dialect, column, self.text)
-        return holds(dialect, column, self.text)
+        return and_(*(holds(dialect, column, word) for word in self.words))
+
+    def is_in(self, name: str) -> bool:
+        """Return the same for a name."""
+        folded = name.lower()
+        if self.is_short:
+            return folded.startswith(self.text.lower())
+        return all(word.lower() in folded for word in self.words)
 
     def order(self, connection: Connection, column: Any) -> ColumnElement[int]:
         """Return by what names are sorted first: the text itself, its beginnings, the others."""

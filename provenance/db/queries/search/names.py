@@ -198,16 +198,10 @@ def find_modules(connection: Connection, sought: Sought) -> Found:
     for document in connection.execute(query).scalars():
         for _step, _path, label, kind in json.loads(document):
             rank = min(sought.rank(label or ""), sought.rank(kind or ""))
-            if _is_hit(sought, label or "") or _is_hit(sought, kind or ""):
+            if sought.is_in(label or "") or sought.is_in(kind or ""):
                 ranks[label or "", kind or ""] = rank
     modules = sorted(ranks, key=lambda module: (ranks[module], module))
     return shown(modules[:MOST_ROWS], sought, _module_hit)
-
-
-def _is_hit(sought: Sought, name: str) -> bool:
-    if sought.is_short:
-        return name.lower().startswith(sought.text.lower())
-    return sought.text.lower() in name.lower()
 
 
 def _module_hit(label: str, kind: str) -> Hit:

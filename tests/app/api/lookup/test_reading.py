@@ -97,6 +97,13 @@ def test_wrong_name_is_told_the_nearest(recorded: FlaskClient) -> None:
     assert "a.root" in problem["nearest"]
 
 
+def test_part_of_a_name_is_told_the_names_that_hold_it(recorded: FlaskClient) -> None:
+    problem = assert_problem(recorded.get("/api/v1/files/.ROO"), 404)
+
+    assert "a.root" in problem["nearest"]
+    assert "a.root" in recorded.get("/files/.ROO").text
+
+
 @pytest.mark.parametrize("letter", ["%F4%8F%BF%BF", "%ED%9F%BF"])
 def test_last_characters_of_all_are_asked_for_like_others(
     recorded: FlaskClient, letter: str

@@ -543,7 +543,15 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)
     assert line([gen, undeclared]) == (
-        "2 stages begun, the last is reco: 4 of 10 units done; "
+        "10 of 10 units done in 1 stage; without a declared number: 4 of reco done "
+        "(1 running, 1 succeeded without output, 2 failed)."
+    )
+    partly = {**waiting, "burn_down": {**waiting["burn_down"], "is_whole": False}, "stays": 0}
+    assert "At the present pace what was declared will be done about 1 Dec 2026" in line(
+        [gen, undeclared], 120, partly
+    )
+    assert line([undeclared]) == (
+        "1 stage begun, the last is reco: 4 of 10 units done; "
         "1 succeeded without output, 2 failed in all."
     )
 

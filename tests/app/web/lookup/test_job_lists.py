@@ -152,3 +152,27 @@ def test_ticks_that_lead_nowhere_say_why(pages: FlaskClient, query: str, problem
 
     assert answer.status_code == 422
     assert problem in unescape(answer.text)
+
+
+def test_what_all_jobs_of_a_list_have_in_common_is_said(pages: FlaskClient) -> None:
+    """Who looks at one cause of failures wants to know that all of them are of one site."""
+
+    def common(address: str) -> str:
+        told = re.findall(r"<p>All of these: (.*?)\.</p>", pages.get(address).text)
+        return told[0] if told else ""
+
+    assert "stage reco" in common(f"/jobs?task_id={TASK}")
+    assert "site " in common(f"/jobs?task_id={TASK}")
+    assert "task " not in common(f"/jobs?task_id={TASK}"), "that was asked for"
+    assert "stage" not in common("/jobs?experiment=toyexp"), "there are four"
+    assert common(f"/jobs?job_id={FIRST}") == "", "one job is all of it"
+
+
+def test_search_that_finds_much_says_how_to_find_less(pages: FlaskClient) -> None:
+    much, less = pages.get("/search?q=dimuon").text, pages.get("/search?q=dimuon+0004").text
+    nothing = pages.get("/search?q=dimuon+electron").text
+
+    assert "Another word of the name shows fewer" in much
+    assert re.search("[12] names? contains? <code>dimuon 0004</code>", less)
+    assert "Another word" not in less
+    assert "two parts with a blank between them" in nothing

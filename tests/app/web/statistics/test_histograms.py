@@ -81,3 +81,18 @@ def test_bars_are_there_as_csv(pages: FlaskClient) -> None:
     edges = twin["measures"]["wall_seconds"]["edges"]
     assert [float(row["from"]) for row in rows] == edges[:-1]
     assert [float(row["to"]) for row in rows] == edges[1:]
+
+
+def test_what_jobs_took_leads_to_the_same_over_time(pages: FlaskClient) -> None:
+    """Since when a stage is slow is no matter of a distribution."""
+    question = "experiment=toyexp&stage=reco&started_after=2026-01-01T00:00:00Z"
+    text = pages.get(f"/resources?{question}&measure=wall_seconds&by=site").text
+    [link] = re.findall(r'<a href="([^"]*)">The same over time', text)
+
+    assert "measure=wall_seconds" in link
+    assert "by=site" in link
+    assert "stage=reco" in link
+    assert "started_after" not in link, "throughput counts by when jobs ended"
+    assert pages.get(unescape(link)).status_code == 200
+    other = pages.get(f"/resources?{question}&measure=cpu_efficiency").text
+    assert "The same over time" not in other

@@ -197,12 +197,29 @@ def test_burn_down_is_drawn_and_said() -> None:
         is_whole=True,
     )
 
-    drawn = draw_burn_down(steps)
+    now = datetime(2026, 1, 7, 21, tzinfo=UTC)
+    drawn = draw_burn_down(steps, 0, now)
 
     assert drawn is not None
     assert (drawn.left, drawn.pace) == ("all of 20 units done", "10 done in 7 days")
     assert drawn.line == f"M0 2H104V12H108V{HEIGHT}H112"
-    assert draw_burn_down(None) is None
+    assert draw_burn_down(None, 0, now) is None
+
+
+def test_burn_down_says_until_when_the_rest_takes_at_its_pace() -> None:
+    now = datetime(2026, 1, 8, tzinfo=UTC)
+
+    def pace(left: int, stays: int = 0) -> str:
+        week = [left + 70] * 14 + [left] * 14
+        steps = BurnDown("2026-01-01T00:00:00Z", 21_600, 5000, week, is_whole=True)
+        drawn = draw_burn_down(steps, stays, now)
+        assert drawn is not None
+        return drawn.pace
+
+    assert pace(100) == "70 done in 7 days: at that pace until 18 Jan 2026"
+    assert pace(100, stays=80) == "70 done in 7 days: at that pace until 10 Jan 2026"
+    assert pace(100, stays=100) == "70 done in 7 days"
+    assert pace(4000) == "70 done in 7 days: at that pace more than a year"
 
 
 def test_backup_that_is_old_is_told_with_how_long_ago_it_was(client: FlaskClient) -> None:

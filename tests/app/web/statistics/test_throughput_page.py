@@ -260,6 +260,9 @@ def test_chart_says_what_a_step_had_and_dragging_leads_to_that_time(
     expect(chart).to_be_visible()
     box = chart.bounding_box()
     assert box is not None
+    legend_at_rest = page.locator(".u-legend").inner_text()
+    assert "succeeded" in legend_at_rest
+    assert "--" not in legend_at_rest, "nothing is pointed at"
 
     # Jobs ended at 15:15:43, in the second of twelve steps
     page.mouse.move(box["x"] + box["width"] * 1.2 / 12, box["y"] + box["height"] / 2)

@@ -1,14 +1,19 @@
 """The page of a campaign: what it cost, what is left first, and its figure for a talk."""
 
 import re
+from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
+import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 from jobprov.app.reports.rows import spending_tables, spent_row, week_words
 from jobprov.provenance.answers.statistics.spending import Spending, Spent
 from tests.library.answers import put_job
+from tests.library.browser import WIDE, Watched
 from tests.library.records import a_record
+from tests.library.servers.served_app import served
 
 PAGE = "/campaigns/toyexp/demo-2026"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -43,6 +48,49 @@ def test_figure_is_whole_and_says_what_the_page_says(client: FlaskClient) -> Non
     assert "1 of 3 units done (33 %) in 1 stage" in client.get(page).text
     assert "class" not in answer.text, "no style sheet goes with it"
     assert "href" not in answer.text
+
+
+def test_figure_counts_what_was_declared_and_says_what_it_cost(client: FlaskClient) -> None:
+    """Where the first stage alone was declared, the others are no part of its sum."""
+    declare(client, "t1", "c", "u1", "u2", "u3")
+    finish(client, 1, "t1", "u1")
+    for number in range(2, 7):
+        task = {"task_id": "t2", "campaign": "c", "stage": "merge", "unit": f"m{number}"}
+        resources = {"cpu_user_seconds": 7200, "cpu_system_seconds": 0}
+        outputs = [{"name": f"m{number}.root"}]
+        put_job(client, a_record(number, task=task, outputs=outputs, resources=resources))
+
+    figure = ET.fromstring(client.get("/campaigns/nova/c?figure=svg").data)  # noqa: S314 - our own
+    words = [text.text for text in figure.iter(f"{SVG}text")]
+
+    assert words[0] == "c: 1 of 3 units done (33 %)"
+    assert words[1] == "Units left to do in the declared stages"
+    assert words[2] == "Cost so far 10 CPU hours"
+
+
+@pytest.fixture
+def site(client: FlaskClient) -> Iterator[str]:
+    """Yield the address of the served application."""
+    yield from served(client.application)
+
+
+@pytest.mark.slow
+def test_figure_is_saved_as_png(client: FlaskClient, browser: Browser, site: str) -> None:
+    """Not every program for talks takes SVG."""
+    declare(client, "t1", "c", "u1", "u2", "u3")
+    finish(client, 1, "t1", "u1")
+    watched = Watched(browser, site, WIDE, "dark")
+
+    watched.page.goto(f"{site}/campaigns/nova/c")
+    with watched.page.expect_download() as saving:
+        watched.page.get_by_text("The same as PNG").click()
+    saved = saving.value.path().read_bytes()
+
+    assert saving.value.suggested_filename == "c.png"
+    assert saved.startswith(b"\x89PNG")
+    assert int.from_bytes(saved[16:20]) == 3 * 960, "its width"
+    watched.check()
+    watched.context.close()
 
 
 def test_figure_of_what_nobody_declared_is_not_offered(pages: FlaskClient) -> None:

@@ -36,21 +36,30 @@ RULE = '\n[[nova.rules]]\nname = "x"\nto = ["shifters"]\nwhen = '
 WRONG = {
     "unknown setting of a rule": (
         GOOD + RULE + '"held"\novr = 3\n',
-        "line 20: nova.rules[1].ovr: there is no such setting here.",
+        "line 20: nova.rules[1].ovr: there is no such setting here; there are ",
     ),
     "address in the file": (
         GOOD.replace("url_file = ", "url = "),
-        "line 6: nova.receivers.shifters.url: there is no such setting here.",
+        (
+            "line 6: nova.receivers.shifters.url: there is no such setting here; "
+            "there are url_file, url_variable."
+        ),
     ),
     "unknown setting": (
         GOOD.replace("quiet", "silent"),
-        "line 2: nova.silent: there is no such setting here.",
+        (
+            "line 2: nova.silent: there is no such setting here; "
+            "there are over_after, quiet, receivers, rules, time_zone."
+        ),
     ),
     "no address": (
         GOOD.replace("url_file", "# "),
         "line 5: nova.receivers.shifters: give either url_file or url_variable.",
     ),
-    "unknown condition": (GOOD + RULE + '"on fire"\n', "line 19: nova.rules[1].when: "),
+    "unknown condition": (
+        GOOD + RULE + '"on fire"\n',
+        "line 19: nova.rules[1].when: there is no such condition; there are failure_share, ",
+    ),
     "unknown receiver": (
         GOOD.replace('to = ["shifters"]', 'to = ["shifter"]'),
         "line 14: nova.rules[0].to: there is no receiver 'shifter', only shifters.",

@@ -192,11 +192,11 @@ def ran_at(site: str, numbers: range, ended_at: datetime, *, failed: int) -> lis
     return records
 
 
-def worse(production: Production) -> list[Any]:
+def worse(production: Production, now: datetime = NOW) -> list[Any]:
     """Return the sites that got worse; what is told of their failures otherwise does not count."""
     return [
         (need.words, need.count, need.since, need.url)
-        for need in look(production).needs
+        for need in look(production, now).needs
         if need.kind == "site"
     ]
 
@@ -219,6 +219,13 @@ def test_site_that_got_worse_says_how_much_and_since_when(production: Production
     )
     page = "/throughput?experiment=nova&site=FNAL&since=8d"
     assert worse(production) == [(words, 12, "2026-01-01T20:00:00Z", page)]
+    a_while_later = NOW + timedelta(minutes=47)
+    assert worse(production, a_while_later) == worse(production), "since does not move on"
+    production.record(fail(200, NOW - HOUR, "a single one"))
+    production.work()
+    kinds = [need.kind for need in look(production).needs]
+    assert "cause" in kinds
+    assert kinds[0] == "site", "before a cause of which a single job may have failed"
 
 
 def test_site_of_few_failures_or_as_bad_as_before_did_not_get_worse(production: Production) -> None:

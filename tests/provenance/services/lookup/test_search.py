@@ -260,3 +260,31 @@ def test_part_of_a_path_is_found_by_its_last_name(production: Production) -> Non
     answer = found(production, "root://door//pnfs/nova/a_dimuon.art")
 
     assert (answer.text, [hit.text for hit in answer.hits]) == ("a_dimuon.art", ["a_dimuon.art"])
+
+
+def test_each_word_is_in_the_name_in_any_order(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexed_names, "MOST_WAITING", 3)  # some by the index, some one by one
+    names_of_files = ("reco_0042_dimuon_mass.root", "Mass_of_0042.root", "dimuon_0042.root")
+    make_files(production, *names_of_files, "mass and dimuon 7.root")
+    production.record(
+        a_record(9, state="failed", exit={"code": 9, "message": "No space left on device"}),
+        a_record(
+            8,
+            modules=[
+                {"step": "art", "path": "reco", "label": "massOfDimuon", "type": "M", "events": 1}
+            ],
+        ),
+    )
+    production.work()
+    both = {"reco_0042_dimuon_mass.root", "mass and dimuon 7.root"}
+
+    assert set(names(production, "dimuon mass")) == both
+    assert set(names(production, "MASS  dimuon")) == both
+    assert names(production, "dimuon mass 42") == ["reco_0042_dimuon_mass.root"]
+    assert names(production, "dimuon mass muon_ 0042_ root eco") == ["reco_0042_dimuon_mass.root"]
+    assert names(production, "dimuon electron") == []
+    assert names(production, "dimuon mass", "module") == ["massOfDimuon"]
+    assert len(names(production, "device space", "message")) == 1
+    assert names(production, "a d") == [], "no word that an index has: the text as it is"

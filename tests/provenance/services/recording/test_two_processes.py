@@ -23,14 +23,16 @@ from sqlalchemy import URL, select, text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.tables import Base, GapSet, Job
+from jobprov.provenance.db.recording import writing
+from jobprov.provenance.db.recording.source_rows import write_sources
+from jobprov.provenance.db.tables import Base, GapSet, Job, TaskRow
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.intake.blobs import settle_blob
-from jobprov.provenance.services.recording.jobs import record_jobs
+from jobprov.provenance.services.recording.jobs import name_ahead, record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
@@ -151,6 +153,48 @@ def test_what_was_said_last_is_last_in_the_ledger_whichever_process_took_it(
         process.database.dispose()
 
 
+def test_batch_lets_others_record_jobs_of_the_task_that_it_names_first(
+    parts: Parts, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once held the name until its end, so that two services that work on a stage took turns."""
+    before, task = ({"task_id": name, "campaign": "prod", "stage": "reco"} for name in ("t0", "t1"))
+    record(parts, job(9, task=before))  # from here on all is there that jobs share but the task
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def write_slowly(*rows: Any) -> None:
+        if not is_begun.is_set():
+            is_begun.set()
+            may_end.wait(60)
+        write_sources(*rows)
+
+    monkeypatch.setattr(writing, "write_sources", write_slowly)
+    with elsewhere(database_url, parts) as other, ThreadPoolExecutor(2) as pool:
+        batch = pool.submit(record_batch, parts.writer, [job(1, task=task)])
+        try:
+            assert is_begun.wait(60)
+            pool.submit(record_batch, other.writer, [job(2, task=task)]).result(30)
+            assert not batch.done()
+        finally:
+            may_end.set()
+        batch.result(60)
+
+    with parts.database.reading.connect() as connection:
+        tables = logical_tables(connection)
+    assert {row["task_id"]: row["stage_id"] for row in tables["tasks"]} == dict.fromkeys(
+        ("t0", "t1"), (("toyexp",), "prod", "reco")
+    )
+    assert len(tables["jobs"]) == 3
+
+
+def test_record_that_contradicts_one_that_is_held_names_no_task(parts: Parts) -> None:
+    record_batch(parts.writer, [job(1)])
+
+    record_batch(parts.writer, [job(1, task={"task_id": "other"})])
+
+    with parts.database.reading.connect() as connection:
+        assert connection.execute(select(TaskRow.task_id)).scalars().all() == []
+
+
 def test_revision_that_comes_while_a_segment_is_adopted_goes_behind_the_sealed_one(
     parts: Parts, sqlite_template: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +252,15 @@ def record(parts: Parts, submission: Submission) -> None:
     parts.writer.run(lambda writing: record_jobs(writing, [submission]))
 
 
+def record_batch(writer: Writer, batch: list[Submission]) -> None:
+    """Record as the service does that was sent a batch."""
+    writer.run(
+        lambda writing: record_jobs(writing, batch),
+        len(batch),
+        lambda writing: name_ahead(writing, batch),
+    )
+
+
 @settings(
     max_examples=examples(12),
     deadline=None,
@@ -253,10 +306,8 @@ def record_all(url: URL, store: Any, sent: list[tuple[str, Any, str | None]]) ->
     writer = Writer(database, store)
     for kind, document, reason in sent:
         if kind == "record":
-            items = [
-                Submission(decode_record(msgspec.json.encode(document)), MOMENT, "tester", reason)
-            ]
-            writer.run(lambda writing, items=items: record_jobs(writing, items))  # type: ignore[misc]
+            decoded = decode_record(msgspec.json.encode(document))
+            record_batch(writer, [Submission(decoded, MOMENT, "tester", reason)])
         else:
             writer.run(
                 lambda writing, seen=document: record_sighting(writing, seen),  # type: ignore[misc]

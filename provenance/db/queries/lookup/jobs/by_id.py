@@ -12,6 +12,7 @@ from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job
+from jobprov.provenance.times import minute_text
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32
@@ -53,7 +54,7 @@ def job_words(experiment: str, stage: str | None, state: int, ended_at: datetime
     """Return what tells a job from others: `nova, reco, succeeded 29 Nov 2026 14:02 UTC`."""
     words = STATES[state]
     if ended_at is not None:
-        words += f" {ended_at:%-d %b %Y %H:%M} UTC"
+        words += f" {minute_text(ended_at)}"
     return ", ".join(word for word in (experiment, stage, words) if word)
 
 
