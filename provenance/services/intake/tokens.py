@@ -295,6 +295,7 @@ class TokenBook:
         self._grants: dict[str, _RememberedGrant] = {}
         self._exist = False
         self._ask_again_at = 0.0
+        self._asking = threading.Lock()
 
     def grant(self, token: str) -> Grant:
         """Return what the token allows.
@@ -320,12 +321,14 @@ class TokenBook:
 
         Before the first, writing is for this machine alone.
         """
-        # Tokens are revoked but never deleted, so that only "none yet" is asked again
-        moment = time.monotonic()
-        if not self._exist and moment >= self._ask_again_at:
-            with self._engine.connect() as connection:
-                self._exist = is_any_token_made(connection)
-            self._ask_again_at = moment + 1.0
+        # Tokens are revoked but never deleted, so that only "none yet" is asked again, once a second
+        if self._exist or time.monotonic() < self._ask_again_at:
+            return self._exist
+        with self._asking:
+            if time.monotonic() >= self._ask_again_at:
+                with self._engine.connect() as connection:
+                    self._exist = is_any_token_made(connection)
+                self._ask_again_at = time.monotonic() + 1.0
         return self._exist
 
     def _look_up(self, digest: str, number: int, moment: float) -> Grant | None:
