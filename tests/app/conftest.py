@@ -1,6 +1,7 @@
 """The whole application on both databases, without a network."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,40 +9,36 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.tokens import create_token
-from tests.library.servers.served_app import AppOn
+from tests.library.servers.served_app import AppOn, answering_from, empty_service
 
 
 @pytest.fixture
-def app_on(bare_app: Flask, monkeypatch: pytest.MonkeyPatch) -> AppOn:
-    """Return a function that has the one application answer from a service until the test ends."""
-
-    def serve(service: Service) -> Flask:
-        # whatever a request keeps in the application, such as answers for pages, is forgotten with
-        # the service
-        extensions = {**bare_app.extensions, "jobprov": service}
-        monkeypatch.setattr(bare_app, "extensions", extensions)
-        bare_app.extensions["jobprov-measures"]._requests.clear()
-        return bare_app
-
-    return serve
+def app_on(bare_app: Flask) -> Iterator[AppOn]:
+    """Yield a function that has the one application answer from a service until the test ends."""
+    with ExitStack() as answering:
+        yield lambda service: answering.enter_context(answering_from(bare_app, service))
 
 
 @pytest.fixture
 def app(app_on: AppOn, database_url: str, tmp_path: Path) -> Iterator[Flask]:
     """Yield the application on an empty service of its own."""
-    settings = load_settings(
-        {
-            "JOBPROV_DATA": str(tmp_path / "var"),
-            "JOBPROV_DATABASE_URL": database_url,
-            "JOBPROV_ARCHIVE_URL": "memory:",
-        }
-    )
-    service = open_service(settings)
-    yield app_on(service)
-    service.close()
+    with empty_service(database_url, tmp_path / "var") as service:
+        yield app_on(service)
+
+
+@pytest.fixture(scope="module")
+def module_service(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """Yield an empty service that the tests of a module share.
+
+    It is for those that only read what the module recorded in it once; see `answering_from`.
+    """
+    folder = tmp_path_factory.mktemp("module")
+    with empty_service(module_database_url, folder) as service:
+        yield service
 
 
 @pytest.fixture

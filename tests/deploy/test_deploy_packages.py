@@ -9,8 +9,6 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
@@ -20,6 +18,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["base", "production"])
 def test_bill_of_materials_is_valid_and_lists_what_is_pinned(name: str) -> None:
+    # Slow to import, and only this test needs it
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     printed = run(["./scripts/sbom", name])
     listed = json.loads(printed.stdout)["components"]
     pins = PIN.findall((ROOT / "requirements" / f"{name}.txt").read_text())

@@ -24,10 +24,10 @@ from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import unpack
-from tests.library.productions.demo import recorded_demo, service_settings
+from tests.library.productions.demo import recorded_demo
 
 # In the process of the tutorials, which need the same production
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tutorials")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 COREUTILS = (
     "cat",
@@ -74,13 +74,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     data = tmp_path_factory.mktemp("service") / "var"
     folder = tmp_path_factory.mktemp("kept")
     demo.copy_to(data)
-    service: Service = create_app(service_settings(data)).extensions["jobprov"]
-    jobs = demo.report.jobs
-    bundles = {job.job_id: _keep_bundle(service, job.job_id, folder) for job in jobs}
+    app = create_app({"JOBPROV_DATA": str(data)})
+    service: Service = app.extensions["jobprov"]
+    jobs = app.test_client().get("/api/v1/jobs?experiment=toyexp&limit=100").get_json()["jobs"]
+    bundles = {job["job_id"]: _keep_bundle(service, job["job_id"], folder) for job in jobs}
     service.close()
     shutil.rmtree(data)
-    succeeded = {job.job_id for job in jobs if job.is_success}
-    merge = next(job.job_id for job in jobs if job.stage == "merge")
+    succeeded = {job["job_id"] for job in jobs if job["state"] == "succeeded"}
+    merge = next(job["job_id"] for job in jobs if job["task"]["stage"] == "merge")
     return Kept(bundles, succeeded, merge, [data, demo.ran_in])
 
 
@@ -122,18 +123,16 @@ def without_routes() -> list[str]:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the shell, coreutils and the interpreter, and no other program."""
+    """Return a folder with the shell, coreutils and the jobs' Python, and no other program."""
     folder = tmp_path_factory.mktemp("programs")
     for name in COREUTILS:
         (folder / name).symlink_to(
             shutil.which(name, path="/usr/bin:/bin") or pytest.fail(f"{name} is not here")
         )
     (folder / "sh").symlink_to(shutil.which("dash") or pytest.fail("dash is not here"))
-    for name in ("python3", Path(sys.executable).name):
-        if not (folder / name).exists():
-            # not a link: a Python finds its packages by the path that it was started by
-            (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-            (folder / name).chmod(0o755)
+    # not a link: a Python finds its packages by the path that it was started by
+    (folder / "python3").write_text(f'#!/bin/sh\nexec {recorded_demo().python} "$@"\n')
+    (folder / "python3").chmod(0o755)
     return folder
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axe_core_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,6 +25,26 @@ ARGUMENTS = (
 
 
 WIDE, NARROW, NARROWEST = (1366, 768), (390, 844), (360, 740)
+
+
+# What passed stays in the browser: to bring megabytes of it here took most of the time.
+_RUN_AXE = """options => axe.run(document, {...options, resultTypes: ["violations"]}).then(
+    found => ({passes: found.passes.length, violations: found.violations})
+)"""
+
+
+def axe_findings(page: Page, *, rules: tuple[str, ...] = ()) -> list[tuple[str, list[str]]]:
+    """Return what axe-core finds on a page by some rules, or by all: rule, and first elements."""
+    # By the debugger, which the policy of the page does not bind
+    page.evaluate(AXE_SCRIPT)
+    options = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+    result = page.evaluate(_RUN_AXE, options)
+    assert result["passes"], "something was looked at"
+    findings = []
+    for violation in result["violations"]:
+        elements = [node["html"][:160] for node in violation["nodes"][:3]]
+        findings.append((violation["id"], elements))
+    return findings
 
 
 class Watched:

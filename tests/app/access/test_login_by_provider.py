@@ -6,14 +6,13 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 import requests
-from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
-from tests.library.browser import NARROW
+from tests.library.browser import NARROW, axe_findings
 from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
@@ -74,9 +73,7 @@ def log_in(page: Page, name: str) -> None:
 
 def faults(page: Page) -> list[str]:
     """Return what axe-core finds on a page, and whether it is wider than its window."""
-    # By the debugger, which the policy of the page does not bind
-    page.evaluate(AXE_SCRIPT)
-    found = [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
+    found = [rule for rule, _ in axe_findings(page)]
     if page.evaluate("document.documentElement.scrollWidth") > NARROW[0]:
         found.append("too wide")
     return found

@@ -8,18 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from tests.library.answers import put_job
 from tests.library.records import a_record, catalogued_chain, file_entry, job_id, record_of
+from tests.library.servers.served_app import AppOn, answering_from
 
 API = "/sam/nova/api"
 
 
-@pytest.fixture
-def sam(client: FlaskClient) -> FlaskClient:
-    """Return a client of a service with a chain of seven files, of one task, and one of another."""
+def record_all(client: FlaskClient) -> None:
+    """Record a chain of seven files, of one task, and one of another."""
     chain = catalogued_chain(7, run=1)
     for number, record in enumerate(chain, 1):
         record["outputs"][0]["location"] = f"root://store/f{number}.root"
@@ -33,6 +34,26 @@ def sam(client: FlaskClient) -> FlaskClient:
     rerun = record_of(10, rerun_of=job_id(3), inputs=[], outputs=[file_entry("again.root", 78, 78)])
     for record in (*chain, merge, failed, rerun):
         put_job(client, record)
+
+
+@pytest.fixture(scope="module")
+def recorded(bare_app: Flask, module_service: Service) -> Service:
+    """Return a service with all of it, once for all tests that only read."""
+    with answering_from(bare_app, module_service) as app:
+        record_all(app.test_client())
+    return module_service
+
+
+@pytest.fixture
+def sam(app_on: AppOn, recorded: Service) -> FlaskClient:
+    """Return a client of that service."""
+    return app_on(recorded).test_client()
+
+
+@pytest.fixture
+def own_sam(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service with the same, for a test that changes it."""
+    record_all(client)
     return client
 
 
@@ -258,7 +279,7 @@ def test_lineage_is_nested(sam: FlaskClient) -> None:
         assert nested(shown) == expected, (kind, name)
 
 
-def test_locations_are_those_of_jobs_and_sightings(sam: FlaskClient) -> None:
+def test_locations_are_those_of_jobs_and_sightings(own_sam: FlaskClient) -> None:
     seen = {
         "experiment": "nova",
         "name": "f3.root",
@@ -267,16 +288,16 @@ def test_locations_are_those_of_jobs_and_sightings(sam: FlaskClient) -> None:
         "locations": ["enstore:/pnfs/nova/f3.root"],
         "metadata": {"core.run_type": "mc"},
     }
-    assert sam.post("/api/v1/files", json=seen).status_code == 201
-    one = sam.get(f"{API}/files/name/f3.root/locations").get_json()
-    many = sam.get(f"{API}/files/locations?file_name=f3.root&file_name=nope").get_json()
+    assert own_sam.post("/api/v1/files", json=seen).status_code == 201
+    one = own_sam.get(f"{API}/files/name/f3.root/locations").get_json()
+    many = own_sam.get(f"{API}/files/locations?file_name=f3.root&file_name=nope").get_json()
 
     assert [place["location"] for place in one] == [
         "enstore:/pnfs/nova/f3.root",
         "root://store/f3.root",
     ]
     assert many == {"f3.root": one}
-    shown = sam.get(f"{API}/files/name/f3.root/metadata").get_json()
+    shown = own_sam.get(f"{API}/files/name/f3.root/metadata").get_json()
     assert (shown["core.run_type"], shown["DUNE.requestid"]) == ("mc", 4711)
 
 
@@ -443,7 +464,7 @@ def test_what_takes_too_long_is_an_error_of_the_client(
 
 
 def test_reading_needs_a_token_where_the_operator_says_so(
-    sam: FlaskClient,
+    own_sam: FlaskClient,
     service: Service,
     new_token: Callable[..., dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
@@ -451,10 +472,10 @@ def test_reading_needs_a_token_where_the_operator_says_so(
     token = new_token()["Authorization"].removeprefix("Bearer ")
     monkeypatch.setitem(service.settings.__dict__, "reading", "token")
     path = f"{API}/files/count?dims=data_tier%20raw"
-    refused = sam.get(path)
+    refused = own_sam.get(path)
 
     assert (refused.status_code, refused.get_json()["error"]) == (401, "Unauthorized")
-    assert sam.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert sam.get(path, headers={"Authorization": f"Bearer {token}"}).data == b"3\n"
-    assert sam.get(path, auth=("jobprov", token)).data == b"3\n"
-    assert sam.get(f"{API}/nothing").status_code == 401
+    assert own_sam.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert own_sam.get(path, headers={"Authorization": f"Bearer {token}"}).data == b"3\n"
+    assert own_sam.get(path, auth=("jobprov", token)).data == b"3\n"
+    assert own_sam.get(f"{API}/nothing").status_code == 401

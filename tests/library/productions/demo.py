@@ -1,43 +1,84 @@
-"""The demo production, recorded once for all tests of a process that need one.
+"""The demo production, recorded once for all tests that need one: by a newcomer.
 
-It runs as `jobprov demo` runs it: real programs under the built hook, over real HTTP. That takes a
-minute and a half of CPU, so what it left is copied. The folder in which it ran is gone, as a
-release is after some years: nothing that reads a copy finds a file where a record says it lay.
+Somebody who has the repository, git and Python, and nothing else, types `./scripts/run --demo` in a
+fresh clone: packages are installed, and real programs run under the built hook, over real HTTP.
+That takes minutes, so what it left is copied. The folder in which it ran is gone, as a release is
+after some years: nothing that reads a copy finds a file where a record says it lay.
+
+All tests that use it are of the `xdist_group` "demo", so that one process records it.
 """
 
 import atexit
 import functools
+import os
+import re
 import shutil
+import signal
+import subprocess
 import tempfile
-import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-from werkzeug.serving import make_server
-
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service
-from jobprov.provenance.db.upkeep.migrating import upgrade
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import open_service
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.code.repositories import register_repository
-from jobprov.provenance.services.demo.production import DemoReport, run_demo
 from jobprov.provenance.services.work.queue import Parts, drain
-from tests.library.hook import put_hook
+
+ROOT = Path(__file__).parents[3]
+_KEPT_VARIABLES = ("PATH", "LANG", "SSL_CERT_FILE", "PYENV_ROOT")
+_SECONDS = 1200
+_STOPPING_SECONDS = 60
+
+
+class Newcomer(NamedTuple):
+    """Somebody in a fresh clone, with an empty HOME."""
+
+    clone: Path
+    environment: Mapping[str, str]
+
+    @contextmanager
+    def running(self, *words: str, until: str) -> Iterator[str]:
+        """Run `./scripts/run` with some words, and stop it in the end.
+
+        Yield all that it said, once it named its address and said the words in `until`.
+        """
+        log = self.clone.parent / "run.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                ["./scripts/run", *words],
+                cwd=self.clone,
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            yield _said(process, log, until)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(_STOPPING_SECONDS)
 
 
 class RecordedDemo(NamedTuple):
     """A production that was recorded.
 
     Attributes:
-        report: what ran.
-        ran_in: the folder in which it ran, which is gone.
-        kept: where the service's folder lies now; not to be changed.
+        newcomer: who recorded it.
+        ran_in: the service's folder, in which it ran, which is gone.
+        kept: where that folder lies now; not to be changed.
     """
 
-    report: DemoReport
+    newcomer: Newcomer
     ran_in: Path
     kept: Path
+
+    @property
+    def python(self) -> Path:
+        """The Python that its jobs ran with."""
+        return self.newcomer.clone / ".venv" / "bin" / "python"
 
     def copy_to(self, data: Path) -> None:
         """Copy the service's folder, with database, archive and code mirror, to a new place."""
@@ -46,50 +87,77 @@ class RecordedDemo(NamedTuple):
 
 @functools.cache
 def recorded_demo() -> RecordedDemo:
-    """Return the production; the first call runs it."""
+    """Return the production; the first call has it recorded.
+
+    Raises:
+        AssertionError: `./scripts/run --demo` did not get there, or left a record out.
+    """
     # on disk: the hook passes over files in memory, as jobs keep none there
     root = Path(tempfile.mkdtemp(prefix="jobprov-recorded-demo-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    data, kept = root / "service", root / "kept"
-    data.mkdir()
-    settings = service_settings(data)
-    upgrade(settings["JOBPROV_DATABASE_URL"])
-    app = create_app(settings)
-    service: Service = app.extensions["jobprov"]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    hook = put_hook(root / "job-end-hook.pyz")
-    # jobs that nobody traced record the settings in their home: not those of whoever runs tests
-    home = root / "home"
+    clone, home, kept = root / "jobprov", root / "home", root / "kept"
     home.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        report = _record(service, f"http://127.0.0.1:{server.server_port}", data, hook)
-    server.shutdown()
-    server.server_close()
-    service.close()
+    _clone_with_changes(clone)
+    newcomer = Newcomer(clone, _environment_with(home))
+    with newcomer.running("--demo", "--port", "0", until="What to try next") as said:
+        assert "did not arrive" not in said, said
+    data = clone / "var"
+    _work_off(data)
     data.rename(kept)
-    return RecordedDemo(report, data, kept)
+    return RecordedDemo(newcomer, data, kept)
 
 
-def service_settings(data: Path) -> dict[str, str]:
-    """Return the settings of a service with a folder of its own, on SQLite."""
-    return {"JOBPROV_DATA": str(data), "JOBPROV_DATABASE_URL": f"sqlite:///{data}/jobprov.db"}
+def _clone_with_changes(clone: Path) -> None:
+    """Clone the repository, and bring along what is changed in it and not committed yet."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    changed = _names("diff", "--name-only", "--no-renames", "-z", "HEAD")
+    for name in changed + _names("ls-files", "--others", "--exclude-standard", "-z"):
+        (clone / name).unlink(missing_ok=True)
+        if os.path.lexists(ROOT / name):
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
 
 
-def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
-    def register(name: str, path: str) -> None:
-        service.write(lambda writing: register_repository(writing, name, path))
+def _names(*words: str) -> list[str]:
+    told = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [name for name in told.stdout.split("\0") if name]
 
-    report = run_demo(
-        url=url,
-        token=None,
-        data=data,
-        hook=hook,
-        report=lambda _line: None,
-        register_repository=register,
+
+def _environment_with(home: Path) -> dict[str, str]:
+    """Return the environment of somebody new.
+
+    HOME is empty, and the machine's way to its package registry is in it.
+    """
+    reach = {
+        key: value
+        for key, value in os.environ.items()
+        if key in _KEPT_VARIABLES or key.startswith("PIP_") or key.endswith("_CA_BUNDLE")
+    }
+    return {**reach, "HOME": str(home)}
+
+
+def _said(process: "subprocess.Popen[bytes]", log: Path, until: str) -> str:
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end:
+        text = log.read_text(errors="replace")
+        if until in text and find_address(text):
+            return text
+        if process.poll() is not None:
+            break
+        time.sleep(0.2)
+    raise AssertionError(
+        f"`./scripts/run --demo` did not get there: {log.read_text(errors='replace')[-3000:]}"
     )
-    assert report.unrecorded == []
-    assert report.unsent == 0
-    assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
-    return report
+
+
+def find_address(said: str) -> str | None:
+    """Return the address at which a service says that it serves, or None."""
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    return found and found.group(0)
+
+
+def _work_off(data: Path) -> None:
+    """Do what the service had still to do when it was stopped."""
+    service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
+    drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS)
+    service.close()

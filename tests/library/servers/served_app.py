@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
@@ -27,6 +28,32 @@ def opened_service(template: Path, folder: Path, **settings: str) -> Iterator[Se
         yield service
     finally:
         service.close()
+
+
+@contextmanager
+def answering_from(bare_app: Flask, service: Service) -> Iterator[Flask]:
+    """Have the one application answer from a service.
+
+    Whatever a request keeps in the application, such as answers for pages, is forgotten with it.
+    """
+    extensions = {**bare_app.extensions, "jobprov": service}
+    bare_app.extensions["jobprov-measures"]._requests.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bare_app, "extensions", extensions)
+        yield bare_app
+
+
+@contextmanager
+def empty_service(database_url: str, data: Path) -> Iterator[Service]:
+    """Yield a service on an empty database, with an archive in memory."""
+    settings = {
+        "JOBPROV_DATA": str(data),
+        "JOBPROV_DATABASE_URL": database_url,
+        "JOBPROV_ARCHIVE_URL": "memory:",
+    }
+    service = open_service(load_settings(settings))
+    yield service
+    service.close()
 
 
 def served(app: Flask) -> Iterator[str]:

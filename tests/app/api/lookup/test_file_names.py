@@ -8,10 +8,13 @@ from html import unescape
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from jobprov.app.wiring import Service
 from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record, job_id, record_of
+from tests.library.servers.served_app import AppOn, answering_from
 
 S3 = "s3:%2F%2Fb"
 OF_A_FILE = (
@@ -32,23 +35,31 @@ def entry(name: str, namespace: str | None = None, **more: Any) -> dict[str, Any
     return {"name": name, **({"namespace": namespace} if namespace else {}), **more}
 
 
-@pytest.fixture
-def named(client: FlaskClient) -> FlaskClient:
-    """Return a client of a service with x in nova without and with namespaces, and in dune.
+@pytest.fixture(scope="module")
+def recorded(bare_app: Flask, module_service: Service) -> Service:
+    """Return a service with x in nova without and with namespaces, and in dune.
 
-    And a file made from each in nova.
+    And a file made from each in nova. No test changes it.
     """
-    for record in (
-        a_record(1, outputs=[entry("x")]),
-        a_record(2, outputs=[entry("x", "ns")]),
-        a_record(3, outputs=[entry("x", S3)]),
-        a_record(4, inputs=[entry("x")], outputs=[entry("of bare")]),
-        a_record(5, inputs=[entry("x", S3)], outputs=[entry("of s3", S3)]),
-        a_record(6, experiment="dune", outputs=[entry("x"), entry("only dune")]),
-        a_record(7, inputs=[entry("x", experiment="dune")], outputs=[entry("of dune")]),
-    ):
-        put_job(client, record)
-    return client
+    with answering_from(bare_app, module_service) as app:
+        client = app.test_client()
+        for record in (
+            a_record(1, outputs=[entry("x")]),
+            a_record(2, outputs=[entry("x", "ns")]),
+            a_record(3, outputs=[entry("x", S3)]),
+            a_record(4, inputs=[entry("x")], outputs=[entry("of bare")]),
+            a_record(5, inputs=[entry("x", S3)], outputs=[entry("of s3", S3)]),
+            a_record(6, experiment="dune", outputs=[entry("x"), entry("only dune")]),
+            a_record(7, inputs=[entry("x", experiment="dune")], outputs=[entry("of dune")]),
+        ):
+            put_job(client, record)
+    return module_service
+
+
+@pytest.fixture
+def named(app_on: AppOn, recorded: Service) -> FlaskClient:
+    """Return a client of that service."""
+    return app_on(recorded).test_client()
 
 
 def asked(client: FlaskClient, path: str, **query: str) -> Any:

@@ -10,12 +10,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Browser, Page, Route, expect
 
 from jobprov.app.reports.site import Fetched, copy_pages
-from tests.library.browser import Watched
+from tests.library.browser import Watched, axe_findings
 from tests.library.productions import toy_experiment as samples
 from tests.library.servers.served_app import served
 
@@ -477,9 +476,8 @@ def test_axe_finds_nothing_on_the_map(
         page.get_by_role("button", name="Explore the picture").click()
     page.wait_for_selector(".map-place[data-ready]")
     page.locator("tbody tr button").first.click()
-    page.evaluate(AXE_SCRIPT)
 
-    assert [found["id"] for found in page.evaluate("axe.run()")["violations"]] == []
+    assert axe_findings(page) == []
     assert (
         page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         <= 0

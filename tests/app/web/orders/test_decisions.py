@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
-from tests.library.browser import Watched
+from tests.library.browser import Watched, axe_findings
 from tests.library.productions.toy_workflow import launch
 from tests.library.servers.served_app import AppOn, opened_service, served
 
@@ -35,9 +34,7 @@ def site(app: Flask) -> Iterator[str]:
 def finds_nothing(watched: Watched) -> None:
     """Have axe-core look at the page; it fits into its width."""
     watched.page.wait_for_load_state()
-    watched.page.evaluate(AXE_SCRIPT)
-    violations = watched.page.evaluate("axe.run()")["violations"]
-    assert [(each["id"], each["nodes"][0]["html"][:160]) for each in violations] == []
+    assert axe_findings(watched.page) == []
     assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
