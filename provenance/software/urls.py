@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.embedded_addresses import embedded_addresses
 
 _SCP = re.compile(
     r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[0-9a-fA-F:]+\]|[^@/:\[\]]+):(?P<path>(?!//).*)", re.DOTALL
@@ -88,12 +89,9 @@ def without_credentials(text: str) -> str:
 
 def is_private_address(address: str) -> bool:
     """Whether `address` is in a network to which a client's url must not lead the service."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if not parsed.is_global or parsed.is_multicast:
-        return True
-    # An IPv6 address may contain an IPv4 one, to which the connection goes in the end
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    return inner is not None and is_private_address(str(inner))
+    outer = ipaddress.ip_address(address.partition("%")[0])
+    every = (outer, *embedded_addresses(outer))
+    return any(not one.is_global or one.is_multicast for one in every)
 
 
 def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -> str:

@@ -33,8 +33,8 @@ _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", 
 
 _JWT = rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
 _BARE_NAME = (
-    rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key"
-    rb"|access_token|auth_token|bearer_token|private_key|refresh_token|account_?key)=)"
+    rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|_pass(?==\D)|secret|secret_?(?:access_?)?key|api_?key"
+    rb"|access_?token|auth_?token|bearer_token|private_key|refresh_token|account_?key|\buid=\S{1,64};pwd)=)"
 )
 _BARE_ASSIGNMENT = _BARE_NAME + (
     rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
@@ -48,7 +48,7 @@ _BEGINNINGS: Dict[bytes, Tuple[bytes, int]] = {
 }
 # Words of one command, over lines that a backslash joins
 _WORDS = rb"(?:[^\n|;&\\]|\\\n?){0,200}?\s"
-_LOGIN = rb"(?:docker|podman|buildah|helm|apptainer|singularity|oc)\s(?:\w+\s)?login\b"
+_LOGIN = rb"(?:docker|podman|buildah|helm|apptainer|singularity|oc|oras)\s(?:\w+\s)?login\b"
 # Programs, and what stands before a password of theirs
 _COMMANDS = (
     rb"ldap(?:search|add|modify|delete|whoami|passwd|compare)\b" + _WORDS + rb"-w"
@@ -58,19 +58,27 @@ _COMMANDS = (
     + rb"(?:-U|--user)[ =]?[\"']?[^\s%\"'$]{1,64}%"
     rb"|" + _LOGIN + _WORDS + rb"-p"
     rb"|rucio\b" + _WORDS + rb"-pwd"
-    rb"|openssl\b" + _WORDS + rb"-pass(?:in|out)?\s[\"']?pass:"
+    rb"|openssl\b" + _WORDS + rb"(?:-pass(?:in|out)?\s[\"']?pass:|-[kK]\s)"
     rb"|htpasswd (?:-\w{1,9} ){0,3}-(?!\w{0,9}n)\w{0,9}b\w{0,9} \S{1,200} \S{1,64} "
     rb"|htpasswd -\w{0,9}(?:nb|bn)\w{0,9} \S{1,64} "
     rb"|aws\sconfigure\sset\s[\w.-]{0,64}aws_se\w{1,40}\s"
     rb"|lftp\b" + _WORDS + rb"-u[ ]?[\"']?[^\s,\"'$]{1,64},"
     rb"|keytool\b" + _WORDS + rb"-\w{0,9}(?:store|key)pass"
     rb"|davix-\w{1,9}\b" + _WORDS + rb"--userpass"
-    rb"|(?:kinit|proxy-init|myproxy-\w{1,9}|sudo\s-S)\b[^\n|;&<]{0,99}<<<"
+    rb"|(?:kinit|proxy-init|myproxy-\w{1,9}|sudo\s-S)\b[^\n|;&<]{0,99}<<(?:<|-?[ ]?[\"']?\w{1,20}[\"']?\n)"
+    rb"|(?<!\.)(?:un)?zip\b" + _WORDS + rb"-P"
+    rb"|7z\w?\s[a-z]\b" + _WORDS + rb"-p"
+    rb"|gpg2?\b" + _WORDS + rb"--passphrase"
+    rb"|mongo\w{0,9}\b" + _WORDS + rb"-p"
+    rb"|mc\salias\sset(?:\s[^\s|;&]{1,200}){3}\s"
+    rb"|vault\slogin\s"
+    rb"|sqlplus\s(?:-\w+\s)*[^\s/@]{1,64}/"
+    rb"|(?<=-)(?:creds[ =][\"']?[^\s:\"'$]{1,64}:|from-literal[ =][\"']?[\w.-]{1,99}=)"
 )
 # What reads a password from a pipe
 _READERS = (
     rb"kinit|(?:voms-|grid-)?proxy-init|arcproxy|myproxy-\w{1,9}|sudo\s-S|chpasswd|passwd\s--stdin"
-    rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|" + _LOGIN
+    rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|ansible-vault|" + _LOGIN
 )
 _COMMAND = rb"(?P<keep>\b(?:" + _COMMANDS + rb")[ \t=]{0,9}[\"']?)(?![$<{-])[^\s\"'$<|;&]{4,}"
 # (rule name, pattern); the group `keep`, where there is one, stays in front of the mark.
@@ -78,8 +86,9 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "pem",
         (
-            rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
-            rb"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+            rb"----[- ]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[- ]----.*?"
+            rb"(?:----[- ]END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[- ]----|\Z)"
+            rb"|(?P<keep>Private-Lines: \d+\s)[A-Za-z0-9+/=\s]+(?=Private-MAC)"  # PuTTY's
         ),
     ),
     ("jwt", _JWT),
@@ -88,7 +97,10 @@ _RULES: List[Tuple[str, bytes]] = [
         "service-token",
         (
             rb"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
-            rb"|glpat-[A-Za-z0-9_-]{16,}"
+            rb"|gl(?:pat|dt)-[A-Za-z0-9_-]{16,}"
+            rb"|AGE-SECRET-KEY-1[0-9A-Z]{50,}"
+            rb"|ya29\.[A-Za-z0-9_-]{20,}"
+            rb"|sk-(?:proj|ant)-[A-Za-z0-9_-]{20,}"
             rb"|hv[sbr]\.[A-Za-z0-9_-]{16,}"
             rb"|xox[abposr]-[A-Za-z0-9-]{10,}|prov_[A-Za-z0-9]+_[A-Za-z0-9_-]{40,}"
             rb"|AIza[0-9A-Za-z_-]{35}"
@@ -96,7 +108,7 @@ _RULES: List[Tuple[str, bytes]] = [
             rb"|pypi-[A-Za-z0-9_-]{30,}|sk_live_[A-Za-z0-9]{16,}"
             rb"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
             rb"|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,})"
-            rb"|(?P<keep>\bhooks\.slack\.com/services/)[A-Za-z0-9/]{16,}"
+            rb"|(?P<keep>\bhooks\.slack\.com/services/|/api/webhooks/\d{1,20}/)[A-Za-z0-9/_-]{16,}"
         ),
     ),
     (
@@ -147,7 +159,20 @@ _RULES: List[Tuple[str, bytes]] = [
     ),
     (
         "user-password",
-        rb"(?P<keep>\bsqlplus\s(?:-\w+\s+)?[^\s/@]{1,64}/)(?![$<{])[^\s/@<]{4,}(?=@)",
+        # What connects to a database in C++ and Python, the password being an argument
+        (
+            rb"(?P<keep>(?:\b(?:TSQLServer::C|(?:MySQLdb|pymysql)\.c)onnect\(\s*(?:[\"'][^\"'\n]{0,200}[\"'],\s*){2}[\"']"
+            rb"|\b(?:cx_Oracle|oracledb)\.connect\(\s*[\"'][^\"'/\n]{1,64}(?:/|[\"'],\s*[\"'])))"
+            rb"(?![$<{])[^\"'@\n]{4,}"
+        ),
+    ),
+    (
+        "user-password",
+        (
+            rb"(?P<keep>\bIDENTIFIED (?:WITH \w{1,40} )?BY [\"']?|\b(?:WITH (?:ENCRYPTED )?PASSWORD |PASSWORD\()[\"']"
+            rb"|assword:?\W{1,9}send\s(?:--\s)?[\"'])"
+            rb"(?![$<{])[^\s\"';()\\]{4,}(?=[\"';\\])"
+        ),
     ),
     ("user-password", _COMMAND),
     (
@@ -187,24 +212,35 @@ _RULES: List[Tuple[str, bytes]] = [
         (
             rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
             rb"|api_?key"
-            rb"|access_token|auth_token|private_key|refresh_token)[\"']?\s*[:=]\s*)"
-            rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
+            rb"|access_?token|auth_?token|private_key|refresh_token|db_?(?:pwd|pass|pw))\\{0,3}[\"']?\s*[:=]\s*)"
+            rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}'|\\{1,3}\"(?![$<{%])[^\"\\\n]{4,}\\)"
         ),
     ),
     (
         "assignment",
         (
-            rb"(?i)(?P<keep>[\"'](?:[\w-]{0,40}[_-])?(?:token|pw)[\"']\s{0,9}:\s{0,9}[\"'])"
-            rb"(?![$<{%./])[^\"'\s]{6,}(?=[\"'])"
+            rb"(?i)(?P<keep>[\"'](?:[\w-]{0,40}[_-])?(?:token|pw|api-key)[\"']\s{0,9}:\s{0,9}[\"']"
+            rb"|\"auth\":\s{0,9}\"(?=[a-z]{0,40}[\d+/=])(?=[\w+/=]{12})"
+            rb"|<\w{0,40}(?:password|passwd|passphrase)>"
+            rb"|\bname=[\"']password[\"']\s{1,9}value=[\"'])"
+            rb"(?![$<{%./])[^\"'\s<>]{6,}(?=[\"'<])"
         ),
     ),
     ("assignment", _BARE_ASSIGNMENT),
     (
         "assignment",
+        # A line of its own, as in INI, TOML and YAML
+        (
+            rb"(?m)(?P<keep>^[ \t]*(?:token|pass)[ \t]*[:=][ \t]*[\"']?)(?=[^\s\"']*[0-9])(?=[^\s\"']*[A-Za-z])"
+            rb"[\w~+/=-]{12,}(?=[\"']?[ \t\r]*$)"
+        ),
+    ),
+    (
+        "assignment",
         (
             rb"(?P<keep>\b(?:PGPASSWORD|MYSQL_PWD|SSHPASS|RSYNC_PASSWORD|REDISCLI_AUTH"
-            rb"|(?:VAULT|GITHUB|GH|GITLAB|BEARER|RUCIO_AUTH)_TOKEN)=[\"']?)"
-            rb"(?![$<{%(./])[^\s\"'()<>,;&|]{4,}"
+            rb"|[A-Z0-9_]{1,40}_(?:TOKEN|PASS|PASSWORD|PASSPHRASE|PWD?))=[\"']?)"
+            rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{4,}"
         ),
     ),
     (
@@ -220,8 +256,8 @@ _RULES: List[Tuple[str, bytes]] = [
         (
             rb"(?i)(?P<keep>(?:password|passwd|passphrase|secret_?(?:access_?)?key|api_?key"
             rb"|access_token"
-            rb"|auth_token|private_key|refresh_token)[\"']?[ \t]*:[ \t]+)"
-            rb"(?=[^\s\"']*[0-9])(?![$<{%(@/]|[0-9]{4}-)[^\s\"'()\[\]<>,;&|]{8,}(?=[\s\"',;&|]|\Z)"
+            rb"|auth_token|private_key|refresh_token)[\"']?[ \t]*[:=][ \t]+)"
+            rb"(?=[^\s\"']*[0-9=])(?![$<{%(@/]|[0-9]{4}-)[^\s\"'()\[\]<>,;&|]{8,}(?=[\s\"',;&|]|\Z)"
         ),
     ),
 ]
@@ -229,20 +265,21 @@ _COMMON_RULE, _COMMON_SIGN = "url-password", b"://"  # it stands in every addres
 # In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even
 # its compilation.
 _SIGNS: Dict[str, List[bytes]] = {
-    "pem": [b"private key"],
+    "pem": [b"private key", b"private-lines"],
     "jwt": [b"eyj"],
     "aws-key-id": [b"akia", b"asia"],
     "service-token": (
-        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- hvs. hvb. hvr. xox prov_ aiza npm_ pypi-"
-        b" sk_live_ sg."
-        b" dckr_pat_ hf_ hooks.slack"
+        b"ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- hvs. hvb. hvr. xox prov_ aiza npm_ pypi-"
+        b" sk_live_ sk-proj- sk-ant- sg. ya29. age-secret"
+        b" dckr_pat_ hf_ hooks.slack /webhooks/"
     ).split(),
     "url-password": [_COMMON_SIGN],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
     "user-password": (
         b"curl,mysql,mariadb,sshpass,sqlplus,:1521,oracle,@(desc,ldap,redis-cli,smbc,smbget,smbspool"
         b",rpcclient,-pwd,-pass,htpasswd,aws_se,lftp,keytool,userpass,kinit,proxy-init,arcproxy"
-        b",myproxy,chpasswd,--stdin,e-fd,sudo -s,login -"
+        b",myproxy,chpasswd,--stdin,e-fd,sudo -s,login -,zip -,7z ,7za ,-creds,from-literal,tsqlserver::c"
+        b",identified ,assword,openssl,mongo,mc alias,vault"
     ).split(b","),
     "netrc": [b"password"],
     "pgpass": [b":5432:", b":*:"],
@@ -251,10 +288,11 @@ _SIGNS: Dict[str, List[bytes]] = {
         b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey="
     ).split(),
     "assignment": (
-        b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
-        b" bearer_token refresh_token account_key accountkey token\" token' pw\" pw' -token"
-        b" _token= sshpass= rediscli_auth api-key access-key bearer"
-    ).split(),
+        b"password,passwd,passphrase,_pwd,secret,api_key,apikey,access_token,auth_token,private_key"
+        b",bearer_token,refresh_token,account_key,accountkey,accesstoken,authtoken,token\",token',pw\",pw',-token"
+        b",_token=,vaulttoken,token =,token:,sshpass=,rediscli_auth,api-key,access-key,bearer,_pass=,_pw=,;pwd=,\npass"
+        b',db_p,dbp,"auth"'
+    ).split(b","),
 }
 
 

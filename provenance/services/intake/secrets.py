@@ -46,6 +46,10 @@ _SIGNS_OF_PAIRS = [
     b"key=",
     b'bearer"',
     b'"login"',
+    b'zip"',
+    b'"mc"',
+    b'"7z"',
+    b'"7za"',
     # Signs that hold a quote, in a text of JSON that stands within JSON
     b'token\\"',
     b'pw\\"',
@@ -58,7 +62,8 @@ _PAIRS = re.compile(
     rb'|"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)"'
     rb'\s*:\s*"[^$<{%./"]'
     rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
-    rb'|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
+    rb"|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+|oras|skopeo|kubectl"
+    rb'|mc|(?:un)?zip|7za?|gpg2?|mongo\w*|vault|sqlplus)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
     re.IGNORECASE,
 )
 # Where the names alone make a secret of a value: one in a hundred files of Python's library and of

@@ -76,6 +76,63 @@ TEXTS = [
     f"echo {CANARY} | docker login -u ada --password-stdin",
     f"echo ada:{CANARY} | sudo chpasswd",
     f"kinit ada <<< {CANARY}",
+    f"mc alias set store https://s3.example.org ROBOT {CANARY}",
+    f"unzip -P {CANARY} data.zip",
+    f"zip -r -P {CANARY} out.zip plots",
+    f"7za x -p{CANARY} data.7z",
+    f"openssl enc -aes-256-cbc -k {CANARY} -in f",
+    f"vault login {CANARY}",
+    f"mongosh -u ada -p {CANARY} conditions",
+    f"sqlplus -S ada/{CANARY}",
+    f"skopeo copy --src-creds ada:{CANARY} docker://a docker://b",
+    f"kubectl create secret generic db --from-literal=pw={CANARY}",
+    f"oras login -u ada -p {CANARY} registry.example.org",
+    f"echo {CANARY} | ansible-vault encrypt f",
+    f"kinit ada@EXAMPLE.ORG <<EOF\n{CANARY}\nEOF",
+    f"myproxy-logon -S -l ada <<-'END'\n{CANARY}\nEND",
+    f"[default]\naws_secret_access_key = {CANARY}{CANARY}",
+    f"[client]\nuser = ada\npassword = {CANARY}",
+    f"[eos]\ntype = webdav\npass = {CANARY}{CANARY}",
+    f"gitlab:\n  token: {CANARY}{CANARY}",
+    f'token = "{CANARY}{CANARY}"',
+    f"IFDH_TOKEN={CANARY}",
+    f"export CONDITIONS_PW='{CANARY}'",
+    f"Driver={{ODBC}};Server=db;UID=ada;PWD={CANARY};",
+    f"ansible_ssh_pass={CANARY}",
+    f"authToken={CANARY}",
+    f"htgettoken -a vault.example.org --vaulttoken={CANARY}",
+    json.dumps(json.dumps({"password": CANARY})),
+    f'{{"api-key": "{CANARY}"}}',
+    f'{{"auths": {{"r.example.org": {{"auth": "{CANARY}{CANARY}="}}}}}}',
+    f'<parameter name="password" value="{CANARY}"/>',
+    f"<server><password>{CANARY}</password></server>",
+    f'DBPwd: "{CANARY}"',
+    f'TSQLServer::Connect("oracle://db.example.org/x", "ada", "{CANARY}");',
+    f"MySQLdb.connect('db', 'ada', '{CANARY}', 'conditions')",
+    f"cx_Oracle.connect('ada', '{CANARY}', 'db.example.org/prod')",
+    f"oracledb.connect('ada/{CANARY}@db.example.org/prod')",
+    f"ALTER USER ada IDENTIFIED BY {CANARY};",
+    f"ALTER ROLE ada WITH PASSWORD '{CANARY}';",
+    f'expect "password:"\nsend "{CANARY}\\r"',
+    f"AGE-SECRET-KEY-1{CANARY.upper()}{CANARY.upper()}{CANARY.upper()}{CANARY.upper()}",
+    f"sk-ant-api03-{CANARY}{CANARY}",
+    f"gldt-{CANARY}{CANARY}",
+    f"Encryption: none\nPrivate-Lines: 2\n{CANARY}\n{CANARY}\nPrivate-MAC: ab",
+    f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{CANARY}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+    f"https://discord.com/api/webhooks/1234/{CANARY}{CANARY}",
+]
+INNOCENT = [
+    "wget https://files.example.org/data.zip -P downloads7",
+    "tracks were identified by their momentum 12345678",
+    "EVENT_PASS=100000",
+    "the vault logins are counted",
+    '{"token": "please enter the 1st token"}',
+    'std::regex word(R"(?P<token>[a-z]+)");',
+    "openssl enc -aes-256-cbc -kfile key7.txt",
+    "gpg --batch --passphrase-fd 0 -d f.gpg",
+    "token = stream.next_token_of_line_1()",
+    "pass: 2",
+    "7z x data7.7z -odir",
 ]
 RECORDS: dict[str, dict[str, Any]] = {
     "metadata": {"extra": {"metadata": {"password": CANARY}}},
@@ -106,6 +163,9 @@ RECORDS: dict[str, dict[str, Any]] = {
     },
     "shell": {"command": {"argv": ["sh", "-c", f"echo {CANARY} | kinit ada"]}},
     "environment": {"environment": {"variables": {"CONDITIONS_PW": CANARY}}},
+    "unzip": {"command": {"argv": ["unzip", "-P", CANARY, "data.zip"]}},
+    "mc": {"command": {"argv": ["mc", "alias", "set", "s", "https://s3", "ROBOT", CANARY]}},
+    "skopeo": {"command": {"argv": ["skopeo", "copy", "--src-creds", f"ada:{CANARY}", "a", "b"]}},
 }
 
 
@@ -132,6 +192,11 @@ def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
         answer = client.put(f"/api/v1/blobs/{sha256(form)}", data=form)
         assert answer.status_code == 422
     assert list(service.store.digests()) == []
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_text_without_a_secret_is_left_as_it_is(text: str) -> None:
+    assert redaction.redact(text.encode()) == (text.encode(), [])
 
 
 @pytest.mark.parametrize("form", RECORDS)

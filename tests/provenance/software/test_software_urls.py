@@ -91,7 +91,7 @@ def test_public_form_reads_back_to_the_same_key(url: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "::1", "fe80::1%eth0", "fd00::1",
-     "::ffff:10.0.0.1", "0.0.0.1", "100.64.0.1", "224.0.0.1", "2002:7f00:1::"],
+     "::ffff:10.0.0.1", "0.0.0.1", "100.64.0.1", "224.0.0.1", "2002:7f00:1::", "64:ff9b::10.0.0.1", "::10.0.0.1"],
 )  # fmt: skip
 def test_private_addresses_are_known(address: str) -> None:
     assert is_private_address(address)

@@ -1,12 +1,13 @@
 """A look at the places of inputs before anything is submitted: real files, a real web server."""
 
 import functools
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -33,7 +34,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # Loopback stands for the servers of others here
-    monkeypatch.setattr(outside_addresses, "is_inner", lambda _: False)
+    monkeypatch.setattr(outside_addresses, "is_inner", lambda *_: False)
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -119,7 +120,7 @@ def test_what_only_this_machine_can_reach_is_not_asked(host: str) -> None:
 
 def test_redirect_to_this_machine_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     """127.0.0.2 stands for a server of others, which sends those who ask to 127.0.0.1."""
-    monkeypatch.setattr(outside_addresses, "is_inner", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr(outside_addresses, "is_inner", lambda host, _: host == "127.0.0.1")
     inner = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
     outer = ThreadingHTTPServer(("127.0.0.2", 0), Redirecting)
     for server in (inner, outer):
@@ -142,6 +143,10 @@ def test_redirect_to_this_machine_is_not_followed(monkeypatch: pytest.MonkeyPatc
         ("127.8.9.1", True),
         ("::1", True),
         ("::ffff:127.0.0.1", True),
+        ("::127.0.0.1", True),
+        ("64:ff9b::169.254.169.254", True),  # as a machine that only speaks IPv6 says it
+        ("64:ff9b::131.225.1.1", False),
+        ("2002:7f00:1::", True),
         ("169.254.169.254", True),
         ("fe80::1", True),
         ("0.0.0.0", True),  # noqa: S104 - only looked at
@@ -152,4 +157,92 @@ def test_redirect_to_this_machine_is_not_followed(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_addresses_of_this_machine_and_its_link_are_inner(host: str, *, inner: bool) -> None:
-    assert outside_addresses.is_inner(host) == inner
+    assert outside_addresses.is_inner(host, "10.9.9.9") == inner
+
+
+def test_address_of_a_card_of_this_machine_is_inner() -> None:
+    """A firewall may keep others from what listens there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as card:
+        try:
+            card.connect(("192.0.2.77", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no network")
+        own = card.getsockname()[0]
+    server = ThreadingHTTPServer((own, 0), Redirecting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Redirecting.asked.clear()
+
+    look = InputSearch().look_for(an_input(f"http://{own}:{server.server_port}/raw.root"))
+
+    server.shutdown()
+    server.server_close()
+    assert "which is not looked at" in look.tried[0]
+    assert Redirecting.asked == []
+
+
+def test_name_that_leads_elsewhere_the_second_time_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name server is the attacker's: first it says 127.0.0.2, which stands for a public address."""
+    monkeypatch.setattr(outside_addresses, "is_inner", lambda host, _: host == "127.0.0.1")
+    inner = ThreadingHTTPServer(("127.0.0.1", 0), Redirecting)
+    outer = ThreadingHTTPServer(("127.0.0.2", inner.server_port), Redirecting)
+    for server in (inner, outer):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    answers = iter(["127.0.0.2", "127.0.0.1"])
+    look_up = socket.getaddrinfo
+
+    def rebinding(host: str, *how: Any, **more: Any) -> Any:
+        return look_up(next(answers) if host == "rebinding.example.org" else host, *how, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    place = f"http://rebinding.example.org:{inner.server_port}"
+    monkeypatch.setattr(Redirecting, "target", f"{place}/secret")
+    Redirecting.asked.clear()
+
+    look = InputSearch().look_for(an_input(f"{place}/raw.root"))
+
+    for server in (inner, outer):
+        server.shutdown()
+        server.server_close()
+    assert Redirecting.asked == ["/raw.root"]
+    assert "rebinding.example.org is 127.0.0.1, which is not looked at" in look.tried[0]
+
+
+def test_inner_address_is_not_even_greeted() -> None:
+    """A greeting of TLS has bytes that whoever wrote the address chose."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        look = InputSearch().look_for(an_input(f"https://127.0.0.1:{port}/raw.root"))
+
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(100) == b""
+    assert "which is not looked at" in look.tried[0]
+
+
+def test_password_of_a_netrc_goes_to_no_address_of_a_record(
+    tmp_path: Path, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login ada password for-the-catalog\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    sent: list[str | None] = []
+
+    def note(handler: SimpleHTTPRequestHandler) -> None:
+        sent.append(handler.headers.get("Authorization"))
+        if handler.path == "/raw.root":
+            handler.send_response(302)
+            handler.send_header("Location", f"{served}/moved.root")
+        else:
+            handler.send_response(200)
+        handler.end_headers()
+
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "do_HEAD", note)
+
+    look = InputSearch().look_for(an_input(f"{served}/raw.root", size=None))
+
+    assert look.found == f"{served}/raw.root"
+    assert sent == [None, None]
