@@ -47,7 +47,7 @@ SECTIONS = {
     "Ask about files and jobs": {
         "find": Listed(
             "lookup.search",
-            "Find names that hold TEXT, in any case; exit code 1 where there are none",
+            "Find names that hold each word of TEXT, in any case; exit code 1 where there are none",
         ),
         "files": Listed(
             "lookup.search",

@@ -49,7 +49,8 @@ def test_help_shows_examples_line_by_line() -> None:
     text = CliRunner().invoke(jobprov, ["find", "--help"]).output
 
     assert text.endswith(
-        "Examples:\n    jobprov find dimuon\n    jobprov find 'no space left' --kind message\n"
+        "Examples:\n    jobprov find dimuon\n    jobprov find dimuon mass .json\n"
+        "    jobprov find 'no space left' --kind message\n"
     )
 
 
