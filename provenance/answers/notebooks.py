@@ -4,6 +4,7 @@ Both come with the extra `notebook`; nothing else of jobprov needs them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,8 +21,20 @@ MOST_ROWS = 100_000
 _TIMES = ("received_at", "heard_at", "started_at", "ended_at", "first_at", "last_at")
 _HOW_TO_INSTALL = "needs pandas and networkx; install them: pip install 'jobprov[notebook]'"
 
-
 _Row = TypeVar("_Row", bound=msgspec.Struct)
+
+
+@contextmanager
+def _needed_for(what: str) -> Iterator[None]:
+    """Say how to install what cannot be imported.
+
+    Raises:
+        NotFoundError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise NotFoundError(f"{what} {_HOW_TO_INSTALL}") from error
 
 
 class Listed(Iterator[_Row], Generic[_Row]):
@@ -88,10 +101,8 @@ def over_time(
     Raises:
         NotFoundError: pandas is not installed.
     """
-    try:
+    with _needed_for("A table"):
         import pandas as pd  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise NotFoundError(f"A table {_HOW_TO_INSTALL}") from error
     index = pd.DatetimeIndex(pd.to_datetime(list(starts), utc=True, format="ISO8601"), name="start")
     return pd.DataFrame(dict(columns), index=index)
 
@@ -102,10 +113,8 @@ def dataframe(rows: Iterable[msgspec.Struct]) -> "pd.DataFrame":
     Raises:
         NotFoundError: pandas is not installed.
     """
-    try:
+    with _needed_for("A table"):
         import pandas as pd  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise NotFoundError(f"A table {_HOW_TO_INSTALL}") from error
     table = pd.json_normalize([msgspec.to_builtins(row) for row in rows])
     for name in _TIMES:
         if name in table.columns:
@@ -123,10 +132,8 @@ def directed_graph(
     Raises:
         NotFoundError: networkx is not installed.
     """
-    try:
+    with _needed_for("A graph"):
         import networkx as nx  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise NotFoundError(f"A graph {_HOW_TO_INSTALL}") from error
     graph: Any = nx.MultiDiGraph()
     for node in nodes:
         attributes = msgspec.to_builtins(node)
