@@ -165,7 +165,7 @@ def _warn(options: Options) -> None:
     The record notes them too.
     """
     # a mistyped word may be a secret
-    from jobprov.provenance.capture.record.redaction import redact_text  # noqa: PLC0415
+    from jobprov.provenance.capture.secrets.texts import redact_text  # noqa: PLC0415
 
     for warning in options.warnings:
         Speaker(options).say(redact_text(warning))

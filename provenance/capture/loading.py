@@ -19,7 +19,7 @@ import zlib
 from typing import Any, Callable, Dict
 
 _RAW_DEFLATE = -15
-_ROOMS, _FIRST = "rooms", "first"
+_ROOMS, _FIRST, _EACH_JOB = "rooms", "first", "each-job"
 
 
 class _Loader:
@@ -56,7 +56,8 @@ class _Finder:
         module = name.replace(".", "/") + ".py"
         package = name.replace(".", "/") + "/__init__.py"
         if module not in self._sources and package not in self._sources:
-            self._open(name[len(__package__) + 1 :].partition(".")[0])
+            room = name[len(__package__) + 1 :].partition(".")[0]
+            self._open(room if room in self._rooms else _EACH_JOB)
         is_package = package in self._sources
         source = self._sources.get(package if is_package else module)
         if source is None:
@@ -66,9 +67,9 @@ class _Finder:
         make_spec: Any = type(__spec__)
         return make_spec(name, loader, origin=origin, is_package=is_package)
 
-    def _open(self, room: str) -> None:
-        if room in self._rooms:
-            self._sources.update(unfolded(zlib.decompress(self._rooms[room], _RAW_DEFLATE)))
+    def _open(self, part: str) -> None:
+        if part in self._rooms:
+            self._sources.update(unfolded(zlib.decompress(self._rooms[part], _RAW_DEFLATE)))
 
 
 def unfolded(content: bytes) -> Dict[str, bytes]:

@@ -88,6 +88,19 @@ _STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _TOP + "/lo
 _STORED += ["jobprov/__init__.py", "jobprov/provenance/__init__.py"]
 # What the hook's main module imports
 _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
+_ROOMS_OF_EACH_JOB = frozenset(
+    [
+        "checkouts",
+        "command",
+        "files",
+        "record",
+        "recording",
+        "secrets",
+        "sending",
+        "sight",
+        "surroundings",
+    ]
+)
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
@@ -134,7 +147,8 @@ def _parents(folder: str) -> List[str]:
 def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
     """Return what lies in the hook's file: what starts it, and all other sources packed by room.
 
-    Packed together they take less, and a job that waits for its command unpacks one room.
+    Packed together they take less. A job that waits for its command unpacks what comes first, and
+    the rooms that each job needs when it has ended are one part.
     """
     members = {name: files[name] for name in _STORED}
     first = loaded_first(files)
@@ -143,6 +157,8 @@ def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
         room = name[len(_TOP) + 1 :].partition("/")[0].partition(".")[0]
         if name in first or name.endswith("__init__.py"):
             room = "first"
+        elif room in _ROOMS_OF_EACH_JOB:
+            room = "each-job"
         if name not in _STORED:
             rooms.setdefault(room, {})[name] = files[name]
     packed_rooms = {room: deflate(fold(sources)) for room, sources in rooms.items()}

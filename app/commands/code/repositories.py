@@ -14,7 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.capture.record.redaction import redact_text
+from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.code.repositories import (

@@ -13,7 +13,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.provenance.capture.record.redaction import redact_arguments
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.launchers import job_start

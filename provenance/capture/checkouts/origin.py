@@ -6,10 +6,10 @@ from typing import Dict, List, Optional
 
 from jobprov.provenance.capture.checkouts import history, worktree
 from jobprov.provenance.capture.checkouts.git import text
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.secrets.texts import redact_text
 
 
 def complete(top: str, entry: Entry, draft: Draft) -> None:
@@ -59,9 +59,7 @@ def _address(top: str) -> Optional[str]:
     for remote in wanted:
         if remote in remotes:
             address = text(top, "config", "--get", "remote.{}.url".format(remote))
-            return (
-                redaction.redact_text(re.sub(r"(?<=://)[^/@]*@", "", address)) if address else None
-            )
+            return redact_text(re.sub(r"(?<=://)[^/@]*@", "", address)) if address else None
     return None
 
 
@@ -90,7 +88,7 @@ def _submodules(top: str) -> List[Entry]:
             address = text(
                 top, "config", "-f", ".gitmodules", "--get", "submodule.{}.url".format(path)
             )
-            repository = redaction.redact_text(address) if address else None
+            repository = redact_text(address) if address else None
             fields = {"path": path, "revision": revision, "repository": repository}
             if flag == "-":
                 fields["is_checked_out"] = False

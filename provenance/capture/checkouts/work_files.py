@@ -16,7 +16,7 @@ from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import DATA_SUFFIXES
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.texts import redact
 
 _MOST_FILES, _MOST_LEFT_OUT, _MOST_NESTED = 2000, 100, 20
 _UNTRACKED_BYTES = 1024 * 1024  # a larger untracked file is data, unless it is a program or library
@@ -196,7 +196,7 @@ class WorkFiles:
         if _mode(status) + b" " + oid == known:
             return True
         if b"\0" not in content[:8192] and len(content) <= _SEARCHED_BYTES:
-            content, rules = redaction.redact(content)
+            content, rules = redact(content)
             if rules:
                 self._leave_out(path, "secret", status.st_size)
                 oid = self._id(content)

@@ -17,9 +17,9 @@ from jobprov.provenance.capture.checkouts import history
 from jobprov.provenance.capture.checkouts.git import git, text
 from jobprov.provenance.capture.checkouts.work_files import WorkFiles
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.secrets.texts import redact
 
 _PATCH = (
     "diff-tree",
@@ -190,9 +190,7 @@ def _keep_objects(
     if sum(int(size) for size in sizes.split() if size.isdigit()) > SMALL_BYTES:
         draft.note("{}: its own objects are too large to be kept".format(top))
         return
-    rules = redaction.redact(
-        git(top, "cat-file", "--batch", content=content, environment=environment)
-    )[1]
+    rules = redact(git(top, "cat-file", "--batch", content=content, environment=environment))[1]
     if rules:
         draft.note(
             "{}: its own objects hold secrets ({}) and stay behind".format(top, ", ".join(rules))

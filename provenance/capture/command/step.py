@@ -10,11 +10,11 @@ from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, signature
 from jobprov.provenance.capture.files.input_kinds import waiting_bytes
 from jobprov.provenance.capture.files.standard_input import StandardInput
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
 from jobprov.provenance.capture.running.execution import Outcome
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
 
 _SMUGGLED = re.compile("[\udc80-\udcff]")  # bytes that Python could not decode (PEP 383)
 _PLAIN = frozenset(map(chr, range(0x20, 0x7F))) - {"%"}
@@ -77,7 +77,7 @@ class Step:
 
     def describe(self, outcome: Outcome) -> Entry:
         """Return the record's entry of this step."""
-        argv = redaction.redact_arguments(self.argv)
+        argv = redact_arguments(self.argv)
         fields = {
             "name": self.name,
             "role": self.role,
@@ -94,7 +94,7 @@ class Step:
 
     def describe_program(self, exit_code: Optional[int], ended: float) -> Entry:
         """Return the record's entry where the step was only seen from outside."""
-        argv = redaction.redact_arguments(self.argv)
+        argv = redact_arguments(self.argv)
         fields = {
             "name": self.name,
             "role": self.role,

@@ -5,7 +5,7 @@ import re
 from typing import Optional
 
 from jobprov.provenance.capture.files.private import is_private, is_software, names_secret
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.texts import redact
 
 _READABLE = 0o004
 _HEAD_BYTES = 8192
@@ -53,7 +53,7 @@ def _holds_secret(path: str) -> bool:
         while piece:
             piece = stream.read(_SEARCHED_BYTES)
             text += piece
-            if redaction.redact(text)[1]:
+            if redact(text)[1]:
                 return True
             text = text[-_OVERLAP_BYTES:]
     return False

@@ -22,10 +22,10 @@ from jobprov.provenance.capture.logs import (
     log_text,
 )
 from jobprov.provenance.capture.logs.clues import Clues
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.json_objects import Finding
 from jobprov.provenance.capture.running.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.running.execution import Outcome
+from jobprov.provenance.capture.secrets.texts import redact_text
 
 _PYTHON = re.compile(
     r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit|Warning"
@@ -374,4 +374,4 @@ def _last_line(text: str) -> Optional[str]:
 def _short(text: Optional[str]) -> Optional[str]:
     if not text:
         return None
-    return redaction.redact_text(text.strip())[:_LONGEST] or None
+    return redact_text(text.strip())[:_LONGEST] or None

@@ -4,8 +4,8 @@ import hashlib
 import os
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
 
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.json_objects import Record
+from jobprov.provenance.capture.secrets.texts import redact, redact_lines, redact_text
 
 _MOST_NOTES = 200
 _LONGEST_NOTE = 500
@@ -29,13 +29,13 @@ class Draft:
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about something that is missing, once, at most 200 of them."""
-        sentence = redaction.redact_text(str(sentence))[:_LONGEST_NOTE]
+        sentence = redact_text(str(sentence))[:_LONGEST_NOTE]
         if sentence not in self.notes and len(self.notes) < _MOST_NOTES:
             self.notes.append(sentence)
 
     def weaken(self, kind: str, name: str, detail: str) -> None:
         """Keep what a rerun will not have, or have otherwise, once; `kind` is the code of a gap."""
-        words = [redaction.redact_text(word)[:_LONGEST_NOTE] for word in (name, detail)]
+        words = [redact_text(word)[:_LONGEST_NOTE] for word in (name, detail)]
         weakness = {"kind": kind, "name": words[0], "detail": words[1]}
         weaknesses = self.record.setdefault("weaknesses", [])
         if weakness not in weaknesses and len(weaknesses) < _MOST_NOTES:
@@ -69,7 +69,7 @@ class Draft:
 
     def add_text(self, content: bytes, what: str) -> str:
         """Keep text as a blob, redacted, and return its digest."""
-        return self._add_redacted(*redaction.redact(content), what)
+        return self._add_redacted(*redact(content), what)
 
     def _add_redacted(self, redacted: bytes, rules: Sequence[str], what: str) -> str:
         if rules:
@@ -78,7 +78,7 @@ class Draft:
 
     def add_source(self, content: bytes, what: str) -> str:
         """Keep as `add_text` does what a rerun runs or reads: without secrets it does otherwise."""
-        redacted, rules = redaction.redact(content)
+        redacted, rules = redact(content)
         if rules:
             self.weaken("secret-removed", what, ", ".join(rules))
         return self.add_bytes(redacted)
@@ -101,7 +101,7 @@ class Draft:
         environment = self.record.setdefault("environment", {})
         earlier = self.take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
         content = "".join(line + "\n" for line in sorted(set(lines).union(earlier)))
-        redacted = redaction.redact_lines(content.encode("utf-8", "surrogateescape"))
+        redacted = redact_lines(content.encode("utf-8", "surrogateescape"))
         environment[field] = self._add_redacted(*redacted, what)
 
     def extend(self, field: str, entries: Optional[Sequence[Any]]) -> None:

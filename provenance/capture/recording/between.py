@@ -8,9 +8,10 @@ import os
 from typing import Dict, Sequence
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, hash_file
-from jobprov.provenance.capture.record import redaction, steps
+from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import JsonObject
+from jobprov.provenance.capture.secrets.variables import split_environment
 
 _OF_SHELLS = ("PWD", "OLDPWD", "SHLVL", "_")
 _CHANGED = "the job script changed it between two steps"
@@ -29,7 +30,7 @@ def describe(draft: Draft, environment: Dict[str, str], allowed: Sequence[str] =
         before.update(step.get("variables", {}))
         for name in step.get("variables_unset", ()):
             before.pop(name, None)
-    now, withheld = redaction.split_environment(environment, allowed)
+    now, withheld = split_environment(environment, allowed)
     recorded["withheld"] = sorted({*recorded.get("withheld", ()), *withheld})
     variables = {}
     for name, value in sorted(now.items()):

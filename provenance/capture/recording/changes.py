@@ -11,9 +11,9 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry, Record
+from jobprov.provenance.capture.secrets.texts import redact
 
 _KEPT = "the record has what was there before"
 _LOST = "what was there before is not kept"
@@ -127,7 +127,7 @@ def _has_changed(entry: Entry, began: float) -> bool:
 
 def _differs(entry: Entry) -> bool:
     content = _read(entry["path"])
-    return content is not None and _digest(redaction.redact(content)[0]) != entry["sha256"]
+    return content is not None and _digest(redact(content)[0]) != entry["sha256"]
 
 
 def _read(path: str) -> Optional[bytes]:

@@ -15,13 +15,14 @@ import time
 from typing import Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment_if_kept, now, without_empty
 from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonObject
 from jobprov.provenance.capture.recording.job import describe_hook
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending import flushing
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads, host
@@ -72,7 +73,7 @@ def _describe_job(
         "batch": described,
         "started_at": _started(ad),
         "ended_at": now(),
-        "command": {"argv": redaction.redact_arguments(condor_ads.command_of(ad))},
+        "command": {"argv": redact_arguments(condor_ads.command_of(ad))},
         "exit": without_empty({"code": code, "signal": number, "message": ad.get("ExitReason")}),
         "host": host.describe_host(draft, {}, _machine_ad(draft)) or None,
         "resources": _resources(ad) or None,
@@ -105,7 +106,7 @@ def _logs(draft: Draft) -> List[Entry]:
         if content:
             entry: Entry = {
                 "name": name,
-                "sha256": draft.add_bytes(redaction.redact(content)[0]),
+                "sha256": draft.add_bytes(redact(content)[0]),
                 "size_bytes": os.path.getsize(path),
             }
             if is_cut:

@@ -15,7 +15,7 @@ from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.files.input_kinds import name_kind
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, now, without_empty
 from jobprov.provenance.capture.record.json_objects import (
@@ -27,6 +27,8 @@ from jobprov.provenance.capture.record.json_objects import (
 )
 from jobprov.provenance.capture.running import execution, streams
 from jobprov.provenance.capture.running.background import budget, hash_seconds
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.values import redact_strings
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 
@@ -107,7 +109,7 @@ class Job:
                 "no experiment was named: set --experiment, JOBPROV_EXPERIMENT or EXPERIMENT"
             )
         command = {
-            "argv": redaction.redact_arguments(glance.argv),
+            "argv": redact_arguments(glance.argv),
             "working_directory": glance.working_directory,
             "stdin": name_kind(),
         }
@@ -555,7 +557,7 @@ class Job:
         if unit is not None and record.get("task", {}).get("task_id"):
             record["task"]["unit"] = unit
         record["sent_at"] = now()
-        self.draft.record = redaction.redact_strings(record)
+        self.draft.record = redact_strings(record)
 
     def _note_withheld(self) -> None:
         """Name the withheld variables that what ran names."""
@@ -743,7 +745,7 @@ def _names_of_others(files: Iterable[Entry], entry: Entry) -> List[str]:
 
 def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
     """Name in the record what a command line lacks or leaves to chance."""
-    redacted = redaction.redact_arguments(argv)
+    redacted = redact_arguments(argv)
     if redacted != list(argv):
         rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
         draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))

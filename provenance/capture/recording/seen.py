@@ -10,11 +10,11 @@ from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording import outputs
 from jobprov.provenance.capture.running.watching import Watch
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.inputs import SeenInputs
 from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
@@ -79,9 +79,7 @@ class Seen:
         opened = None if watch is None else watch.files
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
         # a job script of several steps names the files of all of them
-        is_whole = self._draft.record["command"].get("argv") == redaction.redact_arguments(
-            self._step.argv
-        )
+        is_whole = self._draft.record["command"].get("argv") == redact_arguments(self._step.argv)
         if self._code is not None and is_whole and not self._sight.is_hurried:
             every = [*self._step.inputs, *self.inputs]
             named = self._draft.need("files", add_named_files, self._draft, self._code, every)

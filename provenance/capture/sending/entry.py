@@ -11,9 +11,10 @@ import zipfile
 import zlib
 from typing import IO, Any, Dict, FrozenSet, Iterable, List, Optional, Set
 
-from jobprov.provenance.capture.record import excerpts, redaction
+from jobprov.provenance.capture.record import excerpts
 from jobprov.provenance.capture.record.encoding import encode
 from jobprov.provenance.capture.record.json_objects import Answer, JsonObject, Record
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending.service import LaterError, RefusedError, UnansweredError
 
 # What Python raises for a zip, or for the JSON in it, that is not as it was written; also for one
@@ -132,7 +133,7 @@ class Entry:
 
     def withhold(self, digest: str, rule: str) -> str:
         """Put redacted bytes in a blob's place, name them in the record, return their digest."""
-        content, hits = redaction.redact(self.blob(digest))
+        content, hits = redact(self.blob(digest))
         if not hits:
             content = b"[withheld: the service found a secret in this file]\n"
         new = hashlib.sha256(content).hexdigest()

@@ -248,7 +248,7 @@ def _refusals(sent: Entry) -> List[str]:
 def announce(record: Record, options: Options, environment: Dict[str, str]) -> None:
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
     # Loaded by then
-    from jobprov.provenance.capture.record.redaction import redact_strings  # noqa: PLC0415
+    from jobprov.provenance.capture.secrets.values import redact_strings  # noqa: PLC0415
 
     if not options.url:
         return

@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.running.streams import Stream
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending import delivery, flushing
 
 MOST_BYTES = 192 * 1024  # at once: what marks of redaction add must fit into the service's limit
@@ -109,7 +109,7 @@ class _Log:
             content = _left_out(missing + len(self._rest)) + content
             self._rest = b""
         whole, self._rest = _split(self._rest + content)
-        waiting = self.waiting + redaction.redact(whole)[0]
+        waiting = self.waiting + redact(whole)[0]
         if len(waiting) > MOST_BYTES:
             waiting = _left_out(len(waiting) - MOST_BYTES) + waiting[-MOST_BYTES:]
         self.waiting = waiting

@@ -4,12 +4,12 @@ import json
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.watching import Watch
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.child_programs import ChildProgram
 from jobprov.provenance.capture.sight.sight import Sight
 
@@ -137,6 +137,6 @@ def _describe(child: Child) -> Entry:
         "cpu_seconds": child.cpu_seconds,
         "exit_code": child.exit_code,
         "working_directory": child.working_directory,
-        "argv": redaction.redact_arguments(child.argv),
+        "argv": redact_arguments(child.argv),
     }
     return without_empty(fields)

@@ -10,10 +10,11 @@ import resource
 import socket
 from typing import Dict, Iterable, Optional, Sequence
 
-from jobprov.provenance.capture.record import excerpts, redaction
+from jobprov.provenance.capture.record import excerpts
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import ClassAd, JsonObject
+from jobprov.provenance.capture.secrets.variables import split_environment
 
 _SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
@@ -32,7 +33,7 @@ def describe_environment(
     draft: Draft, environment: Dict[str, str], allowed: Sequence[str] = ()
 ) -> JsonObject:
     """Return the record's `environment`; where names are allowed, of those variables alone."""
-    kept, withheld = redaction.split_environment(environment, allowed)
+    kept, withheld = split_environment(environment, allowed)
     fields = {
         "variables": {name: kept[name] for name in excerpts.order(kept)},
         "withheld": withheld,

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.running.streams import HEAD_BYTES, TAIL_BYTES, Buffer
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending.leftovers import without_blocks
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.attempts import Attempt
@@ -87,7 +87,7 @@ def _cut(name: str, stream: BinaryIO) -> Iterator[KeptLog]:
 
 
 def _clean(content: bytes) -> bytes:
-    return bytes(redaction.redact(content)[0])
+    return bytes(redact(content)[0])
 
 
 class _opened:  # noqa: N801 - used as a function

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from jobprov.provenance.answers.tasks.queue import MOST_REPORTED, QueuedJob, QueueState
-from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor.ads import Ad, AdValue, text_in
 from jobprov.provenance.launchers.condor.attempts import (
@@ -175,7 +176,7 @@ def _sites(ad: Ad) -> Iterator[str]:
 def _reason(ad: Ad, name: str) -> str | None:
     """Return the sentence of an attribute, without secrets."""
     text = text_in(ad, name)
-    return None if text is None else _word(str(redaction.redact_text(text)))
+    return None if text is None else _word(str(redact_text(text)))
 
 
 def _memory_bytes(ad: Ad) -> int | None:

@@ -10,10 +10,12 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 import uuid
 from collections.abc import Mapping
 
-from jobprov.provenance.capture.record import limits, redaction
+from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.encoding import clean
 from jobprov.provenance.capture.record.fields import moment
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
@@ -55,7 +57,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, object]:
     start, described = started_at(attempt), _batch(ad)
     command, history = None, _history(attempt)
     if ad.get("Cmd"):
-        command = {"argv": redaction.redact_arguments(command_words(ad))}
+        command = {"argv": redact_arguments(command_words(ad))}
     record = _without_empty(
         {
             "schema_version": 1,
@@ -121,7 +123,7 @@ def _batch(ad: Ad) -> dict[str, object]:
 
 
 def _exit(end: End) -> dict[str, object]:
-    message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
+    message = redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
     return _without_empty(
         {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
     )

@@ -14,7 +14,9 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.values import redact_strings
+from jobprov.provenance.capture.secrets.variables import secret_names
 from jobprov.provenance.capture.surroundings.condor_ads import job_variables
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, AdValue
@@ -84,7 +86,7 @@ def without_secrets(submission: Ad) -> Ad:
             kept[name] = _variables_without_secrets(value)
         else:
             kept[name] = value
-    redacted: Ad = redaction.redact_strings(kept)
+    redacted: Ad = redact_strings(kept)
     return redacted
 
 
@@ -98,7 +100,7 @@ def _arguments_without_secrets(text: str) -> str:
         words = shlex.split(text)
     except ValueError:
         words = text.split()
-    redacted = redaction.redact_arguments(words)
+    redacted = redact_arguments(words)
     return text if redacted == words else shlex.join(redacted)
 
 
@@ -111,7 +113,7 @@ def _variables_without_secrets(text: str) -> str:
             name, equals, value = word.partition("=")
             if equals:
                 variables[name] = value
-    secret = redaction.secret_names(variables)
+    secret = secret_names(variables)
     if not secret:
         return text
     words = []

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.capture.record.redaction import redact_text
+from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.db.changes.code import add_repository, note_fetched_at
 from jobprov.provenance.db.queries.code.repositories import (
     RegisteredRepository,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.art.event_lines import events_in
-from jobprov.provenance.capture.record.redaction import redact
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.db.changes.intake import (
     NewPiece,
     add_piece,

@@ -16,7 +16,10 @@ from typing import Any
 import ahocorasick_rs
 import msgspec
 
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, has_url_password, redact
+from jobprov.provenance.capture.secrets.values import names_secret_value, redact_strings
+from jobprov.provenance.capture.secrets.variables import is_secret, secret_names
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.slow_numbers import has_many_slow_numbers
@@ -71,12 +74,12 @@ _PAIRS = re.compile(
 _GUESSES = frozenset({"assignment", "cookie"})
 _ARGUMENTS = frozenset({"argv", "args", "arguments"})
 _signs = ahocorasick_rs.BytesAhoCorasick(
-    sorted({*redaction.RARE_SIGNS, *_SIGNS_OF_PAIRS}),
+    sorted({*RARE_SIGNS, *_SIGNS_OF_PAIRS}),
     matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
 )
 
-_signs_of_text = ahocorasick_rs.BytesAhoCorasick(redaction.RARE_SIGNS)
-_LONGEST_SIGN = max(map(len, redaction.RARE_SIGNS))
+_signs_of_text = ahocorasick_rs.BytesAhoCorasick(RARE_SIGNS)
+_LONGEST_SIGN = max(map(len, RARE_SIGNS))
 _SEARCHED_AT_ONCE = 1 << 16
 
 
@@ -99,9 +102,9 @@ def rules_in_text(text: bytes) -> list[str]:
     All signs are looked for at once: for most logs that is all, and takes a tenth of the time that
     the rules take to look for one sign after the other.
     """
-    if not _has_rare_sign(text.lower()) and not redaction.has_url_password(text):
+    if not _has_rare_sign(text.lower()) and not has_url_password(text):
         return []
-    return list(redaction.redact(text)[1])
+    return list(redact(text)[1])
 
 
 def _has_rare_sign(lowered: bytes) -> bool:
@@ -154,7 +157,7 @@ def without_secrets(body: bytes) -> bytes:
         return _without_secret_texts(body)
     try:
         document = msgspec.json.decode(body)
-        clean = redaction.redact_strings(_without_arguments(document))
+        clean = redact_strings(_without_arguments(document))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _without_secret_texts(body)
     # What is not JSON to everybody else may still hold a secret between its texts
@@ -171,9 +174,7 @@ def _without_arguments(value: Any) -> Any:
 
 
 def _without_arguments_of(key: str, item: Any) -> Any:
-    return (
-        redaction.redact_arguments(item) if _are_arguments(key, item) else _without_arguments(item)
-    )
+    return redact_arguments(item) if _are_arguments(key, item) else _without_arguments(item)
 
 
 def _are_arguments(key: str, item: Any) -> bool:
@@ -183,11 +184,11 @@ def _are_arguments(key: str, item: Any) -> bool:
 def _without_secret_texts(body: bytes) -> bytes:
     """Return bytes that are no JSON, without secrets."""
     for text, _ in texts_within(body, Unpacking()):
-        if text is not body and redaction.redact(text)[1]:
+        if text is not body and redact(text)[1]:
             return b"<redacted: a body with a secret, packed or in UTF-16>"
-    clean = bytes(redaction.redact(body)[0])
+    clean = bytes(redact(body)[0])
     # As JSON that was cut has them: a rule asks for a quote and finds a backslash before it
-    unescaped, rules = redaction.redact(clean.replace(b'\\"', b'"'))
+    unescaped, rules = redact(clean.replace(b'\\"', b'"'))
     if rules:
         clean = bytes(unescaped)
     return _OPTION_AND_VALUE.sub(rb'\g<keep>"<redacted:option>"', clean)
@@ -200,7 +201,7 @@ def _is_clean(body: bytes) -> bool:
     """
     if b"\\u" in body or b"\\/" in body:
         return False
-    if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):
+    if not (_signs.find_matches_as_indexes(body.lower()) or has_url_password(body)):
         return True
     if _PAIRS.search(body):
         return False
@@ -216,7 +217,7 @@ def _are_clean(texts: set[bytes]) -> bool:
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
-    if redaction.redact(b"\n".join(searched))[1]:
+    if redact(b"\n".join(searched))[1]:
         return False
     if len(_clean) > _REMEMBERED:
         _clean.clear()
@@ -287,10 +288,10 @@ def _of_items(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[
     """Yield paths of values that are secret by their key, or by the argument before them."""
     for key, item in value.items():
         below = f"{path}.{key}" if path else key
-        if redaction.names_secret_value(key, item):
+        if names_secret_value(key, item):
             yield below, ("name",)
         elif _are_arguments(key, item):
-            clean_words = redaction.redact_arguments(item)
+            clean_words = redact_arguments(item)
             for place, (word, clean) in enumerate(zip(item, clean_words, strict=True)):
                 if word != clean:
                     yield f"{below}[{place}]", ("option",)
@@ -309,7 +310,7 @@ def _rules_of(text: str) -> tuple[str, ...]:
 
 
 def _searched(text: str) -> tuple[str, ...]:
-    return tuple(redaction.redact(text.encode("utf-8", "surrogatepass"))[1])
+    return tuple(redact(text.encode("utf-8", "surrogatepass"))[1])
 
 
 _remembered = lru_cache(maxsize=_REMEMBERED)(_searched)
@@ -319,10 +320,10 @@ def _secret_names(variables: Mapping[str, Any]) -> list[str]:
     texts = {name: text for name, text in variables.items() if isinstance(text, str)}
     if not any(map(_is_suspicious, texts)):
         return []
-    return sorted(redaction.secret_names(texts))
+    return sorted(secret_names(texts))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _is_suspicious(name: str) -> bool:
     """Whether the name of a variable alone could make its value a secret."""
-    return bool(redaction.is_secret(name, "no rule finds this value"))
+    return bool(is_secret(name, "no rule finds this value"))

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.services.code.repositories import (
     register_repository,
     registered_repositories,
@@ -185,7 +185,7 @@ def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
 ) -> None:
     content = f"first line\n{text}\nlast line\n".encode()
 
-    assert CANARY.encode() not in redaction.redact(content)[0]
+    assert CANARY.encode() not in redact(content)[0]
     packed = gzip.compress(content)
     second_member = gzip.compress(b"yesterday's log\n") + packed
     for form in (content, packed, second_member, content.decode().encode("utf-16")):
@@ -196,7 +196,7 @@ def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
 
 @pytest.mark.parametrize("text", INNOCENT)
 def test_text_without_a_secret_is_left_as_it_is(text: str) -> None:
-    assert redaction.redact(text.encode()) == (text.encode(), [])
+    assert redact(text.encode()) == (text.encode(), [])
 
 
 @pytest.mark.parametrize("form", RECORDS)

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.texts import RULES, redact, redact_lines
+from jobprov.provenance.capture.secrets.values import redact_strings
+from jobprov.provenance.capture.secrets.variables import split_environment
+from tests.app.access.test_unusual_secrets import TEXTS as UNUSUAL_TEXTS
 from tests.library.git import git
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Service, problem
@@ -61,6 +65,35 @@ BY_VALUE = [
     ),
     ("authorization", "curl -H 'X-Authentication-Token: canaryheader01'", "canaryheader01"),
     ("user-password", "curl -s -u robot:canarycurl https://h/x", "canarycurl"),
+    ("service-token", "ya29.canary0123456789abcdef", "ya29.canary0123456789abcdef"),
+    (
+        "service-token",
+        "AIzacanary0123456789canary0123456789abc",
+        "AIzacanary0123456789canary0123456789abc",
+    ),
+    ("service-token", "sk_live_canary0123456789ab", "sk_live_canary0123456789ab"),
+    (
+        "service-token",
+        "prov_canary_canary0123456789canary0123456789canary01",
+        "prov_canary_canary0123456789canary0123456789canary01",
+    ),
+    (
+        "service-token",
+        "npm_canary0123456789canary0123456789",
+        "npm_canary0123456789canary0123456789",
+    ),
+    (
+        "service-token",
+        "pypi-canary0123456789canary0123456789",
+        "pypi-canary0123456789canary0123456789",
+    ),
+    (
+        "service-token",
+        "SG.canary0123456789.canary0123456789",
+        "SG.canary0123456789.canary0123456789",
+    ),
+    ("service-token", "dckr_pat_canary0123456789ab", "dckr_pat_canary0123456789ab"),
+    ("service-token", "hf_canary0123456789canary0123456789", "hf_canary0123456789canary0123456789"),
     (
         "service-token",
         "https://hooks.slack.com/services/T0CANARY/B0CANARY/canaryhook",
@@ -121,7 +154,7 @@ KEPT = {
 
 @pytest.mark.parametrize(("rule", "text", "secret"), BY_VALUE)
 def test_secret_is_found_by_value(rule: str, text: str, secret: str) -> None:
-    clean, rules = redaction.redact(text.encode())
+    clean, rules = redact(text.encode())
 
     assert rules == [rule]
     assert secret.encode() not in clean
@@ -131,7 +164,7 @@ def test_secret_is_found_by_value(rule: str, text: str, secret: str) -> None:
 def test_variables_are_withheld_by_name_and_others_kept() -> None:
     environment = dict({name: f"canary-{name}" for name in BY_NAME}, **KEPT)
 
-    kept, withheld = redaction.split_environment(environment)
+    kept, withheld = split_environment(environment)
 
     assert kept == KEPT
     assert withheld == sorted(BY_NAME)
@@ -151,7 +184,7 @@ def test_arguments_behind_secret_options_are_taken_out() -> None:
         "5",
     ]
 
-    assert redaction.redact_arguments(argv) == [
+    assert redact_arguments(argv) == [
         "p",
         "--password",
         "<redacted:option>",
@@ -197,7 +230,7 @@ def test_arguments_behind_secret_options_are_taken_out() -> None:
     ],
 )
 def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
-    assert redaction.redact_arguments(argv) == clean
+    assert redact_arguments(argv) == clean
 
 
 @pytest.mark.parametrize(
@@ -255,7 +288,7 @@ def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
     ],
 )
 def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
-    assert redaction.redact(text.encode()) == (text.encode(), [])
+    assert redact(text.encode()) == (text.encode(), [])
 
 
 def test_no_false_alarm_on_real_fcl() -> None:
@@ -266,7 +299,7 @@ def test_no_false_alarm_on_real_fcl() -> None:
     if not files:
         pytest.skip(f"NO REAL FCL: no .fcl below {shared}/fhicl; set JOBPROV_SHARED")
 
-    alarms = [path for path in files if redaction.redact(path.read_bytes())[1]]
+    alarms = [path for path in files if redact(path.read_bytes())[1]]
 
     assert alarms == []
     assert len(files) > 20
@@ -404,7 +437,7 @@ def test_rules_take_a_time_that_grows_with_the_length_of_a_text_alone(beginning:
     content = beginning.encode() * (400_000 // len(beginning))
 
     began = time.process_time()
-    redaction.redact(content)
+    redact(content)
 
     assert time.process_time() - began < 10
 
@@ -412,7 +445,7 @@ def test_rules_take_a_time_that_grows_with_the_length_of_a_text_alone(beginning:
 def test_secret_that_holds_the_beginning_of_another_is_taken_out_whole() -> None:
     content = b"password=my7secret=canary9 jwt=" + JWT.encode()
 
-    assert redaction.redact(content)[0] == b"password=<redacted:assignment> jwt=<redacted:jwt>"
+    assert redact(content)[0] == b"password=<redacted:assignment> jwt=<redacted:jwt>"
 
 
 def test_listing_loses_secrets_line_by_line() -> None:
@@ -423,7 +456,7 @@ def test_listing_loses_secrets_line_by_line() -> None:
         b"end",
     ]
 
-    clean, rules = redaction.redact_lines(b"\n".join(lines))
+    clean, rules = redact_lines(b"\n".join(lines))
 
     lines[2] = b"made by https://<redacted:url-password>@host/x"
     assert (clean, rules) == (b"\n".join(lines), ["url-password"])
@@ -432,9 +465,22 @@ def test_listing_loses_secrets_line_by_line() -> None:
 def test_strings_of_a_list_are_judged_together_and_cleaned_one_by_one() -> None:
     harmless = ["/cvmfs/larsoft/fcl", "/cvmfs/sbnd/fcl", "\udcff.fcl"]
 
-    assert redaction.redact_strings(harmless) == harmless
-    assert redaction.redact_strings([*harmless, "https://me:hunter22@host/x", 7]) == [
+    assert redact_strings(harmless) == harmless
+    assert redact_strings([*harmless, "https://me:hunter22@host/x", 7]) == [
         *harmless,
         "https://<redacted:url-password>@host/x",
         7,
     ]
+
+
+def test_signs_of_a_rule_stand_in_each_text_that_it_hits() -> None:
+    """A text without its signs is not searched, so a sign that is missing hides the rule."""
+    untried = set(RULES)
+    for text in [*(text for _, text, _ in BY_VALUE), *UNUSUAL_TEXTS]:
+        content = text.encode()
+        for rule in RULES:
+            if rule.pattern().search(content):
+                untried.discard(rule)
+                assert any(sign in content.lower() for sign in rule.signs), (rule.name, text)
+
+    assert [rule.signs for rule in untried] == []

@@ -17,7 +17,8 @@ import msgspec
 import pytest
 import zstandard
 
-from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.secrets.texts import redact
+from jobprov.provenance.capture.secrets.variables import split_environment
 from jobprov.provenance.client import Client
 from tests.library.git import git
 from tests.library.hook import Runner, ups_dump
@@ -175,7 +176,7 @@ def test_set_up_of_a_hundred_ups_products_is_kept_whole() -> None:
     dump = ups_dump()
 
     assert len(dump) == 602
-    assert redaction.split_environment(dump) == (dump, [])
+    assert split_environment(dump) == (dump, [])
 
 
 def test_product_of_any_name_hides_no_secret() -> None:
@@ -187,7 +188,7 @@ def test_product_of_any_name_hides_no_secret() -> None:
         "TOKEN": "canary",
     }
 
-    assert redaction.split_environment(environment)[1] == ["TOKEN", "TOKEN_TOOLS_PASSWORD"]
+    assert split_environment(environment)[1] == ["TOKEN", "TOKEN_TOOLS_PASSWORD"]
 
 
 def test_strict_mode_keeps_what_is_named_and_nothing_secret() -> None:
@@ -199,7 +200,7 @@ def test_strict_mode_keeps_what_is_named_and_nothing_secret() -> None:
         "art_dir": "y",
     }
 
-    kept, withheld = redaction.split_environment(environment, ["SETUP_*", "*_DIR", "API_*"])
+    kept, withheld = split_environment(environment, ["SETUP_*", "*_DIR", "API_*"])
 
     assert kept == {"SETUP_ART": "art v1", "ART_DIR": "/x"}
     assert withheld == ["API_TOKEN", "HOME", "art_dir"]
@@ -222,4 +223,4 @@ def test_no_false_alarm_on_commits_digests_and_ids() -> None:
     texts += [base64.b64encode(chance.randbytes(32)).decode() for _ in range(500)]
     texts += [f"adler32:{chance.randbytes(4).hex()}" for _ in range(100)]
 
-    assert [text for text in texts if redaction.redact(text.encode())[1]] == []
+    assert [text for text in texts if redact(text.encode())[1]] == []

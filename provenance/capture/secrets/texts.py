@@ -1,0 +1,131 @@
+"""Takes secrets out of texts: scripts, fcl, logs, values of variables.
+
+A redacted place says which rule hit it. No digest of a secret is ever made.
+"""
+
+import array
+import functools
+import re
+from typing import Any, Callable, List, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.secrets import programs, rules
+from jobprov.provenance.capture.secrets.rules import URL_PASSWORD, Rule
+
+RULES = [*rules.BY_FORM, *programs.PROGRAMS, *rules.OF_FILES, *rules.BY_NAME]
+_LONG_TEXT = 2000
+
+
+def _rare_signs() -> List[bytes]:
+    signs: Set[bytes] = set()
+    for rule in RULES:
+        if rule is not URL_PASSWORD:
+            signs.update(rule.signs)
+    return sorted(signs)
+
+
+def _shortest_signs() -> List[bytes]:
+    """Return the signs that hold no other sign: without one of them, a text has none at all."""
+    signs: List[bytes] = []
+    for sign in sorted([*URL_PASSWORD.signs, *RARE_SIGNS], key=len):
+        if not any(shorter in sign for shorter in signs):
+            signs.append(sign)
+    return signs
+
+
+RARE_SIGNS = _rare_signs()
+"""The signs of all rules but one: that of `url-password` stands in every address."""
+_SHORTEST_SIGNS = _shortest_signs()
+
+
+def has_url_password(content: bytes) -> bool:
+    """Tell whether the one rule hits whose sign is not in `RARE_SIGNS`."""
+    return URL_PASSWORD.pattern().search(content) is not None
+
+
+def redact_text(text: str) -> str:
+    """Return the text without secrets; undecodable bytes, as the system hands them on, survive."""
+    return redact(text.encode("utf-8", "surrogateescape"))[0].decode("utf-8", "surrogateescape")
+
+
+def redact(content: bytes) -> Tuple[bytes, List[str]]:
+    """Return (content without secrets, names of the rules that hit), for any kind of text."""
+    lowered = content.lower()
+    if not has_sign(lowered):
+        return content, []
+    hits = set()
+    for rule in possible_rules(RULES, lowered):
+        content, count = _replace(rule, content)
+        if count:
+            hits.add(rule.name)
+    return content, sorted(hits)
+
+
+def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
+    """Return what `redact` does, for a listing: its lines have nothing to do with each other."""
+    hits: Set[str] = set()
+    pieces, done = [], 0
+    for sign in _any_sign().finditer(content.lower()):
+        if sign.start() < done:
+            continue
+        begin, end = content.rfind(b"\n", 0, sign.start()) + 1, content.find(b"\n", sign.start())
+        end = len(content) if end < 0 else end
+        line, names = redact(content[begin:end])
+        pieces += [content[done:begin], line]
+        hits.update(names)
+        done = end
+    return b"".join([*pieces, content[done:]]), sorted(hits)
+
+
+def has_sign(lowered: bytes) -> bool:
+    """Tell whether a text, in lower case, may hold a secret."""
+    if len(lowered) < _LONG_TEXT:  # where one search for all signs is the faster
+        return _any_sign().search(lowered) is not None
+    return any(sign in lowered for sign in _SHORTEST_SIGNS)
+
+
+@functools.lru_cache(maxsize=1)
+def _any_sign() -> Any:
+    return re.compile(b"|".join(map(re.escape, _SHORTEST_SIGNS)))
+
+
+def possible_rules(among: Sequence[Rule], lowered: bytes) -> List[Rule]:
+    """Return the rules of which a text, in lower case, holds a sign.
+
+    Each sign is searched at most once: most texts hold none but that of addresses, and their search
+    is what the redaction of a release costs.
+    """
+    there = [sign for sign in _SHORTEST_SIGNS if sign in lowered]
+
+    @functools.lru_cache(maxsize=None)
+    def stands(sign: bytes) -> bool:
+        return any(shorter in sign for shorter in there) and sign in lowered
+
+    return [rule for rule in among if any(map(stands, rule.signs))]
+
+
+def _replace(rule: Rule, content: bytes) -> Tuple[bytes, int]:
+    """Return (content with the mark in place of each secret, how many they are)."""
+    pattern, beginning = rule.pattern(), rule.beginning()
+    marked = _marked_by(rule)
+    if beginning is None:
+        replaced: Tuple[bytes, int] = pattern.subn(marked, content)
+        return replaced
+    starts = array.array("L", (match.start() for match in beginning.finditer(content)))
+    pieces, done = [], 0
+    for place, start in enumerate(starts):
+        following = place + 1 + rule.further
+        limit = starts[following] if following < len(starts) else len(content)
+        secret = pattern.match(content, start, limit) if start >= done else None
+        if secret:
+            pieces += [content[done:start], marked(secret)]
+            done = secret.end()
+    return b"".join([*pieces, content[done:]]), len(pieces) // 2
+
+
+def _marked_by(rule: Rule) -> Callable[[Any], bytes]:
+    mark = b"<redacted:" + rule.name.encode() + b">"
+
+    def marked(secret: Any) -> bytes:
+        return bytes(secret.group("before") + mark)
+
+    return marked

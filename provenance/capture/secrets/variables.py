@@ -1,0 +1,102 @@
+"""Environment variables that stay on the worker node, by their name or by their value.
+
+The name is kept, the value is not.
+"""
+
+import fnmatch
+import re
+from typing import Dict, List, Sequence, Set, Tuple
+
+from jobprov.provenance.capture.secrets.texts import redact
+from jobprov.provenance.capture.secrets.values import HARMLESS
+
+_NAME = re.compile(
+    # A word of the name
+    r"(?:^|[_.-])(?:TOKENS?|PASS|PWD|SECRETS?|CREDS?|CREDENTIALS?|AUTH|OAUTH2?|JWT|COOKIES?"
+    r"|SESSION(?:ID)?|AUTHORIZATION"
+    r"|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)"
+    # Anywhere in it
+    r"|PASSWORD|PASSWD|PASSPHRASE"
+    # At its end
+    r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY"
+    r"|_PAT|_PW)[0-9]*$"
+    # The whole name
+    r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
+    re.IGNORECASE,
+)
+# These name a place, not a secret: the path is kept where the value is one.
+_PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
+_PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
+_HARMLESS_NAMES = frozenset(
+    ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
+)
+
+
+def split_environment(
+    environment: Dict[str, str], allowed: Sequence[str] = ()
+) -> Tuple[Dict[str, str], List[str]]:
+    """Return (variables to keep, names withheld, sorted); the hook's own settings are in neither.
+
+    Where names are allowed (with `*` and `?`), every variable of another name is withheld: the
+    strict mode.
+    """
+    kept: Dict[str, str] = {}
+    withheld = []
+    secrets = secret_names(environment)
+    allowed_names = re.compile("|".join(map(fnmatch.translate, allowed)))
+    for name, value in environment.items():
+        if name.startswith("JOBPROV_"):
+            continue
+        if name in secrets or (allowed and not allowed_names.match(name)):
+            withheld.append(name)
+        else:
+            kept[name] = value
+    return kept, sorted(withheld)
+
+
+def secret_names(environment: Dict[str, str]) -> Set[str]:
+    """Return the names of the variables whose values have to stay on the worker node.
+
+    A UPS product may have any name: where `SETUP_TOKEN_TOOLS` sets one up, `TOKEN_TOOLS_VERSION` is
+    judged by `VERSION` alone.
+    """
+    products = {name[6:] for name, value in environment.items() if _sets_up(name, value)}
+    names = set()
+    for name, value in environment.items():
+        if not is_secret(name, value):
+            continue
+        is_of_product = _sets_up(name, value) or _has_harmless_rest(name, products)
+        if not is_of_product or redact(value.encode("utf-8", "surrogateescape"))[1]:
+            names.add(name)
+    return names
+
+
+def _has_harmless_rest(name: str, products: Set[str]) -> bool:
+    """Tell whether a variable's name is a product's name and a rest that no secret has."""
+    place = name.find("_")
+    while place >= 0:
+        if name[:place] in products and _NAME.search(name[place + 1 :]) is None:
+            return True
+        place = name.find("_", place + 1)
+    return False
+
+
+def _sets_up(name: str, value: str) -> bool:
+    """Tell whether a variable is UPS's `SETUP_X="x v1_2 -f flavor …"`."""
+    if not name.startswith("SETUP_"):
+        return False
+    return value.partition(" ")[0].upper() == name[6:].upper() and " -f " in value
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Tell whether a variable's value has to stay on the worker node."""
+    if _NAME.search(name) and not is_harmless(name, value):
+        return True
+    return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
+
+
+def is_harmless(name: str, value: str) -> bool:
+    """Tell whether a variable that is named like a secret holds a switch or a place instead."""
+    if name in _HARMLESS_NAMES or value.lower() in HARMLESS:
+        return True
+    return bool(_PLACE_NAME.search(name) and _PLACE_VALUE.match(value))
