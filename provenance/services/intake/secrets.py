@@ -33,12 +33,10 @@ _SHORTEST = 12  # no rule finds anything shorter
 _REMEMBERED = 8192
 # Digests, ids, times
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
-
-
 _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
 _plain_names: set[str] = set()  # of variables, none suspicious
-# Fastest
+# In lower case; one of them stands in whatever `_PAIRS` finds
 _SIGNS_OF_PAIRS = [
     b"credential",
     b"api-key",
@@ -57,16 +55,23 @@ _SIGNS_OF_PAIRS = [
     b'token\\"',
     b'pw\\"',
 ]
-# Two texts of JSON of which the first says that the second is a secret: an option and its value, a
-# key and its value, a program and its options, and what sets a variable
-_PAIRS = re.compile(
+_OPTION_BEFORE_VALUE = (
     rb'"-{1,2}[\w.-]{0,40}(?:password|passwd|passphrase|token|bearer|secret|credentials?'
     rb'|(?:api|access|secret|private)[-_]?key)"\s*,\s*"'
-    rb'|"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)"'
-    rb'\s*:\s*"[^$<{%./"]'
-    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
+)
+_KEY_BEFORE_VALUE = (
+    rb'"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token'
+    rb'|(?:api|access|secret|private)_?key)"\s*:\s*"[^$<{%./"]'
+)
+_PROGRAM_WITH_PASSWORD = (
+    rb'"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
     rb"|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+|oras|skopeo|kubectl"
-    rb'|mc|(?:un)?zip|7za?|gpg2?|mongo\w*|vault|sqlplus)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
+    rb'|mc|(?:un)?zip|7za?|gpg2?|mongo\w*|vault|sqlplus)"'
+)
+_ASSIGNMENT = rb'"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}='
+# Texts of JSON of which one may say that the next is a secret
+_PAIRS = re.compile(
+    b"|".join([_OPTION_BEFORE_VALUE, _KEY_BEFORE_VALUE, _PROGRAM_WITH_PASSWORD, _ASSIGNMENT]),
     re.IGNORECASE,
 )
 # Where the names alone make a secret of a value: one in a hundred files of Python's library and of
