@@ -187,6 +187,14 @@ def apply_metadata(entry: Entry, metadata: JsonObject) -> None:
             entry.setdefault("metadata", {})[key] = value
 
 
+def name_spaces(entries: Iterable[Entry], namespace_of: Callable[[str], Optional[str]]) -> None:
+    """Give files their namespaces; what is there already stays."""
+    for entry in entries:
+        namespace = namespace_of(entry["name"])
+        if namespace:
+            entry.setdefault("namespace", namespace)
+
+
 def full_name(entry: Entry) -> str:
     """Return `namespace:name` of a file, or its name alone where it has no namespace."""
     namespace = entry.get("namespace")

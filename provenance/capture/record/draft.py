@@ -4,6 +4,7 @@ import hashlib
 import os
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
 
+from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.secrets.texts import redact, redact_lines, redact_text
 
@@ -103,6 +104,23 @@ class Draft:
         content = "".join(line + "\n" for line in sorted(set(lines).union(earlier)))
         redacted = redact_lines(content.encode("utf-8", "surrogateescape"))
         environment[field] = self._add_redacted(*redacted, what)
+
+    def add_log(self, name: str, step: Optional[str], content: bytes, *, is_cut: bool) -> None:
+        """Keep a log, redacted; where the record has one of that name, under a name of its own."""
+        name = name.replace("/", "_")
+        taken = [log["name"] for log in self.record.get("logs", ())]
+        if name in taken:
+            same = [other for other in taken if other.startswith(name)]
+            name = "{}-{}".format(name, 1 + len(same))
+        digest = self.add_text(content, "log " + name)
+        entry = {
+            "name": name,
+            "step": step,
+            "sha256": digest,
+            "size_bytes": len(self.blobs[digest]),
+            "is_truncated": is_cut,
+        }
+        self.extend("logs", [without_empty(entry)])
 
     def extend(self, field: str, entries: Optional[Sequence[Any]]) -> None:
         """Append to a list field of the record; an empty addition leaves the field missing."""

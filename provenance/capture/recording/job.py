@@ -17,55 +17,26 @@ from jobprov.provenance.capture.files.input_kinds import name_kind
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
-from jobprov.provenance.capture.record.fields import moment, now, without_empty
+from jobprov.provenance.capture.record.fields import moment, without_empty
 from jobprov.provenance.capture.record.json_objects import (
     ClassAd,
     Entry,
-    Finding,
     JsonObject,
     Record,
 )
-from jobprov.provenance.capture.running import execution, streams
-from jobprov.provenance.capture.running.background import budget, hash_seconds
+from jobprov.provenance.capture.running import execution
+from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
-from jobprov.provenance.capture.secrets.values import redact_strings
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 
 if TYPE_CHECKING:  # where the job is waiting, they are not loaded yet
-    from jobprov.provenance.capture.files.sidecar import MadeFrom
     from jobprov.provenance.capture.recording.judging import Decision
-    from jobprov.provenance.capture.recording.outputs import Named
     from jobprov.provenance.capture.recording.seen import Seen
     from jobprov.provenance.capture.running.watching import Watch
     from jobprov.provenance.capture.sight.sight import Sight
-    from jobprov.provenance.capture.surroundings.system_packages import Look
 
 _MEGABYTE = 1024 * 1024
-
-
-class FailedStep:
-    """The step that made a job fail, and why.
-
-    Attributes:
-        name, role: of the step; None where no step is to blame.
-        code, signal: how it ended.
-        error_class, message: why, where anything shows it.
-        decided_by: the record's `exit.decided_by`; None where exit code or signal tell the failure.
-    """
-
-    def __init__(  # noqa: PLR0917 - as a session keeps it
-        self,
-        name: Optional[str],
-        role: Optional[str],
-        code: int,
-        signal: Optional[int],
-        error_class: Optional[str],
-        message: Optional[str],
-    ) -> None:
-        self.name, self.role, self.code, self.signal = name, role, code, signal
-        self.error_class, self.message = error_class, message
-        self.decided_by: Optional[Dict[str, str]] = None
 
 
 class Job:
@@ -178,7 +149,7 @@ class Job:
             )
         self.later.append(self.repositories.finish)
         if step.role == "payload":
-            self.later.append(lambda: self._list_packages(glance.argv))
+            self.later.append(lambda: self._add_packages(glance.argv))
         return step
 
     def compare_surroundings(self) -> JsonObject:
@@ -225,7 +196,7 @@ class Job:
         if seen is not None:
             for paths in databases.values():
                 seen.leave_out(paths)
-        missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
+        missing = self._add_outputs(step, seen, clock, is_success=outcome.code == 0)
         draft.need("what changed", changes.weaken, draft, step, changed)
         if not outcome.code:
             self._weaken_by_problems(steps)
@@ -280,7 +251,7 @@ class Job:
         unkept = [path for path in dict.fromkeys(log_files) if path not in self.options.log]
         findings.add_logs(outcome, draft, unkept)
         for name, content, is_cut in outcome.logs:
-            self._keep_log(prefix + name, steps[0].name, content, is_cut=is_cut)
+            draft.add_log(prefix + name, steps[0].name, content, is_cut=is_cut)
         return databases
 
     def _settle_inputs(self, step: Step, outcome: execution.Outcome, clock: Clock) -> List[Entry]:
@@ -298,7 +269,7 @@ class Job:
         )
         if outcome.code:
             entries.mark_absent(step.inputs)
-        self._name_spaces(step.inputs)
+        entries.name_spaces(step.inputs, self.options.namespace_of)
         draft.extend("inputs", step.inputs)
         return changed
 
@@ -337,10 +308,10 @@ class Job:
         seen = Seen(self.draft, step, sight, self.watch)
         seen.add_programs(self.repositories, outcome.wall_seconds)
         seen.add_inputs()
-        self._name_spaces(seen.inputs)
+        entries.name_spaces(seen.inputs, self.options.namespace_of)
         return seen
 
-    def _add_outputs_of(
+    def _add_outputs(
         self, step: Step, seen: "Optional[Seen]", clock: Clock, *, is_success: bool
     ) -> List[Entry]:
         """Describe the outputs of a command: those that were named, and those that were seen.
@@ -348,7 +319,8 @@ class Job:
         Return those that were named and are not there.
         """
         from jobprov.provenance.capture.files.names import from_here
-        from jobprov.provenance.capture.recording.outputs import Named
+        from jobprov.provenance.capture.recording.output_entries import Named
+        from jobprov.provenance.capture.recording.outputs import Outputs
 
         named = [Named(path, step.name, "told") for path in self.options.paths("output")]
         for pattern in step.line.outputs + step.found_outputs():
@@ -359,239 +331,13 @@ class Job:
             for program in seen.programs:
                 for path in program.program.outputs():
                     named.append(Named(from_here(path), program.step.name, "argument"))
-        return self.add_outputs(
-            named, inputs, clock, step=step.name, seen=seen, is_success=is_success
-        )
-
-    def add_outputs(
-        self,
-        named: "Sequence[Named]",
-        inputs: Iterable[Entry],
-        clock: Clock,
-        *,
-        step: Optional[str] = None,
-        seen: "Optional[Seen]" = None,
-        is_success: bool,
-    ) -> List[Entry]:
-        """Describe outputs, and write the sidecars of named ones where their step succeeded.
-
-        Return entries of those that were named and are not there.
-        """
-        from jobprov.provenance.capture.files import sidecar
-        from jobprov.provenance.capture.recording import outputs
-
-        draft, options = self.draft, self.options
-        recorded = {os.path.abspath(entry["path"]): entry for entry in self._outputs()}
-        seen_outputs = None if seen is None else seen.outputs
-        found, missing = outputs.describe_named(draft, named, clock, seen_outputs)
-        found = [entry for entry in found if self._takes_over(entry, recorded)]
-        sidecars = [entry for entry in found if os.path.isfile(entry["path"])]
-        if seen is not None:
-            outputs.take_moves(recorded, seen.outputs)
-            known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
-            found += seen.describe_made(known, clock)
-            found = outputs.join_copies(found, seen.outputs, clock)
-        draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
-        metadata = entries.pairs(draft, options.metadata, options.metadata_type)
-        self._take_settings(metadata, step)
-        declared = options.declared_parents()
-        made_from = sidecar.MadeFrom(draft.record, inputs, found, declared)
-        late = Clock(max(clock.left(), budget(options) / 2))
-        for entry in found:
-            entries.apply_metadata(entry, metadata)
-            content = self._read_sidecar(entry) if entry in sidecars else None
-            self._name_spaces([entry])
-            if declared:
-                entry["parents"] = _names_of_others(declared, entry)
-            if content is not None and is_success and not options.no_sidecar:
-                what = "sidecar of " + entry["path"]
-                draft.attempt(what, self._write_sidecar, entry, content, made_from, late)
-            self._outputs().append(without_empty(entry))
-        if not self._outputs():
-            del draft.record["outputs"]
-        return missing
-
-    def _outputs(self) -> List[Entry]:
-        outputs: List[Entry] = self.draft.record.setdefault("outputs", [])
-        return outputs
-
-    def _takes_over(self, entry: Entry, recorded: Dict[str, Entry]) -> bool:
-        """Tell whether a named output is to be recorded: what was only seen gives way to it.
-
-        A step beside this one may have seen it come.
-        """
-        earlier = recorded.get(os.path.abspath(entry["path"]))
-        if earlier is not None and earlier.get("evidence") != "seen":
-            return False
-        if earlier is not None:
-            self._outputs().remove(earlier)
-            if "location" in earlier:  # who tells of the file may not know where it was copied
-                entry.update(name=earlier["name"], location=earlier["location"])
-        return True
-
-    def add_late_outputs(self, clock: Clock) -> bool:
-        """At the end, describe outputs that were not there after their step and are there now.
-
-        Tell whether there are any.
-        """
-        from jobprov.provenance.capture.recording.outputs import Named
-
-        late: List[Named] = []
-        missing: List[Named] = []
-        for entry in self.draft.record.pop("outputs_not_there", ()):
-            named = Named(entry["path"], entry.get("step"), entry["evidence"])
-            (late if entries.expand([named.pattern])[0][1] else missing).append(named)
-        self.add_outputs(late, self.draft.record.get("inputs", ()), clock, is_success=True)
-        self.add_outputs(missing, (), clock, is_success=True)
-        return bool(late)
-
-    def _name_spaces(self, files: Iterable[Entry]) -> None:
-        """Give files their namespaces, as options name them; what is there already stays."""
-        for entry in files:
-            namespace = self.options.namespace_of(entry["name"])
-            if namespace:
-                entry.setdefault("namespace", namespace)
-
-    def _read_sidecar(self, entry: Entry) -> Optional[Entry]:
-        """Return what the job wrote into the sidecar of an output, which completes the output.
-
-        None where there is one that cannot be read: it is not ours to replace.
-        """
-        from jobprov.provenance.capture.files import sidecar
-
-        what = "sidecar of " + entry["path"]
-        content: Optional[JsonObject] = self.draft.attempt(what, sidecar.read, entry["path"])
-        if content is not None:
-            sidecar.complete_output(entry, content)
-        return content
-
-    def _write_sidecar(
-        self,
-        entry: Entry,
-        content: JsonObject,
-        made_from: "MadeFrom",
-        clock: Clock,
-    ) -> None:
-        """Write the sidecar of an output; `content` is what the job wrote there itself."""
-        from jobprov.provenance.capture.files import sidecar
-
-        record, options = self.draft.record, self.options
-        parents = made_from.parents(entry)
-        marks = {
-            "prov.job_id": record["job_id"],
-            "prov.task_id": record.get("task", {}).get("task_id"),
-            "prov.output": entry["name"],
-        }
-        marks = without_empty(marks)
-        if options.sidecar == "sam" and not content:
-            sidecar.write_for_sam(entry, marks, parents, clock)
-            return
-        for problem in sidecar.write(entry, content, marks, parents, clock):
-            self.draft.note(problem)
-
-    def finish(self, outcome: execution.Outcome, state: str) -> None:
-        """Complete the record of a job that is one command."""
-        command = self.draft.record["command"]
-        steps = command.get("steps", ())
-        # Every service looks for it at the command
-        if len(steps) == 1 and "stdin_sha256" in steps[0]:
-            command["stdin_sha256"] = steps[0].pop("stdin_sha256")
-        failed = None
-        if self.decision is not None:
-            state = "failed"
-            failed = self.blame(outcome)
-        elif state != "succeeded":
-            from jobprov.provenance.capture.logs import failure
-
-            names = [step["name"] for step in steps if step.get("exit_code")]
-            name = names[0] if names else None
-            failed = FailedStep(name, None, outcome.code, outcome.signal, *failure.explain(outcome))
-        self._close(outcome, state, failed)
-
-    def blame(self, outcome: execution.Outcome) -> Optional[FailedStep]:
-        """Return the step that failed although the exit code of its command is 0, or None."""
-        if self.decision is None:
-            return None
-        from jobprov.provenance.capture.logs import failure
-
-        error_class, message = failure.explain(outcome)
-        if self.decision.evidence == "output-not-there":
-            error_class = error_class or "output not there"
-        step = self.decision.step
-        failed = FailedStep(step, "payload", 0, None, error_class, message or self.decision.text)
-        failed.decided_by = {"evidence": self.decision.evidence, "text": self.decision.text}
-        return failed
-
-    def close(
-        self, outcome: execution.Outcome, failed: Optional[FailedStep], *, was_told: bool
-    ) -> None:
-        """Complete the record of a job of several steps.
-
-        `failed` is the first that failed, as `step` kept it.
-        """
-        from jobprov.provenance.capture.running import ending
-
-        state = "succeeded"
-        if failed and failed.decided_by:
-            state = "failed"
-        elif outcome.code or (failed and failed.role == "payload"):
-            last = execution.Outcome()
-            last.code, last.signal = outcome.code, None
-            if failed:
-                last.code, last.signal = failed.code, failed.signal
-            state = ending.name_state(last, was_told=was_told)
-            outcome.signal = last.signal
-        self._close(outcome, state, failed)
-
-    def _close(self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]) -> None:
-        record, options = self.draft.record, self.options
-        for path in options.log:
-            log = self.draft.attempt("log " + path, streams.read_log, path)
-            if log:
-                content, is_cut = log
-                self._keep_log(os.path.basename(path), None, content, is_cut=is_cut)
-        self.draft.attempt("withheld variables", self._note_withheld)
-        record["state"], record["ended_at"] = state, moment(outcome.ended)
-        record["exit"] = self._describe_exit(outcome, state, failed)
-        unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
-        if unit is not None and record.get("task", {}).get("task_id"):
-            record["task"]["unit"] = unit
-        record["sent_at"] = now()
-        self.draft.record = redact_strings(record)
-
-    def _note_withheld(self) -> None:
-        """Name the withheld variables that what ran names."""
-        environment = self.draft.record.get("environment", {})
-        found = code.named_in_code(self.draft, environment.get("withheld") or ())
-        if found:
-            environment["withheld_read"] = found
-
-    def _describe_exit(
-        self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
-    ) -> Entry:
-        """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
-        fields: JsonObject = {"code": outcome.code, "signal": outcome.signal}
-        if failed:
-            fields.update(
-                failed_step=failed.name,
-                error_class=failed.error_class,
-                message=failed.message,
-                decided_by=failed.decided_by,
-            )
-        elif state == "succeeded":
-            warnings: List[Finding] = []
-            for of_step in self.draft.record.get("extra", {}).get("warnings", {}).values():
-                warnings += of_step
-            if warnings:
-                from jobprov.provenance.capture.logs import failure
-
-                fields["message"] = failure.say_suppressed(warnings)
-        return without_empty(fields)
+        outputs = Outputs(self.draft, self.options)
+        return outputs.add(named, inputs, clock, step=step.name, seen=seen, is_success=is_success)
 
     def add_inputs(self, named: Iterable[Tuple[str, str]]) -> None:
         """Record inputs of the whole job, of no particular step."""
         inputs = entries.describe_inputs(None, named)
-        self._name_spaces(inputs)
+        entries.name_spaces(inputs, self.options.namespace_of)
         entries.hash_inputs(self.draft, inputs, Clock(hash_seconds(self.options)))
         self.draft.extend("inputs", [without_empty(entry) for entry in inputs])
 
@@ -610,30 +356,10 @@ class Job:
         listed = draft.attempt("products", products.list_products, draft, self.environment, words)
         draft.extend("software", listed)
 
-    def _list_packages(self, argv: Sequence[str]) -> None:
-        """Add what the command's Python has installed to the listing; steps share one."""
-        from jobprov.provenance.capture.surroundings import distributions
+    def _add_packages(self, argv: Sequence[str]) -> None:
+        from jobprov.provenance.capture.recording import installed
 
-        lines = self.draft.attempt(
-            "installed packages", distributions.list_packages, argv, self.environment
-        )
-        if lines:
-            self.draft.add_listing("packages_sha256", lines, "installed packages")
-
-    def list_packages_of_children(self) -> None:
-        """Add what the Pythons have installed that the command's scripts started."""
-        from jobprov.provenance.capture.surroundings import distributions
-
-        draft, environment = self.draft, self.draft.record.setdefault("environment", {})
-        children = self.watch.children if self.watch is not None else None
-        lines = distributions.list_packages_of_children(
-            children.seen if children is not None else (),
-            draft.read(environment.get("touched_sha256")),
-            os.fsdecode(draft.read(environment.get("packages_sha256"))).splitlines(),
-            self.environment,
-        )
-        if lines:
-            draft.add_listing("packages_sha256", lines, "installed packages")
+        installed.add_packages(self.draft, argv, self.environment)
 
     def take_watch(self, watch: "Watch") -> None:
         """Add what was seen of a command while it ran.
@@ -649,40 +375,6 @@ class Job:
         if watch.libraries:
             self.draft.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
 
-    def take_look(self, look: "Optional[Look]", *, is_hurried: bool = False) -> None:
-        """Add what a look at the system found.
-
-        Where there was no time for it, the packages at least.
-
-        They are listed once a record.
-        """
-        from jobprov.provenance.capture.surroundings import system_packages
-
-        environment = self.draft.record.setdefault("environment", {})
-        if "system_packages_sha256" not in environment:
-            lines = look.packages if look is not None else []
-            if not lines and not is_hurried:
-                lines = system_packages.list_late()
-            if lines:
-                what = "packages of the operating system"
-                self.draft.add_listing("system_packages_sha256", lines, what)
-        if look is not None and look.image_digest is not None:
-            environment["container"]["digest"] = look.image_digest
-
-    def add_compilers(self, argv: Sequence[str]) -> None:
-        """Add the compilers that a command used to the listing of packages."""
-        from jobprov.provenance.capture.surroundings import compilers
-
-        record, blobs = self.draft.record, self.draft.blobs
-        digests = [script.get("sha256") for script in record.get("scripts", ())]
-        digests.append(record["command"].get("processes", {}).get("sha256"))
-        digests.append(record.get("environment", {}).get("touched_sha256"))
-        texts = [blobs.get(digest, b"") for digest in digests]
-        *scripts, processes, touched = [text if isinstance(text, bytes) else b"" for text in texts]
-        lines = compilers.list_compilers(argv, scripts, processes, touched)
-        if lines:
-            self.draft.add_listing("packages_sha256", lines, "compilers")
-
     def _hash(self, function: Callable[[Clock], None]) -> None:
         """Hash something large, and show meanwhile that it is worth waiting for."""
         self.is_hashing = True
@@ -690,57 +382,6 @@ class Job:
             function(Clock(hash_seconds(self.options)))
         finally:
             self.is_hashing = False
-
-    def _keep_log(self, name: str, step: Optional[str], content: bytes, *, is_cut: bool) -> None:
-        name = name.replace("/", "_")
-        taken = [log["name"] for log in self.draft.record.get("logs", ())]
-        if name in taken:
-            same = [other for other in taken if other.startswith(name)]
-            name = "{}-{}".format(name, 1 + len(same))
-        digest = self.draft.add_text(content, "log " + name)
-        entry = {
-            "name": name,
-            "step": step,
-            "sha256": digest,
-            "size_bytes": len(self.draft.blobs[digest]),
-            "is_truncated": is_cut,
-        }
-        self.draft.extend("logs", [without_empty(entry)])
-
-    def _take_settings(self, metadata: JsonObject, step: Optional[str]) -> None:
-        """Move `seed` and `threads` out of the metadata into fields of their own.
-
-        --seed and --threads go there too.
-        """
-        keys = [key for key in metadata if key == "seed" or key.startswith("seed.")]
-        seeds = ["{}={}".format(key[len("seed.") :], metadata.pop(key)) for key in keys]
-        self._add_seeds(self.options.seed + seeds, step)
-        threads = metadata.pop("threads", None) or self.options.threads
-        if threads and str(threads).isdigit():
-            self.draft.record["threads"] = int(threads)
-
-    def _add_seeds(self, seeds: Sequence[str], step: Optional[str]) -> None:
-        """Add seeds as `MODULE=NUMBER` or a number alone, but for those that are there already."""
-        recorded = list(self.draft.record.get("seeds", ()))
-        for declared in seeds:
-            module, _, seed = declared.rpartition("=")
-            if seed.isdigit():
-                fields = {
-                    "step": step,
-                    "module": module or None,
-                    "seed": int(seed),
-                    "source": "declared",
-                }
-                entry = without_empty(fields)
-                if entry not in recorded:
-                    self.draft.extend("seeds", [entry])
-
-
-def _names_of_others(files: Iterable[Entry], entry: Entry) -> List[str]:
-    """Return the full names of files, without that of an entry itself."""
-    own_name = entries.full_name(entry)
-    names = [entries.full_name(file) for file in files]
-    return [name for name in names if name != own_name]
 
 
 def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ from jobprov.provenance.capture.running.streams import Stream
 if TYPE_CHECKING:
     from jobprov.provenance.capture.command.step import Step
     from jobprov.provenance.capture.record.draft import Draft
-    from jobprov.provenance.capture.recording.job import FailedStep, Job
+    from jobprov.provenance.capture.recording.end import FailedStep
+    from jobprov.provenance.capture.recording.job import Job
     from jobprov.provenance.capture.recording.session import Session
     from jobprov.provenance.capture.running.watching import Watch
     from jobprov.provenance.capture.sight.sight import Sight
@@ -182,9 +183,10 @@ class OneCommand:
         flushing.Sender(self.options, self.environment, speaker).send(entry, job.draft)
 
     def _finish(self, job: "Job", outcome: Outcome) -> None:
+        from jobprov.provenance.capture.recording import end
         from jobprov.provenance.capture.running import ending
 
-        job.finish(outcome, ending.name_state(outcome, was_told=outcome.was_told))
+        end.finish(job, outcome, ending.name_state(outcome, was_told=outcome.was_told))
 
     def _keep(self, draft: "Draft") -> Any:
         """Return what `flushing.keep` returns; where there is no room for it, without files."""
@@ -228,6 +230,7 @@ class OneCommand:
     def _record(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         """Add the command's step, files and usage to the record."""
         from jobprov.provenance.capture.command.code import weaken_by_sources
+        from jobprov.provenance.capture.recording import installed
         from jobprov.provenance.capture.recording.job import add_usage
 
         add_usage(job.draft.record, outcome, job.job_ad)
@@ -236,7 +239,8 @@ class OneCommand:
             self._is_watched.wait(_LAST_LOOK_SECONDS)
             job.draft.attempt("memory and libraries", job.take_watch, self._watch)
         job.draft.attempt(
-            "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
+            "the system",
+            lambda: installed.add_system(job.draft, self._look, is_hurried=outcome.was_told),
         )
         job.after(step, outcome, self._prefix, self._sight)
         from jobprov.provenance.capture.recording import left_behind
@@ -257,8 +261,11 @@ class OneCommand:
             job.draft.need("folders", changes.weaken_folders, job.draft, step)
         job.draft.attempt("layout", self._add_layout, job.draft, step)
         if not outcome.was_told:
-            job.draft.attempt("compilers", job.add_compilers, self.options.command)
-            job.draft.attempt("packages of its programs", job.list_packages_of_children)
+            job.draft.attempt("compilers", installed.add_compilers, job.draft, self.options.command)
+            looked = (job.draft, self._watch, self.environment)
+            job.draft.attempt(
+                "packages of its programs", installed.add_packages_of_children, *looked
+            )
             job.draft.attempt("its sources", weaken_by_sources, job.draft)
 
     def _add_layout(self, draft: "Draft", step: "Step") -> None:
@@ -367,6 +374,8 @@ class StepOfSession(OneCommand):
         speaker: Speaker,  # noqa: ARG002 - it sends nothing
     ) -> None:
         """Gather what the command left, and keep it until `end`."""
+        from jobprov.provenance.capture.recording import end
+
         job, step = self._settle(before, others, outcome)
         logs = list(outcome.logs)
         job.draft.need("what the command left", self._record, job, step, outcome)
@@ -379,7 +388,7 @@ class StepOfSession(OneCommand):
                 session, job, step = self._take_up(glance)
                 job.meanwhile()
                 job.draft.need("what the command left", self._record, job, step, outcome)
-            _keep_step(session, step, outcome, job.blame(outcome))
+            _keep_step(session, step, outcome, end.blame(job.decision, outcome))
         self.spooled.set()
 
 
@@ -438,8 +447,10 @@ def close_session(
     Return the exit code of its last step.
     """
     from jobprov.provenance.capture.files.hashing import Clock
-    from jobprov.provenance.capture.recording.job import FailedStep, Job
-    from jobprov.provenance.capture.recording.outputs import Named
+    from jobprov.provenance.capture.recording import end, installed
+    from jobprov.provenance.capture.recording.job import Job
+    from jobprov.provenance.capture.recording.output_entries import Named
+    from jobprov.provenance.capture.recording.outputs import Outputs
     from jobprov.provenance.capture.sending import flushing
 
     folder, session = _find_session(options, environment)
@@ -448,8 +459,9 @@ def close_session(
         options.values[name] += [word for word in words if word not in options.values[name]]
     job = Job(options, environment, folder, session.draft)
     clock = Clock(hash_seconds(options))
-    came_late = job.add_late_outputs(clock)
-    failed = FailedStep(*state["failed"]) if state.get("failed") else None
+    outputs = Outputs(job.draft, options)
+    came_late = outputs.add_late(clock)
+    failed = end.FailedStep(*state["failed"]) if state.get("failed") else None
     if failed is not None:
         failed.decided_by = state.get("decided_by")
         is_about_output = (failed.decided_by or {}).get("evidence") == "output-not-there"
@@ -462,10 +474,10 @@ def close_session(
     elif failed:
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
-    job.draft.attempt("the system", job.take_look, None)
+    job.draft.attempt("the system", installed.add_system, job.draft, None)
     named = [Named(pattern, None, "told") for pattern in options.paths("output")]
-    job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
-    job.close(outcome, failed, was_told=state["is_told"])
+    outputs.add(named, inputs, clock, is_success=outcome.code == 0)
+    end.close(job, outcome, failed, was_told=state["is_told"])
     entry = flushing.keep(folder, job.draft, options, environment)
     session.forget()
     flushing.Sender(options, environment, speaker).send(entry, job.draft)

@@ -1,146 +1,151 @@
-"""The outputs of a step in the record: named or seen, in place, moved away, or not there."""
+"""The outputs of a job, as they come into its record, and their sidecars."""
 
 import os
-from typing import Collection, Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
-from jobprov.provenance.capture.files import entries
-from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import from_here, is_url
+from jobprov.provenance.capture.files import entries, sidecar
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
-from jobprov.provenance.capture.record.json_objects import Entry
-from jobprov.provenance.capture.sight.outputs import SeenOutputs
-from jobprov.provenance.capture.sight.places import MadeFile
+from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
+from jobprov.provenance.capture.recording import declared
+from jobprov.provenance.capture.recording.output_entries import (
+    Named,
+    describe_named,
+    join_copies,
+    take_moves,
+)
+from jobprov.provenance.capture.recording.seen import Seen
+from jobprov.provenance.capture.running.background import budget
 
 
-class Named:
-    """An output that somebody named.
+class Outputs:
+    """Takes the outputs of a job into its record, and writes their sidecars."""
 
-    Attributes:
-        pattern: its path, or a pattern, as it was named.
-        step: the step that makes it; None for the whole job.
-        evidence: `told` by an option, or `argument` of a command line.
-    """
+    def __init__(self, draft: Draft, options: Options) -> None:
+        self._draft, self._options = draft, options
 
-    def __init__(self, pattern: str, step: Optional[str], evidence: str) -> None:
-        self.pattern, self.step, self.evidence = pattern, step, evidence
+    def add(
+        self,
+        named: Sequence[Named],
+        inputs: Iterable[Entry],
+        clock: Clock,
+        *,
+        step: Optional[str] = None,
+        seen: Optional[Seen] = None,
+        is_success: bool,
+    ) -> List[Entry]:
+        """Describe outputs, and write the sidecars of named ones where their step succeeded.
 
-
-def describe_named(
-    draft: Draft, named: Iterable[Named], clock: Clock, seen: Optional[SeenOutputs]
-) -> Tuple[List[Entry], List[Entry]]:
-    """Return (entries of the outputs, entries of those that are not there)."""
-    outputs: List[Entry] = []
-    missing: List[Entry] = []
-    known = set()
-    for one in named:
-        if is_url(one.pattern):
-            continue
-        gone: Optional[MadeFile] = None
-        paths = entries.expand([one.pattern])[0][1]
-        found = entries.describe_outputs(draft, one.step, paths, clock)
-        if not paths:
-            gone = seen.find_gone(os.path.abspath(one.pattern)) if seen is not None else None
-            if gone is not None:
-                found = _describe_gone(draft, one.step, gone, clock)
+        Return entries of those that were named and are not there.
+        """
+        draft, options = self._draft, self._options
+        found, missing = self._find(named, seen, clock)
+        draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
+        metadata = entries.pairs(draft, options.metadata, options.metadata_type)
+        declared.take_settings(draft, options, metadata, step)
+        parents = options.declared_parents()
+        made_from = sidecar.MadeFrom(draft.record, inputs, found, parents)
+        late = Clock(max(clock.left(), budget(options) / 2))
         for entry in found:
-            absolute = os.path.abspath(entry["path"])
-            if absolute not in known:
-                known.add(absolute)
-                outputs.append(without_empty(dict(entry, evidence=one.evidence)))
-        if not found and gone is None:
-            missing.append(
-                {"path": from_here(one.pattern), "step": one.step, "evidence": one.evidence}
-            )
-    return outputs, missing
+            entries.apply_metadata(entry, metadata)
+            has_sidecar = entry["evidence"] != "seen" and os.path.isfile(entry["path"])
+            content = self._read_sidecar(entry) if has_sidecar else None
+            entries.name_spaces([entry], options.namespace_of)
+            if parents:
+                entry["parents"] = _names_of_others(parents, entry)
+            if content is not None and is_success and not options.no_sidecar:
+                what = "sidecar of " + entry["path"]
+                draft.attempt(what, self._write_sidecar, entry, content, made_from, late)
+            self._recorded().append(without_empty(entry))
+        if not self._recorded():
+            del draft.record["outputs"]
+        return missing
+
+    def _find(
+        self, named: Sequence[Named], seen: Optional[Seen], clock: Clock
+    ) -> Tuple[List[Entry], List[Entry]]:
+        """Return (entries of outputs that are to be recorded, of named ones that are not there)."""
+        recorded = {os.path.abspath(entry["path"]): entry for entry in self._recorded()}
+        if seen is None:
+            found, missing = describe_named(self._draft, named, clock, None)
+            return [entry for entry in found if self._takes_over(entry, recorded)], missing
+        found, missing = describe_named(self._draft, named, clock, seen.outputs)
+        found = [entry for entry in found if self._takes_over(entry, recorded)]
+        take_moves(recorded, seen.outputs)
+        known = {os.path.abspath(entry["path"]) for entry in [*self._recorded(), *found]}
+        found += seen.describe_made(known, clock)
+        return join_copies(found, seen.outputs, clock), missing
+
+    def _recorded(self) -> List[Entry]:
+        outputs: List[Entry] = self._draft.record.setdefault("outputs", [])
+        return outputs
+
+    def _takes_over(self, entry: Entry, recorded: Dict[str, Entry]) -> bool:
+        """Tell whether a named output is to be recorded: what was only seen gives way to it.
+
+        A step beside this one may have seen it come.
+        """
+        earlier = recorded.get(os.path.abspath(entry["path"]))
+        if earlier is not None and earlier.get("evidence") != "seen":
+            return False
+        if earlier is not None:
+            self._recorded().remove(earlier)
+            if "location" in earlier:  # who tells of the file may not know where it was copied
+                entry.update(name=earlier["name"], location=earlier["location"])
+        return True
+
+    def add_late(self, clock: Clock) -> bool:
+        """At the end, describe outputs that were not there after their step and are there now.
+
+        Tell whether there are any.
+        """
+        late: List[Named] = []
+        missing: List[Named] = []
+        for entry in self._draft.record.pop("outputs_not_there", ()):
+            named = Named(entry["path"], entry.get("step"), entry["evidence"])
+            (late if entries.expand([named.pattern])[0][1] else missing).append(named)
+        self.add(late, self._draft.record.get("inputs", ()), clock, is_success=True)
+        self.add(missing, (), clock, is_success=True)
+        return bool(late)
+
+    def _read_sidecar(self, entry: Entry) -> Optional[Entry]:
+        """Return what the job wrote into the sidecar of an output, which completes the output.
+
+        None where there is one that cannot be read: it is not ours to replace.
+        """
+        what = "sidecar of " + entry["path"]
+        content: Optional[JsonObject] = self._draft.attempt(what, sidecar.read, entry["path"])
+        if content is not None:
+            sidecar.complete_output(entry, content)
+        return content
+
+    def _write_sidecar(
+        self,
+        entry: Entry,
+        content: JsonObject,
+        made_from: sidecar.MadeFrom,
+        clock: Clock,
+    ) -> None:
+        """Write the sidecar of an output; `content` is what the job wrote there itself."""
+        record, options = self._draft.record, self._options
+        parents = made_from.parents(entry)
+        marks = {
+            "prov.job_id": record["job_id"],
+            "prov.task_id": record.get("task", {}).get("task_id"),
+            "prov.output": entry["name"],
+        }
+        marks = without_empty(marks)
+        if options.sidecar == "sam" and not content:
+            sidecar.write_for_sam(entry, marks, parents, clock)
+            return
+        for problem in sidecar.write(entry, content, marks, parents, clock):
+            self._draft.note(problem)
 
 
-def describe_made(draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock) -> List[Entry]:
-    """Return entries of outputs that nobody named."""
-    outputs: List[Entry] = []
-    for file in files:
-        if file.place == file.path:
-            found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
-        else:
-            found = _describe_gone(draft, step, file, clock)
-        outputs += [without_empty(dict(entry, evidence="seen")) for entry in found]
-    return outputs
-
-
-def _describe_gone(draft: Draft, step: Optional[str], file: MadeFile, clock: Clock) -> List[Entry]:
-    """Return the entry of an output that is not where it was made, as a list of one.
-
-    Empty for one that was removed again and that no other program read: it was scratch.
-    """
-    entry: Entry = {"status": "written"}
-    is_removed = file.place is None and not file.is_moved
-    if file.file is not None and file.file.sha256 is not None:
-        entry.update(size_bytes=file.file.size_bytes, sha256=file.file.sha256)
-        entry["checksums"] = [file.file.checksum]
-    elif is_removed:
-        return []
-    elif file.place is None:
-        draft.note("output {} was moved away, and nobody saw where to".format(file.path))
-    elif os.path.isfile(file.place):
-        entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
-    if is_removed:
-        entry["status"] = "not_kept"  # what one program handed to the next
-    entry.update(path=from_here(file.path), step=step, location=file.place)
-    entry["name"] = os.path.basename(file.place or file.path)
-    return [entry]
-
-
-def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
-    """Give outputs of earlier steps, by absolute path, the places to which this one moved them."""
-    for path, entry in recorded.items():
-        place = seen.find_move(path)
-        if place is not None:
-            entry.update(location=place, name=os.path.basename(place))
-
-
-def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
-    """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
-
-    What was only seen there is no second output.
-    """
-    ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
-    names = {entry["name"] for entry in ordered}
-    copies = set()
-    for entry in ordered:
-        path = os.path.abspath(entry["path"])
-        if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
-            candidates = seen.find_copies(path, entry["size_bytes"])
-            place = _find_copy(entry, candidates, names, clock)
-            if place is not None:
-                entry.update(location=place, name=os.path.basename(place))
-        copies.add(entry.get("location"))
-    return [entry for entry in ordered if not _is_one_of(entry, copies)]
-
-
-def _find_copy(
-    entry: Entry, candidates: Iterable[str], names: Collection[str], clock: Clock
-) -> Optional[str]:
-    """Return the copy of an output.
-
-    One under another name counts only where it is the only one: outputs of other jobs, and others
-    of this one, may hold the same bytes.
-    """
-    renamed = set()
-    for place in candidates:
-        name = os.path.basename(place)
-        is_renamed = name != entry["name"]
-        if is_renamed and name in names:
-            continue
-        try:
-            if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
-                continue
-        except (OSError, OutOfTimeError):
-            continue
-        if not is_renamed or is_url(place):
-            return place
-        renamed.add(place)
-    return renamed.pop() if len(renamed) == 1 else None
-
-
-def _is_one_of(entry: Entry, copies: Collection[Optional[str]]) -> bool:
-    return entry["evidence"] == "seen" and os.path.abspath(entry["path"]) in copies
+def _names_of_others(files: Iterable[Entry], entry: Entry) -> List[str]:
+    """Return the full names of files, without that of an entry itself."""
+    own_name = entries.full_name(entry)
+    names = [entries.full_name(file) for file in files]
+    return [name for name in names if name != own_name]

@@ -12,7 +12,7 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
-from jobprov.provenance.capture.recording import outputs
+from jobprov.provenance.capture.recording.output_entries import describe_made
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.inputs import SeenInputs
@@ -93,4 +93,4 @@ class Seen:
     def describe_made(self, known: Iterable[str], clock: Clock) -> List[Entry]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
-        return outputs.describe_made(self._draft, self._step.name, files, clock)
+        return describe_made(self._draft, self._step.name, files, clock)

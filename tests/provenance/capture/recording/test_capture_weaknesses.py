@@ -316,7 +316,7 @@ def fail(where: str, error: str) -> str:
         ("recording.moments.OneCommand._settle", "more than the command and its end"),
         ("recording.job.Job.after", "what the command left"),
         ("recording.changes.settle_inputs", "inputs that changed"),
-        ("recording.job.Job._add_outputs_of", "what the command left"),
+        ("recording.outputs.Outputs.add", "what the command left"),
     ],
 )
 def test_error_while_gathering_costs_no_record(

@@ -1,0 +1,146 @@
+"""How a job ended, in its record: its state, which step made it fail, and why."""
+# ruff: noqa: PLC0415 - of a job that succeeded, little is loaded
+
+import os
+from typing import TYPE_CHECKING, Dict, List, Optional
+
+from jobprov.provenance.capture.command import code
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import moment, now, without_empty
+from jobprov.provenance.capture.record.json_objects import Entry, Finding, JsonObject, Record
+from jobprov.provenance.capture.running import execution, streams
+from jobprov.provenance.capture.secrets.values import redact_strings
+from jobprov.provenance.capture.surroundings import batch
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.recording.job import Job
+    from jobprov.provenance.capture.recording.judging import Decision
+
+
+class FailedStep:
+    """The step that made a job fail, and why.
+
+    Attributes:
+        name, role: of the step; None where no step is to blame.
+        code, signal: how it ended.
+        error_class, message: why, where anything shows it.
+        decided_by: the record's `exit.decided_by`; None where exit code or signal tell the failure.
+    """
+
+    def __init__(  # noqa: PLR0917 - as a session keeps it
+        self,
+        name: Optional[str],
+        role: Optional[str],
+        code: int,
+        signal: Optional[int],
+        error_class: Optional[str],
+        message: Optional[str],
+    ) -> None:
+        self.name, self.role, self.code, self.signal = name, role, code, signal
+        self.error_class, self.message = error_class, message
+        self.decided_by: Optional[Dict[str, str]] = None
+
+
+def finish(job: "Job", outcome: execution.Outcome, state: str) -> None:
+    """Complete the record of a job that is one command."""
+    command = job.draft.record["command"]
+    steps = command.get("steps", ())
+    # Every service looks for it at the command
+    if len(steps) == 1 and "stdin_sha256" in steps[0]:
+        command["stdin_sha256"] = steps[0].pop("stdin_sha256")
+    failed = blame(job.decision, outcome)
+    if failed is not None:
+        state = "failed"
+    elif state != "succeeded":
+        from jobprov.provenance.capture.logs import failure
+
+        names = [step["name"] for step in steps if step.get("exit_code")]
+        name = names[0] if names else None
+        failed = FailedStep(name, None, outcome.code, outcome.signal, *failure.explain(outcome))
+    _complete(job, outcome, state, failed)
+
+
+def blame(decision: "Optional[Decision]", outcome: execution.Outcome) -> Optional[FailedStep]:
+    """Return the step that was decided to have failed although its exit code is 0, or None."""
+    if decision is None:
+        return None
+    from jobprov.provenance.capture.logs import failure
+
+    error_class, message = failure.explain(outcome)
+    if decision.evidence == "output-not-there":
+        error_class = error_class or "output not there"
+    failed = FailedStep(decision.step, "payload", 0, None, error_class, message or decision.text)
+    failed.decided_by = {"evidence": decision.evidence, "text": decision.text}
+    return failed
+
+
+def close(
+    job: "Job", outcome: execution.Outcome, failed: Optional[FailedStep], *, was_told: bool
+) -> None:
+    """Complete the record of a job of several steps.
+
+    `failed` is the first that failed, as `step` kept it.
+    """
+    from jobprov.provenance.capture.running import ending
+
+    state = "succeeded"
+    if failed and failed.decided_by:
+        state = "failed"
+    elif outcome.code or (failed and failed.role == "payload"):
+        last = execution.Outcome()
+        last.code, last.signal = outcome.code, None
+        if failed:
+            last.code, last.signal = failed.code, failed.signal
+        state = ending.name_state(last, was_told=was_told)
+        outcome.signal = last.signal
+    _complete(job, outcome, state, failed)
+
+
+def _complete(
+    job: "Job", outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
+) -> None:
+    draft, record = job.draft, job.draft.record
+    for path in job.options.log:
+        log = draft.attempt("log " + path, streams.read_log, path)
+        if log:
+            content, is_cut = log
+            draft.add_log(os.path.basename(path), None, content, is_cut=is_cut)
+    draft.attempt("withheld variables", _note_withheld, draft)
+    record["state"], record["ended_at"] = state, moment(outcome.ended)
+    record["exit"] = _describe_exit(record, outcome, state, failed)
+    unit = batch.name_unit(job.options, job.environment, job.job_ad, record.get("inputs", ()))
+    if unit is not None and record.get("task", {}).get("task_id"):
+        record["task"]["unit"] = unit
+    record["sent_at"] = now()
+    draft.record = redact_strings(record)
+
+
+def _note_withheld(draft: Draft) -> None:
+    """Name the withheld variables that what ran names."""
+    environment = draft.record.get("environment", {})
+    found = code.named_in_code(draft, environment.get("withheld") or ())
+    if found:
+        environment["withheld_read"] = found
+
+
+def _describe_exit(
+    record: Record, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
+) -> Entry:
+    """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
+    fields: JsonObject = {"code": outcome.code, "signal": outcome.signal}
+    if failed:
+        fields.update(
+            failed_step=failed.name,
+            error_class=failed.error_class,
+            message=failed.message,
+            decided_by=failed.decided_by,
+        )
+    elif state == "succeeded":
+        warnings: List[Finding] = []
+        for of_step in record.get("extra", {}).get("warnings", {}).values():
+            warnings += of_step
+        if warnings:
+            from jobprov.provenance.capture.logs import failure
+
+            fields["message"] = failure.say_suppressed(warnings)
+    return without_empty(fields)

@@ -1,0 +1,146 @@
+"""Entries of outputs that were named or seen: in place, moved away, copied, or not there."""
+
+import os
+from typing import Collection, Dict, Iterable, List, Optional, Tuple
+
+from jobprov.provenance.capture.files import entries
+from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.files.names import from_here, is_url
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.sight.outputs import SeenOutputs
+from jobprov.provenance.capture.sight.places import MadeFile
+
+
+class Named:
+    """An output that somebody named.
+
+    Attributes:
+        pattern: its path, or a pattern, as it was named.
+        step: the step that makes it; None for the whole job.
+        evidence: `told` by an option, or `argument` of a command line.
+    """
+
+    def __init__(self, pattern: str, step: Optional[str], evidence: str) -> None:
+        self.pattern, self.step, self.evidence = pattern, step, evidence
+
+
+def describe_named(
+    draft: Draft, named: Iterable[Named], clock: Clock, seen: Optional[SeenOutputs]
+) -> Tuple[List[Entry], List[Entry]]:
+    """Return (entries of the outputs, entries of those that are not there)."""
+    outputs: List[Entry] = []
+    missing: List[Entry] = []
+    known = set()
+    for one in named:
+        if is_url(one.pattern):
+            continue
+        gone: Optional[MadeFile] = None
+        paths = entries.expand([one.pattern])[0][1]
+        found = entries.describe_outputs(draft, one.step, paths, clock)
+        if not paths:
+            gone = seen.find_gone(os.path.abspath(one.pattern)) if seen is not None else None
+            if gone is not None:
+                found = _describe_gone(draft, one.step, gone, clock)
+        for entry in found:
+            absolute = os.path.abspath(entry["path"])
+            if absolute not in known:
+                known.add(absolute)
+                outputs.append(without_empty(dict(entry, evidence=one.evidence)))
+        if not found and gone is None:
+            missing.append(
+                {"path": from_here(one.pattern), "step": one.step, "evidence": one.evidence}
+            )
+    return outputs, missing
+
+
+def describe_made(draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock) -> List[Entry]:
+    """Return entries of outputs that nobody named."""
+    outputs: List[Entry] = []
+    for file in files:
+        if file.place == file.path:
+            found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
+        else:
+            found = _describe_gone(draft, step, file, clock)
+        outputs += [without_empty(dict(entry, evidence="seen")) for entry in found]
+    return outputs
+
+
+def _describe_gone(draft: Draft, step: Optional[str], file: MadeFile, clock: Clock) -> List[Entry]:
+    """Return the entry of an output that is not where it was made, as a list of one.
+
+    Empty for one that was removed again and that no other program read: it was scratch.
+    """
+    entry: Entry = {"status": "written"}
+    is_removed = file.place is None and not file.is_moved
+    if file.file is not None and file.file.sha256 is not None:
+        entry.update(size_bytes=file.file.size_bytes, sha256=file.file.sha256)
+        entry["checksums"] = [file.file.checksum]
+    elif is_removed:
+        return []
+    elif file.place is None:
+        draft.note("output {} was moved away, and nobody saw where to".format(file.path))
+    elif os.path.isfile(file.place):
+        entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
+    if is_removed:
+        entry["status"] = "not_kept"  # what one program handed to the next
+    entry.update(path=from_here(file.path), step=step, location=file.place)
+    entry["name"] = os.path.basename(file.place or file.path)
+    return [entry]
+
+
+def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
+    """Give outputs of earlier steps, by absolute path, the places to which this one moved them."""
+    for path, entry in recorded.items():
+        place = seen.find_move(path)
+        if place is not None:
+            entry.update(location=place, name=os.path.basename(place))
+
+
+def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
+    """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
+
+    What was only seen there is no second output.
+    """
+    ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
+    names = {entry["name"] for entry in ordered}
+    copies = set()
+    for entry in ordered:
+        path = os.path.abspath(entry["path"])
+        if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
+            candidates = seen.find_copies(path, entry["size_bytes"])
+            place = _find_copy(entry, candidates, names, clock)
+            if place is not None:
+                entry.update(location=place, name=os.path.basename(place))
+        copies.add(entry.get("location"))
+    return [entry for entry in ordered if not _is_one_of(entry, copies)]
+
+
+def _find_copy(
+    entry: Entry, candidates: Iterable[str], names: Collection[str], clock: Clock
+) -> Optional[str]:
+    """Return the copy of an output.
+
+    One under another name counts only where it is the only one: outputs of other jobs, and others
+    of this one, may hold the same bytes.
+    """
+    renamed = set()
+    for place in candidates:
+        name = os.path.basename(place)
+        is_renamed = name != entry["name"]
+        if is_renamed and name in names:
+            continue
+        try:
+            if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
+                continue
+        except (OSError, OutOfTimeError):
+            continue
+        if not is_renamed or is_url(place):
+            return place
+        renamed.add(place)
+    return renamed.pop() if len(renamed) == 1 else None
+
+
+def _is_one_of(entry: Entry, copies: Collection[Optional[str]]) -> bool:
+    return entry["evidence"] == "seen" and os.path.abspath(entry["path"]) in copies
