@@ -396,7 +396,7 @@ def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(
         ("old.root", "configuration"),  # it may have been read before it was written anew
     }
     assert [entry["name"] for entry in record["outputs"]] == ["old.root", "new.root"]
-    assert "weaknesses" not in record
+    assert record.get("weaknesses", []) == []
     assert record["scripts"][0]["name"] == "p.py"
     assert record["command"]["steps"][0]["name"] == "p"
     assert record["seeds"] == [{"step": "p", "seed": 42, "source": "command line"}]
@@ -510,7 +510,7 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
         for n in range(4)
     ]
     for process in running:
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
     steps = [
         [step["name"] for step in json.loads(record)["command"]["steps"]]
