@@ -21,6 +21,7 @@ from tests.library.servers.hostile_proxy import HostileProxy, shorten
 from tests.library.servers.live_service import LiveService
 from tests.library.spooled import assert_all_blobs_are_there, held, spool_of
 
+pytestmark = pytest.mark.xdist_group("hostile_proxy")
 JOBS = 100
 
 
