@@ -76,6 +76,6 @@ def test_older_database_is_said_to_be_brought_up_to_date(tmp_path: Path) -> None
     service = LiveService(data)
     printed = service.printed()
 
-    assert service.stop() == 0
+    assert service.stop(seconds=300) == 0
     assert "It brings the database up to date first" in printed
     assert "a copy of the old one is" in printed
