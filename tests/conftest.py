@@ -3,7 +3,6 @@
 import functools
 import gc
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -17,7 +16,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
-from xdist.scheduler import LoadScopeScheduling
 
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
@@ -27,6 +25,7 @@ from tests.library.compiled_statements import share_compiled_statements
 from tests.library.examples import try_few_examples
 from tests.library.home import leave_home
 from tests.library.migrated_once import migrate_once
+from tests.library.scheduling import GroupScheduling
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -66,38 +65,11 @@ for _signal in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Try properties on fewer examples where the slow tests are left out."""
-    look_for_garbage_less_often()
     share_compiled_statements()
     migrate_once()
     build_hook_once()
     if config.option.markexpr == "not slow":
         try_few_examples()
-
-
-class GroupScheduling(LoadScopeScheduling):
-    """Keeps the tests of files that name the same `xdist_group` in one process.
-
-    The tests of a file with a fixture of the module stay in one process too: made once, it need not
-    be made in each. pytest-xdist's own `loadgroup` (3.8) marks the test's id in a way that pytest
-    9.2 no longer sees, and so groups nothing.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", maxsplit=1)[0]
-        return group_of(file) or nodeid
-
-
-@functools.cache
-def group_of(file: str) -> str | None:
-    """Return the group of a file of tests, or None.
-
-    It is the first `xdist_group` that the file names, or the file itself if it has a fixture of the
-    module.
-    """
-    content = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
-    if found := re.search(r'xdist_group\("(\w+)"\)', content):
-        return found.group(1)
-    return file if 'scope="module"' in content else None
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -120,11 +92,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if on_postgresql or SLOW_FIXTURES & {*item.fixturenames}:
             item.add_marker(pytest.mark.slow)
-
-
-def look_for_garbage_less_often() -> None:
-    """Have Python look for garbage less often, from the collection of the tests on."""
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(trylast=True)

@@ -139,6 +139,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO
     )
     server = Server(settings, ready)
+    gc.freeze()  # modules stay, and workers share their memory: nobody looks for garbage among them
     try:
         with shared_measures(settings.workers):
             server.run()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from jobprov.provenance.answers.catalogs.replicas import Replica
+
 MOST_NAMES = 1_000_000
 """Names that one query may give; what selects more is no list of inputs."""
 
@@ -36,6 +38,14 @@ class CatalogFile(NamedTuple):
     born_as: str | None = None
     is_retired: bool = False
     metadata: Mapping[str, object] = MappingProxyType({})
+
+
+class HeldFile(NamedTuple):
+    """A file as Rucio knows it, with its replicas, those on disk first."""
+
+    size_bytes: int | None
+    checksums: tuple[str, ...]
+    replicas: tuple[Replica, ...]
 
 
 class Process(NamedTuple):

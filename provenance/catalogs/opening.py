@@ -14,18 +14,17 @@ token_file = "/run/jobprov/rucio-token"                  # or certificate, or us
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from jobprov.provenance.catalogs.catalog import Catalog
-from jobprov.provenance.catalogs.http import Access
-from jobprov.provenance.catalogs.metacat import MetaCat
-from jobprov.provenance.catalogs.rucio import Login, Rucio
-from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.documents import read_document
+
+if TYPE_CHECKING:
+    from jobprov.provenance.catalogs.rucio import Rucio
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
@@ -162,6 +161,11 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
             f"No catalog of experiment {experiment} is named here; "
             "an operator names it in the file of JOBPROV_CATALOGS."
         )
+    # Slow to import, and a service without catalogs need not wait for it
+    from jobprov.provenance.catalogs.http import Access  # noqa: PLC0415
+    from jobprov.provenance.catalogs.metacat import MetaCat  # noqa: PLC0415
+    from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
+
     access = Access(
         settings.url,
         _secret(settings.token_file, "token_file", f"The token of {experiment}'s catalog"),
@@ -174,7 +178,7 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
     return Sam(access) if settings.kind == "sam" else MetaCat(access)
 
 
-def open_rucio(catalogs: Catalogs, experiment: str, *, patience: float = 300.0) -> Rucio | None:
+def open_rucio(catalogs: Catalogs, experiment: str, *, patience: float = 300.0) -> "Rucio | None":
     """Return the Rucio of an experiment, of which nothing is asked yet; None where it has none.
 
     Args:
@@ -188,6 +192,10 @@ def open_rucio(catalogs: Catalogs, experiment: str, *, patience: float = 300.0) 
     catalog = catalogs.get(experiment)
     if catalog is None or catalog.rucio is None:
         return None
+    # Slow to import, and most services ask none
+    from jobprov.provenance.catalogs.http import Access  # noqa: PLC0415
+    from jobprov.provenance.catalogs.rucio import Login, Rucio  # noqa: PLC0415
+
     settings = catalog.rucio
     what = f"of {experiment}'s Rucio"
     login = Login(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jobprov.provenance.answers.catalogs.replicas import Replica
 from jobprov.provenance.catalogs import answers
+from jobprov.provenance.catalogs.catalog import HeldFile
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import (
     BadInputError,
@@ -41,14 +42,6 @@ class Login(NamedTuple):
     token: str | None = None
     user_name: str | None = None
     password: str | None = None
-
-
-class HeldFile(NamedTuple):
-    """A file as Rucio knows it, with its replicas, those on disk first."""
-
-    size_bytes: int | None
-    checksums: tuple[str, ...]
-    replicas: tuple[Replica, ...]
 
 
 class Rucio:

@@ -12,9 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
 
-import git
-from git.db import GitCmdObjectDB
-
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.git_command import GitError, open_git, run_git, scratch_environment
 from jobprov.provenance.software.names import checked_oid
@@ -75,6 +72,10 @@ class RepositoryObjects:
     """
 
     def __init__(self, git_dir: Path) -> None:
+        # Its import runs git, and most processes read no repository
+        import git  # noqa: PLC0415
+        from git.db import GitCmdObjectDB  # noqa: PLC0415
+
         self._git_dir = git_dir.resolve()
         try:
             self._repository = git.Repo(self._git_dir, odbt=GitCmdObjectDB, expand_vars=False)

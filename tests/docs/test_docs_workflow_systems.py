@@ -13,7 +13,7 @@ from tests.library.environments import programs_of
 from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow_systems")]
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/how-to/use-workflow-systems.md").read_text()
 

@@ -18,7 +18,7 @@ from jobprov.provenance.launchers.job import BatchJob, Launcher
 from tests.library.behaviour.launchers import LauncherBehaviour, NewLauncher, a_job, wait_for
 from tests.library.grid.pool import PATH, Pool, need_condor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid_launcher")]
 
 
 @pytest.fixture(scope="module")

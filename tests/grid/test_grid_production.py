@@ -25,7 +25,7 @@ from tests.library.commands import JOBPROV
 from tests.library.grid.scene import Scene, opened_scene
 from tests.library.servers.catalogs import SamServer, Shelf
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-production")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid_production")]
 
 UNITS = int(os.environ.get("JOBPROV_TRIAL_UNITS", "10"))
 STAGES = ("gen", "sim", "ana")

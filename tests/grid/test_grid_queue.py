@@ -12,7 +12,7 @@ import requests
 from jobprov.provenance.launchers.condor.launcher import CondorLauncher
 from tests.library.grid.scene import Scene, opened_scene
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-queue")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid_queue")]
 
 EVENTS = """#!/usr/bin/python3
 # Prints what art prints, an event a second, with the memory of a small job

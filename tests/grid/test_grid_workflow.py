@@ -24,7 +24,7 @@ import pytest
 from tests.library.commands import JOBPROV
 from tests.library.grid.scene import Scene, opened_scene
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid_workflow")]
 
 WORKFLOW = """
 name = "grid"

@@ -24,10 +24,14 @@ _SECONDS = 120
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
+        "alembic.command",
+        "git",
         "jobprov.app.cli",
-        "jobprov.app.wiring",
-        "jobprov.app.commands.service.serving",
+        "jobprov.app.commands.service.start",
         "jobprov.app.commands.terminal.asking",
+        "jobprov.app.web",
+        "jobprov.app.wiring",
+        "jobprov.provenance.catalogs.sam",
         "jobprov.provenance.client",
         "jobprov.provenance.launchers.hook_file",
         "jobprov.provenance.services.background",

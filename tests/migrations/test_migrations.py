@@ -28,6 +28,7 @@ from jobprov.provenance.db.upkeep.migrating import (
     current_revision,
     downgrade,
     is_current,
+    known_revisions,
     newest_revision,
     stamp,
     upgrade,
@@ -88,6 +89,13 @@ def _canonical(sql: str) -> list[str]:
 
 def test_migrations_have_one_head() -> None:
     assert ScriptDirectory(str(FOLDER)).get_heads() == [newest_revision()]
+
+
+def test_revisions_are_those_that_files_are_named_by() -> None:
+    """The service reads the names: to ask Alembic takes longer than the rest of what it looks at."""
+    newest_first = ScriptDirectory(str(FOLDER)).walk_revisions()
+
+    assert known_revisions() == [migration.revision for migration in newest_first][::-1]
 
 
 def test_upgrade_then_downgrade_then_upgrade_gives_the_same_schema(empty_url: str) -> None:

@@ -1,6 +1,7 @@
 """The OpenAPI document, made from the code.
 
-Flask-smorest collects the routes, msgspec describes records and answers.
+Flask-smorest collects the routes, msgspec describes records and answers: when somebody first asks for
+the document, as that takes longer than all else that an application is made of.
 
 Routes are described where they are made, by `Section.call`, which only notes something on the
 function: unlike flask-smorest's own decorators it adds nothing to a call. Source: OpenAPI 3.1.0;
@@ -16,7 +17,7 @@ from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import msgspec
-from flask import request
+from flask import Flask, request
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema, fields
 
@@ -90,7 +91,19 @@ class JobprovApi(Api):  # type: ignore[misc]  # the package has no types
         self.spec.components.response("DEFAULT_ERROR", error, lazy=True)
 
 
-def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
+def describe(app: Flask, sections: Sequence["Section"]) -> dict[str, object]:
+    """Return the OpenAPI document of an application's calls."""
+    app.config.update(API_TITLE="jobprov", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
+    api = JobprovApi(app)
+    _add_schemas(api, {kind for section in sections for kind in section.types})
+    for section in sections:
+        section.register_views_in_doc(api, app, api.spec, name=section.name, parameters=None)
+        api.spec.tag({"name": section.name, "description": section.description})
+    document: dict[str, object] = api.spec.to_dict()
+    return document
+
+
+def _add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> None:
     """Put the JSON schemas of the record and of these types into the document.
 
     Each answer gets an example.

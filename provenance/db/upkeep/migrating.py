@@ -3,19 +3,17 @@
 Every way in is one transaction, so that it happens wholly or not.
 
 The migrations are the package `migrations` beside this one, found by import: an installed service
-needs no checkout and no ini file.
+needs no checkout and no ini file. Alembic itself is imported only where a schema changes: each start
+of a service, and each command on its database, first looks whether the schema is current.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
@@ -25,6 +23,9 @@ from jobprov.provenance.db.tables.name_index import drop_name_index, has_name_in
 from jobprov.provenance.db.writer.advisory_locks import MIGRATING
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.progress import tell
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 FOLDER = Path(migrations.__file__).parent
 VERSIONS = FOLDER / "versions"
@@ -42,6 +43,8 @@ def upgrade(url: str, revision: str = "head") -> None:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
+        from alembic import command  # noqa: PLC0415 - see above
+
         tell("bringing the schema up to date")
         command.upgrade(settings_for(connection), revision)
         tell("making the index of parts of names")
@@ -57,6 +60,8 @@ def downgrade(url: str, revision: str) -> None:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
+        from alembic import command  # noqa: PLC0415 - see above
+
         # An earlier version would not keep it up to date; the next upgrade makes it again
         drop_name_index(connection)
         command.downgrade(settings_for(connection), revision)
@@ -65,6 +70,8 @@ def downgrade(url: str, revision: str) -> None:
 def stamp(url: str, revision: str = "head") -> None:
     """Note that the database is at `revision` without changing a table."""
     with changing_schema(url) as connection:
+        from alembic import command  # noqa: PLC0415 - see above
+
         command.stamp(settings_for(connection), revision)
 
 
@@ -96,11 +103,19 @@ def finds_parts_of_names(url: str) -> bool:
 
 def newest_revision() -> str:
     """Return the one head of the migrations."""
-    head = ScriptDirectory(str(FOLDER)).get_current_head()
-    if head is None:
+    revisions = known_revisions()
+    if not revisions:
         message = f"no migrations in {FOLDER}: the installation is not complete"
         raise RuntimeError(message)
-    return head
+    return revisions[-1]
+
+
+def known_revisions() -> list[str]:
+    """Return the revisions that this version can bring a database to, in order.
+
+    The file of each is called `REVISION_what_it_does.py`, as `migrations/draft.py` writes it.
+    """
+    return sorted(file.name.partition("_")[0] for file in VERSIONS.glob("[0-9]*_*.py"))
 
 
 def is_current(url: str) -> bool:
@@ -116,12 +131,15 @@ def is_current(url: str) -> bool:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """Return what Alembic noted, None where it noted nothing."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _check_known(revision: str | None) -> None:
-    known = {migration.revision for migration in ScriptDirectory(str(FOLDER)).walk_revisions()}
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in known_revisions():
         raise UnreachableError(
             f"This version cannot use the database, whose schema is {revision}: rebuild it from "
             "its archive with `jobprov rebuild-database`, or, if a newer version of jobprov made "
@@ -151,8 +169,10 @@ def upgrade_local(url: str) -> Path | None:
     return copy
 
 
-def settings_for(connection: Connection) -> Config:
+def settings_for(connection: Connection) -> "Config":
     """Return what Alembic needs to work on an open connection."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection

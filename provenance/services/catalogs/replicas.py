@@ -10,8 +10,8 @@ from typing import NamedTuple
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.answers.lookup.files import FileAnswer
+from jobprov.provenance.catalogs.catalog import HeldFile
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog, open_rucio
-from jobprov.provenance.catalogs.rucio import HeldFile
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs.details import input_files
 from jobprov.provenance.errors import BadInputError, ProvenanceError

@@ -77,7 +77,7 @@ subject = "other"
 role = "admin"
 """
 NOT_ASKED = {
-    "api-docs.openapi_json",
+    "openapi",
     "operations.hook",
     "operations.start_script",
     "operations.metrics",  # below

@@ -1,5 +1,6 @@
 """A real `jobprov serve`: its own process, gunicorn, a free port of loopback."""
 
+import re
 import subprocess
 import tempfile
 import time
@@ -8,10 +9,11 @@ from pathlib import Path
 from tests.library.commands import clean_environment, run_command, start_command
 
 _START_SECONDS = 120
+_ADDRESS = re.compile(r"^jobprov serves http://.*\n", re.MULTILINE)
 
 
 class LiveService:
-    """A running service; `url` is where it listens, `said` what it printed first.
+    """A running service; `url` is where it listens, `said` the line that says so.
 
     It has no job traced by itself, but where a test says so: a trace is no other test's subject.
     """
@@ -60,16 +62,14 @@ class LiveService:
         return code
 
     def _first_line(self) -> str:
-        """Return what it prints once it listens.
+        """Return the line that it prints once it listens.
 
         Raises:
             AssertionError: it ended, or did not get there; with what it printed.
         """
         end = time.monotonic() + _START_SECONDS
-        while "\n" not in (printed := self.printed()):
+        while not (line := _ADDRESS.search(printed := self.printed())):
             assert self.process.exitcode is None, f"the service ended: {printed}"
             assert time.monotonic() < end, f"the service does not start: {printed}"
             time.sleep(0.01)
-        line = printed.splitlines()[0]
-        assert "http://" in line, printed
-        return line
+        return line[0]

@@ -55,7 +55,7 @@ class Story:
 
     def catalog(self, **how: Any) -> Catalog:
         """Open it."""
-        access = Access(self.server.url, **{"seconds": 0.5, "pause": 0.01, **how})
+        access = Access(self.server.url, **{"seconds": 30.0, "pause": 0.01, **how})
         return Sam(access) if self.kind == "sam" else MetaCat(access)
 
     @property

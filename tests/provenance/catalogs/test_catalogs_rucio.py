@@ -37,7 +37,7 @@ def server() -> Iterator[RucioServer]:
 
 
 def rucio_of(server: RucioServer, login: Login = LOGIN, **more: object) -> Rucio:
-    access = Access(server.url, seconds=0.5, attempts=2, pause=0.01)
+    access = Access(server.url, seconds=30.0, attempts=2, pause=0.01)
     return Rucio(access, access, login, **more)  # type: ignore[arg-type]
 
 

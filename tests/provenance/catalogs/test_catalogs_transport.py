@@ -88,7 +88,7 @@ def answer(body: bytes, *lines: str, status: str = "200 OK", size: int | None = 
 
 
 def access(url: str, **how: float) -> Access:
-    return Access(url, seconds=0.5, attempts=2, pause=0.01, **how)
+    return Access(url, seconds=30.0, attempts=2, pause=0.01, **how)
 
 
 @pytest.mark.parametrize(
