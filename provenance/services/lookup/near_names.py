@@ -52,8 +52,10 @@ def near_names(
 
 def nearest(connection: Connection, name: str, kind: str) -> list[str]:
     """Return the names of a kind that are spelled much like one that nothing has."""
-    found = near_names(connection, name, (kind,))
-    return list(dict.fromkeys(hit.text for hit in found))
+    found = dict.fromkeys(hit.text for hit in near_names(connection, name, (kind,)))
+    # Another experiment may have the very name
+    found.pop(name, None)
+    return list(found)
 
 
 def _by_usual_words(connection: Connection, text: str, most: int) -> list[Hit]:
