@@ -54,7 +54,7 @@ MOST_SHOWN = 5
 SEALED_WITHIN = timedelta(days=2)
 """A service that runs seals each hour."""
 _LONGEST = 200
-_REASONS, _LONGEST_REASON = 2, 70
+_REASONS, _LONGEST_REASON = 2, 50
 """For which jobs are held, that are named."""
 _MOST_COUNTED = 10_000
 """Ledger entries: who needs to know does not need more."""
