@@ -179,7 +179,8 @@ SETTINGS = (
     ),
 )
 READING, SWITCH = ("open", "token"), ("on", "off")
-_EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""As records name theirs."""
 
 
 @dataclass(frozen=True)
@@ -323,8 +324,9 @@ def _experiments(text: str) -> frozenset[str]:
     for name in sorted(names):
         if not _EXPERIMENT.fullmatch(name):
             raise BadInputError(
-                f"JOBPROV_PRIVATE_EXPERIMENTS: {name!r} is not a valid name of an experiment; "
-                "separate names by commas.",
+                f"JOBPROV_PRIVATE_EXPERIMENTS: {name!r} cannot be the name of an experiment: up to 64 "
+                "letters, digits, - and _, which begin with a letter or digit. Separate names by "
+                "commas.",
                 {"JOBPROV_PRIVATE_EXPERIMENTS": ["names separated by commas"]},
             )
     return names

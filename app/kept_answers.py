@@ -35,6 +35,7 @@ from jobprov.provenance.services.kept_answers.counting import (
     MARKS,
     NEW_CAUSES,
     RESOURCES,
+    SLOWER_STAGES,
     SPENDING,
     THROUGHPUT,
     TIMELINE,
@@ -194,6 +195,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
     causes = read_if_counted(NEW_CAUSES, since=window)
     gaps = read_if_counted(GROWING_GAPS)
     sites = read_if_counted(WORSE_SITES)
+    stages = read_if_counted(SLOWER_STAGES)
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         attention = list_needs(
@@ -203,6 +205,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             causes=causes,
             campaigns=campaigns,
             sites=sites,
+            stages=stages,
             gaps=gaps,
             backups=_backups(service.settings),
             window=window,

@@ -199,7 +199,16 @@ def _questions(names: int) -> dict[str, Callable[[random.Random], str]]:
         "a parameter": lambda chance: f"module{chance.randrange(1000)}.par",
         "in no name": lambda chance: f"{chance.randrange(10**9):09}_nothing",
         "in no name, of frequent parts": lambda _: "reco_run0_v09_art",
+        "a whole name with two letters swapped": lambda chance: _swapped(of_file(chance), 30),
+        "a part of a name with two letters swapped": lambda chance: _swapped(
+            chance.choice(_SAMPLES), 2
+        ),
     }
+
+
+def _swapped(name: str, place: int) -> str:
+    """Return a name of which two letters changed places."""
+    return name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 
 def _print_questions(connection: Connection, names: int, process: int | None) -> None:

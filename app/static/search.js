@@ -44,6 +44,7 @@ const suggestTo = (box) => {
     item.append(name, what);
     return item;
   };
+  const meant = (hit) => ({ ...hit, kind: `did you mean this ${hit.kind}?`, detail: "" });
   const ask = async () => {
     asked.abort();
     asked = new AbortController();
@@ -51,13 +52,13 @@ const suggestTo = (box) => {
     if (words.length < 2) return show(false);
     const answer = await fetch(`/api/v1/search?limit=5&q=${encodeURIComponent(words)}`, { signal: asked.signal }).catch(() => null);
     if (!answer || !answer.ok || box.value.trim() !== words) return;
-    const { hits, counts } = await answer.json();
-    const shown = hits.slice(0, MOST), found = counts.reduce((sum, { count }) => sum + count, 0);
+    const { hits, counts, near } = await answer.json();
+    const shown = (hits.length ? hits : near.map(meant)).slice(0, MOST), found = counts.reduce((sum, { count }) => sum + count, 0);
     const more = counts.some(({ has_more }) => has_more);
     if (found > shown.length)
       shown.push({ text: `All results: ${amount(found, more)}`, kind: counts.map(worded).join(", "), detail: "", url: `/search?all=1&q=${encodeURIComponent(words)}` });
     list.replaceChildren(...shown.map(option));
-    show(hits.length > 0 && document.activeElement === box);
+    show(shown.length > 0 && document.activeElement === box);
     choose(-1);
   };
 

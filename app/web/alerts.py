@@ -8,7 +8,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer_rows, asked
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery
+from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery, AlertList
 from jobprov.provenance.services.alerts.lists import list_alerts
 
 _ROWS = 60
@@ -62,6 +62,7 @@ def show_page() -> Response:
 def _page(rows: int) -> AlertsPage:
     """Return what a page of so many rows shows."""
     experiment, cursor, service = asked("experiment"), asked("cursor"), get_service()
+    is_watched = service.settings.alerts is not None
     with service.reading() as connection:
         standing = list_alerts(connection, experiment=experiment, state="open", limit=rows)
         past = list_alerts(
@@ -71,8 +72,8 @@ def _page(rows: int) -> AlertsPage:
     following = address("/alerts", {**question, "cursor": past.next}) if past.next else None
     return AlertsPage(
         experiment=experiment,
-        first_line=_first_line(standing.alerts, has_more=standing.next is not None),
-        is_watched=service.settings.alerts is not None,
+        first_line=_first_line(standing, is_watched=is_watched),
+        is_watched=is_watched,
         open_alerts=[_shown(alert) for alert in standing.alerts],
         has_more_open=standing.next is not None,
         past_alerts=[_shown(alert) for alert in past.alerts],
@@ -88,11 +89,15 @@ def _shown(alert: Alert) -> ShownAlert:
     return ShownAlert(alert, told[:_DELIVERIES], max(0, len(told) - _DELIVERIES))
 
 
-def _first_line(alerts: list[Alert], *, has_more: bool) -> str:
+def _first_line(standing: AlertList, *, is_watched: bool) -> str:
     """Return how much is wrong now."""
-    if not alerts:
-        return "Nothing is wrong that a rule looks at."
-    shown = counted(len(alerts), "alert")
-    if has_more:
+    if not standing.alerts:
+        if standing.checks:
+            return "Nothing is wrong that a rule looks at."
+        if is_watched:
+            return "No rule has been looked at yet."
+        return "No rule is declared, so nothing is looked at."
+    shown = counted(len(standing.alerts), "alert")
+    if standing.next is not None:
         return f"More than {shown} now."
     return f"{shown} now."

@@ -11,6 +11,7 @@ NeedKind = Literal[
     "alert",
     "cause",
     "site",
+    "stage",
     "gap",
     "units",
     "workflow",
@@ -83,6 +84,39 @@ class WorseSites(CountedAt, frozen=True):
     ended: int
 
 
+class SlowerStage(Struct, frozen=True, kw_only=True):
+    """A stage whose jobs take longer than before.
+
+    Attributes:
+        campaign: '' where its jobs name none.
+        jobs: how many of the last 24 hours succeeded.
+        seconds: the median of how long they took.
+        jobs_before, seconds_before: the same of the seven days before.
+        since: the hour from which on they took longer.
+    """
+
+    experiment: str
+    campaign: str
+    stage: str
+    jobs: int
+    seconds: float
+    jobs_before: int
+    seconds_before: float
+    since: str
+
+
+class SlowerStages(CountedAt, frozen=True):
+    """The stages that got slower within a day.
+
+    Attributes:
+        stages: those of most jobs first.
+        ended: how many jobs were looked at.
+    """
+
+    stages: list[SlowerStage]
+    ended: int
+
+
 class GrowingGap(Struct, frozen=True, kw_only=True):
     """A gap that more jobs have than before.
 
@@ -121,10 +155,11 @@ class Need(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `site` (at
-            which more jobs fail than before), `gap` (of records, that grows), `units` (of a stage in
-            which nothing runs or waits), `workflow` (stopped), `held` and `stuck` (jobs), `queue`
-            (not reported any more), `proof` (reruns that did not pass), `unsealed` (ledger entries
-            that are only in the database), `backup` (none for days).
+            which more jobs fail than before), `stage` (whose jobs take longer than before), `gap`
+            (of records, that grows), `units` (of a stage in which nothing runs or waits),
+            `workflow` (stopped), `held` and `stuck` (jobs), `queue` (not reported any more),
+            `proof` (reruns that did not pass), `unsealed` (ledger entries that are only in the
+            database), `backup` (none for days).
         experiment: None where it is not of one.
         count: how many jobs, units, recipes, queues, entries or days; 1 for an alert and a
             workflow.

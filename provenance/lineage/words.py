@@ -122,6 +122,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def unbroken(text: str) -> str:
+    """A text in which no line is broken."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def duration_with_band(seconds: float, low: float | None, high: float | None) -> str:
     """A duration with the band in which it is, as `3 h (2 h to 4 h 30 min)`."""
     if low is None or high is None:

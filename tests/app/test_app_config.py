@@ -91,3 +91,9 @@ def test_private_experiments_are_names_separated_by_commas() -> None:
     settings = load_settings({"JOBPROV_PRIVATE_EXPERIMENTS": "dune, sbn-d,"}, {})
 
     assert settings.private_experiments == {"dune", "sbn-d"}
+
+
+@pytest.mark.parametrize("name", ["dune.nd", "-dune", "d" * 65])
+def test_private_experiment_that_no_record_can_name_is_refused(name: str) -> None:
+    with pytest.raises(BadInputError, match=f"PRIVATE_EXPERIMENTS: '{name}' cannot be the name"):
+        load_settings({"JOBPROV_PRIVATE_EXPERIMENTS": f"sbnd, {name}"}, {})

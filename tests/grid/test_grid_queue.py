@@ -160,6 +160,12 @@ def test_held_jobs_say_why(scene: QueueScene, report: dict[str, Any]) -> None:
     assert "waits for the map" in jobs["unit-4"]["hold_reason"]
     assert "/nonexistent/input.root" in jobs["unit-5"]["hold_reason"]
     assert jobs["unit-5"]["seconds"] < 300
+    reasons = scene.ask(f"/tasks/{TASK}/queue")["held_reasons"]
+    assert [reason["jobs"] for reason in reasons] == [1, 1]
+    assert {reason["words"] for reason in reasons} == {
+        jobs["unit-4"]["hold_reason"],
+        jobs["unit-5"]["hold_reason"],
+    }
 
 
 def test_running_job_says_where_how_long_and_how_far(

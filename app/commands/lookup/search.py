@@ -1,7 +1,7 @@
 """`jobprov find` and `files`: names that hold a text, and files by a pattern of their names."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -67,6 +67,8 @@ def find(
 ) -> None:
     """Find names that hold each word of TEXT, in any case; exit code 1 where there are none.
 
+    Then it offers names that are spelled much like TEXT.
+
     Files, tasks, campaigns, stages, sites, hosts, software, modules, parameters and messages of
     failures are found by any part of their names, jobs and commits by the beginning of their ids.
     """
@@ -78,11 +80,23 @@ def find(
     if found.hits or as_json:
         emit(found, _hits_text(found, client.url), as_json=as_json)
     else:
-        click.echo(f"Nothing found for {shown(found.text)}.", err=True)
+        click.echo("\n".join(_nothing_found(found, client.url)), err=True)
     if found.note:
         click.echo(found.note, err=True)
     if not found.hits:
         sys.exit(1)
+
+
+def _nothing_found(found: Hits, url: str) -> Iterator[str]:
+    """Yield that nothing was found, and what is spelled much like it."""
+    yield f"Nothing found for {shown(found.text)}."
+    if found.near:
+        yield "Did you mean:"
+    for hit in found.near:
+        kind = _KINDS.get(hit.kind, hit.kind)
+        detail = f", {shown(hit.detail)}" if hit.detail else ""
+        yield f"  {shown(hit.text)}  ({kind}{detail})"
+        yield f"    {url}{hit.url}"
 
 
 def _hits_text(found: Hits, url: str) -> str:

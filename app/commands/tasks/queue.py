@@ -10,7 +10,7 @@ from jobprov.app.commands.terminal.opening import emit, json_option, table, url_
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment, running_marks
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
-from jobprov.provenance.lineage.words import counted, duration, number, size
+from jobprov.provenance.lineage.words import counted, duration, number, shown, size
 
 _COLUMNS = {
     "unit": "UNIT",
@@ -70,6 +70,8 @@ def _lines(queue: Queue) -> Iterator[str]:
         yield f"As of {moment(source.as_of)}: queue of {source.schedd}"
     if queue.warning:
         yield f"Warning: {queue.warning}"
+    for reason in queue.held_reasons:
+        yield f"{counted(reason.jobs, 'job')} held: {shown(reason.words) or 'no reason given'}"
     if queue.jobs:
         yield _table(queue)
     if queue.next:

@@ -22,7 +22,7 @@ from jobprov.app.config import Settings
 from jobprov.app.moments import BACKUP, SEAL, note_done
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep import AwaitedCount, known_archive
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -318,13 +318,22 @@ def seal(*, data: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--make-folder", is_flag=True, help="Make FOLDER where it is missing: the first time."
+)
 @data_option
 @json_option
-def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
+def backup(*, folder: Path, make_folder: bool, data: str | None, as_json: bool) -> None:
     """Copy database and archive into FOLDER while the service runs.
 
-    Only what is new is copied again.
+    Only what is new is copied again. A FOLDER that is missing is refused: its disk may not be
+    mounted, and the copy would be on the disk that it is made for.
     """
+    if not folder.is_dir() and not make_folder:
+        raise NotFoundError(
+            f"There is no folder {folder}: is its disk mounted? For the first backup, "
+            "--make-folder makes it."
+        )
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
         note_done(service.settings.data, BACKUP)

@@ -72,10 +72,13 @@ def size(value: Any) -> str:
 
 
 def duration(value: Any) -> str:
-    """Return seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most."""
+    """Return seconds as `1 h 12 min`, `4 min 3 s`, `12.5 s` or `35 ms`: two units at most.
+
+    No line breaks within it, on a phone either.
+    """
     if not is_number(value) or value < 0:
         return text(value)
-    return words.duration(value)
+    return words.unbroken(words.duration(value))
 
 
 def rate(value: Any) -> str:

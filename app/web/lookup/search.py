@@ -94,6 +94,7 @@ def show_hits() -> Response:
         twin=twin,
         text=found.text,
         groups=_by_kind(found, question),
+        near=found.near,
         count=sum(count.count for count in found.counts),
         has_more=any(count.has_more for count in found.counts),
         note=found.note,

@@ -40,9 +40,12 @@ class Hits(Struct, frozen=True):
         text: what was searched for: of a path that nothing holds, its last part.
         counts: of each kind of which there is something.
         note: what was not looked at, and why; None where everything was.
+        near: where nothing holds the text, what is spelled much like it: the nearest first, five at
+            most.
     """
 
     hits: list[Hit]
     text: str = ""
     counts: list[KindCount] = []
     note: str | None = None
+    near: list[Hit] = []

@@ -164,6 +164,19 @@ class QueueEntry(Struct, frozen=True, kw_only=True):
     progress: Progress | None
 
 
+class HeldReason(Struct, frozen=True):
+    """A reason for which jobs are held.
+
+    Attributes:
+        words: what the batch system says; where its sentences differ in numbers and names alone,
+            what they have in common. Empty where it gives no reason.
+        jobs: how many are held for it.
+    """
+
+    words: str
+    jobs: int
+
+
 class Queue(Struct, frozen=True, kw_only=True):
     """What runs and waits, of a task, a campaign, an experiment or all.
 
@@ -172,6 +185,7 @@ class Queue(Struct, frozen=True, kw_only=True):
         warning: why the counts may be wrong, a sentence; None where they are fresh.
         jobs: held ones first, then stuck, slow, other running and idle ones.
         next: the cursor of the next page, None at the end.
+        held_reasons: why jobs are held, the most frequent reason first; ten at most.
     """
 
     task_id: str | None
@@ -182,3 +196,4 @@ class Queue(Struct, frozen=True, kw_only=True):
     warning: str | None
     jobs: list[QueueEntry]
     next: str | None
+    held_reasons: list[HeldReason] = []

@@ -23,6 +23,8 @@ from jobprov.provenance.answers.attention import (
     Need,
     NeedKind,
     NewCauses,
+    SlowerStage,
+    SlowerStages,
     WorseSite,
     WorseSites,
 )
@@ -34,10 +36,12 @@ from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, st
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
 from jobprov.provenance.lineage.words import (
     counted,
+    duration,
     elided,
     not_reproduced_words,
     number,
     percent,
+    unbroken,
 )
 from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
@@ -50,6 +54,8 @@ MOST_SHOWN = 5
 SEALED_WITHIN = timedelta(days=2)
 """A service that runs seals each hour."""
 _LONGEST = 200
+_REASONS, _LONGEST_REASON = 2, 50
+"""For which jobs are held, that are named."""
 _MOST_COUNTED = 10_000
 """Ledger entries: who needs to know does not need more."""
 
@@ -81,6 +87,7 @@ def list_needs(
     causes: NewCauses | None,
     campaigns: CampaignList | None,
     sites: WorseSites | None,
+    stages: SlowerStages | None,
     gaps: GrowingGaps | None,
     backups: Backups,
     window: str,
@@ -95,6 +102,7 @@ def list_needs(
         causes: the new causes of failures, as they were counted last; None where they were not yet.
         campaigns: the newest campaigns, likewise.
         sites: those that got worse, likewise.
+        stages: those that got slower, likewise.
         gaps: those that grow, likewise.
         backups: when the last one was made.
         window: of the new causes, such as `24h`.
@@ -103,6 +111,7 @@ def list_needs(
     found = [
         _alerts(connection),
         _worse_sites(sites),
+        _slower_stages(stages),
         _new_causes(causes),
         _growing_gaps(gaps),
         _waiting_stages(connection, campaigns, now),
@@ -207,6 +216,40 @@ def _site_words(site: WorseSite) -> str:
     )
 
 
+def _slower_stages(stages: SlowerStages | None) -> Found:
+    needs = []
+    for stage in stages.stages if stages is not None else ():
+        needs.append(
+            Need(
+                kind="stage",
+                experiment=stage.experiment,
+                count=stage.jobs,
+                words=elided(_stage_words(stage), _LONGEST),
+                since=stage.since,
+                url=throughput_page(
+                    experiment=stage.experiment,
+                    campaign=stage.campaign or None,
+                    stage=stage.stage,
+                    measure="wall_seconds",
+                    by="site",
+                    since="8d",
+                ),
+            )
+        )
+    return _most_first(needs)
+
+
+def _stage_words(stage: SlowerStage) -> str:
+    name = stage.stage
+    if stage.campaign:
+        name += f" of {stage.campaign}"
+    takes, took = unbroken(duration(stage.seconds)), unbroken(duration(stage.seconds_before))
+    return (
+        f"stage {name} got slower: its jobs take {takes} (median of {number(stage.jobs)} in "
+        f"24 hours), {took} in the 7 days before"
+    )
+
+
 def _growing_gaps(gaps: GrowingGaps | None) -> Found:
     needs = []
     for gap in gaps.gaps if gaps is not None else ():
@@ -304,7 +347,18 @@ def _held(connection: Connection, queue: Queue, now: datetime) -> Found:
         return Found([])
     since = held_since(connection, QueueScope(now - SILENT_AFTER))
     words = f"{counted(held, 'job')} {_are(held)} held by the batch system"
+    if reasons := _reasons_words(queue):
+        words += f": {reasons}"
     return _one("held", held, words, since, queue_page())
+
+
+def _reasons_words(queue: Queue) -> str:
+    """Return for what most jobs are held; '' where no queue says it of any."""
+    words = []
+    for reason in queue.held_reasons[:_REASONS]:
+        if reason.words:
+            words.append(f"{elided(reason.words, _LONGEST_REASON)} ({number(reason.jobs)})")
+    return "; ".join(words)
 
 
 def _stuck(queue: Queue) -> Found:

@@ -41,6 +41,7 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     software_counts,
     variable_counts,
 )
+from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.lookup.software_filters import name_software, products_at
 
 CAMPAIGN, RELEASE = "campaign", "release"
@@ -127,7 +128,9 @@ def _of_campaign(connection: Connection, campaign: str, experiment: str | None) 
     if experiment is not None:
         experiments = [name for name in experiments if name == experiment]
     if not experiments:
-        raise NotFoundError(f"No task names a campaign {campaign}.")
+        raise NotFoundError(
+            f"No task names a campaign {campaign}.", nearest(connection, campaign, "campaign")
+        )
     if len(experiments) > 1:
         message = f"Several experiments have a campaign {campaign}; say which with experiment=."
         raise AmbiguousError(message, [(name, "") for name in experiments])

@@ -7,7 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.attention import GrowingGaps, NewCauses, WorseSites
+from jobprov.provenance.answers.attention import (
+    GrowingGaps,
+    NewCauses,
+    SlowerStages,
+    WorseSites,
+)
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofList
@@ -40,6 +45,7 @@ from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.statistics.slower_stages import list_slower_stages
 from jobprov.provenance.services.statistics.spending import count_spending
 from jobprov.provenance.services.statistics.throughput import (
     DEFAULT_SINCE,
@@ -223,6 +229,12 @@ def _worse_sites(connection: Connection, _store: Any, _words: Words, seconds: fl
     return list_worse_sites(connection, datetime.now(UTC), seconds=seconds)
 
 
+def _slower_stages(
+    connection: Connection, _store: Any, _words: Words, seconds: float
+) -> SlowerStages:
+    return list_slower_stages(connection, datetime.now(UTC), seconds=seconds)
+
+
 def _timeline(
     connection: Connection, store: Store, question_fields: Words, seconds: float
 ) -> Timeline:
@@ -303,6 +315,14 @@ WORSE_SITES = Counting(
     most=_MOST_ENDED_AT_ONCE,
     fresh_for=timedelta(minutes=10),
 )
+SLOWER_STAGES = Counting(
+    "slower_stages",
+    SlowerStages,
+    _slower_stages,
+    lambda stages: stages.ended,
+    most=_MOST_ENDED_AT_ONCE,
+    fresh_for=timedelta(minutes=10),
+)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,
@@ -317,6 +337,7 @@ _ALL: tuple[Counting[Any], ...] = (
     NEW_CAUSES,
     GROWING_GAPS,
     WORSE_SITES,
+    SLOWER_STAGES,
     TIMELINE,
 )
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

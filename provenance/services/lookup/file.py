@@ -31,6 +31,7 @@ from jobprov.provenance.db.queries.search.files import find_files as search_file
 from jobprov.provenance.db.queries.search.found import Sought
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
+from jobprov.provenance.services.lookup.near_names import near_names
 
 _MOST_PLACES = 5
 
@@ -139,11 +140,13 @@ def _unknown(
 
 
 def _names_like(connection: Connection, name: str) -> list[str]:
-    """Return names that begin like this one, or else that hold it: people remember a part."""
-    alike = nearest_names(connection, name)
-    if alike:
-        return alike
-    return [hit.text for hit in search_files(connection, Sought(name, NEAREST)).hits]
+    """Return names that hold this one, since people remember a part; else those spelled like it.
+
+    Else those that begin like it.
+    """
+    alike = search_files(connection, Sought(name, NEAREST)).hits
+    alike = alike or near_names(connection, name, ("file",), NEAREST)
+    return [hit.text for hit in alike] or nearest_names(connection, name)
 
 
 def _place(experiment: str | None, namespace: str | None) -> str:

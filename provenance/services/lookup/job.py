@@ -53,6 +53,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     fill_records,
     read_together,
 )
+from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
 
@@ -115,7 +116,7 @@ def find_job(connection: Connection, job_id: str, *, experiment: str | None = No
         return attempts[0] if attempts else _find_begun(connection, job_id, experiment)
     jobs = find_jobs(connection, job_id.lower(), experiment)
     if not jobs:
-        raise NotFoundError(f"No job {job_id} is recorded.")
+        raise NotFoundError(f"No job {job_id} is recorded.", nearest(connection, job_id, "job"))
     if len(jobs) > 1:
         choices = [(job.experiment, "") for job in jobs]
         raise AmbiguousError(
@@ -145,7 +146,8 @@ def _find_begun(connection: Connection, begun: str, experiment: str | None) -> F
     if several := sorted(ids or batch_ids):
         raise NotFoundError(f"Several jobs begin with {begun}: give more of the id.", several)
     raise NotFoundError(
-        f"No job {begun} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01."
+        f"No job {begun} is recorded. A job id is a UUID; a batch id looks like 81234.17@sched01.",
+        nearest(connection, begun, "job"),
     )
 
 

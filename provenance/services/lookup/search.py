@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.search import Hit, Hits, KindCount
@@ -11,6 +12,7 @@ from jobprov.provenance.db.queries.search.found import Found, Sought
 from jobprov.provenance.db.queries.search.names import FINDERS
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
+from jobprov.provenance.services.lookup.near_names import MOST_NEAR, near_names
 
 MOST = 10
 KINDS = ("file", *FINDERS)
@@ -26,6 +28,8 @@ def search(
     connection: Connection, text: str, *, kind: str | None = None, limit: int = MOST
 ) -> Hits:
     """Return the names that hold each word of a text, whatever the case of the letters A to Z.
+
+    Where none does, those that are spelled much like it.
 
     Of a path or an address that nothing holds, what its last part finds: people have files by
     their paths.
@@ -53,7 +57,12 @@ def search(
             in_path = name_in_path(wanted)
             found = _search(connection, Sought(in_path, limit), kinds)
             wanted = in_path if found else wanted
-        return _hits(connection, Sought(wanted, limit), found, kinds)
+        hits = _hits(connection, Sought(wanted, limit), found, kinds)
+        if found:
+            return hits
+        most = min(limit, MOST_NEAR)
+        near = near_names(connection, name_in_path(wanted) or wanted, kinds, most)
+        return replace(hits, near=near)
 
 
 def _search(connection: Connection, sought: Sought, kinds: Collection[str]) -> dict[str, Found]:

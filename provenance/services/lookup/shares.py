@@ -1,5 +1,6 @@
 """How large a share of jobs is, and when one of the last day is worth telling beside the week before."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -40,3 +41,19 @@ class Share(NamedTuple):
     def is_points_above(self, other: "Share") -> bool:
         """Return whether it is at least five points above the other."""
         return self.value >= other.value + POINTS
+
+
+def first_worse_hour(hours: Mapping[int, Share], usual: Share, of_day: Share) -> int:
+    """Return the hour from which on a share was worse.
+
+    A single failure in an hour of few jobs tells nothing. So each hour counts by how many failures it
+    has more than half-way between the usual share and that of the day, and the hour is taken from
+    which on these add up to most.
+    """
+    half_way = (usual.value + of_day.value) / 2
+    first, most, added_up = max(hours), 0.0, 0.0
+    for hour in sorted(hours, reverse=True):
+        added_up += hours[hour].jobs - half_way * hours[hour].ended
+        if added_up > most:
+            first, most = hour, added_up
+    return first

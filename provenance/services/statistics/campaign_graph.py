@@ -39,6 +39,7 @@ from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.quotient import FoldedGraph, bounded
+from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
     count_now,
@@ -153,7 +154,10 @@ def _fold(
             f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}."
         )
     if not tasks:
-        raise NotFoundError(f"No task of experiment {experiment} names a campaign {campaign}.")
+        raise NotFoundError(
+            f"No task of experiment {experiment} names a campaign {campaign}.",
+            nearest(connection, campaign, "campaign"),
+        )
     jobs = count_jobs(connection, list(tasks), most=MOST_NOT_KEPT + 1)
     if task_ids and jobs > MOST_OF_TASKS:
         raise LimitError(
@@ -184,7 +188,9 @@ def experiment_of_campaign(connection: Connection, campaign: str) -> str:
     """
     experiments = campaign_experiments(connection, campaign)
     if not experiments:
-        raise NotFoundError(f"No task names a campaign {campaign}.")
+        raise NotFoundError(
+            f"No task names a campaign {campaign}.", nearest(connection, campaign, "campaign")
+        )
     if len(experiments) > 1:
         message = f"Several experiments have a campaign {campaign}; say which with experiment=."
         raise AmbiguousError(message, [(name, "") for name in experiments])

@@ -6,7 +6,7 @@ above that of all other sites of the day: what fails everywhere is no matter of 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from jobprov.provenance.services.lookup.shares import (
     LEAST_JOBS,
     MOST_EXPERIMENTS,
     Share,
+    first_worse_hour,
     lately_began,
 )
 from jobprov.provenance.times import utc_text
@@ -93,19 +94,3 @@ def _worse(
             )
         )
     return worse
-
-
-def first_worse_hour(hours: Mapping[int, Share], usual: Share, of_day: Share) -> int:
-    """Return the hour from which on a site was worse.
-
-    A single failure in an hour of few jobs tells nothing. So each hour counts by how many failures it
-    has more than half-way between the usual share and that of the day, and the hour is taken from
-    which on these add up to most.
-    """
-    half_way = (usual.value + of_day.value) / 2
-    first, most, added_up = max(hours), 0.0, 0.0
-    for hour in sorted(hours, reverse=True):
-        added_up += hours[hour].jobs - half_way * hours[hour].ended
-        if added_up > most:
-            first, most = hour, added_up
-    return first

@@ -23,6 +23,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.lookup.proofs import count_proofs
 from jobprov.provenance.services.tasks.backlogs import backlog_of
 from jobprov.provenance.services.tasks.burn_downs import DoneLately
@@ -52,7 +53,8 @@ def show_campaign(
     campaigns = campaign_counts(connection, campaign, experiment)
     if not tasks and not campaigns:
         raise NotFoundError(
-            f"No job or task of experiment {experiment} names a campaign {campaign}."
+            f"No job or task of experiment {experiment} names a campaign {campaign}.",
+            nearest(connection, campaign, "campaign"),
         )
     declared = _declared(connection, store, tasks)
     units_by_task = list(units_of_tasks(connection, declared))

@@ -1,5 +1,7 @@
 """What runs and waits: of a task, of a campaign, of an experiment, or all."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -9,6 +11,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.tasks.queue import (
+    HeldReason,
     Progress,
     Queue,
     QueueCounts,
@@ -28,6 +31,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
     count_announced,
     count_announced_before,
     count_queued,
+    hold_reasons,
     log_progress,
     queued_jobs,
     reports,
@@ -39,9 +43,13 @@ from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import exact_utc_text
+from jobprov.provenance.triage.causes import pattern_of
 
 FRESH = timedelta(minutes=15)
 MOST_LISTED = 1000
+_MOST_REASONS = 10
+_MACHINE = re.compile(r"^Error from \S+@\S+: |\S+@[\w.-]+|\b[\w-]+(?:\.[\w-]+){2,}")
+"""A slot or a host, which the same sentence names for each job another."""
 _FIRST = (-1, 0)
 
 
@@ -128,6 +136,9 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
     shown = rows[:limit]
+    sentences: Mapping[str, int] = {}
+    if counts.held:
+        sentences = hold_reasons(connection, scope)
     next_cursor = None
     if shown and len(rows) > limit:
         next_cursor = _cursor(shown[-1])
@@ -140,7 +151,23 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         warning=_warning(sources, now),
         jobs=_entries(connection, shown, now),
         next=next_cursor,
+        held_reasons=_held_reasons(sentences),
     )
+
+
+def _held_reasons(jobs_by_sentence: Mapping[str, int]) -> list[HeldReason]:
+    """Return the reasons, the most frequent first; sentences that differ in names alone are one."""
+    jobs: Counter[str] = Counter()
+    sentences: dict[str, list[str]] = {}
+    for sentence, count in jobs_by_sentence.items():
+        pattern = pattern_of(_MACHINE.sub("…", sentence)).removeprefix("…")
+        jobs[pattern] += count
+        sentences.setdefault(pattern, []).append(sentence)
+    reasons = []
+    for pattern, count in jobs.most_common(_MOST_REASONS):
+        [first, *others] = sentences[pattern]
+        reasons.append(HeldReason(pattern if others else first, count))
+    return reasons
 
 
 def _counts(connection: Connection, scope: QueueScope, now: datetime) -> QueueCounts:

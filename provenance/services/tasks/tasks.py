@@ -18,6 +18,7 @@ from jobprov.provenance.db.queries.tasks.tasks import (
 )
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.failures.errors import list_causes
+from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.tasks.backlogs import backlog_of
 from jobprov.provenance.services.tasks.burn_downs import burn_down_of_task
 from jobprov.provenance.services.tasks.declarations import (
@@ -46,7 +47,9 @@ def find_task(connection: Connection, task_id: str, *, experiment: str | None = 
         task = f"task {task_id}"
         if experiment is not None:
             task += f" of experiment {experiment}"
-        raise NotFoundError(f"No {task} was declared, and no job names it.")
+        raise NotFoundError(
+            f"No {task} was declared, and no job names it.", nearest(connection, task_id, "task")
+        )
     if len(tasks) > 1:
         choices = [(task.experiment, "") for task in tasks]
         raise AmbiguousError(

@@ -417,6 +417,8 @@ def test_role_shows_it_and_no_proxy_keeps_a_copy(world: World, tmp_path: Path) -
         told = Asking(app, {"X-Remote-User": user}).ask("/search?q=CANARYhost&all=1")
         assert (b"/jobs?host=CANARYhost" in told.body) is sees, user
         assert "no-store" in told.headers
+        told = Asking(app, {"X-Remote-User": user}).ask("/search?q=CANARYhsot")
+        assert (b"/jobs?host=CANARYhost" in told.body) is sees, "what is spelled like it"
         told = Asking(app, {"X-Remote-User": user}).ask(f"{API}/names/experiments")
         assert (hidden.encode() in told.body) is sees, user
         assert "Cache-Control: private" in told.headers

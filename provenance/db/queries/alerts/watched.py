@@ -5,7 +5,7 @@ newest jobs alone, so that it is the index of ended jobs that is walked, whateve
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.tasks.queue import STANDINGS
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD, SUCCEEDED
 from jobprov.provenance.db.tables import (
     Experiment,
     FailureClass,
@@ -117,6 +117,20 @@ class EndedAtSite(NamedTuple):
     site: str
     jobs: int
     failures: int
+
+
+class RunTime(NamedTuple):
+    """How long a job of a stage took that succeeded.
+
+    Attributes:
+        hour: which hour of the window it ended in, 0 the first.
+        campaign: '' where the job names none.
+    """
+
+    hour: int
+    campaign: str
+    stage: str
+    wall_seconds: float
 
 
 class QueuedTask(NamedTuple):
@@ -249,6 +263,23 @@ def gap_codes(connection: Connection, gap_sets: Collection[int]) -> dict[int, fr
     return codes
 
 
+def run_times(connection: Connection, scope: EndedScope, until: datetime) -> Iterator[RunTime]:
+    """Yield how long the newest jobs until a moment took, of those of a stage that succeeded."""
+    newest = _newest(scope._replace(until=until))
+    window = Window(scope.since, until, timedelta(hours=1))
+    stage = func.coalesce(_OWN_STAGE, Stage.name, "")
+    query = _joined(
+        newest,
+        scope,
+        place_of(connection, newest.c.ended_at, window),
+        func.coalesce(Stage.campaign, ""),
+        stage,
+        newest.c.wall_seconds,
+    ).where(newest.c.state == SUCCEEDED, newest.c.wall_seconds.is_not(None), stage != "")
+    for hour, *others in connection.execute(query):
+        yield RunTime(int(hour), *others)
+
+
 def stuck_jobs(connection: Connection, experiment: int) -> QueuedJobs:
     """Return how many jobs are stuck in queues."""
     return _queued(connection, experiment, _STUCK)
@@ -322,6 +353,7 @@ def _newest(scope: EndedScope) -> Subquery:
         Job.host_id,
         Job.gap_set_id,
         Job.ended_at,
+        Job.wall_seconds,
     )
     query = select(*columns).where(
         Job.ended_at >= scope.since,

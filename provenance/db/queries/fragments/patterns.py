@@ -77,6 +77,11 @@ def begins_in_any_case(dialect: str, column: Any, text: str) -> ColumnElement[bo
     return _is_like(dialect, column, f"{_escaped(text)}%")
 
 
+def ends_in_any_case(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a column ends with `text`, compared as in `holds`, unindexed."""
+    return _is_like(dialect, column, f"%{_escaped(text)}")
+
+
 def _is_like(dialect: str, column: Any, pattern: str) -> ColumnElement[bool]:
     # The value itself stands in the statement, so that PostgreSQL plans for it: for a rare text by
     # an index, for a frequent one without

@@ -130,7 +130,7 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
     trigrams = _trigrams_of(sought.words)
     is_long = len(trigrams) > _MOST_TRIGRAMS
     if is_long:
-        trigrams = _rarest(trigrams, _sample(connection))
+        trigrams = _rarest(trigrams, sample_of_names(connection))
     if connection.dialect.name != "sqlite":
         if not is_long:
             return [beginning, holding]
@@ -156,7 +156,7 @@ def _indexed(
     )
 
 
-def _sample(connection: Connection) -> list[str]:
+def sample_of_names(connection: Connection) -> list[str]:
     """Return some names from all of them, in small letters."""
     newest = connection.execute(select(func.max(File.id))).scalar() or 0
     # Spread without a rhythm, which names of one production may have as well

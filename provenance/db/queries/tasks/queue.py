@@ -75,6 +75,7 @@ _IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held
 _REMOVED = STANDINGS.index(Standing("removed"))
 _ANNOUNCED_AT = func.coalesce(Job.started_at, Job.received_at)
 """When a job began that its hook announced."""
+_MOST_REASONS = 1000
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
 _LEAST_JOBS = 5
@@ -211,6 +212,22 @@ def held_since(connection: Connection, scope: QueueScope) -> datetime | None:
     query = _in_queue(scope, func.min(QueueJob.since)).where(QueueJob.standing == _HELD)
     since: datetime | None = connection.execute(query).scalar_one()
     return since
+
+
+def hold_reasons(connection: Connection, scope: QueueScope) -> dict[str, int]:
+    """Return how many jobs are held for which sentence of their batch system, '' for none.
+
+    Of the thousand most frequent ones, those first.
+    """
+    reason, jobs = func.coalesce(QueueJob.hold_reason, ""), func.count()
+    query = (
+        _in_queue(scope, reason, jobs)
+        .where(QueueJob.standing == _HELD)
+        .group_by(reason)
+        .order_by(jobs.desc(), reason)
+        .limit(_MOST_REASONS)
+    )
+    return {words: count for words, count in connection.execute(query)}  # noqa: C416 - typed
 
 
 def stages_in_queue(connection: Connection, since: datetime) -> set[tuple[str, str, str]]:

@@ -462,3 +462,46 @@ def test_what_is_said_of_a_job_a_task_and_a_file_is_documented(recorded: FlaskCl
     ):
         section = lines.split(f"### `GET /api/v1/{call}`\n")[1].split("\n#")[0]
         assert read(recorded, path).keys() - set(re.findall(r"[a-z_]+", section)) == set(), call
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("/files/a.rooot", "a.root"),
+        (f"/jobs/{JOB[:-3]}fff", JOB),
+    ],
+)
+def test_mistyped_name_is_told_what_is_spelled_like_it(
+    recorded: FlaskClient, address: str, meant: str
+) -> None:
+    problem = assert_problem(recorded.get(f"/api/v1{address}"), 404)
+
+    assert meant in problem["nearest"]
+    page = recorded.get(address).text
+    assert page.count(f">{meant}</a>") == 1
+
+
+def test_mistyped_task_and_campaign_are_told_what_is_spelled_like_them(
+    recorded: FlaskClient,
+) -> None:
+    task = {"task_id": "keepup-2026-01", "campaign": "spring-2026", "stage": "reco"}
+    record = a_record(70, task=task)
+    assert recorded.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+    for address, meant in (
+        ("/tasks/kepup-2026-01", "keepup-2026-01"),
+        ("/campaigns/nova/sprnig-2026", "spring-2026"),
+    ):
+        page = recorded.get(address)
+        assert page.status_code == 404
+        assert f">{meant}</a>" in page.text, address
+        place = address.replace("/nova/", "/") + "?experiment=nova"
+        assert assert_problem(recorded.get(f"/api/v1{place}"), 404)["nearest"] == [meant]
+
+
+def test_name_that_only_another_experiment_has_is_not_offered_as_what_is_like_it(
+    recorded: FlaskClient,
+) -> None:
+    problem = assert_problem(recorded.get(f"/api/v1/jobs/{JOB}?experiment=dune"), 404)
+
+    assert JOB not in problem.get("nearest", [])

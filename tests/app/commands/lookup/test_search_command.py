@@ -80,6 +80,20 @@ def test_find_of_nothing_says_so_and_exits_1(monkeypatch: pytest.MonkeyPatch) ->
     assert run("find", "mu", "--kind", "people").exit_code == 2
 
 
+def test_find_of_a_typo_offers_what_is_spelled_like_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    near = [Hit("software", "sbndcode", "", "/jobs?software=sbndcode")]
+    near.append(Hit("file", "\x1b[2Jmuon.root", "nova", "/files/x"))
+    monkeypatch.setattr(Client, "find", lambda *_, **__: Hits([], "mu", near=near))
+
+    done = run("find", "mu")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    told = done.stderr.splitlines()
+    assert told[:3] == ["Nothing found for mu.", "Did you mean:", "  sbndcode  (package)"]
+    assert told[3].endswith("/jobs?software=sbndcode")
+    assert told[4] == "  \ufffd[2Jmuon.root  (file, nova)"
+
+
 def test_names_do_not_control_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     hit = Hit("file", "a\x1b[31m.art", "no\x1bva", "/files/a")
     answers = iter([Hits([hit], "a", [KindCount("file", 1, has_more=False)]), Hits([], "\x1b[2J")])

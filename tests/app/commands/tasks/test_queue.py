@@ -66,6 +66,14 @@ def test_counts_stand_first_and_each_job_has_a_line() -> None:
     assert "57, 0.5 a second" in lines[4]
 
 
+def test_reasons_stand_before_the_jobs() -> None:
+    reasons = [{"words": "no map", "jobs": 12}, {"words": "", "jobs": 1}]
+
+    lines = queue_text(an_answer(a_job("a", "held"), held_reasons=reasons)).splitlines()
+
+    assert lines[2:4] == ["12 jobs held: no map", "1 job held: no reason given"]
+
+
 def test_columns_that_no_job_fills_are_left_out() -> None:
     [title, _] = queue_text(an_answer(a_job("a", "idle"), sources=[])).splitlines()[1:]
 

@@ -1,5 +1,8 @@
 """The page of alerts, however much there is to show."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -32,12 +35,25 @@ def begin_many(writing: Writing) -> None:
             end_alerts(writing, key, standing, "it is over", is_told=True)
 
 
+def test_rules_that_were_never_looked_at_do_not_say_that_all_is_well(
+    app: Flask, client: FlaskClient, tmp_path: Path
+) -> None:
+    service: Service = app.extensions["jobprov"]
+    settings = replace(service.settings, alerts=tmp_path / "alerts.toml")
+    app.extensions["jobprov"] = replace(service, settings=settings)
+
+    page = client.get("/alerts").text
+
+    assert "No rule has been looked at yet." in page
+    assert "Nothing is wrong" not in page
+
+
 @pytest.mark.slow
 def test_page_stays_small_and_leads_to_the_rest(app: Flask, client: FlaskClient) -> None:
     service: Service = app.extensions["jobprov"]
     empty = client.get("/alerts")
-    assert "Nothing is wrong that a rule looks at." in empty.text
-    assert "No rules are named here" in empty.text
+    assert "No rule is declared, so nothing is looked at." in empty.text
+    assert "names it in the setting <code>JOBPROV_ALERTS</code>" in empty.text
     service.write(begin_many)
 
     page = client.get("/alerts?experiment=nova")

@@ -32,7 +32,7 @@ def test_bars_are_as_high_as_their_counts_and_few_are_still_seen() -> None:
 @pytest.mark.parametrize(
     ("edges", "unit", "words"),
     [
-        ([1.0, 2.0, 3.0], "seconds", ["1 s", "2 s", "3 s"]),
+        ([1.0, 2.0, 3.0], "seconds", [f"{second}\N{NO-BREAK SPACE}s" for second in (1, 2, 3)]),
         ([4320.0, 4322.5, 4325.0], "seconds", ["4320.0 s", "4322.5 s", "4325.0 s"]),
         ([0.91, 0.9125, 0.915], "ratio", ["91.00 %", "91.25 %", "91.50 %"]),
         (

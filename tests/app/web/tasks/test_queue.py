@@ -75,6 +75,60 @@ def test_task_shows_fifty_jobs_with_held_ones_first(producing: FlaskClient) -> N
     assert f'href="/jobs/{job_id(1)}"' in page
 
 
+def test_reasons_for_which_jobs_are_held_come_most_frequent_first(client: FlaskClient) -> None:
+    """Sentences that name slots, sizes and files of their own are one reason."""
+    declared = {"experiment": "nova", **TASK, "units": 400}
+    assert client.put("/api/v1/tasks/t1", json=declared).status_code == 201
+    memory = (
+        "Error from slot1_{0}@wn{0}.fnal.gov: Job has gone over memory limit of {0}000 megabytes."
+    )
+    jobs = [
+        queued(1, "held", hold_reason="no map <yet>"),
+        *[queued(number, "held", hold_reason=memory.format(number)) for number in (2, 3, 4)],
+        queued(5, "held"),
+        queued(6, "held", hold_reason="no map <yet>"),
+        queued(7, "idle"),
+    ]
+    body = {"experiment": "nova", "jobs": jobs}
+    assert client.put("/api/v1/queue/sched01", json=body).status_code == 200
+
+    answer = client.get("/api/v1/queue?limit=0").get_json()
+
+    pattern = "Job has gone over memory limit of N megabytes."
+    assert answer["held_reasons"] == [
+        {"words": pattern, "jobs": 3},
+        {"words": "no map <yet>", "jobs": 2},
+        {"words": "", "jobs": 1},
+    ]
+    for address in ("/queue", "/tasks/t1"):
+        page = client.get(address).text
+        reasons = page.split("Held, by reason:")[1].split("</ul>")[0]
+        told = [unescape(re.sub(r"<[^>]+>", "", item)) for item in reasons.split("<li>")[1:]]
+        assert [line.strip() for line in told] == [
+            f"3 jobs {pattern}",
+            "2 jobs no map <yet>",
+            "1 job no reason given",
+        ]
+    [need] = [
+        need
+        for need in client.get("/api/v1/attention").get_json()["needs"]
+        if need["kind"] == "held"
+    ]
+    assert need["words"].startswith("6 jobs are held by the batch system: Job has gone over")
+    assert need["words"].endswith("(3); no map <yet> (2)")
+
+
+def test_queue_without_held_jobs_names_no_reasons(client: FlaskClient) -> None:
+    body = {
+        "experiment": "nova",
+        "jobs": [queued(1, "removed", hold_reason="by me"), queued(2, "idle")],
+    }
+    assert client.put("/api/v1/queue/sched01", json=body).status_code == 200
+
+    assert client.get("/api/v1/queue").get_json()["held_reasons"] == []
+    assert "Held, by reason" not in client.get("/queue").text
+
+
 def test_jobs_that_are_slow_or_stuck_are_among_those_that_run() -> None:
     counts = QueueCounts(running=110, idle=56, held=14, slow=16, stuck=1)
 

@@ -1,6 +1,8 @@
 """What needs somebody: each thing that does is told once, with its number, since when and where."""
 
 import json
+import random
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from jobprov.provenance.services.attention.needs import (
 )
 from jobprov.provenance.services.lookup.gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
+from jobprov.provenance.services.statistics.slower_stages import got_slower, list_slower_stages
 from jobprov.provenance.services.statistics.worse_sites import list_worse_sites
 from jobprov.provenance.services.tasks.campaigns import list_campaigns
 from jobprov.provenance.services.tasks.queue import whole_queue
@@ -45,6 +48,7 @@ def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCH
             causes=list_new_causes(connection, now - 24 * HOUR),
             campaigns=list_campaigns(connection, production.store),
             sites=list_worse_sites(connection, now),
+            stages=list_slower_stages(connection, now),
             gaps=list_growing_gaps(connection, now),
             backups=backups,
             window="24h",
@@ -256,6 +260,101 @@ def test_what_fails_at_all_sites_is_no_matter_of_a_site(production: Production) 
 
     production.record(*ran_at("FNAL", range(161, 201), lately, failed=40))
     assert [words.split(":")[0] for words, *_ in worse(production)] == ["FNAL got worse"]
+
+
+def took(
+    seconds: Iterable[float],
+    ended_at: datetime,
+    *,
+    first: int,
+    campaign: str = "c",
+    state: str = "succeeded",
+) -> list[dict[str, Any]]:
+    """Return records of the stage `reco`, one for each of these run times."""
+    records = []
+    for number, wall_seconds in enumerate(seconds, first):
+        task = {"task_id": f"t-{campaign}", "campaign": campaign, "stage": "reco"}
+        resources = {"wall_seconds": wall_seconds}
+        ended = ended_at.isoformat()
+        records.append(
+            a_record(number, state=state, ended_at=ended, task=task, resources=resources)
+        )
+    return records
+
+
+def slower(production: Production) -> list[Any]:
+    return [
+        (need.words, need.count, need.since, need.url)
+        for need in look(production).needs
+        if need.kind == "stage"
+    ]
+
+
+def scattered(jobs: int, typical: float, chance: random.Random) -> list[float]:
+    """Return run times as those of one stage scatter: a few take several times as long."""
+    return [typical * chance.lognormvariate(0, 0.5) for _ in range(jobs)]
+
+
+def test_stage_that_got_slower_says_by_how_much_and_since_when(production: Production) -> None:
+    chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
+    production.record(
+        *took(scattered(60, 3600, chance), NOW - 48 * HOUR, first=1),
+        *took(scattered(20, 3600, chance), NOW - 10.5 * HOUR, first=100),
+        *took(scattered(30, 14_400, chance), NOW - 4.5 * HOUR, first=200),
+        # Another campaign runs the same stage, as fast as it always did
+        *took(scattered(60, 600, chance), NOW - 48 * HOUR, first=300, campaign="d"),
+        *took(scattered(60, 600, chance), NOW - 4 * HOUR, first=400, campaign="d"),
+    )
+
+    [(words, jobs, since, url)] = slower(production)
+
+    assert words.startswith("stage reco of c got slower: its jobs take ")
+    assert "(median of 50 in 24 hours)" in words
+    assert words.endswith("in the 7 days before")
+    assert (jobs, since) == (50, "2026-01-01T20:00:00Z")
+    assert url == (
+        "/throughput?experiment=nova&campaign=c&stage=reco&measure=wall_seconds&by=site&since=8d"
+    )
+
+
+def test_stage_of_the_usual_scatter_did_not_get_slower() -> None:
+    """Of 1,000 stages of which nothing changed, one at most is told: twenty jobs beside forty."""
+    told = 0
+    for seed in range(1000):
+        chance = random.Random(seed)  # noqa: S311 - as above
+        told += got_slower(scattered(20, 3600, chance), scattered(40, 3600, chance))
+    assert told <= 1
+
+
+def test_stage_whose_jobs_are_of_two_kinds_did_not_get_slower(production: Production) -> None:
+    """Every third job takes five times as long; of today's twenty, twelve do."""
+    production.record(
+        *took([600, 600, 3000] * 20, NOW - 48 * HOUR, first=1),
+        *took([600] * 8 + [3000] * 12, NOW - 4 * HOUR, first=100),
+    )
+
+    assert slower(production) == []
+
+
+def test_stage_of_few_or_failed_or_short_jobs_did_not_get_slower(production: Production) -> None:
+    before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
+    production.record(
+        *took([3600] * 40, before, first=1, campaign="few"),
+        *took([9000] * 19, lately, first=100, campaign="few"),
+        *took([3600] * 19, before, first=200, campaign="new"),
+        *took([9000] * 40, lately, first=300, campaign="new"),
+        *took([3600] * 40, before, first=400, campaign="failed"),
+        *took([9000] * 40, lately, first=500, campaign="failed", state="failed"),
+        *took([10] * 40, before, first=600, campaign="short"),
+        *took([60] * 40, lately, first=700, campaign="short"),
+        *took([3600] * 40, before, first=800, campaign="less than twice"),
+        *took([7100] * 40, lately, first=900, campaign="less than twice"),
+    )
+    assert slower(production) == []
+
+    production.record(*took([9000], lately, first=1000, campaign="few"))
+    [(words, jobs, _, _)] = slower(production)
+    assert (words.split(":")[0], jobs) == ("stage reco of few got slower", 20)
 
 
 def gapless(number: int, ended_at: datetime) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Stages whose jobs take longer than before, of all experiments.
+
+A stage got slower where the median of how long its jobs of the last 24 hours took is at least twice
+that of the seven days before, a minute above it, and longer than nine in ten jobs took then. The last
+says that it is more than the usual scatter, however wide that is. Only jobs that succeeded count, as
+the others stop early: at least twenty now, and twenty before. Each campaign is compared with itself.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from math import ceil
+from statistics import median
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.attention import SlowerStage, SlowerStages
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.alerts.watched import EndedScope, RunTime, run_times
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+from jobprov.provenance.services.lookup.shares import (
+    BEFORE,
+    MOST_EXPERIMENTS,
+    TIMES,
+    Share,
+    first_worse_hour,
+    lately_began,
+)
+from jobprov.provenance.times import utc_text
+
+_LEAST_JOBS = 20
+"""Of fewer jobs in the last day or before, nothing is said."""
+_LEAST_SECONDS = 60
+"""By how much a stage is slower; of jobs of a few seconds nobody wants to know."""
+_USUAL = 0.9
+"""Of the jobs before, so many took no longer than what is usual."""
+
+
+class _StageName(NamedTuple):
+    campaign: str
+    stage: str
+
+
+_OfStages = Mapping[_StageName, list[RunTime]]
+
+
+def list_slower_stages(
+    connection: Connection, now: datetime, *, seconds: float = SECONDS
+) -> SlowerStages:
+    """Return the stages that got slower, of the first thirty experiments; those of most jobs first.
+
+    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at, by two
+    statements at most.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    stages, ended = [], 0
+    began = lately_began(now)
+    experiments = list(experiments_by_name(connection).items())
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            lately = _by_stage(run_times(connection, EndedScope(key, began), now))
+            ended += sum(map(len, lately.values()))
+            if all(len(jobs) < _LEAST_JOBS for jobs in lately.values()):
+                continue
+            days = EndedScope(key, began - BEFORE)
+            before: defaultdict[_StageName, array[float]] = defaultdict(lambda: array("d"))
+            for job in run_times(connection, days, began):
+                before[_StageName(job.campaign, job.stage)].append(job.wall_seconds)
+                ended += 1
+            stages += _slower(name, lately, before, began)
+    stages.sort(key=lambda stage: (-stage.jobs, stage.campaign, stage.stage))
+    return SlowerStages(stages=stages, ended=ended)
+
+
+def _by_stage(jobs: Iterable[RunTime]) -> _OfStages:
+    of_stages: defaultdict[_StageName, list[RunTime]] = defaultdict(list)
+    for job in jobs:
+        of_stages[_StageName(job.campaign, job.stage)].append(job)
+    return of_stages
+
+
+def _slower(
+    experiment: str,
+    lately: _OfStages,
+    before: Mapping[_StageName, "array[float]"],
+    began: datetime,
+) -> list[SlowerStage]:
+    """Return the stages of an experiment that got slower."""
+    slower = []
+    for name, jobs in lately.items():
+        earlier = before.get(name, ())
+        if len(jobs) < _LEAST_JOBS or len(earlier) < _LEAST_JOBS:
+            continue
+        seconds = [job.wall_seconds for job in jobs]
+        if not got_slower(seconds, earlier):
+            continue
+        hour = _first_slow_hour(jobs, _usual_at_most(earlier))
+        slower.append(
+            SlowerStage(
+                experiment=experiment,
+                campaign=name.campaign,
+                stage=name.stage,
+                jobs=len(jobs),
+                seconds=median(seconds),
+                jobs_before=len(earlier),
+                seconds_before=median(earlier),
+                since=utc_text(began + timedelta(hours=hour)),
+            )
+        )
+    return slower
+
+
+def got_slower(lately: Collection[float], before: Collection[float]) -> bool:
+    """Return whether jobs that took so many seconds are slower than those before, clearly."""
+    takes, took = median(lately), median(before)
+    is_clear = takes >= TIMES * took and takes >= took + _LEAST_SECONDS
+    return is_clear and takes > _usual_at_most(before)
+
+
+def _usual_at_most(before: Collection[float]) -> float:
+    """Return the seconds that nine in ten of the jobs before took at most."""
+    return sorted(before)[ceil(_USUAL * len(before)) - 1]
+
+
+def _first_slow_hour(jobs: Iterable[RunTime], usual: float) -> int:
+    """Return the hour from which on more jobs than one in ten took longer than is usual."""
+    ended: Counter[int] = Counter()
+    long: Counter[int] = Counter()
+    for job in jobs:
+        ended[job.hour] += 1
+        long[job.hour] += job.wall_seconds > usual
+    hours = {hour: Share(long[hour], ended[hour]) for hour in ended}
+    of_day = Share(long.total(), ended.total())
+    return first_worse_hour(hours, Share(1, 10), of_day)
