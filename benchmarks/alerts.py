@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Table, select, text
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import Place, open_place
-from benchmarks.running.processes import cpu_seconds
+from benchmarks.running.processes import cpu_with_server
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -96,7 +96,7 @@ def _print_rules(database: Database, alerts: ExperimentAlerts, place: Place) -> 
     for rule in alerts.rules:
         rounds = 3 if rule.condition == "stage_done" else ROUNDS
         waits = []
-        used = _cpu(place)
+        used = cpu_with_server(place.process)
         for _ in range(rounds):
             with database.reading.connect() as connection:
                 watch = conditions.Watch(
@@ -110,7 +110,7 @@ def _print_rules(database: Database, alerts: ExperimentAlerts, place: Place) -> 
                 start = time.perf_counter()
                 watch.look(rule)
                 waits.append((time.perf_counter() - start) * 1000)
-        note = f"CPU {(_cpu(place) - used) * 1000 / rounds:.1f} ms"
+        note = f"CPU {(cpu_with_server(place.process) - used) * 1000 / rounds:.1f} ms"
         print_figure(Figure(f"{rule.name}, p50", median(waits), "ms", note=note))
 
 
@@ -120,21 +120,15 @@ def _print_looks(database: Database, alerts: ExperimentAlerts, place: Place) -> 
     parts = Parts(database, Writer(database, store), store, place.folder / "git")
     titles = ["all rules, the first look"] + ["all rules, the next look"] * 3
     for minute, title in enumerate(titles):
-        used, start = _cpu(place), time.perf_counter()
+        used, start = cpu_with_server(place.process), time.perf_counter()
         now = datetime.now(UTC) + timedelta(minutes=minute)
         done = check_experiment(parts, [Path("/")], NOVA, alerts, now=now, is_forced=True)
         wait = (time.perf_counter() - start) * 1000
         began = 0 if done is None else done.began
-        note = f"CPU {(_cpu(place) - used) * 1000:.0f} ms; {began} alerts began"
+        note = f"CPU {(cpu_with_server(place.process) - used) * 1000:.0f} ms; {began} alerts began"
         print_figure(Figure(title, wait, "ms", note=note))
         drain(parts, HANDLERS)
     parts.writer.close()
-
-
-def _cpu(place: Place) -> float:
-    """Return the CPU that this process and the database's server took."""
-    server = 0.0 if place.process is None else cpu_seconds(place.process)
-    return time.process_time() + server
 
 
 def _fill(connection: Connection, count: int) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, event, select, text
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import open_place
-from benchmarks.running.processes import cpu_seconds
+from benchmarks.running.processes import cpu_with_server
 from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
@@ -215,14 +215,14 @@ def _print_questions(connection: Connection, jobs: int, process: int | None) -> 
     for title, make_question in _questions(jobs).items():
         for what, ask in (("page", _ask_for_page), ("counts", _ask_for_counts)):
             chance = random.Random(title)  # noqa: S311 - has to repeat, not to be secret
-            waits, used = [], _cpu(process)
+            waits, used = [], cpu_with_server(process)
             for _ in range(ROUNDS):
                 question = make_question(chance)
                 start = time.perf_counter()
                 ask(connection, question)
                 waits.append((time.perf_counter() - start) * 1000)
                 connection.rollback()
-            used = (_cpu(process) - used) * 1000 / ROUNDS
+            used = (cpu_with_server(process) - used) * 1000 / ROUNDS
             note = f"CPU {used:.1f} ms; p99 {quantiles(waits, n=100)[98]:.1f} ms"
             print_figure(Figure(f"{title}, {what}", median(waits), "ms", mark=MARK, note=note))
 
@@ -259,11 +259,6 @@ def _print_plans(connection: Connection, jobs: int) -> None:
             for row in connection.exec_driver_sql(f"{explain} {statement}", values):
                 print(f"    {row[-1]}")
             print("    --")
-
-
-def _cpu(process: int | None) -> float:
-    """Return the CPU that this process and the database's server took."""
-    return time.process_time() + (0.0 if process is None else cpu_seconds(process))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from benchmarks.campaign import EXPERIMENT, GeneratedJob, generate_jobs
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import Place, open_place
-from benchmarks.running.processes import cpu_seconds
+from benchmarks.running.processes import cpu_with_server
 from benchmarks.whole.recording import record_in_process
 from benchmarks.whole.sizes import compact, table_bytes
 from jobprov.app.config import load_settings
@@ -267,12 +267,12 @@ def _print_questions(connection: Connection, process: int | None) -> None:
     raw = _raw(connection)
     for name, filters in QUESTIONS.items():
         waits = []
-        used = _cpu(process)
+        used = cpu_with_server(process)
         for _ in range(ROUNDS):
             start = time.perf_counter()
             found = list_jobs(connection, filters, limit=100)
             waits.append((time.perf_counter() - start) * 1000)
-        used = (_cpu(process) - used) * 1000 / ROUNDS
+        used = (cpu_with_server(process) - used) * 1000 / ROUNDS
         more = " and more" if found.next else ""
         note = (
             f"CPU {used:.0f} ms; {_asked(filters)}: {len(found.jobs)} jobs{more}; "
@@ -293,14 +293,6 @@ def _print_questions(connection: Connection, process: int | None) -> None:
 def _asked(filters: JobFilters) -> str:
     """Return the filters that are set, in words."""
     return " ".join(str(value) for value in filters if value is not None)
-
-
-def _cpu(process: int | None) -> float:
-    """Return the CPU that this process and the database's server took.
-
-    What a machine that does other work does not blur.
-    """
-    return time.process_time() + (0.0 if process is None else cpu_seconds(process))
 
 
 def _raw(connection: Connection) -> float:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select, text
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import open_place
-from benchmarks.running.processes import cpu_seconds
+from benchmarks.running.processes import cpu_with_server
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
@@ -215,7 +215,7 @@ def _print_questions(connection: Connection, names: int, process: int | None) ->
     for suffix, limit, mark in (("", MOST, MARK), (", suggested", SUGGESTED, SUGGESTIONS_MARK)):
         for title, make_text in _questions(names).items():
             chance = random.Random(title)  # noqa: S311 - has to repeat, not to be secret
-            waits, total, used = [], 0, _cpu(process)
+            waits, total, used = [], 0, cpu_with_server(process)
             for _ in range(ROUNDS):
                 wanted = make_text(chance)
                 start = time.perf_counter()
@@ -223,16 +223,11 @@ def _print_questions(connection: Connection, names: int, process: int | None) ->
                 waits.append((time.perf_counter() - start) * 1000)
                 total += sum(count.count for count in found.counts)
             connection.rollback()
-            used = (_cpu(process) - used) * 1000 / ROUNDS
+            used = (cpu_with_server(process) - used) * 1000 / ROUNDS
             slowest = quantiles(waits, n=100)[98]
             note = f"CPU {used:.1f} ms; {total / ROUNDS:,.0f} found; p99 {slowest:.1f} ms"
             figure = Figure(f"{title}{suffix}, p50", median(waits), "ms", mark=mark, note=note)
             print_figure(figure)
-
-
-def _cpu(process: int | None) -> float:
-    """Return the CPU that this process and the database's server took."""
-    return time.process_time() + (0.0 if process is None else cpu_seconds(process))
 
 
 if __name__ == "__main__":

@@ -102,6 +102,16 @@ def cpu_seconds(process: int) -> float:
     return sum(int(tick) for stat in found for tick in stat[11:15]) / _TICKS
 
 
+def server_cpu(process: int | None) -> float:
+    """Return the CPU that the database's server took until now, in seconds; 0 where there is none."""
+    return 0.0 if process is None else cpu_seconds(process)
+
+
+def cpu_with_server(process: int | None) -> float:
+    """Return the CPU that this process and the database's server took until now, in seconds."""
+    return time.process_time() + server_cpu(process)
+
+
 def _stat(entry: Path) -> list[str]:
     """Return the fields of a process from its state on. Source: proc_pid_stat(5)."""
     try:

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 from benchmarks.campaign import UNITS
 from benchmarks.report import Figure, print_figure, print_heading
 from benchmarks.running.places import Place
-from benchmarks.running.processes import cpu_seconds
+from benchmarks.running.processes import cpu_with_server, server_cpu
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
@@ -228,12 +228,12 @@ class _Run:
         began = time.perf_counter()
         status = self._client.get(self._paths[0]).status_code
         self._first = time.perf_counter() - began
-        before = _cpu(self._server)
+        before = cpu_with_server(self._server)
         # What one count tells may ask for another; what is counted after that is a defect
         for _ in range(_MOST_COUNTS):
             if not drain(subject.service.parts(), _COUNTED):
                 break
-            self._counted = _cpu(self._server) - before
+            self._counted = cpu_with_server(self._server) - before
             status = self._client.get(self._paths[0]).status_code
         self.is_answered = status in _ANSWERED
         if not self.is_answered:
@@ -241,26 +241,17 @@ class _Run:
 
     def ask(self, turn: int) -> None:
         """Ask once."""
-        of_server = _server_cpu(self._server)
+        of_server = server_cpu(self._server)
         wall, cpu = time.perf_counter(), time.process_time()
         self._client.get(self._paths[turn])
         self._spent.append(time.process_time() - cpu)
         self._waits.append(time.perf_counter() - wall)
-        self._of_server += _server_cpu(self._server) - of_server
+        self._of_server += server_cpu(self._server) - of_server
 
     def asked(self) -> Asked:
         """Return what it took."""
         cpu = median(self._spent) + self._of_server / len(self._spent)
         return Asked(median(self._waits), self._first, cpu, self._counted)
-
-
-def _server_cpu(server: int | None) -> float:
-    return 0.0 if server is None else cpu_seconds(server)
-
-
-def _cpu(server: int | None) -> float:
-    """Return the CPU that this process and the database's server took until now, in seconds."""
-    return time.process_time() + _server_cpu(server)
 
 
 def _read_campaign(service: Service, jobs: int, copies: int) -> Campaign:

@@ -129,7 +129,7 @@ def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> tuple[in
 
     Small ones are put together, since each put waits for the disk.
     """
-    count = total = 0
+    count = total = waiting_bytes = 0
     waiting: list[bytes] = []
     for sha256 in digests:
         size_bytes = source.size(sha256)
@@ -140,9 +140,10 @@ def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> tuple[in
                 target.put_stream(iter(lambda: blob.read(1 << 20), b""), expected=sha256)
             continue
         waiting.append(source.get(sha256))
-        if sum(map(len, waiting)) > _BATCH_BYTES:
+        waiting_bytes += size_bytes
+        if waiting_bytes > _BATCH_BYTES:
             target.put_many(waiting)
-            waiting = []
+            waiting, waiting_bytes = [], 0
     if waiting:
         target.put_many(waiting)
     return count, total

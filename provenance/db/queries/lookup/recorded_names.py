@@ -45,9 +45,7 @@ def _of_kind(kind: str, column: Any, filters: NameFilters) -> Select[Any]:
     if filters.experiment is None and filters.campaign is None:
         return query
     if kind == "tasks":
-        query = query.join(Experiment, Experiment.id == TaskRow.experiment_id)
-        query = query.outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        return query.where(*_conditions(filters))
+        return _of_tasks(query, filters)
     if kind == "sites":
         return query.where(_ran_there(filters))
     if kind == "experiments":
@@ -55,6 +53,20 @@ def _of_kind(kind: str, column: Any, filters: NameFilters) -> Select[Any]:
         return query.where(*_conditions(filters))
     query = query.join(Experiment, Experiment.id == Stage.experiment_id)
     return query.where(*_conditions(filters))
+
+
+def _of_tasks(query: Select[Any], filters: NameFilters) -> Select[Any]:
+    """Return the names of tasks; those of an experiment in the order of its index.
+
+    Joined with experiments, PostgreSQL would sort the names of all tasks for the first thousand.
+    """
+    if filters.experiment is not None:
+        key = select(Experiment.id).where(Experiment.name == filters.experiment).scalar_subquery()
+        query = query.where(TaskRow.experiment_id == key)
+    if filters.campaign is not None:
+        query = query.join(Stage, Stage.id == TaskRow.stage_id)
+        query = query.where(Stage.campaign == filters.campaign)
+    return query
 
 
 def _conditions(filters: NameFilters) -> list[ColumnElement[bool]]:

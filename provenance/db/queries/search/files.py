@@ -24,7 +24,7 @@ from jobprov.provenance.db.writer.indexed_names import newest_indexed
 from jobprov.provenance.records.files.names import full_name
 
 MOST_LOOKED_AT = 200_000
-_MOST_TRIGRAMS = 6
+_MOST_TRIGRAMS = 4
 """Of a text that an index is asked for, those that fewest names have.
 
 A trigram that all names have takes longer to read than comparing the names that are left.
