@@ -25,6 +25,8 @@ PAGES = (
     "/",
     RETRY,
     "/search?q=toyexp",
+    "/search?q=dimoun",
+    "/alerts",
     "/jobs",
     f"/files/{samples.MERGED}",
     f"/files/{samples.FIRST_GEN}",
@@ -152,6 +154,21 @@ def test_search_answers_as_one_types_and_is_reached_by_keys(watched: Watched) ->
 
 
 @pytest.mark.parametrize("watched", [(NARROW, "dark")], indirect=True)
+def test_search_of_a_typo_offers_what_is_meant(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site + "/")
+    page.keyboard.press("/")
+    page.keyboard.type("toyexp_demo-2026_0001_mrege_dimuon.root")
+    offered = page.locator("#hits li", has_text="did you mean this file?")
+    offered.first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/files/**")
+
+    watched.check()
+    assert samples.MERGED in page.url
+
+
 def test_terms_are_explained_by_hover_tap_and_key(watched: Watched) -> None:
     page = watched.page
     page.goto(watched.site + SUCCEEDED)
@@ -262,7 +279,8 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
         page.locator(".map-place[data-ready]").wait_for()
         page.locator("tr", has_text="81238.4@").get_by_role("button").click()
         page.get_by_role("link", name="Open the job's page").click()
-    assert page.locator(".lead").inner_text().startswith("Succeeded in 15 min 36 s")
+    first_line = " ".join(page.locator(".lead").inner_text().split())
+    assert first_line.startswith("Succeeded in 15 min 36 s")
 
     page.locator("#attempts ~ .scroll").get_by_role("row").filter(has_text="failed").get_by_role(
         "link"
