@@ -66,8 +66,7 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
         isolation_level="REPEATABLE READ",
         connect_args={"cursor_factory": ReadingCursor},
     )
-    # its own: a connection that somebody rolled back has forgotten every statement that it
-    # prepared
+    # its own: there a rollback makes psycopg forget every statement that it prepared
     writing = create_engine(
         url, pool_size=1, max_overflow=4, connect_args={"cursor_factory": WritingCursor}
     )
