@@ -22,12 +22,13 @@ import math
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple, Self
 from weakref import WeakSet
 
 from psycopg import Connection, Cursor, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy import URL, Engine, create_engine, event
@@ -182,6 +183,7 @@ class WritingCursor(Cursor[Any]):
         # Else psycopg prepares some by itself, and a rollback has it forget those and ours
         connection.prepare_threshold = None
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._numbers = count()
         self._transformer = Transformer(connection)
         self._rows: list[Any] | None = None
 
@@ -196,7 +198,12 @@ class WritingCursor(Cursor[Any]):
         transformer = self._transformer
         values: Any = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
         name = self._prepare_once(query, transformer.types or ())
-        result = _checked(server, server.exec_prepared(name, values, transformer.formats))
+        try:
+            result = _checked(server, server.exec_prepared(name, values, transformer.formats))
+        except (FeatureNotSupported, InvalidSqlStatementName) as problem:
+            # A table was altered since it was prepared: all are, when the transaction is run again
+            self._names.clear()
+            raise OperationalError(str(problem)) from problem
         transformer.set_pgresult(result)
         self._rows = transformer.load_rows(0, result.ntuples, tuple)
         return self
@@ -217,7 +224,7 @@ class WritingCursor(Cursor[Any]):
         text, *rest = query.split("%s")
         for place, part in enumerate(rest, start=1):
             text += f"${place}{part}"
-        name = f"jobprov_{len(self._names)}".encode()
+        name = f"jobprov_{next(self._numbers)}".encode()
         _checked(server, server.prepare(name, text.encode(), types))
         self._names[query, types] = name
         return name

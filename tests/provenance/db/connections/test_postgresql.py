@@ -84,6 +84,27 @@ def test_what_is_prepared_outlives_a_transaction_that_fails(
         assert fetch(connection, "SELECT name FROM experiments") == [("nova",)]
 
 
+@pytest.mark.parametrize(
+    "meanwhile", ["ALTER TABLE gap_sets ALTER id TYPE bigint", "DEALLOCATE ALL"]
+)
+def test_writer_goes_on_where_what_it_prepared_holds_no_more(
+    database: Database, meanwhile: str
+) -> None:
+    """Keys are widened in place; a pool of connections in between may forget what is prepared."""
+    writer = WriteQueue(database.writing, Transaction)
+
+    def read(transaction: Transaction) -> object:
+        return fetch(transaction.connection, "SELECT id FROM gap_sets")
+
+    def change_tables(transaction: Transaction) -> None:
+        transaction.connection.execute(text(meanwhile))
+
+    writer.run(read)
+    writer.run(change_tables)
+    assert writer.run(read) == []
+    writer.close()
+
+
 def test_who_writes_is_told_of_a_lost_connection(database: Database) -> None:
     with database.writing.connect() as connection:
         lost = fetch(connection, "SELECT pg_backend_pid()")[0][0]
