@@ -42,13 +42,24 @@ class Departure:
         self._put_by: SpooledTemporaryFile[bytes] | None = None
         self._read_at = 0
         self._taken = 0
+        self._head: bytes | None = None
 
     def sendall(self, data: bytes) -> None:
         """Send, or put by, all of it.
 
+        The head of an answer, which comes first, waits for what follows: alone it would wake the
+        client for nothing, and give a turn of Python's lock away.
+
         Raises:
             BrokenPipeError: the client reads too slowly to be waited for.
         """
+        if self._head is None:
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        self._send_or_keep(head + data)
+
+    def _send_or_keep(self, data: bytes) -> None:
         rest = memoryview(data)
         if not self.waiting:
             rest = self._send_some(rest)
@@ -124,8 +135,18 @@ class Departure:
             self.waiting -= count
         self._forget()
 
+    def send_head(self) -> None:
+        """Send the head of an answer that has nothing else.
+
+        Raises:
+            BrokenPipeError: the client reads too slowly to be waited for.
+        """
+        if self._head:
+            self._send_or_keep(self._head)
+
     def end_answer(self) -> None:
         """Get ready for the next answer."""
+        self._head = None
         self._patience = _PATIENCE_SECONDS
         if self._has_turn:
             self._has_turn = False

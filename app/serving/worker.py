@@ -336,7 +336,9 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
     def _answer(self, connection: Connection) -> bool:
         connection.begin_parsing()
         try:
-            return super().handle(connection) is True
+            is_kept = super().handle(connection) is True
+            connection.departure.send_head()
+            return is_kept
         finally:
             connection.departure.end_answer()
             connection.arrival.close()

@@ -114,7 +114,7 @@ def address_of(service: "subprocess.Popen[bytes]", log: Path) -> str:
 def is_answering(address: str) -> bool:
     try:
         return requests.get(f"{address}/api/v1/health", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

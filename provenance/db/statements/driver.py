@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
+_CURSOR = "jobprov-cursor"
+"""Of a connection: the cursor of all its statements, since making one costs as much as using it."""
 
 
 def fetch(connection: Connection, statement: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -60,7 +62,10 @@ def copy_rows(connection: Connection, statement: str, rows: Iterable[Row]) -> No
 def _cursor(connection: Connection) -> Any:
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy does before its own first statement
-    return connection.connection.cursor()
+    cursor = connection.info.get(_CURSOR)
+    if cursor is None:
+        cursor = connection.info[_CURSOR] = connection.connection.cursor()
+    return cursor
 
 
 def _execute(cursor: Any, dialect: str, statement: str, values: Sequence[Any]) -> None:

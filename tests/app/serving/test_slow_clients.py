@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 
 from jobprov.app.serving.arrivals import HEAD_BYTES, Arrival, HeadTooLongError, NoRoomError, Room
+from jobprov.app.serving.departures import Departure
 from tests.library.records import a_record
 from tests.library.servers.live_service import LiveService
 
@@ -188,6 +190,28 @@ def test_what_all_requests_take_on_disk_is_bounded(tmp_path: Path) -> None:
     first.close()
     second.take(b"x" * 200_000)
     second.close()
+
+
+def test_head_and_body_of_an_answer_leave_together(tmp_path: Path) -> None:
+    """Each piece that is sent wakes the client, and gives a turn of Python's lock away."""
+    server, client = socket.socketpair()
+    departure = Departure(server, Room(1 << 20, str(tmp_path)), threading.Semaphore(1))
+    client.settimeout(0.0)
+    for answer in (b"body", b"another"):
+        departure.sendall(b"head ")
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+        departure.sendall(answer)
+        departure.sendall(b" and more")
+        departure.send_head()
+        departure.end_answer()
+        assert client.recv(100) == b"head " + answer + b" and more"
+
+    departure.sendall(b"head alone")
+    departure.send_head()
+    departure.close()
+    assert client.recv(100) == b"head alone"
+    client.close()
 
 
 def test_headers_are_bounded() -> None:
