@@ -318,22 +318,22 @@ def seal(*, data: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--make-folder", is_flag=True, help="Make FOLDER where it is missing: the first time."
-)
 @data_option
 @json_option
-def backup(*, folder: Path, make_folder: bool, data: str | None, as_json: bool) -> None:
+def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     """Copy database and archive into FOLDER while the service runs.
 
-    Only what is new is copied again. A FOLDER that is missing is refused: its disk may not be
-    mounted, and the copy would be on the disk that it is made for.
+    Only what is new is copied again. FOLDER is made where it is missing, and said to be; not the
+    folder that it lies in, since the disk of a backup may not be mounted.
     """
-    if not folder.is_dir() and not make_folder:
-        raise NotFoundError(
-            f"There is no folder {folder}: is its disk mounted? For the first backup, "
-            "--make-folder makes it."
-        )
+    if not folder.is_dir():
+        if not folder.absolute().parent.is_dir():
+            raise NotFoundError(
+                f"There is no folder {folder.parent} in which {folder.name} could be made: is its "
+                "disk mounted?"
+            )
+        if not as_json:  # lines of JSON go there
+            click.echo(f"{folder} is made: it was missing. Is its disk mounted?", err=True)
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
         note_done(service.settings.data, BACKUP)

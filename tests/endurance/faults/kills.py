@@ -144,7 +144,7 @@ class BackupKilled(CommandKilled):
 
     def words(self, scene: Scene) -> list[str]:
         """Return the command; always into the same folder."""
-        return ["backup", str(scene.data / "backup"), "--make-folder"]
+        return ["backup", str(scene.data / "backup")]
 
     def see_to(self, scene: Scene) -> None:
         """Back up again, the database first, and check the copies against each other.
@@ -156,7 +156,7 @@ class BackupKilled(CommandKilled):
         acknowledged = set(scene.sent.records)
         server, url = scene.database, scene.environment["JOBPROV_DATABASE_URL"]
         dumped = server.copied(url)
-        _run(scene, "backup", str(folder), "--make-folder")
+        _run(scene, "backup", str(folder))
         copy = dumped or f"sqlite:///{folder / DATABASE_COPY}"
         _run(scene, "archive", "check", "--data", str(folder), JOBPROV_DATABASE_URL=copy)
         database = open_database(copy)
