@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from jobprov.app.commands.catalogs.differences import sync_lines
-from jobprov.provenance.services.catalogs.sync import TaskSync
+from jobprov.provenance.services.catalogs.syncing.task import TaskSync
 from tests.library.servers.catalogs import SamServer, Shelf
 from tests.library.servers.live_service import LiveService
 

@@ -26,7 +26,7 @@ from jobprov.provenance.answers.catalogs.differences import (
 from jobprov.provenance.lineage.words import counted, number
 
 if TYPE_CHECKING:
-    from jobprov.provenance.services.catalogs.sync import TaskSync
+    from jobprov.provenance.services.catalogs.syncing.task import TaskSync
 
 _LISTED = 10
 

@@ -22,7 +22,8 @@ from jobprov.provenance.services.catalogs import sync
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
-from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
+from jobprov.provenance.services.catalogs.sync import sync_experiment
+from jobprov.provenance.services.catalogs.syncing.task import TaskSync
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.selections.files import count_files

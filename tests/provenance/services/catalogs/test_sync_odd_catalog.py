@@ -13,11 +13,12 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.catalogs.differences import CatalogComparison
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.services.catalogs import sync
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
-from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
+from jobprov.provenance.services.catalogs.sync import sync_experiment
+from jobprov.provenance.services.catalogs.syncing import units as syncing_units
+from jobprov.provenance.services.catalogs.syncing.task import TaskSync
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 from tests.library.production import Production
@@ -251,7 +252,7 @@ def test_failure_at_one_task_is_told_and_the_next_is_compared(metacat: Site) -> 
 def test_units_that_are_refused_keep_no_others_from_being_compared(
     metacat: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "UNITS_AT_ONCE", 1)
+    monkeypatch.setattr(syncing_units, "UNITS_AT_ONCE", 1)
     metacat.production.declare("t1", units=["dune:plain.root", "dune:other.root"])
     metacat.made("dune:other.root")
     metacat.made("dune:b.root", "other.root")

@@ -1,0 +1,1 @@
+"""Comparing a declared task with its catalog, part by part."""
