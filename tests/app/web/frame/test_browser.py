@@ -169,6 +169,7 @@ def test_search_of_a_typo_offers_what_is_meant(watched: Watched) -> None:
     assert samples.MERGED in page.url
 
 
+@pytest.mark.parametrize("watched", [(NARROW, "dark")], indirect=True)
 def test_terms_are_explained_by_hover_tap_and_key(watched: Watched) -> None:
     page = watched.page
     page.goto(watched.site + SUCCEEDED)
