@@ -5,61 +5,87 @@ from jobprov.provenance.capture.secrets.rules import NO_VARIABLE, Rule
 _NAME = "user-password"
 # Words of one command, over lines that a backslash joins
 _WORDS = rb"(?:[^\n|;&\\]|\\\n?){0,200}?\s"
-_LOGIN = rb"(?:docker|podman|buildah|helm|apptainer|singularity|oc|oras)\s(?:\w+\s)?login"
-# (signs, program, its option before a password, anywhere among the words of the command)
-_OPTIONS = [
-    (b"ldap", rb"ldap(?:search|add|modify|delete|whoami|passwd|compare)", rb"-w"),
-    (b"redis-cli", rb"redis-cli", rb"(?:-a|--pass)"),
+_LOGIN_PROGRAM = rb"(?:docker|podman|buildah|helm|apptainer|singularity|oc|oras)"
+_LOGIN = rb"\s(?:\w+\s)?login\b"
+_USER = rb"[ =]?[\"']?[^\s:\"'$]{1,64}:"
+
+
+def _option(option: bytes) -> bytes:
+    """Return what stands between a program and the value of an option, among other words."""
+    return rb"\b" + _WORDS + option
+
+
+# (signs, program, what stands between it and a password)
+_COMMANDS = [
+    (b"ldap", rb"ldap(?:search|add|modify|delete|whoami|passwd|compare)", _option(rb"-w")),
+    (b"redis-cli", rb"redis-cli", _option(rb"(?:-a|--pass)")),
     (
         b"smbc|smbget|smbspool|rpcclient",
         rb"(?:smb(?:client|get|cacls|spool)|rpcclient)",
-        rb"(?:-U|--user)[ =]?[\"']?[^\s%\"'$]{1,64}%",
+        _option(rb"(?:-U|--user)[ =]?[\"']?[^\s%\"'$]{1,64}%"),
     ),
-    (b"login -", _LOGIN, rb"-p"),
-    (b"-pwd", rb"rucio", rb"-pwd"),
-    (b"openssl", rb"openssl", rb"(?:-pass(?:in|out)?\s[\"']?pass:|-[kK]\s)"),
-    (b"lftp", rb"lftp", rb"-u[ ]?[\"']?[^\s,\"'$]{1,64},"),
-    (b"keytool", rb"keytool", rb"-\w{0,9}(?:store|key)pass"),
-    (b"userpass", rb"davix-\w{1,9}", rb"--userpass"),
-    (b"zip -", rb"(?<!\.)(?:un)?zip", rb"-P"),
-    (b"7z |7za ", rb"7z\w?\s[a-z]", rb"-p"),
-    (b"-pass", rb"gpg2?", rb"--passphrase"),
-    (b"mongo", rb"mongo\w{0,9}", rb"-p"),
+    (b"login -", _LOGIN_PROGRAM, _LOGIN + _option(rb"-p")),
+    (b"az login", rb"az", rb"\slogin\b" + _option(rb"-p")),
+    (b"-pwd", rb"rucio", _option(rb"-pwd")),
+    (b"openssl", rb"openssl", _option(rb"(?:-pass(?:in|out)?\s[\"']?pass:|-[kK]\s)")),
+    (b"ssh-keygen", rb"ssh-keygen", _option(rb"-[NP]")),
+    (b"lftp", rb"lftp", _option(rb"-u[ ]?[\"']?[^\s,\"'$]{1,64},")),
+    (b"ncftp", rb"ncftp\w{0,9}", _option(rb"-p")),
+    (b"keytool", rb"keytool", _option(rb"-\w{0,9}(?:store|key)pass")),
+    (b"userpass", rb"davix-\w{1,9}", _option(rb"--userpass")),
+    (b"zip -", rb"(?<!\.)(?:un)?zip", _option(rb"-P")),
+    (b"7z |7za ", rb"7z\w?", rb"\s[a-z]" + _option(rb"-p")),
+    (b"-pass", rb"gpg2?", _option(rb"--passphrase")),
+    (b"mongo", rb"mongo\w{0,9}", _option(rb"-p")),
+    (b"cqlsh|beeline", rb"(?:cqlsh|beeline)", _option(rb"-p")),
+    (b"sqlcmd", rb"sqlcmd", _option(rb"-P")),
+    (b"sqlplus", rb"sqlplus", rb"\s(?:-\w+\s)*[^\s/@]{1,64}/"),
+    (b"etcdctl", rb"etcdctl", _option(rb"--user" + _USER)),
+    (b"ipmitool", rb"ipmitool", _option(rb"-P")),
+    (b"snmp", rb"snmp(?:bulkwalk|walk|get|set)", _option(rb"-[AX]")),
+    (b"store_cred", rb"condor_store_cred", _option(rb"-p")),
+    (b"twine", rb"twine", rb"\supload" + _option(rb"-p")),
+    (
+        b"htpasswd",
+        rb"htpasswd",
+        rb" (?:-\w{1,9} ){0,3}-(?!\w{0,9}n)\w{0,9}b\w{0,9} \S{1,200} \S{1,64} ",
+    ),
+    (b"htpasswd", rb"htpasswd", rb" -\w{0,9}(?:nb|bn)\w{0,9} \S{1,64} "),
+    (b"aws_se", rb"aws", rb"\sconfigure\sset\s[\w.-]{0,64}aws_se\w{1,40}\s"),
+    (b"mc alias", rb"mc", rb"\salias\sset(?:\s[^\s|;&]{1,200}){3}\s"),
+    (b"vault", rb"vault", rb"\slogin\s"),
 ]
+NAMES = b"|".join(
+    [
+        *[program for _, program, _ in _COMMANDS],
+        rb"curl|mysql\w*|mariadb|sshpass|skopeo|kubectl",  # below
+    ]
+)
+"""Pattern of the programs that are given passwords among their arguments."""
 # What reads a password from the text behind `<<`, and from a pipe
 _HERE_READERS = rb"\b(?:kinit|proxy-init|myproxy-\w{1,9}|sudo\s-S)"
 _PIPE_READERS = (
     rb"kinit|(?:voms-|grid-)?proxy-init|arcproxy|myproxy-\w{1,9}|sudo\s-S|chpasswd|passwd\s--stdin"
-    rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|ansible-vault|" + _LOGIN
+    rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|ansible-vault|" + _LOGIN_PROGRAM + _LOGIN
 )
-# (signs, all of the command that stands before the password)
-_COMMANDS = [
-    (
-        b"htpasswd",
-        rb"\bhtpasswd (?:-\w{1,9} ){0,3}-(?!\w{0,9}n)\w{0,9}b\w{0,9} \S{1,200} \S{1,64} ",
-    ),
-    (b"htpasswd", rb"\bhtpasswd -\w{0,9}(?:nb|bn)\w{0,9} \S{1,64} "),
-    (b"aws_se", rb"\baws\sconfigure\sset\s[\w.-]{0,64}aws_se\w{1,40}\s"),
-    (b"mc alias", rb"\bmc\salias\sset(?:\s[^\s|;&]{1,200}){3}\s"),
-    (b"vault", rb"\bvault\slogin\s"),
-    (b"sqlplus", rb"\bsqlplus\s(?:-\w+\s)*[^\s/@]{1,64}/"),
-    (b"-creds", rb"(?<=-)\bcreds[ =][\"']?[^\s:\"'$]{1,64}:"),
-    (b"from-literal", rb"(?<=-)\bfrom-literal[ =][\"']?[\w.-]{1,99}="),
-    (
-        b"kinit|proxy-init|myproxy|sudo -s",
-        _HERE_READERS + rb"\b[^\n|;&<]{0,99}<<(?:<|-?[ ]?[\"']?\w{1,20}[\"']?\n)",
-    ),
-]
 # What may stand between an option and a password, and a password that is a word
 _GAP = rb"[ \t=]{0,9}[\"']?"
 _WORD = rb"(?![$<{-])[^\s\"'$<|;&]{4,}"
 # Rules that hold for a list of arguments, joined by blanks, as for a line of a script
 OF_COMMANDS = [
     *[
-        Rule(_NAME, signs, rb"\b" + program + rb"\b" + _WORDS + option + _GAP, _WORD)
-        for signs, program, option in _OPTIONS
+        Rule(_NAME, signs, rb"\b" + program + between + _GAP, _WORD)
+        for signs, program, between in _COMMANDS
     ],
-    *[Rule(_NAME, signs, command + _GAP, _WORD) for signs, command in _COMMANDS],
+    # Of skopeo and kubectl
+    Rule(_NAME, b"-creds", rb"(?<=-)\bcreds" + _USER + _GAP, _WORD),
+    Rule(_NAME, b"from-literal", rb"(?<=-)\bfrom-literal[ =][\"']?[\w.-]{1,99}=" + _GAP, _WORD),
+    Rule(
+        _NAME,
+        b"kinit|proxy-init|myproxy|sudo -s",
+        _HERE_READERS + rb"\b[^\n|;&<]{0,99}<<(?:<|-?[ ]?[\"']?\w{1,20}[\"']?\n)" + _GAP,
+        _WORD,
+    ),
 ]
 PROGRAMS = [
     Rule(
@@ -98,6 +124,8 @@ PROGRAMS = [
         rb"|\b(?:cx_Oracle|oracledb)\.connect\(\s*[\"'][^\"'/\n]{1,64}(?:/|[\"'],\s*[\"'])",
         NO_VARIABLE + rb"[^\"'@\n]{4,}",
     ),
+    # CVS's :pserver:USER:PASSWORD@HOST
+    Rule(_NAME, b":pserver:", rb":pserver:[^\s:@]{1,64}:", NO_VARIABLE + rb"[^\s@]{4,}(?=@)"),
     # SQL, and what expect sends
     Rule(
         _NAME,

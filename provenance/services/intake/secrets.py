@@ -16,6 +16,7 @@ from typing import Any
 import ahocorasick_rs
 import msgspec
 
+from jobprov.provenance.capture.secrets import programs
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, has_url_password, redact
 from jobprov.provenance.capture.secrets.values import names_secret_value, redact_strings
@@ -63,11 +64,7 @@ _KEY_BEFORE_VALUE = (
     rb'"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token'
     rb'|(?:api|access|secret|private)_?key)"\s*:\s*"[^$<{%./"]'
 )
-_PROGRAM_WITH_PASSWORD = (
-    rb'"(?:[^"]*/)?(?:curl|mysql\w*|sshpass|ldap\w+|redis-cli|smb\w+|rpcclient|rucio|openssl|htpasswd'
-    rb"|docker|podman|buildah|helm|apptainer|singularity|oc|aws|lftp|keytool|davix-\w+|oras|skopeo|kubectl"
-    rb'|mc|(?:un)?zip|7za?|gpg2?|mongo\w*|vault|sqlplus)"'
-)
+_PROGRAM_WITH_PASSWORD = rb'"(?:[^"]*/)?(?:' + programs.NAMES + rb')"'
 _ASSIGNMENT = rb'"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}='
 # Texts of JSON of which one may say that the next is a secret
 _PAIRS = re.compile(
