@@ -220,7 +220,8 @@ def test_command_lists_what_runs_and_waits(scene: QueueScene, report: dict[str, 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("1 running, ")
-    assert "unit-5" in lines[3], "held jobs come first"
+    [header] = [place for place, line in enumerate(lines) if line.startswith("UNIT ")]
+    assert "unit-5" in lines[header + 1], "held jobs come first"
     [line] = [line for line in lines if "unit-7" in line]
     assert " of 134 MB" in line
     assert " a second" in line

@@ -14,9 +14,10 @@ pytestmark = pytest.mark.slow  # each job runs long enough to be seen
 
 LIBRARY = "int answer(void) { return 42; }\n"
 PROGRAM = (
-    "#include <unistd.h>\nint answer(void);\n"
-    "int main(void) { usleep(500000); return answer() != 42; }\n"
+    "#include <time.h>\nint answer(void);\n"
+    "int main(void) { struct timespec t = {6, 0}; nanosleep(&t, 0); return answer() != 42; }\n"
 )
+"""It runs beyond 5 s, when libraries are looked for: the look at 0.2 s may come before it starts."""
 
 
 @pytest.fixture
