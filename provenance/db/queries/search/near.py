@@ -115,8 +115,13 @@ def files_that_may_be_meant(connection: Connection, text: str) -> list[Hit]:
     name = text.rpartition(":")[2]
     hits: list[Hit] = []
     if len(name.split()) == 1:
-        whole = _hits(run(connection, _AMONG_NAMES, {"names": sorted(one_slip_away(name))}))
-        hits = [*whole, *files_beside(connection, name)]
+        # Most names are in small letters, whatever somebody typed
+        spellings = {name, name.lower()}
+        slips = spellings.union(*map(one_slip_away, spellings))
+        whole = _hits(run(connection, _AMONG_NAMES, {"names": sorted(slips)}))
+        hits = list(whole)
+        for spelling in sorted(spellings):
+            hits += files_beside(connection, spelling)
         if whole:
             return hits
     if not finds_all(connection):
