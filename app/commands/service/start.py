@@ -59,16 +59,17 @@ def _check_archive(settings: Settings) -> None:
 
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:
     """Say where the service is, who may write, and start the demo beside it."""
-    click.echo(f"jobprov serves {address} from {settings.data}. Stop it with Ctrl-C.")
+    lines = [f"jobprov serves {address} from {settings.data}. Stop it with Ctrl-C."]
     line = exports(settings, address)
     if line is not None:
-        click.echo(f"So that commands in another terminal find it, type there:\n  {line}")
+        lines += ["So that commands in another terminal find it, type there:", f"  {line}"]
     is_open = settings.token_issuers is None and settings.login is None
     if is_open and not _has_tokens(settings):
-        click.echo(
-            "There is no write token yet, so records are taken from this machine only.\n"
-            f"Make one: {own_command()} token create --experiment NAME --name WHAT-FOR"
-        )
+        lines += [
+            "There is no write token yet, so records are taken from this machine only.",
+            f"Make one: {own_command()} token create --experiment NAME --name WHAT-FOR",
+        ]
+    click.echo("\n".join(lines))  # at once: who waits for the first line may read on
     if demo:
         _begin_demo(settings, address)
     sys.stdout.flush()
