@@ -8,8 +8,9 @@ from jobprov.provenance.capture.secrets.texts import has_sign, redact_text
 
 HARMLESS = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 """Values, in lower case, that are no secret whatever they are called."""
-SHORTEST_PASSWORD = 4
-_SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
+SHORTEST_SECRET = 12
+"""In characters; what is shorter no rule finds."""
+_SHORTEST_PASSWORD = 4
 # What a key of JSON is called whose value is a secret
 _KEY = re.compile(
     r"(?:^|[\w.-]*[_.-])(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)$",
@@ -23,7 +24,7 @@ def redact_strings(value: Any) -> Any:
     Nothing leaves that a rule knows.
     """
     if isinstance(value, str):
-        return redact_text(value) if len(value) >= _SHORTEST_SECRET else value
+        return redact_text(value) if len(value) >= SHORTEST_SECRET else value
     if isinstance(value, dict):
         return {redact_strings(key): _redact_item(key, item) for key, item in value.items()}
     if isinstance(value, list):
@@ -51,7 +52,7 @@ def names_secret_value(key: Any, item: Any) -> bool:
     """Tell whether a key of JSON says that its value is a secret."""
     if not (isinstance(key, str) and isinstance(item, str) and _is_secret_key(key)):
         return False
-    is_long_enough = len(item) >= SHORTEST_PASSWORD
+    is_long_enough = len(item) >= _SHORTEST_PASSWORD
     return is_long_enough and item[0] not in "$<{%./" and item.lower() not in HARMLESS
 
 

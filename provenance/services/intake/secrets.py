@@ -19,7 +19,11 @@ import msgspec
 from jobprov.provenance.capture.secrets import programs
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, has_url_password, redact
-from jobprov.provenance.capture.secrets.values import names_secret_value, redact_strings
+from jobprov.provenance.capture.secrets.values import (
+    SHORTEST_SECRET,
+    names_secret_value,
+    redact_strings,
+)
 from jobprov.provenance.capture.secrets.variables import is_secret, secret_names
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
@@ -30,7 +34,6 @@ _OPTION_AND_VALUE = re.compile(
     rb'(?P<keep>"--?[\w.-]*(?:password|passwd|passphrase|token|secret)"\s*,\s*)"[^"]*"',
     re.IGNORECASE,
 )
-_SHORTEST = 12  # no rule finds anything shorter
 _REMEMBERED = 8192
 # Digests, ids, times
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
@@ -215,7 +218,7 @@ def _is_clean(body: bytes) -> bool:
 
 def _are_clean(texts: set[bytes]) -> bool:
     """Whether no rule finds a secret in any of these texts."""
-    fresh = [text for text in texts.difference(_clean) if len(text) >= _SHORTEST]
+    fresh = [text for text in texts.difference(_clean) if len(text) >= SHORTEST_SECRET]
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
@@ -305,7 +308,7 @@ def _is_environment(value: Mapping[str, Any]) -> bool:
 
 def _rules_of(text: str) -> tuple[str, ...]:
     # The longest that it matches
-    if len(text) < _SHORTEST or (len(text) <= 160 and _HARMLESS.fullmatch(text)):  # noqa: PLR2004
+    if len(text) < SHORTEST_SECRET or (len(text) <= 160 and _HARMLESS.fullmatch(text)):  # noqa: PLR2004
         return ()
     # Long ones are seldom the same
     return _remembered(text) if len(text) < 1000 else _searched(text)  # noqa: PLR2004
