@@ -25,6 +25,7 @@ from jobprov.app.config import Settings
 from jobprov.app.factory import create_app
 from jobprov.app.measures import shared_measures
 from jobprov.app.moments import SEAL, note_done
+from jobprov.app.serving.arbiter import WaitingArbiter
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.connections.engines import open_database
@@ -85,6 +86,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
         This is called in the worker, so that a fork shares nothing that was opened.
         """
         return create_app(self._settings)
+
+    def run(self) -> None:
+        """Serve until a signal ends it; gunicorn exits the process."""
+        WaitingArbiter(self).run()
 
     def _listening(self, arbiter: Any) -> None:
         self.is_listening = True

@@ -35,6 +35,7 @@ from gunicorn.http.errors import (
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from jobprov.app.serving.arbiter import hear_signals
 from jobprov.app.serving.arrivals import Arrival, HeadTooLongError, NoRoomError, Room
 from jobprov.app.serving.departures import STALL_BYTES, STALL_SECONDS, Departure
 
@@ -112,6 +113,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
         self._held: set[Connection] = set()
         self._looked_at = time.monotonic()
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Take the arbiter's signals, which waited until this worker can act upon them."""
+        super().init_signals()
+        hear_signals()
 
     def new_arrival(self) -> Arrival:
         """Return the place of a request that may come."""

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -201,6 +202,30 @@ def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -
     again = LiveService(tmp_path / "var")
     assert Client(again.url).job(JOB).summary.job_id == JOB
     assert again.stop() == 0
+
+
+@pytest.mark.slow
+def test_worker_that_was_just_forked_hears_that_the_service_ends(tmp_path: Path) -> None:
+    """The worker is told while it still has the arbiter's handlers of signals."""
+    program = """
+import os, signal, sys
+from jobprov.app.config import load_settings
+from jobprov.app.serving.server import Server
+
+def end_both(arbiter, worker):
+    os.kill(arbiter.pid, signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+server = Server(load_settings({"JOBPROV_DATA": sys.argv[1], "JOBPROV_PORT": "0"}), print)
+server.cfg.set("post_fork", end_both)
+server.cfg.set("graceful_timeout", 3600)
+server.run()
+"""
+    words = [sys.executable, "-c", program, str(tmp_path / "var")]
+
+    ended = subprocess.run(words, env=clean_environment(), timeout=300, check=False)
+
+    assert ended.returncode == 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,31 @@
+"""The process that starts workers, tells them to end, and replaces those that died.
+
+It is gunicorn's, which leaves a moment in which a worker that was just forked still has the
+arbiter's handlers of signals. A SIGTERM of that moment is put into the worker's copy of the
+arbiter's queue, where nobody looks: the service then ended 30 s later, when the arbiter killed
+that worker.
+"""
+
+import signal
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+
+
+class WaitingArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
+    """gunicorn's arbiter, whose workers get no signal before they can act upon it."""
+
+    def spawn_worker(self) -> Any:
+        """Start a worker; return its process id. In the worker this never returns."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return super().spawn_worker()
+        finally:
+            hear_signals()
+
+
+def hear_signals() -> None:
+    """Have what ends a process reach this one: called where its handlers are in place."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
