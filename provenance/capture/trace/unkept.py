@@ -90,6 +90,8 @@ class Unkept:
         own_outputs = [entry for entry in outputs if entry.get("step") == step]
         earlier = [entry for entry in outputs if entry.get("step") != step]
         self._known = _files_of(draft.record, earlier)
+        self._seen_only = _seen_only(draft, step)
+        self._now_kept: List[str] = []
         self._outputs = _paths_of(own_outputs)
         self._folders = _SYSTEM + tuple(folder.rstrip("/") + "/" for folder in own)
         self._checkouts = [
@@ -104,6 +106,8 @@ class Unkept:
             source = path if use == kinds.MADE else _source_of(path)
             if source in self._outputs:
                 self._sort_output(source, use)
+            elif source in self._seen_only:
+                self._sort_seen(source, use)
             elif not self._is_kept(source):
                 self._sort_path(source, use)
         listed = self._calls.listed | self._calls.searched
@@ -121,6 +125,20 @@ class Unkept:
             return
         if not self._is_made(path):
             self.changed.append(path)
+
+    def _sort_seen(self, path: str, use: int) -> None:
+        """Keep the bytes of an input that a look saw and did not keep, or tell why they do not go.
+
+        Whether a look comes in time is chance; what is told of the file must not be.
+        """
+        status = _status(path)
+        if status is None or status.st_ctime >= self._began:
+            return
+        why = self._why_not(path, use, status)
+        if why is None:
+            self._now_kept.append(path)
+        else:
+            self.named[path] = why
 
     def _sort_path(self, path: str, use: int) -> None:
         status = _status(path)
@@ -318,6 +336,8 @@ class Unkept:
             self._add_script(path, status)
         for path, status in self.inputs.items():
             self._add_input(path, status, clock)
+        for path in self._now_kept:
+            self._draft.add_file(self._seen_only[path], path)
         if sight is not None:
             gone = [path for path in self.changed if not self._add_seen(path, sight)]
             self.changed = gone
@@ -484,6 +504,17 @@ def _files_of(record: Record, others: Iterable[Entry]) -> Set[str]:
     for configuration in record.get("configurations", ()):
         entries += configuration.get("files", ())
     return _paths_of(entries)
+
+
+def _seen_only(draft: Draft, step: str) -> Dict[str, str]:
+    """Return {path: digest} of a step's small inputs that a look saw, and whose bytes nobody keeps."""
+    digests = {}
+    for entry in draft.record.get("inputs", ()):
+        is_seen = entry.get("step") == step and entry.get("evidence") == "seen"
+        digest = entry.get("sha256")
+        if is_seen and digest and entry["size_bytes"] <= SMALL_BYTES and digest not in draft.blobs:
+            digests[os.path.abspath(entry["path"])] = digest
+    return digests
 
 
 def _paths_of(entries: Iterable[Entry]) -> Set[str]:
