@@ -292,12 +292,12 @@ class OneCommand:
         turn = self._before.turn
         if turn is None:
             return
-        from jobprov.provenance.capture.trace import unkept
+        from jobprov.provenance.capture.trace import by_kind
 
         if self.options.url:
             turn.ask_again(self.options, self.environment)
         words = (turn, job.draft, step, self._sight, self.options)
-        job.draft.need("what a traced job of its kind used", unkept.add_used, *words)
+        job.draft.need("what a traced job of its kind used", by_kind.add_used, *words)
 
     def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
         """Say whose wish the trace was, and whether it may be what made the command fail."""

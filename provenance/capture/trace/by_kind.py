@@ -1,0 +1,121 @@
+"""What a traced job used stands for the jobs of its kind that were not traced."""
+
+import os
+from typing import TYPE_CHECKING, Dict, List, Optional, Set
+
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.json_objects import Answer
+from jobprov.provenance.capture.running.background import hash_seconds
+from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.trace import calls as kinds
+from jobprov.provenance.capture.trace import home_settings
+from jobprov.provenance.capture.trace.elsewhere import files_of
+from jobprov.provenance.capture.trace.turn import Turn
+from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, MOST_KEPT, Unkept, extend
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.command.step import Step
+
+_BY_KIND = "{}; the traced job of this kind used it"
+_NOT_HERE = "what this one used in place of it is not known"
+_NOT_KNOWN = "whether this one did is not known"
+_UNTOLD = "the traced job of this kind used or looked for {} more files than its record names"
+_SHOWN = 5
+
+
+class StandIn:
+    """Stands for a trace: this job used what the traced job of its kind used.
+
+    Attributes:
+        calls, there, began: as of a trace.
+        missing: paths that are not here.
+        own_elsewhere: paths of the traced job's own files; this job has others, or others under the
+            same names.
+    """
+
+    def __init__(self, used: Dict[str, List[str]], began: float) -> None:
+        self.calls, self.began = kinds.Calls(os.getcwd()), began
+        self.there: Set[str] = set()
+        self.missing: List[str] = []
+        self.own_elsewhere: List[str] = []
+        for name, use in (("files", kinds.READ), ("code", kinds.EXECUTED)):
+            for given in used.get(name, ())[:MOST_KEPT]:
+                path = os.path.abspath(given)
+                if os.path.isfile(path):
+                    self.calls.uses[path] = use
+                elif not os.path.lexists(path):
+                    self.missing.append(path)
+        for given in used.get("absent", ())[:MOST_KEPT]:
+            path = os.path.abspath(os.path.expanduser(given))
+            if os.path.isfile(path):
+                self.calls.uses[path] = kinds.READ
+            elif given.startswith("~") and os.path.isdir(path):
+                self.calls.listed.add(path)  # whoever looks for it may look at what is in it
+        for given in used.get("own", ())[:MOST_KEPT]:
+            path = os.path.abspath(given)
+            if not os.path.isabs(given) and os.path.isfile(path):
+                self.calls.uses[path] = kinds.READ
+            else:
+                self.own_elsewhere.append(path)
+
+
+def add_used(
+    turn: Turn, draft: Draft, step: "Step", sight: Optional[Sight], options: Options
+) -> None:
+    """Add to the record what the traced job of the same kind used, as if this one was traced.
+
+    What is not there for this job, or cannot be kept, is told by name.
+    """
+    of_earlier_steps = draft.record.pop("trace", {})
+    stand_in = StandIn(turn.used, step.began)
+    if turn.used:
+        unkept = Unkept(draft, stand_in, step.name, (), step.began)
+        unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
+        unkept.add(sight, Clock(hash_seconds(options)))
+    told = draft.record.pop("trace", {})
+    if turn.is_pending:
+        if turn.key not in of_earlier_steps.get("waits_for", ()):
+            extend(of_earlier_steps, "waits_for", [turn.key])
+        known = files_of(draft.record, draft.record.get("outputs", ()))
+        settings = home_settings.list_settings(dict(os.environ), known, step.began)
+        extend(of_earlier_steps, "home_settings", settings, most=2 * home_settings.MOST_NAMES)
+    if of_earlier_steps:
+        draft.record["trace"] = of_earlier_steps
+    _weaken_by_kind(draft, turn, told, step.began)
+    if turn.left_out:
+        draft.weaken("reads-unseen", _UNTOLD.format(turn.left_out), _NOT_KNOWN)
+    missing = stand_in.missing
+    if _count_inputs(draft) < len(stand_in.own_elsewhere):
+        missing = missing + stand_in.own_elsewhere
+    if missing:
+        shown = ", ".join(missing[:_SHOWN])
+        draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
+
+
+def _weaken_by_kind(draft: Draft, turn: Turn, told: Answer, began: float) -> None:
+    """Name what a rerun lacks of what the traced job of the kind used."""
+    for file in told.get("not_kept", ()):
+        draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
+    for path in told.get("changed", ()):
+        draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
+    for path in turn.used.get("changed", ()):
+        if _is_changed(path, began):
+            draft.weaken("changed-while-running", "input " + path, _BY_KIND.format("changed"))
+    for host in turn.used.get("hosts", ()):
+        draft.weaken("network-used", host, "the traced job of this kind connected to it")
+
+
+def _is_changed(path: str, began: float) -> bool:
+    """Tell whether a file is no longer as it was at a moment, or gone."""
+    try:
+        return os.stat(path).st_ctime >= began
+    except (OSError, ValueError):
+        return True
+
+
+def _count_inputs(draft: Draft) -> int:
+    """Return how many files of data the record names."""
+    roles = [entry.get("role") for entry in draft.record.get("inputs", ())]
+    return len(roles) - roles.count("configuration")
