@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
+from jobprov.app.indentation import WithoutIndentation
 from jobprov.app.reports.rows import FIGURES, UNBROKEN, headline, moment, tables
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import shown
@@ -44,7 +45,10 @@ def report_page(report: CampaignReport, address: str, *, stylesheet: str | None 
 def template(name: str) -> Template:
     """Return a template of what is read outside of the service; a page of it stands alone."""
     environment = Environment(
-        loader=PackageLoader("jobprov.app"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("jobprov.app"),
+        autoescape=True,
+        trim_blocks=True,
+        extensions=[WithoutIndentation],
     )
     environment.filters["shown"] = shown
     return environment.get_template(name)

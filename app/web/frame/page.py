@@ -16,6 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from jobprov.app.access.visitors import FORM_FIELD, check_form, is_login_on, visitor
 from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
+from jobprov.app.indentation import WithoutIndentation
 from jobprov.app.web.frame import formats, markup
 from jobprov.app.web.frame.cuts import address, tighten
 from jobprov.app.web.frame.guard import (
@@ -84,7 +85,7 @@ def _add_filters(environment: Environment) -> None:
     environment.finalize = markup.without_turns
     environment.undefined = StrictUndefined
     environment.trim_blocks = True
-    environment.lstrip_blocks = True
+    environment.add_extension(WithoutIndentation)
     names = (
         "text",
         "number",

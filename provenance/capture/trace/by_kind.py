@@ -1,7 +1,7 @@
 """What a traced job used stands for the jobs of its kind that were not traced."""
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Dict, List, Optional
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -13,7 +13,7 @@ from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace import home_settings
 from jobprov.provenance.capture.trace.elsewhere import files_of
 from jobprov.provenance.capture.trace.turn import Turn
-from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, MOST_KEPT, Unkept, extend
+from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, MOST_KEPT, Touched, Unkept, extend
 
 if TYPE_CHECKING:
     from jobprov.provenance.capture.command.step import Step
@@ -29,15 +29,14 @@ class StandIn:
     """Stands for a trace: this job used what the traced job of its kind used.
 
     Attributes:
-        calls, there, began: as of a trace.
+        calls: as if it had been traced.
         missing: paths that are not here.
         own_elsewhere: paths of the traced job's own files; this job has others, or others under the
             same names.
     """
 
-    def __init__(self, used: Dict[str, List[str]], began: float) -> None:
-        self.calls, self.began = kinds.Calls(os.getcwd()), began
-        self.there: Set[str] = set()
+    def __init__(self, used: Dict[str, List[str]]) -> None:
+        self.calls = kinds.Calls(os.getcwd())
         self.missing: List[str] = []
         self.own_elsewhere: List[str] = []
         for name, use in (("files", kinds.READ), ("code", kinds.EXECUTED)):
@@ -69,9 +68,10 @@ def add_used(
     What is not there for this job, or cannot be kept, is told by name.
     """
     of_earlier_steps = draft.record.pop("trace", {})
-    stand_in = StandIn(turn.used, step.began)
+    stand_in = StandIn(turn.used)
     if turn.used:
-        unkept = Unkept(draft, stand_in, step.name, (), step.began)
+        touched = Touched(stand_in.calls, (), step.began)
+        unkept = Unkept(draft, touched, step.name, (), step.began)
         unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
         unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})

@@ -30,7 +30,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
-from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Unkept, extend
+from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Touched, Unkept, extend
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
@@ -164,7 +164,8 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     room = options.number("trace-bytes", BUDGET_BYTES)
     clock = Clock(hash_seconds(options))
     own = [place for place in (spool, *_prefixes(draft.record)) if place]
-    others = Unkept(draft, trace, step, own, began)
+    touched = Touched(calls, trace.there, trace.began)
+    others = Unkept(draft, touched, step, own, began)
 
     def keep_others() -> None:
         others.sort(room)

@@ -11,7 +11,7 @@ Source: docs/reference/hook.md, "Tracing".
 import os
 import re
 import stat
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set, Union
+from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
@@ -25,10 +25,6 @@ from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.absent import add_absent
 from jobprov.provenance.capture.trace.elsewhere import BESIDE, KeptElsewhere, tracked
 
-if TYPE_CHECKING:
-    from jobprov.provenance.capture.trace.by_kind import StandIn
-    from jobprov.provenance.capture.trace.strace import Trace
-
 MOST_KEPT, MOST_NAMED = 1000, 100
 _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
@@ -39,6 +35,13 @@ _PTH_BYTES = 1 << 16
 _INDEX = "-shm"  # SQLite makes it anew
 _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
+
+
+class Touched:
+    """What one step touched: its calls, which paths were there before it, and when it began."""
+
+    def __init__(self, calls: kinds.Calls, there: Collection[str], began: float) -> None:
+        self.calls, self.there, self.began = calls, there, began
 
 
 class Unkept:
@@ -55,7 +58,7 @@ class Unkept:
     def __init__(
         self,
         draft: Draft,
-        trace: "Union[Trace, StandIn]",
+        touched: Touched,
         step: str,
         own: Iterable[str],
         began: float,
@@ -67,11 +70,11 @@ class Unkept:
         self.named: Dict[str, str] = {}
         self.changed: List[str] = []
         self.room = 0.0
-        self._calls, self._there = trace.calls, trace.there
-        self._began, self._step_began = began, trace.began
+        self._calls, self._there = touched.calls, touched.there
+        self._began, self._step_began = began, touched.began
         self._earlier_steps = steps.times_of_steps(draft.record)
         self._draft = draft
-        self._elsewhere = KeptElsewhere(draft.record, step, trace.calls, own)
+        self._elsewhere = KeptElsewhere(draft.record, step, touched.calls, own)
         self._seen_only = _seen_only(draft, step)
         self._now_kept: List[str] = []
 

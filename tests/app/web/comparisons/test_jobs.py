@@ -8,6 +8,7 @@ from html import unescape
 
 from flask.testing import FlaskClient
 
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 FAILED, SUCCEEDED = samples.job_id("reco-4-first"), samples.job_id("reco-4")
@@ -24,14 +25,14 @@ def test_the_first_line_says_what_differs(pages: FlaskClient) -> None:
 
 
 def test_the_parameter_leads_to_its_line(pages: FlaskClient) -> None:
-    text = pages.get(ADDRESS).text
+    text = tight(pages.get(ADDRESS).text)
 
     assert "physics.producers.smear.eficiency" in text
     found = re.search(r'href="([^"]*)">smear\.fcl:7</a>', text)
     assert found is not None
     address = unescape(found[1])
     assert address.endswith("&line=7#L7")
-    assert '<li id="L7" class="is-here">' in pages.get(address.partition("#")[0]).text
+    assert '<li id="L7" class="is-here">' in tight(pages.get(address.partition("#")[0]).text)
 
 
 def test_one_facet_and_one_word_narrow_it(pages: FlaskClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.library.answers import put_job
+from tests.library.markup import tight
 from tests.library.records import a_record
 
 DIGESTS = ("1" * 64, "2" * 64)
@@ -61,13 +62,13 @@ def verdict(level: str, **more: str) -> dict[str, Any]:
 
 def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient) -> None:
     jobs = [job["job_id"] for job in fleet.get("/api/v1/jobs").get_json()["jobs"]]
-    before = fleet.get("/").get_data(as_text=True)
+    before = tight(fleet.get("/").get_data(as_text=True))
     fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json=verdict("R2", host="old"))
     fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json=verdict("R7", host="wn1", by="drill"))
     fleet.post(
         f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R0", "reason": "an input is gone"}
     )
-    page = fleet.get(f"/jobs/{jobs[0]}").get_data(as_text=True)
+    page = tight(fleet.get(f"/jobs/{jobs[0]}").get_data(as_text=True))
 
     assert "none rerun yet" in before
     assert fleet.get("/api/v1/reproduction").get_json() == {
@@ -79,7 +80,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
         "by_age": [{"within_days": 30, "drilled": 1, "reproduced": 0}],
         "proofs": {"proven": 1, "failed": 0, "differs": 0, "unproven": 0},
     }
-    assert "<b>0 %</b> of 1 recipe rerun" in fleet.get("/").get_data(as_text=True)
+    assert "<b>0 %</b> of 1 recipe rerun" in tight(fleet.get("/").get_data(as_text=True))
     assert 'jobprov_recipes_rerun{level="R0"} 1.0' in fleet.get("/api/v1/metrics").get_data(
         as_text=True
     )
@@ -123,12 +124,12 @@ def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskCli
     assert (facts["drilled"], facts["reproduced"], facts["by_level"]) == (1, 0, {"none": 1})
     metrics = client.get("/api/v1/metrics").get_data(as_text=True)
     assert 'jobprov_recipes_rerun{level="none"} 1.0' in metrics
-    page = client.get(f"/jobs/{record['job_id']}").get_data(as_text=True)
+    page = tight(client.get(f"/jobs/{record['job_id']}").get_data(as_text=True))
     assert "<dt>Latest</dt><dd>none, compared nothing" in page
     assert "rerun was compared with nothing on" in page
     assert "reproduced byte for byte" not in page
     assert client.get(address).get_json()["best_verdict"]["level"] == "none"
-    assert "compared nothing" in client.get("/").get_data(as_text=True)
+    assert "compared nothing" in tight(client.get("/").get_data(as_text=True))
 
 
 def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:
@@ -139,7 +140,7 @@ def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient)
 
     assert counted["gaps"][0]["job_count"] == counted["job_count"] == 2
     for page in ("/tasks/t1", "/campaigns/nova/c"):
-        text = client.get(page).get_data(as_text=True)
+        text = tight(client.get(page).get_data(as_text=True))
         assert "in how many of 2 jobs" in text
         assert "<code>command-missing</code>" in text
     assert client.get("/api/v1/gaps?colour=red").status_code == 422

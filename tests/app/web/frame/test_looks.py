@@ -10,6 +10,7 @@ from jobprov.app.web.frame.formats import number
 from jobprov.app.web.frame.markup import state_icon
 from jobprov.app.web.frame.progress import progress
 from jobprov.provenance.answers.tasks.tasks import UnitState
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 LISTS = ("/jobs", "/errors", "/resources", "/throughput", "/modules", "/queue", "/orphans")
@@ -47,7 +48,7 @@ def test_title_stays_short_and_shows_names_as_text(pages: FlaskClient) -> None:
     ],
 )
 def test_tab_shows_the_state_of_its_page(pages: FlaskClient, address: str, icon: str) -> None:
-    text = pages.get(address).text
+    text = tight(pages.get(address).text)
 
     shown = re.findall(r'<link rel="icon" href="/static/(.*?)[?]', text)
     kept = re.findall(r'<main id="main" data-icon="/static/(.*?)[?]', text)

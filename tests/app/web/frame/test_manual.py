@@ -138,7 +138,7 @@ def test_every_page_leads_to_help_at_a_place_that_exists() -> None:
         text = template.read_text(encoding="utf-8")
         if "frame/base.html" not in text or template.name in ("problem.html", "_frame.html"):
             continue
-        found = re.search(r'block help %}{{ manual_page\("([^"]*)"(?:, "([^"]*)")?\) }}', text)
+        found = re.search(r'block help %}\s*{{ manual_page\("([^"]*)"(?:, "([^"]*)")?\) }}', text)
         assert found, f"{template}: name the part of docs that helps on this page, in a block help"
         page, anchor = manual().pages[found[1]], found[2]
         # in the first part of a long page: the address names none

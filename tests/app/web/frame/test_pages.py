@@ -17,6 +17,7 @@ from jobprov.app.web.frame.formats import MISSING, duration
 from jobprov.app.web.tasks.campaigns import first_line as campaign_line
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from tests.library.answers import lead, put_job
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
@@ -248,11 +249,15 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
     answer = pages.get(f"/files/{samples.FIRST_GEN}")
 
     assert answer.status_code == 300
-    assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp&amp;namespace="' in answer.text
-    assert f'href="/files/{samples.FIRST_GEN}?experiment=other&amp;namespace="' in answer.text
-    assert "Which one? 2 files have this name." in answer.text
-    assert answer.text.count("<tr><td>") == 2, "each with what tells it apart"
-    assert f"/jobs/{samples.job_id('gen-0')}" in answer.text
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp&amp;namespace="' in tight(
+        answer.text
+    )
+    assert f'href="/files/{samples.FIRST_GEN}?experiment=other&amp;namespace="' in tight(
+        answer.text
+    )
+    assert "Which one? 2 files have this name." in tight(answer.text)
+    assert tight(answer.text).count("<tr><td>") == 2, "each with what tells it apart"
+    assert f"/jobs/{samples.job_id('gen-0')}" in tight(answer.text)
 
 
 @pytest.mark.parametrize(
@@ -449,7 +454,7 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(
 
 
 def test_numbers_of_a_report_stand_below_each_other_and_are_not_broken(pages: FlaskClient) -> None:
-    text = pages.get(f"/reports/toyexp/{samples.CAMPAIGN}").text
+    text = tight(pages.get(f"/reports/toyexp/{samples.CAMPAIGN}").text)
 
     figures = re.findall(r'<td class="figure"[^>]*>([^<]*)</td>', text)
     assert '<th scope="col" class="figure">Done</th>' in text
@@ -619,8 +624,8 @@ def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_aske
         }
         put_job(client, record)
 
-    text = client.get("/modules?by=stage").text
-    compared = client.get("/modules?by=stage&first=gen&second=reco").text
+    text = tight(client.get("/modules?by=stage").text)
+    compared = tight(client.get("/modules?by=stage&first=gen&second=reco").text)
 
     assert (
         lead(client, "/modules?by=stage")
@@ -668,7 +673,7 @@ def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, addres
 
 
 def test_a_job_tells_when_its_inputs_were_open(pages: FlaskClient) -> None:
-    text = re.sub(r"<[^>]+>", "", pages.get(SUCCEEDED).text)
+    text = re.sub(r"<[^>]+>", "", tight(pages.get(SUCCEEDED).text))
     assert re.search(
         r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1\ss",
         text,
@@ -723,7 +728,7 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
     ]
 
     assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
-    assert f"1 name contains <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert f"1 name contains <code>{samples.MERGED[:-5]}</code>" in tight(begun.text)
     assert [hit["text"] for hit in suggested] == [samples.MERGED]
     told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
     assert "The name of a file has no slash" in told

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from jobprov.app.factory import create_app
 from jobprov.archive.errors import BlobMissingError
 from tests.library.answers import lead, put_job
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 from tests.library.records import a_record
 from tests.library.servers.served_app import opened_service
@@ -70,7 +71,7 @@ def test_page_of_a_filter_that_cannot_be_read_leads_to_the_page_without_it(
 
 def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskClient) -> None:
     plan = f"/rebuild/{samples.MERGED}?experiment=toyexp"
-    least, scratch = pages.get(plan).text, pages.get(f"{plan}&from_scratch=1").text
+    least, scratch = tight(pages.get(plan).text), tight(pages.get(f"{plan}&from_scratch=1").text)
     way = links(least)["lost too?"]
 
     assert 'aria-current="true">Only this file is lost<' in least
@@ -78,8 +79,8 @@ def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskC
     assert "lost=toyexp%2F%3A" in way
     answer = pages.get(way)
     assert answer.status_code == 200
-    assert "Also taken as lost: " in answer.text
-    besides = answer.text.partition("Also taken as lost: ")[2].partition("</p>")[0]
+    assert "Also taken as lost: " in tight(answer.text)
+    besides = tight(answer.text).partition("Also taken as lost: ")[2].partition("</p>")[0]
     assert re.sub("<[^>]+>", "", besides).startswith("toyexp_demo-2026_0001_reco_")
 
 

@@ -22,6 +22,7 @@ from jobprov.provenance.answers.histories.relations import CommonAncestors, File
 from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.markup import tight
 from tests.library.servers.served_app import opened_service
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
@@ -90,7 +91,7 @@ def page(client: FlaskClient, address: str) -> str:
     """Return a page."""
     answer = client.get(address)
     assert answer.status_code == 200, address
-    return answer.text
+    return tight(answer.text)
 
 
 def lead(client: FlaskClient, address: str) -> str:
@@ -259,7 +260,7 @@ def test_impact_of_a_file_is_what_came_of_it_without_itself(
     assert (named in html) == (re.search(r"\bit\b", expected) is not None)
     twin = re.search(r'href="(/api/v1/lineage/impact\?[^"]*)"', html)
     assert twin is not None
-    rows = told.get(unescape(twin[1])).text
+    rows = tight(told.get(unescape(twin[1])).text)
     assert all(name in rows for name in names)
     assert '"name":"reco"' not in rows
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.library.markup import tight
 from tests.library.records import a_record, job_id
 from tests.library.servers.served_app import AppOn, opened_service
 
@@ -67,7 +68,7 @@ def test_page_of_a_job_says_which_evidence_decided(pages: FlaskClient) -> None:
     record(pages, 1, "c", state="failed", exit=end)
     record(pages, 1, "c", witness="history", exit={"code": 0})
 
-    page = pages.get(f"/jobs/{job_id(1)}").text
+    page = tight(pages.get(f"/jobs/{job_id(1)}").text)
 
     assert "exit code 0, decided by an output that is not there" in lead(page)
     assert "out.root was not written" in page

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.provenance.db.queries.lookup.lists import job_facets, job_orders
 from jobprov.provenance.services.lookup import job_tables
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 TASK = "toyexp-demo-reco-0001"
@@ -22,7 +23,7 @@ def lead(text: str) -> str:
 
 def head(text: str, title: str) -> tuple[str, str]:
     """Return the attributes of the head of a column, and the address that it leads to."""
-    [attributes, url] = re.findall(rf'<th([^>]*)><a href="([^"]*)">{title}</a>', text)[0]
+    [attributes, url] = re.findall(rf'<th([^>]*)><a href="([^"]*)">{title}</a>', tight(text))[0]
     return attributes, unescape(url)
 
 
@@ -30,7 +31,7 @@ def test_boxes_of_a_form_become_one_address(pages: FlaskClient) -> None:
     boxes = pages.get("/jobs?experiment=toyexp&state=failed&state=killed&site=")
     assert boxes.status_code == 302
     assert boxes.headers["Location"] == "/jobs?experiment=toyexp&state=failed%2Ckilled"
-    text = pages.get(boxes.headers["Location"]).text
+    text = tight(pages.get(boxes.headers["Location"]).text)
 
     assert lead(text) == "2 jobs with experiment toyexp, state failed, killed."
     assert re.findall(r'name="state" value="(\w+)" checked', text) == ["failed", "killed"]
@@ -47,7 +48,7 @@ def test_heads_of_columns_sort_and_turn_the_order_round(pages: FlaskClient) -> N
     seen = []
     for _ in range(2):
         _, address = head(pages.get(address).text, "Took")
-        text = pages.get(address).text
+        text = tight(pages.get(address).text)
         seen.append((head(text, "Took")[0], took.findall(text), lead(text)))
     (largest, smallest) = seen
 
@@ -78,7 +79,7 @@ def test_list_that_is_too_long_says_which_orders_it_has(
     monkeypatch.setattr("jobprov.provenance.services.lookup.job_tables.MOST_SORTED", 5)
     monkeypatch.setattr(job_facets, "MOST_COUNTED", 5)
     monkeypatch.setattr(job_facets, "NEWEST_COUNTED", 4)
-    text = pages.get("/jobs?experiment=toyexp&limit=8").text
+    text = tight(pages.get("/jobs?experiment=toyexp&limit=8").text)
     refused = pages.get("/jobs?experiment=toyexp&sort=-wall_seconds")
 
     assert head(text, "Started")[1] == "/jobs?experiment=toyexp&limit=8&sort=-started_at"
@@ -102,7 +103,7 @@ def test_list_is_shown_without_counts_that_take_too_long(
 
 
 def test_row_has_unit_and_file_and_the_list_is_narrowed_down_by_links(pages: FlaskClient) -> None:
-    text = pages.get("/jobs?experiment=toyexp&stage=reco").text
+    text = tight(pages.get("/jobs?experiment=toyexp&stage=reco").text)
 
     assert "toyexp_demo-2026_0001_gen_0009.root" in text
     assert f'href="/files/{samples.MERGED.replace("merge_dimuon", "reco_0009_dimuon")}' in text
@@ -169,8 +170,11 @@ def test_what_all_jobs_of_a_list_have_in_common_is_said(pages: FlaskClient) -> N
 
 
 def test_search_that_finds_much_says_how_to_find_less(pages: FlaskClient) -> None:
-    much, less = pages.get("/search?q=dimuon").text, pages.get("/search?q=dimuon+0004").text
-    nothing = pages.get("/search?q=dimuon+electron").text
+    much, less = (
+        tight(pages.get("/search?q=dimuon").text),
+        tight(pages.get("/search?q=dimuon+0004").text),
+    )
+    nothing = tight(pages.get("/search?q=dimuon+electron").text)
 
     assert "Another word of the name shows fewer" in much
     assert re.search("[12] names? contains? <code>dimuon 0004</code>", less)

@@ -18,6 +18,7 @@ from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.work.queue import drain
 from tests.library.answers import put_job
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 from tests.library.records import a_record
 
@@ -32,12 +33,12 @@ def star(client: FlaskClient, page: str, do: str = "star", **more: str) -> tuple
 
 def kept(client: FlaskClient, address: str = "/") -> list[str]:
     """Return what the list of pages on the first page leads to."""
-    _, _, after = client.get(address).text.partition('class="starred"')
+    _, _, after = tight(client.get(address).text).partition('class="starred"')
     return re.findall(r'<li><a href="(.*?)"', after.partition("</ul>")[0])
 
 
 def section(client: FlaskClient, address: str = "/") -> str:
-    return client.get(address).text.partition('id="attention"')[2].partition("</section>")[0]
+    return tight(client.get(address).text).partition('id="attention"')[2].partition("</section>")[0]
 
 
 def test_page_says_in_words_that_nothing_needs_attention(client: FlaskClient) -> None:
@@ -142,7 +143,7 @@ def test_page_does_not_claim_that_nothing_runs_where_no_queue_is_reported(
 def test_campaigns_and_lists_are_kept_by_a_button_and_shared_by_an_address(
     pages: FlaskClient,
 ) -> None:
-    text = pages.get(CAMPAIGN).text
+    text = tight(pages.get(CAMPAIGN).text)
     assert re.findall(r'name="page" value="(.*?)"', text) == [CAMPAIGN]
     assert star(pages, CAMPAIGN) == (303, CAMPAIGN)
     assert star(pages, f"{FAILED}&cursor=9") == (303, FAILED)
@@ -150,8 +151,8 @@ def test_campaigns_and_lists_are_kept_by_a_button_and_shared_by_an_address(
 
     escaped = FAILED.replace("&", "&amp;")
     assert kept(pages) == [escaped, CAMPAIGN]
-    assert "On your first page" in pages.get(CAMPAIGN).text
-    [shared] = re.findall(r'href="(/[?]starred=.*?)"', pages.get("/").text)
+    assert "On your first page" in tight(pages.get(CAMPAIGN).text)
+    [shared] = re.findall(r'href="(/[?]starred=.*?)"', tight(pages.get("/").text))
     assert star(pages, FAILED, "unstar", back="home") == (303, "/")
     assert kept(pages) == [CAMPAIGN]
     assert kept(pages, shared.replace("&amp;", "&")) == [escaped, CAMPAIGN]

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
 from tests.library.browser import NARROW, WIDE, Watched
+from tests.library.markup import tight
 from tests.library.records import job_id
 from tests.library.servers.served_app import served
 
@@ -21,7 +22,9 @@ TWIN = "/api/v1/statistics/throughput"
 
 def test_first_line_says_how_many_ended_and_how(pages: FlaskClient) -> None:
     twin = pages.get(f"{TWIN}?{WINDOW}").get_json()
-    [line] = re.findall(r'<p class="lead">(.*?)</p>', pages.get(f"/throughput?{WINDOW}").text)
+    [line] = re.findall(
+        r'<p class="lead">(.*?)</p>', tight(pages.get(f"/throughput?{WINDOW}").text)
+    )
 
     states = ", ".join(f"{group['jobs']} {group['name']}" for group in twin["groups"])
     assert line == (
@@ -43,22 +46,24 @@ def test_sites_are_added_up_and_lead_to_why_their_jobs_failed(pages: FlaskClient
 
 
 def test_a_window_without_jobs_leads_to_the_newest(pages: FlaskClient) -> None:
-    text = pages.get("/throughput?ended_after=2026-12-24&ended_before=2026-12-25&by=site").text
+    text = tight(
+        pages.get("/throughput?ended_after=2026-12-24&ended_before=2026-12-25&by=site").text
+    )
     [line] = re.findall(r'<p class="lead">(.*?)</p>', text)
     [link] = re.findall(r'href="([^"]*)"', line)
 
     assert "No job ended from 2026-12-24 00:00 to 2026-12-25 00:00 UTC." in line
     assert "by=site" in link, "what was asked stays"
-    assert "jobs ended from" in pages.get(unescape(link)).text
+    assert "jobs ended from" in tight(pages.get(unescape(link)).text)
 
 
 def test_every_step_of_the_table_leads_to_itself(pages: FlaskClient) -> None:
-    text = pages.get(f"/throughput?{WINDOW}&step=1h").text
+    text = tight(pages.get(f"/throughput?{WINDOW}&step=1h").text)
     rows = re.findall(r'<tr><td><a href="([^"]*)">.*?</a></td><td class="number">(\d+)', text)
 
     assert rows
     for link, total in rows:
-        assert f'<p class="lead">{total} jobs ended' in pages.get(unescape(link)).text
+        assert f'<p class="lead">{total} jobs ended' in tight(pages.get(unescape(link)).text)
 
 
 def test_all_steps_are_there_as_csv(pages: FlaskClient) -> None:
@@ -76,7 +81,7 @@ def test_all_steps_are_there_as_csv(pages: FlaskClient) -> None:
 
 
 def test_running_jobs_are_counted_by_how_many_ran_at_once(pages: FlaskClient) -> None:
-    text = pages.get(f"/throughput?{WINDOW}&measure=running").text
+    text = tight(pages.get(f"/throughput?{WINDOW}&measure=running").text)
 
     assert re.search(r'<p class="lead">\d+ jobs ran from .* at once at most\.</p>', text)
     assert "measure=queue" in text, "how many waited meanwhile"
@@ -99,7 +104,7 @@ def starved(client: FlaskClient) -> FlaskClient:
 
 
 def test_queues_over_time_tell_what_is_not_known(starved: FlaskClient) -> None:
-    text = starved.get("/throughput?measure=queue&since=7h&step=1h").text
+    text = tight(starved.get("/throughput?measure=queue&since=7h&step=1h").text)
     [line] = re.findall(r'<p class="lead">(.*?)</p>', text)
     table = text.partition('id="steps"')[2]
     rows = re.findall(r"<tr>(.*?)</tr>", table)
@@ -141,7 +146,7 @@ def test_queues_are_not_told_by_site(pages: FlaskClient) -> None:
 
 def test_distributions_have_a_row_for_each_step_and_group(pages: FlaskClient) -> None:
     address = f"?{WINDOW}&step=1h&measure=wall_seconds&by=stage"
-    text = pages.get(f"/throughput{address}").text
+    text = tight(pages.get(f"/throughput{address}").text)
     answer = pages.get(f"/throughput{address}&format=csv").text
     twin = pages.get(TWIN + address).get_json()
 
@@ -165,7 +170,7 @@ def test_what_the_chart_reads_is_the_answer(pages: FlaskClient) -> None:
 
 def test_what_changed_stands_in_a_table_as_in_the_call(pages: FlaskClient) -> None:
     marks = pages.get(f"{TWIN}?{WINDOW}").get_json()["marks"]
-    table = pages.get(f"/throughput?{WINDOW}").text.partition('id="marks"')[2]
+    table = tight(pages.get(f"/throughput?{WINDOW}").text).partition('id="marks"')[2]
     rows = re.findall(r'<tr><td><b>([A-T])</b>.*?<a href="([^"]*)">(.*?)</a>', table)
 
     assert marks
@@ -220,9 +225,9 @@ def test_page_says_how_the_jobs_ended_that_it_counts(
     twin = pages.get(f"{TWIN}?{WINDOW}&state={states}").get_json()
 
     assert re.search(
-        rf'<p class="lead">(No|{twin["jobs"]}) jobs? {words} from 2026-11-24', page.text
+        rf'<p class="lead">(No|{twin["jobs"]}) jobs? {words} from 2026-11-24', tight(page.text)
     )
-    assert not twin["jobs"] or f"Jobs that {words} every " in page.text
+    assert not twin["jobs"] or f"Jobs that {words} every " in tight(page.text)
     assert {group["name"] for group in twin["groups"]} <= {*states.split(",")}
 
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from jobprov.app.web.tasks.queue import first_line
 from jobprov.provenance.answers.tasks.queue import QueueCounts
 from tests.library.answers import lead
+from tests.library.markup import tight
 from tests.library.records import a_record, job_id
 
 TASK = {"campaign": "c", "stage": "reco"}
@@ -101,7 +102,7 @@ def test_reasons_for_which_jobs_are_held_come_most_frequent_first(client: FlaskC
         {"words": "", "jobs": 1},
     ]
     for address in ("/queue", "/tasks/t1"):
-        page = client.get(address).text
+        page = tight(client.get(address).text)
         reasons = page.split("Held, by reason:")[1].split("</ul>")[0]
         told = [unescape(re.sub(r"<[^>]+>", "", item)) for item in reasons.split("<li>")[1:]]
         assert [line.strip() for line in told] == [

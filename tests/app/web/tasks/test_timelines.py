@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 TASK = "toyexp-demo-reco-0001"
@@ -27,10 +28,10 @@ def test_a_unit_shows_its_attempts_with_their_ends(pages: FlaskClient) -> None:
 
 
 def test_a_task_can_be_folded_and_leads_to_its_jobs(pages: FlaskClient) -> None:
-    by_job = pages.get(f"/timeline?task_id={TASK}").text
+    by_job = tight(pages.get(f"/timeline?task_id={TASK}").text)
     [link] = re.findall(r'A row each <b>job</b> <a href="([^"]*)">site</a>', by_job)
 
-    by_site = pages.get(unescape(link)).text
+    by_site = tight(pages.get(unescape(link)).text)
 
     assert " at once at most." in by_site
     assert re.search(r'<path class="is-running" d="M0 34V[^"]*Z"/>', by_site)
