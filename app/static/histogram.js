@@ -1,4 +1,5 @@
-// What a bar of a histogram says, in words below it: by pointing, or by the arrow keys. Without this the bars say it as tooltips.
+// What a bar of a histogram says, in words below it: by pointing, or by the arrow keys. Without
+// this the bars say it as tooltips.
 "use strict";
 for (const plot of document.querySelectorAll(".distribution")) {
   const bars = [...plot.querySelectorAll("rect")];
@@ -19,7 +20,14 @@ for (const plot of document.querySelectorAll(".distribution")) {
   };
   for (const bar of bars) bar.replaceChildren(); // the tooltip would say it twice
   plot.querySelector("svg").setAttribute("aria-hidden", "true");
-  for (const [name, value] of [["role", "slider"], ["tabindex", 0], ["aria-label", plot.dataset.label], ["aria-valuemin", 1], ["aria-valuemax", bars.length]]) plot.setAttribute(name, value);
+  for (const [name, value] of [
+    ["role", "slider"],
+    ["tabindex", 0],
+    ["aria-label", plot.dataset.label],
+    ["aria-valuemin", 1],
+    ["aria-valuemax", bars.length],
+  ])
+    plot.setAttribute(name, value);
   plot.setAttribute("aria-valuenow", chosen + 1);
   plot.setAttribute("aria-valuetext", words[chosen]);
   plot.addEventListener("pointermove", (event) => {
@@ -32,7 +40,14 @@ for (const plot of document.querySelectorAll(".distribution")) {
   plot.addEventListener("focus", () => show(chosen));
   plot.addEventListener("blur", hide);
   plot.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: chosen - 1, ArrowDown: chosen - 1, ArrowRight: chosen + 1, ArrowUp: chosen + 1, Home: 0, End: bars.length - 1 };
+    const steps = {
+      ArrowLeft: chosen - 1,
+      ArrowDown: chosen - 1,
+      ArrowRight: chosen + 1,
+      ArrowUp: chosen + 1,
+      Home: 0,
+      End: bars.length - 1,
+    };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     show(steps[event.key]);

@@ -1,7 +1,14 @@
-// Comforts; every page is whole without them. Times in the reader's zone, with UTC in the tooltip; "/" goes to the search box;
-// a far branch of a tree comes when it is opened; words are explained by hover besides tap and key; commands are copied by a button.
+// Comforts; every page is whole without them. Times in the reader's zone, with UTC in the tooltip;
+// "/" goes to the search box; a far branch of a tree comes when it is opened; words are explained
+// by hover besides tap and key; commands are copied by a button.
 "use strict";
-const inZone = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const inZone = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+});
 const isUtc = new Date().getTimezoneOffset() === 0;
 const showTimes = () => {
   for (const time of document.querySelectorAll("time[datetime]")) {
@@ -13,7 +20,8 @@ if (!isUtc) {
   showTimes();
   document.addEventListener("jobprov:times", showTimes);
   const zone = document.querySelector(".zone");
-  if (zone) zone.textContent = `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover`;
+  if (zone)
+    zone.textContent = `Times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}, UTC on hover`;
 }
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
@@ -36,19 +44,28 @@ const bringBranch = async (link) => {
   row.replaceWith(came.content);
   if (hadFocus && first) first.focus();
 };
-document.addEventListener("toggle", (event) => {
-  const link = event.target.open && event.target.matches(".is-far") && event.target.querySelector(":scope > ul > li > a[data-branch]");
-  if (link) bringBranch(link);
-}, true);
+document.addEventListener(
+  "toggle",
+  (event) => {
+    const link =
+      event.target.open &&
+      event.target.matches(".is-far") &&
+      event.target.querySelector(":scope > ul > li > a[data-branch]");
+    if (link) bringBranch(link);
+  },
+  true,
+);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-branch]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   bringBranch(link);
 });
-// A note that hover opened closes when the pointer has left word and note; a click on its word keeps it open.
+// A note that hover opened closes when the pointer has left word and note; a click on its word
+// keeps it open.
 {
-  let hovered = null, due = 0;
+  let hovered = null,
+    due = 0;
   const noteOf = (word) => document.getElementById(word.getAttribute("popovertarget"));
   const close = () => {
     if (hovered && hovered.matches(":popover-open")) hovered.hidePopover();
@@ -56,7 +73,8 @@ document.addEventListener("click", (event) => {
   };
   document.addEventListener("pointerover", (event) => {
     if (event.pointerType !== "mouse") return;
-    const word = event.target.closest(".term"), note = event.target.closest(".explained");
+    const word = event.target.closest(".term"),
+      note = event.target.closest(".explained");
     if (note && note === hovered) return clearTimeout(due);
     clearTimeout(due);
     if (!word) {
@@ -103,7 +121,8 @@ for (const link of document.querySelectorAll("a[data-png]")) {
 }
 // What is typed into a shell, and ids, are copied whole.
 if (navigator.clipboard) {
-  const DRAWING = '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="5.5" y="5.5" width="9" height="9" rx="1.5"/><path d="M3.5 10.5h-1a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v1"/></svg>';
+  const DRAWING =
+    '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="5.5" y="5.5" width="9" height="9" rx="1.5"/><path d="M3.5 10.5h-1a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1h7a1 1 0 0 1 1 1v1"/></svg>';
   const copyButton = (text, isSmall = false) => {
     const button = document.createElement("button");
     const name = (word) => {
@@ -116,7 +135,10 @@ if (navigator.clipboard) {
     if (isSmall) button.innerHTML = DRAWING;
     name("Copy");
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text).then(() => name("Copied"), () => name("Not allowed"));
+      await navigator.clipboard.writeText(text).then(
+        () => name("Copied"),
+        () => name("Not allowed"),
+      );
       button.classList.toggle("is-copied", button.title === "Copied");
       setTimeout(() => {
         name("Copy");
@@ -133,7 +155,8 @@ if (navigator.clipboard) {
       block.append(button);
     }
     for (const code of document.querySelectorAll("code.command, code.whole"))
-      if (!code.nextElementSibling?.matches(".copy")) code.after(copyButton(code.textContent, true));
+      if (!code.nextElementSibling?.matches(".copy"))
+        code.after(copyButton(code.textContent, true));
   };
   addButtons();
   document.addEventListener("jobprov:times", addButtons);

@@ -1,5 +1,6 @@
-// A page of something that is under way brings itself up to date: htmx fetches it and morphs what changed, so that nothing flickers,
-// what was opened stays open and a selection survives. Not while nobody looks.
+// A page of something that is under way brings itself up to date: htmx fetches it and morphs what
+// changed, so that nothing flickers, what was opened stays open and a selection survives. Not while
+// nobody looks.
 "use strict";
 document.addEventListener("htmx:before:request", (event) => {
   if (document.hidden || window.getSelection().type === "Range") event.preventDefault();

@@ -1,5 +1,6 @@
-// The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse and by keys. What is opened, chosen
-// and followed is in the address, so that a link shows the same; the server decides the boxes. Without this file its drawing stands there.
+// The picture as a map: open and fold boxes where they stand, find, choose, follow a path, by mouse
+// and by keys. What is opened, chosen and followed is in the address, so that a link shows the
+// same; the server decides the boxes. Without this file its drawing stands there.
 "use strict";
 import { carry } from "./map_address.js";
 import { paintBoxes } from "./map_boxes.js";
@@ -24,16 +25,32 @@ class Place extends Window {
   }
 
   async begin() {
-    const [cytoscape, dagre, view] = await Promise.all([import(this.element.dataset.cytoscape), import(this.element.dataset.dagre), this.ask()]);
+    const [cytoscape, dagre, view] = await Promise.all([
+      import(this.element.dataset.cytoscape),
+      import(this.element.dataset.dagre),
+      this.ask(),
+    ]);
     this.dagre = dagre;
-    this.element.insertBefore(this.element.querySelector("template").content.cloneNode(true), this.drawing);
-    for (const name of ["bar", "main", "canvas", "panel", "find", "found", "elsewhere", "legend"]) this[name] = this.element.querySelector(`.map-${name}`);
+    this.element.insertBefore(
+      this.element.querySelector("template").content.cloneNode(true),
+      this.drawing,
+    );
+    for (const name of ["bar", "main", "canvas", "panel", "find", "found", "elsewhere", "legend"])
+      this[name] = this.element.querySelector(`.map-${name}`);
     this.status = this.element.querySelector("[role=status]");
     this.search = new Search(document.querySelectorAll("tr[data-keys]"));
-    // cytoscape writes a rule into the page unless this id is there; the page's policy forbids that, and the rule is in jobprov.css
+    // cytoscape writes a rule into the page unless this id is there; the page's policy forbids
+    // that, and the rule is in jobprov.css
     document.querySelector("link[rel=stylesheet]").id ||= "__________cytoscape_stylesheet";
     this.element.classList.add("is-map");
-    this.cy = cytoscape.default({ container: this.canvas, minZoom: 0.08, maxZoom: 2, boxSelectionEnabled: false, autoungrabify: true, autounselectify: true });
+    this.cy = cytoscape.default({
+      container: this.canvas,
+      minZoom: 0.08,
+      maxZoom: 2,
+      boxSelectionEnabled: false,
+      autoungrabify: true,
+      autounselectify: true,
+    });
     paintBoxes(this.cy.renderer(), (name) => this.images.get(name));
     this.show(view);
     this.watchEdges();
@@ -41,7 +58,11 @@ class Place extends Window {
     this.fit(this.marked());
     this.listen();
     document.querySelector(".fold-again")?.remove(); // a button of the map does it
-    this.cy.once("render", () => requestAnimationFrame(() => this.element.setAttribute("data-ready", Math.round(performance.now()))));
+    this.cy.once("render", () =>
+      requestAnimationFrame(() =>
+        this.element.setAttribute("data-ready", Math.round(performance.now())),
+      ),
+    );
   }
 
   // -- what the server says
@@ -52,7 +73,8 @@ class Place extends Window {
 
   async ask() {
     const address = new URL(this.element.dataset.map, location.href);
-    for (const handle of this.words.getAll("expanded")) address.searchParams.append("expanded", handle);
+    for (const handle of this.words.getAll("expanded"))
+      address.searchParams.append("expanded", handle);
     if (!this.cached.has(address.href)) {
       const answer = await fetch(address);
       if (!answer.ok) throw new Error(`${address.pathname}: ${answer.status}`);
@@ -61,7 +83,8 @@ class Place extends Window {
     return this.cached.get(address.href);
   }
 
-  // The same; nothing where the reader has gone on to another picture while it was under way, since that one is the one to show.
+  // The same; nothing where the reader has gone on to another picture while it was under way, since
+  // that one is the one to show.
   async askForHere() {
     const opened = this.words.getAll("expanded").join();
     const view = await this.ask();
@@ -82,8 +105,8 @@ class Place extends Window {
     carry(this.words, this.bar);
   }
 
-  // `isTapped`: by a finger or the mouse, which may come again at once, so that nothing moves under it yet.
-  // `sought`: which of what the box holds is meant, by name; else what is searched.
+  // `isTapped`: by a finger or the mouse, which may come again at once, so that nothing moves under
+  // it yet. `sought`: which of what the box holds is meant, by name; else what is searched.
   choose(id, { isTold = true, isTapped = false, sought = "" } = {}) {
     this.chosen = this.boxes.has(id) ? id : null;
     this.cy.nodes().removeClass("is-chosen");
@@ -92,7 +115,13 @@ class Place extends Window {
     if (!this.chosen) return this.showPanel(false);
     const box = this.boxes.get(this.chosen);
     this.cy.getElementById(this.chosen).addClass("is-chosen");
-    const acts = { open: (handle) => this.open(handle), close: (handle) => this.fold(handle), start: () => this.startPath(), end: () => this.endPath(), forget: () => this.forgetPath() };
+    const acts = {
+      open: (handle) => this.open(handle),
+      close: (handle) => this.fold(handle),
+      start: () => this.startPath(),
+      end: () => this.endPath(),
+      forget: () => this.forgetPath(),
+    };
     const had = this.panel.contains(document.activeElement);
     showBox(this.panel, box, path, acts, (sought || this.find.value.trim()).toLowerCase());
     this.showPanel(true);
@@ -124,11 +153,19 @@ class Place extends Window {
   }
 
   async open(handle) {
-    await this.change([...new Set([...this.words.getAll("expanded"), handle])], (box) => box.open === handle, "Opened");
+    await this.change(
+      [...new Set([...this.words.getAll("expanded"), handle])],
+      (box) => box.open === handle,
+      "Opened",
+    );
   }
 
   async fold(handle) {
-    await this.change(this.words.getAll("expanded").filter((one) => one !== handle), (box) => box.close === handle, "Folded");
+    await this.change(
+      this.words.getAll("expanded").filter((one) => one !== handle),
+      (box) => box.close === handle,
+      "Folded",
+    );
   }
 
   // `isIt` tells the boxes that change.
@@ -137,13 +174,16 @@ class Place extends Window {
     this.remember({ expanded }, true);
     this.element.setAttribute("aria-busy", "true");
     try {
-      const before = this.boxes.size, view = await this.askForHere();
+      const before = this.boxes.size,
+        view = await this.askForHere();
       if (!view) return;
       this.show(view, new Set(keys));
       const changed = this.holding(new Set(keys));
       this.follow(this.words, changed[0]);
       this.settle(changed);
-      this.tell(`${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`);
+      this.tell(
+        `${words}: ${Math.abs(this.boxes.size - before)} boxes ${this.boxes.size < before ? "fewer" : "more"}.`,
+      );
     } catch {
       location.reload();
     } finally {
@@ -162,7 +202,10 @@ class Place extends Window {
   // Ids of the boxes that hold some of these nodes, from above.
   holding(keys) {
     const height = (box) => this.goals.get(box.id).y;
-    return this.view.boxes.filter((box) => (box.keys || []).some((key) => keys.has(key))).sort((a, b) => height(a) - height(b)).map((box) => box.id);
+    return this.view.boxes
+      .filter((box) => (box.keys || []).some((key) => keys.has(key)))
+      .sort((a, b) => height(a) - height(b))
+      .map((box) => box.id);
   }
 
   // What is to be seen first: the path where one is shown, else what is chosen.
@@ -183,7 +226,8 @@ class Place extends Window {
     this.cy.elements().removeClass("is-found is-dim");
     if (words) {
       this.cy.elements().addClass("is-dim");
-      for (const id of this.hits) this.cy.getElementById(id).removeClass("is-dim").addClass("is-found");
+      for (const id of this.hits)
+        this.cy.getElementById(id).removeClass("is-dim").addClass("is-found");
     }
     this.found.textContent = words ? this.search.said(this.view, this.hits.length, left) : "";
     this.search.listElsewhere(this.view, words, this.elsewhere);
@@ -208,19 +252,33 @@ class Place extends Window {
   }
 
   showPath() {
-    const start = this.boxHolding(this.words.get("start")), end = this.boxHolding(this.words.get("end"));
+    const start = this.boxHolding(this.words.get("start")),
+      end = this.boxHolding(this.words.get("end"));
     this.cy.elements().removeClass("is-on-path");
     if (!this.find.value.trim()) this.cy.elements().removeClass("is-dim");
     if (!start) return {};
     const name = this.boxes.get(start).label;
     if (!end) return { start, words: `A path starts at ${name}: choose its other end.` };
-    const from = this.cy.getElementById(start), to = this.cy.getElementById(end);
-    const between = (first, last) => first.successors().union(first).intersection(last.predecessors().union(last));
-    const way = [between(from, to), between(to, from)].find((some) => some.contains(from) && some.contains(to));
-    if (!way) return { start, end, words: `No path joins ${name} and ${this.boxes.get(end).label} in this picture.` };
+    const from = this.cy.getElementById(start),
+      to = this.cy.getElementById(end);
+    const between = (first, last) =>
+      first.successors().union(first).intersection(last.predecessors().union(last));
+    const way = [between(from, to), between(to, from)].find(
+      (some) => some.contains(from) && some.contains(to),
+    );
+    if (!way)
+      return {
+        start,
+        end,
+        words: `No path joins ${name} and ${this.boxes.get(end).label} in this picture.`,
+      };
     this.cy.elements().difference(way).addClass("is-dim");
     way.removeClass("is-dim").addClass("is-on-path");
-    return { start, end, words: `${way.nodes().length} boxes lie on the paths between ${name} and ${this.boxes.get(end).label}.` };
+    return {
+      start,
+      end,
+      words: `${way.nodes().length} boxes lie on the paths between ${name} and ${this.boxes.get(end).label}.`,
+    };
   }
 
   // -- mouse and keys
@@ -246,7 +304,8 @@ class Place extends Window {
     this.find.addEventListener("input", () => {
       this.remember({ find: this.find.value.trim() });
       this.mark();
-      if (this.chosen) this.choose(this.chosen, { isTold: false }); // what it holds is listed anew
+      if (this.chosen)
+        this.choose(this.chosen, { isTold: false }); // what it holds is listed anew
       else this.showPath();
       if (this.hits.length && !this.hits.some((id) => this.isSeen(id))) this.reveal(this.hits[0]);
       this.tell(this.found.textContent);
@@ -268,9 +327,15 @@ class Place extends Window {
       this.follow(this.words);
       this.settle(this.marked());
     });
-    for (const sign of this.main.querySelectorAll(".map-more")) sign.addEventListener("click", () => this.goOn(sign.dataset.side));
-    // the wheel moves the page, as everywhere else on it; only with Ctrl, or two fingers, it makes the picture larger
-    this.main.addEventListener("wheel", (event) => event.ctrlKey || event.metaKey || event.stopPropagation(), { capture: true, passive: true });
+    for (const sign of this.main.querySelectorAll(".map-more"))
+      sign.addEventListener("click", () => this.goOn(sign.dataset.side));
+    // the wheel moves the page, as everywhere else on it; only with Ctrl, or two fingers, it makes
+    // the picture larger
+    this.main.addEventListener(
+      "wheel",
+      (event) => event.ctrlKey || event.metaKey || event.stopPropagation(),
+      { capture: true, passive: true },
+    );
     listenToFingers(this);
     DARK.addEventListener("change", () => this.recolour());
     matchMedia("print").addEventListener("change", (event) => this.print(event.matches));
@@ -295,7 +360,10 @@ class Place extends Window {
     show.addEventListener("click", () => {
       this.choose(this.boxHolding(row.dataset.keys) || this.badgeHolding(row), { sought: name });
       this.canvas.focus({ preventScroll: true });
-      this.element.scrollIntoView({ block: "nearest", behavior: STILL.matches ? "auto" : "smooth" });
+      this.element.scrollIntoView({
+        block: "nearest",
+        behavior: STILL.matches ? "auto" : "smooth",
+      });
     });
     row.cells[0].append(" ", show);
   }
@@ -309,17 +377,21 @@ class Place extends Window {
 
   badgeHolding(row) {
     const name = row.dataset.name || row.cells[1].textContent.trim();
-    return this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id || null;
+    return (
+      this.view.boxes.find((box) => (box.shared || []).some((one) => one[0].endsWith(name)))?.id ||
+      null
+    );
   }
 }
 
 for (const element of document.querySelectorAll(".map-place")) {
-  const begin = () => new Place(element).begin().catch((problem) => {
-    element.classList.remove("is-map");
-    const kept = element.querySelector("noscript");
-    if (kept) kept.outerHTML = kept.textContent;
-    console.warn(`The map could not be drawn; the server's picture stands instead. ${problem}`);
-  });
+  const begin = () =>
+    new Place(element).begin().catch((problem) => {
+      element.classList.remove("is-map");
+      const kept = element.querySelector("noscript");
+      if (kept) kept.outerHTML = kept.textContent;
+      console.warn(`The map could not be drawn; the server's picture stands instead. ${problem}`);
+    });
   const start = element.querySelector(".map-start button");
   const kept = element.querySelector("noscript");
   if (!NARROW.matches || new URL(location.href).searchParams.has("at")) begin();

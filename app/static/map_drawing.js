@@ -1,9 +1,12 @@
-// The map as it is drawn: where boxes and lines lie, how they move when boxes open, and the legend. What of it is seen is in `map_window.js`.
+// The map as it is drawn: where boxes and lines lie, how they move when boxes open, and the legend.
+// What of it is seen is in `map_window.js`.
 "use strict";
 import { COUNT_LINE, outer, palette, signOf, styleOf } from "./map_boxes.js";
 import { putInOrder } from "./map_order.js";
 
-export const NARROW = matchMedia("(max-width: 40rem)"), DARK = matchMedia("(prefers-color-scheme: dark)"), STILL = matchMedia("(prefers-reduced-motion: reduce)");
+export const NARROW = matchMedia("(max-width: 40rem)"),
+  DARK = matchMedia("(prefers-color-scheme: dark)"),
+  STILL = matchMedia("(prefers-reduced-motion: reduce)");
 export const MOVE = 220;
 
 // Who extends it has `element`, `cy`, `dagre`, `main`, `canvas`, `legend`.
@@ -13,7 +16,8 @@ export class Drawing {
     return this.cy.getElementById(id).renderedPosition();
   }
 
-  // `keys` names nodes of the graph whose boxes stay where they are while those around them make room.
+  // `keys` names nodes of the graph whose boxes stay where they are while those around them make
+  // room.
   show(view, keys) {
     const before = keys && this.middleOf(keys, (id) => this.cy.getElementById(id).position());
     this.view = view;
@@ -34,7 +38,8 @@ export class Drawing {
     const isMoved = after && !STILL.matches;
     this.goals = new Map();
     for (const node of this.cy.nodes()) {
-      const place = places.get(node.id()), to = { x: place.x + anchor.x, y: place.y + anchor.y };
+      const place = places.get(node.id()),
+        to = { x: place.x + anchor.x, y: place.y + anchor.y };
       this.goals.set(node.id(), to);
       node.position(isMoved ? was.get(node.id()) || before : to);
       if (isMoved) node.animate({ position: to }, { duration: MOVE });
@@ -44,26 +49,48 @@ export class Drawing {
   }
 
   middleOf(keys, placeOf) {
-    const some = this.view.boxes.filter((box) => (box.keys || [box.id]).some((key) => keys.has(key))).map((box) => placeOf(box.id));
+    const some = this.view.boxes
+      .filter((box) => (box.keys || [box.id]).some((key) => keys.has(key)))
+      .map((box) => placeOf(box.id));
     const mean = (axis) => some.reduce((sum, place) => sum + place[axis], 0) / some.length;
     return some.length ? { x: mean("x"), y: mean("y") } : null;
   }
 
-  // At which of its ends the count of each arrow stands, where fewer lines come together, and how far it is shifted: those of one end
-  // stand below each other in the order of the boxes at the other, or they would hide each other.
+  // At which of its ends the count of each arrow stands, where fewer lines come together, and how
+  // far it is shifted: those of one end stand below each other in the order of the boxes at the
+  // other, or they would hide each other.
   countsOf(view) {
-    const leaving = new Map(), arriving = new Map(), more = (counts, id) => counts.set(id, (counts.get(id) || 0) + 1);
+    const leaving = new Map(),
+      arriving = new Map(),
+      more = (counts, id) => counts.set(id, (counts.get(id) || 0) + 1);
     for (const [source, target] of view.arrows) {
       more(leaving, source);
       more(arriving, target);
     }
-    const ends = new Map(), found = new Map(), axis = NARROW.matches ? "x" : "y";
+    const ends = new Map(),
+      found = new Map(),
+      axis = NARROW.matches ? "x" : "y";
     for (const [source, target] of view.arrows) {
-      const isAtSource = arriving.get(target) > 1 && arriving.get(target) >= leaving.get(source), end = isAtSource ? `${source}>` : `>${target}`;
-      ends.set(end, [...(ends.get(end) || []), { id: `${source}>${target}`, isAtSource, far: this.graph.node(isAtSource ? target : source)[axis] }]);
+      const isAtSource = arriving.get(target) > 1 && arriving.get(target) >= leaving.get(source),
+        end = isAtSource ? `${source}>` : `>${target}`;
+      ends.set(end, [
+        ...(ends.get(end) || []),
+        {
+          id: `${source}>${target}`,
+          isAtSource,
+          far: this.graph.node(isAtSource ? target : source)[axis],
+        },
+      ]);
     }
     for (const counts of ends.values()) {
-      counts.sort((one, other) => one.far - other.far).forEach((count, place) => found.set(count.id, { isAtSource: count.isAtSource, shift: COUNT_LINE * (place - (counts.length - 1) / 2) }));
+      counts
+        .sort((one, other) => one.far - other.far)
+        .forEach((count, place) =>
+          found.set(count.id, {
+            isAtSource: count.isAtSource,
+            shift: COUNT_LINE * (place - (counts.length - 1) / 2),
+          }),
+        );
     }
     return found;
   }
@@ -72,7 +99,8 @@ export class Drawing {
     return { group: "nodes", data: { id: box.id, ...outer(box), image: this.imageOf(box) } };
   }
 
-  // A name for what is to be painted: a new one each time, since cytoscape keeps by it what was painted, and a box changes when others open.
+  // A name for what is to be painted: a new one each time, since cytoscape keeps by it what was
+  // painted, and a box changes when others open.
   imageOf(box) {
     this.painted = (this.painted || 0) + 1;
     const name = `box-${this.painted}`;
@@ -85,17 +113,36 @@ export class Drawing {
     if (!this.view.unit || !count) return {};
     const words = `${count.toLocaleString("en").replaceAll(",", "\u202f")} ${this.view.unit}${count === 1 ? "" : "s"}`;
     const { isAtSource, shift } = this.counts.get(`${source}>${target}`);
-    return isAtSource ? { leaving: words, arriving: "", shift } : { leaving: "", arriving: words, shift };
+    return isAtSource
+      ? { leaving: words, arriving: "", shift }
+      : { leaving: "", arriving: words, shift };
   }
 
   lineOf(arrow) {
     const [source, target, , isSure] = arrow;
-    return { group: "edges", data: { id: `${source}>${target}`, source, target, ...this.countOf(arrow), isPossible: !isSure, ...this.bends(source, target) } };
+    return {
+      group: "edges",
+      data: {
+        id: `${source}>${target}`,
+        source,
+        target,
+        ...this.countOf(arrow),
+        isPossible: !isSure,
+        ...this.bends(source, target),
+      },
+    };
   }
 
   layOut(view) {
     const graph = new this.dagre.Graph();
-    graph.setGraph({ rankdir: NARROW.matches ? "TB" : "LR", nodesep: 12, ranksep: view.unit && view.arrows.length ? 108 : 46, edgesep: 8, marginx: 8, marginy: 8 });
+    graph.setGraph({
+      rankdir: NARROW.matches ? "TB" : "LR",
+      nodesep: 12,
+      ranksep: view.unit && view.arrows.length ? 108 : 46,
+      edgesep: 8,
+      marginx: 8,
+      marginy: 8,
+    });
     graph.setDefaultEdgeLabel(() => ({}));
     for (const box of view.boxes) graph.setNode(box.id, outer(box));
     for (const [source, target] of [...view.arrows, ...view.order]) graph.setEdge(source, target);
@@ -105,31 +152,52 @@ export class Drawing {
     return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
   }
 
-  // Where these boxes lie, or will when they have come to rest; asking cytoscape would draw everything once more.
+  // Where these boxes lie, or will when they have come to rest; asking cytoscape would draw
+  // everything once more.
   extentOf(ids) {
     const found = { x1: Infinity, y1: Infinity, x2: -Infinity, y2: -Infinity };
     for (const id of ids) {
-      const { width, height } = this.graph.node(id), at = this.goals.get(id);
-      Object.assign(found, { x1: Math.min(found.x1, at.x - width / 2), x2: Math.max(found.x2, at.x + width / 2), y1: Math.min(found.y1, at.y - height / 2), y2: Math.max(found.y2, at.y + height / 2) });
+      const { width, height } = this.graph.node(id),
+        at = this.goals.get(id);
+      Object.assign(found, {
+        x1: Math.min(found.x1, at.x - width / 2),
+        x2: Math.max(found.x2, at.x + width / 2),
+        y1: Math.min(found.y1, at.y - height / 2),
+        y2: Math.max(found.y2, at.y + height / 2),
+      });
     }
     return found;
   }
 
-  // A line leaves and arrives along the direction of history, and goes around the boxes that it passes.
+  // A line leaves and arrives along the direction of history, and goes around the boxes that it
+  // passes.
   curve(source, target) {
-    const a = this.graph.node(source), b = this.graph.node(target), isDown = NARROW.matches;
+    const a = this.graph.node(source),
+      b = this.graph.node(target),
+      isDown = NARROW.matches;
     const start = isDown ? { x: a.x, y: a.y + a.height / 2 } : { x: a.x + a.width / 2, y: a.y };
     const end = isDown ? { x: b.x, y: b.y - b.height / 2 } : { x: b.x - b.width / 2, y: b.y };
     const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
     const passed = this.graph.edge(source, target).points.slice(1, -1);
-    const half = isDown ? [{ x: start.x, y: middle.y }, { x: end.x, y: middle.y }] : [{ x: middle.x, y: start.y }, { x: middle.x, y: end.y }];
+    const half = isDown
+      ? [
+          { x: start.x, y: middle.y },
+          { x: end.x, y: middle.y },
+        ]
+      : [
+          { x: middle.x, y: start.y },
+          { x: middle.x, y: end.y },
+        ];
     return { start, end, points: passed.length > 1 ? passed : half };
   }
 
-  // The points of the curve as cytoscape wants them: shares of the way from end to end, and distances from it.
+  // The points of the curve as cytoscape wants them: shares of the way from end to end, and
+  // distances from it.
   bends(source, target) {
     const { start, end, points } = this.curve(source, target);
-    const dx = end.x - start.x, dy = end.y - start.y, square = dx * dx + dy * dy || 1;
+    const dx = end.x - start.x,
+      dy = end.y - start.y,
+      square = dx * dx + dy * dy || 1;
     const from = points.map((point) => ({ x: point.x - start.x, y: point.y - start.y }));
     return {
       weights: from.map((point) => (point.x * dx + point.y * dy) / square),
@@ -147,9 +215,15 @@ export class Drawing {
       item.append(words);
       return item;
     };
-    const mark = (state) => `<svg class="mark is-${state}" aria-hidden="true"><use href="#mark-${state}"/></svg>`;
-    this.legend.replaceChildren(...this.view.notes.map((note) => row("map-note", "", note)), ...this.view.shapes.map(([name, words]) => row("shape", signOf(name), words)),
-      ...this.view.states.map((state) => row("state", mark(states.includes(state) ? state : "unknown"), state)));
+    const mark = (state) =>
+      `<svg class="mark is-${state}" aria-hidden="true"><use href="#mark-${state}"/></svg>`;
+    this.legend.replaceChildren(
+      ...this.view.notes.map((note) => row("map-note", "", note)),
+      ...this.view.shapes.map(([name, words]) => row("shape", signOf(name), words)),
+      ...this.view.states.map((state) =>
+        row("state", mark(states.includes(state) ? state : "unknown"), state),
+      ),
+    );
   }
 
   recolour() {

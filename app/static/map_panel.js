@@ -1,4 +1,5 @@
-// What stands beside the map: the facts of the box that is chosen, what it holds, and what can be done with it. All text is set as text.
+// What stands beside the map: the facts of the box that is chosen, what it holds, and what can be
+// done with it. All text is set as text.
 "use strict";
 
 const LISTED = 30;
@@ -10,7 +11,8 @@ const make = (name, text, attributes = {}) => {
   return element;
 };
 
-const link = (words, address) => (address ? make("a", words, { href: address }) : make("span", words));
+const link = (words, address) =>
+  address ? make("a", words, { href: address }) : make("span", words);
 
 const button = (words, act) => {
   const made = make("button", words, { type: "button" });
@@ -39,7 +41,8 @@ const list = (title, items, more, words) => {
 const facts = (rows) => {
   const listed = make("dl", "", { class: "facts" });
   for (const [name, value, address] of rows) {
-    const row = make("div"), said = make("dd");
+    const row = make("div"),
+      said = make("dd");
     said.append(link(value, address));
     row.append(make("dt", name), said);
     listed.append(row);
@@ -54,18 +57,25 @@ export const spoken = (box) => {
   return `${state}${box.name || box.label}${box.detail ? `, ${box.detail}` : ""}${shared}${box.is_folded && box.open ? ", folded" : ""}`;
 };
 
-// `acts`: open(handle), close(handle), start(), end(), forget(); `path`: {start, end, words}, what is known of the path; `words`: what is searched, in small letters.
+// `acts`: open(handle), close(handle), start(), end(), forget(); `path`: {start, end, words}, what
+// is known of the path; `words`: what is searched, in small letters.
 export const showBox = (panel, box, path, acts, words) => {
   const actions = make("p", "", { class: "actions" });
   if (box.open) actions.append(button("Open", () => acts.open(box.open)));
   if (box.close) actions.append(button("Fold", () => acts.close(box.close)));
-  if (box.url && box.action) actions.append(make("a", box.action, { class: "button", href: box.url }));
-  if (box.lineage && !box.is_focus) actions.append(make("a", "Lineage of this file", { href: box.lineage }));
+  if (box.url && box.action)
+    actions.append(make("a", box.action, { class: "button", href: box.url }));
+  if (box.lineage && !box.is_focus)
+    actions.append(make("a", "Lineage of this file", { href: box.lineage }));
   const way = make("p", "", { class: "actions" });
-  if (path.start && path.start !== box.id && path.end !== box.id) way.append(button("Show the way to here", acts.end));
+  if (path.start && path.start !== box.id && path.end !== box.id)
+    way.append(button("Show the way to here", acts.end));
   if (path.start !== box.id) way.append(button("Start a path here", acts.start));
   if (path.start) way.append(button("Forget the path", acts.forget));
-  panel.replaceChildren(make("h3", box.name || box.label, { class: "name", tabindex: "-1" }), actions);
+  panel.replaceChildren(
+    make("h3", box.name || box.label, { class: "name", tabindex: "-1" }),
+    actions,
+  );
   if (path.words) panel.append(make("p", path.words, { class: "note" }));
   panel.append(facts(box.facts || []), way);
   if (box.members) panel.append(list("Holds", box.members, box.more || 0, words));

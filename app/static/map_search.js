@@ -1,15 +1,28 @@
-// The search in the picture: which boxes and which rows of the table hold the words. Every member of a stack is searched, not only
-// those that are listed; and where the picture leaves something out, the server is asked for files of the whole history.
+// The search in the picture: which boxes and which rows of the table hold the words. Every member
+// of a stack is searched, not only those that are listed; and where the picture leaves something
+// out, the server is asked for files of the whole history.
 "use strict";
 
-const textsOf = (box) => [box.label, box.detail, box.title, box.badge, ...(box.facts || []).map((fact) => fact[1]), ...(box.members || []).map((one) => one[0]), ...(box.shared || []).map((one) => one[0])];
+const textsOf = (box) => [
+  box.label,
+  box.detail,
+  box.title,
+  box.badge,
+  ...(box.facts || []).map((fact) => fact[1]),
+  ...(box.members || []).map((one) => one[0]),
+  ...(box.shared || []).map((one) => one[0]),
+];
 
-const LISTED = 8, PAUSE = 300;
+const LISTED = 8,
+  PAUSE = 300;
 
 export class Search {
   // `rows` are those of the table.
   constructor(rows) {
-    this.rows = [...rows].map((row) => ({ row, text: `${row.textContent}\n${row.dataset.name || ""}`.toLowerCase() }));
+    this.rows = [...rows].map((row) => ({
+      row,
+      text: `${row.textContent}\n${row.dataset.name || ""}`.toLowerCase(),
+    }));
     this.texts = new WeakMap();
   }
 
@@ -20,7 +33,8 @@ export class Search {
   }
 
   textOf(box) {
-    if (!this.texts.has(box)) this.texts.set(box, textsOf(box).filter(Boolean).join("\n").toLowerCase());
+    if (!this.texts.has(box))
+      this.texts.set(box, textsOf(box).filter(Boolean).join("\n").toLowerCase());
     return this.texts.get(box);
   }
 
@@ -42,7 +56,8 @@ export class Search {
     return `${boxes}${among}${this.rows.length ? `; ${left} of ${this.rows.length} rows below` : ""}`;
   }
 
-  // Lists in `place` the files of the history that hold the words and that no box has; nothing where the picture has all.
+  // Lists in `place` the files of the history that hold the words and that no box has; nothing
+  // where the picture has all.
   async listElsewhere(view, words, place) {
     const turn = (this.turn = (this.turn || 0) + 1);
     place.replaceChildren();
@@ -58,7 +73,9 @@ export class Search {
     const shown = view.boxes.map((box) => this.textOf(box)).join("\n");
     const files = found.files.filter((file) => !shown.includes(file.name.toLowerCase()));
     if (!files.length && found.count <= found.files.length) return;
-    place.append(`${found.count} ${found.count === 1 ? "file" : "files"} in the whole history${found.is_truncated ? " as far as it was walked" : ""}`);
+    place.append(
+      `${found.count} ${found.count === 1 ? "file" : "files"} in the whole history${found.is_truncated ? " as far as it was walked" : ""}`,
+    );
     if (files.length) place.append("; not in the picture: ");
     for (const file of files.slice(0, LISTED)) {
       const link = document.createElement("a");

@@ -1,17 +1,20 @@
-// Fingers on the map: a tap chooses, one finger moves the page as everywhere else on it, two move the picture and make it larger.
+// Fingers on the map: a tap chooses, one finger moves the page as everywhere else on it, two move
+// the picture and make it larger.
 "use strict";
 
 const pairOf = (canvas, [one, other]) => {
   const { left, top } = canvas.getBoundingClientRect();
   return {
-    x: (one.clientX + other.clientX) / 2 - left, y: (one.clientY + other.clientY) / 2 - top,
+    x: (one.clientX + other.clientX) / 2 - left,
+    y: (one.clientY + other.clientY) / 2 - top,
     apart: Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY)),
   };
 };
 
 export const listenToFingers = (map) => {
   const { canvas, cy } = map;
-  let last = null, isTap = false;
+  let last = null,
+    isTap = false;
   // cytoscape would take a finger that moved for a tap, and two that are near each other for a menu
   const noTap = () => {
     if (isTap) canvas.dispatchEvent(new Event("touchcancel", { bubbles: true }));
@@ -32,7 +35,10 @@ export const listenToFingers = (map) => {
     if (!last || event.touches.length !== 2) return;
     event.preventDefault();
     const now = pairOf(canvas, event.touches);
-    cy.zoom({ level: (cy.zoom() * now.apart) / last.apart, renderedPosition: { x: last.x, y: last.y } });
+    cy.zoom({
+      level: (cy.zoom() * now.apart) / last.apart,
+      renderedPosition: { x: last.x, y: last.y },
+    });
     cy.panBy({ x: now.x - last.x, y: now.y - last.y });
     last = now;
   };

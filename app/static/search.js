@@ -1,5 +1,6 @@
-// The search box answers as you type: hits of GET /api/v1/search in a list below it, by kind with counts, reached by arrow keys, left by Escape.
-// Without this file the form goes to the page of results. Source: WAI-ARIA Authoring Practices, combobox with a list.
+// The search box answers as you type: hits of GET /api/v1/search in a list below it, by kind with
+// counts, reached by arrow keys, left by Escape. Without this file the form goes to the page of
+// results. Source: WAI-ARIA Authoring Practices, combobox with a list.
 "use strict";
 const suggestTo = (box) => {
   const list = document.createElement("ul");
@@ -9,13 +10,21 @@ const suggestTo = (box) => {
   list.setAttribute("aria-label", "Found");
   list.hidden = true;
   box.after(list);
-  for (const [name, value] of Object.entries({ role: "combobox", "aria-expanded": "false", "aria-controls": "hits", "aria-autocomplete": "list" }))
+  for (const [name, value] of Object.entries({
+    role: "combobox",
+    "aria-expanded": "false",
+    "aria-controls": "hits",
+    "aria-autocomplete": "list",
+  }))
     box.setAttribute(name, value);
 
   const MOST = 11;
-  const amount = (count, hasMore) => `${hasMore ? "more than " : ""}${count.toLocaleString("en").replaceAll(",", "\u202f")}`;
+  const amount = (count, hasMore) =>
+    `${hasMore ? "more than " : ""}${count.toLocaleString("en").replaceAll(",", "\u202f")}`;
   const worded = ({ kind, count, has_more }) => `${kind} ${amount(count, has_more)}`;
-  let waiting = 0, asked = new AbortController(), chosen = -1;
+  let waiting = 0,
+    asked = new AbortController(),
+    chosen = -1;
 
   const show = (isOpen) => {
     list.hidden = !isOpen;
@@ -25,14 +34,17 @@ const suggestTo = (box) => {
   const choose = (place) => {
     const options = list.children;
     chosen = place < -1 ? options.length - 1 : place >= options.length ? -1 : place;
-    for (const [number, option] of [...options].entries()) option.setAttribute("aria-selected", String(number === chosen));
+    for (const [number, option] of [...options].entries())
+      option.setAttribute("aria-selected", String(number === chosen));
     if (chosen >= 0) {
       box.setAttribute("aria-activedescendant", options[chosen].id);
       options[chosen].scrollIntoView({ block: "nearest" });
     } else box.removeAttribute("aria-activedescendant");
   };
   const option = (hit, number) => {
-    const item = document.createElement("li"), name = document.createElement("span"), what = document.createElement("span");
+    const item = document.createElement("li"),
+      name = document.createElement("span"),
+      what = document.createElement("span");
     item.id = `hit-${number}`;
     item.setAttribute("role", "option");
     item.setAttribute("aria-selected", "false");
@@ -50,13 +62,21 @@ const suggestTo = (box) => {
     asked = new AbortController();
     const words = box.value.trim();
     if (words.length < 2) return show(false);
-    const answer = await fetch(`/api/v1/search?limit=5&q=${encodeURIComponent(words)}`, { signal: asked.signal }).catch(() => null);
+    const answer = await fetch(`/api/v1/search?limit=5&q=${encodeURIComponent(words)}`, {
+      signal: asked.signal,
+    }).catch(() => null);
     if (!answer || !answer.ok || box.value.trim() !== words) return;
     const { hits, counts, near } = await answer.json();
-    const shown = (hits.length ? hits : near.map(meant)).slice(0, MOST), found = counts.reduce((sum, { count }) => sum + count, 0);
+    const shown = (hits.length ? hits : near.map(meant)).slice(0, MOST),
+      found = counts.reduce((sum, { count }) => sum + count, 0);
     const more = counts.some(({ has_more }) => has_more);
     if (found > shown.length)
-      shown.push({ text: `All results: ${amount(found, more)}`, kind: counts.map(worded).join(", "), detail: "", url: `/search?all=1&q=${encodeURIComponent(words)}` });
+      shown.push({
+        text: `All results: ${amount(found, more)}`,
+        kind: counts.map(worded).join(", "),
+        detail: "",
+        url: `/search?all=1&q=${encodeURIComponent(words)}`,
+      });
     list.replaceChildren(...shown.map(option));
     show(shown.length > 0 && document.activeElement === box);
     choose(-1);
