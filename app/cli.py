@@ -47,11 +47,11 @@ class Listed(NamedTuple):
 SECTIONS = {
     "Ask about files and jobs": {
         "find": Listed(
-            "lookup.search",
+            "search",
             "Find names that hold each word of TEXT, in any case; exit code 1 where there are none",
         ),
         "files": Listed(
-            "lookup.search",
+            "search",
             "List files whose name fits PATTERN, in order; exit code 1 where there are none",
         ),
         "lookup": Listed(
@@ -238,7 +238,7 @@ SECTIONS = {
         ),
         "witness": Listed(
             "orders.witness",
-            "Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported",
+            "Report what the batch system saw of jobs, including killed and lost ones that never reported",
         ),
         "sidecar": Listed("catalogs.sidecars", "Look after the `<output>.json` beside each output"),
     },

@@ -25,7 +25,7 @@ from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.services.attention.needs import Backups, list_needs
+from jobprov.provenance.services.attention.needs import Backups, CountedAnswers, list_needs
 from jobprov.provenance.services.kept_answers.counting import (
     CAMPAIGN,
     CAMPAIGNS,
@@ -192,21 +192,20 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
     Raises:
         BadInputError: the window cannot be read.
     """
-    causes = read_if_counted(NEW_CAUSES, since=window)
-    gaps = read_if_counted(GROWING_GAPS)
-    sites = read_if_counted(WORSE_SITES)
-    stages = read_if_counted(SLOWER_STAGES)
+    counted_answers = CountedAnswers(
+        causes=read_if_counted(NEW_CAUSES, since=window),
+        campaigns=campaigns,
+        sites=read_if_counted(WORSE_SITES),
+        stages=read_if_counted(SLOWER_STAGES),
+        gaps=read_if_counted(GROWING_GAPS),
+    )
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
         attention = list_needs(
             connection,
             service.store,
+            counted_answers=counted_answers,
             queue=queue,
-            causes=causes,
-            campaigns=campaigns,
-            sites=sites,
-            stages=stages,
-            gaps=gaps,
             backups=_backups(service.settings),
             window=window,
             now=now,

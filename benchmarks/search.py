@@ -40,7 +40,7 @@ from jobprov.provenance.db.tables.name_index import has_name_index
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
-from jobprov.provenance.services.lookup.search import MOST, search
+from jobprov.provenance.services.search.search import MOST, search
 
 MARK, SUGGESTIONS_MARK = 30, 20
 SUGGESTED = 5

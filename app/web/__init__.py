@@ -15,6 +15,7 @@ from jobprov.app.web import (
     logins,
     manual,
     reruns,
+    search,
     starred,
     trail,
 )
@@ -31,7 +32,7 @@ from jobprov.app.web.histories import (
     rebuilds,
     relations,
 )
-from jobprov.app.web.lookup import file, job, job_selection, jobs, logs, search
+from jobprov.app.web.lookup import file, job, job_selection, jobs, logs
 from jobprov.app.web.orders import retries, workflows
 from jobprov.app.web.statistics import (
     campaign_graph,

@@ -38,9 +38,7 @@ from jobprov.provenance.answers.lookup.jobs import (
     JobAnswer,
     JobList,
     JobSummary,
-    RecordedNames,
 )
-from jobprov.provenance.answers.lookup.search import Hit, Hits
 from jobprov.provenance.answers.notebooks import Listed
 from jobprov.provenance.answers.orders.orders import (
     OrderInFlight,
@@ -72,6 +70,7 @@ from jobprov.provenance.answers.recording import (
 from jobprov.provenance.answers.reruns.proofs import JobsToProve, JobToProve, ProofList
 from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
+from jobprov.provenance.answers.search import Hit, Hits, RecordedNames
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.statistics.modules import ModuleSums
 from jobprov.provenance.answers.statistics.throughput import Throughput

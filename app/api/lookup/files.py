@@ -1,4 +1,4 @@
-"""Files over HTTP: what made one, lists of them, what a catalog saw; the search, and names."""
+"""Files over HTTP: what made one, lists of them, what a catalog saw."""
 
 from flask import Response
 
@@ -10,15 +10,10 @@ from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
-from jobprov.provenance.answers.lookup.jobs import RecordedNames
-from jobprov.provenance.answers.lookup.search import Hits
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
-from jobprov.provenance.db.queries.lookup.recorded_names import NameFilters
 from jobprov.provenance.schemas.queries import (
     FilesQuery,
     FileVersionQuery,
-    NamesQuery,
-    SearchQuery,
 )
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
@@ -27,13 +22,10 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.names import list_names
-from jobprov.provenance.services.lookup.search import search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
-search_section = Section("search", "What a name or id could mean, and which names there are.")
 
 
 @file_section.call(
@@ -86,34 +78,3 @@ def post_file() -> Response:
         submitter=grant.submitter,
     )
     return json_answer(seen, 201 if seen.change == "created" else 200)
-
-
-@search_section.call(
-    "GET",
-    "/search",
-    answers={200: Hits},
-    parameters=parameters(SearchQuery),
-    errors=(401, 413, 422),
-)
-def get_hits() -> Response:
-    """Return names that hold a text, by kind, with counts; jobs by the beginning of their id."""
-    query = asked(SearchQuery)
-    with get_service().reading() as connection:
-        return json_answer(search(connection, query.pop("q"), **query))
-
-
-@search_section.call(
-    "GET",
-    "/names/<kind>",
-    answers={200: RecordedNames},
-    parameters=parameters(NamesQuery),
-    errors=(401, 413, 422),
-)
-def get_names(kind: str) -> Response:
-    """Return the names of `experiments`, `campaigns`, `stages`, `tasks` or `sites`, in order."""
-    query = asked(NamesQuery)
-    limit, cursor = query.pop("limit", 1000), query.pop("cursor", None)
-    with get_service().reading() as connection:
-        return json_answer(
-            list_names(connection, kind, NameFilters(**query), limit=limit, cursor=cursor)
-        )

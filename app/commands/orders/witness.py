@@ -21,7 +21,7 @@ from jobprov.provenance.client import Client
 from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
-from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, Source
+from jobprov.provenance.launchers.condor.attempts import Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import NoEpochHistoryError, ask_condor
 from jobprov.provenance.lineage.words import counted
@@ -43,6 +43,37 @@ _NO_EPOCHS = (
     "is seen. With JOB_EPOCH_HISTORY in its configuration it keeps all."
 )
 _MOST_REFUSED = 20
+
+
+class WitnessOptions(NamedTuple):
+    """What `jobprov witness` is asked to do; each option says what it is for.
+
+    Attributes:
+        epochs, history, queue, events: files to read in place of asking HTCondor.
+    """
+
+    epochs: tuple[Path, ...]
+    history: tuple[Path, ...]
+    queue: tuple[Path, ...]
+    events: tuple[Path, ...]
+    schedd: str | None
+    experiment: str | None
+    days: float
+    overlap_seconds: int
+    settle_seconds: int
+    limit: int
+    with_logs: bool
+    with_running: bool
+
+    def files(self) -> dict[Source, tuple[Path, ...]]:
+        """Return the files by what is in them; kinds without a file are left out."""
+        given: dict[Source, tuple[Path, ...]] = {
+            "epochs": self.epochs,
+            "history": self.history,
+            "queue": self.queue,
+            "events": self.events,
+        }
+        return {source: paths for source, paths in given.items() if paths}
 
 
 @click.command()
@@ -122,37 +153,37 @@ _MOST_REFUSED = 20
 def witness(
     *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported.
+    """Report what the batch system saw of jobs, including killed and lost ones that never reported.
 
     Without files, condor_history and condor_q of this machine are asked, and what runs and waits is
     reported, too. Meant for cron: each run goes on where the last one stopped, and two at once do
     not collide.
     """
+    options = WitnessOptions(**given)
     telling = Telling(
         now=int(time.time()),
-        experiment=given["experiment"],
-        settle_seconds=given["settle_seconds"],
-        limit=given["limit"],
-        with_logs=given["with_logs"],
+        experiment=options.experiment,
+        settle_seconds=options.settle_seconds,
+        limit=options.limit,
+        with_logs=options.with_logs,
         deliver=_deliver_to(settings_with(url=url)),
     )
     client = None if dry_run else client_for(url)
-    schedd = given["schedd"]
-    files = {source: given[source] for source in SOURCES if given[source]}
+    files = options.files()
     collection = Collection()
     stamps: list[tuple[Path, str]] = []
     queues: list[ReportedQueue] = []
     with WitnessState(state_file or Path(settings_with().data) / "witness.db") as state:
         if files:
-            stamps = _read_files(collection, state, files, schedd)
+            stamps = _read_files(collection, state, files, options.schedd)
         else:
-            window = Window(schedd, given["days"], given["overlap_seconds"])
+            window = Window(options.schedd, options.days, options.overlap_seconds)
             _ask(collection, state, window, telling.now)
         report = witness_batch(client, collection, state, telling)
         if not dry_run:
             _remember(state, report, stamps)
-        if given["with_running"] and not files:
-            queues = _report_queues(client, state, telling.experiment, schedd)
+        if options.with_running and not files:
+            queues = _report_queues(client, state, options.experiment, options.schedd)
     sentences = [_sentences(report, collection)]
     sentences += [_queue_sentence(queue) for queue in queues]
     document = {**_document(report, collection), "queues": queues}

@@ -32,19 +32,8 @@ JOB_ORDERS = (
 _SHOWN = 10
 
 
-class RecordedNames(Struct, frozen=True):
-    """A page of the names of one kind, such as campaigns, in order.
-
-    Attributes:
-        next: the cursor of the next page, None on the last.
-    """
-
-    names: list[str]
-    next: str | None
-
-
 class TaskOfJob(Struct, frozen=True):
-    """Which unit of which task a job was to make; None for what no record says."""
+    """The unit of a task that a job was to make; None for what no record says."""
 
     task_id: str | None
     campaign: str | None

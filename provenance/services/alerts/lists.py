@@ -25,10 +25,10 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.services.paging import read_cursor
+from jobprov.provenance.times import utc_text, utc_text_or_none
 
 STATES = ("open", "over")
-_MOST_DIGITS = 18
 
 
 def list_alerts(
@@ -54,6 +54,9 @@ def list_alerts(
     """
     if state is not None and state not in STATES:
         raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
+    is_open = None
+    if state is not None:
+        is_open = state == "open"
     key = None
     if experiment is not None:
         key = experiment_key(connection, experiment)
@@ -62,11 +65,14 @@ def list_alerts(
     rows = list_alert_rows(
         connection,
         experiment=key,
-        is_open=None if state is None else state == "open",
-        before=_key_in(cursor),
+        is_open=is_open,
+        before=read_cursor(cursor),
         limit=limit + 1,
     )
     shown = rows[:limit]
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = str(shown[-1].key)
     deliveries: dict[int, list[ListedDelivery]] = defaultdict(list)
     for delivery in deliveries_of(connection, [row.key for row in shown]):
         deliveries[delivery.alert].append(delivery)
@@ -77,18 +83,8 @@ def list_alerts(
     return AlertList(
         alerts=[_alert(row, deliveries[row.key]) for row in shown],
         checks=checks,
-        next=str(shown[-1].key) if len(rows) > limit else None,
+        next=next_cursor,
     )
-
-
-def _key_in(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > _MOST_DIGITS:
-        raise BadInputError(
-            "cursor: give `next` of the answer before.", {"cursor": ["not a cursor"]}
-        )
-    return int(cursor)
 
 
 def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:
@@ -100,7 +96,7 @@ def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:
         subject=row.subject,
         began_at=utc_text(row.began_at),
         words=row.words,
-        ended_at=None if row.ended_at is None else utc_text(row.ended_at),
+        ended_at=utc_text_or_none(row.ended_at),
         ended_words=row.ended_words,
         url=row.page,
         deliveries=[_delivery(delivery) for delivery in deliveries],
@@ -108,13 +104,15 @@ def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:
 
 
 def _delivery(row: ListedDelivery) -> AlertDelivery:
-    is_waiting = row.state == WAITING
+    due_at = None
+    if row.state == WAITING:
+        due_at = utc_text(row.due_at)
     return AlertDelivery(
         receiver=row.receiver,
         about="over" if row.is_end else "began",
         state=DELIVERY_STATES[row.state],
-        settled_at=None if row.settled_at is None else utc_text(row.settled_at),
+        settled_at=utc_text_or_none(row.settled_at),
         attempts=row.attempts,
-        due_at=utc_text(row.due_at) if is_waiting else None,
+        due_at=due_at,
         problem=row.problem,
     )

@@ -1,4 +1,4 @@
-"""What needs somebody now. Each need is asked of the one place that knows it, and of a few alone."""
+"""What needs somebody now: each need comes from the one place that knows it; few are listed."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -28,7 +28,11 @@ from jobprov.provenance.answers.attention import (
     WorseSite,
     WorseSites,
 )
-from jobprov.provenance.answers.statistics.campaigns import CampaignList, StageProgress
+from jobprov.provenance.answers.statistics.campaigns import (
+    CampaignList,
+    CampaignStages,
+    StageProgress,
+)
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
@@ -47,7 +51,7 @@ from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
 from jobprov.provenance.services.tasks.queue import FRESH
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.times import utc_text, utc_text_or_none
 
 MOST_SHOWN = 5
 """Needs of a kind."""
@@ -72,7 +76,25 @@ class Backups(NamedTuple):
     within: timedelta | None
 
 
-class Found(NamedTuple):
+class CountedAnswers(NamedTuple):
+    """What was counted of many jobs in the background; None where it was not counted yet.
+
+    Attributes:
+        causes: the new causes of failures.
+        campaigns: the newest ones.
+        sites: those that got worse.
+        stages: those that got slower.
+        gaps: those that grow.
+    """
+
+    causes: NewCauses | None
+    campaigns: CampaignList | None
+    sites: WorseSites | None
+    stages: SlowerStages | None
+    gaps: GrowingGaps | None
+
+
+class NeedsOfKind(NamedTuple):
     """The needs of a kind that are shown, and how many more there are."""
 
     needs: list[Need]
@@ -83,12 +105,8 @@ def list_needs(
     connection: Connection,
     store: Store,
     *,
+    counted_answers: CountedAnswers,
     queue: Queue,
-    causes: NewCauses | None,
-    campaigns: CampaignList | None,
-    sites: WorseSites | None,
-    stages: SlowerStages | None,
-    gaps: GrowingGaps | None,
     backups: Backups,
     window: str,
     now: datetime,
@@ -98,23 +116,20 @@ def list_needs(
     Args:
         connection: where from.
         store: the archive, for the declarations of workflows.
+        counted_answers: of all experiments.
         queue: how many jobs run and wait, of all experiments.
-        causes: the new causes of failures, as they were counted last; None where they were not yet.
-        campaigns: the newest campaigns, likewise.
-        sites: those that got worse, likewise.
-        stages: those that got slower, likewise.
-        gaps: those that grow, likewise.
         backups: when the last one was made.
         window: of the new causes, such as `24h`.
         now: when.
     """
-    found = [
+    causes = counted_answers.causes
+    kinds = [
         _alerts(connection),
-        _worse_sites(sites),
-        _slower_stages(stages),
+        _worse_sites(counted_answers.sites),
+        _slower_stages(counted_answers.stages),
         _new_causes(causes),
-        _growing_gaps(gaps),
-        _waiting_stages(connection, campaigns, now),
+        _growing_gaps(counted_answers.gaps),
+        _waiting_stages(connection, counted_answers.campaigns, now),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
         _stuck(queue),
@@ -123,33 +138,35 @@ def list_needs(
         _unsealed(connection, now),
         _backups(connection, backups, now),
     ]
-    shown = [need for kind in found for need in kind.needs]
-    needs = _without_repeats(shown)
+    needs: list[Need] = []
+    for kind in kinds:
+        needs += kind.needs
+    needs = _without_repeats(needs)
     return Attention(
         counted_at=utc_text(now) if causes is None else causes.counted_at,
         is_current=causes is not None and causes.is_current,
         window=window,
         needs=needs,
-        left_out=sum(kind.left_out for kind in found),
+        left_out=sum(kind.left_out for kind in kinds),
         since=min((need.since for need in needs if need.since), default=None),
         unseen_experiments=0 if causes is None else causes.unseen_experiments,
     )
 
 
 def _without_repeats(needs: Iterable[Need]) -> list[Need]:
-    """Return the needs without those that lead where an alert leads already."""
-    told: set[str] = set()
-    kept = []
+    """Return the needs without those whose page an alert leads to already."""
+    pages_of_alerts: set[str] = set()
+    without_repeats = []
     for need in needs:
         if need.kind == "alert":
-            told.add(need.url)
-        elif need.url in told:
+            pages_of_alerts.add(need.url)
+        elif need.url in pages_of_alerts:
             continue
-        kept.append(need)
-    return kept
+        without_repeats.append(need)
+    return without_repeats
 
 
-def _alerts(connection: Connection) -> Found:
+def _alerts(connection: Connection) -> NeedsOfKind:
     listed = list_alerts(connection, state="open", limit=MOST_SHOWN)
     needs = []
     for alert in listed.alerts:
@@ -172,12 +189,14 @@ def _alerts(connection: Connection) -> Found:
             since=None,
             url=alerts_page(),
         )
-    return Found(needs)
+    return NeedsOfKind(needs)
 
 
-def _new_causes(causes: NewCauses | None) -> Found:
+def _new_causes(causes: NewCauses | None) -> NeedsOfKind:
+    if causes is None:
+        return NeedsOfKind([])
     needs = []
-    for cause in causes.causes if causes is not None else ():
+    for cause in causes.causes:
         words = f"{counted(cause.jobs, 'job')} failed with a new cause: {cause.words}"
         needs.append(
             Need(
@@ -192,9 +211,11 @@ def _new_causes(causes: NewCauses | None) -> Found:
     return _most_first(needs)
 
 
-def _worse_sites(sites: WorseSites | None) -> Found:
+def _worse_sites(sites: WorseSites | None) -> NeedsOfKind:
+    if sites is None:
+        return NeedsOfKind([])
     needs = []
-    for site in sites.sites if sites is not None else ():
+    for site in sites.sites:
         needs.append(
             Need(
                 kind="site",
@@ -216,9 +237,11 @@ def _site_words(site: WorseSite) -> str:
     )
 
 
-def _slower_stages(stages: SlowerStages | None) -> Found:
+def _slower_stages(stages: SlowerStages | None) -> NeedsOfKind:
+    if stages is None:
+        return NeedsOfKind([])
     needs = []
-    for stage in stages.stages if stages is not None else ():
+    for stage in stages.stages:
         needs.append(
             Need(
                 kind="stage",
@@ -250,9 +273,11 @@ def _stage_words(stage: SlowerStage) -> str:
     )
 
 
-def _growing_gaps(gaps: GrowingGaps | None) -> Found:
+def _growing_gaps(gaps: GrowingGaps | None) -> NeedsOfKind:
+    if gaps is None:
+        return NeedsOfKind([])
     needs = []
-    for gap in gaps.gaps if gaps is not None else ():
+    for gap in gaps.gaps:
         needs.append(
             Need(
                 kind="gap",
@@ -276,37 +301,42 @@ def _gap_words(gap: GrowingGap) -> str:
         f"{counted(gap.jobs, 'job')} of {number(gap.ended)} in 24 hours have the gap {gap.code}, "
         f"of the 7 days before {number(gap.jobs_before)} of {number(gap.ended_before)}"
     )
-    return f"{words}; most {' '.join(places)}" if places else words
+    if places:
+        words += f"; most {' '.join(places)}"
+    return words
 
 
-def _waiting_stages(connection: Connection, campaigns: CampaignList | None, now: datetime) -> Found:
-    """Return stages of which units are missing that nothing will make by itself."""
+def _waiting_stages(
+    connection: Connection, campaigns: CampaignList | None, now: datetime
+) -> NeedsOfKind:
+    """Return stages that miss units which nothing will make by itself."""
+    if campaigns is None:
+        return NeedsOfKind([])
     needs = []
     in_queue = stages_in_queue(connection, now - FRESH)
-    for campaign in campaigns.campaigns if campaigns is not None else ():
+    for campaign in campaigns.campaigns:
         for stage in campaign.stages:
             units = _units_that_need_somebody(stage)
-            name = (campaign.experiment, campaign.campaign, stage.stage or "")
-            if not units or name in in_queue:
-                continue
-            which = (
-                f"stage {stage.stage or 'without a name'} of {campaign.campaign or 'no campaign'}"
-            )
-            url = jobs_list(experiment=campaign.experiment)
-            if campaign.campaign:
-                url = campaign_page(campaign.campaign, campaign.experiment)
-            needs.append(
-                Need(
-                    kind="units",
-                    experiment=campaign.experiment,
-                    count=units,
-                    words=f"{counted(units, 'unit')} of {which} {_are(units)} missing, "
-                    "and no job of the stage is queued or running",
-                    since=campaign.last_ends.get(stage.stage or ""),
-                    url=url,
-                )
-            )
+            key = (campaign.experiment, campaign.campaign, stage.stage or "")
+            if units and key not in in_queue:
+                needs.append(_waiting_stage(campaign, stage, units))
     return _most_first(needs)
+
+
+def _waiting_stage(campaign: CampaignStages, stage: StageProgress, units: int) -> Need:
+    name = f"stage {stage.stage or 'without a name'} of {campaign.campaign or 'no campaign'}"
+    url = jobs_list(experiment=campaign.experiment)
+    if campaign.campaign:
+        url = campaign_page(campaign.campaign, campaign.experiment)
+    return Need(
+        kind="units",
+        experiment=campaign.experiment,
+        count=units,
+        words=f"{counted(units, 'unit')} of {name} {_are(units)} missing, "
+        "and no job of the stage is queued or running",
+        since=campaign.last_ends.get(stage.stage or ""),
+        url=url,
+    )
 
 
 def _units_that_need_somebody(stage: StageProgress) -> int:
@@ -320,7 +350,7 @@ def _units_that_need_somebody(stage: StageProgress) -> int:
     return sum(count for state, count in states.items() if state in NEEDS_SOMEBODY)
 
 
-def _stopped_workflows(connection: Connection, store: Store) -> Found:
+def _stopped_workflows(connection: Connection, store: Store) -> NeedsOfKind:
     needs = []
     for workflow in list_workflows(connection, store).workflows:
         if workflow.state != "stopped":
@@ -338,13 +368,13 @@ def _stopped_workflows(connection: Connection, store: Store) -> Found:
                 url=workflow.url,
             )
         )
-    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
+    return NeedsOfKind(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
 
 
-def _held(connection: Connection, queue: Queue, now: datetime) -> Found:
+def _held(connection: Connection, queue: Queue, now: datetime) -> NeedsOfKind:
     held = queue.counts.held
     if not held:
-        return Found([])
+        return NeedsOfKind([])
     since = held_since(connection, QueueScope(now - SILENT_AFTER))
     words = f"{counted(held, 'job')} {_are(held)} held by the batch system"
     if reasons := _reasons_words(queue):
@@ -361,20 +391,20 @@ def _reasons_words(queue: Queue) -> str:
     return "; ".join(words)
 
 
-def _stuck(queue: Queue) -> Found:
+def _stuck(queue: Queue) -> NeedsOfKind:
     stuck = queue.counts.stuck
     if not stuck:
-        return Found([])
+        return NeedsOfKind([])
     words = (
         f"{counted(stuck, 'job')} {_are(stuck)} stuck: no CPU used and no log line for 15 minutes"
     )
     return _one("stuck", stuck, words, None, queue_page())
 
 
-def _silent_queues(queue: Queue) -> Found:
+def _silent_queues(queue: Queue) -> NeedsOfKind:
     old = [source for source in queue.sources if source.is_old]
     if not old:
-        return Found([])
+        return NeedsOfKind([])
     names = elided(", ".join(source.schedd for source in old), _LONGEST)
     verb = "has" if len(old) == 1 else "have"
     words = f"{counted(len(old), 'queue')} {verb} stopped reporting: {names}"
@@ -387,10 +417,10 @@ def _silent_queues(queue: Queue) -> Found:
         since=since,
         url=queue_page(),
     )
-    return Found([need])
+    return NeedsOfKind([need])
 
 
-def _not_reproduced(connection: Connection) -> Found:
+def _not_reproduced(connection: Connection) -> NeedsOfKind:
     needs = []
     for name, (recipes, since) in not_reproduced_by_experiment(connection).items():
         words = not_reproduced_words(recipes)
@@ -400,17 +430,17 @@ def _not_reproduced(connection: Connection) -> Found:
                 experiment=name,
                 count=recipes,
                 words=words,
-                since=None if since is None else utc_text(since),
+                since=utc_text_or_none(since),
                 url=proofs_page(name),
             )
         )
     return _most_first(needs)
 
 
-def _unsealed(connection: Connection, now: datetime) -> Found:
+def _unsealed(connection: Connection, now: datetime) -> NeedsOfKind:
     unsealed = count_unsealed(connection, most=_MOST_COUNTED)
     if unsealed.oldest_at is None or now - unsealed.oldest_at <= SEALED_WITHIN:
-        return Found([])
+        return NeedsOfKind([])
     entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
     if unsealed.entries == _MOST_COUNTED:
         entries = f"at least {entries}"
@@ -420,15 +450,15 @@ def _unsealed(connection: Connection, now: datetime) -> Found:
     return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)
 
 
-def _backups(connection: Connection, backups: Backups, now: datetime) -> Found:
+def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOfKind:
     """Return that no backup was made for days: since the last one, or since anything is recorded."""
     if backups.within is None:
-        return Found([])
+        return NeedsOfKind([])
     last_at = backups.last_at
     # Where none was ever made, what was recorded first is as old as it may be
     unsaved_since = oldest_entry_at(connection) if last_at is None else last_at
     if unsaved_since is None or now - unsaved_since <= backups.within:
-        return Found([])
+        return NeedsOfKind([])
     days = (now - unsaved_since).days
     words = f"no backup for {counted(days, 'day')}"
     if last_at is None:
@@ -437,21 +467,21 @@ def _backups(connection: Connection, backups: Backups, now: datetime) -> Found:
     return _one("backup", days, words, unsaved_since, url)
 
 
-def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: str) -> Found:
+def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: str) -> NeedsOfKind:
     need = Need(
         kind=kind,
         experiment=None,
         count=count,
         words=words,
-        since=None if since is None else utc_text(since),
+        since=utc_text_or_none(since),
         url=url,
     )
-    return Found([need])
+    return NeedsOfKind([need])
 
 
-def _most_first(needs: list[Need]) -> Found:
+def _most_first(needs: list[Need]) -> NeedsOfKind:
     needs.sort(key=lambda need: (-need.count, need.words))
-    return Found(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
+    return NeedsOfKind(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
 
 
 def _are(count: int) -> str:

@@ -20,8 +20,8 @@ from jobprov.provenance.db.queries.catalogs.arrivals import (
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
-from jobprov.provenance.services.lookup.cursors import read_cursor
-from jobprov.provenance.services.lookup.jobs import check_limit
+from jobprov.provenance.services.lookup.jobs import MOST_LISTED
+from jobprov.provenance.services.paging import check_limit, read_cursor
 
 HOURS = 24
 """Within so many hours a file should have arrived, where its experiment sets none."""
@@ -55,7 +55,7 @@ def list_arrivals(
         NotFoundError: no job of this experiment is recorded.
         BadInputError: a wrong limit or cursor.
     """
-    check_limit(limit)
+    check_limit(limit, MOST_LISTED)
     before = read_cursor(cursor)
     key = experiment_key(connection, experiment)
     if key is None:

@@ -35,6 +35,7 @@ from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
 from jobprov.provenance.services.comparisons.differences import Record
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.paging import check_limit
 
 MOST = 500
 _JOBS_A_RESULT = 20
@@ -80,8 +81,7 @@ def list_divergent(
     Raises:
         BadInputError: a limit or cursor that is none.
     """
-    if not 1 <= limit <= MOST:
-        raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
+    check_limit(limit, MOST)
     after = None if cursor is None else read_recipe(cursor, "cursor")
     # One more than the page holds: where it is there, another page follows
     recipes = divergent_recipes(connection, experiment=experiment, after=after, limit=limit + 1)

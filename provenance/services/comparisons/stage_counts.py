@@ -79,20 +79,23 @@ class SharedLists(NamedTuple):
     @classmethod
     def of(cls, connection: Connection, classes: Sequence[JobClass]) -> Self:
         """Return what these kinds of jobs have lists of."""
-        software = {each.software_set for each in classes if each.software_set is not None}
-        lists = {each.closure_set for each in classes if each.closure_set is not None}
-        configurations = configurations_of(connection, lists)
-        closures = {key for ran in configurations.values() for key, _ in ran}
-        return cls(
-            software_of(connection, software), configurations, evaluated_sets(connection, closures)
-        )
+        software_sets = {jobs.software_set for jobs in classes if jobs.software_set is not None}
+        closure_sets = {jobs.closure_set for jobs in classes if jobs.closure_set is not None}
+        software = software_of(connection, software_sets)
+        configurations = configurations_of(connection, closure_sets)
+        closures: set[int] = set()
+        for ran in configurations.values():
+            closures.update(closure for closure, _ in ran)
+        return cls(software, configurations, evaluated_sets(connection, closures))
 
     def ran_by(self, jobs: JobClass) -> Sequence[tuple[int, RecordedClosure]]:
         """Return the configurations that some jobs ran, with variables.
 
         Of jobs without a configuration there may be an empty one, for the variables alone.
         """
-        return () if jobs.closure_set is None else self.configurations.get(jobs.closure_set, ())
+        if jobs.closure_set is None:
+            return ()
+        return self.configurations.get(jobs.closure_set, ())
 
     def fcl_of(self, jobs: JobClass) -> list[tuple[int, RecordedClosure]]:
         """Return the configurations that some jobs ran, empty ones left out."""
@@ -110,8 +113,8 @@ def software_counts(
             if jobs.software_set is None:
                 continue
             used = shared.software.get(jobs.software_set, ())
-            checkouts = [each for each in used if not _is_product(each)]
-            installed = [each for each in used if _is_product(each)]
+            checkouts = [entry for entry in used if not _is_product(entry)]
+            installed = [entry for entry in used if _is_product(entry)]
             of_code.add(_by_name(checkouts, _code_value), [None], jobs.job_count)
             of_products.add(_by_name(installed, _product_value), [None], jobs.job_count)
         code.append(of_code)
@@ -129,20 +132,26 @@ def _by_name(entries: Sequence[UsedSoftware], value: _ValueOf) -> dict[ValueName
     for used in entries:
         name = ValueName(used.entry.name or "unnamed", None)
         values.setdefault(name, []).append(value(used))
-    return {name: ", ".join(sorted(each)) for name, each in values.items()}
+    return {name: ", ".join(sorted(of_name)) for name, of_name in values.items()}
 
 
 def _code_value(used: UsedSoftware) -> str:
     """Return the commit of a checkout with its ref, and which changes it had."""
     entry = used.entry
     commit = used.commit or entry.revision
-    words = [word for word in (entry.requested_ref, commit and commit[:_DIGITS]) if word]
+    parts = []
+    if entry.requested_ref:
+        parts.append(entry.requested_ref)
+    if commit:
+        parts.append(commit[:_DIGITS])
     if entry.tarball is not None and entry.tarball.sha256:
-        words.append(f"tar file {entry.tarball.sha256[:_DIGITS]}")
+        parts.append(f"tar file {entry.tarball.sha256[:_DIGITS]}")
     if entry.is_dirty:
-        patch = entry.dirty_patch_sha256 or entry.worktree_tree
-        words.append(f"with changes {patch[:_DIGITS]}" if patch else "with changes")
-    return " ".join(words) or "unknown version"
+        parts.append("with changes")
+        changes = entry.dirty_patch_sha256 or entry.worktree_tree
+        if changes:
+            parts.append(changes[:_DIGITS])
+    return " ".join(parts) or "unknown version"
 
 
 def _product_value(used: UsedSoftware) -> str:
@@ -167,7 +176,7 @@ def variable_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) ->
                 for name, value in (recorded.variables or {}).items():
                     values.setdefault(ValueName(name, None), set()).add(value)
             if ran:
-                facts = {name: ", ".join(sorted(each)) for name, each in values.items()}
+                facts = {name: ", ".join(sorted(of_name)) for name, of_name in values.items()}
                 of_side.add(facts, [None], jobs.job_count)
         counts.append(of_side)
     return counts
@@ -196,22 +205,34 @@ def configuration_counts(
     notes: list[str] = []
     for step in steps:
         part = step if len(steps) > 1 else None
-        by_set = [_jobs_by_set(side, shared, step) for side in sides]
-        most = [key for key, _ in (by_set[0] + by_set[1]).most_common(_MOST_SETS)]
-        if len(most) < len(by_set[0] | by_set[1]):
+        jobs_by_set = [_jobs_by_set(side, shared, step) for side in sides]
+        all_sets = jobs_by_set[0] + jobs_by_set[1]
+        compared = [key for key, _ in all_sets.most_common(_MOST_SETS)]
+        if len(compared) < len(all_sets):
             problems.append(f"{_of_step(part)}only the {_MOST_SETS} most frequent are compared.")
-        parameters = differing_parameters(connection, most)
-        for of_side, jobs_of_set in zip(counts, by_set, strict=True):
-            for key in most:
-                if jobs_of_set[key]:
-                    facts = {ValueName(name, part): text for name, text in parameters[key].items()}
-                    of_side.add(facts, [part], jobs_of_set[key])
+        parameters = differing_parameters(connection, compared)
+        for of_side, jobs_of_set in zip(counts, jobs_by_set, strict=True):
+            _count_parameters(of_side, part, jobs_of_set, parameters)
     if len(steps) > 1:
         _count_steps(counts, sides, shared)
     for which, side in zip(("first", "second"), sides, strict=True):
         problems += _not_evaluated(which, side, shared)
         notes += _not_as_run(which, side, shared)
     return ConfigurationCounts(counts, problems, notes)
+
+
+def _count_parameters(
+    counts: Counts,
+    part: str | None,
+    jobs_of_set: Mapping[int, int],
+    parameters: Mapping[int, Mapping[str, str]],
+) -> None:
+    """Count the jobs of one side that ran each parameter set, for each of its parameters."""
+    for key, of_set in parameters.items():
+        job_count = jobs_of_set.get(key, 0)
+        if job_count:
+            facts = {ValueName(name, part): text for name, text in of_set.items()}
+            counts.add(facts, [part], job_count)
 
 
 def _steps(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[str]:

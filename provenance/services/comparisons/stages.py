@@ -6,6 +6,7 @@ for itself, such as seeds and names of files, is left to the comparison of two j
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -41,8 +42,8 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     software_counts,
     variable_counts,
 )
-from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.lookup.software_filters import name_software, products_at
+from jobprov.provenance.services.search.near_names import nearest
 
 CAMPAIGN, RELEASE = "campaign", "release"
 DIFFERENCES_A_FACET = 200
@@ -89,38 +90,57 @@ def compare_productions(
         LimitError: it took more than five seconds.
     """
     with time_limit(connection, _SLOW):
-        names = [before, after]
         if by != CAMPAIGN:
-            names = [_named_release(connection, name, experiment) for name in names]
-        found = [_classes(connection, by, name, experiment) for name in names]
-        classes = [each[:MOST_CLASSES] for each in found]
-        shared = SharedLists.of(connection, [*classes[0], *classes[1]])
+            before = _named_release(connection, before, experiment)
+            after = _named_release(connection, after, experiment)
+        sides = [_side(connection, by, name, experiment) for name in (before, after)]
+        shared = SharedLists.of(connection, [*sides[0].classes, *sides[1].classes])
         stages = []
-        for name in _stages(classes):
-            of_stage = [[jobs for jobs in each if jobs.stage == name] for each in classes]
-            stages.append(_compared_stage(connection, name, of_stage, shared, limit))
-    productions = []
-    for name, each in zip(names, classes, strict=True):
-        job_count = sum(jobs.job_count for jobs in each)
-        productions.append(ComparedProduction(name, job_count, _page(by, name, experiment)))
+        for stage in _stage_names(sides):
+            of_stage = [side.classes_of(stage) for side in sides]
+            stages.append(_compared_stage(connection, stage, of_stage, shared, limit))
+    a, b = [_production(side, by, experiment) for side in sides]
     return ProductionComparison(
         by=by,
-        a=productions[0],
-        b=productions[1],
+        a=a,
+        b=b,
         first_line=_sentence(stages),
         is_same=not any(_differs(stage) or _is_not_compared(stage) for stage in stages),
-        is_whole=all(len(each) <= MOST_CLASSES for each in found),
+        is_whole=all(side.is_whole for side in sides),
         stages=stages,
     )
 
 
-def _classes(connection: Connection, by: str, name: str, experiment: str | None) -> list[JobClass]:
-    """Return the kinds of jobs of a production."""
-    of_production = _of_campaign if by == CAMPAIGN else _of_release
-    classes = of_production(connection, name, experiment)
+class _Side(NamedTuple):
+    """One of the two productions: its most frequent kinds of jobs, and whether these are all."""
+
+    name: str
+    classes: list[JobClass]
+    is_whole: bool
+
+    def classes_of(self, stage: str | None) -> list[JobClass]:
+        """Return the kinds of jobs of a stage; None is for jobs without one."""
+        return [jobs for jobs in self.classes if jobs.stage == stage]
+
+
+def _side(connection: Connection, by: str, name: str, experiment: str | None) -> _Side:
+    """Return a production to be compared.
+
+    Raises:
+        NotFoundError: it has no jobs.
+    """
+    if by == CAMPAIGN:
+        classes = _of_campaign(connection, name, experiment)
+    else:
+        classes = _of_release(connection, name, experiment)
     if not classes:
         raise NotFoundError(f"No job of {by} {name} is recorded.")
-    return classes
+    return _Side(name, classes[:MOST_CLASSES], is_whole=len(classes) <= MOST_CLASSES)
+
+
+def _production(side: _Side, by: str, experiment: str | None) -> ComparedProduction:
+    job_count = sum(jobs.job_count for jobs in side.classes)
+    return ComparedProduction(side.name, job_count, _page(by, side.name, experiment))
 
 
 def _of_campaign(connection: Connection, campaign: str, experiment: str | None) -> list[JobClass]:
@@ -172,9 +192,11 @@ def _page(by: str, name: str, experiment: str | None) -> str:
     return jobs_list(**{field: name, "experiment": experiment})
 
 
-def _stages(classes: Sequence[Sequence[JobClass]]) -> list[str | None]:
+def _stage_names(sides: Sequence[_Side]) -> list[str | None]:
     """Return the stages of both productions by name; jobs without one come last."""
-    names = {jobs.stage for each in classes for jobs in each}
+    names: set[str | None] = set()
+    for side in sides:
+        names.update(jobs.stage for jobs in side.classes)
     return sorted(names, key=lambda name: (name is None, name or ""))
 
 
@@ -205,32 +227,41 @@ def _compared_stage(
 
 def _facet(name: str, counts: Sequence[Counts], limit: int) -> StageFacet:
     """Return how the values of the two sides of a stage differ."""
-    differences: list[tuple[bool, str, str, StageDifference]] = []
+    before, after = counts
     problems = []
-    silent = [not each.jobs for each in counts]
-    if any(silent) and not all(silent):
-        which = "second" if silent[0] else "first"
+    rows: list[StageDifference] = []
+    if bool(before.jobs) != bool(after.jobs):
+        which = "first" if before.jobs else "second"
         problems.append(f"Only records of the {which} have it: it cannot be compared.")
-        counts = []
-    names = {value_name for each in counts for value_name in each.values}
-    for value_name in names:
-        before, after = (each.of(value_name) for each in counts)
-        is_compared = all(each.jobs[value_name.part] for each in counts)
-        if is_compared and before.keys() != after.keys():
-            has_common = bool(before.keys() & after.keys())
-            row = StageDifference(
-                value_name.key,
-                value_name.part,
-                _most_frequent(before),
-                _most_frequent(after),
-                max(0, len(before) - _MOST_VALUES),
-                max(0, len(after) - _MOST_VALUES),
-            )
-            differences.append((has_common, value_name.part or "", value_name.key, row))
-    differences.sort(key=lambda found: found[:3])
-    rows = [row for *_, row in differences]
+    else:
+        rows = _differing_values(before, after)
     omitted = max(0, len(rows) - limit)
     return StageFacet(name, _TITLES[name], len(rows), rows[:limit], omitted, problems, [])
+
+
+def _differing_values(before: Counts, after: Counts) -> list[StageDifference]:
+    """Return the names whose values differ, by part and name.
+
+    Those come first of which the two sides have no value in common.
+    """
+    differences: list[tuple[bool, StageDifference]] = []
+    for value_name in before.values.keys() | after.values.keys():
+        values_before, values_after = before.of(value_name), after.of(value_name)
+        is_compared = before.jobs[value_name.part] and after.jobs[value_name.part]
+        if not is_compared or values_before.keys() == values_after.keys():
+            continue
+        has_common = bool(values_before.keys() & values_after.keys())
+        difference = StageDifference(
+            value_name.key,
+            value_name.part,
+            _most_frequent(values_before),
+            _most_frequent(values_after),
+            max(0, len(values_before) - _MOST_VALUES),
+            max(0, len(values_after) - _MOST_VALUES),
+        )
+        differences.append((has_common, difference))
+    differences.sort(key=lambda ranked: (ranked[0], ranked[1].part or "", ranked[1].key))
+    return [difference for _, difference in differences]
 
 
 def _most_frequent(values: Mapping[str | None, int]) -> list[CountedValue]:
@@ -249,9 +280,9 @@ def _is_not_compared(stage: ComparedStage) -> bool:
 def _sentence(stages: Sequence[ComparedStage]) -> str:
     """Return which stages differ, and in what."""
     differing = [stage for stage in stages if _differs(stage)]
-    not_compared = (
-        "; not everything could be compared" if any(map(_is_not_compared, stages)) else ""
-    )
+    not_compared = ""
+    if any(_is_not_compared(stage) for stage in stages):
+        not_compared = "; not everything could be compared"
     if not differing:
         return f"No difference in {counted(len(stages), 'stage')}{not_compared}."
     parts = [_stage_in_words(stage) for stage in differing[:_STAGES_IN_SENTENCE]]

@@ -25,13 +25,12 @@ from jobprov.provenance.db.queries.lookup.node_facts import (
     states_of,
     with_writers,
 )
-from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.keys import is_job, row_numbers
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer
-from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file import find_file
+from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000
 
@@ -57,7 +56,7 @@ def list_roots(
         BadInputError: a wrong limit or cursor, or there is no such version.
         LimitError: the history took more than five seconds.
     """
-    _check(limit)
+    check_limit(limit, MOST_LISTED)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
@@ -101,7 +100,7 @@ def list_leaves(
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
     """
-    _check(limit)
+    check_limit(limit, MOST_LISTED)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     newest = find_focus(connection, file, version=version, as_of=as_of)
     focus = newest if version is not None else newest.of_name()
@@ -199,7 +198,7 @@ def list_orphans(
         BadInputError: a wrong limit or cursor.
         LimitError: the search took more than five seconds.
     """
-    _check(limit)
+    check_limit(limit, MOST_LISTED)
     with time_limit(connection, "ask for a smaller page"):
         rows, last = list_unmade(
             connection,
@@ -226,9 +225,3 @@ def _orphan(row: UnmadeFile) -> Orphan:
         reader_count=row.reader_count,
         is_shared=row.is_shared,
     )
-
-
-def _check(limit: int) -> None:
-    if not 1 <= limit <= MOST_LISTED:
-        problem = f"between 1 and {MOST_LISTED}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})

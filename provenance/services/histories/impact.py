@@ -32,10 +32,10 @@ from jobprov.provenance.db.queries.histories.impact import (
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
@@ -105,9 +105,7 @@ def find_impact(
         NotFoundError, AmbiguousError: for a filter by file; see `find_file`.
         LimitError: the jobs made more than 100,000 files, or it took more than five seconds.
     """
-    if not 1 <= limit <= MOST_LISTED:
-        problem = f"between 1 and {MOST_LISTED}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    check_limit(limit, MOST_LISTED)
     after = read_cursor(cursor) or 0
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)

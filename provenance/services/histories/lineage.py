@@ -20,6 +20,7 @@ from jobprov.provenance.lineage.graph import FileNode, Graph, Node
 from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history
 from jobprov.provenance.services.lookup.file import find_file
+from jobprov.provenance.services.paging import check_limit
 
 MOST_NODES = 1000
 _ALL = NodeFilters()
@@ -86,9 +87,7 @@ def _check(direction: str, limit: int) -> None:
             f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
             {"direction": ["unknown"]},
         )
-    if not 1 <= limit <= MOST_NODES:
-        problem = f"between 1 and {MOST_NODES}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    check_limit(limit, MOST_NODES)
 
 
 def find_focus(

@@ -24,15 +24,14 @@ from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
 from jobprov.provenance.db.queries.lookup.files.focus import Focus, claims_of
 from jobprov.provenance.db.queries.lookup.lists.files import count_consumers
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
-from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.flow import node_of
 from jobprov.provenance.lineage.graph import Node
 from jobprov.provenance.lineage.keys import is_job
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer, node_answer
-from jobprov.provenance.services.lookup.cursors import read_cursor
 from jobprov.provenance.services.lookup.file import find_pair
+from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_PATHS = 100
 MOST_LISTED = 1000
@@ -94,7 +93,7 @@ def find_paths(
         BadInputError: a wrong limit.
         LimitError: it took more than five seconds.
     """
-    _check(limit, MOST_PATHS)
+    check_limit(limit, MOST_PATHS)
     first, second = find_pair(connection, a, b, **experiments)
     focus_a = find_focus(connection, first, as_of=as_of)
     focus_b = find_focus(connection, second, as_of=as_of)
@@ -263,7 +262,7 @@ def find_common(
         BadInputError: a wrong limit, cursor or hub.
         LimitError: it took more than five seconds.
     """
-    _check(limit, MOST_LISTED)
+    check_limit(limit, MOST_LISTED)
     first, second = find_pair(connection, a, b, **experiments)
     focuses = [find_focus(connection, file, as_of=as_of) for file in (first, second)]
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
@@ -371,9 +370,3 @@ def _ancestors_of(history: History, common: Collection[str]) -> set[str]:
     for key in common:
         nearest += parents(key)
     return set(spread(nearest, parents))
-
-
-def _check(limit: int, most: int) -> None:
-    if not 1 <= limit <= most:
-        problem = f"between 1 and {most}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})

@@ -39,9 +39,9 @@ from jobprov.provenance.services.kept_answers.kept_answers import (
     count_again,
     question_of,
 )
-from jobprov.provenance.services.lookup.gaps import list_growing_gaps
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
+from jobprov.provenance.services.statistics.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.marks import find_marks
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.resources import sum_resources
@@ -70,12 +70,12 @@ _MOST_LISTED_AT_ONCE = 5000
 _MOST_ENDED_AT_ONCE = 2000
 """Jobs of a window: of more it is kept what they failed of, as each is looked up."""
 _MOST_GAPS_AT_ONCE = 500
-"""Jobs of eight days, of which the first page counts gaps each time; of more it is kept."""
+"""Jobs of eight days: gaps of so many are counted for each first page, of more they are kept."""
 _FIRST_PAGE = "24h"
 """The window of throughput that the first page tells of."""
 _FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
-"""What says of which time throughput is counted; times as texts."""
+"""The fields of a question that say for which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions about anything narrower (a task, a host, a release, a time) are counted when asked."""
 
@@ -261,7 +261,7 @@ def jobs_of(campaign: CampaignProgress) -> int:
 
 
 def counted_jobs(throughput: Throughput) -> int:
-    """Return how many jobs were counted; none for what queues had, of which samples are kept."""
+    """Return how many jobs were counted; 0 for queues, whose samples are kept anyway."""
     return 0 if throughput.measure in QUEUED else throughput.jobs
 
 

@@ -17,6 +17,7 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
+from jobprov.provenance.services.paging import read_cursor
 
 Document = Mapping[str, Any]
 _WORDS_OF = ("waiver", "rules", "verdict", "task", "workflow", "state")
@@ -42,13 +43,7 @@ def show_trail(
         raise BadInputError(
             f"kind: there is no {kind!r}; say one of {', '.join(ACTS)}.", {"kind": ["unknown"]}
         )
-    before = None
-    if cursor is not None:
-        if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:  # noqa: PLR2004 - 64 bits
-            raise BadInputError(
-                "cursor: give `next` of the page before.", {"cursor": ["not a cursor"]}
-            )
-        before = int(cursor)
+    before = read_cursor(cursor)
     key = experiment_key(connection, experiment)
     if key is None:
         raise NotFoundError(f"There is no experiment {experiment}.")

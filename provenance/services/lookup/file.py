@@ -28,10 +28,10 @@ from jobprov.provenance.db.queries.lookup.files.focus import (
 from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.search.files import find_files as search_files
-from jobprov.provenance.db.queries.search.found import Sought
+from jobprov.provenance.db.queries.search.matches import SearchText
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
-from jobprov.provenance.services.lookup.near_names import near_names
+from jobprov.provenance.services.search.near_names import near_names
 
 _MOST_PLACES = 5
 
@@ -144,7 +144,7 @@ def _names_like(connection: Connection, name: str) -> list[str]:
 
     Else those that begin like it.
     """
-    alike = search_files(connection, Sought(name, NEAREST)).hits
+    alike = search_files(connection, SearchText(name, NEAREST)).hits
     alike = alike or near_names(connection, name, ("file",), NEAREST)
     return [hit.text for hit in alike] or nearest_names(connection, name)
 
@@ -257,7 +257,7 @@ def _task_by_catalog(
 
 
 def _choose(versions: Sequence[Version], number: int | None) -> Version | None:
-    """Return the version of a number, by default the newest; None where there is none at all."""
+    """Return the version with a number, by default the newest; None where no job made the file."""
     if number is None:
         return versions[-1] if versions else None
     for version in versions:

@@ -13,8 +13,8 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.files.versions import Version, versions_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters, FileRow, list_file_rows
-from jobprov.provenance.services.lookup.cursors import bad_cursor
-from jobprov.provenance.services.lookup.jobs import check_limit
+from jobprov.provenance.services.lookup.jobs import MOST_LISTED
+from jobprov.provenance.services.paging import bad_cursor, check_limit
 
 _LARGEST_KEY = 2**62
 
@@ -28,7 +28,7 @@ def list_files(
         BadInputError: the limit or cursor cannot be read.
         LimitError: the search took more than five seconds.
     """
-    check_limit(limit)
+    check_limit(limit, MOST_LISTED)
     after = _read_cursor(cursor)
     with time_limit(connection, "narrow it down by the beginning of the name, or by task"):
         # one more than is shown tells whether there are more

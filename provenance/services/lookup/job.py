@@ -53,9 +53,9 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     fill_records,
     read_together,
 )
-from jobprov.provenance.services.lookup.near_names import nearest
 from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
+from jobprov.provenance.services.search.near_names import nearest
 
 _Verdict = TypeVar("_Verdict", bound=Mapping[str, Any])
 _MOST_BEGUN = 10

@@ -15,17 +15,16 @@ from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, read_order, sorted_jobs
 from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
-from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.cursors import (
-    read_cursor,
-    read_place,
-    write_place,
-)
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.sorted_places import (
+    read_place,
+    write_place,
+)
+from jobprov.provenance.services.paging import check_limit, read_cursor
 
-MOST = 1000
+MOST_LISTED = 1000
 _NARROWER = "narrow it down by the beginning of the parameter's key, or by task"
 
 
@@ -53,7 +52,7 @@ def list_jobs(
         NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
         LimitError: the search took more than five seconds.
     """
-    check_limit(limit)
+    check_limit(limit, MOST_LISTED)
     order = read_order(sort)
     conditions = read_conditions(filters.parameter, filters.value, filters.variable)
     searches = [ParameterSearch(connection, condition) for condition in conditions]
@@ -135,13 +134,3 @@ def _matched(
         for values in answers:
             of_job += [MatchedParameter(*found) for found in values.get(key, ())]
     return matched
-
-
-def check_limit(limit: int) -> None:
-    """Check how many rows of a list are asked for.
-
-    Raises:
-        BadInputError: none, or more than a thousand.
-    """
-    if not 1 <= limit <= MOST:
-        raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})

@@ -1,6 +1,6 @@
-"""How the recipes of jobs stand: whether a rerun without a network came out as recorded.
+"""State of the recipes of jobs: whether a rerun without a network came out as recorded.
 
-All counts of it come from here, and from `gaps.py`, which counts in the same pass.
+`gaps.py` counts the same states in the pass in which it counts gaps.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,9 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
-from jobprov.provenance.answers.reruns.reproduction import RecipeProofs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.proofs import (
     count_by_state,
-    count_recipes,
     proof_of_job,
 )
 from jobprov.provenance.records.gaps.codes import GAPS
@@ -44,19 +42,6 @@ def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
 def count_proofs(connection: Connection, filters: JobFilters) -> ProofCounts:
     """Return the state of the recipes of the jobs that pass the filters."""
     return proof_counts(count_by_state(connection, filters))
-
-
-def count_recipe_proofs(connection: Connection, recipe_count: int) -> RecipeProofs:
-    """Return how many recipes are in each state."""
-    counts = count_recipes(connection)
-    rerun = counts[PROVEN] + counts[FAILED] + counts[DIFFERS]
-    return RecipeProofs(
-        proven=counts[PROVEN],
-        failed=counts[FAILED],
-        differs=counts[DIFFERS],
-        # The number of recipes may be a minute old
-        unproven=max(0, recipe_count - rerun),
-    )
 
 
 def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof | None:

@@ -15,8 +15,11 @@ from jobprov.provenance.answers.reruns.proofs import (
     ProofList,
 )
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.db.queries.lookup.lists.proofs import count_by_campaign
-from jobprov.provenance.db.queries.reruns.proofs import NotProven, list_not_proven
+from jobprov.provenance.db.queries.reruns.proofs import (
+    NotProven,
+    count_by_campaign,
+    list_not_proven,
+)
 from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.lookup.proofs import proof_counts
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.reruns.reproduction import Reproduction, RerunsOfAge
+from jobprov.provenance.answers.reruns.reproduction import RecipeProofs, Reproduction, RerunsOfAge
+from jobprov.provenance.db.queries.reruns.proofs import count_recipes
 from jobprov.provenance.db.queries.reruns.reproduction import (
     LevelCount,
     last_levels,
     recipe_count,
     rerun_without_recipe,
 )
+from jobprov.provenance.records.proofs import DIFFERS, FAILED, PROVEN
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
-from jobprov.provenance.services.lookup.proofs import count_recipe_proofs
 
 AGES = (30, 365)
 """In days: verdicts are counted as younger than a month, younger than a year, or older."""
@@ -40,7 +41,20 @@ def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
         share=share,
         by_level=by_level,
         by_age=_by_age(counts),
-        proofs=count_recipe_proofs(connection, recipes),
+        proofs=_proofs(connection, recipes),
+    )
+
+
+def _proofs(connection: Connection, recipes: int) -> RecipeProofs:
+    """Return how many recipes are in each state."""
+    counts = count_recipes(connection)
+    rerun = counts[PROVEN] + counts[FAILED] + counts[DIFFERS]
+    return RecipeProofs(
+        proven=counts[PROVEN],
+        failed=counts[FAILED],
+        differs=counts[DIFFERS],
+        # The number of recipes may be a minute old
+        unproven=max(0, recipes - rerun),
     )
 
 

@@ -39,7 +39,7 @@ from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.quotient import FoldedGraph, bounded
-from jobprov.provenance.services.lookup.near_names import nearest
+from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
     count_now,

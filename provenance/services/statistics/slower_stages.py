@@ -20,7 +20,7 @@ from jobprov.provenance.answers.attention import SlowerStage, SlowerStages
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.alerts.watched import EndedScope, RunTime, run_times
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
-from jobprov.provenance.services.lookup.shares import (
+from jobprov.provenance.services.statistics.shares import (
     BEFORE,
     MOST_EXPERIMENTS,
     TIMES,

@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.alerts.watched import (
     ended_by_hour,
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
-from jobprov.provenance.services.lookup.shares import (
+from jobprov.provenance.services.statistics.shares import (
     BEFORE,
     LEAST_BEFORE,
     LEAST_JOBS,

@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.tasks.tasks import (
 )
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.failures.errors import list_causes
-from jobprov.provenance.services.lookup.near_names import nearest
+from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.tasks.backlogs import backlog_of
 from jobprov.provenance.services.tasks.burn_downs import burn_down_of_task
 from jobprov.provenance.services.tasks.declarations import (

@@ -16,8 +16,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.cursors import read_cursor
+from jobprov.provenance.services.paging import check_limit, read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
     StandingUnit,
@@ -248,9 +247,7 @@ def list_ready(
     Raises:
         BadInputError: the limit or the cursor is not valid.
     """
-    if not 1 <= limit <= MOST_READY:
-        problem = f"between 1 and {MOST_READY}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    check_limit(limit, MOST_READY)
     needed = outputs_needed(find_declaration(connection, store, task))
     # one more than asked for shows whether there is a next page
     placed_files = ready_files(

@@ -115,12 +115,18 @@ def software_of(connection: Connection, lists: Iterable[int]) -> dict[int, list[
     members: dict[int, list[int]] = {}
     for software_list, entry in select_among(connection, _SOFTWARE_LISTS, sorted(lists)):
         members.setdefault(software_list, []).append(entry)
-    keys = {key for entries in members.values() for key in entries}
-    used = {}
-    for key, document, commit in select_among(connection, _SOFTWARE, sorted(keys)):
-        entry = msgspec.json.decode(unpack(document), type=Software)
-        used[key] = UsedSoftware(entry, commit)
-    return {key: [used[entry] for entry in entries] for key, entries in members.items()}
+    used: dict[int, UsedSoftware] = {}
+    for entry, document, commit in select_among(connection, _SOFTWARE, _all_of(members)):
+        used[entry] = UsedSoftware(msgspec.json.decode(unpack(document), type=Software), commit)
+    software = {}
+    for software_list, entries in members.items():
+        software[software_list] = [used[entry] for entry in entries]
+    return software
+
+
+def _all_of(members: Mapping[int, Iterable[int]]) -> list[int]:
+    """Return the members of all lists, each once, in order."""
+    return sorted(set().union(*members.values()))
 
 
 def configurations_of(
@@ -130,13 +136,13 @@ def configurations_of(
     members: dict[int, list[int]] = {}
     for closure_set, closure in select_among(connection, _CONFIGURATIONS, sorted(lists)):
         members.setdefault(closure_set, []).append(closure)
-    keys = {key for closures in members.values() for key in closures}
-    recorded = {}
-    for key, document in select_among(connection, _CLOSURES, sorted(keys)):
-        recorded[key] = msgspec.json.decode(unpack(document), type=RecordedClosure)
-    return {
-        key: [(closure, recorded[closure]) for closure in each] for key, each in members.items()
-    }
+    recorded: dict[int, RecordedClosure] = {}
+    for closure, document in select_among(connection, _CLOSURES, _all_of(members)):
+        recorded[closure] = msgspec.json.decode(unpack(document), type=RecordedClosure)
+    configurations = {}
+    for closure_set, closures in members.items():
+        configurations[closure_set] = [(closure, recorded[closure]) for closure in closures]
+    return configurations
 
 
 class EvaluatedSet(NamedTuple):
@@ -199,8 +205,8 @@ def _without_common(parameters: Mapping[int, dict[str, str]]) -> dict[int, dict[
     for of_set in parameters.values():
         for name in of_set:
             values.setdefault(name, set())
-    for name, found in values.items():
-        found.update(of_set.get(name) for of_set in parameters.values())
+    for name, values_of_name in values.items():
+        values_of_name.update(of_set.get(name) for of_set in parameters.values())
     differing: dict[int, dict[str, str]] = {}
     for key, of_set in parameters.items():
         differing[key] = {name: value for name, value in of_set.items() if len(values[name]) > 1}
@@ -218,11 +224,11 @@ def _without_elements(parameters: Mapping[int, dict[str, str]]) -> dict[int, dic
             if CUT in value:
                 cut_off.add(name)
     whole = sequences - cut_off
-    kept: dict[int, dict[str, str]] = {}
+    without_elements: dict[int, dict[str, str]] = {}
     for key, of_set in parameters.items():
-        kept[key] = {
-            name: value
-            for name, value in of_set.items()
-            if not ("[" in name and name.partition("[")[0] in whole)
-        }
-    return kept
+        remaining = without_elements.setdefault(key, {})
+        for name, value in of_set.items():
+            sequence, bracket, _ = name.partition("[")
+            if not (bracket and sequence in whole):
+                remaining[name] = value
+    return without_elements

@@ -1,8 +1,6 @@
-"""Recipes that are not proven, and which are to be rerun next.
+"""Recipes by state: counted, those that are not proven, and which are to be rerun next."""
 
-How many jobs they have is in `lookup/proofs.py`.
-"""
-
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,10 +11,12 @@ from jobprov.provenance.db.queries.fragments.proofs import (
     IS_ENDED,
     OWN,
     PROOF_KEY,
+    PROOF_OF_JOB,
+    STATE_OF_JOB,
     job_of_key,
 )
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
-from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Verdict
+from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Stage, TaskRow, Verdict
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import PROVEN
 
@@ -40,6 +40,40 @@ class NotProven(NamedTuple):
     jobs: int
     job_id: str
     document: str
+
+
+def count_by_campaign(
+    connection: Connection, experiment: str | None
+) -> dict[tuple[str, str], Counter[int]]:
+    """Return how many jobs of each experiment and campaign have a recipe in which state.
+
+    Jobs that are not over, and reruns, are not counted; see `STATE_OF_JOB`.
+    """
+    query = (
+        select(Experiment.name, Stage.campaign, STATE_OF_JOB.label("proof"), func.count())
+        .select_from(Job)
+        .join(TaskRow, TaskRow.id == Job.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .join(Experiment, Experiment.id == Stage.experiment_id)
+        .outerjoin(Proof, PROOF_OF_JOB)
+        .group_by(Experiment.name, Stage.campaign, "proof")
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    counts: dict[tuple[str, str], Counter[int]] = {}
+    for name, campaign, state, jobs in connection.execute(query):
+        if state is not None:
+            counts.setdefault((name, campaign), Counter())[int(state)] += jobs
+    return counts
+
+
+def count_recipes(connection: Connection) -> Counter[int]:
+    """Return how many recipes are in which state; those that were never rerun are not counted.
+
+    A job without a recipe that was rerun counts as one of its own.
+    """
+    query = select(Proof.state, func.count()).group_by(Proof.state)
+    return Counter({int(state): recipes for state, recipes in connection.execute(query)})
 
 
 def list_not_proven(

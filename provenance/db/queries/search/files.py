@@ -12,12 +12,17 @@ from sqlalchemy import Connection, Integer, Select, column, func, literal_column
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.addresses import file_page
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins, holds
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.lookup.jobs.by_id import job_words
-from jobprov.provenance.db.queries.search.found import MOST_COUNTED, MOST_ROWS, Found, Sought
+from jobprov.provenance.db.queries.search.matches import (
+    MOST_COUNTED,
+    MOST_ROWS,
+    Matches,
+    SearchText,
+)
 from jobprov.provenance.db.tables import Claim, Experiment, File, Job
 from jobprov.provenance.db.tables.name_index import LETTERS, TRIGRAMS, has_name_index
 from jobprov.provenance.db.writer.indexed_names import newest_indexed
@@ -56,25 +61,25 @@ class _Row(NamedTuple):
     experiment: str
 
 
-def find_files(connection: Connection, sought: Sought) -> Found:
+def find_files(connection: Connection, wanted: SearchText) -> Matches:
     """Return files whose name holds the words.
 
     With `namespace:` before it, those of that namespace; where it has none, those of any.
     """
-    namespace, colon, name = sought.text.rpartition(":")
+    namespace, colon, name = wanted.text.rpartition(":")
     rows: list[_Row] = []
     if colon and name:
-        rows = _rows(connection, sought._replace(text=name), namespace)
+        rows = _rows(connection, wanted._replace(text=name), namespace)
     if not rows and name:
-        rows = _rows(connection, sought._replace(text=name), None)
-    shown = rows[: sought.most]
+        rows = _rows(connection, wanted._replace(text=name), None)
+    shown = rows[: wanted.most]
     makers = _makers(connection, [row.key for row in shown])
     hits = []
     for row in shown:
         url = file_page(row.name, row.experiment, row.namespace)
         detail = makers.get(row.key, f"{row.experiment}, {_NO_MAKER}")
         hits.append(Hit("file", full_name(row.name, row.namespace), detail, url))
-    return Found(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)
+    return Matches(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)
 
 
 def _makers(connection: Connection, files: Sequence[int]) -> dict[int, str]:
@@ -99,10 +104,10 @@ def finds_all(connection: Connection) -> bool:
     return has_name_index(connection)
 
 
-def _rows(connection: Connection, sought: Sought, namespace: str | None) -> list[_Row]:
+def _rows(connection: Connection, wanted: SearchText, namespace: str | None) -> list[_Row]:
     """Return the files, those that begin with the text first; a file once."""
     found: dict[int, _Row] = {}
-    for query in _queries(connection, sought):
+    for query in _queries(connection, wanted):
         if namespace is not None:
             query = query.where(File.namespace == namespace)  # noqa: PLW2901 - narrowed
         for row in connection.execute(query.limit(MOST_ROWS)):
@@ -112,7 +117,7 @@ def _rows(connection: Connection, sought: Sought, namespace: str | None) -> list
     return list(found.values())
 
 
-def _queries(connection: Connection, sought: Sought) -> list[_Question]:
+def _queries(connection: Connection, wanted: SearchText) -> list[_Question]:
     """Return the questions, in the order of what they find."""
     names = (
         select(File.id, File.name, File.namespace, Experiment.name)
@@ -120,14 +125,14 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
         .where(is_named())
     )
     of_names = (File.name, File.namespace, Experiment.name)
-    beginning = names.where(begins(File.name, sought.text)).order_by(*of_names)
-    if sought.is_short:
+    beginning = names.where(begins(File.name, wanted.text)).order_by(*of_names)
+    if wanted.is_short:
         return [beginning]
-    holding = names.where(sought.condition(connection, File.name)).order_by(File.id.desc())
+    holding = names.where(wanted.condition(connection, File.name)).order_by(File.id.desc())
     if not has_name_index(connection):
         oldest = select(func.max(File.id) - MOST_LOOKED_AT).scalar_subquery()
         return [beginning, holding.where(File.id > oldest)]
-    trigrams = _trigrams_of(sought.words)
+    trigrams = _trigrams_of(wanted.words)
     is_long = len(trigrams) > _MOST_TRIGRAMS
     if is_long:
         trigrams = _rarest(trigrams, sample_of_names(connection))
@@ -135,23 +140,23 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
         if not is_long:
             return [beginning, holding]
         # An expression that no index has: else all trigrams of the text would be read
-        compared = sought.condition(connection, File.name.concat(""))
+        compared = wanted.condition(connection, File.name.concat(""))
         has_parts = [holds(connection.dialect.name, File.name, trigram) for trigram in trigrams]
         newest_first = names.order_by(File.id.desc())
         return [beginning, newest_first.where(compared, *has_parts)]
     waiting = holding.where(File.id > newest_indexed(connection))
-    return [beginning, waiting, _indexed(names, connection, sought, trigrams)]
+    return [beginning, waiting, _indexed(names, connection, wanted, trigrams)]
 
 
 def _indexed(
-    names: _Question, connection: Connection, sought: Sought, trigrams: Sequence[str]
+    names: _Question, connection: Connection, wanted: SearchText, trigrams: Sequence[str]
 ) -> _Question:
     """Return the question to SQLite's index: newest first, each checked against the name itself."""
     quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
     matches = literal_column(TRIGRAMS).op("MATCH")(" AND ".join(quoted))
     return (
         names.join(_trigrams, _trigrams.c.rowid == File.id)
-        .where(matches, sought.condition(connection, File.name))
+        .where(matches, wanted.condition(connection, File.name))
         .order_by(_trigrams.c.rowid.desc())
     )
 

@@ -13,14 +13,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal, or_, select
 
 from jobprov.provenance.answers.addresses import file_page
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.fragments.named_files import is_named
-from jobprov.provenance.db.queries.fragments.patterns import begins_in_any_case, ends_in_any_case
+from jobprov.provenance.db.queries.fragments.patterns import (
+    TextColumn,
+    begins_in_any_case,
+    ends_in_any_case,
+)
 from jobprov.provenance.db.queries.fragments.patterns import holds as holds_part
 from jobprov.provenance.db.queries.lookup.jobs.by_id import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.queries.search.files import find_files, finds_all
-from jobprov.provenance.db.queries.search.found import Sought
-from jobprov.provenance.db.queries.search.names import FINDERS
+from jobprov.provenance.db.queries.search.finders import FINDERS
+from jobprov.provenance.db.queries.search.matches import SearchText
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import Experiment, File
 from jobprov.provenance.db.tables.name_index import LETTERS
@@ -44,10 +48,10 @@ _names = (
 _AMONG_NAMES = _names.where(File.name.in_(bindparam("names", expanding=True))).limit(_MOST)
 
 
-class Mistyped(Sought):
+class Mistyped(SearchText):
     """What is looked for where one word of the text has a slip."""
 
-    def condition(self, connection: Connection, column: Any) -> ColumnElement[bool]:
+    def condition(self, connection: Connection, column: TextColumn) -> ColumnElement[bool]:
         """Return the condition that a column holds what a slip leaves, of each word in turn."""
         dialect = connection.dialect.name
         choices: list[ColumnElement[bool]] = []
@@ -62,8 +66,8 @@ class Mistyped(Sought):
                 choices.append(and_(*(holds_part(dialect, column, part) for part in parts), *held))
         return or_(*choices)
 
-    def order(self, connection: Connection, column: Any) -> ColumnElement[int]:
-        """Return by what names are sorted: the same but for their end first, then as long ones."""
+    def order(self, connection: Connection, column: TextColumn) -> ColumnElement[int]:
+        """Return the order of names: first those that differ at their end, then by length."""
         dialect = connection.dialect.name
         differs_at_end = case(
             (begins_in_any_case(dialect, column, self.text[:-1]), literal(0)),
@@ -129,7 +133,7 @@ def files_that_may_be_meant(connection: Connection, text: str) -> list[Hit]:
         return hits
     for word, others in _each_word(name):
         for parts in left_of(word):
-            hits += find_files(connection, Sought(" ".join([*parts, *others]), _MOST)).hits
+            hits += find_files(connection, SearchText(" ".join([*parts, *others]), _MOST)).hits
     return hits
 
 

@@ -13,9 +13,10 @@ from jobprov.provenance.services.attention.needs import (
     MOST_SHOWN,
     SEALED_WITHIN,
     Backups,
+    CountedAnswers,
     list_needs,
 )
-from jobprov.provenance.services.lookup.gaps import list_growing_gaps
+from jobprov.provenance.services.statistics.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.slower_stages import got_slower, list_slower_stages
 from jobprov.provenance.services.statistics.worse_sites import list_worse_sites
@@ -44,12 +45,14 @@ def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCH
         return list_needs(
             connection,
             production.store,
+            counted_answers=CountedAnswers(
+                causes=list_new_causes(connection, now - 24 * HOUR),
+                campaigns=list_campaigns(connection, production.store),
+                sites=list_worse_sites(connection, now),
+                stages=list_slower_stages(connection, now),
+                gaps=list_growing_gaps(connection, now),
+            ),
             queue=whole_queue(connection, limit=0),
-            causes=list_new_causes(connection, now - 24 * HOUR),
-            campaigns=list_campaigns(connection, production.store),
-            sites=list_worse_sites(connection, now),
-            stages=list_slower_stages(connection, now),
-            gaps=list_growing_gaps(connection, now),
             backups=backups,
             window="24h",
             now=now,

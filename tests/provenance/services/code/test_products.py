@@ -26,9 +26,9 @@ from jobprov.provenance.services.code.repositories import find_repository, regis
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.histories.impact import find_impact
-from jobprov.provenance.services.lookup.search import search
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
+from jobprov.provenance.services.search.search import search
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain

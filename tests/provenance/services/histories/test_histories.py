@@ -24,7 +24,7 @@ from jobprov.provenance.services.histories.relations import find_common, find_pa
 from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.search.search import search
 from jobprov.provenance.services.tasks.declarations import declare_task
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, chain, file_entry, job_id

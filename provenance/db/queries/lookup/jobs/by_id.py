@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, Select, select, type_coerce
 
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.recording.job_rows import STATES

@@ -32,7 +32,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import level_with_proof, state_word
-from jobprov.provenance.times import exact_utc_text
+from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
 
 # No join: with one more table SQLite begins with the experiments
 _GAP_CODES = select(GapSet.document).where(GapSet.id == Job.gap_set_id).scalar_subquery()
@@ -119,8 +119,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         code=code,
         received_at=exact_utc_text(received),
         heard_at=exact_utc_text(heard),
-        started_at=_text_or_none(started),
-        ended_at=_text_or_none(ended),
+        started_at=exact_utc_text_or_none(started),
+        ended_at=exact_utc_text_or_none(ended),
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
         output_count=output_count,
@@ -130,7 +130,3 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         retry_of=retry_of,
         url=job_page(uuid),
     )
-
-
-def _text_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else exact_utc_text(moment)

@@ -52,7 +52,6 @@ _COLUMNS: dict[str, Any] = {
 }
 """What is read of each job: values of facets, and the keys of what has their names."""
 _FROM_TASKS = ("campaign", "stage", "task_id")
-_FROM_HOSTS = ("site", "host")
 
 Value = str | int | None
 

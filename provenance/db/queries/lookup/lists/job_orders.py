@@ -24,7 +24,7 @@ from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
 
 MOST_SORTED = 10_000
-"""Jobs of a list that is sorted by what no index has."""
+"""Jobs of a list that is sorted without an index."""
 MOST_WALKED = 20_000
 """Jobs that a page looks at, in the order of an index."""
 _COLUMNS: dict[str, Any] = {
@@ -197,7 +197,7 @@ def _walk(
 
 
 def _page(rows: Sequence[Any], limit: int, last: Any) -> SortedPage:
-    """Return the page that these rows are, of which one more than its limit was asked for.
+    """Return the page that these rows make; one more than its limit was asked for.
 
     Args:
         rows: key and value of jobs.

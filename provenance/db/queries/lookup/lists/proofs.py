@@ -1,9 +1,8 @@
-"""How recipes of jobs stand, counted by jobs, by campaigns and by recipes."""
+"""State of the recipes of jobs: of one job, and counted over those that pass filters."""
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
@@ -13,11 +12,11 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     by_software,
     job_conditions,
 )
-from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Stage, TaskRow, Verdict
+from jobprov.provenance.db.tables import DueProof, Job, Proof, Verdict
 
 
 class JobProofRow(NamedTuple):
-    """How the recipe of a job stands. `level` is of the verdict."""
+    """The state of a job's recipe. `level` is of the verdict."""
 
     state: int
     message: str | None
@@ -27,9 +26,9 @@ class JobProofRow(NamedTuple):
 
 
 def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
-    """Return how many of the jobs that pass the filters stand where; see `STATE_OF_JOB`.
+    """Return how many of the jobs that pass the filters are in which state; see `STATE_OF_JOB`.
 
-    Jobs that are not over, and reruns, count nowhere.
+    Jobs that are not over, and reruns, have none.
     """
     others, software = by_software(connection, filters)
     query = (
@@ -39,50 +38,15 @@ def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
         .where(*job_conditions(others), *software)
         .group_by("proof")
     )
-    return _counter(connection.execute(query))
-
-
-def count_by_campaign(
-    connection: Connection, experiment: str | None
-) -> dict[tuple[str, str], Counter[int]]:
-    """Return the same by experiment and campaign, of all jobs that have a task."""
-    query = (
-        select(Experiment.name, Stage.campaign, STATE_OF_JOB.label("proof"), func.count())
-        .select_from(Job)
-        .join(TaskRow, TaskRow.id == Job.task_id)
-        .join(Stage, Stage.id == TaskRow.stage_id)
-        .join(Experiment, Experiment.id == Stage.experiment_id)
-        .outerjoin(Proof, PROOF_OF_JOB)
-        .group_by(Experiment.name, Stage.campaign, "proof")
-    )
-    if experiment is not None:
-        query = query.where(Experiment.name == experiment)
-    counts: dict[tuple[str, str], Counter[int]] = {}
-    for name, campaign, state, jobs in connection.execute(query):
-        if state is not None:
-            counts.setdefault((name, campaign), Counter())[int(state)] += jobs
-    return counts
-
-
-def count_recipes(connection: Connection) -> Counter[int]:
-    """Return how many recipes stand where; those that were never rerun are not counted.
-
-    A job without a recipe that was rerun counts as one of its own.
-    """
-    query = select(Proof.state, func.count()).group_by(Proof.state)
-    return _counter(connection.execute(query))
-
-
-def _counter(rows: Iterable[Any]) -> Counter[int]:
     counts: Counter[int] = Counter()
-    for state, jobs in rows:
+    for state, jobs in connection.execute(query):
         if state is not None:
             counts[int(state)] += jobs
     return counts
 
 
 def proof_of_job(connection: Connection, job: int) -> JobProofRow | None:
-    """Return how the recipe of a job stands; None if it was never rerun."""
+    """Return the state of a job's recipe; None if it was never rerun."""
     query = (
         select(Proof.state, Proof.message, Proof.proved_at, Verdict.level, DueProof.recipe)
         .select_from(Job)

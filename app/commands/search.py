@@ -18,7 +18,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.lookup.files import ListedFile
-from jobprov.provenance.answers.lookup.search import Hits, KindCount
+from jobprov.provenance.answers.search import Hits, KindCount
 from jobprov.provenance.lineage.words import counted, number, shown, size
 from jobprov.provenance.records.files.names import full_name
 

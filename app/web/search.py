@@ -8,9 +8,9 @@ from flask import Blueprint, Response, redirect, request
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup.search import Hit, Hits
+from jobprov.provenance.answers.search import Hit, Hits
 from jobprov.provenance.lineage.drawing.captions import safe_url
-from jobprov.provenance.services.lookup.search import KINDS, MOST, search
+from jobprov.provenance.services.search.search import KINDS, MOST, search
 
 _TITLES: Mapping[str, str] = {
     "file": "Files",
@@ -28,7 +28,7 @@ _TITLES: Mapping[str, str] = {
 }
 """The kinds of hits in the order of the page."""
 _SHOWN_AT_ONCE = frozenset({"file", "job", "task", "campaign", "commit", "host"})
-"""Kinds of which the only thing of exactly this name is meant, whatever else holds it."""
+"""Of these kinds, a single exact hit is meant, whatever else holds the text."""
 _LONGEST = 1000
 _MOST_OF_ONE_KIND = 100
 
@@ -90,7 +90,7 @@ def show_hits() -> Response:
         words = {"q": question.text, "kind": question.kind, "limit": str(limit)}
         twin = address("/search", words)
     return answer(
-        "lookup/search.html",
+        "search/search.html",
         twin=twin,
         text=found.text,
         groups=_by_kind(found, question),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.db.queries.lookup.recorded_names import KINDS, NameFilters
+from jobprov.provenance.db.queries.search.recorded_names import KINDS, NameFilters
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.names import list_names
+from jobprov.provenance.services.search.recorded_names import list_names
 from jobprov.provenance.services.upkeep.archive_growth import count_recorded
 from tests.library.production import Production
 from tests.library.records import a_record

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, select
 
+from jobprov.provenance.db.queries.fragments.patterns import TextColumn
 from jobprov.provenance.db.tables import Experiment, Host, Job, Stage, TaskRow
 
-_COLUMNS: Mapping[str, Any] = {
+_COLUMNS: Mapping[str, TextColumn] = {
     "experiments": Experiment.name,
     "campaigns": Stage.campaign,
     "stages": Stage.name,
@@ -34,12 +35,12 @@ def recorded_names(
     query = _of_kind(kind, column, filters)
     if filters.name is not None:
         query = query.where(column == filters.name)
-    # the empty name, of what records call nothing, comes before all others
+    # The empty name, which stands for no name, comes before all others and is left out
     query = query.where(column > after).distinct().order_by(column).limit(limit)
     return list(connection.execute(query).scalars())
 
 
-def _of_kind(kind: str, column: Any, filters: NameFilters) -> Select[Any]:
+def _of_kind(kind: str, column: TextColumn, filters: NameFilters) -> Select[Any]:
     """Return the names of a kind that an experiment or a campaign has."""
     query = select(column)
     if filters.experiment is None and filters.campaign is None:

@@ -1,12 +1,16 @@
-"""What a search of one kind of names is asked, and what it answers."""
+"""The text that a search looks for, and what it finds among the names of one kind."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal
 
-from jobprov.provenance.answers.lookup.search import Hit
-from jobprov.provenance.db.queries.fragments.patterns import begins_in_any_case, holds
+from jobprov.provenance.answers.search import Hit
+from jobprov.provenance.db.queries.fragments.patterns import (
+    TextColumn,
+    begins_in_any_case,
+    holds,
+)
 from jobprov.provenance.db.tables.name_index import LETTERS
 
 MOST_COUNTED = 1000
@@ -17,7 +21,7 @@ _MOST_WORDS = 8
 """What follows them is one word, with its blanks."""
 
 
-class Sought(NamedTuple):
+class SearchText(NamedTuple):
     """What is looked for.
 
     Attributes:
@@ -40,7 +44,7 @@ class Sought(NamedTuple):
             return words
         return [self.text]
 
-    def condition(self, connection: Connection, column: Any) -> ColumnElement[bool]:
+    def condition(self, connection: Connection, column: TextColumn) -> ColumnElement[bool]:
         """Return the condition that a column holds the words, in any case."""
         dialect = connection.dialect.name
         if self.is_short:
@@ -54,8 +58,8 @@ class Sought(NamedTuple):
             return folded.startswith(self.text.lower())
         return all(word.lower() in folded for word in self.words)
 
-    def order(self, connection: Connection, column: Any) -> ColumnElement[int]:
-        """Return by what names are sorted first: the text itself, its beginnings, the others."""
+    def order(self, connection: Connection, column: TextColumn) -> ColumnElement[int]:
+        """Return what names are sorted by first: the text itself, its beginnings, the others."""
         begins = begins_in_any_case(connection.dialect.name, column, self.text)
         is_it = func.lower(column) == self.text.lower()
         return case((is_it, literal(0)), (begins, literal(1)), else_=literal(2))
@@ -68,7 +72,7 @@ class Sought(NamedTuple):
         return 1 if folded.startswith(wanted) else 2
 
 
-class Found(NamedTuple):
+class Matches(NamedTuple):
     """Names of one kind.
 
     Attributes:
@@ -82,7 +86,7 @@ class Found(NamedTuple):
     has_more: bool = False
 
 
-def shown(rows: Sequence[Any], sought: Sought, make_hit: Callable[..., Hit]) -> Found:
+def first_matches(rows: Sequence[Any], wanted: SearchText, make_hit: Callable[..., Hit]) -> Matches:
     """Return the first rows as hits, and how many there are; each row is what `make_hit` takes."""
-    hits = [make_hit(*row) for row in rows[: sought.most]]
-    return Found(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)
+    hits = [make_hit(*row) for row in rows[: wanted.most]]
+    return Matches(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.lookup.search import Hits
+from jobprov.provenance.answers.search import Hits
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.search import files as searched_files
 from jobprov.provenance.db.tables.name_index import (
@@ -18,7 +18,7 @@ from jobprov.provenance.db.tables.name_index import (
 from jobprov.provenance.db.writer import indexed_names
 from jobprov.provenance.db.writer.indexed_names import newest_indexed
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.search import KINDS, search
+from jobprov.provenance.services.search.search import KINDS, search
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from tests.library.production import Production

@@ -1,4 +1,4 @@
-"""Cursors of lists: where a page ended, as a word of the next one's address."""
+"""Cursors of sorted lists of jobs: where a page ended, as text for the next page's address."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import msgspec
 
 from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, Place, Value
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.paging import bad_cursor
 
 _OF_TIME = ("started_at", "ended_at")
 _OF_TEXT = ("stage", "task_id", "unit", "site", "host")
@@ -75,24 +76,3 @@ def _read_value(value: float | str | None, order: JobOrder) -> Value:
     if not is_text and abs(float(value)) >= _MOST_KEY:
         raise ValueError(value)
     return value
-
-
-def read_cursor(cursor: str | None) -> int | None:
-    """Return the integer key in a cursor.
-
-    Raises:
-        BadInputError: no list gave it.
-    """
-    if cursor is None:
-        return None
-    is_key = cursor.isascii() and cursor.isdigit() and len(cursor) < 19  # noqa: PLR2004 - 64 bits
-    if not is_key:
-        raise bad_cursor()
-    return int(cursor)
-
-
-def bad_cursor() -> BadInputError:
-    """Return that no list gave a cursor."""
-    return BadInputError(
-        "cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]}
-    )

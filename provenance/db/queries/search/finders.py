@@ -10,10 +10,16 @@ from typing import Any
 from sqlalchemy import Connection, Select, distinct, exists, func, literal, select
 
 from jobprov.provenance.answers.addresses import campaign_page, jobs_list, task_page
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.jobs.by_id import jobs_by_batch_id, jobs_by_id
-from jobprov.provenance.db.queries.search.found import MOST_COUNTED, MOST_ROWS, Found, Sought, shown
+from jobprov.provenance.db.queries.search.matches import (
+    MOST_COUNTED,
+    MOST_ROWS,
+    Matches,
+    SearchText,
+    first_matches,
+)
 from jobprov.provenance.db.tables import (
     Experiment,
     FailureClass,
@@ -32,34 +38,34 @@ _MOST_SETS = 500
 """Lists of modules that are read, newest first."""
 _MOST_CAUSES = 5000
 """Causes of failures that are looked at."""
-Finder = Callable[[Connection, Sought], Found]
+Finder = Callable[[Connection, SearchText], Matches]
 
 
-def find_jobs(connection: Connection, sought: Sought) -> Found:
+def find_jobs(connection: Connection, wanted: SearchText) -> Matches:
     """Return jobs whose job id or batch id begins with the text."""
-    hits = jobs_by_id(connection, sought.text, MOST_ROWS)
-    hits += jobs_by_batch_id(connection, sought.text, MOST_ROWS)
-    return Found(hits[: sought.most], min(len(hits), MOST_COUNTED), len(hits) > MOST_COUNTED)
+    hits = jobs_by_id(connection, wanted.text, MOST_ROWS)
+    hits += jobs_by_batch_id(connection, wanted.text, MOST_ROWS)
+    return Matches(hits[: wanted.most], min(len(hits), MOST_COUNTED), len(hits) > MOST_COUNTED)
 
 
-def find_tasks(connection: Connection, sought: Sought) -> Found:
+def find_tasks(connection: Connection, wanted: SearchText) -> Matches:
     """Return tasks whose id holds the text."""
     query = (
         select(TaskRow.task_id, Experiment.name, Stage.campaign, Stage.name)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(sought.condition(connection, TaskRow.task_id))
-        .order_by(sought.order(connection, TaskRow.task_id), TaskRow.task_id)
+        .where(wanted.condition(connection, TaskRow.task_id))
+        .order_by(wanted.order(connection, TaskRow.task_id), TaskRow.task_id)
     )
 
     def hit(task_id: str, experiment: str, campaign: str | None, stage: str | None) -> Hit:
         place = ", ".join(name for name in (experiment, campaign, stage) if name)
         return Hit("task", task_id, place, task_page(task_id, experiment))
 
-    return shown(_rows(connection, query), sought, hit)
+    return first_matches(_rows(connection, query), wanted, hit)
 
 
-def find_campaigns(connection: Connection, sought: Sought) -> Found:
+def find_campaigns(connection: Connection, wanted: SearchText) -> Matches:
     """Return campaigns whose name holds the text and that have a task.
 
     Of the others nothing is left but the name.
@@ -68,26 +74,26 @@ def find_campaigns(connection: Connection, sought: Sought) -> Found:
         select(Stage.campaign, Experiment.name)
         .join(Experiment, Experiment.id == Stage.experiment_id)
         .where(
-            sought.condition(connection, Stage.campaign),
+            wanted.condition(connection, Stage.campaign),
             exists().where(TaskRow.stage_id == Stage.id),
         )
         .group_by(Stage.campaign, Experiment.name)
-        .order_by(sought.order(connection, Stage.campaign), Stage.campaign)
+        .order_by(wanted.order(connection, Stage.campaign), Stage.campaign)
     )
-    return shown(
+    return first_matches(
         _rows(connection, query),
-        sought,
+        wanted,
         lambda name, experiment: Hit("campaign", name, experiment, campaign_page(name, experiment)),
     )
 
 
-def find_stages(connection: Connection, sought: Sought) -> Found:
+def find_stages(connection: Connection, wanted: SearchText) -> Matches:
     """Return stages whose name holds the text; a stage of several campaigns is several."""
     query = (
         select(Stage.name, Stage.campaign, Experiment.name)
         .join(Experiment, Experiment.id == Stage.experiment_id)
-        .where(Stage.name != "", sought.condition(connection, Stage.name))
-        .order_by(sought.order(connection, Stage.name), Stage.name, Stage.campaign)
+        .where(Stage.name != "", wanted.condition(connection, Stage.name))
+        .order_by(wanted.order(connection, Stage.name), Stage.name, Stage.campaign)
     )
 
     def hit(name: str, campaign: str, experiment: str) -> Hit:
@@ -95,61 +101,61 @@ def find_stages(connection: Connection, sought: Sought) -> Found:
         url = jobs_list(experiment=experiment, campaign=campaign, stage=name)
         return Hit("stage", name, place, url)
 
-    return shown(_rows(connection, query), sought, hit)
+    return first_matches(_rows(connection, query), wanted, hit)
 
 
-def find_sites(connection: Connection, sought: Sought) -> Found:
+def find_sites(connection: Connection, wanted: SearchText) -> Matches:
     """Return sites whose name holds the text."""
     query = (
         select(Host.site, func.count(distinct(Host.hostname)))
-        .where(Host.site != "", sought.condition(connection, Host.site))
+        .where(Host.site != "", wanted.condition(connection, Host.site))
         .group_by(Host.site)
-        .order_by(sought.order(connection, Host.site), Host.site)
+        .order_by(wanted.order(connection, Host.site), Host.site)
     )
-    return shown(
+    return first_matches(
         _rows(connection, query),
-        sought,
+        wanted,
         lambda site, hosts: Hit("site", site, _number(hosts, "host"), jobs_list(site=site)),
     )
 
 
-def find_hosts(connection: Connection, sought: Sought) -> Found:
+def find_hosts(connection: Connection, wanted: SearchText) -> Matches:
     """Return worker nodes whose name holds the text."""
     query = (
         select(Host.hostname, func.min(Host.site))
-        .where(Host.hostname != "", sought.condition(connection, Host.hostname))
+        .where(Host.hostname != "", wanted.condition(connection, Host.hostname))
         .group_by(Host.hostname)
-        .order_by(sought.order(connection, Host.hostname), Host.hostname)
+        .order_by(wanted.order(connection, Host.hostname), Host.hostname)
     )
-    return shown(
+    return first_matches(
         _rows(connection, query),
-        sought,
+        wanted,
         lambda host, site: Hit("host", host, site, jobs_list(host=host)),
     )
 
 
-def find_software(connection: Connection, sought: Sought) -> Found:
+def find_software(connection: Connection, wanted: SearchText) -> Matches:
     """Return software whose name holds the text."""
     query = (
         select(SoftwareRow.name, func.count())
-        .where(sought.condition(connection, SoftwareRow.name))
+        .where(wanted.condition(connection, SoftwareRow.name))
         .group_by(SoftwareRow.name)
-        .order_by(sought.order(connection, SoftwareRow.name), SoftwareRow.name)
+        .order_by(wanted.order(connection, SoftwareRow.name), SoftwareRow.name)
     )
-    return shown(
+    return first_matches(
         _rows(connection, query),
-        sought,
+        wanted,
         lambda name, count: Hit(
             "software", name, _number(count, "version"), jobs_list(software=name)
         ),
     )
 
 
-def find_commits(connection: Connection, sought: Sought) -> Found:
+def find_commits(connection: Connection, wanted: SearchText) -> Matches:
     """Return commits that begin with the text, and those whose tag or branch holds it."""
-    digits = sought.text.lower()
+    digits = wanted.text.lower()
     is_commit = len(digits) >= _SHORTEST_COMMIT and not set(digits) - _HEX_DIGITS
-    condition = sought.condition(connection, SoftwareRow.requested_ref)
+    condition = wanted.condition(connection, SoftwareRow.requested_ref)
     if is_commit:
         condition = begins(SoftwareRow.revision, digits) | condition
     query = (
@@ -166,7 +172,7 @@ def find_commits(connection: Connection, sought: Sought) -> Found:
     if is_commit:
         hits = hits | _resolved_commits(connection, digits, hits)
     found = list(hits.values())
-    return Found(found[: sought.most], min(len(found), MOST_COUNTED), len(found) > MOST_COUNTED)
+    return Matches(found[: wanted.most], min(len(found), MOST_COUNTED), len(found) > MOST_COUNTED)
 
 
 def _resolved_commits(connection: Connection, digits: str, known: Iterable[str]) -> dict[str, Hit]:
@@ -184,45 +190,45 @@ def _resolved_commits(connection: Connection, digits: str, known: Iterable[str])
     return hits
 
 
-def find_modules(connection: Connection, sought: Sought) -> Found:
+def find_modules(connection: Connection, wanted: SearchText) -> Matches:
     """Return art modules whose label or type holds the text, of the newest lists of modules."""
     query = (
         select(ModuleSet.document)
-        .where(sought.condition(connection, ModuleSet.document))
+        .where(wanted.condition(connection, ModuleSet.document))
         .order_by(ModuleSet.id.desc())
         .limit(_MOST_SETS)
     )
-    if sought.is_short:
+    if wanted.is_short:
         query = select(ModuleSet.document).order_by(ModuleSet.id.desc()).limit(_MOST_SETS)
     ranks: dict[tuple[str, str], int] = {}
     for document in connection.execute(query).scalars():
         for _step, _path, label, kind in json.loads(document):
-            rank = min(sought.rank(label or ""), sought.rank(kind or ""))
-            if sought.is_in(label or "") or sought.is_in(kind or ""):
+            rank = min(wanted.rank(label or ""), wanted.rank(kind or ""))
+            if wanted.is_in(label or "") or wanted.is_in(kind or ""):
                 ranks[label or "", kind or ""] = rank
     modules = sorted(ranks, key=lambda module: (ranks[module], module))
-    return shown(modules[:MOST_ROWS], sought, _module_hit)
+    return first_matches(modules[:MOST_ROWS], wanted, _module_hit)
 
 
 def _module_hit(label: str, kind: str) -> Hit:
     return Hit("module", label or kind, kind, jobs_list(parameter=f"*.{label}.module_type"))
 
 
-def find_parameters(connection: Connection, sought: Sought) -> Found:
+def find_parameters(connection: Connection, wanted: SearchText) -> Matches:
     """Return FHiCL parameters whose path holds the text."""
     query = (
         select(ParameterKey.name)
-        .where(sought.condition(connection, ParameterKey.name))
-        .order_by(sought.order(connection, ParameterKey.name), ParameterKey.name)
+        .where(wanted.condition(connection, ParameterKey.name))
+        .order_by(wanted.order(connection, ParameterKey.name), ParameterKey.name)
     )
-    return shown(
+    return first_matches(
         _rows(connection, query),
-        sought,
+        wanted,
         lambda name: Hit("parameter", name, "", jobs_list(parameter=name)),
     )
 
 
-def find_messages(connection: Connection, sought: Sought) -> Found:
+def find_messages(connection: Connection, wanted: SearchText) -> Matches:
     """Return causes of failures whose words hold the text, with how many jobs failed of each."""
     causes = _causes()
     words = (
@@ -234,13 +240,13 @@ def find_messages(connection: Connection, sought: Sought) -> Found:
     of_cause = select(causes.c.key, words.label("words")).subquery()
     query = (
         select(of_cause.c.key, of_cause.c.words)
-        .where(sought.condition(connection, of_cause.c.words))
+        .where(wanted.condition(connection, of_cause.c.words))
         .order_by(of_cause.c.words)
     )
     rows = _rows(connection, query)
-    return shown(
+    return first_matches(
         rows,
-        sought,
+        wanted,
         lambda key, text: Hit("message", text, "", jobs_list(cause_id=key)),
     )
 

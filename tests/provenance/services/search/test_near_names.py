@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import text as sql
 
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.search.near import left_of, one_slip_away
 from jobprov.provenance.db.tables.name_index import drop_name_index
-from jobprov.provenance.services.lookup.near_names import LONGEST, MOST_NEAR, near_names
-from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.search.near_names import LONGEST, MOST_NEAR, near_names
+from jobprov.provenance.services.search.search import search
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 

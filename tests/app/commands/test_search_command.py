@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from jobprov.app.cli import jobprov
 from jobprov.provenance.answers.lookup.files import ListedFile
-from jobprov.provenance.answers.lookup.search import Hit, Hits, KindCount
+from jobprov.provenance.answers.search import Hit, Hits, KindCount
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 

@@ -1,16 +1,18 @@
-"""Lists of the names that questions use."""
+"""Lists of recorded names, for type-ahead and for scripts that go through them."""
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup.jobs import RecordedNames
+from jobprov.provenance.answers.search import RecordedNames
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.recorded_names import (
+from jobprov.provenance.db.queries.search.recorded_names import (
     KINDS,
     NameFilters,
     recorded_names,
 )
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.jobs import check_limit
+from jobprov.provenance.services.paging import check_limit
+
+MOST_LISTED = 1000
 
 
 def list_names(
@@ -18,24 +20,24 @@ def list_names(
     kind: str,
     filters: NameFilters,
     *,
-    limit: int = 1000,
+    limit: int = MOST_LISTED,
     cursor: str | None = None,
 ) -> RecordedNames:
-    """Return the first names of a kind, or those behind the one that the cursor is.
+    """Return the first names of a kind, or those that follow the name in the cursor.
 
     Raises:
         BadInputError: the limit cannot be read, or there is no such kind.
         LimitError: the search took more than five seconds.
     """
-    check_limit(limit)
+    check_limit(limit, MOST_LISTED)
     if kind not in KINDS:
         choices = f"one of {', '.join(KINDS)}"
         raise BadInputError(f"kind: {choices}.", {"kind": [choices]})
     with time_limit(connection, "narrow it down to an experiment or a campaign"):
-        # one more than is shown tells whether there are more
+        # One more than is shown tells whether there are more
         names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
-    listed = names[:limit]
+    shown = names[:limit]
     next_cursor = None
     if len(names) > limit:
-        next_cursor = listed[-1]
-    return RecordedNames(listed, next=next_cursor)
+        next_cursor = shown[-1]
+    return RecordedNames(shown, next=next_cursor)

@@ -1,4 +1,4 @@
-"""What names hold a text."""
+"""Names that hold a text, and lists of names."""
 
 from msgspec import Struct
 
@@ -49,3 +49,14 @@ class Hits(Struct, frozen=True):
     counts: list[KindCount] = []
     note: str | None = None
     near: list[Hit] = []
+
+
+class RecordedNames(Struct, frozen=True):
+    """A page of the names of one kind, such as campaigns, in order.
+
+    Attributes:
+        next: the cursor of the next page, None on the last.
+    """
+
+    names: list[str]
+    next: str | None

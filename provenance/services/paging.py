@@ -1,0 +1,38 @@
+"""Pages of a list: how many rows one may have, and the cursor that says where it ended."""
+
+from jobprov.provenance.errors import BadInputError
+
+_CURSOR_DIGITS = 18
+"""All of 18 digits fit into the 64 bits of a key, not all of 19 do."""
+
+
+def check_limit(limit: int, most: int) -> None:
+    """Check how many rows a page is to have.
+
+    Raises:
+        BadInputError: none, or more than `most`.
+    """
+    if not 1 <= limit <= most:
+        problem = f"between 1 and {most}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+
+
+def read_cursor(cursor: str | None) -> int | None:
+    """Return the integer key in a cursor; None without one.
+
+    Raises:
+        BadInputError: no list gave it.
+    """
+    if cursor is None:
+        return None
+    is_key = cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS
+    if not is_key:
+        raise bad_cursor()
+    return int(cursor)
+
+
+def bad_cursor() -> BadInputError:
+    """Return the error for a cursor that no list gave."""
+    return BadInputError(
+        "cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]}
+    )

@@ -1,0 +1,167 @@
+"""Gaps that more jobs have than before: what begins to stop reruns in ten years.
+
+A gap grows where at least ten jobs of the last 24 hours have it, and its share of these jobs is at
+least twice its share of the jobs of the seven days before, and at least five points above it. Where
+fewer than twenty jobs ended in those days there is nothing to compare with. Of gaps that usually
+close by themselves soon after the job, jobs of the last hour do not count.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.attention import GrowingGap, GrowingGaps
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.queries.alerts.watched import (
+    EndedScope,
+    GapJobs,
+    gap_codes,
+    gaps_between,
+    gaps_by_hour,
+)
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+from jobprov.provenance.services.statistics.shares import (
+    BEFORE,
+    LEAST_BEFORE,
+    LEAST_JOBS,
+    MOST_EXPERIMENTS,
+    Share,
+    lately_began,
+)
+from jobprov.provenance.times import utc_text
+
+CLOSES_ITSELF = frozenset({"software-unresolved", "configuration-unevaluated", "blob-missing"})
+"""Code is resolved, configurations are evaluated and files arrive after the record of their job."""
+_HOUR = timedelta(hours=1)
+
+
+def list_growing_gaps(
+    connection: Connection, now: datetime, *, seconds: float = SECONDS
+) -> GrowingGaps:
+    """Return the gaps that grow, of the first thirty experiments; those of most jobs first.
+
+    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
+    """
+    gaps, ended = [], 0
+    began = lately_began(now)
+    experiments = list(experiments_by_name(connection).items())
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            lately = gaps_by_hour(connection, EndedScope(key, began), now)
+            ended_lately = sum(row.jobs for row in lately)
+            ended += ended_lately
+            if ended_lately < LEAST_JOBS:
+                continue
+            days = EndedScope(key, began - BEFORE, until=began)
+            jobs_before = gaps_between(connection, days)
+            ended_before = sum(jobs_before.values())
+            ended += ended_before
+            if ended_before >= LEAST_BEFORE:
+                gaps += _growing(connection, name, lately, jobs_before, now)
+    gaps.sort(key=lambda gap: (-gap.jobs, gap.code))
+    return GrowingGaps(gaps=gaps, ended=ended)
+
+
+class _JobsOfHours:
+    """Jobs of some hours of the last day, counted by hour, and listed by the gaps that they have."""
+
+    def __init__(
+        self, rows: Iterable[GapJobs], codes_by_set: Mapping[int, Collection[str]]
+    ) -> None:
+        self.ended_by_hour: Counter[int] = Counter()
+        self.rows_by_code: defaultdict[str, list[GapJobs]] = defaultdict(list)
+        for row in rows:
+            self.ended_by_hour[row.hour] += row.jobs
+            for code in _codes_of(row.gap_set, codes_by_set):
+                self.rows_by_code[code].append(row)
+
+
+def _growing(
+    connection: Connection,
+    experiment: str,
+    lately: Sequence[GapJobs],
+    jobs_before: Mapping[int | None, int],
+    now: datetime,
+) -> list[GrowingGap]:
+    """Return the gaps of an experiment that grow.
+
+    Args:
+        connection: to read from.
+        experiment: its name.
+        lately: what ended in the last day.
+        jobs_before: how many jobs of the days before had each set of gaps.
+        now: what the last day is counted from.
+    """
+    gap_sets = {row.gap_set for row in lately} | jobs_before.keys()
+    codes_by_set = gap_codes(connection, {key for key in gap_sets if key is not None})
+    began = lately_began(now)
+    settled_until = int((now - _HOUR - began) / _HOUR)
+    day = _JobsOfHours(lately, codes_by_set)
+    settled = _JobsOfHours((row for row in lately if row.hour < settled_until), codes_by_set)
+    had_before = _jobs_by_code(jobs_before, codes_by_set)
+    growing = []
+    for code in day.rows_by_code:
+        jobs = settled if code in CLOSES_ITSELF else day
+        rows = jobs.rows_by_code.get(code, [])
+        of_week = Share(had_before[code], sum(jobs_before.values()))
+        of_day = Share(sum(row.jobs for row in rows), jobs.ended_by_hour.total())
+        if of_day.jobs < LEAST_JOBS or not of_day.is_above(of_week):
+            continue
+        hour = _first_hour(rows, jobs.ended_by_hour, of_week)
+        growing.append(
+            GrowingGap(
+                experiment=experiment,
+                code=code,
+                jobs=of_day.jobs,
+                ended=of_day.ended,
+                jobs_before=of_week.jobs,
+                ended_before=of_week.ended,
+                site=_most_frequent((row.site, row.jobs) for row in rows),
+                stage=_most_frequent((row.stage, row.jobs) for row in rows),
+                since=utc_text(began + hour * _HOUR),
+            )
+        )
+    return growing
+
+
+def _codes_of(gap_set: int | None, codes_by_set: Mapping[int, Collection[str]]) -> Collection[str]:
+    """Return the codes of a set of gaps; none of a job that has no gap."""
+    if gap_set is None:
+        return ()
+    return codes_by_set.get(gap_set, ())
+
+
+def _jobs_by_code(
+    jobs_by_set: Mapping[int | None, int], codes_by_set: Mapping[int, Collection[str]]
+) -> Counter[str]:
+    """Return how many jobs had each gap."""
+    jobs_by_code: Counter[str] = Counter()
+    for gap_set, jobs in jobs_by_set.items():
+        for code in _codes_of(gap_set, codes_by_set):
+            jobs_by_code[code] += jobs
+    return jobs_by_code
+
+
+def _first_hour(rows: Sequence[GapJobs], ended: Mapping[int, int], before: Share) -> int:
+    """Return the first hour in which the share was above that of the days before."""
+    by_hour: Counter[int] = Counter()
+    for row in rows:
+        by_hour[row.hour] += row.jobs
+    for hour in sorted(by_hour):
+        if Share(by_hour[hour], ended[hour]).is_above(before):
+            return hour
+    return min(by_hour)
+
+
+def _most_frequent(names: Iterable[tuple[str, int]]) -> str | None:
+    """Return the name with most jobs; None if these jobs have an empty name."""
+    jobs_by_name: Counter[str] = Counter()
+    for name, jobs in names:
+        jobs_by_name[name] += jobs
+    [(name, _)] = jobs_by_name.most_common(1)
+    return name or None
