@@ -48,12 +48,15 @@ def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -
             remove_kept_answer(connection, answer)
 
 
-def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
+def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int] | None:
     """Return how many rows still hold any of the texts, by table and column.
 
-    Every table is read, except for the bytes of the ledger.
+    Every table is read, except for the bytes of the ledger; for too many texts none is, and the
+    answer is None.
     """
-    if not texts or len(texts) > _MOST_TEXTS:
+    if len(texts) > _MOST_TEXTS:
+        return None
+    if not texts:
         return {}
     forms = forms_of(texts)
     readable = [form.decode(errors="ignore") for form in forms]
