@@ -287,10 +287,7 @@ def get_log(job_id: str, name: str) -> Response:
     if tail is not None:
         with log.stream:
             return Response(last_lines(log.stream, log.size_bytes, tail), content_type=TEXT)
-    etag = hashlib.sha256(f"{job_id} {name} {log.size_bytes} {log.tail_at}".encode()).hexdigest()
-    answer = send_stream(log.stream, log.size_bytes, TEXT, etag=etag)
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
+    return send_stream(log.stream, log.size_bytes, TEXT, etag=log.sha256)
 
 
 def last_lines(stream: BinaryIO, size_bytes: int, lines: int) -> bytes:

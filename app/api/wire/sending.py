@@ -21,16 +21,17 @@ def send_blob(sha256: str, content_type: str, *, name: str | None = None) -> Res
 def send_stream(
     stream: BinaryIO, size_bytes: int, content_type: str, *, etag: str, name: str | None = None
 ) -> Response:
-    """Return `size_bytes` bytes of a seekable stream.
+    """Return `size_bytes` bytes of a seekable stream; `etag` is their digest.
 
-    With a name, browsers save it rather than show it.
+    With a name, browsers save it rather than show it. Whoever keeps a copy asks before they show
+    it again: the bytes may be erased by then, or the reader's rights over.
     """
     answer = Response(
         wrap_file(request.environ, stream), content_type=content_type, direct_passthrough=True
     )
     answer.content_length = size_bytes
     answer.set_etag(etag)
-    answer.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    answer.headers["Cache-Control"] = "private, no-cache"
     if name is not None:
         answer.headers.set("Content-Disposition", "attachment", filename=name)
     answer.make_conditional(request, accept_ranges=True, complete_length=size_bytes)

@@ -298,7 +298,15 @@ def _blob_text(planned: BlobErasure) -> str:
     return "\n".join(lines)
 
 
-def _remains_text(remains: dict[str, int]) -> list[str]:
+def _remains_text(remains: dict[str, int] | None) -> list[str]:
+    if remains is None:
+        return [
+            (
+                "These were too many texts to look for in rows that many jobs share (names of "
+                "files, hosts, tasks and code): what was erased may still stand there. "
+                "`jobprov rebuild-database` has less."
+            )
+        ]
     if not remains:
         return []
     places = ", ".join(f"{place} ({count})" for place, count in sorted(remains.items()))

@@ -29,7 +29,12 @@ from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
 from jobprov.app.web.tasks.figures import show_figure
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import campaign_page, fits_path, throughput_page
+from jobprov.provenance.answers.addresses import (
+    campaign_page,
+    fits_path,
+    throughput_page,
+    with_query,
+)
 from jobprov.provenance.answers.lookup.jobs import GapCounts
 from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
@@ -172,8 +177,8 @@ def _queue(campaign: CampaignProgress) -> Queue:
 def twin_of(name: str, view: str, query: dict[str, str]) -> str:
     """Return the address of the same as JSON, below /api/v1."""
     if fits_path(name):
-        return address(f"/campaigns/{quote(name, safe='')}{view}", query)
-    return address(f"/campaigns/-{view}", {**query, "campaign": name})
+        return with_query(f"/campaigns/{quote(name, safe='')}{view}", query)
+    return with_query(f"/campaigns/-{view}", {**query, "campaign": name})
 
 
 def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:

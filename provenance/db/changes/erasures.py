@@ -17,6 +17,7 @@ from jobprov.provenance.db.tables import (
     ExpiredLog,
     LogExpiry,
     Possession,
+    TraceTurn,
     UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import table_of
@@ -114,6 +115,12 @@ def empty_bodies(connection: Connection, salt: bytes, leaves: dict[int, str]) ->
     for entry, leaf in leaves.items():
         body = update(EntryBody).where(EntryBody.entry_id == entry)
         connection.execute(body.values(salt=salt, body=b"", leaf=leaf))
+
+
+def remove_traced_kind(connection: Connection, experiment: str, key: str) -> None:
+    """Forget that a job of a kind was traced: another one will be."""
+    turn = delete(TraceTurn).where(TraceTurn.experiment == experiment, TraceTurn.key == key)
+    connection.execute(turn)
 
 
 def remove_kept_answer(connection: Connection, answer: KeptAnswer) -> None:

@@ -20,6 +20,7 @@ from jobprov.provenance.db.tables import (
     KeptAnswerRow,
     LedgerEntry,
     LogTailPiece,
+    TraceTurn,
     UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import Base, table_of
@@ -176,6 +177,14 @@ def log_tails(connection: Connection, job: int) -> dict[str, bytes]:
     for name, content in connection.execute(query):
         tails[name] = tails.get(name, b"") + unpack(content)
     return tails
+
+
+def traced_kinds(connection: Connection, experiment: str, job_id: str) -> dict[str, str]:
+    """Return what a traced job used, as other jobs of its kinds get to know it, by key of the kind."""
+    query = select(TraceTurn.key, TraceTurn.used).where(
+        TraceTurn.experiment == experiment, TraceTurn.traced_job == job_id
+    )
+    return {key: used or "" for key, used in connection.execute(query)}
 
 
 def kept_answers(connection: Connection) -> list[KeptAnswer]:

@@ -1,5 +1,6 @@
 """The bytes of a job's log, to be read from anywhere in it."""
 
+import hashlib
 import io
 from datetime import datetime
 from typing import BinaryIO, NamedTuple
@@ -19,6 +20,7 @@ class OpenLog(NamedTuple):
     """A log, open.
 
     Attributes:
+        sha256: of the bytes of the stream.
         is_truncated: whether the hook kept only head and tail.
         expired_at: when its middle expired, where it did.
         tail_at: where it is only what the hook sent while the job ran: when the last of it came.
@@ -27,6 +29,7 @@ class OpenLog(NamedTuple):
     name: str
     step: str | None
     size_bytes: int
+    sha256: str
     is_truncated: bool
     stream: BinaryIO
     tail_at: datetime | None = None
@@ -45,12 +48,13 @@ def read_log(connection: Connection, store: Store, job: ReadJob, name: str) -> O
     log = next((log for log in logs if log.name == name), None)
     if log is not None and log.sha256 is not None and _is_here(connection, job, log.sha256):
         size, stream = store.size(log.sha256), store.open(log.sha256)
-        return OpenLog(log.name, log.step, size, bool(log.is_truncated), stream)
+        return OpenLog(log.name, log.step, size, log.sha256, bool(log.is_truncated), stream)
 
     tail = read_tail(connection, job.found.key, name)
     if tail is not None:
-        content = io.BytesIO(tail.content)
-        return OpenLog(name, None, len(tail.content), tail.start > 0, content, tail.received_at)
+        sha256 = hashlib.sha256(tail.content).hexdigest()
+        size, stream = len(tail.content), io.BytesIO(tail.content)
+        return OpenLog(name, None, size, sha256, tail.start > 0, stream, tail.received_at)
 
     if log is None:
         names = [log.name for log in logs]
@@ -78,6 +82,7 @@ def _open_expired(connection: Connection, store: Store, job: ReadJob, log: Log) 
         log.name,
         log.step,
         store.size(kept.kept_sha256),
+        kept.kept_sha256,
         is_truncated=True,
         stream=store.open(kept.kept_sha256),
         expired_at=kept.expired_at,

@@ -2,9 +2,10 @@
 
 A partition is what one experiment recorded of jobs that ended in one month (UTC); a job without an
 end counts by when its first record came. A stamp is made of counts and sums over what can change:
-jobs, the ledger entries behind them, classes of failures, and which jobs files are resolved to.
-The last changes whenever any job tells more of a name, so it cannot be told from the ledger which
-months an entry touches: the sums are taken anew each time, in one pass over each table.
+jobs, the ledger entries behind them, declarations of their tasks, classes of failures, and which
+jobs files are resolved to. The last changes whenever any job tells more of a name, so it cannot be
+told from the ledger which months an entry touches: the sums are taken anew each time, in one pass
+over each table.
 """
 
 from collections.abc import Mapping
@@ -24,10 +25,14 @@ _MICROSECONDS = {
     "sqlite": "p.received_at",
     "postgresql": "CAST(extract(epoch FROM p.received_at) * 1000000 AS bigint)",
 }
+# Products, here and below: sums of keys stay the same where two tasks swap their stages, or two files
+# the jobs that made them. Which stage a job is of, and which outputs count, declarations decide
 _JOBS = """
 SELECT j.experiment_id, {month}, min(j.id), max(j.id), count(*), sum(CAST(j.id AS bigint)),
 sum(j.index_version),
-sum(coalesce(t.stage_id, 0) + CAST(coalesce(t.has_several_stages, {no}) AS integer))
+sum((CAST(j.id AS bigint) & 2147483647) * (coalesce(t.stage_id, 0) & 2147483647) & 2147483647),
+sum((CAST(j.id AS bigint) & 2147483647) * j.output_count & 2147483647),
+sum(CASE WHEN t.has_several_stages THEN j.id & 2147483647 ELSE 0 END)
 FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id
 WHERE j.state <> {running} GROUP BY 1, 2
 """
@@ -47,7 +52,6 @@ sum(coalesce(f.log_at, -1)), sum(length(f.class_name) + length(f.cause) + length
 FROM failure_classes f JOIN jobs j ON j.id = f.job_id
 WHERE j.state <> {running} GROUP BY 1, 2
 """
-# Products, since sums of keys stay the same where two files swap the jobs that made them
 _EDGES = """
 SELECT j.experiment_id, {month}, count(*), sum(CAST(e.identity_id AS bigint)),
 sum((CAST(r.identity_id AS bigint) & 2147483647) * (CAST(r.claim_id AS bigint) & 2147483647)
@@ -103,7 +107,6 @@ def stamped_partitions(connection: Connection) -> dict[Partition, Stamped]:
         "month": _MONTH[dialect],
         "microseconds": _MICROSECONDS[dialect],
         "running": RUNNING,
-        "no": "0" if dialect == "sqlite" else "false",
     }
     ranges: dict[Partition, tuple[int, int]] = {}
     sums: dict[Partition, list[str]] = {}

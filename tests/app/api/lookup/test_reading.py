@@ -163,6 +163,20 @@ def test_log_is_sent_whole_in_part_and_by_its_end(recorded: FlaskClient) -> None
     ]
 
 
+def test_who_kept_a_log_is_sent_the_one_of_a_correction(client: FlaskClient) -> None:
+    logs = (b"run 1\n", b"run 2\n")
+    first, corrected = (a_record(logs=[{"name": "out", "sha256": sha256(log)}]) for log in logs)
+    for log in logs:
+        client.put(f"/api/v1/blobs/{sha256(log)}", data=log)
+    put_job(client, first)
+    path = f"/api/v1/jobs/{JOB}/logs/out"
+    kept = {"If-None-Match": client.get(path).headers["ETag"]}
+
+    assert client.get(path, headers=kept).status_code == 304
+    client.post(f"/api/v1/jobs/{JOB}/revisions", json={"record": corrected, "reason": "mixed up"})
+    assert client.get(path, headers=kept).data == b"run 2\n"
+
+
 @pytest.mark.parametrize("lines", [1, 2, 9000, 29_999, 30_000, 90_000])
 def test_last_lines_are_the_last_lines(lines: int) -> None:
     assert last_lines(io.BytesIO(LOG), len(LOG), lines) == b"".join(

@@ -46,7 +46,8 @@ def test_part_of_a_blob_can_be_asked_for(client: FlaskClient, new_token: NewToke
     answer = client.get(PUT, headers={"Range": "bytes=2-8"})
 
     assert (answer.status_code, answer.data) == (206, BYTES[2:9])
-    assert client.get(PUT, headers={"If-None-Match": f'"{DIGEST}"'}).status_code == 304
+    kept = client.get(PUT, headers={"If-None-Match": f'"{DIGEST}"'})
+    assert (kept.status_code, kept.headers["Cache-Control"]) == (304, "private, no-cache")
     assert_problem(client.get(PUT, headers={"Range": "bytes=900-"}), 416)
 
 

@@ -15,6 +15,7 @@ from jobprov.app.wiring import open_service
 from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.services.erasures import traces
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
 
@@ -77,6 +78,19 @@ def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -
     )
     assert "The database still has it in hosts.hostname (1)" in yes.output
     assert run(tmp_path, "archive", "check").exit_code == 0
+
+
+@pytest.mark.usefixtures("log")
+def test_what_was_not_looked_for_in_shared_rows_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "_MOST_TEXTS", 0)
+
+    done = run(
+        tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, "--yes"
+    )
+
+    assert "too many texts to look for in rows that many jobs share" in done.output
 
 
 @pytest.mark.usefixtures("log")

@@ -190,6 +190,15 @@ def be_placed(production: Production) -> None:
     production.declare("t5", campaign="c", stage="declared")
 
 
+def swap_stages(production: Production) -> None:
+    production.declare("t6", campaign="c", stage="two")
+    production.declare("t7", campaign="c", stage="one")
+
+
+def count_no_output(production: Production) -> None:
+    production.declare("t1", campaign="c", stage="reco", output_patterns=["*.art"])
+
+
 def be_classified(production: Production) -> None:
     rule = {"name": "x", "class": "data", "words": "the file is bad", "exit_code": [65]}
     production.declare_rules(rule)
@@ -207,7 +216,17 @@ def be_lost_otherwise(production: Production) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [revise, come_late, be_seen, be_placed, be_classified, be_witnessed, be_lost_otherwise],
+    [
+        revise,
+        come_late,
+        be_seen,
+        be_placed,
+        swap_stages,
+        count_no_output,
+        be_classified,
+        be_witnessed,
+        be_lost_otherwise,
+    ],
 )
 def test_whatever_changes_rows_changes_the_tables(
     production: Production, tmp_path: Path, change: Callable[[Production], None]
@@ -217,6 +236,9 @@ def test_whatever_changes_rows_changes_the_tables(
     production.record(record_of(1), record_of(2, state="failed", exit={"code": 65}))
     production.record(a_record(9, state="lost", exit={"message": "gone"}))
     production.record(a_record(5, task={"task_id": "t5"}))
+    for number, stage in ((6, "one"), (7, "two")):
+        production.record(a_record(number, task={"task_id": f"t{number}"}))
+        production.declare(f"t{number}", campaign="c", stage=stage)
     export(production, folder)
     before = contents(folder)
 

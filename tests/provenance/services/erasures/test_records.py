@@ -14,6 +14,7 @@ from sqlalchemy import select
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.recording.dead_letters import list_letters
+from jobprov.provenance.db.queries.recording.findings import what_kinds_used
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Conflict,
@@ -44,7 +45,7 @@ from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import differences
 from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.story import play
-from tests.library.records import job_id, record_of
+from tests.library.records import digest, job_id, record_of
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"
@@ -501,6 +502,18 @@ def test_ends_of_logs_and_kept_answers_that_hold_it_go(production: Production) -
         assert [row[0] for row in connection.execute(select(KeptAnswerRow.question))] == [
             "about others"
         ]
+
+
+def test_jobs_of_the_kind_are_not_told_what_an_erased_trace_held(production: Production) -> None:
+    kind = ("nova", digest(7))
+    not_kept = [{"path": f"/data/{SECRET}", "reason": "too large"}]
+    production.record(record_of(1, trace={"keys": [kind[1]], "not_kept": not_kept}))
+    corrected = json.dumps(record_of(1)).encode()
+
+    erase(production, fields=(), replacement=corrected)
+
+    with production.database.reading.connect() as connection:
+        assert what_kinds_used(connection, {kind}) == {}
 
 
 @pytest.mark.slow
