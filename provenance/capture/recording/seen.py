@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Iterable, List, Optional, Set
+from typing import Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -35,10 +35,17 @@ class Seen:
     def __init__(self, draft: Draft, step: Step, sight: Sight, watch: Optional[Watch]) -> None:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
         self.programs = find_steps(sight, step, draft)
+        # Written like art's, but its fcl file was not there: those of its programs are
+        if self.programs and not step.line.is_program and not _has_configuration(draft, step):
+            step.leave_options()
         self.inputs: List[Entry] = []
         self._left_out: Set[str] = set()
         self._code: Optional[SeenCode] = None
         self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
+
+    def folders_and_inputs(self) -> List[Tuple[str, List[Entry]]]:
+        """Return where each program that is a step ran, and its inputs, in the order seen."""
+        return [(each.program.child.working_directory, each.step.inputs) for each in self.programs]
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
         """Add the programs to the record: as steps with their code and fcl, and all as a list."""
@@ -94,3 +101,13 @@ class Seen:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
         return describe_made(self._draft, self._step.name, files, clock)
+
+
+def _has_configuration(draft: Draft, step: Step) -> bool:
+    """Tell whether the fcl file that a command names was there before it."""
+    mains = [
+        entry["main"]
+        for entry in draft.record.get("configurations", ())
+        if entry.get("step") == step.name
+    ]
+    return step.line.config in mains

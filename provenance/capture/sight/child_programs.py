@@ -211,6 +211,7 @@ class ChildProgram:
         self.named: List[str] = []
         self.copies: List[Copy] = []
         self._script = ""
+        self._listed: Optional[List[str]] = None
         if self.line.config:
             path = child.fhicl_file_path
             folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
@@ -230,12 +231,12 @@ class ChildProgram:
 
     def sources(self) -> List[str]:
         """Return the inputs that art's options name, as absolute paths or addresses."""
-        names = list(self.line.sources)
-        try:
-            names += self.line.listed_sources(self._folder)
-        except OSError:
-            pass  # the list is not there: art fails by itself
-        return [self.place(name) for name in names]
+        if self._listed is None:  # once, when it is seen: a script may move its list away
+            try:
+                self._listed = self.line.listed_sources(self._folder)
+            except OSError:
+                pass  # the list is not there: art fails by itself
+        return [self.place(name) for name in [*self.line.sources, *(self._listed or ())]]
 
     def outputs(self) -> List[str]:
         """Return the outputs that art's options name, as absolute paths, patterns or addresses."""

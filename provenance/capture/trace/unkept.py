@@ -43,7 +43,10 @@ _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 _PYTHON_ZIP = re.compile(r"python\d+\.zip$")
 # What HTCondor and the hook put into the job's folder
-_BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
+_BESIDE = (
+    *("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp"),
+    *("jobprov-", "job-end-hook."),
+)
 _PTH_BYTES = 1 << 16
 _TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - names there are of one job
 _INDEX = "-shm"  # SQLite makes it anew
