@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -21,6 +21,9 @@ from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.surroundings import products
+
+_OF_PRODUCTS = ("SETUP_", "SPACK_")  # variables of UPS and Spack, the same for most programs
 
 
 class Seen:
@@ -54,6 +57,7 @@ class Seen:
         for program in self._sight.programs:
             scripts = [script.named_from_here() for script in program.scripts]
             code.keep_scripts(draft, scripts, repositories, "seen")
+        self._add_products()
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)
@@ -69,6 +73,20 @@ class Seen:
             earlier,
             unknown_programs=code_seen.unknown,
         )
+
+    def _add_products(self) -> None:
+        """Add the products that the job's script set up for the programs that are steps."""
+        looked_at: List[Dict[str, str]] = []
+        for each in self.programs:
+            variables = each.program.variables
+            marks = {name: variables[name] for name in variables if name.startswith(_OF_PRODUCTS)}
+            if marks in looked_at:
+                continue
+            looked_at.append(marks)
+            listed = self._draft.attempt("products", products.list_products, self._draft, variables)
+            known = self._draft.record.get("software", ())
+            new = [entry for entry in listed or () if entry not in known]
+            self._draft.extend("software", new)
 
     def add_inputs(self) -> None:
         """Add the inputs to the record."""

@@ -19,7 +19,7 @@ from jobprov.provenance.capture.files.hashing import (
     hash_file,
 )
 from jobprov.provenance.capture.files.names import is_url
-from jobprov.provenance.capture.running.children import Child
+from jobprov.provenance.capture.running.children import Child, read_environment
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS = 5000, 200
@@ -197,6 +197,7 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
+        variables: of a program that is a step.
     """
 
     def __init__(self, child: Child, step_programs: Sequence[str], reader: FileReader) -> None:
@@ -210,6 +211,7 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
+        self.variables = read_environment(child) if self.is_step else {}
         self._script = ""
         self._listed: Optional[List[str]] = None
         if self.line.config:

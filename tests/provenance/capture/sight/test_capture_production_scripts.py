@@ -158,3 +158,27 @@ def test_list_of_inputs_that_the_script_moved_away_is_read_while_it_is_there(sit
 
     (read,) = [file for file in record["inputs"] if file.get("role") == "primary"]
     assert (read["path"], read["step"]) == (str(site.inputs / "raw.root"), "nova")
+
+
+@pytest.mark.slow
+def test_products_that_the_script_sets_up_are_recorded(site: Site) -> None:
+    """As all real ones do; the bundle named none of the software that the job needs."""
+    (site.job.parent / "setup").write_text(
+        """
+        export SETUP_NOVASOFT="novasoft v1_2 -f Linux64bit -z /products -q e26:prof"
+        export NOVASOFT_DIR=/products/novasoft/v1_2
+        """
+    )
+
+    record = site.record("for n in 1 2; do . ../setup; nova -c all.fcl -o $n.root; done\n")
+
+    (product,) = [entry for entry in record["software"] if entry.get("product")]
+    assert (product["name"], product["product"]) == (
+        "novasoft",
+        {
+            "manager": "ups",
+            "version": "v1_2",
+            "qualifiers": "e26:prof",
+            "prefix": "/products/novasoft/v1_2",
+        },
+    )
