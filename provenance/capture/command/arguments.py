@@ -62,6 +62,7 @@ class CommandLine:
 
     Attributes:
         is_art: whether it is art's or was written like art's.
+        is_program: whether it is of a program that takes art's options, by its name.
         config: the fcl file's name as given, to be looked up.
         sources, outputs: names of files; an output may hold art's `%` patterns.
         lists: files that list more sources.
@@ -84,7 +85,8 @@ class CommandLine:
         self.databases: List[str] = []
         self.overrides: List[str] = []
         name = os.path.basename(argv[0]) if argv else ""
-        self.is_art = name in ART_PROGRAMS or name in programs or _names_fcl(argv)
+        self.is_program = name in ART_PROGRAMS or name in programs
+        self.is_art = self.is_program or _names_fcl(argv)
         if self.is_art:
             self._read(argv[1:])
 

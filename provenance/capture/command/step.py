@@ -75,6 +75,12 @@ class Step:
         step.folders, step.places = glance.folders, glance.places
         return step
 
+    def leave_options(self) -> None:
+        """Take its options as those of a script: `project.sh -c stages.fcl -o reco.root`."""
+        main = self.line.config
+        self.problems = [problem for problem in self.problems if problem[0] != main]
+        self.line = arguments.CommandLine(())
+
     def describe(self, outcome: Outcome) -> Entry:
         """Return the record's entry of this step."""
         argv = redact_arguments(self.argv)

@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.files.names import from_here, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.record.json_objects import Entry
@@ -52,16 +53,24 @@ _MOST_INPUTS = 10000
 _LOG_SECONDS = 1.0  # the precision of a log's times
 
 
-def add(
-    draft: Draft, step: Step, outcome: Outcome, seen: Optional[open_files.OpenFiles], clock: Clock
+def add(  # noqa: PLR0917 - as everything that a command left is taken in
+    draft: Draft,
+    step: Step,
+    outcome: Outcome,
+    seen: Optional[open_files.OpenFiles],
+    programs: Sequence[Tuple[str, Sequence[Entry]]],
+    clock: Clock,
 ) -> None:
     """Add times to the step's inputs, and inputs that its logs name.
 
-    `seen` is what the watch saw, or None. The clock bounds the hashing of inputs that are named for
-    the first time.
+    `seen` is what the watch saw, or None. `programs` are (folder, inputs) of those that the step
+    started. The clock bounds the hashing of inputs that are named for the first time.
     """
-    logged = read_log(outcome.logs)
-    matched = _add_logged(step, logged)
+    logged = _from_here(read_log(outcome.logs), [folder for folder, _ in programs])
+    known = list(step.inputs)
+    for _, inputs in programs:
+        known += inputs
+    matched = _add_logged(known, logged)
     unknown = [path for path in logged if path not in matched][:_MOST_INPUTS]
     new: List[Entry] = []
     for role in _ROLES:
@@ -70,7 +79,7 @@ def add(
     if new:
         entries.hash_inputs(draft, new, clock)
         step.inputs.extend(new)
-        _add_logged(step, logged)
+        _add_logged(new, logged)
     if seen is not None:
         _add_calls(step, seen.calls, seen.late)
         _add_sightings(step, seen.files, outcome.ended)
@@ -96,6 +105,19 @@ def read_log(logs: Sequence[Tuple[str, bytes, bool]]) -> Dict[str, List[Any]]:
     return files
 
 
+def _from_here(logged: Dict[str, List[Any]], folders: Sequence[str]) -> Dict[str, List[Any]]:
+    """Return what logs name by paths from our folder: art names a file from where it runs."""
+    found: Dict[str, List[Any]] = {}
+    for path, told in logged.items():
+        if not (os.path.isabs(path) or is_url(path) or os.path.exists(path)):
+            places = [os.path.join(folder, path) for folder in folders]
+            there = [place for place in places if os.path.exists(place)] or places
+            found[from_here(there[-1]) if there else path] = told
+        else:
+            found[path] = told
+    return found
+
+
 def _seconds(match: Any) -> Optional[float]:
     """Return a line's time; None where its zone means nothing here."""
     day, month, year, hour, minute, second = match.groups()[:6]
@@ -113,13 +135,13 @@ def _seconds(match: Any) -> Optional[float]:
     return None
 
 
-def _add_logged(step: Step, logged: Dict[str, List[Any]]) -> Set[str]:
+def _add_logged(inputs: Sequence[Entry], logged: Dict[str, List[Any]]) -> Set[str]:
     """Give inputs the times of the log; return the paths of the log that were found among them."""
     by_name: Dict[str, List[str]] = {}
     for path in logged:
         by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
     matched = set()
-    for entry in step.inputs:
+    for entry in inputs:
         path = entry.get("path") or entry.get("location") or ""
         same_name = by_name.get(entry["name"], [])
         if path not in logged and len(same_name) == 1:

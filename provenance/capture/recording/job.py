@@ -191,7 +191,7 @@ class Job:
         if seen is not None:
             steps += [program.step for program in seen.programs]
         databases = self._keep_logs_of(steps, seen, outcome, prefix)
-        changed = self._settle_inputs(step, outcome, clock)
+        changed = self._settle_inputs(step, seen, outcome, clock)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
             for paths in databases.values():
@@ -254,7 +254,9 @@ class Job:
             draft.add_log(prefix + name, steps[0].name, content, is_cut=is_cut)
         return databases
 
-    def _settle_inputs(self, step: Step, outcome: execution.Outcome, clock: Clock) -> List[Entry]:
+    def _settle_inputs(
+        self, step: Step, seen: "Optional[Seen]", outcome: execution.Outcome, clock: Clock
+    ) -> List[Entry]:
         """Add the inputs of a command to the record, and return those that changed meanwhile."""
         from jobprov.provenance.capture.logs import times
         from jobprov.provenance.capture.recording import changes
@@ -263,7 +265,9 @@ class Job:
         opened = None
         if self.watch is not None:
             opened = self.watch.files
-        draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
+        programs = [] if seen is None else seen.folders_and_inputs()
+        words = (draft, step, outcome, opened, programs, clock)
+        draft.attempt("times of inputs", times.add, *words)
         changed: List[Entry] = (
             draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
         )

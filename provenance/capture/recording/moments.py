@@ -292,10 +292,12 @@ class OneCommand:
         turn = self._before.turn
         if turn is None:
             return
-        from jobprov.provenance.capture.trace import by_kind
+        from jobprov.provenance.capture.trace import by_kind, counterparts
 
         if self.options.url:
             turn.ask_again(self.options, self.environment)
+        input_folder = self.environment.get("CONDOR_DIR_INPUT", "")
+        counterparts.set_apart(turn.used, job.draft.record, input_folder)
         words = (turn, job.draft, step, self._sight, self.options)
         job.draft.need("what a traced job of its kind used", by_kind.add_used, *words)
 

@@ -36,23 +36,36 @@ def describe_named(
     for one in named:
         if is_url(one.pattern):
             continue
-        gone: Optional[MadeFile] = None
-        paths = entries.expand([one.pattern])[0][1]
-        found = entries.describe_outputs(draft, one.step, paths, clock)
-        if not paths:
-            gone = seen.find_gone(os.path.abspath(one.pattern)) if seen is not None else None
-            if gone is not None:
-                found = _describe_gone(draft, one.step, gone, clock)
-        for entry in found:
+        found = _describe_one(draft, one, clock, seen)
+        for entry in found or ():
             absolute = os.path.abspath(entry["path"])
             if absolute not in known:
                 known.add(absolute)
                 outputs.append(without_empty(dict(entry, evidence=one.evidence)))
-        if not found and gone is None:
+        if found is None:
             missing.append(
                 {"path": from_here(one.pattern), "step": one.step, "evidence": one.evidence}
             )
     return outputs, missing
+
+
+def _describe_one(
+    draft: Draft, one: Named, clock: Clock, seen: Optional[SeenOutputs]
+) -> Optional[List[Entry]]:
+    """Return the entries of what was named, none where it was scratch; None where it never came."""
+    paths = entries.expand([one.pattern])[0][1]
+    if paths or seen is None:
+        return entries.describe_outputs(draft, one.step, paths, clock) or None
+    pattern = os.path.abspath(one.pattern)
+    moved = seen.find_renamed(pattern)  # `lar -o reco.root; mv reco.root out/`
+    there = [from_here(path) for path in moved if os.path.isfile(path)]
+    if there:
+        return entries.describe_outputs(draft, one.step, there, clock)
+    for path in [*moved, pattern]:
+        gone = seen.find_gone(path)
+        if gone is not None:
+            return _describe_gone(draft, one.step, gone, clock)
+    return None
 
 
 def describe_made(draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock) -> List[Entry]:

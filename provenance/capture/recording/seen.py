@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -21,6 +21,9 @@ from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.surroundings import products
+
+_OF_PRODUCTS = ("SETUP_", "SPACK_")  # variables of UPS and Spack, the same for most programs
 
 
 class Seen:
@@ -35,10 +38,17 @@ class Seen:
     def __init__(self, draft: Draft, step: Step, sight: Sight, watch: Optional[Watch]) -> None:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
         self.programs = find_steps(sight, step, draft)
+        # Written like art's, but its fcl file was not there: those of its programs are
+        if self.programs and not step.line.is_program and not _has_configuration(draft, step):
+            step.leave_options()
         self.inputs: List[Entry] = []
         self._left_out: Set[str] = set()
         self._code: Optional[SeenCode] = None
         self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
+
+    def folders_and_inputs(self) -> List[Tuple[str, List[Entry]]]:
+        """Return where each program that is a step ran, and its inputs, in the order seen."""
+        return [(each.program.child.working_directory, each.step.inputs) for each in self.programs]
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
         """Add the programs to the record: as steps with their code and fcl, and all as a list."""
@@ -47,6 +57,7 @@ class Seen:
         for program in self._sight.programs:
             scripts = [script.named_from_here() for script in program.scripts]
             code.keep_scripts(draft, scripts, repositories, "seen")
+        self._add_products()
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)
@@ -62,6 +73,20 @@ class Seen:
             earlier,
             unknown_programs=code_seen.unknown,
         )
+
+    def _add_products(self) -> None:
+        """Add the products that the job's script set up for the programs that are steps."""
+        looked_at: List[Dict[str, str]] = []
+        for each in self.programs:
+            variables = each.program.variables
+            marks = {name: variables[name] for name in variables if name.startswith(_OF_PRODUCTS)}
+            if marks in looked_at:
+                continue
+            looked_at.append(marks)
+            listed = self._draft.attempt("products", products.list_products, self._draft, variables)
+            known = self._draft.record.get("software", ())
+            new = [entry for entry in listed or () if entry not in known]
+            self._draft.extend("software", new)
 
     def add_inputs(self) -> None:
         """Add the inputs to the record."""
@@ -94,3 +119,13 @@ class Seen:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
         return describe_made(self._draft, self._step.name, files, clock)
+
+
+def _has_configuration(draft: Draft, step: Step) -> bool:
+    """Tell whether the fcl file that a command names was there before it."""
+    mains = [
+        entry["main"]
+        for entry in draft.record.get("configurations", ())
+        if entry.get("step") == step.name
+    ]
+    return step.line.config in mains

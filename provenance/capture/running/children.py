@@ -255,6 +255,15 @@ def _read_program(child: Child, moment: float) -> bool:
     return True
 
 
+def read_environment(child: Child) -> Dict[str, str]:
+    """Return the variables of a program that runs; none of one that has ended."""
+    variables: Dict[str, str] = {}
+    for line in _read(child.folder() + "/environ", _MOST_ENVIRONMENT_BYTES).split(b"\0"):
+        name, _, value = os.fsdecode(line).partition("=")
+        variables[name] = value
+    return variables
+
+
 def _started_by(process: int) -> List[int]:
     """Return the numbers of the processes that a process started and that have not ended."""
     folder = "/proc/{}/task".format(process)

@@ -43,6 +43,8 @@ class FileEvents:
         new_folders: absolute paths of folders, and pipes, that were made or moved here.
         written: {key: absolute path} of files that were written (see `written_files`), where one of
             them went to an unknown place.
+        renamed: {absolute path: the one to which a file was moved from there}, both in the job's own
+            folders.
         overtaken: {absolute path: how many went from there to a place where nobody sees them}: a
             file before the next one came there, whereas `made` has the last one alone; or a folder
             into which nobody had looked.
@@ -52,6 +54,7 @@ class FileEvents:
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
         self.written: Dict[Tuple[int, bytes], str] = {}
+        self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
         self._followed = followed
         self._kernel, self._lock, self._storage = followed.kernel, followed.lock, followed.storage
@@ -127,6 +130,7 @@ class FileEvents:
                 self.written = self._followed.handles.paths if self._has_unplaced else {}
                 self._followed.handles.close()
                 self._followed.handles = None
+            self._join_halves()
             self._is_closed.set()
         if self._reading is None:
             self._kernel.close()
@@ -166,6 +170,7 @@ class FileEvents:
         elif mask & inotify.MOVED_HERE:
             origin, file = self._moving.pop(cookie, ("", Made()))
             self._forget_stored(origin, file)
+            self._rename(origin, path)
             file.is_moved = file.is_deleted = file.was_there = False
             file.place = None
             self._keep(path, file)
@@ -187,6 +192,7 @@ class FileEvents:
             if origin is not None:
                 for old in _below(origin, self.made):
                     del self.made[old]  # it is seen anew
+                    self._rename(old, path + old[len(origin) :])
             self._followed.follow(path, self._see)
 
     def _happened_in_storage(self, path: str, mask: int, cookie: int) -> None:
@@ -234,6 +240,16 @@ class FileEvents:
         if folder not in self._followed.folders.values() and not _below(folder, self._stored):
             self._overtake(folder)
         self._move_below(folder, None)
+
+    def _join_halves(self) -> None:
+        """Take in where files went whose move had one end alone: into a folder made just before."""
+        by_identity: Dict[Tuple[int, int], str] = {}
+        for path, file in self.made.items():
+            if file.identity is not None and not file.is_moved:
+                by_identity[file.identity] = path
+        for path, file in self.made.items():
+            if file.is_moved and file.place is None and file.identity in by_identity:
+                self._rename(path, by_identity[file.identity])
 
     def _was_followed(self, folder: str, place: str) -> bool:
         """Tell whether a folder that came to a place was followed, not the next of its name."""
@@ -312,6 +328,11 @@ class FileEvents:
         else:
             files[before.place] = before
             self._stored[before.place] = (before.place, before)
+
+    def _rename(self, origin: str, path: str) -> None:
+        """Take in that a file has another name in the job's own folders now."""
+        if origin and len(self.renamed) < _MOST_FILES:
+            self.renamed[origin] = path
 
     def _overtake(self, path: str) -> None:
         """Take in that what was at a path is not in `made`, and that nobody knows where it is."""

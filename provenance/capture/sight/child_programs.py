@@ -19,7 +19,7 @@ from jobprov.provenance.capture.files.hashing import (
     hash_file,
 )
 from jobprov.provenance.capture.files.names import is_url
-from jobprov.provenance.capture.running.children import Child
+from jobprov.provenance.capture.running.children import Child, read_environment
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS = 5000, 200
@@ -197,6 +197,7 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
+        variables: of a program that is a step.
     """
 
     def __init__(self, child: Child, step_programs: Sequence[str], reader: FileReader) -> None:
@@ -210,7 +211,9 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
+        self.variables = read_environment(child) if self.is_step else {}
         self._script = ""
+        self._listed: Optional[List[str]] = None
         if self.line.config:
             path = child.fhicl_file_path
             folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
@@ -230,12 +233,12 @@ class ChildProgram:
 
     def sources(self) -> List[str]:
         """Return the inputs that art's options name, as absolute paths or addresses."""
-        names = list(self.line.sources)
-        try:
-            names += self.line.listed_sources(self._folder)
-        except OSError:
-            pass  # the list is not there: art fails by itself
-        return [self.place(name) for name in names]
+        if self._listed is None:  # once, when it is seen: a script may move its list away
+            try:
+                self._listed = self.line.listed_sources(self._folder)
+            except OSError:
+                pass  # the list is not there: art fails by itself
+        return [self.place(name) for name in [*self.line.sources, *(self._listed or ())]]
 
     def outputs(self) -> List[str]:
         """Return the outputs that art's options name, as absolute paths, patterns or addresses."""

@@ -56,7 +56,7 @@ class SeenOutputs:
         paths += self._sight.listed
         told = {os.path.abspath(path) for path in self._sight.options.log}
         logs: Dict[str, None] = {}
-        for path in paths:
+        for path in map(self._sight.last_name, paths):
             if path not in told and places.is_log(path) and self._sight.is_own(path):
                 logs[path] = None
         return list(logs)[:_MOST_LOGS]
@@ -158,9 +158,22 @@ class SeenOutputs:
             return made
         return None
 
+    def find_renamed(self, pattern: str) -> List[str]:
+        """Return the paths in the job's own folders to which it moved what was named."""
+        names = [pattern] if pattern in self._sight.renamed else []
+        glob = as_glob(pattern)
+        if glob != pattern:
+            names = fnmatch.filter(list(self._sight.renamed), glob)
+        return [self._sight.last_name(name) for name in names]
+
     def would_have_seen(self, path: str) -> bool:
         """Tell whether a file at a path, or of a pattern, could not have come unseen."""
-        return self._sight.is_own(os.path.abspath(path)) and not self._sight.why_incomplete
+        if self._sight.why_incomplete or not self._sight.is_own(os.path.abspath(path)):
+            return False
+        # One of this name came elsewhere: it was moved, and nobody saw from where
+        name = os.path.basename(path)
+        came = [*self._sight.listed, *self._sight.came_and_went]
+        return not any(os.path.basename(other) == name for other in came)
 
     def find_copies(self, path: str, size_bytes: int) -> Iterable[str]:
         """Return where a file that is still there was copied to, or may have been."""

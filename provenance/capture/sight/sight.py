@@ -36,6 +36,7 @@ class Sight:
             them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         written: {key: absolute path} of files that were written; see `written_files`.
+        renamed: {absolute path: the next one of the file that was there}; see `file_events`.
         overtaken: {absolute path: how many went from there unseen}; see `file_events`.
         skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
@@ -58,6 +59,7 @@ class Sight:
         self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
         self.written: Dict[Tuple[int, bytes], str] = {}
+        self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
         self.why_incomplete: List[str] = []
         self.why_unplaced: Optional[str] = None
@@ -86,6 +88,14 @@ class Sight:
         """Tell whether an absolute path lies in one of the job's own folders."""
         return is_below(path, self.own_folders)
 
+    def last_name(self, path: str) -> str:
+        """Return where a file is, or was last, that was at a path; the path where it stayed."""
+        for _ in range(len(self.renamed)):  # names may go in a circle
+            if os.path.lexists(path) or path not in self.renamed:
+                break
+            path = self.renamed[path]
+        return path
+
     def settle(self, seconds_left: float, *, is_hurried: bool) -> None:
         """Finish after the command, once.
 
@@ -106,6 +116,7 @@ class Sight:
             self._events.close()
             self.came_and_went = dict(self._events.made)
             self.written, self.overtaken = self._events.written, self._events.overtaken
+            self.renamed = self._events.renamed
             if self._events.why_incomplete is None:
                 self.new_folders = self._events.new_folders
             self.note(self._events.why_incomplete)

@@ -17,7 +17,10 @@ from jobprov.provenance.capture.trace.installed import Installed
 
 _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 # What HTCondor and the hook put into the job's folder
-BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
+BESIDE = (
+    *("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp"),
+    *("jobprov-", "job-end-hook."),
+)
 
 
 class KeptElsewhere:

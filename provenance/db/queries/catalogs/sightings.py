@@ -45,20 +45,25 @@ def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:
     return [ProducingJob(*row) for row in connection.execute(query)]
 
 
-def born_without_namespace(connection: Connection, task: int, names: Collection[str]) -> set[str]:
-    """Return which of these names are outputs that jobs of a task recorded without a namespace."""
+def namespaces_of_births(
+    connection: Connection, task: int, names: Collection[str]
+) -> dict[str, set[str]]:
+    """Return in which namespaces, "" for none, jobs of a task recorded outputs of these names."""
     query = (
-        select(File.name)
+        select(File.name, File.namespace)
         .join(Claim, Claim.file_id == File.id)
         .join(Job, Job.id == Claim.job_id)
         .where(
             File.name.in_(names),
-            File.namespace == "",
             Job.task_id == task,
             Claim.alias_of.is_(None),
         )
+        .distinct()
     )
-    return set(connection.execute(query).scalars())
+    namespaces: dict[str, set[str]] = {}
+    for name, namespace in connection.execute(query):
+        namespaces.setdefault(name, set()).add(namespace)
+    return namespaces
 
 
 def names_of_claims(connection: Connection, claims: Collection[int], *, but: int) -> list[str]:

@@ -5,7 +5,7 @@ from functools import partial
 
 from jobprov.provenance.catalogs.answers import plain_metadata
 from jobprov.provenance.catalogs.catalog import CatalogFile
-from jobprov.provenance.db.queries.catalogs.sightings import born_without_namespace
+from jobprov.provenance.db.queries.catalogs.sightings import namespaces_of_births
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sightings
@@ -18,18 +18,19 @@ _SIGHTINGS_AT_ONCE = 100
 def see_renamed(compared: TaskInCatalog, files: Sequence[CatalogFile]) -> None:
     """Join files to the jobs that made them under another name, as `POST /files` does.
 
-    They were renamed on the way, or their jobs did not know their namespace.
+    They were renamed or moved to another namespace on the way, or their jobs did not know theirs.
     """
     sightings: list[Mapping[str, object]] = []
     for part in chunks(files, UNITS_AT_ONCE):
         names = [compared.catalog.split(file.name) for file in part]
         names_in_namespaces = [name for namespace, name in names if namespace]
         with compared.database.reading.connect() as connection:
-            born_bare = born_without_namespace(connection, compared.task.key, names_in_namespaces)
+            births = namespaces_of_births(connection, compared.task.key, names_in_namespaces)
         for file, (namespace, name) in zip(part, names, strict=True):
             names_origin = file.job_id or file.task_id
-            was_born_bare = namespace and name in born_bare and names_origin
-            if _has_other_name(file, name) or was_born_bare:
+            born_in = births.get(name, set()) if namespace and names_origin else set()
+            was_born_elsewhere = bool(born_in) and (namespace not in born_in or "" in born_in)
+            if _has_other_name(file, name) or was_born_elsewhere:
                 sightings.append(sighting_of(compared, file))
     see(compared, sightings)
 

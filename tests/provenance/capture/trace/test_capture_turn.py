@@ -240,6 +240,33 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
     assert [f"{odd}/scratch.txt" in gap["message"] for gap in unseen] == [True]
 
 
+@pytest.mark.slow
+@with_strace
+def test_next_job_of_a_kind_has_no_input_of_the_traced_one(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """It was a parent of all that jobs of the kind made."""
+    data = runner.folder.parent / "data"
+    data.mkdir()
+    for number in ("001", "002"):
+        (data / f"sim.{number}.art").write_text(number)
+    (data / "calib.txt").write_text("1.5")
+    # The names of the inputs stand nowhere else, and each job copies its own before it reads it
+    script = 'there=../da; cat ${there}ta/calib?txt; cat ${there}ta/sim?"$1"?art > sim.$1.art\n'
+    (runner.folder / "job.sh").write_text(script)
+    records = []
+    for number, is_traced in (("001", ["--trace"]), ("002", [])):
+        job_id = f"00000000-0000-0000-0000-000000000{number}"
+        words = ["--url", choosing.url, "--job-id", job_id, *is_traced]
+        runner("run", *words, "--", "sh", "job.sh", number)
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            records.append(json.loads(answer.read())["record"])
+
+    names = [file["name"] for file in records[1]["inputs"]]
+    assert "calib.txt" in names
+    assert "sim.001.art" not in names
+
+
 MAKING = "mkdir -p ${HOME}/$(dirname NAME); cat ${HOME}/NAME 2>&1; :\n"
 LOOKING = "test -d ${HOME}/$(dirname NAME) && cat ${HOME}/NAME; :\n"
 

@@ -322,6 +322,27 @@ def test_renamed_output_is_one_file(site: Site) -> None:
 
 
 @on_sqlite
+def test_output_that_moved_to_another_namespace_is_one_file(metacat: Site) -> None:
+    """It was told as removed from the one, and in the other as made by no job."""
+    metacat.declare()
+    size = {"size_bytes": 1, "checksums": ["adler32:1"]}
+    metacat.ran(0, "b0.root", outputs=[{"name": "b0.root", "namespace": "dune", **size}])
+    metacat.made(0, "b0.root", metadata={"prov.job_id": job_id(1), "prov.output": "b0.root"})
+    metacat.sync()
+    moved = metacat.shelf.files.pop("dune:b0.root")
+    moved.name = "archive:b0.root"
+    metacat.shelf.files[moved.name] = moved
+
+    metacat.sync(everything=True)
+
+    assert metacat.compared()["differences"] == {}
+    with metacat.production.database.reading.connect() as connection:
+        found = show_file(connection, "archive:b0.root")
+    assert found.producer is not None
+    assert (found.producer.job_id, found.aliases) == (job_id(1), ["dune:b0.root"])
+
+
+@on_sqlite
 def test_units_that_left_their_dataset_are_asked_about_by_name(metacat: Site) -> None:
     """A dataset gives its files with their children at once; the list is of another day."""
     metacat.declare()
