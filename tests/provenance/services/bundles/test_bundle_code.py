@@ -149,6 +149,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_submodules_of_any_depth_come_with_the_code_and_outlive_their_servers(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

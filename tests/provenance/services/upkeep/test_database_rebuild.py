@@ -281,6 +281,7 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
     assert found == [{"ledger_entries"}] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_records_in_another_order_give_the_same_tables(
     production: Production, seed: int, tmp_path: Path
