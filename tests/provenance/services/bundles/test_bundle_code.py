@@ -213,6 +213,7 @@ def test_submodule_that_nobody_registered_is_a_need(
     assert f"submodule\tcode/middle {commit}\t" in needs
 
 
+@pytest.mark.slow
 def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -171,6 +171,7 @@ def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
     assert of_job(found, 2) == {"verdicts": [], "plans": []}
 
 
+@pytest.mark.slow
 def test_what_was_said_of_a_running_job_is_adopted_with_its_record(
     production: Production, tmp_path: Path
 ) -> None:
