@@ -29,7 +29,8 @@ def test_bill_of_materials_is_valid_and_lists_what_is_pinned(name: str) -> None:
     assert printed.returncode == 0, printed.stderr
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(printed.stdout) is None
     assert [(one["name"], one["version"]) for one in listed] == pins
-    assert run(["./scripts/sbom", name]).stdout == printed.stdout
+    # nine tenths of its time it holds what it made against the format's schema
+    assert run(["./scripts/sbom", name, "--no-validate"]).stdout == printed.stdout
 
 
 def test_unknown_list_is_refused_in_a_sentence() -> None:

@@ -47,19 +47,29 @@ class Installation:
             if name in _REACH or name.startswith("PIP_") or name.endswith("_CA_BUNDLE")
         }
         self.environment = {**reach, "HOME": str(folder)}
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+        # a pip of its own would take five seconds: that of the tests installs into it
+        venv = [sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")]
+        subprocess.run(venv, check=True)
 
     def install(self, what: str) -> None:
         """Install the wheel, or the wheel with an extra, at the versions that are pinned."""
         pins = self.folder / "pins.txt"
         locked = (ROOT / "requirements" / "base.txt").read_text(encoding="utf-8")
         pins.write_text("\n".join(re.findall(r"^[\w.-]+==[\w.]+", locked, re.MULTILINE)))
-        self.run("python", "-m", "pip", "install", "--quiet", "-c", str(pins), what)
+        self.pip("install", "--quiet", "--no-compile", "-c", str(pins), what)
+
+    def pip(self, *words: str) -> str:
+        """Return what pip prints of the environment."""
+        pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python")]
+        return self._ended([*pip, *words])
 
     def run(self, program: str, *words: str, code: int = 0) -> str:
         """Return what a program of the environment prints, which ends with this exit code."""
+        return self._ended([str(self.bin / program), *words], code)
+
+    def _ended(self, command: list[str], code: int = 0) -> str:
         ended = subprocess.run(
-            [str(self.bin / program), *words],
+            command,
             cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False,
             timeout=600,
         )  # fmt: skip
@@ -109,7 +119,7 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def test_wheel_puts_one_name_into_site_packages(client_only: Installation) -> None:
-    listed = client_only.run("python", "-m", "pip", "show", "--files", "jobprov")
+    listed = client_only.pip("show", "--files", "jobprov")
 
     files = listed.partition("Files:\n")[2].split()
     tops = {file.split("/")[0] for file in files if not file.startswith("..")}
@@ -122,7 +132,7 @@ def test_client_needs_none_of_the_servers_packages(client_only: Installation) ->
         f"print([name for name in {_SERVER_ONLY!r} if name in sys.modules])"
     )
 
-    installed = client_only.run("python", "-m", "pip", "list").lower()
+    installed = client_only.pip("list").lower()
 
     assert client_only.run("python", "-c", program).strip() == "[]"
     assert "requests" in installed

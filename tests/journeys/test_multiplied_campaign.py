@@ -52,6 +52,7 @@ def client(service: Service) -> FlaskClient:
     return create_app(service.settings, service=service).test_client()
 
 
+@pytest.mark.slow
 def test_every_row_refers_to_one_that_is_there(service: Service) -> None:
     """Foreign keys were not checked when rows were copied."""
     with service.reading() as connection:

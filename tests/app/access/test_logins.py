@@ -468,6 +468,7 @@ def test_logout_is_sent_to_the_provider_where_that_is_wanted(
     assert web.get("/logout/done").status_code == 200
 
 
+@pytest.mark.slow
 def test_sessions_end_when_nobody_is_there_and_at_last(
     web: FlaskClient, issuer: TokenIssuer, later: Clock
 ) -> None:

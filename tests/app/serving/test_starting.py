@@ -15,6 +15,7 @@ NOT_YET = ("alembic", "authlib", "cryptography", "git", "joserfc", "psycopg", "r
 """Packages of logins, other databases, repositories, catalogs: slow to import, and not needed yet."""
 
 
+@pytest.mark.slow
 def test_service_loads_nothing_that_it_does_not_need_yet(tmp_path: Path) -> None:
     """It has no logins, and its database is there; alembic alone takes an eighth of a start."""
     script = (

@@ -110,6 +110,7 @@ def test_a_file_cut_short_is_not_whole(tmp_path: Path, kept: int) -> None:
         read_stored(path)
 
 
+@pytest.mark.slow
 def test_every_damaged_byte_of_the_front_is_an_answer(tmp_path: Path) -> None:
     """Whatever one byte of header, folder and key list says, the file is read or refused."""
     whole = TOY.read_bytes()

@@ -60,6 +60,7 @@ def test_bag_is_valid_when_everything_was_fetched(bag: Path) -> None:
         subprocess.run(["sha256sum", "-c", "--strict", "--quiet", name], cwd=bag, check=True)
 
 
+@pytest.mark.slow
 def test_bundle_is_as_it_was_made_before_and_after(bag: Path, shell: Run) -> None:
     before = shell(bag / "data/verify.sh", "--bundle")
     fetch(bag)
@@ -75,6 +76,7 @@ def test_bundle_is_as_it_was_made_before_and_after(bag: Path, shell: Run) -> Non
     assert "CHANGED data/inputs/files/large.txt" in damaged.stderr
 
 
+@pytest.mark.slow
 def test_job_runs_with_what_was_fetched_or_is_found_elsewhere(
     bag: Path, tmp_path: Path, shell: Run
 ) -> None:

@@ -31,6 +31,7 @@ def _lines(bag: Path, name: str) -> list[list[str]]:
     return [line.split("\t") for line in (bag / "data" / name).read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_same_bytes_under_other_umask_zone_locale_and_hash_seed(tmp_path: Path) -> None:
     digests = set()
     for number, variables in enumerate(

@@ -1,10 +1,11 @@
-"""The hook as it is shipped, a folder to call it in, and a service to talk to."""
+"""The hook, a folder to call it in, and a service to talk to."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.library.compiled_hook import put_compiled_hook
 from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
 from tests.library.hook import Runner, put_hook
 from tests.library.servers.hook_service import Service
@@ -13,7 +14,14 @@ from tests.library.servers.live_service import LiveService
 
 @pytest.fixture(scope="session")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the hook as it is shipped."""
     return str(put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
+
+
+@pytest.fixture(scope="session")
+def compiled_hook(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a hook that does the same and starts sooner."""
+    return str(put_compiled_hook(tmp_path_factory.mktemp("compiled") / "job-end-hook.pyz"))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +40,7 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def runner(hook: str, tmp_path: Path) -> Runner:
+def runner(compiled_hook: str, tmp_path: Path) -> Runner:
     folder = tmp_path / "job"
     folder.mkdir()
-    return Runner(hook, folder)
+    return Runner(compiled_hook, folder)

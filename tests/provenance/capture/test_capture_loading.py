@@ -45,6 +45,13 @@ sys.exit("\\n".join(half) or 0)
 """
 
 
+@pytest.fixture
+def runner(hook: str, runner: Runner) -> Runner:
+    """Return one that calls the hook that is shipped."""
+    runner.hook = hook
+    return runner
+
+
 @pytest.mark.parametrize(
     "version",
     [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])],

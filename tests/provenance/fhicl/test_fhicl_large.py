@@ -21,6 +21,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_expansion_of_9_megabytes_in_1737_inclusions_is_evaluated_in_time(large: Path) -> None:
     forget_sources()
     started = time.process_time()

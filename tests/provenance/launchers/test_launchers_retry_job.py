@@ -26,14 +26,14 @@ import pytest
 from jobprov.provenance.launchers.scripts import retry_files, retry_script
 from jobprov.provenance.triage.built_in import built_in_rules
 from jobprov.provenance.triage.rules import Failure, find_rule
+from tests.library.compiled_hook import put_compiled_hook
 from tests.library.disk import storage_folder
-from tests.library.hook import put_hook
 from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
 
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
+    return put_compiled_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
 
 
 def a_job(script: str, *arguments: str, outputs: tuple[str, ...] = ()) -> Toy:

@@ -4,6 +4,7 @@ import random
 import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -179,6 +180,7 @@ def test_long_edge_passes_each_layer_between_its_ends() -> None:
     assert bend > middle.across + 20.0 or bend < middle.across
 
 
+@pytest.mark.slow
 def test_five_thousand_boxes_are_laid_out_in_bounded_time() -> None:
     rng = random.Random(7)  # noqa: S311 - no secret
     keys = [f"n{n}" for n in range(5_000)]

@@ -194,6 +194,7 @@ def test_git_finds_no_repository_by_itself(
         run_git(["for-each-ref"])
 
 
+@pytest.mark.slow
 def test_file_limit_stops_a_large_fetch_and_leaves_the_mirror_usable(
     make_repository: MakeRepository, tmp_path: Path
 ) -> None:

@@ -200,6 +200,7 @@ def test_bad_input_is_answered_by_its_field(
     assert_problem(recorded.get(f"/api/v1{path}"), status, *([field] if field else []))
 
 
+@pytest.mark.slow
 def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
     """More inputs than a job may have are refused by name.
 

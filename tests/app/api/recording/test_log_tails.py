@@ -154,6 +154,7 @@ def test_log_that_is_written_anew_takes_the_place_of_the_old_one(running: FlaskC
     assert running.get(PUT).data == b"second\n"
 
 
+@pytest.mark.slow
 def test_log_of_many_gaps_stays_in_few_pieces(running: FlaskClient, service: Service) -> None:
     for number in range(80):
         assert put(running, b"x", 3 * number).get_json()["received_bytes"] == 3 * number + 1

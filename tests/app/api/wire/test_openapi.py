@@ -36,6 +36,7 @@ def check_against(schema: dict[str, Any], value: Any) -> None:
     jsonschema.Draft202012Validator(schema).validate(value)
 
 
+@pytest.mark.slow
 def test_document_is_valid(document: dict[str, Any]) -> None:
     # As slow to import as jsonschema, which it uses
     from openapi_spec_validator import validate  # noqa: PLC0415

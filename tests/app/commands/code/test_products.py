@@ -123,6 +123,7 @@ def test_bad_template_is_refused_with_its_field(service: Service, tmp_path: Path
     assert "ref: 'v{major}' has the placeholder {major}" in str(ended.exception)
 
 
+@pytest.mark.slow
 def test_pages_and_commands_say_that_the_commit_is_inferred(
     service: Service, tmp_path: Path
 ) -> None:

@@ -307,6 +307,7 @@ def test_running_job_is_followed(pages: FlaskClient, service: Service) -> None:
     assert pages.get(f"{address}/logs/out?follow=1").headers["Refresh"] == "10"
 
 
+@pytest.mark.slow
 def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: Service) -> None:
     address = record(service, 30, state="failed", exit={"code": 12}, received_at=None)
     work(service)

@@ -76,6 +76,7 @@ def test_numbers_are_not_broken_at_their_thousands() -> None:
     assert number(1234567) == "1\u202f234\u202f567"
 
 
+@pytest.mark.slow
 def test_one_search_box_is_on_each_page(pages: FlaskClient) -> None:
     for address in ("/", "/jobs", "/docs/", "/docs/api", "/search?q=toyexp"):
         assert pages.get(address).text.count('type="search"') == 1, address

@@ -33,6 +33,7 @@ def test_output_that_the_rerun_made_is_compared(toy: Toy, tmp_path: Path, shell:
     assert _compared(toy, tmp_path, shell, "echo equal >a.txt")[:2] == (0, "R7")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "outputs",
     [
@@ -52,6 +53,7 @@ def test_job_without_a_required_output_has_no_level(
     assert "nothing was compared" in told
 
 
+@pytest.mark.slow
 def test_output_that_the_experiment_does_not_count_gives_no_level(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -98,6 +100,7 @@ def test_file_that_lay_there_before_is_no_output_of_the_rerun(
     assert words in found[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["ln -s '{there}/a.txt' a.txt", "ln -s '{there}' made"])
 def test_link_to_the_recorded_job_s_own_output_is_no_output_of_the_rerun(
     toy: Toy, tmp_path: Path, shell: Run, script: str
@@ -119,6 +122,7 @@ def test_link_to_the_recorded_job_s_own_output_is_no_output_of_the_rerun(
     assert "a link to a file outside of OUT" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "code", "level"),
     [
@@ -142,6 +146,7 @@ def test_empty_output(
     assert ("every output that was compared is empty" in found[2]) == (code == 0)
 
 
+@pytest.mark.slow
 def test_output_in_a_place_that_nobody_knows_is_undecided(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -153,6 +158,7 @@ def test_output_in_a_place_that_nobody_knows_is_undecided(
     assert "UNDECIDED b.txt: the record does not say where the job wrote it" in told
 
 
+@pytest.mark.slow
 def test_output_that_cannot_be_read_is_undecided(toy: Toy, tmp_path: Path, dash: Run) -> None:
     import os  # noqa: PLC0415
 
@@ -164,6 +170,7 @@ def test_output_that_cannot_be_read_is_undecided(toy: Toy, tmp_path: Path, dash:
     assert "it cannot be read" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["running", "lost", "", "unheard of"])
 def test_job_whose_end_is_not_recorded_has_no_level(
     toy: Toy, tmp_path: Path, dash: Run, state: str
@@ -178,6 +185,7 @@ FAILED = {"state": "failed", "outputs": [], "logs": TERMINAL, "configurations": 
 REASON = {"code": 1, "error_class": "FileNotFoundError", "message": "No such file: 'beam.dat'"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "exit_", "code", "level", "words"),
     [
@@ -236,6 +244,7 @@ def test_failure_for_another_reason_is_not_the_same_failure(
     assert words in found[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "level"), [("true", "R1="), ("echo equal >a.txt", "R1")])
 def test_job_that_failed_for_want_of_an_output_lacks_it_again(
     toy: Toy, tmp_path: Path, shell: Run, script: str, level: str
@@ -254,6 +263,7 @@ def test_job_that_failed_for_want_of_an_output_lacks_it_again(
     assert found[1] == level, found[2]
 
 
+@pytest.mark.slow
 def test_reason_that_came_from_a_log_file_is_not_looked_for(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:

@@ -13,6 +13,7 @@ def data_of(toy: Toy, tmp_path: Path) -> Path:
     return toy.unpack(tmp_path / "bag") / "data"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["run.sh", "verify.sh", "lib.sh"])
 def test_script_that_was_cut_off_neither_runs_nor_confirms_anything(
     toy: Toy, tmp_path: Path, shell: Run, script: str

@@ -81,6 +81,7 @@ def test_line_that_is_no_package_is_no_word_of_a_command(
     assert not trap.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="NO APT: its commands are not obeyed")
 def test_apt_takes_the_words_that_the_script_gives_it(toy: Toy, tmp_path: Path) -> None:
     """Versions of this machine, so that no archive needs to be asked; nothing is installed."""

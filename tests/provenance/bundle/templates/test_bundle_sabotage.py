@@ -51,7 +51,14 @@ def _files(bag: Path) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("where", ["first", "last", "between"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "between",
+        pytest.param("first", marks=pytest.mark.slow),
+        pytest.param("last", marks=pytest.mark.slow),
+    ],
+)
 def test_flipped_bit_of_every_payload_file_is_named(bag: Path, dash: Run, where: str) -> None:
     places = random.Random(7)  # noqa: S311 - the same places each time
     spoilt = [name for name in _files(bag) if name.startswith("data/") and name not in CHECKER]
@@ -89,9 +96,8 @@ def test_flipped_bit_of_the_checker_is_named_by_coreutils(bag: Path) -> None:
     assert {line.split(":")[0] for line in ended.stdout.splitlines() if "FAILED" in line} == CHECKER
 
 
-@pytest.mark.parametrize(
-    "tool", [pytest.param("shasum", marks=pytest.mark.slow), "openssl", "busybox", "cksum"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["shasum", "openssl", "busybox", "cksum"])
 def test_damage_is_named_by_whatever_tool_is_there(bag: Path, tmp_path: Path, tool: str) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -164,6 +170,7 @@ def _replace_by_link(bag: Path) -> None:
     (bag / "data/JOB.json").symlink_to("README.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

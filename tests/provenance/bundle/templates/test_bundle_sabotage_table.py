@@ -262,6 +262,7 @@ def _unnamed(whole: Path, folder: Path, dash: Run, cases: list[Case]) -> list[tu
     return unnamed
 
 
+@pytest.mark.slow
 def test_sabotage_of_a_sample_is_named(whole: Path, tmp_path: Path, dash: Run) -> None:
     chosen = random.Random(19).sample(_cases(whole), 12)  # noqa: S311 - the same each time
 

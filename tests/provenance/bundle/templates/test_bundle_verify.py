@@ -74,6 +74,7 @@ SABOTAGE: dict[str, Change] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sabotage", SABOTAGE)
 def test_sabotage_is_named(toy: Toy, tmp_path: Path, dash: Run, sabotage: str) -> None:
     bag = toy.unpack(tmp_path)
@@ -236,7 +237,8 @@ def test_output_without_sha256_is_compared_by_what_was_recorded(
     )
 
 
-@pytest.mark.parametrize("tool", [pytest.param("shasum", marks=pytest.mark.slow), "openssl"])
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["shasum", "openssl"])
 def test_other_digest_tools_serve_where_sha256sum_is_not(
     toy: Toy, tmp_path: Path, tool: str
 ) -> None:

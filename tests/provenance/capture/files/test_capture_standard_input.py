@@ -138,6 +138,7 @@ def test_secrets_in_it_are_taken_out(runner: Runner) -> None:
     assert "secret-removed standard input" in notes(record)
 
 
+@pytest.mark.slow
 def test_large_file_is_named_by_digest(runner: Runner) -> None:
     path = runner.folder / "large"
     path.write_bytes(b"." * (SMALL_BYTES + 2))

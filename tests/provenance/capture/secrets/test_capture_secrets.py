@@ -291,6 +291,7 @@ def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
     assert redact(text.encode()) == (text.encode(), [])
 
 
+@pytest.mark.slow
 def test_no_false_alarm_on_real_fcl() -> None:
     shared = Path(os.environ.get("JOBPROV_SHARED", Path(__file__).resolve().parents[5] / "shared"))
     files = [

@@ -180,6 +180,7 @@ def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
     assert runner.entries() == runner.entries("rejected") == []
 
 
+@pytest.mark.slow
 def test_damaged_entries_are_put_aside_and_hold_up_no_others(
     runner: Runner, service: Service
 ) -> None:

@@ -164,11 +164,11 @@ def test_blob_that_no_gateway_lets_pass_stays_by_name_and_the_job_has_a_gap(
 
 @pytest.mark.slow
 def test_hundred_jobs_through_a_hostile_proxy_lose_nothing(
-    hook: str, live: LiveService, tmp_path: Path
+    compiled_hook: str, live: LiveService, tmp_path: Path
 ) -> None:
     """Each job has a script and a log of its own; some logs are larger than the proxy lets pass."""
     proxy = HostileProxy(live.url, limit=40_000, share=0.35)
-    runner = Runner(hook, tmp_path / "job")
+    runner = Runner(compiled_hook, tmp_path / "job")
     runner.folder.mkdir()
 
     def run(number: int) -> tuple[int, str]:

@@ -32,6 +32,7 @@ def names_in(entry: Path) -> list[str]:
         return archive.namelist()
 
 
+@pytest.mark.slow
 def test_entry_keeps_what_did_not_arrive_and_flush_sends_it(
     runner: Runner, service: Service
 ) -> None:
@@ -60,6 +61,7 @@ def test_entry_keeps_what_did_not_arrive_and_flush_sends_it(
     assert service.only_record() == record
 
 
+@pytest.mark.slow
 def test_blob_that_jobprov_refuses_after_the_record_went_is_given_up_by_name(
     runner: Runner, service: Service
 ) -> None:
@@ -200,6 +202,7 @@ def test_blob_that_the_service_always_fails_at_does_not_hold_the_record_back(
     assert len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 def test_redacted_blob_that_does_not_pass_is_kept_as_redacted(
     runner: Runner, service: Service
 ) -> None:

@@ -155,10 +155,11 @@ def test_program_built_in_a_checkout_that_git_ignores_is_kept(runner: Runner, ho
     assert (entry["software"], entry["path_in_repository"]) == ("home", "mytool")
 
 
+@pytest.mark.slow
 def test_interpreter_in_a_home_is_installed_software(runner: Runner, home: Path) -> None:
     shutil.copy("/bin/dash", home / "perl5")
 
-    record, _ = record_of(runner, f"{home}/perl5 -c 'sleep 0.4; exit 0'\n")
+    record, _ = record_of(runner, f"{home}/perl5 -c 'sleep 3; exit 0'\n")
 
     assert [(weakness["kind"], weakness["name"]) for weakness in record["weaknesses"]] == [
         ("software-installed", f"{home}/perl5")

@@ -205,10 +205,11 @@ def test_file_that_grew_unseen_and_went_is_found_in_the_storage_folder(site: Sit
     assert (output["location"], output["size_bytes"]) == (str(site.storage / "gen.root"), 8)
 
 
+@pytest.mark.slow
 def test_input_that_was_copied_in_has_the_name_that_others_know(site: Site) -> None:
     """By a copy that takes some time; the record keeps the path that it had in the job."""
     (site.inputs / "gen_7.root").write_text("raw data")
-    (site.job / "slow").write_text('cat "$1" > "$2"; sleep 0.3')
+    (site.job / "slow").write_text('cat "$1" > "$2"; sleep 3')  # seen on a busy machine, too
     script = """
 bash -c 'exec -a cp sh slow "$@"' bash $INPUTS/gen_7.root in.root
 FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s in.root -o reco.root
@@ -236,11 +237,12 @@ def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site) -> 
     assert places == {"a.txt": None, "b.txt": str(site.storage / "b.txt")}
 
 
+@pytest.mark.slow
 def test_file_that_a_program_writes_into_a_shared_folder_is_an_output(site: Site) -> None:
     """Its words name it, and nobody saw it open; what others wrote there before is none."""
     script = """
 echo other > $STORAGE/other.csv; sleep 0.1
-select() { sh -c 'sleep 0.3; echo 1 > "$2"; cat "$1"' sh "$@"; }
+select() { sh -c 'sleep 3; echo 1 > "$2"; cat "$1"' sh "$@"; }
 select $STORAGE/other.csv $STORAGE/sel_7.csv
 """
     outputs = site.record(script)["outputs"]

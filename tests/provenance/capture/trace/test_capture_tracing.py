@@ -115,6 +115,7 @@ def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
     assert all(cells[3] in blobs for cells in found.values() if cells[0] == "file")
 
 
+@pytest.mark.slow
 @with_strace
 def test_service_is_sent_what_it_lacks_and_not_again(runner: Runner, service: Service) -> None:
     runner("run", "--trace", "--url", service.url, "--", "cat", "/etc/passwd")

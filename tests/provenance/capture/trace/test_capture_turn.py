@@ -441,6 +441,7 @@ def test_job_that_nobody_traced_says_whose_trace_would_tell_what_it_read(runner:
     assert record["trace"].keys() == {"waits_for"}
 
 
+@pytest.mark.slow
 def test_job_of_several_untraced_steps_waits_for_the_traces_of_all(runner: Runner) -> None:
     runner("start")
     for name, program in (("first", "true"), ("second", "false || true"), ("third", "true")):

@@ -320,6 +320,7 @@ class CrashingFolder(LocalFolder):
         super().remove(names)
 
 
+@pytest.mark.slow
 def test_export_that_dies_anywhere_leaves_whole_files_and_the_next_one_ends_it(
     production: Production, tmp_path: Path
 ) -> None:
@@ -413,6 +414,7 @@ def test_files_that_somebody_removed_are_written_again(
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_small_pages_and_row_groups_give_the_same_rows(
     production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

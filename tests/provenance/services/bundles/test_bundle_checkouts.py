@@ -23,8 +23,9 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.compiled_hook import put_compiled_hook
 from tests.library.git import Repository, git
-from tests.library.hook import Runner, entry_of, put_hook
+from tests.library.hook import Runner, entry_of
 from tests.library.production import shown_job
 
 pytestmark = [
@@ -54,7 +55,7 @@ exit 0
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
+    return str(put_compiled_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
 
 
 @pytest.fixture

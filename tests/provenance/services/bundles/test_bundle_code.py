@@ -149,6 +149,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_submodules_of_any_depth_come_with_the_code_and_outlive_their_servers(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_submodule_that_nobody_registered_is_a_need(
     assert f"submodule\tcode/middle {commit}\t" in needs
 
 
+@pytest.mark.slow
 def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.slow
 def test_every_job_of_a_task_runs_again_from_one_bundle(sample: Parts, tmp_path: Path) -> None:
     campaign = build_campaign(sample.database, sample.store, Wanted(task_id=TASK))
     content = b"".join(campaign.stream())

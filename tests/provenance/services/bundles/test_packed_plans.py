@@ -149,6 +149,7 @@ def test_damaged_plan_is_an_error(archive: Archive) -> None:
             unpack_plan(damaged, archive.blobs.__getitem__)
 
 
+@pytest.mark.slow
 def test_plans_of_one_release_take_under_a_kilobyte_and_outlive_each_other(
     production: Production,
 ) -> None:

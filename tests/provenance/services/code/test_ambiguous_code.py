@@ -260,6 +260,7 @@ def test_tag_that_moved_while_the_mirror_was_lost_has_moved(
     assert len(words(production, 1)) == 1
 
 
+@pytest.mark.slow
 def test_other_tags_and_repositories_that_move_concern_nobody(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:

@@ -288,6 +288,7 @@ def test_lists_say_which_random_engines_began_with_the_seed(production: Producti
     ]
 
 
+@pytest.mark.slow
 def test_matches_of_many_configurations_are_those_of_each_job(production: Production) -> None:
     """More sets than one row of the index holds."""
     texts = [b"a: { b: %d c: %d }\n" % (number, number % 2) for number in range(70)]

@@ -227,6 +227,7 @@ def test_erased_record_sent_again_is_answered_erased_and_not_stored(production: 
     assert len(after["conflicts"]) == 1
 
 
+@pytest.mark.slow
 def test_bundle_that_held_the_record_goes_and_the_next_plan_has_the_corrected_one(
     production: Production,
 ) -> None:

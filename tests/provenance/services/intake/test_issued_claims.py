@@ -62,6 +62,7 @@ def check(tokens: IssuedTokens, token: str) -> None:
         assert len(grant.submitter) <= 200
 
 
+@pytest.mark.slow
 @given(claims=st.dictionaries(st.sampled_from(CLAIMS), VALUES, max_size=4))
 def test_signed_claims_of_any_kind(
     tokens: IssuedTokens, issuer: TokenIssuer, claims: dict[str, Any]

@@ -90,6 +90,7 @@ def test_addresses_and_words_of_everyday_are_no_secrets() -> None:
     assert _found(record) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", SECRETS)
 def test_secret_is_found_wherever_it_stands_in_a_long_text(rule: str) -> None:
     """The signs are looked for in pieces, and one may lie across the end of a piece."""

@@ -80,6 +80,7 @@ def body_path(store: LocalStore) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_entry_read_alone_is_what_was_sealed(
     store: CountingStore, entries: list[SealedEntry]
 ) -> None:

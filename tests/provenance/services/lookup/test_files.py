@@ -223,6 +223,7 @@ def _last(versions: Mapping[int, Sequence[Version]]) -> dict[int, list[Version]]
     return {file: [of_file[-1]] for file, of_file in versions.items()}
 
 
+@pytest.mark.slow
 def test_a_parent_that_very_many_jobs_made_takes_no_room_from_the_other_parents(
     production: Production,
 ) -> None:

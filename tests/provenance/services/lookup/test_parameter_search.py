@@ -202,6 +202,7 @@ def take_every_way(production: Production, jobs: list[Made], chance: random.Rand
         assert paged(production, **filters_of(question)) == expected, question
 
 
+@pytest.mark.slow
 def test_a_search_finds_what_a_plain_filter_does(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_a_search_finds_what_a_plain_filter_does(
     take_every_way(production, jobs, chance)
 
 
+@pytest.mark.slow
 def test_what_a_list_shows_is_why_a_job_is_in_it(production: Production) -> None:
     chance = random.Random(7)  # noqa: S311 - has to repeat, not to be secret
     jobs = made_jobs(chance)

@@ -64,6 +64,7 @@ def fresh(template: Path, folder: Path) -> Iterator[Database]:
         left.unlink()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(40),
     deadline=None,

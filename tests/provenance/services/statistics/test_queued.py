@@ -175,6 +175,7 @@ def test_stages_are_told_apart_and_those_of_unknown_tasks_are_of_none(
     assert at_once(nothing) == {"merge": [0.0]}, "known to be none"
 
 
+@pytest.mark.slow
 def test_two_queues_are_known_together_only(production: Production) -> None:
     for minutes in range(0, 180, 5):
         report(production, NOON + minutes * MINUTE, idle=1)
@@ -206,6 +207,7 @@ def test_what_queues_had_is_not_told_by_site_or_host(production: Production) -> 
         asked(production, JobFilters(host="wn1"))
 
 
+@pytest.mark.slow
 def test_old_samples_become_one_an_hour_then_one_a_day(production: Production) -> None:
     production.declare("t1", units=["a"], campaign="c", stage="reco")
     for minutes in range(0, 24 * 60, 30):

@@ -116,6 +116,7 @@ def test_output_that_nobody_can_use_makes_no_unit_done(
     assert (task.produced, task.no_output, task.produced_files) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_unit_is_done_with_as_many_files_as_declared(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=2)
     production.record(

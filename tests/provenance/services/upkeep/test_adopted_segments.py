@@ -96,6 +96,7 @@ def test_what_waits_stands_against_what_it_is_sealed_behind(
     assert differences(local.tables(), expected) == []
 
 
+@pytest.mark.slow
 def test_failures_are_read_by_the_rules_as_the_chain_numbers_them(
     local: Production, restored: Callable[[], Production], tmp_path: Path
 ) -> None:

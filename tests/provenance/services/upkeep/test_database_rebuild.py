@@ -171,6 +171,7 @@ def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
     assert of_job(found, 2) == {"verdicts": [], "plans": []}
 
 
+@pytest.mark.slow
 def test_what_was_said_of_a_running_job_is_adopted_with_its_record(
     production: Production, tmp_path: Path
 ) -> None:
@@ -281,6 +282,7 @@ def test_comparison_tells_whose_record_an_entry_is(production: Production) -> No
     assert found == [{"ledger_entries"}] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_records_in_another_order_give_the_same_tables(
     production: Production, seed: int, tmp_path: Path
