@@ -13,6 +13,7 @@ from jobprov.app.web.frame.terms import TITLES, glossary
 from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.verdicts import LEVELS, NOTHING
 from tests.library.answers import lead
+from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
 TEMPLATES = FOLDER.parent / "app" / "templates"
@@ -79,7 +80,7 @@ def test_interface_pages_show_each_call_of_the_document(
     shown = set()
     for address, text in read_pages.items():
         if address.startswith("/docs/api/") and "/types/" not in address:
-            found = re.findall(r'<h2 id="\w+"><b>(\w+)</b> <code class="wrap">([^<]*)<', text)
+            found = re.findall(r'<h2 id="\w+"><b>(\w+)</b> <code class="wrap">([^<]*)<', tight(text))
             shown |= {(method, unescape(path)) for method, path in found}
     assert shown == calls
 
