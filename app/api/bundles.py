@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, checked_word, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -57,7 +57,7 @@ def get_task_bundle(task_id: str) -> Response:
 def get_campaign_bundle(name: str) -> Response:
     """Return the bundle of all jobs of a campaign, or of one stage of it."""
     query = asked(CampaignBundleQuery)
-    campaign = checked_word(query.get("campaign", name), "campaign")
+    campaign = checked_campaign(query.get("campaign", name))
     return _bundle_answer(
         Wanted(campaign=campaign, experiment=query.get("experiment"), stage=query.get("stage")),
         query.get("level"),

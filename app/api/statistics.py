@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_word, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered, read_marked_throughput
 from jobprov.app.wiring import get_service
@@ -53,7 +53,7 @@ def get_graph(name: str) -> Response:
     Jobs of one stage, code version and state are one class.
     """
     query = asked(CampaignGraphQuery)
-    return _graph_answer(checked_word(query.get("campaign", name), "campaign"), query)
+    return _graph_answer(checked_campaign(query.get("campaign", name)), query)
 
 
 @campaigns_section.call(
@@ -66,7 +66,7 @@ def get_graph(name: str) -> Response:
 def get_folded() -> Response:
     """Return the same graph; the experiment is optional if only one has a campaign of this name."""
     query = asked(FoldedQuery)
-    return _graph_answer(checked_word(query["campaign"], "campaign"), query)
+    return _graph_answer(checked_campaign(query["campaign"]), query)
 
 
 def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:

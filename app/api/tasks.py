@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_name, checked_word, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -289,7 +289,7 @@ def get_timeline(task_id: str) -> Response:
 def get_campaign(name: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
     query = asked(NamedCampaignQuery)
-    campaign = checked_word(query.pop("campaign", name), "campaign")
+    campaign = checked_campaign(query.pop("campaign", name))
     return json_answer(read_answer(CAMPAIGN, **query, campaign=campaign))
 
 
@@ -303,7 +303,7 @@ def get_campaign(name: str) -> Response:
 def get_report(name: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
     query = asked(NamedCampaignQuery)
-    campaign = checked_word(query.get("campaign", name), "campaign")
+    campaign = checked_campaign(query.get("campaign", name))
     try:
         return json_answer(read_campaign_report(query["experiment"], campaign))
     except NotFoundError as problem:

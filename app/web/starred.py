@@ -36,7 +36,7 @@ _TITLES = {
     "alerts": "Alerts",
     "proofs": "Proofs",
 }
-"""Lists, which are told apart by what they are narrowed down to."""
+"""Lists, whose titles say what they are narrowed down to."""
 _KINDS = {
     "campaigns": "Campaign",
     "reports": "Report of",
@@ -129,24 +129,34 @@ def _pages_at(addresses: Iterable[str]) -> list[StarredPage]:
 
 
 def _page_at(address: str) -> StarredPage | None:
-    """Return the page of an address; None for what is no page of ours that can be kept."""
-    if len(address) > _MOST_LETTERS or not _ADDRESS.fullmatch(address):
+    """Return the page of an address; None if it is not a page of ours, or cannot be kept."""
+    path_names = _path_names(address)
+    if not path_names:
         return None
     parts = urlsplit(address)
-    if parts.netloc or not parts.path.startswith("/"):
-        return None
-    kind, *names = [unquote(name) for name in parts.path.split("/")[1:]]
-    if any(name in ("", ".", "..") for name in (kind, *names)):
-        return None
-    words = {}
+    query = {}
     for name, value in parse_qsl(parts.query):
         if name not in _OF_A_LOOK:
-            words[name] = value
-    kept = with_query(parts.path, words)
+            query[name] = value
+    page_address = with_query(parts.path, query)
+    kind, *names = path_names
     if not names and kind in _TITLES:
-        return StarredPage(kept, f"{_TITLES[kind]}{narrowed(words)}")
+        return StarredPage(page_address, f"{_TITLES[kind]}{narrowed(query)}")
     if names and kind in _KINDS:
         # `/tasks/NAME`, or `/campaigns/EXPERIMENT/NAME`, whose name may hold slashes
         own_name = "/".join(names[1:] or names)
-        return StarredPage(kept, f"{_KINDS[kind]} {words.get('campaign') or own_name}")
+        return StarredPage(page_address, f"{_KINDS[kind]} {query.get('campaign') or own_name}")
     return None
+
+
+def _path_names(address: str) -> list[str]:
+    """Return the decoded parts of the path of an address; none if it cannot be a page of ours."""
+    if len(address) > _MOST_LETTERS or not _ADDRESS.fullmatch(address):
+        return []
+    parts = urlsplit(address)
+    if parts.netloc or not parts.path.startswith("/"):
+        return []
+    names = [unquote(name) for name in parts.path.split("/")[1:]]
+    if any(name in ("", ".", "..") for name in names):
+        return []
+    return names

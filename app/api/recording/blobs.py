@@ -328,7 +328,7 @@ def _part_answer(sha256: str, received: int) -> Response:
 
 
 def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
-    """Store a blob of which everything is here.
+    """Store a blob whose bytes are all here.
 
     What is refused is forgotten, so that it can be sent from the start.
     """

@@ -24,16 +24,17 @@ def parameters(schema: type[Schema]) -> list[dict[str, object]]:
     return [{"in": "query", "schema": schema}]
 
 
-def checked_word(word: str, field: str) -> str:
-    """Return a word of the address, such as a campaign, that may hold slashes.
+def checked_campaign(name: str) -> str:
+    """Return the name of a campaign, which may hold slashes.
 
     Raises:
         BadInputError: it holds control characters, or is longer than 3000 bytes.
     """
-    bare = word.replace("/", "")
+    # Nothing but dots and slashes is no address of a file, and may be a campaign's name
+    bare = name.replace("/", "")
     if bare.strip(".") and (problem := name_problem(bare)):
-        raise BadInputError(f"{field}: {problem}.", {field: [problem]})
-    return word
+        raise BadInputError(f"campaign: {problem}.", {"campaign": [problem]})
+    return name
 
 
 def checked_name(name: str, field: str = "name") -> str:

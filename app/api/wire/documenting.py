@@ -280,7 +280,7 @@ def _media(schema: Mapping[str, object]) -> dict[str, object]:
 
 
 def _schema_of_type(content_type: str) -> dict[str, object]:
-    """Return the schema of a body of which only the content type is said."""
+    """Return the schema of a body that is described by its content type alone."""
     if content_type.endswith("json"):
         return {}
     if content_type.startswith("text/"):

@@ -313,17 +313,21 @@ def _unknown_parents(content: Document, option: _CatalogOption) -> list[str]:
     if not option.metacat:
         return []
     parents = content.get("parents")
+    if not isinstance(parents, list):
+        return []
     dids = []
-    for parent in parents if isinstance(parents, list) else ():
+    for parent in parents:
         is_by_id = not isinstance(parent, dict) or "fid" in parent
         if not is_by_id and _parent_problem(parent, (None, None)) is None:
             dids.append(_did(parent))
     known = {file.name for file in _metacat(option).read_files(dids)}
-    return [
-        f"MetaCat does not know the parent {did}, and refuses the file without it"
-        for did in dids
-        if did not in known
-    ]
+    problems = []
+    for did in dids:
+        if did not in known:
+            problems.append(
+                f"MetaCat does not know the parent {did}, and refuses the file without it"
+            )
+    return problems
 
 
 def _metacat(option: _CatalogOption) -> MetaCat:

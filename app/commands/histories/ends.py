@@ -105,7 +105,7 @@ def orphans(
         text = table([_orphan_row(file) for file in files], _ORPHAN_COLUMNS)
     else:
         _refuse_unknown_place(client, experiment, namespace)
-        text = "There is none."
+        text = "There are none."
     if is_truncated:
         text += "\nThere are more: raise --limit."
     emit({"files": files, "is_truncated": is_truncated}, text, as_json=as_json)

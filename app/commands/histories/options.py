@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def file_question(function: F) -> F:
-    """Add the file that a question is about, which of its versions, and as of which moment."""
+    """Add the file that a question is about, its version, and the moment."""
     options = (
         click.argument("file", type=file_name),
         click.option("--namespace", help="Needed where several namespaces know the name."),

@@ -109,7 +109,7 @@ def check_inputs(
 
 
 def _without_bare_submissions(choice: RetryChoice) -> RetryChoice:
-    """Return the choice with those skipped of which nothing but the submission is known."""
+    """Return the choice; tries that are known by their submission alone are skipped."""
     tries, skipped = [], list(choice.skipped)
     for retry in choice.tries:
         if retry.made_from == "submission":

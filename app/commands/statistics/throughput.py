@@ -98,7 +98,7 @@ def _lines(answer: Throughput, ended: str) -> Iterator[str]:
     """Yield what the command tells; `ended` says how the jobs did."""
     noun = "failed job" if answer.by == "class" else "job"
     window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
-    if answer.measure in QUEUED:
+    if _is_of_queues(answer):
         yield from _queue_lines(answer, window)
         return
     verb = "ran" if answer.measure == "running" else ended
@@ -194,32 +194,43 @@ def _has_others(answer: Throughput) -> bool:
 
 
 def _rows(answer: Throughput) -> list[dict[str, str | None]]:
-    """Return a row for each step in which anything ended or of which queues say something."""
+    """Return a row for each step in which anything ended, or for which queues were reported."""
     totals = answer.totals
     most = max(total or 0.0 for total in totals)
-    is_of_queues = answer.measure in QUEUED
     rows: list[dict[str, str | None]] = []
     for place, total in enumerate(totals):
         start = _time(answer.starts[place])
         if total is None:
             rows.append({"start": start, "bar": _NOT_KNOWN})
-            continue
-        if not total and not is_of_queues:
-            continue
-        shown = [group.measured[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
-        length = max(1, round(_BAR * total / most)) if total else 0
-        nothing = "0" if is_of_queues else None
-        row: dict[str, str | None] = {
-            "start": start,
-            "bar": "#" * length or " ",
-            "total": _amount(total) or nothing,
-        }
-        for column, amount in enumerate(shown):
-            row[f"group{column}"] = _amount(amount) or nothing
-        if _has_others(answer):
-            row["others"] = _amount(total - sum(shown)) or nothing
-        rows.append(row)
+        elif total or _is_of_queues(answer):
+            rows.append(
+                {"start": start, "bar": _bar(total, most), **_amounts(answer, place, total)}
+            )
     return rows
+
+
+def _bar(total: float, most: float) -> str:
+    """Return the bar of a step, of one mark at least where the step has anything."""
+    if not total:
+        return " "
+    return "#" * max(1, round(_BAR * total / most))
+
+
+def _amounts(answer: Throughput, place: int, total: float) -> dict[str, str | None]:
+    """Return the columns of a step: in all, of each group that is shown, and of the others."""
+    amounts = {"total": total}
+    shown = [group.measured[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
+    for column, amount in enumerate(shown):
+        amounts[f"group{column}"] = amount
+    if _has_others(answer):
+        amounts["others"] = total - sum(shown)
+    # Nothing ended is left blank; no job in a queue is a number like any other
+    nothing = "0" if _is_of_queues(answer) else None
+    return {column: _amount(amount) or nothing for column, amount in amounts.items()}
+
+
+def _is_of_queues(answer: Throughput) -> bool:
+    return answer.measure in QUEUED
 
 
 def _amount(amount: float) -> str | None:

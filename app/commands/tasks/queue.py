@@ -84,10 +84,10 @@ def _table(queue: Queue) -> str:
     if not queue.task_id:
         columns = {"task": "TASK", **columns}
     rows = [_row(job) for job in queue.jobs]
-    empty = [name for name in columns if not any(row[name] for row in rows)]
-    for name in empty:
-        del columns[name]
-    return table(rows, columns)
+    filled: set[str] = set()
+    for row in rows:
+        filled.update(name for name, cell in row.items() if cell)
+    return table(rows, {name: title for name, title in columns.items() if name in filled})
 
 
 def _row(job: QueueEntry) -> dict[str, Cell]:

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def own_access(url: str, *, token: str | None = None, attempts: int = 4) -> "Access":
+def own_access(url: str, *, attempts: int = 4) -> "Access":
     """Return the access of whoever calls: nothing secret goes to another host without TLS.
 
     Source: samweb_client (proxies) and the bearer token discovery of WLCG.
 
     Args:
         url: of the catalog.
-        token: in place of the one that the environment names.
         attempts: before the catalog counts as away.
 
     Raises:
@@ -32,7 +31,7 @@ def own_access(url: str, *, token: str | None = None, attempts: int = 4) -> "Acc
     is_safe = address.scheme == "https"
     if not is_safe and address.hostname not in _LOOPBACK:
         return Access(url, attempts=attempts)
-    token = token or _token()
+    token = _token()
     if not is_safe:
         return Access(url, token, attempts=attempts)
     certificate, key = _certificate()

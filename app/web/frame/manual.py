@@ -330,9 +330,12 @@ def search_manual(text: str) -> list[Found]:
 
 def _found(page: ManualPage, section: Section, words: Sequence[str]) -> Found:
     title = section.heading.title
-    address = page.address(section.heading.anchor if section.heading.level > 1 else "")
+    anchor = ""
+    if section.heading.level > 1:
+        anchor = section.heading.anchor
+    address = page.address(anchor)
     lowered = section.text.lower()
-    places = [place for place in (lowered.find(word) for word in words) if place >= 0]
+    places = [lowered.index(word) for word in words if word in lowered]
     start = max(0, min(places, default=0) - _AROUND)
     snippet = section.text[start : start + 2 * _AROUND + 40]
     if start:

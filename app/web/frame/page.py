@@ -251,7 +251,7 @@ def asked_file() -> dict[str, str | None]:
 
 
 def asked_pair() -> dict[str, str | None]:
-    """Return of which experiments the two files of the address are."""
+    """Return the experiments of the two files in the address."""
     return {name: asked(name) for name in ("experiment", "experiment_a", "experiment_b")}
 
 

@@ -157,9 +157,9 @@ def _place(word: str) -> str:
 
 def anchor_of(title: str) -> str:
     """Return the anchor of a heading, made as code hosting sites make them."""
-    kept = [
-        letter
-        for letter in title.lower()
-        if letter in " -_" or unicodedata.category(letter)[0] in "LN"
-    ]
-    return "".join(kept).strip().replace(" ", "-")
+    letters = []
+    for letter in title.lower():
+        is_letter_or_number = unicodedata.category(letter)[0] in "LN"
+        if is_letter_or_number or letter in " -_":
+            letters.append(letter)
+    return "".join(letters).strip().replace(" ", "-")

@@ -31,7 +31,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 class PairQuestion(NamedTuple):
-    """Which two files the address asks about, and of which experiments."""
+    """The two files that the address asks about, and their experiments."""
 
     a: str | None
     b: str | None

@@ -24,7 +24,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 class PairQuestion(NamedTuple):
-    """Which two files the address asks about, of which experiments, and as of which moment."""
+    """The two files that the address asks about, their experiments, and the moment."""
 
     a: str | None
     b: str | None

@@ -95,7 +95,7 @@ def count_states(facets: JobFacets, filters: Mapping[str, str]) -> list[tuple[st
 
 
 def facets_of(facets: JobFacets) -> dict[str, Facet]:
-    """Return by what else a list can be narrowed down: what not all of its jobs share."""
+    """Return what else a list can be narrowed down by: values that not all of its jobs share."""
     shown = {}
     for facet in facets.facets[1:]:
         choices = []

@@ -80,7 +80,7 @@ class UndoneUnit(NamedTuple):
 
     @property
     def lost_inputs(self) -> list[OutsideInput]:
-        """Those of which the record names no place: a retry cannot find them."""
+        """Those without a recorded place: a retry cannot find them."""
         return [file for file in self.outside_inputs if not file.places]
 
 
@@ -195,7 +195,7 @@ def _chosen(question: _Question) -> ChosenJobs | None:
 
 
 def _lost_inputs(chosen: ChosenJobs | None) -> list[OutsideInput]:
-    """Return the inputs of selected jobs of which the records name no place."""
+    """Return the inputs of selected jobs that have no recorded place."""
     if chosen is None:
         return []
     inputs = [file for retry in chosen.choice.tries for file in retry.outside_inputs]

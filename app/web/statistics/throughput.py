@@ -76,7 +76,7 @@ class Column(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A step in which something ended, or of which a queue was reported.
+    """A step in which something ended, or for which a queue was reported.
 
     Attributes:
         url: the page of this step alone; None where it cannot be shown finer.

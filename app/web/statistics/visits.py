@@ -15,6 +15,7 @@ _PAUSE = timedelta(minutes=30)
 """Who comes back later begins another visit."""
 _KEPT_FOR = timedelta(days=90)
 _LATEST = 2**33
+_SECONDS_DIGITS = 10
 
 
 def last_visit() -> datetime | None:
@@ -38,9 +39,13 @@ def _moments() -> tuple[datetime | None, datetime | None]:
     words = request.cookies.get(_COOKIE, "").split(".")
     if len(words) != 2 or not all(_is_moment(word) for word in words):  # noqa: PLR2004
         return None, None
-    before, seen = (datetime.fromtimestamp(int(word), UTC) for word in words)
-    return before if before.timestamp() else None, seen
+    before, seen = [datetime.fromtimestamp(int(word), UTC) for word in words]
+    # 0 stands for a visit that nothing came before
+    if not before.timestamp():
+        return None, seen
+    return before, seen
 
 
 def _is_moment(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 11 and int(word) < _LATEST  # noqa: PLR2004
+    is_number = word.isascii() and word.isdigit() and len(word) <= _SECONDS_DIGITS
+    return is_number and int(word) < _LATEST

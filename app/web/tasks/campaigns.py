@@ -82,36 +82,38 @@ def show_page(experiment: str, name: str) -> Response:
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
     if asked("figure"):
         return show_figure(campaign, read_spending(experiment, name))
-    gaps = _gaps(campaign)
     queue = _queue(campaign)
-    shown_gaps, gap_jobs = None, None
+    gaps, gap_jobs = _gaps(campaign), None
+    shown_gaps = None
     if gaps is not None:
         shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
-    # What is left stands first: of a thousand tasks nobody looks for it
+    # Tasks with something left come first: among a thousand, nobody would find them
     in_turn = sorted(campaign.tasks, key=lambda task: task.missing == 0)
     spending = read_spending(experiment, name)
     backlog = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
+    figure, backlog_rows = None, None
+    if backlog is not None:
+        figure, backlog_rows = here(figure="svg"), cut_rows("backlog", backlog.rows, 8)
+    has_missing = any(task.missing for task in campaign.tasks)
     return answer(
         "tasks/campaign.html",
         twin=twin_of(name, "", {"experiment": experiment}),
-        is_live=any(task.running or task.missing for task in campaign.tasks),
+        is_live=has_missing or any(task.running for task in campaign.tasks),
         campaign=campaign,
         first_line=first_line(campaign),
         bars_of=_bars,
         backlog=backlog,
         backlog_size=(WIDTH, HEIGHT),
-        backlog_rows=None if backlog is None else cut_rows("backlog", backlog.rows, 8),
+        backlog_rows=backlog_rows,
         queue=queue,
         queue_line=queue_page.first_line(queue.counts),
         whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
-        is_under_way=bool(queue.counts.total or any(task.missing for task in campaign.tasks)),
+        is_under_way=has_missing or bool(queue.counts.total),
         tasks=cut_rows("tasks", in_turn, 40),
-        spending=None
-        if spending is None or not spending.total.jobs
-        else _spent_tables(campaign, spending),
+        spending=_spent_tables(campaign, spending),
         week_line="" if spending is None else week_words(spending),
         spent_titles=SPENT,
-        figure=None if backlog is None else here(figure="svg"),
+        figure=figure,
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
         proof_line=proof_line,
@@ -121,8 +123,13 @@ def show_page(experiment: str, name: str) -> Response:
     )
 
 
-def _spent_tables(campaign: CampaignProgress, spending: Spending) -> list[SpentTable]:
-    """Return what a campaign cost by week, site and release, each name with the page of its jobs."""
+def _spent_tables(campaign: CampaignProgress, spending: Spending | None) -> list[SpentTable]:
+    """Return what a campaign cost by week, site and release, each name with the page of its jobs.
+
+    Return nothing where it is not counted yet, or cost nothing.
+    """
+    if spending is None or not spending.total.jobs:
+        return []
     experiment, name = campaign.experiment, campaign.campaign
     weeks = [SpentRow(None, spent_row(spent, "When")) for spent in spending.weeks]
     weeks.append(SpentRow(None, spent_row(spending.total, "When")))

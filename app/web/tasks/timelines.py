@@ -31,7 +31,6 @@ _TICKS = (
     *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
     *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 91, 364)),
 )
-_DAYS_ALONE = timedelta(days=2)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CSV_COLUMNS = (
     "job_id", "unit", "site", "host", "state", "kind", "name", "start", "end", "seconds", "running",

@@ -20,7 +20,7 @@ class InferredCode(Struct, frozen=True):
 
 
 class ImpactedFile(FileName, frozen=True):
-    """A file that is touched by what was asked about.
+    """A file that was made by the jobs in question, or from their files.
 
     Attributes:
         job_id: of the job that made it.

@@ -80,7 +80,7 @@ class SightingDraft(NamedTuple):
 def intern_catalog_files(
     transaction: Transaction, drafts: Sequence[CatalogFileDraft]
 ) -> dict[FileKey, int]:
-    """Return the integer key of each file by what names it, its row brought up to date."""
+    """Bring the rows of files up to date; return their integer keys by what names each file."""
     rows = {draft.key: draft._asdict() for draft in drafts}
     keys = transaction.intern(table_of(CatalogFileRow), _FILE_KEY, rows)
     _bring_up_to_date(transaction.connection, {keys[draft.key]: draft for draft in drafts})
@@ -88,7 +88,7 @@ def intern_catalog_files(
 
 
 def _bring_up_to_date(connection: Connection, drafts: Mapping[int, CatalogFileDraft]) -> None:
-    """Change the rows of files of which the catalog says something else by now."""
+    """Change the rows of files about which the catalog now says something else."""
     table = table_of(CatalogFileRow)
     for part in chunks(list(drafts)):
         for earlier in connection.execute(select(table).where(table.c.id.in_(part))):

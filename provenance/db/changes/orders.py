@@ -155,15 +155,16 @@ def mark_ended(connection: Connection, ends: Sequence[OrderEnd], ended_at: datet
             problem=bindparam("words"),
         )
     )
-    rows = [
-        {
-            "order": end.order_id,
-            "code": end.exit_code,
-            "signal": end.exit_signal,
-            "words": end.problem,
-        }
-        for end in ends
-    ]
+    rows = []
+    for end in ends:
+        rows.append(
+            {
+                "order": end.order_id,
+                "code": end.exit_code,
+                "signal": end.exit_signal,
+                "words": end.problem,
+            }
+        )
     if rows:
         connection.execute(statement, rows)
 

@@ -91,7 +91,7 @@ def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> N
 
 
 def add_waivers(connection: Connection, task: int, units: Sequence[str], entry: int) -> None:
-    """Have a ledger entry waive these units of a task, none of which is waived yet."""
+    """Note which ledger entry waived these units of a task; none of them is waived yet."""
     rows = [{"task_id": task, "unit": unit, "entry_id": entry} for unit in units]
     insert_rows(connection, _WAIVED, rows)
 

@@ -53,7 +53,7 @@ def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
 
 
 def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
-    """Return the attempts that are over and of which the wall time is known.
+    """Return the attempts that are over and whose wall time is known.
 
     As measured, else from start to end; newest first.
     """

@@ -182,7 +182,7 @@ class TailExtent(NamedTuple):
 
 
 class TailName(NamedTuple):
-    """A log of a running job, by the job's key and by what names the job."""
+    """A log of a running job, with the key, experiment and id of the job."""
 
     job: int
     name: str
@@ -251,7 +251,7 @@ def tail_extents(connection: Connection, experiment: str, job_id: str) -> list[T
 
 
 def tails_of_jobs(connection: Connection, job_ids: Sequence[str]) -> list[TailName]:
-    """Return the logs of these jobs of which there are pieces; any experiment may have the ids."""
+    """Return the logs of these jobs that have pieces; any experiment may have the ids."""
     tails: list[TailName] = []
     for part in chunks(job_ids):
         query = (

@@ -27,7 +27,7 @@ from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
 
 _FILLED_FIRST = (Experiment, LedgerEntry, Job, WriteToken, Repository)
-"""Tables of which at least one has rows in any database that was used."""
+"""At least one of these tables has rows in any database that was used."""
 MOST_UNSEALED = 1_000_000
 _KINDS = ("verdict", "plan")
 
@@ -320,7 +320,7 @@ def first_received(connection: Connection, jobs: Sequence[int]) -> Mapping[int, 
 
 
 class StandingEntry(NamedTuple):
-    """An entry of a kind of which only the newest counts; `segment` is None while it waits."""
+    """An entry of a kind whose newest alone counts; `segment` is None while it waits."""
 
     key: int
     kind: str

@@ -137,7 +137,7 @@ def _intern_names(transaction: Transaction, keys: Iterable[TaskKey]) -> dict[Tas
 
 
 def place_tasks(transaction: Transaction, said: Mapping[int, Said]) -> None:
-    """Place tasks of which jobs say something new; mostly there are none.
+    """Place tasks about which jobs say something new; mostly there are none.
 
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says. Others who place the same tasks wait from here on.
@@ -175,7 +175,7 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
 
 
 def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:
-    """Return the tasks of which jobs say something new, with what is to stand there."""
+    """Return the tasks about which jobs say something new, with their new values."""
     moved: dict[int, Placed] = {}
     for task, *names, had_several, _ in stored:
         of_task = said.get(task)

@@ -21,6 +21,8 @@ from jobprov.provenance.db.tables.base import UtcInstant, binder
 
 _MOST_KEYS = 256
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+StoredMoment = datetime | str
+"""A moment as a driver takes and gives it: SQLite has texts."""
 _Convert = Callable[[Any], Any] | None
 
 
@@ -39,10 +41,13 @@ def select_among(
     return fetch(connection, text, (*before, *parameters))
 
 
-def moment_for(connection: Connection, moment: datetime) -> Any:
+def moment_for(connection: Connection, moment: datetime) -> StoredMoment:
     """Return a moment as the driver gives and takes moments."""
     convert = binder(UtcInstant(), connection.dialect)
-    return moment if convert is None else convert(moment)
+    if convert is None:
+        return moment
+    stored: StoredMoment = convert(moment)
+    return stored
 
 
 def change_among(

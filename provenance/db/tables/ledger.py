@@ -138,7 +138,7 @@ class Possession(Base):
 
 
 class ErasedEntry(Base):
-    """A ledger entry of which the bytes are gone.
+    """A ledger entry whose bytes are gone.
 
     `erasure_id` is the entry that says who erased it, and why.
     """
@@ -166,7 +166,7 @@ class ErasedBytes(Base):
 
 
 class ExpiredLog(Base):
-    """A log of an experiment of which only beginning and end are kept, in a blob of their own.
+    """A log whose beginning and end alone are kept, in a blob of their own.
 
     Its digest stays in the records.
     """

@@ -42,7 +42,7 @@ def clear_deleted(database: Database) -> bool:
 
 
 def refresh_statistics(database: Database) -> list[str]:
-    """Have PostgreSQL look again at tables of which a fifth changed; return their names.
+    """Have PostgreSQL analyse tables again that changed by a fifth; return their names.
 
     SQLite plans without this, so there is nothing to do.
     """

@@ -15,4 +15,4 @@ DERIVING = 1_823_011
 OF_EXPERIMENT = 1_823_012
 """With the key of an experiment: whose ledger entries get their keys."""
 OF_RUN = 1_823_013
-"""With `hashtext(job_id)`: the run of which an OpenLineage event is taken."""
+"""With `hashtext(job_id)`: the run that an OpenLineage event is about."""

@@ -156,7 +156,7 @@ AnyRule = (
     | StageDone
 )
 _CONDITIONS = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyRule)}
-"""The kinds of rules by what they watch, as a file calls it."""
+"""The kinds of rules, by the name that a file has for what they watch."""
 
 
 class Receiver(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

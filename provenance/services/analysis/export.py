@@ -1,9 +1,9 @@
 """Writes the tables for analysis into a folder, and later again what changed.
 
 The rows come from the database, not from sealed segments;
-docs/decisions/0036-tables-for-analysis.md says why. Each experiment and month has one file a table. An export computes the stamp of each
-month, writes the files of those whose stamp is new beside the folder's own, and gives all of them
-their names at the end.
+docs/decisions/0036-tables-for-analysis.md says why. Each experiment and month has one file a table.
+An export computes the stamp of each month, writes the files of those whose stamp is new beside the
+folder's own, and gives all of them their names at the end.
 """
 
 import time

@@ -39,11 +39,6 @@ class TableSchema(NamedTuple):
     columns: tuple[Column, ...]
     by_month: bool = True
 
-    @property
-    def column_names(self) -> list[str]:
-        """Return the names of the columns in order."""
-        return [column.name for column in self.columns]
-
 
 _JOB_ID = Column("job_id", TEXT, "the job, as in `jobs`", repeats=False)
 

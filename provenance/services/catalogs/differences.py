@@ -30,7 +30,6 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     UsedUnit,
     cataloged_outputs,
     claimed_outputs,
-    plain_name,
     process_counts,
     recorded_names,
     sync_state,
@@ -44,6 +43,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
     units_in_catalog,
 )
 from jobprov.provenance.records.files.checksums import normal_checksum
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
     still_draining,
@@ -384,7 +384,7 @@ def _file_on_both_sides(
     task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput
 ) -> DifferingFile:
     return DifferingFile(
-        name=plain_name(output.namespace, output.name),
+        name=full_name(output.name, output.namespace),
         url=file_page(claim.name, task.experiment, claim.namespace),
         unit=claim.unit or output.unit or None,
         job_id=claim.job_id,
@@ -417,7 +417,7 @@ def _file_of_catalog_alone(
 ) -> DifferingFile:
     page = file_page(output.name, task.experiment, output.namespace)
     return DifferingFile(
-        name=plain_name(output.namespace, output.name),
+        name=full_name(output.name, output.namespace),
         url=page if has_page else None,
         unit=output.unit or None,
         job_id=output.job_id,

@@ -38,7 +38,7 @@ class ProductMaps(NamedTuple):
     named_alike: Mapping[str, RegisteredRepository]
 
     def of(self, entry: Software) -> ProductMap | None:
-        """Return the map of an entry's product; None where there is none, or it needs none."""
+        """Return the map of an entry's product; None where nobody wrote one, or none is needed."""
         if not is_unsourced(entry) or entry.name is None:
             return None
         manager = (entry.product.manager if entry.product else None) or ""

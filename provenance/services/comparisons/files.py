@@ -163,7 +163,7 @@ def bytes_of(file: Record) -> str:
 
 
 def unlike_bytes(mine: Record, other: Record) -> tuple[str, str] | None:
-    """Return by what the bytes of two files differ, as each record names it.
+    """Return how the bytes of two files differ, as each record describes them.
 
     It is None where they are the same, as far as the records show.
 

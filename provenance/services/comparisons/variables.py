@@ -50,7 +50,7 @@ def variables_facet(names: Sequence[str], before: Record, after: Record) -> Face
 
 
 def typed_record(record: Record) -> JobRecord:
-    """Return a merged record with its types, without its files, of which the service knows more."""
+    """Return a merged record with its types, without its files: the service knows more of these."""
     return msgspec.convert(repaired({**record, "inputs": None, "outputs": None}), JobRecord)
 
 

@@ -20,7 +20,7 @@ from jobprov.provenance.fhicl import Configuration, FhiclError
 from jobprov.provenance.fhicl.stored import load_stored
 from jobprov.provenance.records.identity import JOB_NAMESPACE
 from jobprov.provenance.records.reading.times import read_time
-from jobprov.provenance.times import exact_utc_text
+from jobprov.provenance.times import exact_utc_text_or_none
 
 MAIN = "from-file.fcl"
 _PIECE = 1 << 20
@@ -367,7 +367,7 @@ def _checksums(path: Path) -> _Checksums:
 def _moment(value: Any) -> str | None:
     """Return a time of art in the form of a record. Art's times are UTC, without a mark of it."""
     moment = read_time(value) or read_time(f"{value}Z")
-    return exact_utc_text(moment) if moment else None
+    return exact_utc_text_or_none(moment)
 
 
 def _list(value: Any) -> list[Any]:

@@ -11,6 +11,7 @@ Source: record.md, "Resolutions"; storage.md, "Archive" (possession).
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -76,15 +77,23 @@ class Evaluated(NamedTuple):
         tables: of that set.
     """
 
-    parsed_as: str | None
-    ran_as: str | None
-    computed_as: str | None
-    problem: str | None
-    is_too_large: bool
-    difference: str | None
-    as_written: str | None
     identity: str | None
     tables: list[IndexedTable]
+    parsed_as: str | None = None
+    ran_as: str | None = None
+    computed_as: str | None = None
+    problem: str | None = None
+    is_too_large: bool = False
+    difference: str | None = None
+    as_written: str | None = None
+
+
+class _Parsed(NamedTuple):
+    """What the files of a configuration say, or why they cannot be evaluated."""
+
+    configuration: Configuration | None
+    problem: str | None = None
+    is_too_large: bool = False
 
 
 class _Wanted(NamedTuple):
@@ -112,7 +121,7 @@ def evaluate_configuration(parts: Parts, key: str) -> None:
         fresh = unwritten_tables(connection, evaluated.tables)
     # All but the last tables are written in advance; the last ones go in the transaction of the set
     for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):
-        parts.writer.run(lambda writing, part=part: write_tables(writing, part))  # type: ignore[misc]
+        parts.writer.run(partial(write_tables, tables=part))
     parts.writer.run(lambda writing: _enter_and_refresh(writing, wanted, evaluated))
 
 
@@ -166,10 +175,10 @@ def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
         sources = {sha256: store.get(sha256) for sha256 in sorted(wanted.held)}
     except ArchiveError as problem:
         raise ConfigurationError(str(problem)) from problem
-    return evaluate_sources(wanted.recorded, sources)
+    return _evaluate_sources(wanted.recorded, sources)
 
 
-def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> Evaluated:
+def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> Evaluated:
     """Return the parameter sets of a recorded configuration, as parsed and as run.
 
     Args:
@@ -177,51 +186,63 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         sources: bytes by digest, including what art wrote, if that was uploaded.
     """
     if not recorded.is_configuration:
-        identity, tables = _searched(None, recorded.variables)
-        return Evaluated(
-            parsed_as=None,
-            ran_as=None,
-            computed_as=None,
-            problem=None,
-            is_too_large=False,
-            difference=None,
-            as_written=None,
-            identity=identity,
-            tables=tables,
-        )
-    parsed, problem, is_too_large = None, None, False
-    try:
-        parsed = evaluate_recorded(recorded, sources)
-    except ConfigurationError as error:
-        problem = _first_line(error)
-        is_too_large = isinstance(error, ConfigurationTooLargeError)
-    ran, trouble = None, list[str]()
+        return Evaluated(*_searched(None, recorded.variables))
+    parsed = _parse(recorded, sources)
+    ran, contradictions = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
-        ran, trouble = _read_final(recorded, final)
-    computed = compute_run(parsed, recorded.art, ran) if parsed is not None else None
-    if parsed is not None and computed is not None and ran is not None:
-        trouble += _differences(parsed, computed, ran)
-    # What ran is searched; the files alone lack what art added and pruned
-    searched = ran or (computed.configuration if computed else None) or parsed
+        ran, contradictions = _read_final(recorded, final)
+    computed, computed_as, as_written = None, None, None
+    if parsed.configuration is not None:
+        computed = compute_run(parsed.configuration, recorded.art, ran)
+        if computed.is_whole:
+            computed_as = computed.identity
+        if ran is None:
+            as_written = computed.not_known
+        else:
+            contradictions += _differences(parsed.configuration, computed, ran)
+
+    problem, is_too_large = parsed.problem, parsed.is_too_large
+    searched = _most_telling(ran, computed, parsed.configuration)
     if searched is not None and searched.value_count > _MOST_SEARCHED:
         values = f"the set is known, but its {searched.value_count:,} values cannot be searched"
         problem = f"{values}: the limit of {_MOST_SEARCHED:,} is passed"
         is_too_large = True
         searched = None
-    is_whole = computed is not None and computed.is_whole
     identity, tables = _searched(searched, recorded.variables)
     return Evaluated(
-        parsed_as=_identity_of(parsed),
+        identity,
+        tables,
+        parsed_as=_identity_of(parsed.configuration),
         ran_as=_identity_of(ran),
-        computed_as=computed.identity if computed is not None and is_whole else None,
+        computed_as=computed_as,
         problem=problem,
         is_too_large=is_too_large,
-        difference=_sentence(trouble),
-        as_written=computed.not_known if computed is not None and ran is None else None,
-        identity=identity,
-        tables=tables,
+        difference=_sentence(contradictions),
+        as_written=as_written,
     )
+
+
+def _parse(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Parsed:
+    try:
+        return _Parsed(evaluate_recorded(recorded, sources))
+    except ConfigurationError as error:
+        is_too_large = isinstance(error, ConfigurationTooLargeError)
+        return _Parsed(None, _first_line(error), is_too_large)
+
+
+def _most_telling(
+    ran: Configuration | None, computed: ComputedRun | None, parsed: Configuration | None
+) -> Configuration | None:
+    """Return the set to be searched: what ran, as the files lack what art added and pruned.
+
+    Else what is computed to have run, else what the files say.
+    """
+    if ran is not None:
+        return ran
+    if computed is not None and computed.configuration is not None:
+        return computed.configuration
+    return parsed
 
 
 def _identity_of(configuration: Configuration | None) -> str | None:
@@ -256,8 +277,10 @@ def _read_final(recorded: FclConfiguration, final: bytes) -> tuple[Configuration
     return ran, list(_other_identity(recorded, ran))
 
 
-def _sentence(trouble: list[str]) -> str | None:
-    return "; ".join(trouble)[:_LONGEST_PROBLEM] + "." if trouble else None
+def _sentence(problems: list[str]) -> str | None:
+    if not problems:
+        return None
+    return "; ".join(problems)[:_LONGEST_PROBLEM] + "."
 
 
 def _differences(parsed: Configuration, computed: ComputedRun, ran: Configuration) -> list[str]:

@@ -144,7 +144,7 @@ class SessionEnds(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
 
 
 class LoginRules(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """The file: who says who is logged in, and who has which role."""
+    """The file of roles: which provider or proxy is believed, and who has which role."""
 
     allow: dict[str, list[RoleRow]]
     provider: Provider | None = None

@@ -37,6 +37,9 @@ _OPTION_AND_VALUE = re.compile(
 _REMEMBERED = 8192
 # Digests, ids, times
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
+_LONGEST_HARMLESS = 160
+"""Letters of the longest text that it matches."""
+_LONG = 1000
 _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
 _plain_names: set[str] = set()  # of variables, none suspicious
@@ -307,11 +310,14 @@ def _is_environment(value: Mapping[str, Any]) -> bool:
 
 
 def _rules_of(text: str) -> tuple[str, ...]:
-    # The longest that it matches
-    if len(text) < SHORTEST_SECRET or (len(text) <= 160 and _HARMLESS.fullmatch(text)):  # noqa: PLR2004
+    if len(text) < SHORTEST_SECRET:
         return ()
-    # Long ones are seldom the same
-    return _remembered(text) if len(text) < 1000 else _searched(text)  # noqa: PLR2004
+    if len(text) <= _LONGEST_HARMLESS and _HARMLESS.fullmatch(text):
+        return ()
+    # Long texts are seldom the same
+    if len(text) >= _LONG:
+        return _searched(text)
+    return _remembered(text)
 
 
 def _searched(text: str) -> tuple[str, ...]:

@@ -42,7 +42,9 @@ class UncheckedToken(NamedTuple):
         try:
             parts = jwt.decode_complete(token, options={"verify_signature": False})
         except _NOT_READABLE:
-            raise WrongTokenError("The token has the form of a JWT, and is none.") from None
+            raise WrongTokenError(
+                "The token has the form of a JWT, but cannot be read as one."
+            ) from None
         return cls(token, parts["header"], parts["payload"])
 
 

@@ -143,7 +143,8 @@ def read_parts(
     was rewritten without erased entries. The bytes are checked against the checksums of their
     frames, not against their leaves.
     """
-    outline: Outline = _outline(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
+    # Stores are hashable, which their protocol does not say
+    outline: Outline = _outline(store, experiment, segment)  # type: ignore[arg-type]
     name = body_name(experiment, segment, outline.body_sha256)
     wanted: dict[int, list[int]] = {}
     for position in sorted(positions):

@@ -159,7 +159,8 @@ class SegmentReader:
     @classmethod
     def open(cls, store: Store, experiment: str, segment: int) -> "SegmentReader":
         """Return the reader of a segment in the archive. The last few are kept in memory."""
-        reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
+        # Stores are hashable, which their protocol does not say
+        reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]
         return reader
 
     def __len__(self) -> int:

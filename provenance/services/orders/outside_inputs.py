@@ -1,7 +1,7 @@
 """Inputs that the bundle of a job lacks: what a retry has to fetch, and where they may be.
 
-The places are those that the job's record names, and those that Rucio and SAM know. Whether a file is still
-there can only be seen from where jobs are submitted (`agents/input_search.py`) or run.
+The places are those that the job's record names, and those that Rucio and SAM know. Whether a file
+is still there can only be seen from where jobs are submitted (`agents/input_search.py`) or run.
 """
 
 import posixpath
@@ -45,26 +45,31 @@ def read_outside_inputs(
     outside: dict[str, list[OutsideInput]] = {}
     for attempt in attempts:
         record = records[attempt.key]
-        lacking = _lacking(record, possessed)
-        if lacking:
-            outside[attempt.job_id] = [
-                _outside_input(attempt.job_id, record, file) for file in lacking
-            ]
+        for file in _lacking(record, possessed):
+            lacking = _outside_input(attempt.job_id, record, file)
+            outside.setdefault(attempt.job_id, []).append(lacking)
     return outside
 
 
 def _lacking(record: JobRecord, possessed: Collection[str]) -> list[Input]:
     """Return the inputs that nobody uploaded, and that no earlier step of the job made."""
-    made = {file.path or file.name: file.sha256 for file in record.outputs or ()}
+    digests_made = {file.path or file.name: file.sha256 for file in record.outputs or ()}
     lacking = []
     for file in record.inputs or ():
+        if file.sha256 in possessed or _was_never_there(file):
+            continue
         path = file.path or file.name
-        is_made = path in made and file.sha256 in (None, made[path])
-        is_described = file.sha256 or file.checksums or file.size_bytes is not None
-        is_unseen = not is_described and file.status not in (None, "consumed")
-        if not (is_made or is_unseen or file.sha256 in possessed):
+        is_made_here = path in digests_made and file.sha256 in (None, digests_made[path])
+        if not is_made_here:
             lacking.append(file)
     return lacking
+
+
+def _was_never_there(file: Input) -> bool:
+    """Return whether the job did not read the file, and nobody saw anything of it."""
+    if file.sha256 or file.checksums or file.size_bytes is not None:
+        return False
+    return file.status not in (None, "consumed")
 
 
 def _outside_input(job_id: str, record: JobRecord, file: Input) -> OutsideInput:
@@ -80,18 +85,31 @@ def _outside_input(job_id: str, record: JobRecord, file: Input) -> OutsideInput:
 
 def _recorded_places(record: JobRecord, file: Input) -> list[str]:
     """Return where the record says that a file was, but for places of the worker node alone."""
-    working = (record.command.working_directory if record.command else None) or ""
-    variables = (record.environment.variables if record.environment else None) or {}
-    on_node = [*_NODE_FOLDERS, *([working] if working else [])]
-    on_node += [str(variables[name]) for name in _NODE_VARIABLES if variables.get(name)]
+    working_directory = ""
+    if record.command is not None:
+        working_directory = record.command.working_directory or ""
+    on_node = _folders_of_node(record)
+    if working_directory:
+        on_node.append(working_directory)
     places = []
-    for place in (file.location or "", posixpath.join(working, file.path or "")):
+    for place in (file.location or "", posixpath.join(working_directory, file.path or "")):
         path = place.removeprefix("file://")
         if "://" in path:
             places.append(path)
         elif path.startswith("/") and not _is_below(path, on_node):
             places.append(posixpath.normpath(path))
     return list(dict.fromkeys(places))
+
+
+def _folders_of_node(record: JobRecord) -> list[str]:
+    """Return the folders that go with the worker node, or with the job's slot on it."""
+    folders = [*_NODE_FOLDERS]
+    if record.environment is not None and record.environment.variables:
+        for name in _NODE_VARIABLES:
+            folder = record.environment.variables.get(name)
+            if folder:
+                folders.append(str(folder))
+    return folders
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

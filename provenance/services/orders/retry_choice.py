@@ -70,7 +70,7 @@ class Choice(NamedTuple):
 
 
 def without_bare_submissions(choice: Choice) -> Choice:
-    """Return a choice without tries of which only the submission is known; these are skipped."""
+    """Return a choice without tries that are known by their submission alone; these are skipped."""
     tries, skipped = [], list(choice.skipped)
     for retry in choice.tries:
         if retry.made_from == "submission":

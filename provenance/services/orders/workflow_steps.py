@@ -260,30 +260,54 @@ def _facts(
     declaration = find_declaration(connection, store, tasks[0])
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
-    # What failed before a unit was done counts no more
-    counting_failures: list[FailedAttempt] = []
-    for unit, attempts in failures.items():
-        if states.get(unit) != UnitState.SUCCEEDED:
-            counting_failures += attempts
-    classes = classes_of(connection, [attempt.job for attempt in counting_failures])
-    without_work = {attempt.job for attempt in counting_failures if not attempt.began}
-    without_work.update(job for job, job_class in classes.items() if lacked_input(job_class))
+    failed_jobs = _failed_jobs(connection, failures, states)
     return StageFacts(
         task_id,
         states=states,
         orders=_by_unit(orders_of_task(connection, task)),
         inputs=inputs_of_task(connection, task),
         failures=failures,
-        transient=frozenset(job for job, job_class in classes.items() if job_class.transient),
-        short_of_memory=frozenset(
-            job for job, job_class in classes.items() if job_class.class_name == MEMORY
-        ),
-        without_work=frozenset(without_work),
+        transient=frozenset(failed_jobs.transient),
+        short_of_memory=frozenset(failed_jobs.short_of_memory),
+        without_work=frozenset(failed_jobs.without_work),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
         listed=_listed(connection, store, declared, stage),
         grows=stage.follow and not declared.state.is_frozen,
     )
+
+
+class _FailedJobs(NamedTuple):
+    """Jobs (by integer key) that failed, by what follows from that; see `StageFacts`."""
+
+    transient: set[int]
+    short_of_memory: set[int]
+    without_work: set[int]
+
+
+def _failed_jobs(
+    connection: Connection,
+    failures: Mapping[str, Sequence[FailedAttempt]],
+    states: Mapping[str, UnitState],
+) -> _FailedJobs:
+    """Return the failed jobs of units that are not done: what failed before that is forgotten."""
+    counting: list[FailedAttempt] = []
+    for unit, attempts in failures.items():
+        if states.get(unit) != UnitState.SUCCEEDED:
+            counting += attempts
+    failed_jobs = _FailedJobs(set(), set(), set())
+    for attempt in counting:
+        if not attempt.began:
+            failed_jobs.without_work.add(attempt.job)
+    classes = classes_of(connection, [attempt.job for attempt in counting])
+    for job, job_class in classes.items():
+        if job_class.transient:
+            failed_jobs.transient.add(job)
+        if job_class.class_name == MEMORY:
+            failed_jobs.short_of_memory.add(job)
+        if lacked_input(job_class):
+            failed_jobs.without_work.add(job)
+    return failed_jobs
 
 
 def _listed(

@@ -149,7 +149,7 @@ def top_up(
 
 
 def _growth_problem(declared: FrozenUnits, listing: FrozenUnits, unit_count: int) -> str | None:
-    """Return why a list cannot grow to so many units by what its catalog lists now."""
+    """Return why a list cannot grow to the number of units that its catalog lists now."""
     namespace = declared.get("namespace")
     new_namespace = listing.get("namespace")
     if namespace is not None and namespace != new_namespace:
@@ -162,7 +162,7 @@ def _growth_problem(declared: FrozenUnits, listing: FrozenUnits, unit_count: int
 def read_listing(
     connection: Connection, store: Store, task_id: str, experiment: str
 ) -> FrozenUnits:
-    """Return the frozen list of a stage by its task, an empty one if there is none."""
+    """Return the frozen list of a stage by its task; an empty one if the stage has none."""
     for task in find_tasks(connection, task_id, experiment):
         declaration = find_declaration(connection, store, task)
         if declaration is None or not isinstance(declaration.units, list):

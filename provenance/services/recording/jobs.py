@@ -144,7 +144,7 @@ def revision_body(document: Mapping[str, Any]) -> bytes:
 def _record_distinct(
     writing: Writing, numbered: list[tuple[int, Submission]]
 ) -> dict[int, Outcome]:
-    """Record submissions, of which no two are by the same witness of the same job."""
+    """Record submissions; no two of them are by the same witness of the same job."""
     experiments = intern_experiments(
         writing, {submission.decoded.experiment for _, submission in numbered}
     )

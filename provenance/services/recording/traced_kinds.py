@@ -28,8 +28,10 @@ from jobprov.provenance.services.work.notices import kinds_traced
 MOST_USED = 1000
 """Paths of files, and of code, that jobs of a kind get to know."""
 _BY_CHANCE = frozenset({"traced", "seen"})
-"""Evidence that another job of the kind may lack: it is not traced, and whether a file or program is
-seen while it is open depends on the moment."""
+"""Evidence that another job of the kind may lack.
+
+It is not traced, and whether a file or program is seen while it is open depends on the moment.
+"""
 _LAID_OUT = frozenset({"folder", "link"})
 
 
@@ -119,16 +121,25 @@ def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
     `cp /data/gen_7.root in.root`.
     """
     made = _paths_made(record)
-    copies: set[str | None] = set()
+    copies = _digests_named_or_read_here(record)
+    for file in record.inputs or ():
+        if file.evidence not in _BY_CHANCE:
+            continue
+        is_copied = _is_absolute(file) and file.sha256 in copies
+        is_own = file.evidence == "seen" and file.path in made
+        if not is_copied and not is_own:
+            yield file
+
+
+def _digests_named_or_read_here(record: JobRecord) -> AbstractSet[str]:
+    """Return the digests of inputs that somebody named, or that were seen in the job's folder."""
+    digests: set[str] = set()
     for file in record.inputs or ():
         is_seen_here = file.evidence == "seen" and not _is_absolute(file)
-        if is_seen_here or file.evidence not in _BY_CHANCE:
-            copies.add(file.sha256)
-    for file in record.inputs or ():
-        is_copied = _is_absolute(file) and file.sha256 is not None and file.sha256 in copies
-        is_own = file.evidence == "seen" and file.path in made
-        if file.evidence in _BY_CHANCE and not is_copied and not is_own:
-            yield file
+        is_named = file.evidence not in _BY_CHANCE
+        if file.sha256 is not None and (is_seen_here or is_named):
+            digests.add(file.sha256)
+    return digests
 
 
 def _paths_made(record: JobRecord) -> AbstractSet[str | None]:
@@ -153,10 +164,12 @@ def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) 
 
 def _changed_files(record: JobRecord) -> list[str]:
     """Return the files that changed, or went, after a traced job read them."""
-    changed = record.trace.changed if record.trace is not None else None
-    folder = record.command.working_directory if record.command is not None else None
-    below = f"{folder}/" if folder else None
-    return [path.removeprefix(below) if below else path for path in changed or ()]
+    if record.trace is None:
+        return []
+    below = ""
+    if record.command is not None and record.command.working_directory:
+        below = f"{record.command.working_directory}/"
+    return [path.removeprefix(below) for path in record.trace.changed or ()]
 
 
 def _holds(name: str, unit: str) -> bool:

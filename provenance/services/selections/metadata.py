@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -126,42 +126,76 @@ def _describe_page(
     wanted: Wanted,
 ) -> list[FileMetadata]:
     """Return what is known of some files, with a few statements for all of them."""
-    keys = [file.key for file in files]
-    versions = standing_versions(connection, keys)
-    recorded: dict[int, _Recorded] = {}
-    seen: dict[int, _Sighting] = {}
-    if wanted.records:
-        recorded = _recorded_of(connection, store, versions)
-        seen = {key: _read_sighting(text) for key, text in sightings(connection, keys).items()}
-    parents: dict[int, list[FileReference]] = {}
-    children: dict[int, list[FileReference]] = {}
-    if wanted.relatives:
-        claims = [version.claim_id for version in versions.values()]
-        parents = _by_file(parents_of_claims(connection, claims))
-        children = _by_file(children_of_files(connection, keys))
-    unmade = [key for key in keys if key not in versions]
-    sizes = sizes_of(connection, unmade) if unmade else {}
-    described = []
-    for file in files:
-        version = versions.get(file.key)
-        size = None
-        if file.key in sizes:
-            size = sizes[file.key].size_bytes
-        parents_of_file: list[FileReference] = []
+    page = _FactsOfPage.read(connection, store, files, wanted)
+    return [_metadata(file, experiment, page.of(file.key)) for file in files]
+
+
+class _Facts(NamedTuple):
+    """What is known of one file.
+
+    Attributes:
+        version: None where no job made it.
+        size: of a file that no job made, where it is known.
+    """
+
+    version: StandingVersion | None
+    recorded: _Recorded
+    seen: _Sighting
+    parents: list[FileReference]
+    children: list[FileReference]
+    size: int | None
+
+
+class _FactsOfPage(NamedTuple):
+    """What is known of some files, by key of the file; parents by key of the claim."""
+
+    versions: Mapping[int, StandingVersion]
+    recorded: Mapping[int, _Recorded]
+    seen: Mapping[int, _Sighting]
+    parents: Mapping[int, list[FileReference]]
+    children: Mapping[int, list[FileReference]]
+    sizes: Mapping[int, int | None]
+
+    @classmethod
+    def read(
+        cls, connection: Connection, store: Store, files: Sequence[NamedFile], wanted: Wanted
+    ) -> Self:
+        """Return what is known of some files."""
+        keys = [file.key for file in files]
+        versions = standing_versions(connection, keys)
+        recorded: Mapping[int, _Recorded] = {}
+        seen: dict[int, _Sighting] = {}
+        if wanted.records:
+            recorded = _recorded_of(connection, store, versions)
+            for key, text in sightings(connection, keys).items():
+                seen[key] = _read_sighting(text)
+        parents: Mapping[int, list[FileReference]] = {}
+        children: Mapping[int, list[FileReference]] = {}
+        if wanted.relatives:
+            claims = [version.claim_id for version in versions.values()]
+            parents = _by_file(parents_of_claims(connection, claims))
+            children = _by_file(children_of_files(connection, keys))
+        unmade = [key for key in keys if key not in versions]
+        sizes: dict[int, int | None] = {}
+        if unmade:
+            for key, identity in sizes_of(connection, unmade).items():
+                sizes[key] = identity.size_bytes
+        return cls(versions, recorded, seen, parents, children, sizes)
+
+    def of(self, key: int) -> _Facts:
+        """Return what is known of one file."""
+        version = self.versions.get(key)
+        parents: list[FileReference] = []
         if version is not None:
-            parents_of_file = parents.get(version.claim_id, [])
-        metadata = _metadata(
-            file,
-            experiment,
+            parents = self.parents.get(version.claim_id, [])
+        return _Facts(
             version,
-            recorded.get(file.key, _Recorded()),
-            seen.get(file.key, _Sighting({}, [], [])),
-            parents=parents_of_file,
-            children=children.get(file.key, []),
-            size=size,
+            self.recorded.get(key, _Recorded()),
+            self.seen.get(key, _Sighting({}, [], [])),
+            parents,
+            self.children.get(key, []),
+            self.sizes.get(key),
         )
-        described.append(metadata)
-    return described
 
 
 def _recorded_of(
@@ -199,7 +233,7 @@ def _read_sighting(text: str) -> _Sighting:
 
 
 def _by_file(relatives: Iterable[Relative]) -> dict[int, list[FileReference]]:
-    """Return relatives by what they are relatives of, each once, in the order of their ids."""
+    """Return the relatives of each file or claim, each once, in the order of their ids."""
     by_file: dict[int, dict[int, FileReference]] = {}
     for relative in sorted(relatives, key=lambda relative: relative.key):
         file = FileReference(relative.key, relative.namespace, relative.name)
@@ -207,18 +241,9 @@ def _by_file(relatives: Iterable[Relative]) -> dict[int, list[FileReference]]:
     return {of: list(files.values()) for of, files in by_file.items()}
 
 
-def _metadata(
-    file: NamedFile,
-    experiment: str,
-    version: StandingVersion | None,
-    recorded: _Recorded,
-    seen: _Sighting,
-    *,
-    parents: list[FileReference],
-    children: list[FileReference],
-    size: int | None,
-) -> FileMetadata:
+def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
     """Return what is known of one file; the facts of its version where a job made it."""
+    recorded, seen, version = facts.recorded, facts.seen, facts.version
     output = recorded.output or Output(name=file.name)
     metadata = {**(output.metadata or {}), **seen.metadata}
     locations = dict.fromkeys(seen.locations)
@@ -227,7 +252,7 @@ def _metadata(
     described = FileMetadata(
         file=FileReference(file.key, file.namespace, file.name),
         experiment=experiment,
-        size_bytes=size,
+        size_bytes=facts.size,
         checksums=seen.checksums,
         event_count=_told(seen, "core.event_count", int),
         data_tier=_told(seen, "core.data_tier", str),
@@ -244,8 +269,8 @@ def _metadata(
         application=_application(metadata, recorded.software),
         provenance={},
         metadata=_others(metadata),
-        parents=parents,
-        children=children,
+        parents=facts.parents,
+        children=facts.children,
         locations=list(locations),
     )
     if version is None:

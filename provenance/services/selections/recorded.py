@@ -104,7 +104,7 @@ def _answered(question: _Question, node: Selection, others: list[Selection]) -> 
 
 
 def _found(question: _Question, condition: Comparison, others: list[Selection]) -> Selection:
-    """Return the files that meet a condition, by what catalogs told or by what records hold."""
+    """Return the files that meet a condition according to catalogs or to records."""
     key = str(key_in_catalog(condition.field))
     connection, experiment = question.connection, question.experiment
     candidates = select_files(

@@ -113,7 +113,7 @@ def _in_turn(kinds: Iterable[Sequence[_Change]]) -> list[_Change]:
 
 
 def _rules(connection: Connection, ended: Mapping[int, int], window: Window) -> list[_Change]:
-    """Return the changes of rules in experiments of which jobs ended, the newest first."""
+    """Return the changes of rules in the experiments whose jobs ended, the newest first."""
     changes = []
     for change in changed_rules(connection, ended, window):
         name = _POLICIES if change.version is None else f"{_RULES}{change.version}"

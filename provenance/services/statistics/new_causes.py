@@ -23,7 +23,7 @@ _LONGEST = 200
 def list_new_causes(
     connection: Connection, since: datetime, *, seconds: float = SECONDS
 ) -> NewCauses:
-    """Return the causes of which jobs failed since a moment, and none before; most jobs first.
+    """Return the causes by which jobs failed since a moment and not before; most jobs first.
 
     Of each experiment the newest 20,000 jobs that ended are looked at.
 

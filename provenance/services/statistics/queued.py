@@ -4,8 +4,8 @@ A sample of a report says how many jobs its queue had. It holds until the next o
 an hour at most: after that nobody knows. A sample of an hour or a day holds for all of it. What a
 step has is the mean over the part of it that is known.
 
-Where several queues are asked about, a step is known if each of them is that was reported within
-the day before: the sum of some would look as if the others were empty.
+Where several queues are asked about, a step is known only if every queue that was reported within
+the day before is known in it: a sum of some would look as if the others were empty.
 
 Source: http.md, `GET /statistics/throughput`; docs/decisions/0046-queues-over-time.md.
 """
@@ -59,7 +59,12 @@ class _Stretch(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is known of a queue in a step: for how many seconds, and the means by group."""
+    """What is known of a queue in a step.
+
+    Attributes:
+        seconds: of the step; 0 where the queue was expected to be reported and was not.
+        means: jobs by group.
+    """
 
     seconds: float
     samples: int
@@ -86,19 +91,21 @@ def queued_at_once(
     samples = queue_samples(
         connection, window.start, window.end, since=since, experiment=experiment
     )
-    held = [sample for sample in samples if _ends_by(sample) > window.start]
-    first = held[0].start if held else window.start
+    in_window = [sample for sample in samples if _ends_by(sample) > window.start]
+    first = window.start
+    if in_window:
+        first = in_window[0].start
     scope = SampleScope(first, window.end, experiment, filters.campaign, filters.stage)
     if by == "state":
-        counts = _by_state(connection, scope, held, measure)
+        counts = _by_state(connection, scope, in_window, measure)
     else:
-        counts = _by_stage(connection, scope, held, measure)
+        counts = _by_stage(connection, scope, in_window, measure)
     by_queue: defaultdict[SampledQueue, list[FoundSample]] = defaultdict(list)
     for sample in samples:
         by_queue[sample.queue].append(sample)
     known_by_queue = []
-    for found in by_queue.values():
-        stretches = list(_stretches(found, counts, now))
+    for samples_of_queue in by_queue.values():
+        stretches = list(_stretches(samples_of_queue, counts, now))
         known_by_queue.append(_known_steps(stretches, window))
     return _groups(known_by_queue, window, by, filters.stage or "")
 
@@ -136,14 +143,17 @@ def _by_state(
     connection: Connection, scope: SampleScope, samples: Sequence[FoundSample], measure: str
 ) -> dict[int, Mapping[str, float]]:
     """Return how many jobs samples have in each state, by the key of the sample."""
-    numbers = {sample.key: sample.counts for sample in samples}
+    sums: Mapping[int, QueueNumbers] = {}
     if _is_narrowed(scope):
         sums = sums_of_stages(connection, scope)
-        numbers = {sample.key: sums.get(sample.key, QueueNumbers()) for sample in samples}
     states = _states_of(measure)
-    return {
-        key: {state: getattr(counts, state) for state in states} for key, counts in numbers.items()
-    }
+    by_state: dict[int, Mapping[str, float]] = {}
+    for sample in samples:
+        numbers = sample.counts
+        if _is_narrowed(scope):
+            numbers = sums.get(sample.key, QueueNumbers())
+        by_state[sample.key] = {state: getattr(numbers, state) for state in states}
+    return by_state
 
 
 def _by_stage(
@@ -152,7 +162,7 @@ def _by_stage(
     """Return how many jobs samples have of each stage, '' of none, by the key of the sample."""
     states = _states_of(measure)
     amounts = amounts_by_stage(connection, scope, states)
-    found: dict[int, Mapping[str, float]] = {}
+    by_sample: dict[int, Mapping[str, float]] = {}
     for sample in samples:
         by_stage: dict[str, float] = {}
         rest: float = sum(getattr(sample.counts, state) for state in states)
@@ -161,8 +171,8 @@ def _by_stage(
             rest -= amount
         if not _is_narrowed(scope):
             by_stage[""] = by_stage.get("", 0.0) + max(0.0, round(rest, 6))
-        found[sample.key] = by_stage
-    return found
+        by_sample[sample.key] = by_stage
+    return by_sample
 
 
 def _states_of(measure: str) -> tuple[str, ...]:
@@ -222,43 +232,59 @@ def _places(start: datetime, end: datetime, window: Window) -> range:
     return range(first, min(window.step_count, last))
 
 
+class _QueuesTogether:
+    """What several queues have in each step, added up where each of them is known.
+
+    Attributes:
+        is_known: for each step.
+        samples: how many samples each step has.
+        jobs: how many jobs, by group and step.
+    """
+
+    def __init__(self, step_count: int) -> None:
+        self.is_known = [False] * step_count
+        self.samples = [0.0] * step_count
+        self.jobs: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * step_count)
+
+    def add_step(self, place: int, queues: Iterable[_Known | None]) -> None:
+        """Add up what the queues had in a step, unless one of them is missed and not known."""
+        expected = [queue for queue in queues if queue is not None]
+        if not expected or not all(queue.seconds for queue in expected):
+            return
+        self.is_known[place] = True
+        for queue in expected:
+            self.samples[place] += queue.samples
+            for group, mean in queue.means.items():
+                self.jobs[group][place] += mean
+
+    def group(self, name: str, jobs: Sequence[float]) -> ThroughputGroup:
+        """Return the answer for a group, with None for each step that is not known."""
+        at_once: list[float | None] = []
+        for amount, is_known in zip(jobs, self.is_known, strict=True):
+            at_once.append(round(amount, 6) if is_known else None)
+        most = ceil(max(jobs))
+        return ThroughputGroup(name or None, most, sum(self.samples), self.samples, at_once=at_once)
+
+
 def _groups(
-    known_by_queue: Sequence[Sequence[_Known | None]], window: Window, by: str, named: str
+    known_by_queue: Sequence[Sequence[_Known | None]], window: Window, by: str, stage: str
 ) -> list[ThroughputGroup]:
-    """Return the queues together, by group; `named` is the one there is where none had a job."""
-    samples = [0.0] * window.step_count
-    is_known = [False] * window.step_count
-    sums: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * window.step_count)
+    """Return the queues together, by group; where none had a job, the empty group of `stage`."""
+    queues = _QueuesTogether(window.step_count)
     for place in range(window.step_count):
-        expected = [known[place] for known in known_by_queue]
-        said = [known for known in expected if known is not None]
-        is_known[place] = bool(said) and all(known.seconds for known in said)
-        if not is_known[place]:
-            continue
-        for known in said:
-            samples[place] += known.samples
-            for group, mean in known.means.items():
-                sums[group][place] += mean
-    if not any(is_known):
+        queues.add_step(place, [known[place] for known in known_by_queue])
+    if not any(queues.is_known):
         return []
     groups = []
-    for name, amounts in sums.items():
-        if by == "state" or any(amounts):
-            groups.append(_group(name or None, amounts, is_known, samples))
+    for name, jobs in queues.jobs.items():
+        # A state without jobs is worth showing, a stage without jobs is not
+        if by == "state" or any(jobs):
+            groups.append(queues.group(name, jobs))
     if not groups:
-        groups.append(_group(named or None, [0.0] * window.step_count, is_known, samples))
+        groups.append(queues.group(stage, [0.0] * window.step_count))
     if by == "state":
         return groups
     return sorted(groups, key=lambda group: (-sum(_amounts(group)), group.name or ""))
-
-
-def _group(
-    name: str | None, amounts: Sequence[float], is_known: Sequence[bool], samples: list[float]
-) -> ThroughputGroup:
-    at_once: list[float | None] = []
-    for amount, is_told in zip(amounts, is_known, strict=True):
-        at_once.append(round(amount, 6) if is_told else None)
-    return ThroughputGroup(name, ceil(max(amounts)), sum(samples), samples, at_once=at_once)
 
 
 def _amounts(group: ThroughputGroup) -> list[float]:

@@ -40,7 +40,7 @@ from jobprov.provenance.services.statistics.queued import (
 )
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.times import utc_text, utc_text_or_none
 
 RUNNING = "running"
 BYS = tuple(FACETS)
@@ -193,39 +193,39 @@ def count_throughput(
         if measure in QUEUED:
             groups = queued_at_once(connection, filters, window, by=by, measure=measure, now=now)
             others = joined(groups[MOST_GROUPS:])
-            told = _Told(most_at_once(groups), groups[:MOST_GROUPS], others)
+            shown = _ShownGroups(most_at_once(groups), groups[:MOST_GROUPS], others)
         elif measure == RUNNING:
-            told = _told(_running(connection, filters, window, by, now), window)
+            shown = _shown_groups(_running(connection, filters, window, by, now), window)
         elif measure in SPREADS:
-            told = _distributed(connection, filters, window, by, measure)
+            shown = _distributed(connection, filters, window, by, measure)
         else:
-            told = _told(_ended(connection, filters, window, by, measure), window)
+            shown = _shown_groups(_ended(connection, filters, window, by, measure), window)
         newest = newest_end(connection)
     return Throughput(
-        jobs=told.jobs,
+        jobs=shown.jobs,
         by=by,
         measure=measure,
         start=utc_text(window.start),
         end=utc_text(window.end),
         step_seconds=window.step_seconds,
         starts=[utc_text(start) for start in window.starts],
-        groups=told.groups,
-        others=told.others,
-        newest_end=None if newest is None else utc_text(newest),
+        groups=shown.groups,
+        others=shown.others,
+        newest_end=utc_text_or_none(newest),
     )
 
 
-class _Told(NamedTuple):
-    """What an answer tells: how many jobs, its groups, and the groups beyond these as one."""
+class _ShownGroups(NamedTuple):
+    """The groups of an answer: how many jobs they have, and the groups beyond the first as one."""
 
     jobs: int
     groups: list[ThroughputGroup]
     others: ThroughputGroup | None
 
 
-def _told(groups: Sequence[_Group], window: Window) -> _Told:
+def _shown_groups(groups: Sequence[_Group], window: Window) -> _ShownGroups:
     others = _sum_of(groups[MOST_GROUPS:], window.step_count)
-    return _Told(
+    return _ShownGroups(
         sum(counted.group.jobs for counted in groups),
         [counted.group for counted in groups[:MOST_GROUPS]],
         None if others is None else others.group,
@@ -234,7 +234,7 @@ def _told(groups: Sequence[_Group], window: Window) -> _Told:
 
 def _distributed(
     connection: Connection, filters: JobFilters, window: Window, by: str, measure: str
-) -> _Told:
+) -> _ShownGroups:
     """Return how what jobs took is distributed in each step."""
     groups = _ended(connection, filters, window, by, measure)
     named = groups[:MOST_GROUPS]
@@ -242,7 +242,7 @@ def _distributed(
     values = ranked_values(connection, filters, window, by=by, measure=measure, facets=facets)
     spreads = _spreads(values, window.step_count)
     others = _sum_of(groups[MOST_GROUPS:], window.step_count)
-    return _Told(
+    return _ShownGroups(
         sum(counted.group.jobs for counted in groups),
         [counted.with_spread(spreads).group for counted in named],
         None if others is None else others.with_spread(spreads).group,

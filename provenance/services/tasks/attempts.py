@@ -26,7 +26,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     read_together,
 )
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.times import utc_text, utc_text_or_none
 
 _FIRST_STARTS = (None, 0, 1)
 """Numbers of a batch job's attempts that had not run before."""
@@ -71,7 +71,7 @@ def recorded_attempts(
     queued: Iterable[QueuedAttempt],
     orders: Iterable[PlacedOrder],
 ) -> list[Attempt]:
-    """Return the attempts of which there is a record."""
+    """Return the attempts that are recorded."""
     summaries = summaries_of(connection, keys)
     records = _records(connection, store, keys)
     queued_by_job = {attempt.job_id: attempt for attempt in queued}
@@ -233,13 +233,13 @@ def _stretch(
     """Return a stretch; it still goes on, or nobody knows when it ended, where `end` is None."""
     # the clocks of two machines: a step may seem to end before it began
     seconds = None if end is None else max(0.0, (end - start).total_seconds())
-    return Stretch(kind, name, state, utc_text(start), text_or_none(end), seconds)
+    return Stretch(kind, name, state, utc_text(start), utc_text_or_none(end), seconds)
 
 
 def awaited_attempts(
     queued: Iterable[QueuedAttempt], orders: Iterable[PlacedOrder], recorded: set[str | None]
 ) -> list[Attempt]:
-    """Return the attempts that wait or run and of which there is no record yet."""
+    """Return the attempts that wait or run and are not recorded yet."""
     attempts = []
     seen = set(recorded)
     placed = {order.job_id: order.placed_at for order in orders}
@@ -291,8 +291,3 @@ def with_gaps(attempts: Sequence[Attempt]) -> list[TimelineRow]:
         if moments.last is not None:
             last = moments.last if last is None else max(last, moments.last)
     return rows
-
-
-def text_or_none(moment: datetime | None) -> str | None:
-    """Return a moment as answers name it; None for none."""
-    return None if moment is None else utc_text(moment)

@@ -59,7 +59,7 @@ class DoneLately:
         return _burn_down(self._start, done, expected, left, is_whole=declared == len(stages))
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
-        """Return by stage when its last job ended; those of which none did lately are left out."""
+        """Return when each stage's last job ended; stages without a recent job are left out."""
         return {stage: utc_text(moment) for stage, moment in self._last_ends[campaign].items()}
 
 

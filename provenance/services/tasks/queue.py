@@ -42,7 +42,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import exact_utc_text
+from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
 from jobprov.provenance.triage.causes import pattern_of
 
 FRESH = timedelta(minutes=15)
@@ -321,7 +321,7 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
         step=step,
         host=row.host,
         site=row.site,
-        since=exact_utc_text(since) if since else None,
+        since=exact_utc_text_or_none(since),
         seconds=seconds,
         usual_seconds=usual,
         hold_reason=row.hold_reason,

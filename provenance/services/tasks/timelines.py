@@ -28,12 +28,11 @@ from jobprov.provenance.services.tasks.attempts import (
     awaited_attempts,
     recorded_attempts,
     summed_up_attempt,
-    text_or_none,
     with_gaps,
 )
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.times import utc_text, utc_text_or_none
 
 MOST_ATTEMPTS = 50
 MOST_COUNTED = 1000
@@ -128,7 +127,7 @@ def _ends(attempts: Sequence[Attempt], now: datetime) -> dict[str, str | None]:
     if any(moments.is_under_way for moments in all_moments):
         lasts.append(now)
     start, end = min(firsts, default=None), max(lasts, default=None)
-    return {"start": text_or_none(start), "end": text_or_none(end)}
+    return {"start": utc_text_or_none(start), "end": utc_text_or_none(end)}
 
 
 def _task_timeline(connection: Connection, task: FoundTask, by: str | None) -> Timeline:

@@ -113,7 +113,10 @@ def stand(facts: UnitFacts, needed: int) -> StandingUnit:
 
 @lru_cache(maxsize=1024)
 def _stand_by_jobs(attempts: Attempts, needed: int) -> StandingUnit:
-    """Return how a unit stands of which its jobs alone tell; thousands of them came to few ends."""
+    """Return the state of a unit that is known by its jobs alone.
+
+    It is remembered: the jobs of thousands of units end in few different ways.
+    """
     return stand(UnitFacts(attempts), needed)
 
 
@@ -225,7 +228,7 @@ def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterato
 def _done_by_jobs(
     ends: Sequence[UnitsOfEnd], needed: int, *, but: set[str]
 ) -> dict[StandingUnit, set[str]]:
-    """Return the units of which an attempt left enough outputs, by how they stand.
+    """Return the units for which an attempt left enough outputs, by their state.
 
     They are judged by end, not one by one: a million of them came to a handful of ends. A unit that
     was done twice has as many files as the attempt that left most.

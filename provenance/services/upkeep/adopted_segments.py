@@ -295,7 +295,7 @@ def _renumber(connection: Connection, store: Store, renumberings: Sequence[_Renu
 
 
 def _look_again(connection: Connection, reader: SegmentReader) -> None:
-    """Queue the jobs whose gaps may change by what the segment holds about blobs and code."""
+    """Queue the jobs whose gaps may change, as the segment has blobs or code that they lacked."""
     _look_at_code_again(connection, reader)
     for position in reader.positions("possession"):
         for sha256 in reader.digests(position):

@@ -11,6 +11,7 @@ Source: storage.md, "Sealing".
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -221,14 +222,16 @@ def _enter_possessions(database: Database, writer: Writer, experiment: str) -> N
         # A job that is being recorded may have missed these blobs. Once it is committed, its gaps
         # are looked at again, by work that is queued together with the entry
         wait_for_derivations(database)
-        writer.run(lambda writing, digests=digests: _enter(writing, experiment, digests))  # type: ignore[misc]
+        writer.run(partial(_enter, experiment=experiment, digests=digests))
 
 
 def _uploaded(database: Database, experiment: str) -> list[str]:
     """Return some of the digests that an experiment uploaded and no entry lists."""
     with database.reading.connect() as connection:
         key = experiment_key(connection, experiment)
-        return [] if key is None else digests_to_enter(connection, key, _MOST_DIGESTS)
+        if key is None:
+            return []
+        return digests_to_enter(connection, key, _MOST_DIGESTS)
 
 
 def _enter(writing: Writing, experiment: str, digests: Sequence[str]) -> None:
@@ -251,7 +254,7 @@ def _adopt(database: Database, writer: Writer, store: Store, experiment: str) ->
         reader = next_segment(store, experiment, *tip)
         if reader is None:
             return count
-        writer.run(lambda writing, reader=reader: adopt_segment(writing, reader))  # type: ignore[misc]
+        writer.run(partial(adopt_segment, reader=reader))
         count += 1
 
 
@@ -301,9 +304,11 @@ def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
     """
     positions = [(entry.id, position) for position, entry in enumerate(waiting)]
     for part in chunks(positions, _ROWS_AT_ONCE):
-        writer.run(
-            lambda writing, part=part: let_go_of_entries(writing.connection, segment, part)  # type: ignore[misc]
-        )
+        writer.run(partial(_let_go_of_part, segment=segment, positions=part))
+
+
+def _let_go_of_part(writing: Writing, segment: int, positions: Sequence[tuple[int, int]]) -> None:
+    let_go_of_entries(writing.connection, segment, positions)
 
 
 def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:

@@ -5,7 +5,6 @@ worker leases an item, works outside any transaction, then removes the item, or 
 when to try again. If a worker dies, its lease runs out and another one takes the item.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,7 +68,6 @@ def drain(
     handlers: Mapping[str, Handler],
     *,
     until: Callable[[], bool] = lambda: False,
-    pause: float = 0.0,
 ) -> int:
     """Do the items that are due; return how many were done.
 
@@ -77,16 +75,12 @@ def drain(
         parts: what to work with.
         handlers: by kind; items of other kinds are left alone.
         until: called between items; True ends the work.
-        pause: when nothing is due, look again after so many seconds; with 0, return.
     """
     done = 0
     while not until():
         item = parts.writer.run(lambda writing: _take(writing, list(handlers)))
         if item is None:
-            if not pause:
-                break
-            time.sleep(pause)
-            continue
+            break
         done += _do(parts, handlers[item.kind], item)
     return done
 

@@ -189,7 +189,7 @@ def ended_by_hour(connection: Connection, scope: EndedScope, until: datetime) ->
 def causes_since(
     connection: Connection, scope: EndedScope, *, least: int, most: int
 ) -> list[SeenCause]:
-    """Return the causes of which the newest jobs failed, that which was seen first first.
+    """Return the causes by which the newest jobs failed; the cause that was seen first comes first.
 
     Args:
         connection: where from.

@@ -26,7 +26,8 @@ _MICROSECONDS = {
 }
 _JOBS = """
 SELECT j.experiment_id, {month}, min(j.id), max(j.id), count(*), sum(CAST(j.id AS bigint)),
-sum(j.index_version), sum(coalesce(t.stage_id, 0) + CAST(coalesce(t.has_several_stages, {no}) AS integer))
+sum(j.index_version),
+sum(coalesce(t.stage_id, 0) + CAST(coalesce(t.has_several_stages, {no}) AS integer))
 FROM jobs j LEFT JOIN tasks t ON t.id = j.task_id
 WHERE j.state <> {running} GROUP BY 1, 2
 """

@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
@@ -135,7 +135,7 @@ def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
 def unknown_outputs(
     connection: Connection, task: int, *, only_of_units: bool, after: int, limit: int
 ) -> list[UnknownOutput]:
-    """Return outputs of successful jobs of a task of which the catalog knows no name.
+    """Return outputs of successful jobs of a task that the catalog knows by no name.
 
     Args:
         connection: where from.
@@ -290,7 +290,7 @@ def count_units_in_catalog(connection: Connection, task: int) -> int:
 def units_with_outputs(
     connection: Connection, task: int, units: Sequence[str], *, needed: int
 ) -> set[str]:
-    """Return those of these units of a task of which the catalog knows as many outputs as needed.
+    """Return those of these units for which the catalog knows as many outputs as needed.
 
     Only outputs that count for a unit by their names.
     """
@@ -357,8 +357,3 @@ def declared_tasks(connection: Connection, experiment: str) -> list[str]:
         .order_by(CatalogSync.asked_at.is_not(None), CatalogSync.asked_at, TaskRow.id)
     )
     return [row[0] for row in connection.execute(query)]
-
-
-def plain_name(namespace: Any, name: str) -> str:
-    """Return a name as a catalog says it."""
-    return f"{namespace}:{name}" if namespace else name

@@ -65,7 +65,7 @@ Jobs of the one that ran the other may be told so.
 _MOST_PAIRS = 20_000
 """Tables of values: those of a parameter that everything has are many."""
 MOST_VALUES = 6000
-"""Values of a condition of which it is known by which tables they led to sets."""
+"""Values of a condition whose way to sets, by tables, is remembered."""
 
 
 class ParameterSearch:

@@ -26,7 +26,7 @@ from jobprov.provenance.db.recording.files.edges import (
 )
 from jobprov.provenance.db.recording.files.linking import mark_readers
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.statements.selecting import moment_for, select_among
+from jobprov.provenance.db.statements.selecting import StoredMoment, moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Identity,
@@ -36,6 +36,7 @@ from jobprov.provenance.db.tables import (
     Parent,
     Sighting,
 )
+from jobprov.provenance.lineage import flow
 from jobprov.provenance.lineage.graph import Past
 from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.records.files.checksums import unpack_checksums
@@ -112,26 +113,41 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     unclaimed = _unclaimed(connection, history.start, limit)
 
     past = History(history.start, is_cut=history.is_cut, direction=history.direction)
-    for ends, link in history.links.items():
-        source, target = ends
-        is_input = target in recorded_jobs and source not in claimed_later
-        if source in recorded_jobs or is_input:
-            past.links[ends] = link
-            if source in unclaimed:
-                past.links[ends] = link._replace(is_sure=True)
-    resolved = {(file_of.get(source, source), target) for source, target in past.links}
     for (source, target), link in history.links.items():
-        if source not in claimed_later or target not in recorded_jobs:
+        is_input = target in recorded_jobs and source not in claimed_later
+        if not (is_input or source in recorded_jobs):
             continue
-        # The file had no claim yet, so that the link led from its bare name
-        bare_ends = (file_of[source], target)
-        if bare_ends not in resolved:
-            past.links[bare_ends] = link._replace(is_sure=True)
+        if source in unclaimed:
+            past.links[source, target] = link._replace(is_sure=True)
+        else:
+            past.links[source, target] = link
+    past.links.update(_links_from_bare_names(history, past, claimed_later, file_of, recorded_jobs))
     past.sources.update(_sources_then(history, claimed_later, file_of))
     return past
 
 
-def _recorded_jobs(connection: Connection, history: History, limit: Any) -> set[str]:
+def _links_from_bare_names(
+    history: History,
+    past: History,
+    claimed_later: Collection[str],
+    file_of: Mapping[str, str],
+    recorded_jobs: Collection[str],
+) -> dict[tuple[str, str], flow.Link]:
+    """Return the links of files that had no claim yet: they led from the bare name.
+
+    None where the job had another link from a version of that file.
+    """
+    resolved = {(file_of.get(source, source), target) for source, target in past.links}
+    links: dict[tuple[str, str], flow.Link] = {}
+    for (source, target), link in history.links.items():
+        if source in claimed_later and target in recorded_jobs:
+            bare_ends = (file_of[source], target)
+            if bare_ends not in resolved:
+                links[bare_ends] = link._replace(is_sure=True)
+    return links
+
+
+def _recorded_jobs(connection: Connection, history: History, limit: StoredMoment) -> set[str]:
     """Return the jobs of a history that had been recorded at a moment."""
     rows = select_among(connection, _RECEIVED, jobs_of(history))
     return {f"j{job}" for job, received in rows if received <= limit}
@@ -148,7 +164,7 @@ def _sources_then(
     return sources_then
 
 
-def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
+def _unclaimed(connection: Connection, start: str, limit: StoredMoment) -> set[str]:
     """Return the start of a history if it is a bare name that no job had claimed, else nothing.
 
     Without versions to be confused with, a job that read this name surely read this file.
@@ -181,7 +197,7 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
 
 
 def _relinked(
-    connection: Connection, files: Sequence[int], jobs: Collection[int], limit: Any
+    connection: Connection, files: Sequence[int], jobs: Collection[int], limit: StoredMoment
 ) -> set[str]:
     """Return the names of files whose links to these jobs may have changed since a moment."""
     names: set[str] = set()
@@ -224,7 +240,9 @@ def was_named(connection: Connection, file: int, moment: datetime) -> bool:
     return any(connection.execute(query.limit(1)).first() is not None for query in queries)
 
 
-def _relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any) -> set[str]:
+def _relinked_by_readers(
+    connection: Connection, files: Sequence[int], limit: StoredMoment
+) -> set[str]:
     """Return the names of files whose makers changed because jobs read them since a moment.
 
     Args:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -264,28 +265,23 @@ def _add_shared(connection: Connection, history: History, mentions: Iterable[Row
 
 def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:
     made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
-    sources = _sources_below(connection, focus, made)
-    maker = _makers_below(connection, focus, made)
-    mentions = select_among(connection, _CONSUMERS, sorted(sources))
-    _add_readers(history, mentions, sources, maker)
-
-    children = select_among(connection, _CHILDREN, sorted(sources))
+    below = _Below(
+        made,
+        _sources_below(connection, focus, made),
+        _makers_below(connection, focus, made),
+    )
+    mentions = select_among(connection, _CONSUMERS, sorted(below.sources))
+    children = select_among(connection, _CHILDREN, sorted(below.sources))
     parent_and_child = [(identity, claim) for identity, claim in children if claim in made]
-    parent_and_job = {(identity, made[claim]): None for identity, claim in parent_and_child}
-    # Each parent to the job that made the child, once for all children of one job
-    for identity, job in parent_and_job:
-        for key, is_sure in _not_made_by(job, sources[identity], maker):
-            history.join(key, f"j{job}", is_sure=is_sure)
-    # Each job to the files that it made
-    for claim, job in made.items():
-        history.join(f"j{job}", f"c{claim}")
+    _add_readers(history, mentions, below)
+    _add_made(history, parent_and_child, below)
 
     read = {(job, identity) for job, identity, _ in mentions}
     made_from = []
     for identity, claim in parent_and_child:
-        nodes = sources[identity]
+        nodes = below.sources[identity]
         if (made[claim], identity) in read:
-            nodes = _not_made_by(made[claim], nodes, maker)
+            nodes = below.not_made_by(made[claim], identity)
         made_from.append((claim, nodes))
     history.note_sources(made, made_from)
 
@@ -296,18 +292,47 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
         history.is_cut = True
 
 
-def _add_readers(
-    history: History,
-    mentions: Iterable[Row],
-    sources: Mapping[int, Sequence[tuple[str, bool]]],
-    maker: Mapping[str, int],
-) -> None:
+class _Below(NamedTuple):
+    """What a walk down met.
+
+    Attributes:
+        made: the job that made each claim.
+        sources: the nodes that each identity resolves to, each with whether it surely does.
+        maker: the job that made each node, including the start.
+    """
+
+    made: Mapping[int, int]
+    sources: Mapping[int, Sequence[tuple[str, bool]]]
+    maker: Mapping[str, int]
+
+    def not_made_by(self, job: int, identity: int) -> list[tuple[str, bool]]:
+        """Return the nodes of an identity that a job did not make itself.
+
+        What a job reads is never its own output.
+        """
+        return [node for node in self.sources[identity] if self.maker.get(node[0]) != job]
+
+
+def _add_readers(history: History, mentions: Iterable[Row], below: _Below) -> None:
     """Add the jobs that read files, except for each file's own maker."""
     for job, identity, role in mentions:
-        # Not `_not_made_by`: there are up to 200,000 mentions, and a call costs more than the test
-        for key, is_sure in sources[identity]:
-            if maker.get(key) != job:
+        # Not `not_made_by`: there are up to 200,000 mentions, and a call costs more than the test
+        for key, is_sure in below.sources[identity]:
+            if below.maker.get(key) != job:
                 history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
+
+
+def _add_made(history: History, parent_and_child: Iterable[tuple[int, int]], below: _Below) -> None:
+    """Add each parent of a file to the job that made it, and each job to the files that it made."""
+    # A parent is joined once, for all children of one job
+    parent_and_job = dict.fromkeys(
+        (identity, below.made[claim]) for identity, claim in parent_and_child
+    )
+    for identity, job in parent_and_job:
+        for key, is_sure in below.not_made_by(job, identity):
+            history.join(key, f"j{job}", is_sure=is_sure)
+    for claim, job in below.made.items():
+        history.join(f"j{job}", f"c{claim}")
 
 
 def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int]) -> dict[str, int]:
@@ -317,13 +342,6 @@ def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int])
         for job in jobs_of_claims(connection, [focus.claim_id]).values():
             maker[focus.key] = job
     return maker
-
-
-def _not_made_by(
-    job: int, nodes: Sequence[tuple[str, bool]], maker: Mapping[str, int]
-) -> list[tuple[str, bool]]:
-    """Return the nodes that a job did not make itself: what it reads is never its own output."""
-    return [node for node in nodes if maker.get(node[0]) != job]
 
 
 def _sources_below(

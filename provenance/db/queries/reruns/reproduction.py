@@ -101,7 +101,7 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[LevelCoun
 
 
 def never_drilled(connection: Connection, *, experiment: str | None, limit: int) -> list[Candidate]:
-    """Return recipes of which no job was ever compared, in the order of their digests.
+    """Return recipes none of whose jobs was ever compared, in the order of their digests.
 
     This makes a sample without bias.
     """

@@ -1,4 +1,4 @@
-"""Files by what catalogs and transfer services told of them: metadata of their newest sightings.
+"""Files by what catalogs and transfer services said: metadata of their newest sightings.
 
 The documents of sightings are text; each is read as JSON while the statement runs, some hundred
 thousand a second. Values compare as text, so that `4711` finds a number and a text; less and more

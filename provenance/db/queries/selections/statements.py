@@ -219,7 +219,7 @@ class _Maker:
         return query.where(*map(self._maker_meets, parts))
 
     def _unmade(self, parts: list[Selection]) -> FileKeys:
-        """Return the files that no job made, and of which a catalog told what meets all parts."""
+        """Return the files that no job made and that meet all parts according to a catalog."""
         made = (
             select(Claim.id)
             .join(Job, Job.id == Claim.job_id)
@@ -246,7 +246,7 @@ class _Maker:
                 raise TypeError(f"catalogs do not tell {part}")
 
     def _told(self, comparisons: list[Comparison]) -> FileKeys:
-        """Return the files of which a catalog told metadata that meet all comparisons."""
+        """Return the files whose metadata in a catalog meet all comparisons."""
         conditions: list[ColumnElement[bool]] = []
         for comparison in comparisons:
             key = str(key_in_catalog(comparison.field))

@@ -201,7 +201,7 @@ def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | Non
 
 
 def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
-    """Return the campaigns of which nothing was counted, the newest first, up to a thousand."""
+    """Return the campaigns that were never counted, the newest first, up to a thousand."""
     query = (
         select(Stage.experiment_id, Stage.campaign)
         .outerjoin(

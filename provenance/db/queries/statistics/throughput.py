@@ -44,7 +44,7 @@ SPREADS: dict[str, SQLColumnExpression[Any]] = {
     "wall_seconds": Job.wall_seconds,
     "max_rss_bytes": Job.max_rss_bytes,
 }
-"""What jobs took, of which the distribution is told; a job whose record does not say it has none."""
+"""Measures whose distribution is given; jobs whose record does not say it are left out."""
 _TENTHS = (1, 5, 9)
 """Of p10, the median and p90."""
 _ROWS_AT_ONCE = 10_000

@@ -231,7 +231,7 @@ def hold_reasons(connection: Connection, scope: QueueScope) -> dict[str, int]:
 
 
 def stages_in_queue(connection: Connection, since: datetime) -> set[tuple[str, str, str]]:
-    """Return experiment, campaign and name of the stages of which a job runs or is idle in a queue.
+    """Return experiment, campaign and name of the stages with a running or idle job in a queue.
 
     Queues that do not name the units of their jobs tell that something of a stage goes on. A queue
     that was not asked since a moment tells nothing.
@@ -544,7 +544,7 @@ def usual_seconds(connection: Connection, stage: int) -> float | None:
 
 
 def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
-    """Return a query for jobs of queues, without those of which a record told more since."""
+    """Return a query for jobs of queues, without those whose record has told more since."""
     is_up_to_date = case(
         (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == RUNNING),
         else_=or_(Job.state != RUNNING, Job.received_at <= QueueReport.asked_at),

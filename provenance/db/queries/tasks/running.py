@@ -117,7 +117,7 @@ def ran_jobs(
 
 
 def is_any_running(connection: Connection, jobs: JobsToCount, *, silent_before: datetime) -> bool:
-    """Return whether any job runs of which something was heard since `silent_before`."""
+    """Return whether any job runs and was heard of since `silent_before`."""
     query = _chosen(select(Job.id), jobs, _is_running(silent_before)).limit(1)
     return connection.execute(query).first() is not None
 
@@ -172,7 +172,7 @@ def _chosen(
 
 
 def _heard_since(moment: datetime) -> Select[int]:
-    """Return the query for jobs that run of which something was heard; an index knows no others."""
+    """Return the query for running jobs that were heard of; an index has no others."""
     writes_log = exists().where(
         LogTailPiece.job_id == ProvisionalRecord.job_id, LogTailPiece.received_at >= moment
     )

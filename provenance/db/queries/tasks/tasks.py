@@ -99,7 +99,7 @@ def declared_tasks(connection: Connection, experiment: str, *, most: int) -> lis
 
 
 def is_no_rerun() -> ColumnElement[bool]:
-    """Return the condition that a job is none of the few reruns for comparison.
+    """Return the condition that a job is not one of the few reruns for comparison.
 
     For counts that an index answers without the rows.
     """

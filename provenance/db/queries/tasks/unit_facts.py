@@ -312,7 +312,7 @@ def cataloged_outputs_by_unit(
 
 
 def units_in_catalog(connection: Connection, task: int, *, needed: int) -> set[str]:
-    """Return the units of a task of which the catalog knows as many outputs as they need.
+    """Return the units of a task for which the catalog knows as many outputs as they need.
 
     At least one: that a unit needs none, the catalog does not show.
     """

@@ -192,5 +192,5 @@ def write_set(transaction: Transaction, identity: str, tables: Sequence[IndexedT
 
 
 def _count(table: IndexedTable) -> int:
-    """Return how many parameters stand in a table; a sequence is none, its elements are."""
+    """Return how many parameters a table has; a sequence does not count, but its elements do."""
     return sum(text == "[]" or not text.startswith("[") for _, text in table.values)

@@ -83,7 +83,7 @@ class _Birth(NamedTuple):
 
 
 class Alias(NamedTuple):
-    """A claim under another name: whose file, of which birth, as which identity."""
+    """A claim under another name: its file, its birth and its identity."""
 
     file: int
     birth: int

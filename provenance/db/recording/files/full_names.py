@@ -111,7 +111,7 @@ def name_inputs(transaction: Transaction, jobs: Sequence[int], unclaimed: Iterab
 
 
 def name_sighted(transaction: Transaction, files: Sequence[int]) -> None:
-    """Bring the bare names of files up to date of which a sighting was written."""
+    """Bring the bare names of files up to date after sightings of them were written."""
     rows = select_among(transaction.connection, _BARE_NAMES, files)
     _place_files(transaction, {row[0] for row in rows})
 
@@ -125,7 +125,7 @@ def _place_files(transaction: Transaction, bare_files: Iterable[int]) -> None:
             full_names[bare].append(full)
         if not full_names:
             continue
-        concerned = {*full_names, *(file for files in full_names.values() for file in files)}
+        concerned = set(full_names).union(*full_names.values())
         take_files(connection, sorted(concerned))
         moves = _moves(transaction, full_names)
         if moves:
@@ -137,13 +137,16 @@ def _place_files(transaction: Transaction, bare_files: Iterable[int]) -> None:
 def _moves(transaction: Transaction, full_names: dict[int, list[int]]) -> list[_Move]:
     """Return what has to go where, of the identities of bare names that have full names."""
     connection = transaction.connection
-    seen = _sightings(connection, [file for files in full_names.values() for file in files])
+    full_files = [file for files in full_names.values() for file in files]
+    seen = _sightings(connection, full_files)
     claimed = {row[0] for row in select_among(connection, _CLAIMED, list(full_names))}
     identities = _identities(connection, [*full_names, *seen])
     moves: list[_Move] = []
     for bare, files in full_names.items():
-        only = [file for file in files if seen[file].is_only]
-        goal = files[0] if len(files) == 1 and only and bare not in claimed else None
+        # Only a bare name that can mean one file alone stands for that file
+        goal = None
+        if len(files) == 1 and seen[files[0]].is_only and bare not in claimed:
+            goal = files[0]
         for identity in identities[bare]:
             images = _images(identity, files, identities)
             place = identity.id
