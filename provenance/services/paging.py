@@ -2,8 +2,8 @@
 
 from jobprov.provenance.errors import BadInputError
 
-_CURSOR_DIGITS = 18
-"""All of 18 digits fit into the 64 bits of a key, not all of 19 do."""
+_KEY_DIGITS = 18
+"""All numbers of 18 digits fit into the 64 bits of a key, not all of 19 do."""
 
 
 def check_limit(limit: int, most: int) -> None:
@@ -25,10 +25,14 @@ def read_cursor(cursor: str | None) -> int | None:
     """
     if cursor is None:
         return None
-    is_key = cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS
-    if not is_key:
+    if not is_key(cursor):
         raise bad_cursor()
     return int(cursor)
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text is an integer key of a row."""
+    return text.isascii() and text.isdigit() and len(text) <= _KEY_DIGITS
 
 
 def bad_cursor() -> BadInputError:

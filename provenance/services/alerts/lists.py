@@ -25,7 +25,7 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.paging import read_cursor
+from jobprov.provenance.services.paging import is_key
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
 STATES = ("open", "over")
@@ -66,7 +66,7 @@ def list_alerts(
         connection,
         experiment=key,
         is_open=is_open,
-        before=read_cursor(cursor),
+        before=_key_in(cursor),
         limit=limit + 1,
     )
     shown = rows[:limit]
@@ -85,6 +85,16 @@ def list_alerts(
         checks=checks,
         next=next_cursor,
     )
+
+
+def _key_in(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if not is_key(cursor):
+        raise BadInputError(
+            "cursor: give `next` of the answer before.", {"cursor": ["not a cursor"]}
+        )
+    return int(cursor)
 
 
 def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:

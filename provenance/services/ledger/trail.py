@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
-from jobprov.provenance.services.paging import read_cursor
+from jobprov.provenance.services.paging import is_key
 
 Document = Mapping[str, Any]
 _WORDS_OF = ("waiver", "rules", "verdict", "task", "workflow", "state")
@@ -43,7 +43,13 @@ def show_trail(
         raise BadInputError(
             f"kind: there is no {kind!r}; say one of {', '.join(ACTS)}.", {"kind": ["unknown"]}
         )
-    before = read_cursor(cursor)
+    before = None
+    if cursor is not None:
+        if not is_key(cursor):
+            raise BadInputError(
+                "cursor: give `next` of the page before.", {"cursor": ["not a cursor"]}
+            )
+        before = int(cursor)
     key = experiment_key(connection, experiment)
     if key is None:
         raise NotFoundError(f"There is no experiment {experiment}.")
