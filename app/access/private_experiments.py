@@ -47,8 +47,8 @@ def without_shared_copies(answer: Response) -> Response:
     """Have proxies keep no copy of an answer that may be for its reader alone."""
     privacy = get_service().privacy
     # As known last: an answer that read nothing must not wait for the database
-    if privacy is not None and privacy.known.last_names:
-        answer.headers.setdefault("Cache-Control", "private")
+    if privacy is not None and privacy.known.last_names and not answer.cache_control.no_store:
+        answer.cache_control.private = True
     return answer
 
 

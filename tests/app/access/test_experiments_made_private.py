@@ -109,6 +109,8 @@ def test_running_service_hides_and_shows_it(client: FlaskClient, service: Servic
     seen = client.get(JOB_CALL, headers=reader)
     assert seen.get_json() == open_answer.get_json()
     assert seen.headers["Cache-Control"] == "private"
+    bundle = client.get(f"{JOB_CALL}/bundle", headers=reader)
+    assert bundle.headers["Cache-Control"] == "no-cache, private"
 
     assert show(service)
 
