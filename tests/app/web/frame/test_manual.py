@@ -80,7 +80,9 @@ def test_interface_pages_show_each_call_of_the_document(
     shown = set()
     for address, text in read_pages.items():
         if address.startswith("/docs/api/") and "/types/" not in address:
-            found = re.findall(r'<h2 id="\w+"><b>(\w+)</b> <code class="wrap">([^<]*)<', tight(text))
+            found = re.findall(
+                r'<h2 id="\w+"><b>(\w+)</b> <code class="wrap">([^<]*)<', tight(text)
+            )
             shown |= {(method, unescape(path)) for method, path in found}
     assert shown == calls
 
