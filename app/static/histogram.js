@@ -3,7 +3,7 @@
 "use strict";
 for (const plot of document.querySelectorAll(".distribution")) {
   const bars = [...plot.querySelectorAll("rect")];
-  const words = bars.map((bar) => bar.textContent);
+  const words = bars.map((bar) => bar.textContent.trim());
   const said = plot.querySelector(".bin");
   let chosen = Number(plot.dataset.highest);
   const show = (place) => {

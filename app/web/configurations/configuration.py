@@ -46,7 +46,7 @@ DOWNLOADS = {
     "ran": "as run",
     "computed": "as run, computed",
 }
-_FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 230, 240
+_FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 220, 240
 _FEWEST_LINES_BACK = 50
 _FILE_LINE_COLUMN = re.compile(r"(?P<file>.+):(?P<line>\d+):[^:]*", re.DOTALL)
 """Where a message of the FHiCL reader begins with the place that it is about."""

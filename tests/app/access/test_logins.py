@@ -20,6 +20,7 @@ from jobprov.app.web.logins import page_here
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.app.access.test_reading import PUBLIC, answering
+from tests.library.markup import tight
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
     CLIENT_ID,
@@ -454,7 +455,7 @@ def test_logout_is_sent_to_the_provider_where_that_is_wanted(
     # What is no https address is as good as none
     if end != "/end?lang=en":
         assert "Refresh" not in done.headers
-        assert "there you may still be logged in" in done.text
+        assert "there you may still be logged in" in tight(done.text)
         return
     seconds, _, there = done.headers["Refresh"].partition("; url=")
     assert seconds == "0"

@@ -13,6 +13,7 @@ from jobprov.provenance.db.queries.alerts.alerts import open_alerts
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.services.alerts.events import Found, begin_alerts, end_alerts
 from jobprov.provenance.services.writing import Writing
+from tests.library.markup import tight
 
 RECEIVERS = [f"<b>receiver</b> {number:02} {'x' * 60}" for number in range(16)]
 
@@ -52,8 +53,8 @@ def test_rules_that_were_never_looked_at_do_not_say_that_all_is_well(
 def test_page_stays_small_and_leads_to_the_rest(app: Flask, client: FlaskClient) -> None:
     service: Service = app.extensions["jobprov"]
     empty = client.get("/alerts")
-    assert "No rule is declared, so nothing is looked at." in empty.text
-    assert "names it in the setting <code>JOBPROV_ALERTS</code>" in empty.text
+    assert "No rule is declared, so nothing is looked at." in tight(empty.text)
+    assert "names it in the setting <code>JOBPROV_ALERTS</code>" in tight(empty.text)
     service.write(begin_many)
 
     page = client.get("/alerts?experiment=nova")

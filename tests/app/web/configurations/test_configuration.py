@@ -60,7 +60,7 @@ def test_thirty_thousand_parameters_fit_on_a_page_and_every_one_is_reached_by_li
     assert "2 files, 30 002 parameters; ParameterSetID" in words(top)
 
     producers = large.get(link(top, "Open physics.producers")).text
-    at_end = large.get(link(producers, f"{number(MODULES - 230)} more")).text
+    at_end = large.get(link(producers, f"{number(MODULES - 220)} more")).text
     module = page(large, "?form=evaluated&at=physics.producers.m7")
 
     assert words(producers).count("m1 20") == 1
