@@ -7,8 +7,6 @@ take, and how it is planned. A statement that is the same each time finds a few 
 and planning it anew for the keys at hand takes longer than running it: it has one plan for all.
 What filters compose is planned for its values, which may be rare ones.
 
-*Writing.* Statements that come again go to libpq directly; see `WritingCursor`.
-
 *Which server answers.* After a failover to a standby that was behind, or a restore, records that
 were acknowledged may not be there. The timeline, or the identity of the cluster, is another one
 then, and the log says so. What the process remembers of rows is forgotten with every connection
@@ -22,15 +20,11 @@ import math
 import time
 from collections.abc import Sequence
 from functools import partial
-from itertools import count
 from typing import Any, NamedTuple, Self
 from weakref import WeakSet
 
-from psycopg import Connection, Cursor, OperationalError
-from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg import Connection, Cursor
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
@@ -67,10 +61,8 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
         isolation_level="REPEATABLE READ",
         connect_args={"cursor_factory": ReadingCursor},
     )
-    # its own: there a rollback makes psycopg forget every statement that it prepared
-    writing = create_engine(
-        url, pool_size=1, max_overflow=4, connect_args={"cursor_factory": WritingCursor}
-    )
+    # its own: a rollback makes psycopg forget every statement that a connection has prepared
+    writing = create_engine(url, pool_size=1, max_overflow=4)
     for engine in (reading, writing):
         # Before SQLAlchemy asks the server anything: of SQL_ASCII the driver gives bytes as answers
         event.listen(engine, "connect", _check_encoding, insert=True)
@@ -168,79 +160,6 @@ class ReadingCursor(Cursor[Any]):
         else:
             super().execute(_PLANNED_FOR_VALUES)
             _planning_for_values.add(self.connection)
-
-
-class WritingCursor(Cursor[Any]):
-    """A cursor that runs a statement which comes again by one call of libpq.
-
-    psycopg's own way takes a dozen functions and two turns of Python's lock for each statement,
-    which was a quarter of what recording a job takes. A statement is run so with `prepare=True`. It
-    is prepared once, and stays so when a transaction is rolled back.
-    """
-
-    def __init__(self, connection: Connection[Any], **options: Any) -> None:
-        super().__init__(connection, **options)
-        # Else psycopg prepares some by itself, and a rollback has it forget those and ours
-        connection.prepare_threshold = None
-        self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
-        self._numbers = count()
-        self._transformer = Transformer(connection)
-        self._rows: list[Any] | None = None
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        """Run a statement; one that comes again takes as many values as it has `%s`."""
-        if options.get("prepare") is not True:
-            self._rows = None
-            return super().execute(query, params, **options)
-        server = self.connection.pgconn
-        if not self.connection.autocommit and server.transaction_status == TransactionStatus.IDLE:
-            _checked(server, server.exec_(b"BEGIN"))
-        transformer = self._transformer
-        values: Any = transformer.dump_sequence(params, [PyFormat.AUTO] * len(params))
-        name = self._prepare_once(query, transformer.types or ())
-        try:
-            result = _checked(server, server.exec_prepared(name, values, transformer.formats))
-        except (FeatureNotSupported, InvalidSqlStatementName) as problem:
-            # A table was altered since it was prepared: all are, when the transaction is run again
-            self._names.clear()
-            raise OperationalError(str(problem)) from problem
-        transformer.set_pgresult(result)
-        self._rows = transformer.load_rows(0, result.ntuples, tuple)
-        return self
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows of the last statement."""
-        return super().fetchall() if self._rows is None else self._rows
-
-    def _prepare_once(self, query: str, types: tuple[int, ...]) -> bytes:
-        """Return the name of a statement for values of these types."""
-        name = self._names.get((query, types))
-        if name is not None:
-            return name
-        server = self.connection.pgconn
-        if len(self._names) >= _PREPARED_STATEMENTS:
-            _checked(server, server.exec_(b"DEALLOCATE ALL"))
-            self._names.clear()
-        text, *rest = query.split("%s")
-        for place, part in enumerate(rest, start=1):
-            text += f"${place}{part}"
-        name = f"jobprov_{next(self._numbers)}".encode()
-        _checked(server, server.prepare(name, text.encode(), types))
-        self._names[query, types] = name
-        return name
-
-
-def _checked(server: PGconn, result: PGresult) -> PGresult:
-    """Return a result of the server's.
-
-    Raises:
-        psycopg.Error: it is an error, or the connection is lost.
-    """
-    if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-        return result
-    if server.status == ConnStatus.BAD:
-        raise OperationalError(result.error_message.decode(errors="replace"))
-    raise error_from_result(result)
 
 
 class ServerIdentity(NamedTuple):
