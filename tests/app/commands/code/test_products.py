@@ -21,6 +21,7 @@ from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from tests.library.git import git
+from tests.library.markup import tight
 
 JOB = "00000000-0000-4000-8000-000000000001"
 FILE = "made.root"
@@ -134,7 +135,7 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(
     application = create_app({"JOBPROV_DATA": str(service.settings.data)})
     client = application.test_client()
 
-    page = client.get(f"/jobs/{JOB}").text
+    page = tight(client.get(f"/jobs/{JOB}").text)
     impact_page = client.get(f"/impact?revision={commit}").text
     shown = msgspec.json.decode(client.get(f"/api/v1/jobs/{JOB}").data, type=JobAnswer)
     made = client.get(f"/files/{FILE}").text
