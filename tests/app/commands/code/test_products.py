@@ -136,9 +136,9 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(
     client = application.test_client()
 
     page = tight(client.get(f"/jobs/{JOB}").text)
-    impact_page = client.get(f"/impact?revision={commit}").text
+    impact_page = tight(client.get(f"/impact?revision={commit}").text)
     shown = msgspec.json.decode(client.get(f"/api/v1/jobs/{JOB}").data, type=JobAnswer)
-    made = client.get(f"/files/{FILE}").text
+    made = tight(client.get(f"/files/{FILE}").text)
     application.extensions["jobprov"].close()
 
     assert '<span class="tag" title="Inferred from the version of the product' in page

@@ -17,7 +17,7 @@ from tests.library.hook import Runner, only_entry
 
 ART = """#!/bin/sh
 # A program with art's options and words, as far as a job script shows them.
-sleep "${ART_SECONDS:-0.3}"
+sleep "${ART_SECONDS:-1}"  # the hook looks every 40 ms, later where the machine is busy
 config= source= output=
 while [ $# -gt 0 ]; do
     case "$1" in
