@@ -165,11 +165,13 @@ class Transport:
     @contextmanager
     def _patience(self) -> Iterator[float]:
         """End the connections once patience is over; the value is when, on the monotonic clock."""
+        # Before the timer, so that what it cuts is never taken for broken off by the catalog
+        until = time.monotonic() + self._access.patience
         ending = threading.Timer(self._access.patience, self._connections.end)
         ending.daemon = True
         ending.start()
         try:
-            yield time.monotonic() + self._access.patience
+            yield until
         finally:
             ending.cancel()
 
