@@ -27,7 +27,8 @@ from _frozen_importlib_external import MAGIC_NUMBER
 
 _compiled = {}
 try:
-    _compiled = unfolded(__loader__.get_data("/".join([__loader__.archive, "code-" + MAGIC_NUMBER.hex()])))
+    _place = __loader__.archive + "/code-" + MAGIC_NUMBER.hex()
+    _compiled = unfolded(__loader__.get_data(_place))
 except (AttributeError, OSError):
     pass  # out of no file, or of a file for other Pythons
 

@@ -313,7 +313,7 @@ def _input(step: str, path: str, size_bytes: int) -> Entry:
 
 
 def _seen_only(draft: Draft, step: str) -> Dict[str, str]:
-    """Return {path: digest} of a step's small inputs that a look saw, and whose bytes nobody keeps."""
+    """Return {path: digest} of a step's small inputs that a look saw, but whose bytes it lacks."""
     digests = {}
     for entry in draft.record.get("inputs", ()):
         is_seen = entry.get("step") == step and entry.get("evidence") == "seen"

@@ -180,7 +180,7 @@ def log_tails(connection: Connection, job: int) -> dict[str, bytes]:
 
 
 def traced_kinds(connection: Connection, experiment: str, job_id: str) -> dict[str, str]:
-    """Return what a traced job used, as other jobs of its kinds get to know it, by key of the kind."""
+    """Return what a traced job used, as others of its kinds get to know it, by key of the kind."""
     query = select(TraceTurn.key, TraceTurn.used).where(
         TraceTurn.experiment == experiment, TraceTurn.traced_job == job_id
     )

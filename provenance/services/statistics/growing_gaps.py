@@ -68,7 +68,7 @@ def list_growing_gaps(
 
 
 class _JobsOfHours:
-    """Jobs of some hours of the last day, counted by hour, and listed by the gaps that they have."""
+    """Jobs of some hours of the last day: counted by hour, and listed by the gaps they have."""
 
     def __init__(
         self, rows: Iterable[GapJobs], codes_by_set: Mapping[int, Collection[str]]

@@ -25,8 +25,8 @@ _MICROSECONDS = {
     "sqlite": "p.received_at",
     "postgresql": "CAST(extract(epoch FROM p.received_at) * 1000000 AS bigint)",
 }
-# Products, here and below: sums of keys stay the same where two tasks swap their stages, or two files
-# the jobs that made them. Which stage a job is of, and which outputs count, declarations decide
+# Products, here and below: sums of keys stay the same where two tasks swap their stages, or two
+# files the jobs that made them. Declarations decide which stage a job is of, and which outputs count
 _JOBS = """
 SELECT j.experiment_id, {month}, min(j.id), max(j.id), count(*), sum(CAST(j.id AS bigint)),
 sum(j.index_version),
