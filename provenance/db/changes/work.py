@@ -9,16 +9,22 @@ from sqlalchemy import Connection, delete, select, update
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import allocate_keys
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 
 
 class LeasedItem(NamedTuple):
-    """An item under lease; `attempts` counts this one too."""
+    """An item under lease.
+
+    Attributes:
+        attempts: how often it was tried, with this time.
+        due_at: when it was due; another time by now means that it is to be done once more.
+    """
 
     id: int
     kind: str
     key: str
     attempts: int
+    due_at: datetime
 
 
 def add_items(connection: Connection, kind: str, keys: Sequence[str], *, due_at: datetime) -> None:
@@ -33,12 +39,29 @@ def add_items(connection: Connection, kind: str, keys: Sequence[str], *, due_at:
     insert_rows(connection, table_of(WorkItem), rows, skip_known=is_shared)
 
 
+def renew_leased(
+    connection: Connection, kind: str, keys: Sequence[str], *, due_at: datetime
+) -> set[str]:
+    """Have items of one kind that are under lease done once more; return their keys."""
+    renewed: set[str] = set()
+    for part in chunks(keys):
+        query = (
+            update(WorkItem)
+            .where(WorkItem.kind == kind, WorkItem.key.in_(part))
+            .where(WorkItem.leased_until.is_not(None))
+            .values(due_at=due_at)
+            .returning(WorkItem.key)
+        )
+        renewed.update(connection.execute(query).scalars())
+    return renewed
+
+
 def lease_next(
     connection: Connection, kinds: Sequence[str], *, now: datetime, until: datetime
 ) -> LeasedItem | None:
     """Lease the item of these kinds that is due first; None where none is due."""
     query = (
-        select(WorkItem.id, WorkItem.kind, WorkItem.key, WorkItem.attempts)
+        select(WorkItem.id, WorkItem.kind, WorkItem.key, WorkItem.attempts, WorkItem.due_at)
         .where(WorkItem.due_at <= now, WorkItem.kind.in_(kinds))
         .where(WorkItem.leased_until.is_(None) | (WorkItem.leased_until < now))
         .order_by(WorkItem.due_at, WorkItem.id)
@@ -49,7 +72,7 @@ def lease_next(
     row = connection.execute(query).first()
     if row is None:
         return None
-    item = LeasedItem(row.id, row.kind, row.key, row.attempts + 1)
+    item = LeasedItem(row.id, row.kind, row.key, row.attempts + 1, row.due_at)
     leased = {"leased_until": until, "attempts": item.attempts}
     connection.execute(update(WorkItem).where(WorkItem.id == item.id).values(leased))
     return item
@@ -61,9 +84,13 @@ def put_off_item(connection: Connection, item: int, *, due_at: datetime, error: 
     connection.execute(update(WorkItem).where(WorkItem.id == item).values(values))
 
 
-def remove_item(connection: Connection, item: int) -> None:
-    """Remove an item that is done."""
-    connection.execute(delete(WorkItem).where(WorkItem.id == item))
+def end_item(connection: Connection, item: LeasedItem) -> None:
+    """Remove an item that is done; one that is to be done once more waits for its next turn."""
+    is_same = WorkItem.id == item.id
+    ended = connection.execute(delete(WorkItem).where(is_same, WorkItem.due_at == item.due_at))
+    if not ended.rowcount:
+        again = {"leased_until": None, "attempts": 0, "last_error": None}
+        connection.execute(update(WorkItem).where(is_same).values(again))
 
 
 def remove_waiting_key(connection: Connection, kind: str, key: str) -> None:

@@ -28,7 +28,7 @@ from jobprov.provenance.services.code.ambiguous_code import MOST_NAMED, TAGS, na
 from jobprov.provenance.services.code.repositories import note_fetched
 from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import REFRESH
-from jobprov.provenance.services.work.queue import Parts, enqueue_all
+from jobprov.provenance.services.work.queue import Parts, enqueue_news
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 
@@ -163,4 +163,4 @@ def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> No
             continue
         if tag_ref(entry.requested_ref or entry.revision or "") in wanted:
             keys.append(f"software:{entry.sha256}")
-    enqueue_all(connection, REFRESH, sorted(keys))
+    enqueue_news(connection, REFRESH, sorted(keys))

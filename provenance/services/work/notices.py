@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.holdings.awaited import arrived_among, is_awaited
-from jobprov.provenance.services.work.queue import enqueue, enqueue_all
+from jobprov.provenance.services.work.queue import enqueue_news
 
 REFRESH = "refresh"
 ERASED = "erased"
@@ -23,28 +23,28 @@ def blob_arrived(connection: Connection, sha256: str) -> None:
     sees no job yet. Sealing therefore asks again (`blobs_there`).
     """
     if is_awaited(connection, sha256):
-        enqueue(connection, REFRESH, f"blob:{sha256}")
+        enqueue_news(connection, REFRESH, [f"blob:{sha256}"])
 
 
 def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
     """Queue the jobs that wait for any of these blobs, which somebody possesses by now."""
     arrived = arrived_among(connection, digests)
-    enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in arrived])
+    enqueue_news(connection, REFRESH, [f"blob:{sha256}" for sha256 in arrived])
 
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
     """Queue the jobs of an experiment whose records name this blob."""
-    enqueue(connection, ERASED, f"named:{sha256}:{experiment}")
+    enqueue_news(connection, ERASED, [f"named:{sha256}:{experiment}"])
 
 
 def code_resolved(connection: Connection, software_sha256: str) -> None:
     """Queue the jobs that used this software entry."""
-    enqueue(connection, REFRESH, f"software:{software_sha256}")
+    enqueue_news(connection, REFRESH, [f"software:{software_sha256}"])
 
 
 def configuration_evaluated(connection: Connection, key: str) -> None:
     """Queue the jobs that ran this configuration; `key` is that of its evaluation."""
-    enqueue(connection, REFRESH, f"configuration:{key}")
+    enqueue_news(connection, REFRESH, [f"configuration:{key}"])
 
 
 def kinds_traced(connection: Connection, kinds: AbstractSet[tuple[str, str]]) -> None:
@@ -53,9 +53,9 @@ def kinds_traced(connection: Connection, kinds: AbstractSet[tuple[str, str]]) ->
     Without asking whether there are any: one that is recorded at this moment is not seen yet.
     """
     keys = [f"trace:{key}:{experiment}" for experiment, key in sorted(kinds)]
-    enqueue_all(connection, REFRESH, keys)
+    enqueue_news(connection, REFRESH, keys)
 
 
 def capsule_registered(connection: Connection, entry: int) -> None:
     """Queue the jobs that this registration of a capsule serves."""
-    enqueue(connection, REFRESH, f"capsule:{entry}")
+    enqueue_news(connection, REFRESH, [f"capsule:{entry}"])

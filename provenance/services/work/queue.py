@@ -1,12 +1,14 @@
 """Background work: rows of a table, done by `jobprov serve` and `jobprov work`. There is no broker.
 
-An item is a kind and a key. It is in the table at most once; enqueuing it again changes nothing. A
-worker leases an item, works outside any transaction, then removes the item, or notes the error and
-when to try again. If a worker dies, its lease runs out and another one takes the item.
+An item is a kind and a key. It is in the table at most once; enqueuing it again changes nothing,
+but for news (`enqueue_news`). A worker leases an item, works outside any transaction, then removes
+the item, or notes the error and when to try again. If a worker dies, its lease runs out and another
+one takes the item.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +18,10 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.work import (
     LeasedItem,
     add_items,
+    end_item,
     lease_next,
     put_off_item,
-    remove_item,
+    renew_leased,
 )
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.work.queue import queued_keys
@@ -63,6 +66,15 @@ def enqueue_all(
     add_items(connection, kind, fresh, due_at=due_at or datetime.now(UTC))
 
 
+def enqueue_news(connection: Connection, kind: str, keys: Sequence[str]) -> None:
+    """Queue items that tell of something new.
+
+    One that is worked on now is done once more: whoever does it may have looked before this came.
+    """
+    renewed = renew_leased(connection, kind, keys, due_at=datetime.now(UTC))
+    enqueue_all(connection, kind, [key for key in keys if key not in renewed])
+
+
 def drain(
     parts: Parts,
     handlers: Mapping[str, Handler],
@@ -76,28 +88,42 @@ def drain(
         handlers: by kind; items of other kinds are left alone.
         until: called between items; True ends the work.
     """
+    kinds = list(handlers)
+    item = None
+    if not until():
+        item = parts.writer.run(lambda writing: _take(writing, kinds))
     done = 0
-    while not until():
-        item = parts.writer.run(lambda writing: _take(writing, list(handlers)))
-        if item is None:
-            break
-        done += _do(parts, handlers[item.kind], item)
+    while item is not None:
+        error = _error_of(parts, handlers[item.kind], item)
+        if error is None:
+            done += 1
+        # One commit ends an item and takes the next: each is a turn that recording waits for
+        following = [] if until() else kinds
+        item = parts.writer.run(partial(_end_and_take, item=item, error=error, kinds=following))
     return done
 
 
-def _do(parts: Parts, handler: Handler, item: LeasedItem) -> int:
-    """Do the work of an item; return how many items are done: 1, or 0 where it failed."""
+def _error_of(parts: Parts, handler: Handler, item: LeasedItem) -> str | None:
+    """Do the work of an item; return why it has to be tried again, None where it is done."""
     try:
         handler(parts, item.key)
     except (ProvenanceError, OSError) as problem:
-        message = str(problem)
-        parts.writer.run(lambda writing: _put_off(writing, item, message))
-        return 0
-    parts.writer.run(lambda writing: remove_item(writing.connection, item.id))
-    return 1
+        return str(problem)
+    return None
 
 
-def _take(writing: Writing, kinds: list[str]) -> LeasedItem | None:
+def _end_and_take(
+    writing: Writing, *, item: LeasedItem, error: str | None, kinds: Sequence[str]
+) -> LeasedItem | None:
+    """End an item; return the next one of these kinds."""
+    if error is None:
+        end_item(writing.connection, item)
+    else:
+        _put_off(writing, item, error)
+    return _take(writing, kinds) if kinds else None
+
+
+def _take(writing: Writing, kinds: Sequence[str]) -> LeasedItem | None:
     now = datetime.now(UTC)
     return lease_next(writing.connection, kinds, now=now, until=now + LEASE)
 
