@@ -4,7 +4,7 @@ Each failure is read once in the background, from its record and the ends of its
 in force; `classes_of` answers for those that were not read yet from what the list of jobs knows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -160,12 +160,14 @@ def _read_failures(connection: Connection, store: Store, jobs: Sequence[int]) ->
     failed = failed_jobs(connection, jobs)
     held_jobs = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in failed}
     fill_records(connection, store, held_jobs)
+    records = {key: read_together(held.records_but(None)).record for key, held in held_jobs.items()}
+    uploaded = _uploaded_logs(connection, failed, records)
     history = RuleHistory(connection, (job.experiment_id for job in failed))
     classes = []
     for job in failed:
-        record = read_together(held_jobs[job.key].records_but(None)).record
+        record = records[job.key]
         rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
-        logs = list(_log_ends(connection, store, job.experiment, record.logs or ()))
+        logs = list(_log_ends(store, record, uploaded[job.experiment]))
         failure = _failure(job, program_of(record))
         match = find_rule(rules.rules(), failure, logs)
         job_class = _class(match, rules)
@@ -253,14 +255,27 @@ def _steps_of(record: JobRecord) -> Sequence[Step]:
     return record.command.steps or ()
 
 
-def _log_ends(
-    connection: Connection, store: Store, experiment: str, logs: Iterable[Log]
-) -> Iterator[LogEnd]:
-    """Yield the ends of the logs that are here, standard error first."""
-    sent = [log for log in logs if log.sha256 is not None][:_MOST_LOGS]
-    possessed = possessed_blobs(connection, experiment, {log.sha256 for log in sent if log.sha256})
-    for log in sorted(sent, key=lambda log: (log.name or "") != "stderr"):
-        if log.sha256 not in possessed:
+def _uploaded_logs(
+    connection: Connection, jobs: Iterable[FailedJob], records: Mapping[int, JobRecord]
+) -> dict[str, set[str]]:
+    """Return the digests of those logs of the jobs that their experiment uploaded, by experiment."""
+    named: dict[str, set[str]] = {}
+    for job in jobs:
+        digests = named.setdefault(job.experiment, set())
+        digests.update(log.sha256 for log in _read_logs(records[job.key]) if log.sha256)
+    return {name: possessed_blobs(connection, name, digests) for name, digests in named.items()}
+
+
+def _read_logs(record: JobRecord) -> list[Log]:
+    """Return the logs of a job that are read, standard error first."""
+    sent = [log for log in record.logs or () if log.sha256 is not None][:_MOST_LOGS]
+    return sorted(sent, key=lambda log: (log.name or "") != "stderr")
+
+
+def _log_ends(store: Store, record: JobRecord, uploaded: Collection[str]) -> Iterator[LogEnd]:
+    """Yield the ends of the logs of a job that are here, standard error first."""
+    for log in _read_logs(record):
+        if log.sha256 is None or log.sha256 not in uploaded:
             continue
         try:
             start = max(0, store.size(log.sha256) - END_BYTES)
