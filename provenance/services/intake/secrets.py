@@ -81,12 +81,15 @@ _PAIRS = re.compile(
 # packages has such a line, and would withhold the whole archive, such as the code of a job
 _GUESSES = frozenset({"assignment", "cookie"})
 _ARGUMENTS = frozenset({"argv", "args", "arguments"})
+# The library chooses this automaton itself up to a hundred signs; the one that it takes beyond is
+# three times as slow, and these few hundred states take a quarter of a megabyte
+_AUTOMATON = ahocorasick_rs.Implementation.DFA
 _signs = ahocorasick_rs.BytesAhoCorasick(
     sorted({*RARE_SIGNS, *_SIGNS_OF_PAIRS}),
     matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
+    implementation=_AUTOMATON,
 )
-
-_signs_of_text = ahocorasick_rs.BytesAhoCorasick(RARE_SIGNS)
+_signs_of_text = ahocorasick_rs.BytesAhoCorasick(RARE_SIGNS, implementation=_AUTOMATON)
 _LONGEST_SIGN = max(map(len, RARE_SIGNS))
 _SEARCHED_AT_ONCE = 1 << 16
 
