@@ -22,7 +22,7 @@ from jobprov.provenance.capture.running.background import (
 )
 
 if TYPE_CHECKING:
-    from jobprov.provenance.capture.recording.moments import OneCommand
+    from jobprov.provenance.capture.recording.moments.one_command import OneCommand
 
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
 _RUNNING = ("run", "step")
@@ -82,13 +82,19 @@ class Recording:
 
     def record(self) -> "OneCommand":
         """Return what makes the record."""
-        from jobprov.provenance.capture.recording import moments  # noqa: PLC0415
-
         with self._lock:
             if self._record is None:
-                kind = moments.StepOfSession if self._is_step else moments.OneCommand
-                self._record = kind(self.before)
+                self._record = self._new_record()
             return self._record
+
+    def _new_record(self) -> "OneCommand":
+        if self._is_step:
+            from jobprov.provenance.capture.recording.moments import session_step  # noqa: PLC0415
+
+            return session_step.StepOfSession(self.before)
+        from jobprov.provenance.capture.recording.moments import one_command  # noqa: PLC0415
+
+        return one_command.OneCommand(self.before)
 
 
 def _wrap(recording: Recording) -> NoReturn:

@@ -4,7 +4,7 @@ import sys
 from typing import Callable, Dict, Optional
 
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.recording import moments
+from jobprov.provenance.capture.recording.moments import job_script
 from jobprov.provenance.capture.running.background import (
     Background,
     Speaker,
@@ -19,7 +19,7 @@ _LARGEST_AD = 4 << 20
 def start(options: Options, environment: Dict[str, str]) -> int:
     """Open a record for the calling job script."""
     speaker = Speaker(options)
-    work = Background(lambda: moments.open_session(options, environment))
+    work = Background(lambda: job_script.open_session(options, environment))
     tell_failure(work, speaker, is_done=work.wait(budget(options)))
     return 0
 
@@ -27,7 +27,7 @@ def start(options: Options, environment: Dict[str, str]) -> int:
 def end(options: Options, environment: Dict[str, str]) -> int:
     """Close and send the record of the calling job script; returns the job's exit code."""
     speaker, code = Speaker(options), _exit_code(options)
-    work = Background(lambda: moments.close_session(options, environment, code, speaker))
+    work = Background(lambda: job_script.close_session(options, environment, code, speaker))
     is_done = work.wait(hash_seconds(options) + budget(options))
     tell_failure(work, speaker, is_done=is_done)
     last: Optional[int] = work.result

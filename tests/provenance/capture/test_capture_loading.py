@@ -151,7 +151,12 @@ def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) 
     started_by_python = {"jobprov.provenance", "jobprov.provenance.capture"}
     started_by_python.add("jobprov.provenance.capture.loading")
     assert loaded - started_by_python <= first | {name.rpartition(".")[0] for name in first}
-    for name in ("recording.moments", "secrets.texts", "sight.sight", "running.children"):
+    for name in (
+        "recording.moments.one_command",
+        "secrets.texts",
+        "sight.sight",
+        "running.children",
+    ):
         assert f"jobprov.provenance.capture.{name}" not in loaded
     assert not {"json", "hashlib", "socket", "datetime", "zipfile"} & set(
         noted.read_text().splitlines()

@@ -313,7 +313,7 @@ def fail(where: str, error: str) -> str:
     [
         ("command.glance.Glance._look", "what was there before the command"),
         ("recording.job.Job._look_around", "what is around the job"),
-        ("recording.moments.OneCommand._settle", "more than the command and its end"),
+        ("recording.moments.one_command.OneCommand._settle", "more than the command and its end"),
         ("recording.job.Job.after", "what the command left"),
         ("recording.changes.settle_inputs", "inputs that changed"),
         ("recording.outputs.Outputs.add", "what the command left"),

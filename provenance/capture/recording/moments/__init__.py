@@ -1,0 +1,1 @@
+"""The moments of a recording: before, while and after a command, start and end of a job script."""
