@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
     read_states,
 )
@@ -54,8 +54,8 @@ def filters_of_few(connection: Connection, filters: JobFilters, most: int) -> Jo
 
 def keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
     """Return the query for the integer keys of the jobs that pass the filters."""
-    others, software = by_software(connection, filters)
-    return select(Job.id).where(*job_conditions(others), *software)
+    others, by_key = by_keys(connection, filters)
+    return select(Job.id).where(*job_conditions(others), *by_key)
 
 
 def count_at_most(connection: Connection, keys: Select[int], most: int) -> int:

@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import filters_of_few, keys_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
 )
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
@@ -130,8 +130,8 @@ def sorted_jobs(
     few = filters_of_few(connection, filters, MOST_SORTED)
     if few is None and not order.has_index:
         raise _too_long(order)
-    others, software = by_software(connection, filters)
-    wanted = [*job_conditions(others), *software, *conditions]
+    others, by_key = by_keys(connection, filters)
+    wanted = [*job_conditions(others), *by_key, *conditions]
     if few is None:
         return _walk(connection, wanted, order, limit=limit, after=after)
     wanted.append(_is_one_of(connection, few))
