@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
-    filters_of_few,
     keys_of,
+    keys_of_few,
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
@@ -31,7 +31,8 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
 )
 from jobprov.provenance.db.queries.lookup.lists.jobs import newest_keys, of_one_index, recent_keys
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
-from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage
 
 MOST_COUNTED = 5_000
 """Jobs that are all counted."""
@@ -54,6 +55,7 @@ _COLUMNS: dict[str, Any] = {
 
 _FROM_TASKS = ("campaign", "stage", "task_id")
 _FROM_HOSTS = ("site", "host")
+_TASKS = "SELECT id, task_id, stage_id FROM tasks WHERE id {among}"
 
 Value = str | int | None
 
@@ -103,8 +105,7 @@ def count_by(
     if "experiment" in found:
         found["experiment"] = _named(found["experiment"], _experiment_names(connection))
     if "failure_class" in found:
-        bad = [job.id for job in jobs if job.state >= FIRST_BAD]
-        classes = _classes(connection, bad)
+        classes = _classes(connection, columns)
         if classes.total() < len(jobs):
             classes[None] = len(jobs) - classes.total()
         found["failure_class"] = classes
@@ -128,10 +129,9 @@ def _looked_at(
 ) -> _Looked:
     others, by_key = by_keys(connection, filters)
     wanted = [*job_conditions(others), *by_key, *conditions]
-    few = filters_of_few(connection, filters, MOST_COUNTED)
+    few = keys_of_few(connection, filters, MOST_COUNTED)
     if few is not None:
-        query = keys_of(connection, few).limit(MOST_COUNTED)
-        keys: Sequence[int] = connection.execute(query).scalars().all()
+        keys: Sequence[int] = connection.execute(few).scalars().all()
     else:
         keys = _some_keys(connection, of_one_index(filters))
     # by keys that are known: PostgreSQL would rather read all jobs than those of a sub-query
@@ -165,12 +165,14 @@ def _some_keys(connection: Connection, base: JobFilters) -> Sequence[int]:
     return connection.execute(keys.limit(NEWEST_COUNTED)).scalars().all()
 
 
-def _classes(connection: Connection, jobs: Sequence[int]) -> Counter[Value]:
-    """Return how many of these jobs, which did not succeed, have each class of failure.
+def _classes(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> Counter[Value]:
+    """Return how many of the jobs have each class of failure, without those that have none.
 
-    They are asked for alone: to look for a class of each job took as long as the jobs themselves.
+    Only those that failed are asked for: to look for one of each job took as long as reading it.
     """
-    query = select(FailureClass.class_name).where(among(connection, FailureClass.job_id, jobs))
+    states = zip(columns.get("key", ()), columns.get("state", ()), strict=True)
+    bad = [key for key, state in states if state >= FIRST_BAD]
+    query = select(FailureClass.class_name).where(among(connection, FailureClass.job_id, bad))
     return Counter(connection.execute(query).scalars())
 
 
@@ -182,21 +184,18 @@ def _add_tasks(
     """Count the campaigns, stages and tasks of jobs, whose tasks and own stages the columns have."""
     tasks = Counter(columns.get("task", ()))
     keys = [task for task in tasks if task is not None]
-    query = select(TaskRow.id, TaskRow.task_id, TaskRow.stage_id)
     task_ids: dict[int | None, str] = {}
     stages: dict[int | None, int | None] = {}
-    for key, task_id, stage in connection.execute(query.where(among(connection, TaskRow.id, keys))):
+    for key, task_id, stage in select_among(connection, _TASKS, keys):
         task_ids[key] = task_id
         stages[key] = stage
     if "task_id" in found:
         found["task_id"] = _named(tasks, task_ids)
 
-    # Few, while each job of a page may be of a task of its own
-    places = Counter(
-        zip(map(stages.get, columns.get("task", ())), columns.get("own_stage", ()), strict=True)
-    )
-    stage_keys = {stage for place in places for stage in place if stage is not None}
-    names = _stage_names(connection, stage_keys)
+    # Stages are few, while each job may be of a task of its own
+    stages_of_tasks = map(stages.get, columns.get("task", ()))
+    places = Counter(zip(stages_of_tasks, columns.get("own_stage", ()), strict=True))
+    names = _stage_names(connection, {key for place in places for key in place if key is not None})
     for (stage, own_stage), count in places.items():
         campaign, stage_name = names.get(stage, ("", ""))
         _, own_name = names.get(own_stage, ("", ""))
