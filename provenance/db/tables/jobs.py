@@ -113,7 +113,14 @@ class Job(Base):
         Index("ix_jobs_started_at", "started_at"),
         Index("ix_jobs_ended_at", "ended_at"),
         Index("ix_jobs_batch_id", "batch_id"),
-        Index("ix_jobs_host_id_experiment_id_state", "host_id", "experiment_id", "state"),
+        # The newest jobs of a host, in order; the rest counts them without a look at their rows
+        Index(
+            "ix_jobs_host_id_id_experiment_id_state",
+            "host_id",
+            "id",
+            "experiment_id",
+            "state",
+        ),
         Index(
             "ix_jobs_software_set_id_experiment_id_state",
             "software_set_id",

@@ -10,7 +10,7 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs.first_files import first_files
-from jobprov.provenance.db.queries.lookup.lists.few_jobs import filters_of_few
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.errors import LimitError
@@ -62,7 +62,7 @@ def look_around(connection: Connection, filters: JobFilters) -> AroundJobs:
         connection.rollback()
         counted = uncounted(["state"])
     named = name_software(connection, name_file(connection, filters))
-    few = filters_of_few(connection, named, MOST_SORTED)
+    few = keys_of_few(connection, named, MOST_SORTED)
     return AroundJobs(counted, few is not None)
 
 

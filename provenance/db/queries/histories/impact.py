@@ -19,7 +19,7 @@ from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
     software_conditions,
 )
@@ -76,8 +76,8 @@ def jobs_that(
 
     Return None if no job meets one of the conditions on parameters that are asked for.
     """
-    others, software = by_software(connection, filters)
-    conditions = [*job_conditions(others), *software]
+    others, by_key = by_keys(connection, filters)
+    conditions = [*job_conditions(others), *by_key]
     for condition in asked:
         is_met = meets(ParameterSearch(connection, condition))
         if is_met is None:

@@ -1,7 +1,7 @@
 """How databases read what grows with a campaign.
 
-SQLite does not follow an index that leads all over a table; PostgreSQL does not search a list of all
-tasks for each job.
+The newest jobs of a host are the last of its own in an index. SQLite does not follow an index that
+leads all over a table; PostgreSQL does not search a list of all tasks for each job.
 """
 
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
 from jobprov.provenance.db.queries.statistics.campaign_graph import fold_tasks
 from jobprov.provenance.db.queries.tasks.tasks import declared_tasks
 from tests.library.production import Production
@@ -37,6 +39,35 @@ def test_tasks_that_nobody_declared_are_passed_in_the_order_of_their_keys(
     assert found == []
     assert steps[0] == "SCAN tasks"
     assert not any("ORDER BY" in step for step in steps), "they are in order as they are read"
+
+
+def test_newest_jobs_of_a_host_are_read_in_the_order_of_an_index(production: Production) -> None:
+    """A host that runs for years has ever more jobs, and none of the older ones is looked at."""
+    for number in range(1, 6):
+        production.record(a_record(number, host={"hostname": f"wn{number % 2}"}))
+    asked: list[tuple[str, Any]] = []
+
+    with production.database.reading.connect() as connection:
+
+        @event.listens_for(connection, "before_cursor_execute")
+        def note(_1: object, _2: object, text: str, values: Any, *_: object) -> None:
+            asked.append((text, values))
+
+        jobs = list_job_rows(connection, JobFilters(host="wn1"), limit=2, before=None)
+        explain = "EXPLAIN QUERY PLAN"
+        if not production.database.is_sqlite:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+            explain = "EXPLAIN"
+        [(keys, values)] = [(text, values) for text, values in asked if "LIMIT" in text]
+        rows = connection.exec_driver_sql(f"{explain} {keys}", values).all()
+
+    steps = [str(row[-1]) for row in rows]
+    [place] = [number for number, step in enumerate(steps) if "ix_jobs_host_id_id" in step]
+    assert len(jobs) == 2
+    assert "Only" in steps[place] or "COVERING" in steps[place], steps
+    assert "Sort" not in steps[place - 1], steps
+    assert "ORDER BY" not in steps[place + 1], steps
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

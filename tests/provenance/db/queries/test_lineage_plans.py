@@ -222,7 +222,7 @@ def test_whether_anybody_names_a_file_is_looked_up_file_by_file(analysed: Produc
 
 COUNTED_BY = {
     "ix_jobs_software_set_id_experiment_id_state": JobFilters(revision="1" * 40),
-    "ix_jobs_host_id_experiment_id_state": JobFilters(host="wn1"),
+    "ix_jobs_host_id_id_experiment_id_state": JobFilters(host="wn1"),
     "ix_jobs_task_id_state": JobFilters(campaign="c", stage="s"),
 }
 

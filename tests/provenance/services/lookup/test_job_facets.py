@@ -70,6 +70,22 @@ def test_facet_that_is_filtered_by_counts_what_else_there_is_to_choose(
     assert (nothing.total, values(nothing)) == (0, {"site": {}})
 
 
+def test_the_newest_of_many_jobs_of_a_host_are_counted(
+    production: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their states, by which its index would have them in another order."""
+    monkeypatch.setattr(job_facets, "MOST_COUNTED", 2)
+    monkeypatch.setattr(job_facets, "NEWEST_COUNTED", 2)
+    for number, state in enumerate(["succeeded", "succeeded", "failed", "succeeded"], start=1):
+        production.record(a_record(number, state=state, host={"hostname": "wn1"}))
+    production.record(a_record(5, host={"hostname": "wn2"}))
+
+    newest = counted(production, JobFilters(host="wn1"), "state")
+
+    assert (newest.total, newest.is_exact) == (2, False)
+    assert values(newest)["state"] == {"succeeded": 1, "failed": 1}
+
+
 def test_only_the_newest_of_many_jobs_are_counted(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:

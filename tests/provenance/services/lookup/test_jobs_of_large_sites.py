@@ -55,3 +55,16 @@ def test_newest_of_many_failed_jobs_are_found_among_the_newest_jobs(
         page = list_jobs(connection, JobFilters(state="failed"), limit=2)
 
     assert [int(job.job_id[-4:], 16) for job in page.jobs] == [4, 3]
+
+
+def test_host_of_two_sites_has_the_jobs_of_both_unless_one_is_named(
+    production: Production,
+) -> None:
+    for number, site in enumerate(["FNAL", "CERN", "FNAL"], start=1):
+        production.record(a_record(number, host={"hostname": "wn1", "site": site}))
+    production.record(a_record(4, host={"hostname": "wn2", "site": "FNAL"}))
+
+    assert listed(production, host="wn1") == [[3, 2, 1]]
+    assert listed(production, host="wn1", site="FNAL") == [[3, 1]]
+    assert listed(production, host="wn1", state="failed") == [[]]
+    assert listed(production, host="wn3") == [[]]

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
     read_states,
 )
@@ -32,30 +32,30 @@ _OF_AN_INDEX: tuple[tuple[str, ...], ...] = (
 """Filters that an index answers, those together that one index does."""
 
 
-def filters_of_few(connection: Connection, filters: JobFilters, most: int) -> JobFilters | None:
-    """Return those of the filters by which an index finds at most so many jobs.
+def keys_of_few(connection: Connection, filters: JobFilters, most: int) -> Select[int] | None:
+    """Return the query for the keys of jobs that pass some of the filters, at most so many.
 
-    They are none of them where no more jobs are recorded, and the answer is None where no index
-    finds so few. No more than `most` entries of an index are read for each.
+    They are those filters by which an index finds few, and none of them where no more jobs are
+    recorded. Return None where no index finds so few; `most` entries of each are read at most.
     """
     given = {name: value for name, value in filters._asdict().items() if value is not None}
     for names in _OF_AN_INDEX:
         of_index = {name: given[name] for name in names if name in given}
         if not _has_index(of_index):
             continue
-        some = JobFilters(**of_index)
-        if count_at_most(connection, keys_of(connection, some), most + 1) <= most:
-            return some
-    everything = JobFilters()
-    if count_at_most(connection, keys_of(connection, everything), most + 1) <= most:
-        return everything
+        keys = keys_of(connection, JobFilters(**of_index))
+        if count_at_most(connection, keys, most + 1) <= most:
+            return keys.limit(most)
+    everything = keys_of(connection, JobFilters())
+    if count_at_most(connection, everything, most + 1) <= most:
+        return everything.limit(most)
     return None
 
 
 def keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
     """Return the query for the integer keys of the jobs that pass the filters."""
-    others, software = by_software(connection, filters)
-    return select(Job.id).where(*job_conditions(others), *software)
+    others, by_key = by_keys(connection, filters)
+    return select(Job.id).where(*job_conditions(others), *by_key)
 
 
 def count_at_most(connection: Connection, keys: Select[int], most: int) -> int:

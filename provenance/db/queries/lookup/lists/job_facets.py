@@ -6,7 +6,7 @@ the other filters as well.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -21,17 +21,18 @@ from sqlalchemy import (
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
-    filters_of_few,
     keys_of,
+    keys_of_few,
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
 )
 from jobprov.provenance.db.queries.lookup.lists.jobs import newest_keys, of_one_index, recent_keys
-from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage
 
 MOST_COUNTED = 5_000
 """Jobs that are all counted."""
@@ -40,6 +41,7 @@ NEWEST_COUNTED = 2_000
 _FEWEST_COUNTED = 200
 """Jobs that have to lie near the newest, so that these alone are looked at."""
 _COLUMNS: dict[str, Any] = {
+    "key": Job.id,
     "state": Job.state,
     "experiment": Job.experiment_id,
     "task": Job.task_id,
@@ -48,10 +50,12 @@ _COLUMNS: dict[str, Any] = {
     "exit_code": Job.exit_code,
     "failed_step": Job.failed_step,
     "error_class": Job.error_class,
-    "failure_class": FailureClass.class_name,
 }
 """What is read of each job: values of facets, and the keys of what has their names."""
+
 _FROM_TASKS = ("campaign", "stage", "task_id")
+_FROM_HOSTS = ("site", "host")
+_TASKS = "SELECT id, task_id, stage_id FROM tasks WHERE id {among}"
 
 Value = str | int | None
 
@@ -95,37 +99,43 @@ def count_by(
     columns = dict(zip(_COLUMNS, zip(*jobs, strict=True), strict=False))
     found: dict[str, Counter[Value]] = {}
     for facet in facets:
-        if facet in columns:
-            found[facet] = Counter(columns[facet])
-        else:
-            found[facet] = Counter()
+        found[facet] = Counter(columns.get(facet, ()))
     if "state" in found:
-        found["state"] = Counter(STATES[job.state] for job in jobs)
+        found["state"] = _named(found["state"], dict(enumerate(STATES)))
     if "experiment" in found:
-        found["experiment"] = _named_experiments(connection, found["experiment"])
-    tasks = zip(columns.get("task", ()), columns.get("own_stage", ()), strict=True)
-    _add_tasks(connection, Counter(tasks), found)
-    _add_hosts(connection, Counter(columns.get("host_key", ())), found)
+        found["experiment"] = _named(found["experiment"], _experiment_names(connection))
+    if "failure_class" in found:
+        classes = _classes(connection, columns)
+        if classes.total() < len(jobs):
+            classes[None] = len(jobs) - classes.total()
+        found["failure_class"] = classes
+    if not found.keys().isdisjoint(_FROM_TASKS):
+        _add_tasks(connection, columns, found)
+    if not found.keys().isdisjoint(_FROM_HOSTS):
+        _add_hosts(connection, Counter(columns.get("host_key", ())), found)
     return FacetCounts(len(jobs), looked.is_exact, found)
+
+
+def _named(counts: Counter[Any], names: Mapping[Any, Value]) -> Counter[Value]:
+    """Return what was counted by key by name; what has no name is counted as None."""
+    named: Counter[Value] = Counter()
+    for key, count in counts.items():
+        named[names.get(key) or None] += count
+    return named
 
 
 def _looked_at(
     connection: Connection, filters: JobFilters, conditions: Sequence[ColumnElement[bool]]
 ) -> _Looked:
-    others, software = by_software(connection, filters)
-    wanted = [*job_conditions(others), *software, *conditions]
-    few = filters_of_few(connection, filters, MOST_COUNTED)
+    others, by_key = by_keys(connection, filters)
+    wanted = [*job_conditions(others), *by_key, *conditions]
+    few = keys_of_few(connection, filters, MOST_COUNTED)
     if few is not None:
-        query = keys_of(connection, few).limit(MOST_COUNTED)
-        keys: Sequence[int] = connection.execute(query).scalars().all()
+        keys: Sequence[int] = connection.execute(few).scalars().all()
     else:
         keys = _some_keys(connection, of_one_index(filters))
     # by keys that are known: PostgreSQL would rather read all jobs than those of a sub-query
-    jobs = (
-        select(*_COLUMNS.values())
-        .outerjoin(FailureClass, FailureClass.job_id == Job.id)
-        .where(among(connection, Job.id, keys))
-    )
+    jobs = select(*_COLUMNS.values()).where(among(connection, Job.id, keys))
     if wanted:
         # said so that no index but that of the keys answers it
         jobs = jobs.where(case((and_(*wanted), 1), else_=0) == 1)
@@ -135,40 +145,64 @@ def _looked_at(
 def _some_keys(connection: Connection, base: JobFilters) -> Sequence[int]:
     """Return the keys of some jobs that pass filters of one index.
 
-    They are the newest ones if enough lie near the newest of all. Else, as of a campaign of long
-    ago, they are any: to sort all of its keys took PostgreSQL half a second.
+    They are the newest ones of a host, and of others if enough lie near the newest of all. Else, as
+    of a campaign of long ago, they are any: to sort all of its keys took PostgreSQL half a second.
     """
     keys = keys_of(connection, base)
-    wanted = job_conditions(base)
-    if not wanted:
+    if base == JobFilters() or base.host is not None:
+        # An index has them in order
         query = newest_keys(keys, base, before=None, limit=NEWEST_COUNTED)
         return connection.execute(query).scalars().all()
     recent = recent_keys(
-        connection, wanted, before=None, limit=NEWEST_COUNTED, least=_FEWEST_COUNTED
+        connection,
+        job_conditions(base),
+        before=None,
+        limit=NEWEST_COUNTED,
+        least=_FEWEST_COUNTED,
     )
     if recent is not None:
         return recent
     return connection.execute(keys.limit(NEWEST_COUNTED)).scalars().all()
 
 
+def _classes(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> Counter[Value]:
+    """Return how many of the jobs have each class of failure, without those that have none.
+
+    Only those that failed are asked for: to look for one of each job took as long as reading it.
+    """
+    states = zip(columns.get("key", ()), columns.get("state", ()), strict=True)
+    bad = [key for key, state in states if state >= FIRST_BAD]
+    query = select(FailureClass.class_name).where(among(connection, FailureClass.job_id, bad))
+    return Counter(connection.execute(query).scalars())
+
+
 def _add_tasks(
     connection: Connection,
-    tasks: Counter[tuple[int | None, int | None]],
+    columns: Mapping[str, Sequence[Any]],
     found: dict[str, Counter[Value]],
 ) -> None:
-    """Count the campaigns, stages and tasks of jobs that have these tasks and own stages."""
-    names = _task_names(connection, {task for task, _ in tasks if task is not None})
-    own_stages = _stage_names(connection, {stage for _, stage in tasks if stage is not None})
-    for (task, stage), count in tasks.items():
-        task_id, campaign, stage_of_task = names.get(task, (None, None, None))
-        of_job = {
-            "task_id": task_id,
-            "campaign": campaign or None,
-            "stage": own_stages.get(stage) or stage_of_task or None,
-        }
-        for facet in _FROM_TASKS:
-            if facet in found:
-                found[facet][of_job[facet]] += count
+    """Count the campaigns, stages and tasks of jobs, whose tasks and own stages the columns have."""
+    tasks = Counter(columns.get("task", ()))
+    keys = [task for task in tasks if task is not None]
+    task_ids: dict[int | None, str] = {}
+    stages: dict[int | None, int | None] = {}
+    for key, task_id, stage in select_among(connection, _TASKS, keys):
+        task_ids[key] = task_id
+        stages[key] = stage
+    if "task_id" in found:
+        found["task_id"] = _named(tasks, task_ids)
+
+    # Stages are few, while each job may be of a task of its own
+    stages_of_tasks = map(stages.get, columns.get("task", ()))
+    places = Counter(zip(stages_of_tasks, columns.get("own_stage", ()), strict=True))
+    names = _stage_names(connection, {key for place in places for key in place if key is not None})
+    for (stage, own_stage), count in places.items():
+        campaign, stage_name = names.get(stage, ("", ""))
+        _, own_name = names.get(own_stage, ("", ""))
+        if "campaign" in found:
+            found["campaign"][campaign or None] += count
+        if "stage" in found:
+            found["stage"][own_name or stage_name or None] += count
 
 
 def _add_hosts(
@@ -177,38 +211,26 @@ def _add_hosts(
     """Count the sites and hosts of jobs that ran on these hosts."""
     keys = [host for host in hosts if host is not None]
     query = select(Host.id, Host.site, Host.hostname).where(among(connection, Host.id, keys))
-    names: dict[int | None, tuple[str, str]] = {}
+    sites: dict[int | None, str] = {}
+    hostnames: dict[int | None, str] = {}
     for key, site, hostname in connection.execute(query):
-        names[key] = (site, hostname)
-    for host, count in hosts.items():
-        site, hostname = names.get(host, ("", ""))
-        if "site" in found:
-            found["site"][site or None] += count
-        if "host" in found:
-            found["host"][hostname or None] += count
+        sites[key] = site
+        hostnames[key] = hostname
+    if "site" in found:
+        found["site"] = _named(hosts, sites)
+    if "host" in found:
+        found["host"] = _named(hosts, hostnames)
 
 
-def _task_names(
+def _stage_names(
     connection: Connection, keys: AbstractSet[int]
-) -> dict[int | None, tuple[str | None, str | None, str | None]]:
-    query = (
-        select(TaskRow.id, TaskRow.task_id, Stage.campaign, Stage.name)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(among(connection, TaskRow.id, sorted(keys)))
-    )
-    rows = connection.execute(query)
-    return {key: (task_id, campaign, stage) for key, task_id, campaign, stage in rows}
+) -> dict[int | None, tuple[str, str]]:
+    """Return the campaign and name of stages by key."""
+    query = select(Stage.id, Stage.campaign, Stage.name)
+    rows = connection.execute(query.where(among(connection, Stage.id, sorted(keys))))
+    return {key: (campaign, name) for key, campaign, name in rows}
 
 
-def _stage_names(connection: Connection, keys: AbstractSet[int]) -> dict[int | None, str]:
-    query = select(Stage.id, Stage.name).where(among(connection, Stage.id, sorted(keys)))
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def _named_experiments(connection: Connection, counts: Counter[Value]) -> Counter[Value]:
+def _experiment_names(connection: Connection) -> dict[int, str]:
     query = select(Experiment.id, Experiment.name)
-    names: dict[Any, str] = {row[0]: row[1] for row in connection.execute(query)}
-    named: Counter[Value] = Counter()
-    for key, count in counts.items():
-        named[names[key]] += count
-    return named
+    return {row[0]: row[1] for row in connection.execute(query)}

@@ -287,19 +287,30 @@ def _is_at(revision: str) -> ColumnElement[bool]:
     )
 
 
-def by_software(
+def by_keys(
     connection: Connection, filters: JobFilters
 ) -> tuple[JobFilters, list[ColumnElement[bool]]]:
-    """Return the filters without their software, and the condition that says it by keys.
+    """Return the filters without software and host, and the conditions that say these by keys.
 
-    The keys of the lists of software are looked up here: PostgreSQL knows how many jobs have each
-    list, but only guesses how many a join has, and reads all jobs then.
+    The keys are looked up here. PostgreSQL knows how many jobs have each list of software, but only
+    guesses how many a join has, and reads all jobs then. And an index has the jobs of one host in
+    order, but not those of what a sub-query returns.
     """
-    if not software_conditions(filters):
-        return filters, []
-    sets = connection.execute(_software_sets(filters)).scalars().all()
-    others = filters._replace(software=None, software_keys=None, revision=None)
-    return others, [among(connection, Job.software_set_id, sets)]
+    conditions: list[ColumnElement[bool]] = []
+    others = filters
+    if software_conditions(filters):
+        sets = connection.execute(_software_sets(filters)).scalars().all()
+        others = others._replace(software=None, software_keys=None, revision=None)
+        conditions.append(among(connection, Job.software_set_id, sets))
+    if filters.host is not None:
+        named = {Host.hostname: filters.host, Host.site: filters.site}
+        hosts = connection.execute(_key_of(Host, named)).scalars().all()
+        others = others._replace(host=None, site=None)
+        if len(hosts) == 1:
+            conditions.append(Job.host_id == hosts[0])
+        else:  # two sites may have one of this name
+            conditions.append(among(connection, Job.host_id, hosts))
+    return others, conditions
 
 
 def _software_sets(filters: JobFilters) -> Select[int]:

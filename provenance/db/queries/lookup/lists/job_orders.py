@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, null, or_,
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.lists.few_jobs import filters_of_few, keys_of
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
 )
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
@@ -127,14 +127,16 @@ def sorted_jobs(
     Raises:
         BadInputError: the list is too long to be sorted so.
     """
-    few = filters_of_few(connection, filters, MOST_SORTED)
+    few = keys_of_few(connection, filters, MOST_SORTED)
     if few is None and not order.has_index:
         raise _too_long(order)
-    others, software = by_software(connection, filters)
-    wanted = [*job_conditions(others), *software, *conditions]
+    others, by_key = by_keys(connection, filters)
+    wanted = [*job_conditions(others), *by_key, *conditions]
     if few is None:
         return _walk(connection, wanted, order, limit=limit, after=after)
-    wanted.append(_is_one_of(connection, few))
+    # By which filters they are to be found: SQLite knows nothing of how many rows a value has, and
+    # would begin with any index
+    wanted.append(Job.id.in_(few))
     return _sort(connection, wanted, order, limit=limit, after=after)
 
 
@@ -145,14 +147,6 @@ def _too_long(order: JobOrder) -> BadInputError:
         f"{', '.join(_HAVE_INDEX)}, which indexes have"
     )
     return BadInputError(f"sort: {problem}.", {"sort": [problem]})
-
-
-def _is_one_of(connection: Connection, few: JobFilters) -> ColumnElement[bool]:
-    """Return the condition that says once more by which filters the jobs are to be found.
-
-    SQLite knows nothing of how many rows a value has, and would begin with any index.
-    """
-    return Job.id.in_(keys_of(connection, few).limit(MOST_SORTED))
 
 
 def _sort(

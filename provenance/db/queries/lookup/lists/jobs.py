@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.jobs.summaries import SUMMARIES, summaries
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     is_of_tasks,
     job_conditions,
     narrowed,
@@ -58,29 +58,30 @@ def list_job_rows(
         before: only jobs that were recorded before the one with this key.
         searches: of what the filters `parameter`, `value` and `variable` say.
     """
-    others, software = by_software(connection, filters)
-    if searches and not _is_of_few(others):
-        wanted = [*job_conditions(others), *software]
+    others, by_key = by_keys(connection, filters)
+    if searches and not _is_of_few(filters):
+        wanted = [*job_conditions(others), *by_key]
         newest = _newest_that_meet(connection, wanted, searches, limit=limit, before=before)
         query = SUMMARIES.where(among(connection, Job.id, newest)).order_by(Job.id.desc())
         return list(summaries(connection, connection.execute(query).all()).items())
-    query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
+    query = narrowed(SUMMARIES, others).where(*by_key).order_by(Job.id.desc())
     for search in searches:
         is_met = meets(search)
         if is_met is None:
             return []
         query = query.where(is_met)
-    if _is_of_index(others) and not searches:
-        wanted = [*job_conditions(others), *software]
+    if _is_of_index(filters) and not searches:
+        wanted = [*job_conditions(others), *by_key]
         recent = None
         # Of a site that runs a sixth of ten million jobs, all keys took 190 ms to gather and sort;
         # of all that failed of three million, 270 ms on PostgreSQL
-        if is_of_tasks(others) or others.site is not None or _is_of_bad_states(others):
+        is_of_sites = filters.site is not None and filters.host is None
+        if is_of_tasks(filters) or is_of_sites or _is_of_bad_states(filters):
             recent = recent_keys(connection, wanted, before=before, limit=limit)
         is_of_page: ColumnElement[bool]
         if recent is None:
             keys = select(Job.id).where(*wanted)
-            is_of_page = Job.id.in_(newest_keys(keys, others, before=before, limit=limit))
+            is_of_page = Job.id.in_(newest_keys(keys, filters, before=before, limit=limit))
         else:
             is_of_page = among(connection, Job.id, recent)
         query = SUMMARIES.where(is_of_page).order_by(Job.id.desc())
@@ -106,7 +107,7 @@ def _is_of_few(filters: JobFilters) -> bool:
 
 
 def _is_of_index(filters: JobFilters) -> bool:
-    """Return whether an index has the keys of the jobs that pass the filters, but in no order."""
+    """Return whether an index has the keys of the jobs that pass the filters, if in no order."""
     is_of_place = filters.host is not None or filters.site is not None
     is_of_failure = filters.cause_id is not None or filters.failure_class is not None
     is_of_others = is_of_place or is_of_failure
@@ -214,8 +215,6 @@ def _newest_that_meet(
 
 def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:
     """Return those of these jobs, by integer key, that pass the filters."""
-    others, software = by_software(connection, filters)
-    query = select(Job.id).where(
-        *job_conditions(others), *software, among(connection, Job.id, keys)
-    )
+    others, by_key = by_keys(connection, filters)
+    query = select(Job.id).where(*job_conditions(others), *by_key, among(connection, Job.id, keys))
     return {row[0] for row in connection.execute(query)}

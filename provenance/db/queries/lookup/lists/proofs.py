@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_software,
+    by_keys,
     job_conditions,
 )
 from jobprov.provenance.db.tables import DueProof, Job, Proof, Verdict
@@ -30,12 +30,12 @@ def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
 
     Jobs that are not over, and reruns, have none.
     """
-    others, software = by_software(connection, filters)
+    others, by_key = by_keys(connection, filters)
     query = (
         select(STATE_OF_JOB.label("proof"), func.count())
         .select_from(Job)
         .outerjoin(Proof, PROOF_OF_JOB)
-        .where(*job_conditions(others), *software)
+        .where(*job_conditions(others), *by_key)
         .group_by("proof")
     )
     counts: Counter[int] = Counter()
