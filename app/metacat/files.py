@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence, refused
 from jobprov.app.metacat.datasets import dataset_records
-from jobprov.app.metacat.records import FileRecord, file_record, metadata_of, record_pages
+from jobprov.app.metacat.records import FileRecord, file_record, record_pages
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -151,11 +151,15 @@ def _text() -> str:
     return read_body(_MOST_QUERY_BYTES).decode("utf-8", "replace")
 
 
+def _answered(connection: Connection, experiment: str, selection: Selection) -> Selection:
+    store = get_service().store
+    return with_recorded(connection, store, experiment, selection, refuses_unknown=False)
+
+
 def _summary(experiment: str, selection: Selection) -> Response:
-    service = get_service()
-    with service.reading() as connection:
-        answered = with_recorded(connection, service.store, experiment, selection, metadata_of)
-        sums = summarize_files(connection, experiment, answered, refuses_unknown=False)
+    with get_service().reading() as connection:
+        answered = _answered(connection, experiment, selection)
+        sums = summarize_files(connection, experiment, answered)
     return json_answer({"count": sums.files, "total_size": sums.size_bytes})
 
 
@@ -166,8 +170,6 @@ def _records(experiment: str, selection: Selection) -> Iterator[list[FileRecord]
     provenance = request.args.get("with_provenance") == "yes"
     wanted = Wanted(records=metadata, relatives=provenance)
     with service.reading() as connection:
-        answered = with_recorded(connection, service.store, experiment, selection, metadata_of)
-    pages = list_described(
-        service.reading, service.store, experiment, answered, wanted, refuses_unknown=False
-    )
+        answered = _answered(connection, experiment, selection)
+    pages = list_described(service.reading, service.store, experiment, answered, wanted)
     return record_pages(pages, with_metadata=metadata, with_provenance=provenance)

@@ -1,16 +1,15 @@
 """A file as a record of MetaCat.
 
-Source: `to_jsonable` of files in MetaCat's server; its core category, as declad fills it.
+Source: `to_jsonable` of files in MetaCat's server.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from jobprov.provenance.answers.selections import Application, FileMetadata, FileReference
-
-_RUN_TYPE_PLACE = 2
+from jobprov.provenance.answers.selections import FileMetadata, FileReference
+from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 
 
 class Fid(Struct, frozen=True):
@@ -82,7 +81,7 @@ def file_record(
     if file.size_bytes is not None:
         record.size = file.size_bytes
     if with_metadata:
-        record.metadata = metadata_of(file)
+        record.metadata = dotted_metadata(file)
     if with_provenance:
         record.parents, record.children = _fids(file.parents), _fids(file.children)
     if with_datasets:
@@ -114,50 +113,6 @@ def _datasets_of(file: FileMetadata) -> list[DatasetName]:
 
 def _fids(files: Iterable[FileReference]) -> list[Fid]:
     return [Fid(str(file.key)) for file in files]
-
-
-def metadata_of(file: FileMetadata) -> dict[str, object]:
-    """Return the metadata by dotted keys; what nobody says is left out."""
-    known: dict[str, object] = {
-        "core.file_type": file.file_type,
-        "core.file_format": file.file_format,
-        "core.data_tier": file.data_tier,
-        "core.data_stream": file.data_stream,
-        "core.event_count": file.event_count,
-        "core.first_event_number": file.first_event,
-        "core.last_event_number": file.last_event,
-        "core.start_time": _epoch(file.started_at),
-        "core.end_time": _epoch(file.made_at),
-        **_runs(file.runs),
-        **_application(file.application),
-    }
-    known_values = {key: value for key, value in known.items() if value is not None}
-    return {**known_values, **file.metadata, **file.provenance}
-
-
-def _runs(runs: Sequence[object]) -> dict[str, object]:
-    """Return the run numbers, each once, and the type of the first run that has one."""
-    numbers: dict[object, None] = {}
-    run_type = None
-    for run in runs:
-        parts = run if isinstance(run, list) else [run]
-        if parts:
-            numbers[parts[0]] = None
-        if run_type is None and len(parts) > _RUN_TYPE_PLACE:
-            run_type = parts[_RUN_TYPE_PLACE]
-    return {"core.runs": list(numbers) or None, "core.run_type": run_type}
-
-
-def _application(application: Application | None) -> dict[str, str | None]:
-    if application is None:
-        return {}
-    whole = [part for part in (application.family, application.name) if part]
-    return {
-        "core.application": ".".join(whole) or None,
-        "core.application.family": application.family,
-        "core.application.name": application.name,
-        "core.application.version": application.version,
-    }
 
 
 def _epoch(moment: datetime | None) -> float | None:

@@ -38,6 +38,7 @@ from jobprov.provenance.services.selections.files import (
     summarize_files,
 )
 from jobprov.provenance.services.selections.metadata import describe_files
+from jobprov.provenance.services.selections.recorded import with_recorded
 
 MOST_FILES = 10_000
 """Files that one call describes."""
@@ -55,6 +56,8 @@ _TITLES = {
     "file_id": "File Id",
     "create_date": "Create Date",
     "user": "User",
+    "group": "Group",
+    "content_status": "Content Status",
     "file_size": "File Size",
     "checksum": "Checksum",
     "file_type": "File Type",
@@ -139,7 +142,10 @@ def _expanded(experiment: str) -> Response:
 def list_answer(experiment: str, selection: Selection) -> Response:
     """Return names, or with `fileinfo` names, ids, sizes and events, as long as there are some."""
     with_sizes = request.values.get("fileinfo", "0") not in ("", "0")
-    pages = list_selected(get_service().reading, experiment, selection, with_sizes=with_sizes)
+    service = get_service()
+    with service.reading() as connection:
+        answered = _answered(connection, experiment, selection)
+    pages = list_selected(service.reading, experiment, answered, with_sizes=with_sizes)
     if wants_json():
         return streamed_json(_members(pages, with_sizes=with_sizes))
     return streamed_text(_lines(pages, with_sizes=with_sizes))
@@ -148,13 +154,15 @@ def list_answer(experiment: str, selection: Selection) -> Response:
 def count_answer(experiment: str, selection: Selection) -> Response:
     """Return how many files there are, as text."""
     with get_service().reading() as connection:
-        return text_answer([str(count_files(connection, experiment, selection))])
+        answered = _answered(connection, experiment, selection)
+        return text_answer([str(count_files(connection, experiment, answered))])
 
 
 def summary_answer(experiment: str, selection: Selection) -> Response:
     """Return how many files there are, their bytes and their events."""
     with get_service().reading() as connection:
-        sums = summarize_files(connection, experiment, selection)
+        answered = _answered(connection, experiment, selection)
+        sums = summarize_files(connection, experiment, answered)
     return json_answer(
         {
             "file_count": sums.files,
@@ -162,6 +170,12 @@ def summary_answer(experiment: str, selection: Selection) -> Response:
             "total_event_count": sums.event_count,
         }
     )
+
+
+def _answered(connection: Connection, experiment: str, selection: Selection) -> Selection:
+    """Return a selection with the files in it that meet its conditions by their records alone."""
+    store = get_service().store
+    return with_recorded(connection, store, experiment, selection, refuses_unknown=True)
 
 
 def _lines(pages: Iterator[list[ListedFile]], *, with_sizes: bool) -> Iterator[list[str]]:

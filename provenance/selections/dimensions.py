@@ -26,9 +26,17 @@ from jobprov.provenance.selections.conditions import (
     Selection,
     SetOperator,
     Value,
+    nodes_of,
 )
-from jobprov.provenance.selections.fields import FIELDS, NUMBER, TEXT, described, field_of_dimension
-from jobprov.provenance.selections.tokens import Tokens
+from jobprov.provenance.selections.fields import (
+    FIELDS,
+    METADATA,
+    NUMBER,
+    TEXT,
+    described,
+    field_of_dimension,
+)
+from jobprov.provenance.selections.tokens import SelectionError, Token, Tokens
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<word>[A-Za-z0-9_.%?+\-*]+)|(?P<sign><=|>=|!=|[=<>(),:])"""
@@ -43,8 +51,9 @@ _RELATIONS = {
     "isancestorof": Relation.ANCESTORS,
     "isdescendantof": Relation.DESCENDANTS,
 }
+_RUNS = field_of_dimension("run_number")
 _SPECIAL = {
-    "CATEGORY.KEY": "Other metadata, as a catalog or transfer service told them: DUNE.campaign.",
+    "CATEGORY.KEY": "Other metadata, as a catalog, a transfer service or a record told them.",
     "defname:": "Files that a task or campaign made; it is the definition of that name.",
     "isparentof: ( )": "Files from which a file of the selection was made.",
     "ischildof: ( )": "Files that were made from a file of the selection.",
@@ -72,7 +81,8 @@ def read_dimensions(text: str) -> Selection:
 
 def described_dimensions() -> list[tuple[str, str]]:
     """Return the names that dimensions may have, each with its meaning."""
-    dimensions = [(field.sam[0], field.meaning) for field in FIELDS.values() if field.sam]
+    fields = [*FIELDS.values(), *METADATA.values()]
+    dimensions = [(field.sam[0], field.meaning) for field in fields if field.sam]
     return sorted(dimensions) + list(_SPECIAL.items())
 
 
@@ -133,12 +143,44 @@ def _constraint(tokens: Tokens) -> Selection:
     tokens.take()
     field = field_of_dimension(token.text)
     if field is None:
-        raise tokens.error(
-            f"there is no dimension {token.text!r}; "
-            "`samweb list-files --help-dimensions` names those that there are",
-            token.start,
+        raise _unknown_dimension(tokens, token)
+    comparison = _comparison(tokens, field)
+    if field == _RUNS:
+        _refuse_subruns(tokens, token, comparison)
+    return comparison
+
+
+def _unknown_dimension(tokens: Tokens, token: Token) -> SelectionError:
+    """Return that a dimension is not known, and what there is in its place."""
+    name = token.text.lower()
+    if name == "defname":
+        advice = "write defname: NAME"
+    elif name.startswith(("snapshot_", "dataset_def_")):
+        advice = (
+            "there are no snapshots here; defname: NAME selects what a task or campaign made, "
+            "snapshot_for_project_name NAME what the jobs of a task read"
         )
-    return _comparison(tokens, field)
+    else:
+        advice = "`samweb list-files --help-dimensions` names those that there are"
+    return tokens.error(f"there is no dimension {token.text!r}; {advice}", token.start)
+
+
+def _refuse_subruns(tokens: Tokens, token: Token, comparison: Selection) -> None:
+    """Refuse `run_number 5141.2`: no file would be found by it, and none is meant."""
+    values = [value for node in nodes_of(comparison) for value in _texts_of(node)]
+    if any("." in value for value in values):
+        raise tokens.error(
+            "files are selected by runs, not by subruns: run_number 5141", token.start
+        )
+
+
+def _texts_of(node: Selection) -> list[str]:
+    """Return what a comparison compares with, both ends of ranges."""
+    texts: list[str] = []
+    if isinstance(node, Comparison):
+        for value in node.values:
+            texts += [value.first, value.last] if isinstance(value, Between) else [value.text]
+    return texts
 
 
 def _relation(tokens: Tokens) -> Selection:

@@ -2,12 +2,15 @@
 
 A field is of the file, of the job that made it (`prov.*` and what SAM calls the application), or of
 the jobs that read it (what SAM says of projects and their consumers). Any other key with a dot, such
-as `DUNE.campaign`, is of the metadata that a catalog or transfer service told with a file.
+as `DUNE.campaign`, is of the metadata that a catalog, a transfer service or a record told with a
+file; what SAM calls `file_type` or `run_number` is such a key too.
 
 Source: SAM's dimensions; MetaCat's core category (sc. what declad makes of SAM's metadata).
 """
 
+import json
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 NUMBER, TEXT, TIME = "number", "text", "time"
@@ -88,16 +91,57 @@ FIELDS: dict[str, Field] = {
     ),
 }
 
+METADATA: dict[str, Field] = {
+    "core.file_type": Field(TEXT, "The file type, as mc or detector.", ("file_type",)),
+    "core.file_format": Field(TEXT, "The file format, as artroot.", ("file_format",)),
+    "core.data_stream": Field(TEXT, "The data stream.", ("data_stream",)),
+    "core.run_type": Field(TEXT, "The type of its runs.", ("run_type",)),
+    "core.runs": Field(NUMBER, "A run of which it holds events.", ("run_number",)),
+    "core.first_event_number": Field(NUMBER, "Its first event.", ("first_event",)),
+    "core.last_event_number": Field(NUMBER, "Its last event.", ("last_event",)),
+    "core.application.family": Field(TEXT, "The family of its program.", ("family",)),
+    "prov.submitted_by": Field(TEXT, "Who submitted the task.", ("user",), ("creator",)),
+}
+"""Metadata for which SAM has dimensions; here they stand in records or with catalogs alone."""
+_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+_OF_CATALOG = "metadata "
+"""Before the keys of metadata, as fields; no other field has a blank."""
+
 _SAM: dict[str, str] = {}
 _METACAT: dict[str, str] = {}
 for _field, _described in FIELDS.items():
     _SAM.update(dict.fromkeys(_described.sam, _field))
     _METACAT.update(dict.fromkeys(_described.metacat, _field))
+for _key, _described in METADATA.items():
+    _SAM.update(dict.fromkeys(_described.sam, f"{_OF_CATALOG}{_key}"))
+    _METACAT.update(dict.fromkeys(_described.metacat, f"{_OF_CATALOG}{_key}"))
 
 
-_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
-_OF_CATALOG = "metadata "
-"""Before the keys of catalogs' metadata, as fields; no other field has a blank."""
+class MetadataKey(NamedTuple):
+    """A key of the metadata of files, or a member of its value.
+
+    Attributes:
+        name: the key.
+        member: the key of a member in a dictionary, or its place in a list; None for the value.
+    """
+
+    name: str
+    member: str | int | None = None
+
+    def __str__(self) -> str:
+        """Return it as MQL has it: `core.runs[0]`, `dune.workflow["workflow_id"]`."""
+        return self.name if self.member is None else f"{self.name}[{json.dumps(self.member)}]"
+
+    def value_in(self, metadata: Mapping[str, object]) -> object:
+        """Return the value that some metadata have; None where there is none."""
+        value = metadata.get(self.name)
+        if self.member is None:
+            return value
+        if isinstance(value, dict):
+            return value.get(self.member)
+        if isinstance(value, list) and isinstance(self.member, int) and self.member < len(value):
+            return value[self.member]
+        return None
 
 
 def field_of_dimension(name: str) -> str | None:
@@ -118,14 +162,26 @@ def _field_of_catalog(name: str) -> str | None:
     return f"{_OF_CATALOG}{name}" if _KEY.fullmatch(name) else None
 
 
-def key_in_catalog(field: str) -> str | None:
-    """Return the key of catalogs' metadata that a field is; None for fields of our own."""
-    return field.removeprefix(_OF_CATALOG) if field.startswith(_OF_CATALOG) else None
+def field_of_member(field: str, member: str | int) -> str:
+    """Return the field that is a member of the value of a metadata key."""
+    return f"{field}[{json.dumps(member)}]"
+
+
+def key_in_metadata(field: str) -> MetadataKey | None:
+    """Return the key of files' metadata that a field is; None for fields of our own."""
+    if not field.startswith(_OF_CATALOG):
+        return None
+    name, _, member = field.removeprefix(_OF_CATALOG).partition("[")
+    return MetadataKey(name, json.loads(member.removesuffix("]")) if member else None)
 
 
 def described(field: str) -> Field:
     """Return what is to be said of a field."""
-    key = key_in_catalog(field)
+    key = key_in_metadata(field)
     if key is None:
         return FIELDS[field]
-    return Field(TEXT, "As a catalog or transfer service told it.", (key,), (key,))
+    if key.member is None and key.name in METADATA:
+        return METADATA[key.name]
+    return Field(
+        TEXT, "As a catalog, transfer service or record told it.", (str(key),), (str(key),)
+    )

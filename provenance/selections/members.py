@@ -7,6 +7,7 @@ compare numbers. Of a list any member has to meet the condition.
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from jobprov.provenance.selections.conditions import Between, Comparison, Operator, Value
 from jobprov.provenance.selections.tokens import SelectionError
@@ -26,6 +27,15 @@ def compares_numbers(condition: Comparison) -> bool:
     if condition.operator in _ORDERS:
         return True
     return bool(condition.values) and all(map(_is_range_of_numbers, condition.values))
+
+
+def split_by_kind(condition: Comparison) -> list[Comparison]:
+    """Return the conditions on numbers and on texts that one on a list of both is made of."""
+    ranges = tuple(value for value in condition.values if _is_range_of_numbers(value))
+    others = tuple(value for value in condition.values if not _is_range_of_numbers(value))
+    if not ranges or not others:
+        return [condition]
+    return [replace(condition, values=ranges), replace(condition, values=others)]
 
 
 def reader_of(condition: Comparison) -> Holds:

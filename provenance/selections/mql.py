@@ -2,9 +2,8 @@
 
 For example `children(files from dune:raw) - files where core.data_tier = 'reco'`.
 
-What selects by fields that we hold is read; filters, named queries and conditions on single members
-of lists are refused, but for `[any]`. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters
-are understood.
+What selects by fields that we hold is read; filters, named queries and conditions on all members of
+lists are refused. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
 
 Source: the grammar of MetaCat's server (metacat/mql/grammar).
 """
@@ -31,7 +30,7 @@ from jobprov.provenance.selections.conditions import (
     all_of,
     some_of,
 )
-from jobprov.provenance.selections.fields import field_of_key, key_in_catalog
+from jobprov.provenance.selections.fields import field_of_key, field_of_member, key_in_metadata
 from jobprov.provenance.selections.tokens import SelectionError, Token, Tokens
 
 _TOKEN = re.compile(
@@ -55,6 +54,8 @@ _SETS = {"union": SetOperator.UNION, "join": SetOperator.INTERSECT}
 _QUERIES = frozenset({"files", "file", "fids", "fid", "filter", *_RELATIONS, *_SETS})
 """How a query begins."""
 _BRACKETS = {"[": ("]", SetOperator.UNION), "{": ("}", SetOperator.INTERSECT)}
+_PLACE = re.compile(r"[0-9]{1,9}")
+_MEMBER = re.compile(r"[A-Za-z0-9_.:@/ -]{1,200}")
 _SIMPLE_EXPRESSION = re.compile(r"(?:\\[^A-Za-z0-9]|\.\*|\.|[^\\.^$*+?()\[\]{}|])*")
 _PART_OF_EXPRESSION = re.compile(r"\\(.)|(\.\*)|(\.)|([^\\])", re.DOTALL)
 
@@ -329,7 +330,7 @@ def _contained(tokens: Tokens) -> Selection:
         raise tokens.unexpected("in")
     token = tokens.next
     field = field_of_key(tokens.expect_text("a key such as core.runs"))
-    if field is None or key_in_catalog(field) is None:
+    if field is None or key_in_metadata(field) is None:
         raise tokens.error(f"{token.text!r} is not a list", token.start)
     contained = Comparison(field, Operator.EQUAL, (value,))
     return Not(contained) if is_negated else contained
@@ -344,14 +345,32 @@ def _compared_key(tokens: Tokens, token: Token, context: _Context) -> Selection:
             token.start,
         )
     if tokens.takes_sign("["):
-        # Of a list any member counts anyway
-        if not tokens.takes_word("any"):
-            raise tokens.error("of members of a list only [any] is answered", token.start)
-        tokens.expect_sign("]", " behind any")
+        field = _member(tokens, field)
     comparison = _compared(tokens, field)
     if field == "namespace":
         return _with_home(comparison, context.home)
     return comparison
+
+
+def _member(tokens: Tokens, field: str) -> str:
+    """Return the field that `[any]`, `[0]` or `["workflow_id"]` behind a key makes of it."""
+    if tokens.takes_word("any"):
+        tokens.expect_sign("]", " behind any")
+        return field  # any member of a list counts anyway
+    token = tokens.next
+    member: str | int | None = None
+    if token.kind == "quoted" and _MEMBER.fullmatch(token.text):
+        member = token.text
+    elif token.kind == "word" and _PLACE.fullmatch(token.text):
+        member = int(token.text)
+    if member is None or key_in_metadata(field) is None:
+        raise tokens.error(
+            'of a list [any] or one member, [0], is answered, of a dictionary one member, ["key"]',
+            token.start,
+        )
+    tokens.take()
+    tokens.expect_sign("]", " behind a member")
+    return field_of_member(field, member)
 
 
 def _compared(tokens: Tokens, field: str) -> Selection:

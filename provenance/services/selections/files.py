@@ -21,18 +21,14 @@ from jobprov.provenance.db.queries.selections.files import (
     sizes_of,
     sum_files,
 )
-from jobprov.provenance.db.queries.selections.sighted import told_keys, unknown_keys
 from jobprov.provenance.db.queries.selections.statements import FileKeys, select_keys
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.selections.conditions import Comparison, Selection, nodes_of
-from jobprov.provenance.selections.fields import key_in_catalog
+from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did
-from jobprov.provenance.selections.tokens import SelectionError
 from jobprov.provenance.services.selections.definitions import find_experiment, resolve
 
 PAGE = 5000
 """Files whose names are read and sent at once; a list of a million holds no more of them."""
-_MOST_KEYS = 40
 _SECONDS = 10
 _ADVICE = "select fewer files: name a task, a data tier or the beginning of names"
 _NO_SIZE = FileSize(None, None)
@@ -62,31 +58,25 @@ def count_files(connection: Connection, experiment: str, selection: Selection) -
         return count_keys(connection, _keys(connection, experiment, selection))
 
 
-def summarize_files(
-    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
-) -> FileSums:
+def summarize_files(connection: Connection, experiment: str, selection: Selection) -> FileSums:
     """Return how many files are selected, and their sums.
-
-    With `refuses_unknown`, metadata keys that no catalog told are refused; else they select nothing.
 
     Raises:
         NotFoundError, SelectionError, LimitError: see `count_files`.
     """
     with time_limit(connection, _ADVICE, seconds=_SECONDS):
-        keys = _keys(connection, experiment, selection, refuses_unknown=refuses_unknown)
+        keys = _keys(connection, experiment, selection)
         return sum_files(connection, keys)
 
 
-def select_files(
-    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
-) -> "array[int]":
-    """Return the keys of the selected files, in their order; see `summarize_files`.
+def select_files(connection: Connection, experiment: str, selection: Selection) -> "array[int]":
+    """Return the keys of the selected files, in their order.
 
     Raises:
         NotFoundError, SelectionError, LimitError: see `count_files`.
     """
     with time_limit(connection, _ADVICE, seconds=_SECONDS):
-        keys = _keys(connection, experiment, selection, refuses_unknown=refuses_unknown)
+        keys = _keys(connection, experiment, selection)
         return fetch_keys(connection, keys)
 
 
@@ -99,33 +89,10 @@ def expand_selection(connection: Connection, experiment: str, selection: Selecti
     return resolve(connection, find_experiment(connection, experiment), selection)
 
 
-def _keys(
-    connection: Connection, experiment: str, selection: Selection, *, refuses_unknown: bool = True
-) -> FileKeys:
+def _keys(connection: Connection, experiment: str, selection: Selection) -> FileKeys:
     key = find_experiment(connection, experiment)
     resolved = expand_selection(connection, experiment, selection)
-    if refuses_unknown:
-        _check_keys(connection, key, resolved)
     return select_keys(resolved, experiment=key, dialect=connection.dialect.name)
-
-
-def _check_keys(connection: Connection, experiment: int, selection: Selection) -> None:
-    """Refuse metadata keys that no catalog told: a slip of the pen selects no files in silence."""
-    keys = set()
-    for node in nodes_of(selection):
-        if isinstance(node, Comparison):
-            keys.add(key_in_catalog(node.field))
-    unknown = unknown_keys(connection, experiment, sorted(filter(None, keys)))
-    if not unknown:
-        return
-    held = [key for key in told_keys(connection, experiment) if "." in key]
-    listed = ", ".join(held[:_MOST_KEYS]) or "none"
-    if len(held) > _MOST_KEYS:
-        listed += ", …"
-    raise SelectionError(
-        f"Files cannot be selected by {unknown[0]!r} here: no catalog or transfer service told it "
-        f"with a file (POST /api/v1/files). Keys that were told: {listed}."
-    )
 
 
 def list_selected(

@@ -99,18 +99,14 @@ def list_described(
     experiment: str,
     selection: Selection,
     wanted: Wanted,
-    *,
-    refuses_unknown: bool = True,
 ) -> Iterator[list[FileMetadata]]:
     """Yield what is known of the selected files, page by page, in the order of their ids.
-
-    See `summarize_files` for `refuses_unknown`.
 
     Raises:
         NotFoundError, SelectionError, LimitError: see `count_files`; before the first page.
     """
     with reading() as connection:
-        keys = select_files(connection, experiment, selection, refuses_unknown=refuses_unknown)
+        keys = select_files(connection, experiment, selection)
         for start in range(0, len(keys), PAGE):
             files = named(connection, keys[start : start + PAGE].tolist())
             for place in range(0, len(files), FILES_AT_ONCE):
@@ -284,7 +280,7 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
         started_at=version.started_at,
         made_at=version.ended_at,
         seen_at=version.received_at,
-        provenance=_provenance(version, output),
+        provenance=_provenance(version, output, recorded.submitter),
     )
 
 
@@ -294,7 +290,7 @@ def _told(seen: _Sighting, key: str, kind: type[T]) -> T | None:
     return value if isinstance(value, kind) else None
 
 
-def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:
+def _provenance(version: StandingVersion, output: Output, submitter: str | None) -> dict[str, str]:
     """Return the `prov.*` keys of a file; those that nobody says are left out."""
     known = {
         "prov.job_id": version.job_id,
@@ -306,6 +302,7 @@ def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:
         "prov.batch_id": version.batch_id,
         "prov.host": version.host,
         "prov.site": version.site,
+        "prov.submitted_by": submitter,
     }
     return {key: value for key, value in known.items() if value}
 

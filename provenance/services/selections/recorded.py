@@ -8,16 +8,15 @@ Source: MetaCat's server, whose comparisons hold for a list where they hold for 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.selections import FileMetadata
 from jobprov.provenance.db.queries.selections.files import named
-from jobprov.provenance.db.queries.selections.sighted import unknown_keys
+from jobprov.provenance.db.queries.selections.sighted import is_told, told_keys
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -33,9 +32,11 @@ from jobprov.provenance.selections.conditions import (
     all_of,
     nodes_of,
 )
-from jobprov.provenance.selections.fields import key_in_catalog
+from jobprov.provenance.selections.fields import MetadataKey, key_in_metadata
 from jobprov.provenance.selections.members import reader_of
+from jobprov.provenance.selections.tokens import SelectionError
 from jobprov.provenance.services.selections.definitions import find_experiment
+from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 from jobprov.provenance.services.selections.files import expand_selection, select_files
 from jobprov.provenance.services.selections.metadata import FILES_AT_ONCE, Wanted, describe_files
 
@@ -44,8 +45,9 @@ MOST_READ = 20_000
 _SECONDS = 10
 _NARROW = "name a dataset, a data tier or the beginning of names as well"
 
-MetadataOf = Callable[[FileMetadata], Mapping[str, object]]
-"""Returns the metadata of a file by the keys that a client sees."""
+_CORE = "core."
+"""Before the keys that every file may have, in MetaCat as in SAM."""
+_MOST_KEYS = 40
 
 
 class _Question(NamedTuple):
@@ -54,7 +56,7 @@ class _Question(NamedTuple):
     connection: Connection
     store: Store
     experiment: str
-    metadata_of: MetadataOf
+    refuses_unknown: bool
     until: float
 
 
@@ -63,9 +65,13 @@ def with_recorded(
     store: Store,
     experiment: str,
     selection: Selection,
-    metadata_of: MetadataOf,
+    *,
+    refuses_unknown: bool,
 ) -> Selection:
     """Return a selection whose conditions on metadata hold for what records say as well.
+
+    With `refuses_unknown`, a key that no catalog told and no record of the files has that the rest
+    selects is refused, as SAM refuses an unknown dimension; else it selects nothing, as in MetaCat.
 
     Raises:
         LimitError: too many files are to be read.
@@ -73,12 +79,13 @@ def with_recorded(
     """
     if not any(map(_asks_metadata, nodes_of(selection))):
         return selection
-    question = _Question(connection, store, experiment, metadata_of, time.monotonic() + _SECONDS)
+    until = time.monotonic() + _SECONDS
+    question = _Question(connection, store, experiment, refuses_unknown, until)
     return _answered(question, expand_selection(connection, experiment, selection), [])
 
 
 def _asks_metadata(node: Selection) -> bool:
-    return isinstance(node, Comparison) and key_in_catalog(node.field) is not None
+    return isinstance(node, Comparison) and key_in_metadata(node.field) is not None
 
 
 def _answered(question: _Question, node: Selection, others: list[Selection]) -> Selection:
@@ -87,8 +94,11 @@ def _answered(question: _Question, node: Selection, others: list[Selection]) -> 
         case All():
             asking = [part for part in node.parts if any(map(_asks_metadata, nodes_of(part)))]
             plain = [part for part in node.parts if part not in asking]
-            met = [_answered(question, part, [*others, *plain]) for part in asking]
-            return All((*plain, *met))
+            met = list(plain)
+            for part in asking:
+                # What one part leaves is all that is read for the next
+                met.append(_answered(question, part, [*others, *met]))
+            return All(tuple(met))
         case Some():
             return Some(tuple(_answered(question, part, others) for part in node.parts))
         case Not() | Related() | Portion():
@@ -105,30 +115,62 @@ def _answered(question: _Question, node: Selection, others: list[Selection]) -> 
 
 def _found(question: _Question, condition: Comparison, others: list[Selection]) -> Selection:
     """Return the files that meet a condition according to catalogs or to records."""
-    key = str(key_in_catalog(condition.field))
+    key = key_in_metadata(condition.field)
+    if key is None:
+        return condition
     connection, experiment = question.connection, question.experiment
-    candidates = select_files(
-        connection, experiment, all_of(others) if others else Everything(), refuses_unknown=False
-    )
+    candidates = select_files(connection, experiment, all_of(others) if others else Everything())
+    is_with_catalog = is_told(connection, find_experiment(connection, experiment), key)
     if len(candidates) > MOST_READ:
-        if not unknown_keys(connection, find_experiment(connection, experiment), [key]):
+        if is_with_catalog:
             return condition
         raise LimitError(
             f"Whether {key} is in the records of {len(candidates):,} files cannot be read within a "
             f"question, only of {MOST_READ:,}: {_NARROW}.",
             MOST_READ,
         )
+    values = _recorded_values(question, key, candidates)
     holds = reader_of(condition)
-    keys = []
-    for start in range(0, len(candidates), FILES_AT_ONCE):
+    keys = tuple(file for file, value in values.items() if holds(value))
+    is_unknown = not values and not is_with_catalog and not key.name.startswith(_CORE)
+    if question.refuses_unknown and is_unknown and candidates:
+        raise _unknown_key(question, key, len(candidates))
+    return Some((condition, Keys(keys))) if keys else condition
+
+
+def _recorded_values(
+    question: _Question, key: MetadataKey, files: Sequence[int]
+) -> dict[int, object]:
+    """Return what files have under a metadata key, of those that have it.
+
+    Raises:
+        LimitError: it takes too long.
+    """
+    values = {}
+    wanted = Wanted(relatives=False)
+    for start in range(0, len(files), FILES_AT_ONCE):
         if time.monotonic() > question.until:
             message = f"The answer took more than {_SECONDS} s; {_NARROW}."
             raise LimitError(message, _SECONDS)
-        files = named(connection, candidates[start : start + FILES_AT_ONCE].tolist())
-        wanted = Wanted(relatives=False)
-        described = describe_files(connection, question.store, experiment, files, wanted)
-        for file in described:
-            metadata = question.metadata_of(file)
-            if key in metadata and holds(metadata[key]):
-                keys.append(file.file.key)
-    return Some((condition, Keys(tuple(keys)))) if keys else condition
+        page = named(question.connection, list(files[start : start + FILES_AT_ONCE]))
+        for file in describe_files(
+            question.connection, question.store, question.experiment, page, wanted
+        ):
+            value = key.value_in(dotted_metadata(file))
+            if value is not None:
+                values[file.file.key] = value
+    return values
+
+
+def _unknown_key(question: _Question, key: MetadataKey, read: int) -> SelectionError:
+    """Return that no file has a key: a slip of the pen selects no files in silence."""
+    experiment = find_experiment(question.connection, question.experiment)
+    told = [name for name in told_keys(question.connection, experiment) if "." in name]
+    listed = ", ".join(told[:_MOST_KEYS]) or "none"
+    if len(told) > _MOST_KEYS:
+        listed += ", …"
+    return SelectionError(
+        f"Files cannot be selected by {str(key)!r} here: no catalog or transfer service told it "
+        f"with a file (POST /api/v1/files), and none of the {read:,} files that the rest selects "
+        f"has it in its job's record. Keys that were told: {listed}."
+    )

@@ -174,6 +174,62 @@ def test_files_are_selected_by_all_metadata_that_they_are_shown_with(
         assert counted["count"] == len(expected), query
 
 
+MEMBERS = [
+    ('files where dune.workflow["workflow_id"] = 1581', ["hd:raw1.root"]),
+    ("files where dune.workflow['workflow_id'] in (1581, 1582)", ["hd:raw1.root", "hd:raw2.root"]),
+    ("files where dune.workflow['workflow_id'] > 1581", ["hd:raw2.root"]),
+    ("files where dune.workflow['site id'] != x", ["hd:raw2.root"]),
+    ("files where dune.workflow['runs'] in 8:9", ["hd:raw2.root"]),
+    ("files where core.runs[1] = 8", ["hd:raw2.root"]),
+    ("files where core.runs[0] = 8", []),
+    ("files where core.runs[5] < 9", []),
+    ("files where dune.workflow[0] = 1581", []),
+    ("files where core.run_type['x'] = physics", []),
+]
+
+
+def test_files_are_selected_by_members_of_what_a_catalog_told(metacat: FlaskClient) -> None:
+    """As DUNE asks for the files of a workflow, which MetaCat holds as a dictionary."""
+    see(metacat, "hd:raw1.root", 5, dune__workflow={"workflow_id": 1581})
+    workflow = {"workflow_id": "1582", "site id": "FNAL", "runs": [7, 8]}
+    see(metacat, "hd:raw2.root", 6, core__runs=[7, 8], dune__workflow=workflow)
+    see(metacat, "hd:raw3.root", 7, dune__workflow={"workflow_id": 1582.5})
+
+    expected = {**dict(MEMBERS), MEMBERS[2][0]: ["hd:raw3.root"]}
+    for query, _ in MEMBERS:
+        assert sorted(names(metacat, query)) == expected[query], query
+
+
+def test_dimensions_select_by_what_records_hold(metacat: FlaskClient) -> None:
+    """As experiments ask SAM: run_number, file_format and others have no column here."""
+    see(metacat, "hd:raw1.root", 5, core__runs=[9], core__file_type="detector")
+    see(metacat, "hd:raw2.root", 6, core__runs=[12, 13])
+
+    for dimensions, expected in BY_RECORD:
+        answer = metacat.get(
+            "/sam/nova/api/files/list", query_string={"dims": dimensions, "format": "plain"}
+        )
+        assert sorted(answer.text.split()) == sorted(expected), dimensions
+        counted = metacat.get("/sam/nova/api/files/count", query_string={"dims": dimensions})
+        assert counted.text == f"{len(expected)}\n", dimensions
+
+
+CHAIN = ["f1.root", "f2.root", "f3.root", "f4.root", "f5.root"]
+BY_RECORD = [
+    ("run_number 7 and data_tier raw", ["f2.root", "f4.root"]),
+    ("run_number 9", ["raw1.root"]),
+    ("run_number 12-13", ["raw2.root"]),
+    ("run_number 9,12-100", ["raw1.root", "raw2.root"]),
+    ("run_number >= 9", ["raw1.root", "raw2.root"]),
+    ("file_format artroot and run_type physics and defname: t1", CHAIN),
+    ("file_type detector", ["raw1.root"]),
+    ("data_tier raw and not file_format artroot", []),
+    ("DUNE.requestid 4711 and run_number 7 with limit 2", CHAIN[:2]),
+    ("isparentof: (file_format artroot and file_name f2.root)", CHAIN[:1]),
+    ("data_stream cosmics", []),
+]
+
+
 def test_records_of_many_files_are_not_read_for_one_question(
     metacat: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,7 +256,8 @@ def test_dimension_that_no_catalog_told_is_refused_by_name_with_those_that_were(
     assert (answer.status_code, answer.get_json()["error"]) == (400, "DimensionError")
     assert answer.get_json()["message"] == (
         "Files cannot be selected by 'DUNE.campain' here: no catalog or transfer service told "
-        "it with a file (POST /api/v1/files). Keys that were told: DUNE.campaign."
+        "it with a file (POST /api/v1/files), and none of the 7 files that the rest selects has it "
+        "in its job's record. Keys that were told: DUNE.campaign."
     )
 
 

@@ -107,6 +107,16 @@ READ: list[tuple[str, Selection]] = [
         "files where DUNE.campaign = 'fd 1'",
         All((Everything(), equal("metadata DUNE.campaign", "fd 1"))),
     ),
+    # As DUNE's operations ask, with members of a dictionary
+    (
+        """files where dune.workflow['workflow_id'] in (1581, 1582)""",
+        All((Everything(), equal('metadata dune.workflow["workflow_id"]', "1581", "1582"))),
+    ),
+    ("files where core.runs[0] = 3", All((Everything(), equal("metadata core.runs[0]", "3")))),
+    (
+        "files where creator = dunepro",
+        All((Everything(), equal("metadata prov.submitted_by", "dunepro"))),
+    ),
     ("(files from t1) ordered skip 5 limit 2", Portion(Portion(TASK, None, 5), 2)),
     (
         "files from t1 where core.data_tier = reco limit 3",
@@ -120,7 +130,10 @@ WRONG = [
     ("files from 'x", "column 12: a quote (') begins there and does not end"),
     ("files where name ~ '^(a|b)'", "only ^, $, . and .*"),
     ("files where name ~* 'a'", "'~*' is not an operator"),
-    ("files where core.runs[0] = 3", "of members of a list only [any] is answered"),
+    ("files where core.runs[all] = 3", "column 23: of a list [any] or one member, [0], is"),
+    ("files where core.data_tier[0] = raw", "column 28: of a list [any] or one member, [0], is"),
+    ("files where DUNE.x['a\"b'] = 3", 'of a dictionary one member, ["key"]'),
+    ("files where DUNE.x[" + "9" * 5000 + "] = 3", "of a list [any] or one member"),
     ("files where 3 in name", "'name' is not a list"),
     ("filter f()(files)", "was expected, and 'filter' stands there"),
     ("files selected by nova:q", "no named queries"),

@@ -6,7 +6,6 @@ compare numbers.
 """
 
 import json
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -27,7 +26,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.tables import File, Sighting
+from jobprov.provenance.selections.fields import MetadataKey
 
+_WHOLE: ColumnElement[str] = literal_column("'{}'")
+"""The path of `#>>` to a value itself."""
 _LOOKED_AT = 1000
 """Newest sightings of an experiment whose keys are listed."""
 _newer = aliased(Sighting)
@@ -48,14 +50,14 @@ def newest_sightings(experiment: int) -> Select[Any]:
     )
 
 
-def told_text(dialect: str, key: str) -> ColumnElement[str | None]:
+def told_text(dialect: str, key: MetadataKey) -> ColumnElement[str | None]:
     """Return the value of a metadata key as text; NULL where nothing was told."""
     if dialect == "sqlite":
         path = _path(key)
         kind = func.json_type(Sighting.document, path)
         value = func.json_extract(Sighting.document, path)
         return case((kind.in_(("true", "false")), kind), else_=cast(value, Text))
-    return _metadata_on_postgresql().op("->>")(key)
+    return _value_on_postgresql(key).op("#>>")(_WHOLE)
 
 
 class Members(NamedTuple):
@@ -78,52 +80,55 @@ class Members(NamedTuple):
         return select(literal(1)).select_from(self.rows).where(condition).exists()
 
 
-def told_members(dialect: str, key: str) -> Members:
+def told_members(dialect: str, key: MetadataKey) -> Members:
     """Return the members of the value of a metadata key; none where nothing was told."""
     if dialect == "sqlite":
         rows = func.json_each(Sighting.document, _path(key)).table_valued("value", "type")
         kind = rows.c.type
         own = case((kind.in_(("true", "false")), kind), else_=cast(rows.c.value, Text))
         return Members(rows, own, case((kind.in_(("integer", "real")), rows.c.value)))
-    value = _metadata_on_postgresql().op("->", return_type=JSONB())(key)
-    rows = func.jsonb_path_query(value, literal_column("'$[*]'")).table_valued(
+    rows = func.jsonb_path_query(_value_on_postgresql(key), literal_column("'$[*]'")).table_valued(
         column("member", JSONB()), name="member"
     )
     member = rows.c.member
-    text = member.op("#>>")(literal_column("'{}'"))
+    text = member.op("#>>")(_WHOLE)
     number = cast(text, Numeric)
     return Members(rows, text, case((func.jsonb_typeof(member) == "number", number)))
 
 
-def told_number(dialect: str, key: str) -> ColumnElement[Any]:
+def told_number(dialect: str, key: MetadataKey) -> ColumnElement[Any]:
     """Return the value of a metadata key if it is a number, else NULL."""
     if dialect == "sqlite":
         path = _path(key)
         kind = func.json_type(Sighting.document, path)
         return case((kind.in_(("integer", "real")), func.json_extract(Sighting.document, path)))
-    member = _metadata_on_postgresql().op("->")(key)
-    number = cast(_metadata_on_postgresql().op("->>")(key), Numeric)
-    return case((func.jsonb_typeof(member) == "number", number))
+    value = _value_on_postgresql(key)
+    number = cast(value.op("#>>")(_WHOLE), Numeric)
+    return case((func.jsonb_typeof(value) == "number", number))
 
 
-def _path(key: str) -> str:
-    """Return where a key stands; keys have letters, digits, `_`, `-` and `.` alone (fields.py)."""
-    return f'$.metadata."{key}"'
+def _path(key: MetadataKey) -> str:
+    """Return where a value stands; neither keys nor members hold quotes (fields.py, mql.py)."""
+    path = f'$.metadata."{key.name}"'
+    if isinstance(key.member, int):
+        return f"{path}[{key.member}]"
+    return path if key.member is None else f'{path}."{key.member}"'
 
 
-def _metadata_on_postgresql() -> ColumnElement[Any]:
-    return cast(Sighting.document, JSONB).op("->", return_type=JSONB())("metadata")
+def _value_on_postgresql(key: MetadataKey) -> ColumnElement[Any]:
+    """Return the value of a metadata key, or the member of it, as JSON."""
+    value: ColumnElement[Any] = cast(Sighting.document, JSONB)
+    for step in ("metadata", key.name, key.member):
+        if step is not None:
+            value = value.op("->", return_type=JSONB())(step)
+    return value
 
 
-def unknown_keys(connection: Connection, experiment: int, keys: Iterable[str]) -> list[str]:
-    """Return which of these keys no sighting of an experiment's files has."""
-    unknown = []
-    for key in keys:
-        told = told_text(connection.dialect.name, key)
-        query = newest_sightings(experiment).where(told.is_not(None)).limit(1)
-        if connection.execute(query).first() is None:
-            unknown.append(key)
-    return unknown
+def is_told(connection: Connection, experiment: int, key: MetadataKey) -> bool:
+    """Return whether a sighting of an experiment's files has a key."""
+    told = told_text(connection.dialect.name, key)
+    query = newest_sightings(experiment).where(told.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def told_keys(connection: Connection, experiment: int) -> list[str]:

@@ -37,6 +37,7 @@ from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.selections.sighted import (
+    Members,
     newest_sightings,
     told_members,
     told_number,
@@ -78,8 +79,14 @@ from jobprov.provenance.selections.conditions import (
     Value,
     nodes_of,
 )
-from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME, key_in_catalog
-from jobprov.provenance.selections.members import compares_numbers
+from jobprov.provenance.selections.fields import (
+    FIELDS,
+    NUMBER,
+    TIME,
+    MetadataKey,
+    key_in_metadata,
+)
+from jobprov.provenance.selections.members import compares_numbers, split_by_kind
 from jobprov.provenance.selections.tokens import SelectionError
 
 FileKeys = Select[Any]
@@ -239,9 +246,11 @@ class _Maker:
                 size = select(Identity.size_bytes).where(Identity.id == Sighting.identity_id)
                 return self._holds(part, size.scalar_subquery(), NUMBER)
             case Comparison("event_count"):
-                return self._holds(part, told_number(self.dialect, "core.event_count"), NUMBER)
+                return self._holds(
+                    part, told_number(self.dialect, MetadataKey("core.event_count")), NUMBER
+                )
             case Comparison("data_tier"):
-                return self._holds(part, told_text(self.dialect, "core.data_tier"))
+                return self._holds(part, told_text(self.dialect, MetadataKey("core.data_tier")))
             case _:
                 raise TypeError(f"catalogs do not tell {part}")
 
@@ -249,16 +258,23 @@ class _Maker:
         """Return the files whose metadata in a catalog meet all comparisons."""
         conditions: list[ColumnElement[bool]] = []
         for comparison in comparisons:
-            key = str(key_in_catalog(comparison.field))
+            key = key_in_metadata(comparison.field)
+            if key is None:
+                raise TypeError(f"catalogs do not tell {comparison.field}")
             if comparison.operator is Operator.IS_THERE:
                 conditions.append(told_text(self.dialect, key).is_not(None))
                 continue
             members = told_members(self.dialect, key)
-            column, kind = members.text, "text"
-            if compares_numbers(comparison):
-                column, kind = members.number, NUMBER
-            conditions.append(members.any_where(self._holds(comparison, column, kind)))
+            holds = [self._member_holds(members, part) for part in split_by_kind(comparison)]
+            meets = and_ if comparison.operator is Operator.UNEQUAL else or_
+            conditions.append(members.any_where(meets(*holds)))
         return newest_sightings(self.experiment).where(*conditions)
+
+    def _member_holds(self, members: Members, comparison: Comparison) -> ColumnElement[bool]:
+        """Return the condition that a member of a value compares as said."""
+        if compares_numbers(comparison):
+            return self._holds(comparison, members.number, NUMBER)
+        return self._holds(comparison, members.text)
 
     def _maker_meets(self, part: Selection) -> ColumnElement[bool]:
         """Return the condition on a version and its maker that a part stands for."""
@@ -432,7 +448,7 @@ _HOLDS_SOMETHING: dict[str, ColumnElement[bool]] = {
 def _side_of(field: str) -> str:
     if field in _OF_FILE:
         return "file"
-    if key_in_catalog(field) is not None:
+    if key_in_metadata(field) is not None:
         return "catalog"
     return "reader" if field in _OF_READERS else "maker"
 
