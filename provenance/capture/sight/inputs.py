@@ -16,6 +16,10 @@ _MOST_INPUTS, _MOST_OPEN = 1000, 500
 # Files that are code, or the like, though a program names them or holds them open
 _NO_INPUTS = (".so", ".py", ".pyc", ".jar", ".pl", ".pm", ".rb", ".sh", ".fcl", ".log", ".lock")
 
+# What a program's C library reads of the machine, whatever the job is: users, name services,
+# libraries. Jobs have their folders elsewhere, some of them below /var/lib
+_OF_THE_MACHINE = ("/etc/", "/run/", "/var/run/", "/var/cache/", "/var/lib/sss/")
+
 
 class SeenInputs:
     """Makes the record's entries of inputs that were seen.
@@ -80,6 +84,8 @@ class SeenInputs:
         files = []
         for path in list(opened.files)[:_MOST_OPEN]:
             if path in opened.written or path.endswith(_NO_INPUTS):
+                continue
+            if path.startswith(_OF_THE_MACHINE):
                 continue
             file = self._sight.reader.read_input(path)
             if file is not None:

@@ -274,6 +274,17 @@ def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:
     assert not record.get("inputs")
 
 
+@pytest.mark.slow
+def test_files_of_the_machine_that_a_program_holds_open_are_no_inputs(site: Site) -> None:
+    """Its C library reads them for it, whatever the job is; another node has others."""
+    (site.job / "table.csv").write_text("1,2\n")
+    time.sleep(0.05)
+
+    record = site.record("sleep 1 3< /etc/passwd 4< table.csv")
+
+    assert [entry["path"] for entry in record["inputs"]] == ["table.csv"]
+
+
 def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
     record = site.record(
         "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 1; rm a.root;"
