@@ -182,3 +182,97 @@ def test_products_that_the_script_sets_up_are_recorded(site: Site) -> None:
             "prefix": "/products/novasoft/v1_2",
         },
     )
+
+
+# In the manner of FIFE's wrapper: words for art stand behind `--`, files come from and go to
+# addresses, outputs get unique names and are removed once they are stored.
+WRAPPER = """#!/usr/bin/env python3
+import os, subprocess, sys
+
+words = sys.argv[sys.argv.index("--") + 1 :]
+os.mkdir("fetched")
+for number, name in enumerate(sys.argv[sys.argv.index("--inputs") + 1].split(",")):
+    os.environ["fname"] = fetched = "fetched/" + name
+    subprocess.check_call(["gfal-copy", "-t", "9", "https://door/in/" + name, fetched])
+    code = os.system(" ".join(["nova", *words, fetched]))
+    if code:
+        sys.exit(os.WEXITSTATUS(code))
+    made, unique = "reco_" + name, "reco_" + name[:-5] + "-4f2a.root"
+    os.rename(made, unique)
+    source = "file://" + os.path.abspath(unique)
+    subprocess.check_call(["gfal-copy", source, "https://door/out/" + unique])
+    os.unlink(unique)
+"""
+# Copies as those do that talk to a remote storage: nobody can look there
+COPIER = """#!/usr/bin/env python3
+import os, sys, time
+
+time.sleep(0.5)
+source, target = sys.argv[-2:]
+if source.startswith("https:"):
+    with open(target, "w") as stream:
+        stream.write("raw data of " + os.path.basename(source))
+"""
+
+
+@pytest.fixture
+def wrapped(site: Site) -> Site:
+    programs = site.job.parent / "programs"
+    (programs / "gfal-copy").write_text(COPIER)
+    (site.job / "wrap").write_text(WRAPPER)
+    for program in (programs / "gfal-copy", site.job / "wrap"):
+        program.chmod(0o755)
+    (site.job / "setup.sh").write_text("export SETUP=1\n")
+    return site
+
+
+def run_wrapper(site: Site, inputs: str, *words: str) -> dict[str, Any]:
+    words = ("./wrap", "--source", "setup.sh", "--inputs", inputs, "--", *words)
+    site.runner("run", "--", *words, environment=site.variables)
+    return only_entry(site.runner)[0]
+
+
+@pytest.mark.slow
+def test_words_for_art_in_those_of_a_wrapper_are_arts(wrapped: Site) -> None:
+    """The wrapper was a step like art: its `--source` was a parent, its `-o` never came."""
+    record = run_wrapper(wrapped, "a.root", "-c", "all.fcl", "-o", "reco_${fname##*/}", "-s")
+
+    assert [step["name"] for step in record["command"]["steps"]] == ["wrap", "nova"]
+    assert [each["step"] for each in record["configurations"]] == ["nova"]
+    parents = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert [(file["name"], file["step"]) for file in parents] == [("a.root", "nova")]
+    assert "outputs_not_there" not in record
+    assert record["state"] == "succeeded"
+
+
+@pytest.mark.slow
+def test_output_that_is_removed_once_it_is_stored_remotely_is_there(wrapped: Site) -> None:
+    """Of each file of `fife_wrap`, which removes what it copied, there was no trace."""
+    words = ["-c", "all.fcl", "-o", "reco_${fname##*/}", "-s"]
+
+    record = run_wrapper(wrapped, "a.root,b.root", *words)
+
+    read = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert [(file["location"], file["step"]) for file in read] == [
+        ("https://door/in/a.root", "nova"),
+        ("https://door/in/b.root", "nova-2"),
+    ]
+    assert all(file["sha256"] for file in read)
+    made = [(file["name"], file["location"], file["step"]) for file in record["outputs"]]
+    assert made == [
+        ("reco_a-4f2a.root", "https://door/out/reco_a-4f2a.root", "nova"),
+        ("reco_b-4f2a.root", "https://door/out/reco_b-4f2a.root", "nova-2"),
+    ]
+    assert all(file["sha256"] and file["status"] == "written" for file in record["outputs"])
+
+
+@pytest.mark.slow
+def test_input_that_art_takes_by_its_place_is_that_of_its_step(wrapped: Site) -> None:
+    """As NOvA and Mu2e write it, `nova -c reco.fcl raw.root`: each file was a parent of all."""
+    nova = wrapped.job.parent / "programs" / "nova"
+    nova.write_text(nova.read_text().replace("-s)", "*.root) source=$1 ;;\n        -s)"))
+
+    record = run_wrapper(wrapped, "a.root,b.root", "-o", "reco_${fname##*/}", "-c", "all.fcl")
+
+    read = [(file["name"], file["step"]) for file in record["inputs"] if file["role"] == "primary"]
+    assert read == [("a.root", "nova"), ("b.root", "nova-2")]
