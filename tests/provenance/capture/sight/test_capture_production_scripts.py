@@ -276,3 +276,35 @@ def test_input_that_art_takes_by_its_place_is_that_of_its_step(wrapped: Site) ->
 
     read = [(file["name"], file["step"]) for file in record["inputs"] if file["role"] == "primary"]
     assert read == [("a.root", "nova"), ("b.root", "nova-2")]
+
+
+@pytest.mark.slow
+def test_file_that_a_job_hands_on_to_its_next_program_is_not_its_unit(site: Site) -> None:
+    """Each of a thousand jobs that simulate in two steps was the unit `gen.root`."""
+    record = site.record(
+        """
+        nova -c all.fcl -o gen.root
+        nova -c all.fcl -s gen.root -o sim.root
+        mv gen.root gen_17.root
+        """,
+        "--task-id",
+        "mc",
+        PROCESS="17",
+    )
+
+    assert record["task"]["unit"] == "17"
+
+
+@pytest.mark.slow
+def test_input_that_two_programs_read_is_the_unit(site: Site) -> None:
+    record = site.record(
+        """
+        nova -c all.fcl -s $INPUTS/raw.root -o reco.root
+        nova -c all.fcl -s $INPUTS/raw.root -o ana.root
+        """,
+        "--task-id",
+        "mc",
+        PROCESS="17",
+    )
+
+    assert record["task"]["unit"] == "raw.root"
