@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.sight import held_logs
 from tests.library.hook import Runner, only_entry, said
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
@@ -308,3 +309,42 @@ def test_input_that_two_programs_read_is_the_unit(site: Site) -> None:
     )
 
     assert record["task"]["unit"] == "raw.root"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("move", ["", "mv nova.log nova_7.log; "])
+def test_log_in_a_folder_that_the_script_removes_is_kept(site: Site, move: str) -> None:
+    """It says why the job failed, and the script ends with exit code 0."""
+    (site.job / "bad.fcl").write_text("fail: true\n")
+
+    site.run(
+        f"""
+        mkdir work; cp bad.fcl work; cd work
+        nova -c bad.fcl > nova.log 2>&1
+        {move}cp *.log $STORAGE/
+        cd ..; rm -r work
+        """
+    )
+
+    record, blobs = only_entry(site.runner)
+    log = next(log for log in record["logs"] if log["name"].startswith("nova"))
+    assert b"---- Configuration BEGIN" in blobs[log["sha256"]]
+    assert record["state"] == "failed"
+    assert record["exit"]["decided_by"]["evidence"] == "log"
+
+
+def test_log_on_a_disk_that_would_keep_its_folder_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removed file that somebody holds stays in its folder on NFS: `rm -r` would fail there."""
+    log = tmp_path / "reco.log"
+    log.write_text("to be removed\n")
+    held, on_network = held_logs.HeldLogs(), held_logs.HeldLogs()
+
+    held.hold([str(log)])
+    monkeypatch.setattr(held_logs, "_DISKS", frozenset())
+    on_network.hold([str(log)])
+    log.unlink()
+
+    assert Path(held.place(str(log))).read_text() == "to be removed\n"
+    assert on_network.place(str(log)) == str(log)
