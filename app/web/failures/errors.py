@@ -64,18 +64,41 @@ class Window(NamedTuple):
 
 
 class LinkedCause(NamedTuple):
-    """A cause, the list of its jobs, and the line in the log of the newest that matched a rule."""
+    """A cause on a page, whose links are made where it is shown.
+
+    Attributes:
+        filters: those of the page.
+        by: what splits causes.
+    """
 
     cause: FailureCause
-    jobs_link: str
-    log_link: str | None
+    filters: dict[str, str]
+    by: str | None
+
+    @property
+    def jobs_link(self) -> str:
+        """The address of the list of its jobs."""
+        return jobs_list(**_same_cause(self.cause, self.filters, self.by))
+
+    @property
+    def log_link(self) -> str | None:
+        """The address of the line that matched a rule, in the log of the newest of its jobs."""
+        if self.cause.log is None:
+            return None
+        place = f"{self.cause.url}/logs/{self.cause.log.name}"
+        return address(place, {"line": str(self.cause.log.at)}) + "#why"
 
 
 class LinkedOutlier(NamedTuple):
-    """A place that stands out, and the list of its jobs."""
+    """A place that stands out; hundreds may, of which a page shows some."""
 
     place: Outlier
-    jobs_link: str
+    filters: dict[str, str]
+
+    @property
+    def jobs_link(self) -> str:
+        """The address of the list of its jobs."""
+        return jobs_list(**{**self.filters, self.place.kind: self.place.name})
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -92,7 +115,7 @@ def show_page() -> Response:
         return table("errors", _COLUMNS, msgspec.to_builtins(errors.causes))
 
     causes = linked_causes(errors.causes, filters, by)
-    outliers = [_linked_outlier(outlier, filters) for outlier in errors.outliers]
+    outliers = [LinkedOutlier(outlier, filters) for outlier in errors.outliers]
     return answer(
         "failures/errors.html",
         twin=address("/statistics/errors", {**filters, "by": by or "", "sort": sort}),
@@ -145,11 +168,7 @@ def linked_causes(
     causes: list[FailureCause], filters: dict[str, str], by: str | None = None
 ) -> list[LinkedCause]:
     """Return causes with their links; `filters` are the page's, `by` is what splits causes."""
-    linked = []
-    for cause in causes:
-        jobs_link = jobs_list(**_same_cause(cause, filters, by))
-        linked.append(LinkedCause(cause, jobs_link, _log_link(cause)))
-    return linked
+    return [LinkedCause(cause, filters, by) for cause in causes]
 
 
 def _same_cause(cause: FailureCause, filters: dict[str, str], by: str | None) -> dict[str, str]:
@@ -165,17 +184,6 @@ def _same_cause(cause: FailureCause, filters: dict[str, str], by: str | None) ->
     if by in _FILTER_OF and cause.by is not None:
         same[_FILTER_OF[by]] = cause.by
     return {name: str(value) for name, value in same.items() if value is not None}
-
-
-def _log_link(cause: FailureCause) -> str | None:
-    """Return the address of the line that matched, in the log of the example."""
-    if cause.log is None:
-        return None
-    return address(f"{cause.url}/logs/{cause.log.name}", {"line": str(cause.log.at)}) + "#why"
-
-
-def _linked_outlier(outlier: Outlier, filters: dict[str, str]) -> LinkedOutlier:
-    return LinkedOutlier(outlier, jobs_list(**{**filters, outlier.kind: outlier.name}))
 
 
 def first_line(errors: ErrorCounts, *, is_filtered: bool = False) -> str:

@@ -67,6 +67,8 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_ENTRIES = b',"entries":'
+"""What is written before the entries of a head. No text in it has these bytes: it escapes quotes."""
 
 
 def head_name(experiment: str, segment: int) -> str:
@@ -82,9 +84,10 @@ def body_name(experiment: str, segment: int, sha256: str) -> str:
 def read_outline(head: bytes) -> Outline:
     """Return what a head says of its body.
 
-    The entries are skipped, which takes a tenth of the time.
+    The entries, which come last and are most of it, are not looked at.
     """
-    outline = _head.decode(head)
+    start, is_followed, _ = head.partition(_ENTRIES)
+    outline = _head.decode(start + b"}" if is_followed else head)
     return Outline(outline.body_sha256, array("Q", outline.frames))
 
 

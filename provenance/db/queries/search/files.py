@@ -29,10 +29,10 @@ from jobprov.provenance.db.writer.indexed_names import newest_indexed
 from jobprov.provenance.records.files.names import full_name
 
 MOST_LOOKED_AT = 200_000
-_MOST_TRIGRAMS = 4
+_MOST_TRIGRAMS = 3
 """Of a text that an index is asked for, those that fewest names have.
 
-A trigram that all names have takes longer to read than comparing the names that are left.
+To read who has a fourth takes longer than comparing the names that are left.
 """
 _GOLDEN = 0.6180339887498949
 _SAMPLED = 200

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, select
 
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.tables import Base
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.graph import FileNode, Graph
 from jobprov.provenance.lineage.openlineage import to_openlineage
@@ -261,3 +263,29 @@ def test_exports_of_a_graph_with_hidden_nodes_say_what_was_derived(recorded: Pro
     ]
     [merged] = [row for row in node_rows(files) if row["name"] == "merged"]
     assert len(merged["from"].split()) == 2
+
+
+def test_edges_of_a_filtered_lineage_are_in_one_order_wherever_rows_lie(
+    production: Production,
+) -> None:
+    """PostgreSQL reads a small table from its beginning; rows that change move to its end."""
+    parts = [file_entry(f"part{number}") for number in range(1, 5)]
+    for number, part in enumerate(parts, start=1):
+        production.record(a_record(number, inputs=[file_entry("raw")], outputs=[part]))
+    production.record(a_record(5, inputs=parts, outputs=[file_entry("merged")]))
+    questions: list[dict[str, Any]] = [
+        {"name": "merged", "direction": "ancestors", "filters": NodeFilters(kind="file")},
+        {"name": "raw", "direction": "descendants", "filters": NodeFilters(kind="file")},
+    ]
+    before = [traced(production, **question).edges for question in questions]
+
+    with production.database.writing.begin() as connection:
+        for name in ("parents", "mentions", "producers"):
+            table = Base.metadata.tables[name]
+            rows = connection.execute(select(table).order_by(*table.primary_key)).mappings().all()
+            connection.execute(delete(table))
+            for row in reversed(rows):
+                connection.execute(insert(table).values(**row))
+
+    assert [len(edges) for edges in before] == [8, 8]
+    assert [traced(production, **question).edges for question in questions] == before

@@ -14,7 +14,12 @@ import zstandard
 
 from jobprov.archive.backends.frames import HEADER_BYTES, Header, encode_header
 from jobprov.archive.backends.local import LocalStore
-from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
+from jobprov.provenance.services.ledger.frames import (
+    SegmentError,
+    body_name,
+    head_name,
+    read_outline,
+)
 from jobprov.provenance.services.ledger.segments import (
     GENESIS,
     SealedEntry,
@@ -148,3 +153,16 @@ def test_frame_that_changed_is_refused_and_says_what_to_do(
     with pytest.raises(SegmentError, match=re.escape("`jobprov archive check`")):
         read_bodies(store, "nova", 1, {0})
     assert read_bodies(store, "nova", 1, {1290}) == {1290: entries[1290].body}
+
+
+@pytest.mark.parametrize("experiment", ["nova", 'a","entries":[', "größe"])
+def test_outline_of_a_head_is_what_the_whole_head_says(experiment: str) -> None:
+    """It ends before the entries, whatever a name looks like."""
+    head, body = write_segment(experiment, 1, GENESIS, entries_of(300))
+
+    outline = read_outline(head)
+
+    whole = SegmentReader(head, body).head
+    assert (outline.body_sha256, list(outline.starts)) == (whole.body_sha256, whole.frames)
+    before_entries = head[: -len(head) // 2]
+    assert read_outline(before_entries) == outline
