@@ -155,8 +155,9 @@ def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Pa
     )
 
     assert ended.returncode == 3
-    assert ended.stderr.splitlines()[-1].startswith(
-        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: "
+    assert ended.stderr.partition("\n")[2] == (
+        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: another program does, "
+        "perhaps another `jobprov serve`; stop that, or choose another --port.\n"
     )
 
 
