@@ -26,12 +26,13 @@ from jobprov.app.factory import create_app
 from jobprov.app.measures import shared_measures
 from jobprov.app.moments import SEAL, note_done
 from jobprov.app.serving.arbiter import WaitingArbiter
+from jobprov.app.serving.claims import wait_for_address
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.connections.standby import Standby
 from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
-from jobprov.provenance.errors import BadInputError, ProvenanceError, UnreachableError
+from jobprov.provenance.errors import BadInputError, ProvenanceError
 from jobprov.provenance.services.alerts.rounds import run_alerts
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.kept_answers.counting import enqueue_first_counts
@@ -72,7 +73,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
     def __init__(self, settings: Settings, ready: Callable[[str], None]) -> None:
         self._settings = settings
         self._ready = ready
-        self.is_listening = False
         super().__init__()
 
     def load_config(self) -> None:
@@ -92,7 +92,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
         WaitingArbiter(self).run()
 
     def _listening(self, arbiter: Any) -> None:
-        self.is_listening = True
         self._ready(_address(arbiter))
 
     def _longest_body(self) -> int:
@@ -143,24 +142,11 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO
     )
+    wait_for_address(settings.host, settings.port)
     server = Server(settings, ready)
     gc.freeze()  # modules stay, and workers share their memory: nobody looks for garbage among them
-    try:
-        with shared_measures(settings.workers):
-            server.run()
-    except SystemExit:
-        if server.is_listening:
-            raise
-        # gunicorn said what the system said, and tried for some seconds: a service that was just
-        # stopped is about to let go
-        reason = (
-            "something else does, perhaps another `jobprov serve`, or the address is not this "
-            "machine's"
-        )
-        raise UnreachableError(
-            f"Nothing can listen at {settings.host}:{settings.port}: {reason}. Stop that, or "
-            "choose another --port."
-        ) from None
+    with shared_measures(settings.workers):
+        server.run()
 
 
 def _address(arbiter: Any) -> str:

@@ -104,6 +104,8 @@ class Transport:
         self._session.trust_env = False  # a .netrc must not replace our token
         # A secret that was mounted or pasted ends with a line break
         bare_token = (token or "").strip()
+        if not bare_token.isascii():
+            raise BadInputError("The token is not ASCII: copy all of it, from prov_ to its end.")
         if token_file:
             self._session.auth = _TokenFile(Path(token_file))
         elif bare_token:

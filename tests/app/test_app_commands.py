@@ -155,8 +155,9 @@ def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Pa
     )
 
     assert ended.returncode == 3
-    assert ended.stderr.splitlines()[-1].startswith(
-        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: "
+    assert ended.stderr.partition("\n")[2] == (
+        f"jobprov: Nothing can listen at {live.url.removeprefix('http://')}: another program does, "
+        "perhaps another `jobprov serve`; stop that, or choose another --port.\n"
     )
 
 
@@ -333,11 +334,31 @@ def test_lineage_is_printed_in_each_form(live: LiveService, form: str) -> None:
     assert "a.root" in ended.stdout
 
 
-def test_bundle_is_written_whole(live: LiveService, tmp_path: Path) -> None:
-    ended = live.run("bundle", JOB, "-o", str(tmp_path / "b.tar"))
+def test_bundle_is_written_whole_and_its_rerun_can_be_pasted(
+    live: LiveService, tmp_path: Path
+) -> None:
+    ended = live.run("bundle", JOB, "-o", str(tmp_path / "my b.tar"))
 
     assert ended.returncode == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["b.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["my b.tar"]
+    assert ended.stdout.endswith(f"or: jobprov rerun '{tmp_path}/my b.tar'\n")
+
+
+def test_bundle_that_is_not_there_is_not_taken_for_a_job(live: LiveService) -> None:
+    ended = live.run("rerun", "no.tar")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "jobprov: There is no bundle no.tar here. Name a file, or the id of a job.\n"
+    )
+
+
+def test_task_without_missing_units_is_told_in_words(live: LiveService) -> None:
+    Client(live.url).declare_task("whole", {"experiment": "nova", "units": 0})
+
+    ended = live.run("missing", "whole", "--experiment", "nova")
+
+    assert (ended.returncode, ended.stdout) == (0, "No unit of task whole is missing.\n")
 
 
 def test_bundle_of_a_level_and_of_many_jobs(live: LiveService, tmp_path: Path) -> None:

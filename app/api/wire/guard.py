@@ -18,6 +18,7 @@ from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.tokens import Grant, Scope
 
 _LOCAL = Grant(None, "this machine")
+_UNNAMED = "unknown"  # the hook writes that where nobody told it the experiment
 
 
 def writing_grant(scope: Scope = Scope.RECORD) -> Grant:
@@ -149,7 +150,10 @@ def check_job(grant: Grant, job_id: str) -> None:
 def refusal(grant: Grant, decoded: DecodedRecord) -> str:
     """Return why a record may not be written."""
     if grant.task_id is None:
-        return f"The token is of {grant.experiment}; the record is of {decoded.experiment}."
+        whose = f"The token is of {grant.experiment}; the record is of {decoded.experiment}"
+        if decoded.experiment == _UNNAMED:
+            return f"{whose}: name it (--experiment, or JOBPROV_EXPERIMENT)."
+        return f"{whose}."
     named = decoded.task_id or "(none)"
     return f"The ticket is of {grant.names()}; the record is of {decoded.experiment}, task {named}."
 

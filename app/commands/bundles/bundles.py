@@ -1,5 +1,6 @@
 """`jobprov bundle`, `rerun`, `verify`, `export`: take a job's rerun bundle, run it, compare it."""
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from jobprov.app.commands.terminal.opening import emit, experiment_option, json_
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.client.client import Client
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import size
 from jobprov.provenance.services.reruns import execution
 from jobprov.provenance.services.reruns.isolation import Isolation, apart
 
@@ -74,18 +76,18 @@ def bundle(
             etag = client.save_bundle(
                 name, target, plan=plan, is_holey=is_holey, is_located=is_located, **which
             )
-        next_step = f"or: jobprov rerun {target}"
+        next_step = f"or: jobprov rerun {shlex.quote(str(target))}"
     else:
         save = client.save_task_bundle if option == "--task" else client.save_campaign_bundle
         with shown_progress(as_json=as_json):
             etag = save(name, target, stage=stage, **which)
         next_step = "and choose a job by sh run.sh --job ID OUT"
-    size = target.stat().st_size
+    size_bytes = target.stat().st_size
     text = (
-        f"{target} ({size} bytes, plan and level {etag}). Unpack it and read README.txt, "
+        f"{target} ({size(size_bytes)}, plan and level {etag}). Unpack it and read README.txt, "
         f"{next_step}"
     )
-    emit({"file": str(target), "size_bytes": size, "etag": etag}, text, as_json=as_json)
+    emit({"file": str(target), "size_bytes": size_bytes, "etag": etag}, text, as_json=as_json)
 
 
 def _asked_for(options: Mapping[str, str | None]) -> tuple[str, str]:
@@ -230,6 +232,8 @@ def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None
     """
     if Path(what).is_file():
         return execution.unpack(Path(what), folder / "bundle")
+    if what.endswith(".tar") or "/" in what:
+        raise NotFoundError(f"There is no bundle {what} here. Name a file, or the id of a job.")
     tar = folder / "bundle.tar"
     client_for(url).save_bundle(what, tar, experiment=experiment)
     root = execution.unpack(tar, folder / "bundle")

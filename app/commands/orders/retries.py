@@ -38,6 +38,10 @@ from jobprov.provenance.services.agents.local_retries import run_here
 _AT_ONCE = 80
 """Ids of jobs in one address."""
 
+_NOT_YET = (
+    "Nothing is submitted yet: --order lets the agent submit, --format condor -o FOLDER writes a "
+    "submit file."
+)
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -167,7 +171,10 @@ def retry(
         text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
         emit(choice, text, as_json=as_json)
     else:
-        emit(checked.choice, _shown(checked.choice), as_json=as_json)
+        text = _shown(checked.choice)
+        if checked.choice.tries:
+            text += f"\n{_NOT_YET}"
+        emit(checked.choice, text, as_json=as_json)
         sys.exit(0 if checked.choice.tries else 1)
 
 

@@ -52,7 +52,10 @@ class _Options(NamedTuple):
 @click.command()
 @click.argument("job_info", metavar="[BATCH_ID ARGV]", nargs=-1)
 @click.option(
-    "--experiment", help="EXPERIMENT by default; with BATCH_ID, the group of the submission."
+    "--experiment",
+    help=(
+        "JOBPROV_EXPERIMENT or EXPERIMENT by default; with BATCH_ID, the group of the submission."
+    ),
 )
 @click.option(
     "--task",
@@ -204,10 +207,10 @@ def _named(options: _Options, submission: Submission | None) -> tuple[str, str]:
     if submission is not None:
         experiment = experiment or submission.named("JOBPROV_EXPERIMENT") or submission.experiment
         task_id = task_id or submission.task_id
-    experiment = experiment or os.environ.get("EXPERIMENT")
+    experiment = experiment or os.environ.get("JOBPROV_EXPERIMENT") or os.environ.get("EXPERIMENT")
     task_id = task_id or os.environ.get("POMS_TASK_ID")
     if not experiment:
-        raise BadInputError("Which experiment? Give --experiment, or set EXPERIMENT.")
+        raise BadInputError("Which experiment? Give --experiment, or set JOBPROV_EXPERIMENT.")
     if not task_id:
         raise BadInputError(
             "Which task? Give --task-id: any name that this submission has for itself alone."

@@ -9,6 +9,7 @@ from jobprov.app.commands.terminal.opening import (
     data_option,
     emit,
     json_option,
+    make_data_folder,
     settings_with,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
@@ -41,7 +42,7 @@ def serve(*, demo: bool, **options: Any) -> None:
     `jobprov migrate`.
     """
     settings = settings_with(**options)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     click.echo(f"jobprov {version('jobprov')} starts on {settings.data}.", err=True)
     from jobprov.app.commands.service.start import start  # noqa: PLC0415 - takes a second
 
@@ -73,7 +74,7 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     )
 
     settings = settings_with(data=data)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings)
     before = current_revision(settings.database_url)
     with shown_progress(as_json=as_json):
         upgrade(settings.database_url)

@@ -16,6 +16,7 @@ import click
 
 from jobprov.app.commands.terminal.hints import exports, own_command
 from jobprov.app.config import Settings
+from jobprov.app.serving.claims import held_database
 from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
 from jobprov.provenance.db.connections.engines import open_database
@@ -28,6 +29,13 @@ def start(settings: Settings, *, demo: bool) -> None:
     """Serve until told to stop; with `demo`, run the demo production beside it."""
     if settings.alerts is not None:
         read_alert_rules(settings.alerts)  # said now, and not in the log an hour later
+    with held_database(settings.database_url):
+        _prepare_database(settings)
+        serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
+
+
+def _prepare_database(settings: Settings) -> None:
+    """Bring a local database up to date, and make sure that the archive belongs to it."""
     if not is_current(settings.database_url):
         if current_revision(settings.database_url) is not None:
             click.echo(
@@ -39,7 +47,6 @@ def start(settings: Settings, *, demo: bool) -> None:
             click.echo(f"The database was brought up to date; a copy of the old one is {copy}.")
     if is_current(settings.database_url):
         _check_archive(settings)
-    serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
 
 
 def _check_archive(settings: Settings) -> None:

@@ -98,7 +98,8 @@ def missing(
     units = client.missing_units(task_id, experiment=experiment)
     if form == "text" or as_json:
         rows = [{**asdict(unit), "state": unit.state.label} for unit in units.missing]
-        emit(units, table(rows, _MISSING), as_json=as_json)
+        text = table(rows, _MISSING) if rows else f"No unit of task {task_id} is missing."
+        emit(units, text, as_json=as_json)
     else:
         click.echo(client.missing_text(task_id, form, experiment=experiment), nl=False)
     if units.missing:

@@ -23,7 +23,7 @@ _LETTERS = {"idle": "-", "held": "=", "run": "#"}
 _HEIGHTS = " .:-=+*#%@"
 _OF_JOBS = {
     "state": "STATE",
-    "job": "JOB",
+    "job": "UNIT",
     "line": "WHEN",
     "queued": "QUEUED",
     "ran": "RAN",

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from jobprov.app.config import Settings, load_settings
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.lineage.sentences import name_in_path
 
 if TYPE_CHECKING:
@@ -142,6 +142,21 @@ def data_option(function: F) -> F:
     return click.option(
         "--data", type=click.Path(), help="Folder of the service; JOBPROV_DATA by default."
     )(function)
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the service's folder, where it is not there yet.
+
+    Raises:
+        UnreachableError: it cannot be made.
+    """
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UnreachableError(
+            f"The data folder {settings.data} cannot be made: {problem.strerror}. Name another "
+            "with --data or JOBPROV_DATA."
+        ) from None
 
 
 def settings_with(**given: object) -> Settings:

@@ -333,7 +333,10 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
                 "disk mounted?"
             )
         if not as_json:  # lines of JSON go there
-            click.echo(f"{folder} is made: it was missing. Is its disk mounted?", err=True)
+            click.echo(
+                f"{folder} was missing and was made. Unless this is the first backup, mount its disk.",
+                err=True,
+            )
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
         note_done(service.settings.data, BACKUP)

@@ -205,15 +205,22 @@ def _confirm(text: str, *, yes: bool, as_json: bool) -> None:
     if not as_json or not yes:
         click.echo(text, err=as_json)
     if not yes:
-        click.confirm("Erase it? Nothing brings it back.", abort=True, err=as_json)
+        try:
+            is_wanted = click.confirm("Erase it? This cannot be undone.", err=as_json)
+        except click.Abort:  # Ctrl-C, or nobody is there to ask
+            click.echo("\nNothing was erased; --yes skips the question.", err=True)
+            raise
+        if not is_wanted:
+            click.echo("Nothing was erased.", err=True)
+            sys.exit(1)
 
 
 def _record_text(planned: RecordErasure, others: Holders) -> str:
     job = planned.job.found
     lines = [
         (
-            f"Of job {job.job_id} of {job.experiment}, witness {planned.witness}, the bytes "
-            "of these go:"
+            f"Of job {job.job_id} of {job.experiment}, witness {planned.witness}, this will be "
+            "erased:"
         )
     ]
     lines += [f"    {_entry_text(entry.kind, entry.revision)}" for entry in planned.entries]
@@ -222,12 +229,12 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
     lines.append(_replacement_text(planned))
     if planned.plans:
         lines.append(
-            f"{counted(len(planned.plans), 'bundle plan')} of the job go with it, and what was "
-            "generated for them."
+            f"Also erased: {counted(len(planned.plans), 'bundle plan')} of the job, with what was "
+            "generated for it."
         )
     if planned.also:
         lines.append(
-            f"THE SAME STANDS in its record by {', '.join(planned.also)}: erase that one as well."
+            f"THE SAME TEXT is in its record by {', '.join(planned.also)}: erase that one as well."
         )
     return "\n".join([*lines, *_elsewhere_text(others)])
 
@@ -236,8 +243,8 @@ def _replacement_text(planned: RecordErasure) -> str:
     if planned.replacement is None:
         return "The newest revision stays."
     if planned.provisional is None:
-        return "A corrected record takes the place, as a revision."
-    return "A corrected record takes the place."
+        return "A corrected record replaces it, as a revision."
+    return "A corrected record replaces it."
 
 
 def _elsewhere_text(others: Holders) -> list[str]:
@@ -245,13 +252,13 @@ def _elsewhere_text(others: Holders) -> list[str]:
     lines: list[str] = []
     if others.jobs:
         lines.append(
-            f"THE SAME STANDS in records of {counted(len(others.jobs), 'other job')}: erase these "
+            f"THE SAME TEXT is in records of {counted(len(others.jobs), 'other job')}: erase these "
             "as well."
         )
         lines += _job_lines(others.jobs)
     for kind, count in sorted(others.others.items()):
         lines.append(
-            f"THE SAME STANDS in {count} of the ledger's entries of kind {kind}, which cannot be "
+            f"THE SAME TEXT is in {count} of the ledger's entries of kind {kind}, which cannot be "
             "erased."
         )
     return lines

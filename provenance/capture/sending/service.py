@@ -257,13 +257,15 @@ class Service:
 def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
     """Return the write token, or None.
 
-    Raises OSError where a token file was named and cannot be read, or holds more than a token.
+    Raises OSError where a token file was named and cannot be read, or holds anything but a token.
     """
     token = environment.get("JOBPROV_TOKEN") or ""
     if options.token_file:
         token = _read_token_file(_transferred(options.token_file, environment))
     if len(token.split()) > 1:  # the error of http.client would put it into the job's log
         raise OSError("the token is more than one word")
+    if max(token, default="") > "~":
+        raise OSError("the token is not ASCII: copy all of it")
     return token.strip() or None
 
 

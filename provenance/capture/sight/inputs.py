@@ -4,6 +4,7 @@ import os
 from typing import Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
+from jobprov.provenance.capture.files.private import is_software
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
@@ -98,7 +99,7 @@ class SeenInputs:
             # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
             "name": os.path.basename(source or file.path),
             "path": from_here(file.path),
-            "role": guess_role(file.path),
+            "role": role_of(file.path),
             "status": "consumed",
             "size_bytes": file.size_bytes,
             "evidence": evidence,
@@ -111,6 +112,14 @@ class SeenInputs:
             elif file.may_leave:
                 self._draft.add_file(file.sha256, file.path)
         return without_empty(entry)
+
+
+def role_of(path: str) -> str:
+    """Return the role of an input that nobody named.
+
+    What belongs to installed software, such as tables of Pythia in a venv, is no parent.
+    """
+    return "configuration" if is_software(path) else guess_role(path)
 
 
 def files_of_code(draft: Draft) -> Set[str]:

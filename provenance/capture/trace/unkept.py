@@ -16,10 +16,11 @@ from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Se
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import from_here, guess_role
+from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
+from jobprov.provenance.capture.sight.inputs import role_of
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.absent import add_absent
@@ -305,7 +306,7 @@ def _input(step: str, path: str, size_bytes: int) -> Entry:
         "name": os.path.basename(path),
         "path": from_here(path),
         "step": step,
-        "role": guess_role(path),
+        "role": role_of(path),
         "status": "consumed",
         "size_bytes": size_bytes,
         "evidence": "traced",

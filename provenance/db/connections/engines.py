@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from jobprov.provenance.errors import BadInputError, UnreachableError
 
@@ -46,6 +46,14 @@ class Database(NamedTuple):
         """Close every connection."""
         self.reading.dispose()
         self.writing.dispose()
+
+
+def unanswered(problem: OperationalError) -> UnreachableError:
+    """Return the error that tells why a database does not answer."""
+    advice = ""
+    if isinstance(problem.orig, sqlite3.Error) and "locked" not in str(problem.orig):
+        advice = "; check the disk, its space and permissions"
+    return UnreachableError(f"The database does not answer: {problem.orig}{advice}.")
 
 
 def open_database(url: str) -> Database:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
 from jobprov import migrations
-from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database, unanswered
 from jobprov.provenance.db.tables.name_index import drop_name_index, has_name_index, make_name_index
 from jobprov.provenance.db.writer.advisory_locks import MIGRATING
 from jobprov.provenance.errors import UnreachableError
@@ -86,7 +86,7 @@ def current_revision(url: str) -> str | None:
         with database.reading.connect() as connection:
             return _revision(connection)
     except OperationalError as problem:
-        raise UnreachableError(f"The database does not answer: {problem.orig}.") from None
+        raise unanswered(problem) from None
     finally:
         database.dispose()
 

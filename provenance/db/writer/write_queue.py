@@ -19,6 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from jobprov.provenance.db.connections.engines import unanswered
 from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.keys import forget_reserved
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
@@ -327,4 +328,4 @@ def _plain(problem: Exception) -> Exception:
         )
     if isinstance(problem, ProvenanceError) or not isinstance(problem, OperationalError):
         return problem
-    return UnreachableError(f"The database does not answer: {problem.orig}.")
+    return unanswered(problem)

@@ -19,6 +19,7 @@ _QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
 _SCHEDD = re.compile(r"^-- Schedd: (\S+) : ", re.MULTILINE)
 
 
+_LIKELY = re.compile(r"^Extra Info: (.+?)\.\s", re.MULTILINE | re.DOTALL)  # condor_q: no schedd
 _NO_EPOCHS = "No Job Run Instance recordings"  # of condor_history, to its standard error
 
 
@@ -36,7 +37,7 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
 
     Raises:
         NoEpochHistoryError: there are no epochs.
-        UnreachableError: the tool is not there, or it failed; with its last line.
+        UnreachableError: the tool is not there, or it failed; with its own reason.
     """
     place = _place(schedd)
     if source == "queue":
@@ -121,4 +122,6 @@ def last_line(text: str) -> str:
 
 def _last_error(stream: IO[bytes]) -> str:
     stream.seek(0)
-    return last_line(stream.read(1 << 20).decode("utf-8", "replace"))
+    text = stream.read(1 << 20).decode("utf-8", "replace")
+    likely = _LIKELY.search(text)
+    return " ".join(likely[1].split()) if likely else last_line(text)

@@ -37,7 +37,7 @@ _SENTENCES = {
     "software-installed": "{name} is installed software: {detail}.",
     "random-unseeded": "{name} draws numbers that no seed decides: {detail}.",
     "network-used": "The job may need {name}: {detail}.",
-    "run-specific": "{name} writes what is other in each run: {detail}.",
+    "run-specific": "{name} writes what differs in each run: {detail}.",
     "reads-unseen": "{name}, and {detail}: what this job read is not known in whole.",
     "secret-removed": "Secrets were taken out of {name} ({detail}): a rerun gets something else.",
 }

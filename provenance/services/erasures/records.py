@@ -268,8 +268,9 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
             paths.update(_paths(raw, text, ""))
         places = sorted(paths)
         raise RecordError(
-            "What was to go stands in other fields of the record too: "
-            f"{', '.join(places) or 'a name of one'}. Name these as well, or a corrected record.",
+            "The same text is in other fields of the record too: "
+            f"{', '.join(places) or 'in the name of one'}. Name these as well, or give a corrected "
+            "record (--replacement).",
             {path: ["holds the same"] for path in places},
         )
 

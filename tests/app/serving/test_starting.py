@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.db.upkeep.migrating import upgrade
-from tests.library.commands import clean_environment
+from tests.library.commands import clean_environment, run_alone
 from tests.library.servers.live_service import LiveService
 
 NOT_YET = ("alembic", "authlib", "cryptography", "git", "joserfc", "psycopg", "requests")
@@ -80,3 +80,37 @@ def test_older_database_is_said_to_be_brought_up_to_date(tmp_path: Path) -> None
     assert service.stop(seconds=300) == 0
     assert "It brings the database up to date first" in printed
     assert "a copy of the old one is" in printed
+
+
+@pytest.mark.slow
+def test_second_service_on_one_sqlite_does_not_start_and_names_the_first(tmp_path: Path) -> None:
+    first = LiveService(tmp_path)
+
+    second = run_alone("serve", "--port", "0", "--data", str(tmp_path))
+    first.stop()
+    third = LiveService(tmp_path)
+    third.stop()
+
+    assert (second.returncode, second.stdout) == (1, "")
+    assert f"Another `jobprov serve`, process {first.process.pid}, has" in second.stderr
+
+
+def test_data_folder_that_cannot_be_made_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    ended = run_alone("serve", "--data", str(tmp_path / "file"))
+
+    assert ended.returncode == 3
+    assert f"The data folder {tmp_path / 'file'} cannot be made: " in ended.stderr
+    assert "--data or JOBPROV_DATA" in ended.stderr
+
+
+@pytest.mark.slow
+def test_address_of_another_machine_is_told_in_one_line(tmp_path: Path) -> None:
+    ended = run_alone("serve", "--host", "192.0.2.1", "--data", str(tmp_path))
+
+    assert ended.returncode == 3
+    assert ended.stderr.partition("\n")[2] == (
+        "jobprov: Nothing can listen at 192.0.2.1:8095: this machine does not have that address; "
+        "choose another --host.\n"
+    )

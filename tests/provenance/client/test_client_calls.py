@@ -352,3 +352,9 @@ def test_notebook_shows_a_job_and_escapes_what_it_says() -> None:
     assert "<th>Experiment</th><td>nova</td>" in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
     assert "None" not in shown
+
+
+def test_token_with_a_letter_that_no_token_has_is_told_before_it_is_sent() -> None:
+    """`prov_…`, as the documentation writes it."""
+    with pytest.raises(BadInputError, match="The token is not ASCII"):
+        Client("http://127.0.0.1:9", "prov_…")

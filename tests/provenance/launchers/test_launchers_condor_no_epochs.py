@@ -1,5 +1,6 @@
 """HTCondor's own condor_history where JOB_EPOCH_HISTORY is not defined, as by default."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,11 @@ from jobprov.app.commands.orders.witness import Window, _ask, _sentences
 from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers.condor.attempts import Collection
-from jobprov.provenance.launchers.condor.tools import NoEpochHistoryError, ask_condor
+from jobprov.provenance.launchers.condor.tools import (
+    NoEpochHistoryError,
+    _last_error,
+    ask_condor,
+)
 from jobprov.provenance.services.agents.witness import Report
 from tests.library.grid.pool import PATH, need_condor
 
@@ -42,3 +47,19 @@ def test_the_witness_goes_on_with_history_and_queue_and_says_what_is_missing(
 
     assert not collection.has_epochs
     assert "JOB_EPOCH_HISTORY" in _sentences(Report(), collection)
+
+
+def test_schedd_that_does_not_run_is_told_by_what_is_likely_and_not_by_the_last_line() -> None:
+    """As condor_q 23.9 prints it: the last line is the end of a sentence about the manual."""
+    printed = (
+        "Error: (null)\n\nExtra Info: You probably saw this error because the condor_schedd is not \n"
+        "running on the machine you are trying to query. If the condor_schedd is not\nrunning, ...\n"
+        "manual for details on SCHEDD_NAME and SCHEDD_ADDRESS_FILE.\n"
+    )
+
+    reason = _last_error(BytesIO(printed.encode()))
+
+    assert reason == (
+        "You probably saw this error because the condor_schedd is not running on the machine you "
+        "are trying to query"
+    )

@@ -50,6 +50,16 @@ def test_first_token_ends_writing_without_one(client: FlaskClient, new_token: Ne
     assert client.put(PUT, json=a_record(), headers=header).status_code == 201
 
 
+def test_record_of_no_experiment_is_refused_with_the_option_that_names_it(
+    client: FlaskClient, new_token: NewToken
+) -> None:
+    nameless = a_record(experiment="unknown")  # as the hook writes it
+
+    refused = client.put(PUT, json=nameless, headers=new_token())
+
+    assert "name it (--experiment, or JOBPROV_EXPERIMENT)" in assert_problem(refused, 403)["detail"]
+
+
 def test_token_writes_to_its_own_experiment_only(client: FlaskClient, new_token: NewToken) -> None:
     header = new_token("minerva")
 

@@ -181,7 +181,9 @@ def test_an_input_that_is_gone_is_named_and_what_was_ordered_before_says_what_to
     assert f"{trial.raw}: no such file" in shown.stdout
 
     kept.rename(trial.raw)
-    assert "1 job to be tried again" in trial.retry(second["job_id"])
+    offered = trial.retry(second["job_id"])
+    assert "1 job to be tried again" in offered
+    assert "Nothing is submitted yet: --order" in offered
     trial.retry(second["job_id"], "--order")
     trial.agent("--output-dir", str(trial.folder / "retries"))
     [done] = trial.jobs("succeeded")

@@ -189,6 +189,14 @@ def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
     assert (declared["units"], declared["campaign"]) == (["a.root", "b.root"], "prod5")
 
 
+def test_experiment_is_the_one_that_the_hook_was_told(live: LiveService) -> None:
+    told = {"JOBPROV_EXPERIMENT": "toy", "EXPERIMENT": "nova"}
+
+    done = live.run("register", "--task-id", "of-the-environment", "--no-ticket", **told)
+
+    assert "export JOBPROV_EXPERIMENT=toy" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

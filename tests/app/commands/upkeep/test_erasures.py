@@ -62,13 +62,13 @@ def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -
         tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="y\n"
     )
 
-    assert no.exit_code == 1
+    assert (no.exit_code, no.output.endswith("Nothing was erased.\n")) == (1, True)
     assert (
-        f"Of job {JOB} of nova, witness wrapper, the bytes of these go:\n    the record as sent\n"
+        f"Of job {JOB} of nova, witness wrapper, this will be erased:\n    the record as sent\n"
         in no.output
     )
     assert (
-        f"THE SAME STANDS in records of 1 other job: erase these as well.\n    {OTHER}\n"
+        f"THE SAME TEXT is in records of 1 other job: erase these as well.\n    {OTHER}\n"
         in no.output
     )
     assert yes.exit_code == 0
@@ -78,6 +78,17 @@ def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -
     )
     assert "The database still has it in hosts.hostname (1)" in yes.output
     assert run(tmp_path, "archive", "check").exit_code == 0
+
+
+@pytest.mark.usefixtures("log")
+def test_nothing_is_erased_where_nobody_answers_and_the_way_out_is_told(tmp_path: Path) -> None:
+    """From cron, or with Ctrl-C."""
+    both = (*FIELD, "--field", "host.hostname")
+
+    ended = run(tmp_path, "erase", "record", JOB, *both, *WORDS, answer="")
+
+    assert ended.exit_code != 0
+    assert "Nothing was erased; --yes skips the question.\n" in ended.output
 
 
 @pytest.mark.usefixtures("log")

@@ -99,6 +99,16 @@ def test_token_is_sent_from_file_or_variable_and_never_recorded(
     assert not any(b"canary" in record for record in service.records.values())
 
 
+def test_token_with_a_letter_that_no_token_has_is_told_without_the_token(
+    runner: Runner, service: Service
+) -> None:
+    """`prov_…`, as the documentation writes it."""
+    done = record_job(runner, service, environment={"JOBPROV_TOKEN": "prov_canary…"})
+
+    assert b"the token is not ASCII: copy all of it" in done.stderr
+    assert b"canary" not in done.stderr
+
+
 @pytest.mark.slow
 def test_busy_service_is_tried_again(runner: Runner, service: Service) -> None:
     service.faults = [(503, {"Retry-After": "0.1"}, {}), (500, {}, {"detail": "oops"})]

@@ -90,6 +90,22 @@ def test_files_of_working_folder_home_and_odd_places_are_inputs(runner: Runner, 
     assert job.trace == {}
 
 
+@with_strace
+def test_table_of_software_in_a_venv_is_kept_and_is_no_parent(runner: Runner, odd: Path) -> None:
+    """Which job of a kind is traced is chance; the lineage of its outputs must not be."""
+    venv = odd / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python3").symlink_to("/usr/bin/python3")
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (venv / "share").mkdir()
+    (venv / "share/widths.dat").write_text("1 2\n")
+
+    job = shell(runner, f"cat {venv}/share/widths.dat > out.txt")
+
+    assert job.kept("inputs") == {str(venv / "share/widths.dat"): b"1 2\n"}
+    assert [entry["role"] for entry in job.record["inputs"]] == ["configuration"]
+
+
 @pytest.mark.slow
 @with_strace
 def test_database_that_was_only_read_is_an_input_and_one_that_was_changed_a_gap(

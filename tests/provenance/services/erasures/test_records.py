@@ -364,7 +364,7 @@ def test_what_stands_elsewhere_in_the_record_is_not_overlooked(production: Produ
     production.record(secret_record(command={"argv": ["run", f"--door={SECRET}"]}))
 
     with pytest.raises(
-        RecordError, match=r"stands in other fields of the record too: command\.argv\[1\]"
+        RecordError, match=r"is in other fields of the record too: command\.argv\[1\]"
     ):
         erase(production)
 
