@@ -43,6 +43,23 @@ _OVERRIDES = frozenset(
         "--trace",
     ]
 )
+# art's options without a value: the word after one may be an input
+_FLAGS = frozenset(
+    [
+        "--annotate",
+        "--no-output",
+        "--notrace",
+        "--prefix-annotate",
+        "--rethrow-all",
+        "--rethrow-default",
+        "--sam-inherit-file-type",
+        "--sam-inherit-metadata",
+        "--sam-inherit-run-type",
+        "--status-bar",
+        "--timing",
+        "--trace",
+    ]
+)
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
 SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
@@ -84,16 +101,18 @@ class CommandLine:
         self.outputs: List[str] = []
         self.databases: List[str] = []
         self.overrides: List[str] = []
-        name = os.path.basename(argv[0]) if argv else ""
+        name, words = _program_and_words(argv)
         self.is_program = name in ART_PROGRAMS or name in programs
         self.is_art = self.is_program or _names_fcl(argv)
         if self.is_art:
-            self._read(argv[1:])
+            self._read(words)
 
     def _read(self, words: Sequence[str]) -> None:
-        index = 0
+        index, may_be_value = 0, False
+        bare: List[str] = []
         while index < len(words):
             name, value, count = _split(words, index)
+            is_option, is_known = name.startswith("-"), True
             if name in _SOURCES:
                 values, count = _values(words, index, value)
                 self.sources += values
@@ -102,8 +121,13 @@ class CommandLine:
                 if name == "--process-name":
                     self.process_name = value
             elif not self._take(name, value):
-                count = 1  # no option that we know: the next word may be one
+                count, is_known = 1, name in _FLAGS  # else the next word may be its value
+                if not is_option and name and not may_be_value:
+                    bare.append(name)
+            may_be_value = is_option and not is_known and name == words[index]
             index += count
+        if self.is_program and self.config:
+            self.sources += bare  # `nova -c reco.fcl raw.root`
 
     def _take(self, name: str, value: Optional[str]) -> bool:
         """Take the value of an option; tell whether the option is known."""
@@ -138,6 +162,14 @@ class CommandLine:
         return names
 
 
+def _program_and_words(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
+    """Return the name of a program, or of the script that an interpreter runs, and its words."""
+    names = [os.path.basename(word) for word in argv[:2]]
+    if len(names) > 1 and INTERPRETERS.match(names[0]) and not names[1].startswith("-"):
+        return names[1], argv[2:]
+    return (names[0] if names else ""), argv[1:]
+
+
 def _names_fcl(argv: Sequence[str]) -> bool:
     """Tell whether a command line has `-c NAME.fcl`; what a shell is given by `-c` has spaces."""
     for index, word in enumerate(argv):
@@ -163,7 +195,7 @@ def _split(words: Sequence[str], index: int) -> Tuple[str, Optional[str], int]:
         return word[:2], word[2:], 1
     else:
         name = word
-    if index + 1 < len(words):
+    if index + 1 < len(words) and name not in _FLAGS:
         return name, words[index + 1], 2
     return name, None, 1
 

@@ -62,10 +62,13 @@ def _configurations(draft: Draft, steps: Sequence[str]) -> Iterator[List[bytes]]
             yield [blob for blob in blobs if isinstance(blob, bytes)]
 
 
-def add_logs(outcome: Outcome, draft: Draft, paths: Iterable[str]) -> None:
-    """Add log files that the program wrote by itself to the outcome's logs."""
+def add_logs(outcome: Outcome, draft: Draft, paths: Iterable[str], places: Dict[str, str]) -> None:
+    """Add log files that the program wrote by itself to the outcome's logs.
+
+    `places` says where those are to be read that may be gone.
+    """
     for path in paths:
-        log = draft.attempt("log " + path, streams.read_log, path)
+        log = draft.attempt("log " + path, streams.read_log, places.get(path, path))
         if log is None:
             continue
         content, is_cut = log

@@ -2,7 +2,7 @@
 # ruff: noqa: PLC0415 - of a job that succeeded, little is loaded
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.record.draft import Draft
@@ -108,11 +108,23 @@ def _complete(
     draft.attempt("withheld variables", _note_withheld, draft)
     record["state"], record["ended_at"] = state, moment(outcome.ended)
     record["exit"] = _describe_exit(record, outcome, state, failed)
-    unit = batch.name_unit(job.options, job.environment, job.job_ad, record.get("inputs", ()))
+    unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(record))
     if unit is not None and record.get("task", {}).get("task_id"):
         record["task"]["unit"] = unit
     record["sent_at"] = now()
     draft.record = redact_strings(record)
+
+
+def _brought_inputs(record: Record) -> List[Entry]:
+    """Return the inputs but for those that an earlier program of the job made: all jobs have them."""
+    made: Set[str] = set()
+    for output in record.get("outputs", ()):
+        made.update(output[key] for key in ("path", "sha256") if key in output)
+    brought = []
+    for entry in record.get("inputs", ()):
+        if entry.get("path") not in made and entry.get("sha256") not in made:
+            brought.append(entry)
+    return brought
 
 
 def _note_withheld(draft: Draft) -> None:

@@ -240,16 +240,15 @@ class Job:
         from jobprov.provenance.capture.logs import findings
 
         draft = self.draft
-        log_files: List[str] = []
-        if seen is not None:
-            log_files += seen.outputs.logs
+        places = {} if seen is None else seen.outputs.logs
+        log_files: List[str] = list(places)
         databases: Dict[str, List[str]] = {}
         for step in steps:
             draft.attempt("configuration as run", code.keep_final_configuration, draft, step)
             databases[step.name], named_logs = findings.named_in_configuration(draft, step)
             log_files += named_logs
         unkept = [path for path in dict.fromkeys(log_files) if path not in self.options.log]
-        findings.add_logs(outcome, draft, unkept)
+        findings.add_logs(outcome, draft, unkept, places)
         for name, content, is_cut in outcome.logs:
             draft.add_log(prefix + name, steps[0].name, content, is_cut=is_cut)
         return databases

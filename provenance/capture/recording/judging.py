@@ -58,7 +58,7 @@ def judge(
     programs = [] if seen is None else seen.programs
     last = max(programs, key=lambda program: program.step.began) if programs else None
     if not step.line.is_art:
-        line = _failing_line(_logs_of(last, outcome))
+        line = _failing_line(_logs_of(last, seen, outcome))
         if line is not None:
             return Decision("log", line, step.name if last is None else last.step.name)
     maker = step if last is None else last.step
@@ -72,11 +72,13 @@ def judge(
     return None
 
 
-def _logs_of(last: Optional[ProgramStep], outcome: Outcome) -> List[Tuple[str, bytes, bool]]:
+def _logs_of(
+    last: Optional[ProgramStep], seen: Optional[Seen], outcome: Outcome
+) -> List[Tuple[str, bytes, bool]]:
     """Return the logs that tell how the last program ended: its own, else the command's streams."""
     names = set(_STREAMS)
-    if last is not None:
-        own = {path.rsplit("/", 1)[-1] for path in last.program.child.printed_to}
+    if last is not None and seen is not None:
+        own = {seen.outputs.last_basename(path) for path in last.program.child.printed_to}
         names = own.intersection(name for name, _, _ in outcome.logs) or names
     return [log for log in outcome.logs if log[0] in names]
 

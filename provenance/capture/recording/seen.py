@@ -18,7 +18,11 @@ from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.inputs import SeenInputs
 from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
-from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
+from jobprov.provenance.capture.sight.programs import (
+    describe_processes,
+    find_drivers,
+    find_steps,
+)
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import products
@@ -37,6 +41,8 @@ class Seen:
 
     def __init__(self, draft: Draft, step: Step, sight: Sight, watch: Optional[Watch]) -> None:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
+        if step.line.is_art and not step.line.is_program and find_drivers(sight.programs):
+            _leave_to_programs(draft, step)
         self.programs = find_steps(sight, step, draft)
         # Written like art's, but its fcl file was not there: those of its programs are
         if self.programs and not step.line.is_program and not _has_configuration(draft, step):
@@ -119,6 +125,24 @@ class Seen:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
         return describe_made(self._draft, self._step.name, files, clock)
+
+
+def _leave_to_programs(draft: Draft, step: Step) -> None:
+    """Take what a command names like art as words for the program that it runs, which names it."""
+    configurations: List[Entry] = draft.record.get("configurations", [])
+    for entry in list(configurations):
+        if entry.get("step") == step.name and entry["main"] == step.line.config:
+            configurations.remove(entry)
+            for file in entry["files"]:
+                draft.take(file["sha256"])
+    if not configurations:
+        draft.record.pop("configurations", None)
+    named = {*step.line.sources, *(draft.attempt("lists", step.line.listed_sources) or ())}
+    for entry in list(step.inputs):
+        if (entry.get("path") or entry.get("location")) in named and entry["role"] == "primary":
+            step.inputs.remove(entry)
+            draft.take(entry.get("sha256"))
+    step.leave_options()
 
 
 def _has_configuration(draft: Draft, step: Step) -> bool:

@@ -36,7 +36,10 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "xrdcp": (),
     "gfal-copy": (),
     "globus-url-copy": (),
+    "www_cp.sh": (),  # these two are what `ifdh cp` runs
+    "dd": (),
 }
+_FILE_SCHEME = "file://"
 
 
 class SeenFile:
@@ -220,15 +223,20 @@ class ChildProgram:
             includes = closure.Closure(self.line.config, folders, self._folder)
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
+        words = argv[1:]
         if arguments.INTERPRETERS.match(name):
             self._read_script(argv, reader)
+            name = os.path.basename(self._script)
+            words = _after(words, name)  # `python3 /usr/bin/gfal-copy …`
         if name in _COPIERS:
-            self._read_copies(argv[1:], _COPIERS[name], reader)
+            self._read_copies(words, _COPIERS[name], reader)
         else:
             self._read_inputs(argv, reader)
 
     def place(self, path: str) -> str:
         """Return a path of its command line as an absolute one; an address stays as it is."""
+        if path.startswith(_FILE_SCHEME):
+            path = path[len(_FILE_SCHEME) :]
         return path if is_url(path) else os.path.normpath(os.path.join(self._folder, path))
 
     def sources(self) -> List[str]:
@@ -262,8 +270,10 @@ class ChildProgram:
         self.inputs = [file for file in files if file is not None]
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
-        """Read `[VERB] [OPTIONS] SOURCE… TARGET`."""
+        """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
         plain = [word for word in words if not word.startswith("-")]
+        if plain and plain[-1].startswith("of="):  # dd's
+            plain = [word[3:] for word in plain if word.startswith(("if=", "of="))]
         if verbs:
             if not plain or plain[0] not in verbs:
                 return
@@ -288,6 +298,14 @@ def _status(path: str) -> Optional[os.stat_result]:
     except (OSError, ValueError):
         return None
     return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _after(words: Sequence[str], name: str) -> Sequence[str]:
+    """Return the words after that of a script's name."""
+    for index, word in enumerate(words):
+        if os.path.basename(word) == name:
+            return words[index + 1 :]
+    return ()
 
 
 def _value(word: str) -> str:

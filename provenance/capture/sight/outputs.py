@@ -29,7 +29,7 @@ class SeenOutputs:
     """Tells which files a command made.
 
     Attributes:
-        logs: absolute paths of log files, beside the command's own streams.
+        logs: {absolute path of a log file, beside the command's own streams: where to read it}.
         staged_in: {path in the job's folder: where the job copied it from}.
     """
 
@@ -50,16 +50,18 @@ class SeenOutputs:
         self._places = places.Places(copies, made, own, further, began=sight.began, written=written)
         self.staged_in: Dict[str, str] = self._places.staged_in
 
-    def _find_logs(self) -> List[str]:
+    def _find_logs(self) -> Dict[str, str]:
         """Return the log files that came in the job's folders, those of its programs first."""
         paths = [path for program in self._sight.programs for path in program.child.printed_to]
         paths += self._sight.listed
         told = {os.path.abspath(path) for path in self._sight.options.log}
-        logs: Dict[str, None] = {}
-        for path in map(self._sight.last_name, paths):
-            if path not in told and places.is_log(path) and self._sight.is_own(path):
-                logs[path] = None
-        return list(logs)[:_MOST_LOGS]
+        logs: Dict[str, str] = {}
+        for first in dict.fromkeys(paths):
+            path = self._sight.last_name(first)
+            is_new = path not in told and path not in logs and len(logs) < _MOST_LOGS
+            if is_new and places.is_log(path) and self._sight.is_own(path):
+                logs[path] = path if os.path.exists(path) else self._sight.held_logs.place(first)
+        return logs
 
     def _find_further_in_time(self) -> List[str]:
         """Return the folders to which the job may have moved a file; none where a disk hangs."""
@@ -174,6 +176,10 @@ class SeenOutputs:
         name = os.path.basename(path)
         came = [*self._sight.listed, *self._sight.came_and_went]
         return not any(os.path.basename(other) == name for other in came)
+
+    def last_basename(self, path: str) -> str:
+        """Return the name that a file has, or had last, that was at an absolute path."""
+        return os.path.basename(self._sight.last_name(path))
 
     def find_copies(self, path: str, size_bytes: int) -> Iterable[str]:
         """Return where a file that is still there was copied to, or may have been."""

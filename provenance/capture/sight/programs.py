@@ -72,6 +72,7 @@ def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[Chil
     shell's subshell is a copy of it, with its file and words, and is no program of its own.
     """
     kept: List[ChildProgram] = []
+    drivers = find_drivers(programs)
     runs: Dict[int, Tuple[str, List[str]]] = {}
     for program in programs:
         child = program.child
@@ -80,6 +81,8 @@ def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[Chil
             continue
         if not program.is_step or (step.line.is_art and program.line.config == step.line.config):
             continue
+        if child.process in drivers and not program.line.is_program:
+            continue
         family = (child.process, child.parent)
         for other in list(kept):
             is_same = other.line.config == program.line.config
@@ -87,6 +90,21 @@ def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[Chil
                 kept.remove(other)
         kept.append(program)
     return kept
+
+
+def find_drivers(programs: Sequence[ChildProgram]) -> Set[int]:
+    """Return the processes that ran a program whose name is art's, or became one.
+
+    What is written like art's there are words for that one: `fife_wrap … --exe lar -- -c reco.fcl`.
+    """
+    parents = {program.child.process: program.child.parent for program in programs}
+    drivers: Set[int] = set()
+    for program in programs:
+        process = program.child.process
+        while program.line.is_program and process in parents and process not in drivers:
+            drivers.add(process)
+            process = parents[process]
+    return drivers
 
 
 def describe_processes(

@@ -17,6 +17,7 @@ from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
 from jobprov.provenance.capture.sight.following import Following, is_below
+from jobprov.provenance.capture.sight.held_logs import HeldLogs
 
 _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
@@ -30,6 +31,7 @@ class Sight:
         own_folders: absolute paths of folders in which all that is new is the job's.
         programs: ChildProgram of each program that was read, in the order seen.
         reader: reads files; it knows those that are still to be hashed.
+        held_logs: the files that programs print to.
         listed: absolute paths of files that changed in the job's own folders, after `settle`.
         others: folders, links and pipes there, after `settle`.
         new_folders: absolute paths of folders that came meanwhile; None where nobody could see
@@ -66,6 +68,7 @@ class Sight:
         self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
+        self.held_logs = HeldLogs()
         self._waiting: Deque[Child] = collections.deque()
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
@@ -144,6 +147,7 @@ class Sight:
     def _read_program(self, child: Child) -> None:
         if len(self.programs) >= _MOST_PROGRAMS:
             return
+        self.held_logs.hold(path for path in child.printed_to if self.is_own(path))
         try:
             self.programs.append(ChildProgram(child, self.options.program, self.reader))
         except Exception as error:

@@ -128,9 +128,9 @@ def name_unit(
     """
     if options.unit:
         return options.unit
-    primary = [str(entry["name"]) for entry in inputs if entry.get("role") == "primary"]
+    primary = {str(entry["name"]) for entry in inputs if entry.get("role") == "primary"}
     if len(primary) == 1:
-        return primary[0]
+        return primary.pop()
     index = environment.get("PROCESS") or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
     return None if index in (None, "") else str(index)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.sight import held_logs
 from tests.library.hook import Runner, only_entry, said
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
@@ -182,3 +183,168 @@ def test_products_that_the_script_sets_up_are_recorded(site: Site) -> None:
             "prefix": "/products/novasoft/v1_2",
         },
     )
+
+
+# In the manner of FIFE's wrapper: words for art stand behind `--`, files come from and go to
+# addresses, outputs get unique names and are removed once they are stored.
+WRAPPER = """#!/usr/bin/env python3
+import os, subprocess, sys
+
+words = sys.argv[sys.argv.index("--") + 1 :]
+os.mkdir("fetched")
+for number, name in enumerate(sys.argv[sys.argv.index("--inputs") + 1].split(",")):
+    os.environ["fname"] = fetched = "fetched/" + name
+    subprocess.check_call(["gfal-copy", "-t", "9", "https://door/in/" + name, fetched])
+    code = os.system(" ".join(["nova", *words, fetched]))
+    if code:
+        sys.exit(os.WEXITSTATUS(code))
+    made, unique = "reco_" + name, "reco_" + name[:-5] + "-4f2a.root"
+    os.rename(made, unique)
+    source = "file://" + os.path.abspath(unique)
+    subprocess.check_call(["gfal-copy", source, "https://door/out/" + unique])
+    os.unlink(unique)
+"""
+# Copies as those do that talk to a remote storage: nobody can look there
+COPIER = """#!/usr/bin/env python3
+import os, sys, time
+
+time.sleep(0.5)
+source, target = sys.argv[-2:]
+if source.startswith("https:"):
+    with open(target, "w") as stream:
+        stream.write("raw data of " + os.path.basename(source))
+"""
+
+
+@pytest.fixture
+def wrapped(site: Site) -> Site:
+    programs = site.job.parent / "programs"
+    (programs / "gfal-copy").write_text(COPIER)
+    (site.job / "wrap").write_text(WRAPPER)
+    for program in (programs / "gfal-copy", site.job / "wrap"):
+        program.chmod(0o755)
+    (site.job / "setup.sh").write_text("export SETUP=1\n")
+    return site
+
+
+def run_wrapper(site: Site, inputs: str, *words: str) -> dict[str, Any]:
+    words = ("./wrap", "--source", "setup.sh", "--inputs", inputs, "--", *words)
+    site.runner("run", "--", *words, environment=site.variables)
+    return only_entry(site.runner)[0]
+
+
+@pytest.mark.slow
+def test_words_for_art_in_those_of_a_wrapper_are_arts(wrapped: Site) -> None:
+    """The wrapper was a step like art: its `--source` was a parent, its `-o` never came."""
+    record = run_wrapper(wrapped, "a.root", "-c", "all.fcl", "-o", "reco_${fname##*/}", "-s")
+
+    assert [step["name"] for step in record["command"]["steps"]] == ["wrap", "nova"]
+    assert [each["step"] for each in record["configurations"]] == ["nova"]
+    parents = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert [(file["name"], file["step"]) for file in parents] == [("a.root", "nova")]
+    assert "outputs_not_there" not in record
+    assert record["state"] == "succeeded"
+
+
+@pytest.mark.slow
+def test_output_that_is_removed_once_it_is_stored_remotely_is_there(wrapped: Site) -> None:
+    """Of each file of `fife_wrap`, which removes what it copied, there was no trace."""
+    words = ["-c", "all.fcl", "-o", "reco_${fname##*/}", "-s"]
+
+    record = run_wrapper(wrapped, "a.root,b.root", *words)
+
+    read = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert [(file["location"], file["step"]) for file in read] == [
+        ("https://door/in/a.root", "nova"),
+        ("https://door/in/b.root", "nova-2"),
+    ]
+    assert all(file["sha256"] for file in read)
+    made = [(file["name"], file["location"], file["step"]) for file in record["outputs"]]
+    assert made == [
+        ("reco_a-4f2a.root", "https://door/out/reco_a-4f2a.root", "nova"),
+        ("reco_b-4f2a.root", "https://door/out/reco_b-4f2a.root", "nova-2"),
+    ]
+    assert all(file["sha256"] and file["status"] == "written" for file in record["outputs"])
+
+
+@pytest.mark.slow
+def test_input_that_art_takes_by_its_place_is_that_of_its_step(wrapped: Site) -> None:
+    """As NOvA and Mu2e write it, `nova -c reco.fcl raw.root`: each file was a parent of all."""
+    nova = wrapped.job.parent / "programs" / "nova"
+    nova.write_text(nova.read_text().replace("-s)", "*.root) source=$1 ;;\n        -s)"))
+
+    record = run_wrapper(wrapped, "a.root,b.root", "-o", "reco_${fname##*/}", "-c", "all.fcl")
+
+    read = [(file["name"], file["step"]) for file in record["inputs"] if file["role"] == "primary"]
+    assert read == [("a.root", "nova"), ("b.root", "nova-2")]
+
+
+@pytest.mark.slow
+def test_file_that_a_job_hands_on_to_its_next_program_is_not_its_unit(site: Site) -> None:
+    """Each of a thousand jobs that simulate in two steps was the unit `gen.root`."""
+    record = site.record(
+        """
+        nova -c all.fcl -o gen.root
+        nova -c all.fcl -s gen.root -o sim.root
+        mv gen.root gen_17.root
+        """,
+        "--task-id",
+        "mc",
+        PROCESS="17",
+    )
+
+    assert record["task"]["unit"] == "17"
+
+
+@pytest.mark.slow
+def test_input_that_two_programs_read_is_the_unit(site: Site) -> None:
+    record = site.record(
+        """
+        nova -c all.fcl -s $INPUTS/raw.root -o reco.root
+        nova -c all.fcl -s $INPUTS/raw.root -o ana.root
+        """,
+        "--task-id",
+        "mc",
+        PROCESS="17",
+    )
+
+    assert record["task"]["unit"] == "raw.root"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("move", ["", "mv nova.log nova_7.log; "])
+def test_log_in_a_folder_that_the_script_removes_is_kept(site: Site, move: str) -> None:
+    """It says why the job failed, and the script ends with exit code 0."""
+    (site.job / "bad.fcl").write_text("fail: true\n")
+
+    site.run(
+        f"""
+        mkdir work; cp bad.fcl work; cd work
+        nova -c bad.fcl > nova.log 2>&1
+        {move}cp *.log $STORAGE/
+        cd ..; rm -r work
+        """
+    )
+
+    record, blobs = only_entry(site.runner)
+    log = next(log for log in record["logs"] if log["name"].startswith("nova"))
+    assert b"---- Configuration BEGIN" in blobs[log["sha256"]]
+    assert record["state"] == "failed"
+    assert record["exit"]["decided_by"]["evidence"] == "log"
+
+
+def test_log_on_a_disk_that_would_keep_its_folder_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removed file that somebody holds stays in its folder on NFS: `rm -r` would fail there."""
+    log = tmp_path / "reco.log"
+    log.write_text("to be removed\n")
+    held, on_network = held_logs.HeldLogs(), held_logs.HeldLogs()
+
+    held.hold([str(log)])
+    monkeypatch.setattr(held_logs, "_DISKS", frozenset())
+    on_network.hold([str(log)])
+    log.unlink()
+
+    assert Path(held.place(str(log))).read_text() == "to be removed\n"
+    assert on_network.place(str(log)) == str(log)
