@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence
 from jobprov.app.metacat.records import record_pages
 from jobprov.app.wiring import get_service
-from jobprov.provenance.db.queries.selections.definitions import FoundDefinition
+from jobprov.provenance.db.queries.selections.definitions import DefinitionFilters, FoundDefinition
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.mql import Did, read_did, selection_of_dataset
 from jobprov.provenance.services.selections.definitions import (
@@ -77,7 +77,9 @@ def dataset_records(experiment: str, datasets: Sequence[Did]) -> list[DatasetRec
         key = find_experiment(connection, experiment)
         for did in datasets:
             if "%" in did.name:
-                names = list_definitions(connection, key, did.name.replace("%", "*"))
+                names = list_definitions(
+                    connection, key, DefinitionFilters(did.name.replace("%", "*"))
+                )
                 records += [DatasetRecord(experiment, name) for name in names]
             else:
                 records.append(_record(find_definition(connection, key, did.name), experiment))

@@ -12,6 +12,8 @@ from jobprov.app.sam import definitions, files
 from jobprov.app.sam.answers import answer_error, refused, text_answer
 from jobprov.provenance.errors import NotFoundError
 
+_POSTED_QUESTIONS = frozenset({"files/list/locations", "files/validate_metadata"})
+"""What a client sends as a POST and writes nothing by."""
 _ALL_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 
 
@@ -41,6 +43,6 @@ def _server_info(experiment: str) -> Response:
 
 def _not_answered(experiment: str, rest: str) -> Response:
     """Refuse a write, or say that a question is not answered here."""
-    if request.method != "GET":
+    if request.method != "GET" and rest not in _POSTED_QUESTIONS:
         return refused(experiment)
     raise NotFoundError(f"jobprov does not answer /{rest[:200]} in place of SAM.")

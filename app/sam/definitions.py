@@ -16,6 +16,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.selections import Project
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
+    DefinitionFilters,
     FoundDefinition,
     ProjectFilters,
 )
@@ -48,9 +49,17 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def _list(experiment: str) -> Response:
-    pattern = request.args.get("defname", "%").replace("%", "*")
+    group = request.args.get("group")
+    if group and group != experiment:
+        return text_answer([])  # an experiment has no groups here
+    filters = DefinitionFilters(
+        name=request.args.get("defname", "%").replace("%", "*"),
+        user=request.args.get("user") or None,
+        declared_after=_moment("after"),
+        declared_before=_moment("before"),
+    )
     with get_service().reading() as connection:
-        names = list_definitions(connection, find_experiment(connection, experiment), pattern)
+        names = list_definitions(connection, find_experiment(connection, experiment), filters)
     return streamed_json([names]) if wants_json() else text_answer(names)
 
 

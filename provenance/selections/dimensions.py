@@ -33,6 +33,7 @@ from jobprov.provenance.selections.fields import (
     METADATA,
     NUMBER,
     TEXT,
+    TIME,
     described,
     field_of_dimension,
 )
@@ -43,7 +44,9 @@ _TOKEN = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+\-]*")
 _NUMBER = r"-?\d+(?:\.\d+)?"
-_DATE = r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?"
+_DAY = r"\d\d-[A-Za-z]{3}-(?:\d{4}|\d\d)"
+_DATE = rf"(?:\d{{4}}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?|{_DAY})"
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _RANGE = re.compile(rf"({_DATE}|{_NUMBER})-({_DATE}|{_NUMBER})")
 _RELATIONS = {
     "isparentof": Relation.PARENTS,
@@ -247,6 +250,26 @@ def _values(tokens: Tokens, field: str) -> list[Value | Between]:
 
 
 def _value(tokens: Tokens, field: str) -> Value | Between:
+    value = _written_value(tokens, field)
+    if described(field).kind != TIME:
+        return value
+    if isinstance(value, Between):
+        return Between(_iso_day(value.first), _iso_day(value.last))
+    return Value(_iso_day(value.text), is_pattern=value.is_pattern)
+
+
+def _iso_day(text: str) -> str:
+    """Return a day such as 02-Jul-2018 or 02-Jul-18, which SAM takes, as 2018-07-02."""
+    if re.fullmatch(_DAY, text) is None:
+        return text
+    day, month, year = text.split("-")
+    if month.lower() not in _MONTHS:
+        return text
+    full_year = year if len(year) == len("2018") else f"20{year}"
+    return f"{full_year}-{_MONTHS.index(month.lower()) + 1:02}-{day}"
+
+
+def _written_value(tokens: Tokens, field: str) -> Value | Between:
     token = tokens.next
     if token.kind not in ("word", "quoted"):
         raise tokens.unexpected(f"a value of {field}")

@@ -14,6 +14,7 @@ from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
+    DefinitionFilters,
     FoundDefinition,
     ProjectFilters,
     Reader,
@@ -42,6 +43,7 @@ from jobprov.provenance.selections.conditions import (
 
 MOST_DEFINITIONS = 100_000
 MOST_PROCESSES = 1000
+ANY_DEFINITION = DefinitionFilters()
 CONSUMED_STATUS = {
     "succeeded": "consumed",
     "running": "delivered",
@@ -123,13 +125,15 @@ def find_definition(connection: Connection, experiment: int, name: str) -> Found
     return definitions[name]
 
 
-def list_definitions(connection: Connection, experiment: int, pattern: str = "*") -> list[str]:
-    """Return the names of definitions that match a pattern (`*`, `?`), in order.
+def list_definitions(
+    connection: Connection, experiment: int, filters: DefinitionFilters = ANY_DEFINITION
+) -> list[str]:
+    """Return the names of definitions that pass the filters, in order.
 
     Raises:
         LimitError: there are more than a client can use.
     """
-    names = definition_names(connection, experiment, pattern=pattern, most=MOST_DEFINITIONS + 1)
+    names = definition_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
     if len(names) > MOST_DEFINITIONS:
         raise LimitError(
             f"There are more than {MOST_DEFINITIONS:,} definitions; ask for a pattern of names.",

@@ -244,6 +244,8 @@ def test_metadata_have_sams_words(sam: FlaskClient) -> None:
     )
     assert not {"parents", "prov.job_id"} & basic.keys()
     assert "              File Name: f3.root\n" in plain
+    assert "                  Group: nova\n" in plain
+    assert "         Content Status: good\n" in plain
     assert "                Parents: f2.root\n" in plain
 
 
@@ -313,6 +315,33 @@ def test_tasks_and_campaigns_are_definitions(sam: FlaskClient) -> None:
     assert "Definition Name: c\n" in text("/definitions/name/c/describe?format=plain")
     assert text("/definitions/name/t2/files/list?format=plain") == "merged.root\n"
     assert text("/definitions/name/c/files/count") == "8\n"
+
+
+def test_definitions_are_listed_by_who_declared_them_and_when(own_sam: FlaskClient) -> None:
+    """As `samweb list-definitions --user … --after …` asks; nobody declared t1, t2 and c."""
+    declared = own_sam.put("/api/v1/tasks/t3", json={"experiment": "nova", "units": ["u1"]})
+    assert declared.status_code in (200, 201), declared.text
+    user = own_sam.get(f"{API}/definitions/name/t3/describe").get_json()["username"]
+
+    def listed(**parameters: str) -> list[str]:
+        answer = own_sam.get(f"{API}/definitions/list", query_string=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.text.split()
+
+    assert listed() == listed(group="nova") == ["c", "t1", "t2", "t3"]
+    assert listed(user=user) == listed(after="2020-01-01", before="2100-01-01") == ["t3"]
+    assert listed(user=user, defname="t1%") == []
+    assert listed(user="somebody") == listed(before="2020-01-01") == listed(group="dune") == []
+
+
+def test_posted_questions_are_not_answered_as_if_they_wrote(sam: FlaskClient) -> None:
+    for call in ("list/locations", "validate_metadata"):
+        answer = sam.post(f"{API}/files/{call}", data={"dims": "data_tier raw"})
+
+        assert answer.status_code == 404
+        assert answer.get_json()["message"] == (
+            f"jobprov does not answer /files/{call} in place of SAM."
+        )
 
 
 def test_task_is_a_project(sam: FlaskClient) -> None:

@@ -51,6 +51,15 @@ READ: list[tuple[str, Selection]] = [
     ("file_name a%.root", Comparison("file_name", Operator.EQUAL, (pattern("a*.root"),))),
     ("file_name like a?", Comparison("file_name", Operator.EQUAL, (pattern("a?"),))),
     ("file_name not like a?", Not(Comparison("file_name", Operator.EQUAL, (pattern("a?"),)))),
+    (
+        "start_time > 02-Jul-2018",
+        Comparison("start_time", Operator.GREATER, (Value("2018-07-02"),)),
+    ),
+    (
+        "end_time 01-jan-18-31-DEC-2018",
+        Comparison("end_time", Operator.EQUAL, (Between("2018-01-01", "2018-12-31"),)),
+    ),
+    ("file_name 02-Jul-2018", equal("file_name", "02-Jul-2018")),
     # As experiments ask, by what stands in records alone
     ("File_Type mc", equal("metadata core.file_type", "mc")),
     (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -86,24 +86,59 @@ def find_definitions(
     return definitions
 
 
+class DefinitionFilters(NamedTuple):
+    """Which tasks and campaigns are wanted as definitions; None sets no condition.
+
+    Attributes:
+        name: a pattern (`*`, `?`).
+        user: who declared the task.
+        declared_after, declared_before: when it was declared.
+    """
+
+    name: str = "*"
+    user: str | None = None
+    declared_after: datetime | None = None
+    declared_before: datetime | None = None
+
+
 def definition_names(
-    connection: Connection, experiment: int, *, pattern: str = "*", most: int
+    connection: Connection, experiment: int, filters: DefinitionFilters, *, most: int
 ) -> list[str]:
-    """Return the first names of tasks and campaigns that match a pattern (`*`, `?`), in order."""
-    if "\0" in pattern:
+    """Return the first names of tasks and campaigns that pass the filters, in order.
+
+    Nobody declares a campaign, so none passes a filter on who did, or when.
+    """
+    if "\0" in filters.name:
         return []
     dialect = connection.dialect.name
-    tasks = select(TaskRow.task_id.label("name")).where(
-        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, pattern)
+    names: Any = select(TaskRow.task_id.label("name")).where(
+        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, filters.name)
     )
-    campaigns = select(Stage.campaign.label("name")).where(
-        Stage.experiment_id == experiment,
-        Stage.campaign != "",
-        *matches(dialect, Stage.campaign, pattern),
-    )
-    named = tasks.union(campaigns).subquery()
+    declared = _declaration(filters)
+    if declared:
+        names = names.where(TaskRow.entry_id.in_(select(LedgerEntry.id).where(*declared)))
+    else:
+        campaigns = select(Stage.campaign.label("name")).where(
+            Stage.experiment_id == experiment,
+            Stage.campaign != "",
+            *matches(dialect, Stage.campaign, filters.name),
+        )
+        names = names.union(campaigns)
+    named = names.subquery()
     query = select(named.c.name).order_by(named.c.name).limit(most)
     return list(connection.execute(query).scalars())
+
+
+def _declaration(filters: DefinitionFilters) -> list[ColumnElement[bool]]:
+    """Return the conditions on the entry that declares a task."""
+    conditions: list[ColumnElement[bool]] = []
+    if filters.user is not None:
+        conditions.append(LedgerEntry.submitter == filters.user)
+    if filters.declared_after is not None:
+        conditions.append(LedgerEntry.received_at >= filters.declared_after)
+    if filters.declared_before is not None:
+        conditions.append(LedgerEntry.received_at < filters.declared_before)
+    return conditions
 
 
 class ProjectFilters(NamedTuple):
