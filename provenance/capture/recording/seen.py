@@ -124,7 +124,7 @@ class Seen:
     def describe_made(self, known: Iterable[str], clock: Clock) -> List[Entry]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
-        return describe_made(self._draft, self._step.name, files, clock)
+        return describe_made(self._draft, self._step.name, files, clock, self.outputs)
 
 
 def _leave_to_programs(draft: Draft, step: Step) -> None:
