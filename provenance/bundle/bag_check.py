@@ -43,22 +43,13 @@ def check_bag(members: Iterable[Member], read: Callable[[str], bytes], *, mtime:
     tags = {member.path: member for member in ordered if not member.path.startswith("data/")}
     if "manifest-sha256.txt" not in tags:
         raise BundleError("The tar holds no manifest-sha256.txt, so it is not a bundle.")
-    is_holey = "fetch.txt" in tags
     listed = payload
-    if is_holey:
+    if "fetch.txt" in tags:
         _check_names(tags, _OF_HOLEY)
         listed = _with_unfetched(payload, read)
     else:
         _check_names(tags, _OF_ALL)
-    # The lists of lists come first: they show whether the others are whole
-    lists = sorted(DERIVED & tags.keys())
-    tag_manifests = [name for name in lists if name.startswith(_TAG_MANIFEST)]
-    tag_files = [tags[name] for name in tags if not name.startswith(_TAG_MANIFEST)]
-    for name in tag_manifests:
-        _compare(name, read(name), tag_files)
-    for name in lists:
-        if name not in tag_manifests:
-            _compare(name, read(name), listed)
+    _check_lists(tags, listed, read)
     if read("bagit.txt") != DECLARATION:
         raise BundleError("bagit.txt: does not declare BagIt 1.0 as a bundle does; get it again.")
     if read("README.txt") != README:
@@ -72,6 +63,21 @@ def _check_names(tags: Mapping[str, Member], wanted: frozenset[str]) -> None:
     if odd:
         state = "is none of a bundle's files" if odd[0] in tags else "is not in the tar"
         raise BundleError(f"{odd[0]} {state}; the bundle was changed or cut off, get it again.")
+
+
+def _check_lists(
+    tags: Mapping[str, Member], payload: Sequence[Member], read: Callable[[str], bytes]
+) -> None:
+    """Compare each list of a bundle with the members that it is to list."""
+    tag_files = [tags[name] for name in tags if not name.startswith(_TAG_MANIFEST)]
+    # The lists of lists come first: they show whether the others are whole
+    lists = sorted(DERIVED & tags.keys())
+    for name in lists:
+        if name.startswith(_TAG_MANIFEST):
+            _compare(name, read(name), tag_files)
+    for name in lists:
+        if not name.startswith(_TAG_MANIFEST):
+            _compare(name, read(name), payload)
 
 
 def _with_unfetched(payload: Sequence[Member], read: Callable[[str], bytes]) -> list[Member]:

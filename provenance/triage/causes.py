@@ -142,17 +142,22 @@ def _words(rule: Rule | None, parts: Mapping[str, str], apart: Sequence[str]) ->
     if rule is not None and rule.cause is not None:
         told = [parts[name] for name in apart if parts[name]]
         return ": ".join([rule.cause, *told])[:LONGEST]
-    message = parts["message"]
+    text = parts["message"]
     if "line" in apart:
-        message = parts["line"]
+        text = parts["line"]
+    words = _about(parts, apart, text)
+    if text and ("message" in apart or "line" in apart):
+        words.append(text)
+    else:
+        words.append(parts["category"] or parts["code"])
+    return ": ".join(words)[:LONGEST]
+
+
+def _about(parts: Mapping[str, str], apart: Sequence[str], text: str) -> list[str]:
+    """Return what a failure is about, as one entry; none where its text says it already."""
     about = []
     if "module" in apart and parts["module"]:
         about.append(parts["module"])
-    if "subject" in apart and parts["subject"] not in message:
+    if "subject" in apart and parts["subject"] not in text:
         about.append(parts["subject"])
-    is_told_by_text = "message" in apart or "line" in apart
-    if not message or not is_told_by_text:
-        message = parts["category"] or parts["code"]
-    if about:
-        message = f"{', '.join(about)}: {message}"
-    return message[:LONGEST]
+    return [", ".join(about)] if about else []

@@ -154,20 +154,34 @@ def first_line(timeline: Timeline) -> str:
     """Return what happened in a sentence."""
     if timeline.unit is None:
         return _line_of_task(timeline)
+    attempts = _attempts_of_unit(timeline)
+    spent = _time_of_unit(timeline)
+    return f"{attempts}: {spent}." if spent else f"{attempts}."
+
+
+def _attempts_of_unit(timeline: Timeline) -> str:
+    """Return how many attempts are recorded, and how many more the queues report."""
     attempts = counted(timeline.jobs, "attempt")
-    awaited = [row.state for row in timeline.rows if row.job_id is None]
+    unrecorded = [row.state for row in timeline.rows if row.job_id is None]
     for state in ("running", "held", "idle"):
-        count = awaited.count(state)
+        count = unrecorded.count(state)
         if count:
             attempts += f", {number(count)} more {state}"
-    waited = sum(row.seconds_of("idle") or 0.0 for row in timeline.rows)
-    ran = sum(row.seconds_of("run") or 0.0 for row in timeline.rows)
-    idle = sum(row.gap_seconds or 0.0 for row in timeline.rows)
+    return attempts
+
+
+def _time_of_unit(timeline: Timeline) -> str:
+    """Return how long the attempts waited and ran; empty where nobody says."""
+    queued = ran = between = 0.0
+    for row in timeline.rows:
+        queued += row.seconds_of("idle") or 0.0
+        ran += row.seconds_of("run") or 0.0
+        between += row.gap_seconds or 0.0
     parts = []
-    for seconds, word in ((waited, "queued"), (ran, "running"), (idle, "between attempts")):
+    for seconds, word in ((queued, "queued"), (ran, "running"), (between, "between attempts")):
         if seconds:
             parts.append(f"{duration(seconds)} {word}")
-    return f"{attempts}: {', '.join(parts)}." if parts else f"{attempts}."
+    return ", ".join(parts)
 
 
 def _line_of_task(timeline: Timeline) -> str:

@@ -10,7 +10,7 @@ guessing) as facts of behaviour.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.fhicl.running.errors import NotKnownError, RefusedError
@@ -126,6 +126,9 @@ _ALTERNATIVES = (
     ("parallelism", "nthreads"),
     ("parallelism", "nschedules"),
 )
+_ANNOTATE = ("annotate", "prefix-annotate")
+_WRITE_CONFIGURATION = ("validate-config", "debug-config", "config-out")
+_LEAST_NUMBERS = (("nthreads", 0), ("nschedules", 1))
 _ONLY_PRINTS = (
     "help",
     "print-available",
@@ -160,6 +163,10 @@ class ArtOptions:
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
+
+    def has_any(self, names: Iterable[str]) -> bool:
+        """Return whether one of some options was given."""
+        return any(name in self.values for name in names)
 
     def text(self, name: str) -> str | None:
         """Return the value of an option; None where it was not given."""
@@ -323,12 +330,9 @@ def _check(options: ArtOptions) -> None:
         given = [f"--{name}" for name in alternatives if name in options]
         if len(given) > 1:
             raise RefusedError(f"art refuses {' with '.join(given)}.")
-    is_annotated = "annotate" in options or "prefix-annotate" in options
-    written = ("validate-config", "debug-config", "config-out")
-    if is_annotated and not any(name in options for name in written):
+    if options.has_any(_ANNOTATE) and not options.has_any(_WRITE_CONFIGURATION):
         raise RefusedError("art refuses --annotate where it writes no configuration.")
-    if (options.number("nthreads") or 0) < 0:
-        raise RefusedError("art refuses --nthreads below 0.")
-    schedules = options.number("nschedules")
-    if schedules is not None and schedules < 1:
-        raise RefusedError("art refuses --nschedules below 1.")
+    for name, least in _LEAST_NUMBERS:
+        number = options.number(name)
+        if number is not None and number < least:
+            raise RefusedError(f"art refuses --{name} below {least}.")

@@ -3,6 +3,8 @@
 Source: art's `FileCatalogOptionsHandler`; the same rules in art 3.06 to 3.15.
 """
 
+from typing import NamedTuple
+
 from jobprov.provenance.fhicl.running.command_line import ArtOptions
 from jobprov.provenance.fhicl.running.errors import RefusedError
 from jobprov.provenance.fhicl.running.working_set import WorkingSet
@@ -16,8 +18,47 @@ _FOR_ALL = "_default"
 _NEED_TIER = ("applicationFamily", "applicationVersion", "group", "fileType")
 
 
+class _Inheritable(NamedTuple):
+    """Metadata that the input files may give.
+
+    Attributes:
+        option: sets it.
+        inheriting_option: has the input files give it.
+        parameter: of art's service; what `--sam-inherit-metadata` calls it.
+        name_in_sam: what its own option calls it.
+    """
+
+    option: str
+    inheriting_option: str
+    parameter: str
+    name_in_sam: str
+
+
+_FILE_TYPE = _Inheritable("sam-file-type", "sam-inherit-file-type", "fileType", "file_type")
+_RUN_TYPE = _Inheritable("sam-run-type", "sam-inherit-run-type", "runType", "art.run_type")
+_INHERITABLE = (_FILE_TYPE, _RUN_TYPE)
+
+
 def set_sam(work: WorkingSet, options: ArtOptions) -> None:
     """Set the metadata of output files, and how input comes from SAM."""
+    reads_from_sam = _set_process(work, options)
+    _set_application(work, options)
+    inherits_type = _set_inherited(work, options)
+    for option, name in (("sam-run-type", "runType"), ("sam-file-type", "fileType")):
+        value = options.text(option)
+        if value is not None:
+            work.put_text((*_METADATA, name), value)
+    has_metadata = any((*_METADATA, name) in work for name in _NEED_TIER)
+    if _has_outputs(work) and (reads_from_sam or inherits_type or has_metadata):
+        _set_tiers_and_streams(work, options)
+        if not work.text("process_name"):
+            raise RefusedError("art refuses SAM metadata without a process name.")
+    if reads_from_sam:
+        _set_services(work)
+
+
+def _set_process(work: WorkingSet, options: ArtOptions) -> bool:
+    """Set the process of SAM that gives the input files; return whether there is one."""
     uri, process = options.text("sam-web-uri"), options.text("sam-process-id")
     if uri is not None:
         work.put_text((*_CATALOG, "webURI"), uri)
@@ -27,25 +68,20 @@ def set_sam(work: WorkingSet, options: ArtOptions) -> None:
     has_uri = (*_CATALOG, "webURI") in work
     if has_uri != ((*_METADATA, "processID") in work):
         raise RefusedError("art refuses --sam-web-uri without --sam-process-id, or the other way.")
-    wants_sam = has_uri and ("source", "fileNames") in work
-    _set_application(work, options)
-    is_inherited = _set_inherited(work, options)
-    for option, name in (("sam-run-type", "runType"), ("sam-file-type", "fileType")):
-        value = options.text(option)
-        if value is not None:
-            work.put_text((*_METADATA, name), value)
-    needs_tier = wants_sam or is_inherited
-    needs_tier = needs_tier or any((*_METADATA, name) in work for name in _NEED_TIER)
+    return has_uri and ("source", "fileNames") in work
+
+
+def _set_services(work: WorkingSet) -> None:
+    """Set the services that get files from SAM."""
+    work.put_text((*_CATALOG, "service_provider"), "IFCatalogInterface")
+    work.put_text((*_TRANSFER, "service_provider"), "IFFileTransfer")
+    if ("services", "IFDH") not in work:
+        work.put_empty_table(("services", "IFDH"))
+
+
+def _has_outputs(work: WorkingSet) -> bool:
     outputs = work.find("outputs")
-    if outputs is not None and outputs.kind == TABLE and len(outputs.body) and needs_tier:
-        _set_tiers_and_streams(work, options)
-        if not work.text("process_name"):
-            raise RefusedError("art refuses SAM metadata without a process name.")
-    if wants_sam:
-        work.put_text((*_CATALOG, "service_provider"), "IFCatalogInterface")
-        work.put_text((*_TRANSFER, "service_provider"), "IFFileTransfer")
-        if ("services", "IFDH") not in work:
-            work.put_empty_table(("services", "IFDH"))
+    return outputs is not None and outputs.kind == TABLE and len(outputs.body) > 0
 
 
 def _set_application(work: WorkingSet, options: ArtOptions) -> None:
@@ -61,28 +97,19 @@ def _set_application(work: WorkingSet, options: ArtOptions) -> None:
 
 
 def _set_inherited(work: WorkingSet, options: ArtOptions) -> bool:
-    """Set which metadata the input files give; return whether outputs need a data tier for it."""
-    has_type, has_run = "sam-inherit-file-type" in options, "sam-inherit-run-type" in options
+    """Set which metadata the input files give; return whether their file type is among it."""
     has_all = "sam-inherit-metadata" in options
-    if "sam-file-type" in options and (has_all or has_type):
-        raise RefusedError("art refuses --sam-file-type where the input gives it.")
-    if "sam-run-type" in options and (has_all or has_run):
-        raise RefusedError("art refuses --sam-run-type where the input gives it.")
+    inherited = [each for each in _INHERITABLE if has_all or each.inheriting_option in options]
+    for metadata in inherited:
+        if metadata.option in options:
+            raise RefusedError(f"art refuses --{metadata.option} where the input gives it.")
     names = []
-    if has_all:
-        names = ["fileType", "runType"]
-    else:
-        if has_type:
-            names.append("file_type")
-        if has_run:
-            names.append("art.run_type")
-    if has_all or has_type:
-        work.erase(*_METADATA, "fileType")
-    if has_all or has_run:
-        work.erase(*_METADATA, "runType")
+    for metadata in inherited:
+        work.erase(*_METADATA, metadata.parameter)
+        names.append(metadata.parameter if has_all else metadata.name_in_sam)
     if names:
         work.put_texts((*_METADATA, "metadataFromInput"), names)
-    return has_all or has_type
+    return _FILE_TYPE in inherited
 
 
 def _set_tiers_and_streams(work: WorkingSet, options: ArtOptions) -> None:

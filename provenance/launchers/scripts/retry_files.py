@@ -127,29 +127,54 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
     An output that lay in the working folder was copied where another output has the same SHA-256,
     or the same name, and an absolute path: a step of the job copied it there.
     """
-    working = _working_of(record)
-    variables = (record.get("environment") or {}).get("variables") or {}
-    on_node = [working, *_NODE_FOLDERS]
-    on_node += [variables[name] for name in _NODE_VARIABLES if variables.get(name)]
+    node_folders = _node_folders(record)
     places: Dict[str, str] = {}
-    copies: Dict[str, str] = {}
+    copies = _Copies()
     outputs = [output for output in record.get("outputs") or [] if output.get("name")]
     for output in outputs:
-        place = _lasting_place(output, on_node)
+        place = _lasting_place(output, node_folders)
         if place is not None:
-            places[output.get("path") or output["name"]] = place
-            copies.setdefault("name " + output["name"], place)
-            copies.setdefault("bytes " + str(output.get("sha256")), place)
+            places[_recorded_path(output)] = place
+            copies.add(output, place)
     for output in outputs:
-        path = output.get("path") or output["name"]
-        place = (
-            told.get(output["name"])
-            or copies.get("bytes " + str(output.get("sha256") or "-"))
-            or copies.get("name " + output["name"])
-        )
-        if path not in places and place is not None:
-            places[path] = place
+        place = told.get(output["name"]) or copies.place_of(output)
+        if place is not None:
+            places.setdefault(_recorded_path(output), place)
+    working = _working_of(record)
     return {_below(path, working): place for path, place in places.items()}
+
+
+class _Copies:
+    """Where a job copied its outputs to: the first place for each SHA-256, and for each name."""
+
+    def __init__(self) -> None:
+        self._by_bytes: Dict[str, str] = {}
+        self._by_name: Dict[str, str] = {}
+
+    def add(self, output: Dict[str, Any], place: str) -> None:
+        """Note the place of an output."""
+        if output.get("sha256"):
+            self._by_bytes.setdefault(output["sha256"], place)
+        self._by_name.setdefault(output["name"], place)
+
+    def place_of(self, output: Dict[str, Any]) -> Optional[str]:
+        """Return where a copy of an output is; None where no other output is one."""
+        same_bytes = self._by_bytes.get(output.get("sha256") or "")
+        return same_bytes or self._by_name.get(output["name"])
+
+
+def _node_folders(record: Dict[str, Any]) -> List[str]:
+    """Return the folders of a job that lay on its worker node."""
+    variables = (record.get("environment") or {}).get("variables") or {}
+    folders = [_working_of(record), *_NODE_FOLDERS]
+    for name in _NODE_VARIABLES:
+        if variables.get(name):
+            folders.append(variables[name])
+    return folders
+
+
+def _recorded_path(output: Dict[str, Any]) -> str:
+    return output.get("path") or output.get("name") or ""
 
 
 def _working_of(record: Dict[str, Any]) -> str:
@@ -158,17 +183,16 @@ def _working_of(record: Dict[str, Any]) -> str:
 
 
 def _output_paths(record: Dict[str, Any]) -> List[str]:
-    outputs = record.get("outputs") or []
-    return [output.get("path") or output.get("name") or "" for output in outputs]
+    return [_recorded_path(output) for output in record.get("outputs") or []]
 
 
-def _lasting_place(output: Dict[str, Any], on_node: Sequence[str]) -> Optional[str]:
+def _lasting_place(output: Dict[str, Any], node_folders: Sequence[str]) -> Optional[str]:
     """Return where an output lies that outlives its worker node; None where nothing says so."""
     for place in (output.get("location") or "", output.get("path") or ""):
         path = local_path(place)
         if path is None and "://" in place:
             return place
-        if path is not None and not any(_is_below(path, folder) for folder in on_node):
+        if path is not None and not any(_is_below(path, folder) for folder in node_folders):
             return path
     return None
 
@@ -613,23 +637,34 @@ def stage_in(given: argparse.Namespace) -> int:
 def needs_of(data: str, places_file: str) -> Iterator[Need]:
     """Yield the inputs that a bundle lacks."""
     record = read_record(data)
-    places_beside = list(told_lines("input", record["job_id"], places_file))
+    told = list(told_lines("input", record["job_id"], places_file))
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
         # Standard input has no name of a file: run.sh looks for it by digest
-        if cells["kind"] != "input" or cells["name"] == "standard input":
-            continue
-        entries = _entries_of(record, cells)
-        checksums = _checksums_of_need(cells["sha256"])
-        place = cells["last_known_place"]
-        places = [place] if place.startswith("/") or "://" in place else []
-        for entry in entries:
-            checksums += [checksum for checksum in entry.get("checksums") or [] if ":" in checksum]
-            places.append(entry.get("location") or "")
-            if entry.get("path"):
-                places.append(os.path.join(_working_of(record), entry["path"]))
-        places += [place for name, place in places_beside if name == cells["name"]]
-        size = int(cells["size"]) if cells["size"].isdigit() else None
-        yield Need(cells["name"], size, checksums, [place for place in _once(places) if place])
+        if cells["kind"] == "input" and cells["name"] != "standard input":
+            entries = _entries_of(record, cells)
+            size = int(cells["size"]) if cells["size"].isdigit() else None
+            checksums = _checksums_of_need(cells["sha256"])
+            for entry in entries:
+                checksums += [each for each in entry.get("checksums") or [] if ":" in each]
+            places = _recorded_places(cells, entries, _working_of(record))
+            places += [place for name, place in told if name == cells["name"]]
+            yield Need(cells["name"], size, checksums, _once(places))
+
+
+def _recorded_places(
+    cells: Dict[str, str], entries: Iterable[Dict[str, Any]], working: str
+) -> List[str]:
+    """Return where a need and the entries of its input say that it is."""
+    places = []
+    last_known = cells["last_known_place"]
+    if last_known.startswith("/") or "://" in last_known:
+        places.append(last_known)
+    for entry in entries:
+        if entry.get("location"):
+            places.append(entry["location"])
+        if entry.get("path"):
+            places.append(os.path.join(working, entry["path"]))
+    return places
 
 
 def _entries_of(record: Dict[str, Any], cells: Dict[str, str]) -> List[Dict[str, Any]]:

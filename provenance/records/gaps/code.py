@@ -5,6 +5,7 @@ Source: docs/reference/gaps.md, docs/reference/record.md (`software`, `left_out`
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from jobprov.provenance.records.gaps.codes import Message
@@ -14,6 +15,11 @@ from jobprov.provenance.records.job_record import JobRecord, LeftOut, Software
 UNREAD = frozenset({"ignored", "data", "private"})
 """Why files were left out of which nothing shows that the job read them."""
 
+_LEFT_OUT_SENTENCES = {
+    "untracked-left-out": "{name} held files that are not here: {files}.",
+    "secret-removed": "{name}: secrets were taken out of {files}.",
+    "ignored-left-out": "{name} held files that git does not keep: {files}.",
+}
 _MOST_NAMES = 5
 _PLAIN_REASONS = frozenset({"secret", "ignored", "data"})
 """Why a file was left out, where the code of the gap says the same."""
@@ -87,24 +93,22 @@ def left_out_gaps(record: JobRecord) -> Iterator[Message]:
     recorded = _recorded_places(record)
     for software in record.software or ():
         name = software.name or software.checkout or "a checkout"
-        missing: list[LeftOut] = []
-        unread: list[LeftOut] = []
-        secret: list[LeftOut] = []
+        files: dict[str, list[LeftOut]] = defaultdict(list)
         for file in software.left_out or ():
-            if posixpath.join(software.checkout or "", file.path) in recorded:
-                continue  # a file of the job itself, which the record describes
-            if file.why == "secret":
-                secret.append(file)
-            elif file.why in UNREAD:
-                unread.append(file)
-            else:
-                missing.append(file)
-        if missing:
-            yield "untracked-left-out", f"{name} held files that are not here: {_names(missing)}."
-        if secret:
-            yield "secret-removed", f"{name}: secrets were taken out of {_names(secret)}."
-        if unread:
-            yield "ignored-left-out", f"{name} held files that git does not keep: {_names(unread)}."
+            # The record describes the files of the job itself
+            if posixpath.join(software.checkout or "", file.path) not in recorded:
+                files[_gap_of_left_out(file)].append(file)
+        for code, sentence in _LEFT_OUT_SENTENCES.items():
+            if files[code]:
+                yield code, sentence.format(name=name, files=_names(files[code]))
+
+
+def _gap_of_left_out(file: LeftOut) -> str:
+    if file.why == "secret":
+        return "secret-removed"
+    if file.why in UNREAD:
+        return "ignored-left-out"
+    return "untracked-left-out"
 
 
 def _recorded_places(record: JobRecord) -> set[str]:
@@ -197,25 +201,28 @@ def _code_file(argv: Sequence[str]) -> str:
     return ""
 
 
+def _folder_of(software: Software) -> str | None:
+    """Return the folder of a checkout or of an installed product; None if it may be anywhere."""
+    if software.checkout:
+        return software.checkout
+    if software.product and software.product.prefix:
+        return software.product.prefix
+    return None
+
+
 class _CodePlaces:
     """Where the code of a record lies."""
 
     def __init__(self, record: JobRecord) -> None:
         command = record.command
         self._working_directory = (command.working_directory if command else None) or "/"
+        software_folders = [_folder_of(software) for software in record.software or ()]
+        self._is_any_unplaced = None in software_folders  # some software may be anywhere
+        links = [link.path for link in record.folder_links or ()]
         self._folders: list[str] = list(_SYSTEM)
-        self._is_any_unplaced = False  # some software may be anywhere
-        for software in record.software or ():
-            folder = software.checkout
-            if not folder and software.product:
-                folder = software.product.prefix
+        for folder in [*software_folders, *links]:
             if folder:
                 self._folders.append(folder.rstrip("/") + "/")
-            else:
-                self._is_any_unplaced = True
-        for link in record.folder_links or ():
-            if link.path:
-                self._folders.append(link.path.rstrip("/") + "/")
         self._files: set[str] = set()
         for script in record.scripts or ():
             self._files.add(self._absolute(script.path or script.name))

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 from jobprov.provenance.catalogs.catalog import CatalogFile, Source
 from jobprov.provenance.db.changes.catalogs import note_next_unit
@@ -42,17 +43,13 @@ def sync_units(compared: TaskInCatalog, progress: TaskSync, *, everything: bool)
     if unnameable and len(unnameable) == len(units):
         message = _unnameable_message(compared, units, unnameable)
         raise BadInputError(message, {"units": ["are no files of the catalog"]})
-    with compared.database.reading.connect() as connection:
-        state = sync_state(connection, compared.task.key)
-        count = count_units_in_catalog(connection, compared.task.key)
-    start = state.next_unit if state else 0
     asked_units = _AskedUnits(units)
+    last_pass = _LastPass.of(compared)
     # Where the catalog knows most outputs already, few units are left to ask for. What was broken
     # off goes on by names: the source always begins with the same files.
-    was_broken_off = state is not None and state.asked_at != state.finished_at
-    if start == 0 and not was_broken_off and (everything or 2 * count < len(units)):
+    if last_pass.is_over and (everything or 2 * last_pass.known_units < len(units)):
         progress = _sync_source(compared, progress, asked_units, everything=everything)
-    for first in range(start, len(units), UNITS_AT_ONCE):
+    for first in range(last_pass.next_unit, len(units), UNITS_AT_ONCE):
         if compared.is_over():
             return progress
         following = first + UNITS_AT_ONCE
@@ -65,6 +62,31 @@ def sync_units(compared: TaskInCatalog, progress: TaskSync, *, everything: bool)
     if unnameable and not progress.problem:
         progress = progress._replace(problem=_unnameable_message(compared, units, unnameable))
     return progress._replace(is_whole=not progress.refused)
+
+
+class _LastPass(NamedTuple):
+    """How far the last pass came.
+
+    Attributes:
+        next_unit: the place in the list where it stopped.
+        is_over: it came to its end.
+        known_units: of how many units the catalog has outputs.
+    """
+
+    next_unit: int
+    is_over: bool
+    known_units: int
+
+    @classmethod
+    def of(cls, compared: TaskInCatalog) -> "_LastPass":
+        """Return what the database holds of it."""
+        with compared.database.reading.connect() as connection:
+            state = sync_state(connection, compared.task.key)
+            known_units = count_units_in_catalog(connection, compared.task.key)
+        if state is None:
+            return cls(0, is_over=True, known_units=known_units)
+        is_over = state.next_unit == 0 and state.asked_at == state.finished_at
+        return cls(state.next_unit, is_over, known_units)
 
 
 class _AskedUnits:
