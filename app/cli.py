@@ -55,7 +55,7 @@ SECTIONS = {
             "List files whose name fits PATTERN, in order; exit code 1 where there are none",
         ),
         "lookup": Listed(
-            "lookup.file", "Tell what made FILE, from what, with which configuration and code"
+            "lookup.file", "Show what made FILE, from what, with which configuration and code"
         ),
         "lineage": Listed("histories.lineage", "Draw or export the history around FILE"),
         "roots": Listed(
@@ -68,7 +68,7 @@ SECTIONS = {
         ),
         "cost": Listed(
             "histories.costs",
-            "Tell what it took to make FILE, including everything it was made from",
+            "Show what it took to make FILE, including everything it was made from",
         ),
         "paths": Listed(
             "histories.relations",
@@ -102,7 +102,7 @@ SECTIONS = {
         ),
         "recipes": Listed(
             "comparisons.recipes",
-            "List the recipes whose jobs have more than one result, or tell what differs between the jobs of one",
+            "List the recipes whose jobs have more than one result, or show what differs between the jobs of one",
         ),
         "fhicl": Listed(
             "configurations.fhicl", "Read FHiCL files, with FHICL_FILE_PATH or --search-path"
@@ -113,17 +113,17 @@ SECTIONS = {
     },
     "Watch and steer a production": {
         "attention": Listed(
-            "attention.needs", "Tell what needs somebody now, since when, and how much of it"
+            "attention.needs", "Show what needs somebody now, since when, and how much of it"
         ),
         "declare": Listed("tasks.declarations", "Declare task ID: what is to be made"),
-        "task": Listed("tasks.tasks", "Tell how far task ID is, and what stands in its way"),
-        "queue": Listed("tasks.queue", "Tell what runs and waits: of TASK, of a campaign, or all"),
+        "task": Listed("tasks.tasks", "Show how far task ID is, and what stands in its way"),
+        "queue": Listed("tasks.queue", "Show what runs and waits: of TASK, of a campaign, or all"),
         "backlog": Listed(
             "tasks.backlogs",
-            "Tell what is left of TASK or a campaign, how it became less, and until when",
+            "Show what is left of TASK or a campaign, how it became less, and until when",
         ),
         "timeline": Listed(
-            "tasks.timelines", "Tell when TASK, or one of its units, waited and ran"
+            "tasks.timelines", "Show when TASK, or one of its units, waited and ran"
         ),
         "missing": Listed("tasks.tasks", "List the units of task ID that are still to be made"),
         "ready": Listed(
@@ -139,15 +139,15 @@ SECTIONS = {
         ),
         "throughput": Listed(
             "statistics.throughput",
-            "Tell what ended in each step of a time: jobs, files, events or CPU hours",
+            "Show what ended in each step of a time: jobs, files, events or CPU hours",
         ),
         "modules": Listed(
             "statistics.modules",
-            "Tell what art's modules took in jobs that succeeded, and what changed between two versions",
+            "Show what art's modules took in jobs that succeeded, and what changed between two versions",
         ),
         "estimate": Listed(
             "estimates",
-            "Tell how long so many files or events would take, from the jobs that did it before",
+            "Show how long so many files or events would take, from the jobs that did it before",
         ),
         "samples": Listed(
             "tasks.samples",
@@ -177,7 +177,7 @@ SECTIONS = {
         ),
         "agent": Listed(
             "orders.agent",
-            "Submit what is ordered of an experiment, and report to the service what became of it",
+            "Submit the jobs that are ordered for an experiment, and report what became of them",
             needs_server=True,
         ),
         "catalog": Listed("catalogs.differences", "Compare tasks with SAM or MetaCat"),
@@ -224,7 +224,7 @@ SECTIONS = {
         "attest": Listed("bundles.attestations", "Attest that the bundle TAR is what was recorded"),
         "export": Listed(
             "bundles.bundles",
-            "Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them",
+            "Print the job as PROV, OpenLineage or in-toto, as its bundle holds it",
         ),
     },
     "Record": {
@@ -245,7 +245,7 @@ SECTIONS = {
     "Operate the service": {
         "serve": Listed(
             "service.serving",
-            "Serve the pages and the interface until told to stop",
+            "Serve the pages and the HTTP interface until told to stop",
             needs_server=True,
         ),
         "demo": Listed(
@@ -263,7 +263,7 @@ SECTIONS = {
         ),
         "experiment": Listed(
             "recording.experiments",
-            "Make experiments private or open, and tell who may read them",
+            "Make experiments private or open, and show who may read them",
             needs_server=True,
         ),
         "repository": Listed(
@@ -300,7 +300,7 @@ SECTIONS = {
         ),
         "alerts": Listed(
             "alerts.alerts",
-            "Look at rules of alerts, send what there is to tell, list it, and try a receiver",
+            "Check rules of alerts, send what is due, list alerts, and test receivers",
             needs_server=True,
         ),
         "trail": Listed(
@@ -469,7 +469,7 @@ def _is_there(name: str) -> bool:
 )
 @click.version_option(package_name="jobprov")
 def jobprov() -> None:
-    """Keep the provenance of batch jobs, and rebuild any of them."""
+    """Keep the provenance of batch jobs, and rerun any of them."""
 
 
 def main() -> None:

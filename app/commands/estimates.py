@@ -53,7 +53,7 @@ _HOUR = 3600
 @url_option
 @json_option
 def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell how long so many files or events would take, from the jobs that did it before."""
+    """Show how long so many files or events would take, from the jobs that did it before."""
     if (query["files"] is None) == (query["events"] is None):
         raise click.UsageError("Give --files or --events, one of them.")
     result = client_for(url).estimate(**query)

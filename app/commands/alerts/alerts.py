@@ -30,7 +30,7 @@ from jobprov.provenance.services.alerts.rules import Receiver, read_alert_rules
 
 @click.group(cls=Group)
 def alerts() -> None:
-    """Look at rules of alerts, send what there is to tell, list it, and try a receiver.
+    """Check rules of alerts, send what is due, list alerts, and test receivers.
 
     The rules and the receivers are in the file of JOBPROV_ALERTS.
     """

@@ -23,7 +23,7 @@ from jobprov.provenance.lineage.words import counted
 @url_option
 @json_option
 def attention(*, url: str | None, since: str, as_json: bool) -> None:
-    """Tell what needs somebody now, since when, and how much of it.
+    """Show what needs somebody now, since when, and how much of it.
 
     Exit code 1 where anything does.
     """

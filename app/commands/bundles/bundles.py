@@ -266,7 +266,7 @@ def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
 @experiment_option
 @url_option
 def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:
-    """Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them."""
+    """Print the job as PROV, OpenLineage or in-toto, as its bundle holds it."""
     click.echo(client_for(url).export(job_id, form, experiment=experiment), nl=False)
 
 

@@ -26,7 +26,7 @@ _LISTED = 20
 def recipes(
     *, recipe_id: str | None, experiment: str | None, url: str | None, as_json: bool
 ) -> None:
-    """List the recipes whose jobs have more than one result, or tell what differs between the jobs of one.
+    """List the recipes whose jobs have more than one result, or show what differs between the jobs of one.
 
     Exit code 1 where there are such recipes, or results of RECIPE differ.
     """

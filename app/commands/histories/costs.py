@@ -24,7 +24,7 @@ _COLUMNS = {
 @click.command()
 @file_question
 def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what it took to make FILE, including everything it was made from."""
+    """Show what it took to make FILE, including everything it was made from."""
     answer = client_for(url).cost(file, **query)
     lines = _sentences(answer)
     if answer.stages:

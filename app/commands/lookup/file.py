@@ -41,7 +41,7 @@ _MOST_CONFIGURATIONS = 3
 @url_option
 @json_option
 def lookup(*, file: str, locate: bool, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what made FILE, from what, with which configuration and code."""
+    """Show what made FILE, from what, with which configuration and code."""
     client = client_for(url)
     answer = client.file(file, **query)
     located = None

@@ -55,7 +55,7 @@ def agent(
     url: str | None,
     **given: Any,
 ) -> None:
-    """Submit what is ordered of an experiment, and report to the service what became of it.
+    """Submit the jobs that are ordered for an experiment, and report what became of them.
 
     Runs under the production account, on a submit node; the service never sees its credential.
     Killed and started again, it submits nothing twice.

@@ -34,7 +34,7 @@ from jobprov.provenance.services.upkeep.sealing import try_sealing
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """Make experiments private or open, and tell who may read them."""
+    """Make experiments private or open, and show who may read them."""
 
 
 @experiment.command()
@@ -105,7 +105,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 @data_option
 @json_option
 def readers(*, name: str, data: str | None, as_json: bool) -> None:
-    """Tell who may read experiment NAME, by the settings that this command has.
+    """Show who may read experiment NAME, by the settings that this command has.
 
     Whoever may run `jobprov` on the machine of the service reads everything.
     """

@@ -36,7 +36,7 @@ _NO_NAME_INDEX = (
 @click.option("--demo", is_flag=True, help="Also run and record the demo production, once.")
 @data_option
 def serve(*, demo: bool, **options: Any) -> None:
-    """Serve the pages and the interface until told to stop.
+    """Serve the pages and the HTTP interface until told to stop.
 
     A local SQLite database is brought up to date first, after a copy of it; on PostgreSQL run
     `jobprov migrate`.

@@ -48,7 +48,7 @@ _MOST = 15
 def modules(
     *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
 ) -> None:
-    """Tell what art's modules took in jobs that succeeded, and what changed between two versions.
+    """Show what art's modules took in jobs that succeeded, and what changed between two versions.
 
     Exit code 1 where no job tells of modules.
     """

@@ -79,7 +79,7 @@ _BAR = 24
 @url_option
 @json_option
 def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what ended in each step of a time: jobs, files, events or CPU hours.
+    """Show what ended in each step of a time: jobs, files, events or CPU hours.
 
     Also how many jobs ran or waited at once, and how run time and memory spread. Steps in which
     nothing ended are left out. What changed in that time follows: new releases, rules, sites that

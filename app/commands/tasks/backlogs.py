@@ -36,7 +36,7 @@ def backlog(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Tell what is left of TASK or a campaign, how it became less, and until when.
+    """Show what is left of TASK or a campaign, how it became less, and until when.
 
     The end is an estimate with a band, which holds the truth two times in three. Exit code 1 where
     anything is left.

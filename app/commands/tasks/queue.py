@@ -43,7 +43,7 @@ def queue(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Tell what runs and waits: of TASK, of a campaign, or all. Held and stuck jobs come first."""
+    """Show what runs and waits: of TASK, of a campaign, or all. Held and stuck jobs come first."""
     client = client_for(url)
     if task_id is None:
         answer = client.queue(experiment=experiment, campaign=campaign, limit=limit)

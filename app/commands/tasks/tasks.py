@@ -41,7 +41,7 @@ _form_option = click.option(
 @url_option
 @json_option
 def task(*, task_id: str, experiment: str | None, url: str | None, as_json: bool) -> None:
-    """Tell how far task ID is, and what stands in its way."""
+    """Show how far task ID is, and what stands in its way."""
     client = client_for(url)
     progress = client.task(task_id, experiment=experiment)
     emit(progress, "\n".join(_task_lines(progress, client.url)), as_json=as_json)

@@ -55,7 +55,7 @@ def timeline(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Tell when TASK, or one of its units, waited and ran.
+    """Show when TASK, or one of its units, waited and ran.
 
     In the lines of jobs - is time in the queue, = is held, and # ran. In those of sites and hosts a
     denser sign is more jobs at once.

@@ -182,7 +182,7 @@ def adopt(*, yes: bool, data: str | None, as_json: bool) -> None:
 @data_option
 @json_option
 def stats(*, data: str | None, as_json: bool) -> None:
-    """Tell how much the archive holds."""
+    """Show how much the archive holds."""
     with opened_service(settings_with(data=data)) as service:
         stored, now = service.store.stats(), datetime.now(UTC)
         with service.reading() as connection:

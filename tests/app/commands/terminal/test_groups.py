@@ -43,7 +43,7 @@ def test_whole_sentence_says_what_a_command_does() -> None:
     words = " ".join(told("--help").split())
 
     assert (
-        "lookup Tell what made FILE, from what, with which configuration and code lineage Draw"
+        "lookup Show what made FILE, from what, with which configuration and code lineage Draw"
         in words
     )
     assert "product Map an installed product (UPS, Spack) to the repository that" in words
