@@ -214,8 +214,15 @@ def _kind(schema: Mapping[str, Any]) -> Markup:
     inner = schema.get("additionalProperties")
     if schema.get("type") == "object" and isinstance(inner, Mapping) and inner:
         return Markup("object of {}").format(_kind(inner))
+    return escape(_plain_kind(schema))
+
+
+def _plain_kind(schema: Mapping[str, Any]) -> str:
+    """Return the format or type of a schema that holds no other one."""
     named = schema.get("format") or schema.get("type") or "anything"
-    return escape(named if isinstance(named, str) else " or ".join(named))
+    if isinstance(named, str):
+        return named
+    return " or ".join(named)
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[Field]:

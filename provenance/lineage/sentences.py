@@ -39,13 +39,20 @@ _NOTHING_KNOWN = {
 
 def full_name(file: FileNode) -> str:
     """`namespace:name`, or the bare name if it has none; with the version if there are several."""
-    name = f"{file.namespace}:{file.name}" if file.namespace else file.name
-    return name if file.version is None else f"{name} (version {file.version})"
+    name = file.name
+    if file.namespace:
+        name = f"{file.namespace}:{name}"
+    if file.version is not None:
+        name += f" (version {file.version})"
+    return name
 
 
 def title(node: Node) -> str:
     """Everything known about a node in one line, names in full."""
-    parts = _file_parts(node) if isinstance(node, FileNode) else _job_parts(node)
+    if isinstance(node, FileNode):
+        parts = _file_parts(node)
+    else:
+        parts = _job_parts(node)
     return shown(", ".join(part for part in parts if part))
 
 
@@ -53,14 +60,18 @@ def known_briefly(file: FileNode) -> str:
     """How a file that no recorded job made is known, for a box or a tag; empty for others."""
     if file.writer is not None:
         return shown(file.writer.briefly())
-    return "only mentioned" if file.is_placeholder else ""
+    if file.is_placeholder:
+        return "only mentioned"
+    return ""
 
 
 def known_fully(file: FileNode) -> str:
     """How a file that no recorded job made is known, with the job behind it; empty for others."""
     if file.writer is not None:
         return shown(file.writer.fully())
-    return "only mentioned, never recorded" if file.is_placeholder else ""
+    if file.is_placeholder:
+        return "only mentioned, never recorded"
+    return ""
 
 
 def summary(graph: Graph) -> str:
@@ -72,14 +83,15 @@ def summary(graph: Graph) -> str:
     makers, users = sides_of(graph)
     before, after = graph.omitted.before, graph.omitted.after
     sentences = []
+    subject = "this"
     if makers or _is_any(before):
         tried = _tried(graph, makers, users)
         mishaps = _mishaps(tried, before, graph, where=" on the way")
         sentences.append(f"{_total(makers, before, graph)} made this{mishaps}.")
+        subject = "it"
     if users or _is_any(after):
-        file = "it" if sentences else "this"
         mishaps = _mishaps(users, after, graph)
-        sentences.append(f"{_total(users, after, graph)} came of {file}{mishaps}.")
+        sentences.append(f"{_total(users, after, graph)} came of {subject}{mishaps}.")
     if not sentences:
         sentences = [_NOTHING_KNOWN[graph.direction]]
     sentences += [*_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)]
@@ -91,8 +103,9 @@ def _of_the_writer(graph: Graph) -> list[str]:
     focus = graph.by_key()[graph.focus]
     if not isinstance(focus, FileNode) or focus.writer is None:
         return []
-    verb = "is" if focus.writer.is_other_version else "was"
-    return [f"It {verb} {known_fully(focus)}."]
+    if focus.writer.is_other_version:
+        return [f"It is {known_fully(focus)}."]
+    return [f"It was {known_fully(focus)}."]
 
 
 def _of_the_past(past: Past | None) -> list[str]:
@@ -113,33 +126,44 @@ def _of_the_past(past: Past | None) -> list[str]:
 def omissions(graph: Graph) -> list[str]:
     """What the graph leaves out, a sentence each; empty when it leaves out nothing."""
     omitted = graph.omitted
-    parts = [
-        _left_out(omitted.ancestors, "earlier", omitted.before, omitted),
-        _left_out(omitted.descendants, "later", omitted.after, omitted),
-    ]
-    if not any(parts):
-        return ["A limit ended the walk; there is more."] if graph.is_truncated else []
-    stages = []
-    for stage, count in _largest_first(omitted.by_stage):
-        stages.append(f"{number(count)} {shown(stage) or 'without a stage'}")
-    of_which = f" (jobs: {', '.join(stages)})" if stages else ""
-    return [f"Not shown: {', '.join(part for part in parts if part)}{of_which}."]
+    parts = []
+    if omitted.ancestors:
+        parts.append(_left_out(omitted.ancestors, "earlier", omitted.before, omitted))
+    if omitted.descendants:
+        parts.append(_left_out(omitted.descendants, "later", omitted.after, omitted))
+    if parts:
+        return [f"Not shown: {', '.join(parts)}{_stages_left_out(omitted)}."]
+    if graph.is_truncated:
+        return ["A limit ended the walk; there is more."]
+    return []
 
 
 def _left_out(count: int, when: str, left_out: LeftOut | None, omitted: Omitted) -> str:
-    if not count:
+    is_least = omitted.is_least
+    if left_out is not None:
+        is_least = left_out.is_least
+    words = f"{number(count)} {when} {_noun(left_out, count)}"
+    return f"at least {words}" if is_least else words
+
+
+def _stages_left_out(omitted: Omitted) -> str:
+    """The stages of the jobs left out, in brackets: ` (jobs: 12 reco, 3 gen)`; empty for none."""
+    stages = []
+    for stage, count in _largest_first(omitted.by_stage):
+        stages.append(f"{number(count)} {shown(stage) or 'without a stage'}")
+    if not stages:
         return ""
-    is_least = omitted.is_least if left_out is None else left_out.is_least
-    at_least = "at least " if is_least else ""
-    return f"{at_least}{number(count)} {when} {_noun(left_out, count)}"
+    return f" (jobs: {', '.join(stages)})"
 
 
 def _noun(left_out: LeftOut | None, count: int) -> str:
     """What so many nodes are, as far as they were counted apart."""
+    one, many = "job", "jobs"
     if left_out is None or (left_out.files and left_out.jobs):
-        return "files and jobs" if count > 1 else "file or job"
-    noun = "file" if left_out.files else "job"
-    return f"{noun}s" if count > 1 else noun
+        one, many = "file or job", "files and jobs"
+    elif left_out.files:
+        one, many = "file", "files"
+    return many if count > 1 else one
 
 
 def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -189,35 +213,30 @@ def _mishaps(nodes: Iterable[Node], left: LeftOut | None, graph: Graph, where: s
             mishaps.append(f"{number(jobs_by_state[state])} {state}")
     if not mishaps:
         return ""
-    if left is None:
-        is_part = graph.is_truncated
-    else:
+    is_part = graph.is_truncated
+    if left is not None:
         is_part = bool(left.jobs) or left.is_least
-    of_jobs = ""
     if is_part:
-        of_jobs = "of the jobs shown "
-    return f"; {of_jobs}{', '.join(mishaps)}{where}"
+        return f"; of the jobs shown {', '.join(mishaps)}{where}"
+    return f"; {', '.join(mishaps)}{where}"
 
 
 def _file_parts(file: FileNode) -> list[str]:
-    return [
-        full_name(file),
-        file.experiment,
-        file.data_tier or "",
-        size(file.size_bytes) if file.size_bytes is not None else "",
-        known_fully(file),
-    ]
+    parts = [full_name(file), file.experiment, file.data_tier or ""]
+    if file.size_bytes is not None:
+        parts.append(size(file.size_bytes))
+    return [*parts, known_fully(file)]
 
 
 def _job_parts(job: JobNode) -> list[str]:
-    return [
-        f"{job.stage or 'job'} {job.label or job.job_id}",
-        job.state,
-        f"code {job.code_version}" if job.code_version else "",
-        f"task {job.task_id}" if job.task_id else "",
-        f"campaign {job.campaign}" if job.campaign else "",
-        f"started {day(job.started_at)}" if job.started_at else "",
-    ]
+    parts = [f"{job.stage or 'job'} {job.label or job.job_id}", job.state]
+    facts = (("code", job.code_version), ("task", job.task_id), ("campaign", job.campaign))
+    for name, value in facts:
+        if value:
+            parts.append(f"{name} {value}")
+    if job.started_at:
+        parts.append(f"started {day(job.started_at)}")
+    return parts
 
 
 def name_in_path(text: str) -> str:

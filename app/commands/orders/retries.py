@@ -161,15 +161,14 @@ def retry(
     if checked.problem:
         click.echo(f"note: {checked.problem}", err=True)
     if form is not None:
-        for job in checked.choice.skipped:
-            click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
+        _name_skipped(checked.choice)
         submission = HandSubmission(client, options.experiment, checked, options.output_dir)
         submission.write(form, output)
     elif options.is_ordered:
         decision = {"who": options.who or "-", "why": options.why}
-        choice = _order(client, {**question, **decision}, checked.choice)
-        text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
-        emit(choice, text, as_json=as_json)
+        ordered = _order(client, {**question, **decision}, checked.choice)
+        text = f"Ordered {counted(len(ordered.tries), 'job')}.\n{_shown(ordered)}"
+        emit(ordered, text, as_json=as_json)
     else:
         text = _shown(checked.choice)
         if checked.choice.tries:
@@ -235,9 +234,14 @@ def _write_as_submitted(
 ) -> None:
     if folder is None:
         raise click.UsageError("Where to? Give a folder with -o.")
+    _name_skipped(choice)
+    write_as_submitted(client, experiment, choice.tries, folder)
+
+
+def _name_skipped(choice: RetryChoice) -> None:
+    """Name the jobs that are not tried again, each with the reason."""
     for job in choice.skipped:
         click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
-    write_as_submitted(client, experiment, choice.tries, folder)
 
 
 def _dimension(client: Client, question: Mapping[str, object], jobs: Sequence[str]) -> str:

@@ -298,13 +298,33 @@ def _written(retry: Retry, submission: RecordedSubmission | None, experiment: st
     Raises:
         BadInputError: what is needed for it is not recorded, or not there any more.
     """
-    variables = _variables(retry)
     if submission is None or (submission.batch_id is None and submission.command is None):
         raise BadInputError("its record names no batch job and no submission.")
-    batch_id = _BATCH_ID.fullmatch(submission.batch_id or "")
     if submission.command is not None:
+        batch_id = _BATCH_ID.fullmatch(submission.batch_id or "")
         process = int(batch_id.group(2)) if batch_id else None
-        return _Written(retry, submit_again(submission.command, variables, process=process))
+        command = submit_again(submission.command, _variables(retry), process=process)
+        return _Written(retry, command)
+    ad = _ad_of(submission)
+    missing = missing_files(ad, lambda path: Path(path).exists())
+    if missing:
+        raise BadInputError(f"its submission needs {', '.join(missing[:5])}, not there any more.")
+    again = Again(
+        name=repeat_of(retry, experiment).order_id,
+        variables=_variables(retry),
+        memory_bytes=retry.memory_bytes,
+        avoided_sites=tuple(retry.avoided_sites),
+    )
+    text = "\n".join([*describe_again(ad, again), ""])
+    return _Written(retry, f"condor_submit {retry.job_id}.sub", text)
+
+
+def _ad_of(submission: RecordedSubmission) -> Ad:
+    """Return the ad of a job as it was submitted.
+
+    Raises:
+        BadInputError: neither its record nor HTCondor has it.
+    """
     ad = submission.ad
     if ad is None or has_secrets(ad):
         # HTCondor's own history has the secrets that no record keeps
@@ -314,17 +334,7 @@ def _written(retry: Retry, submission: RecordedSubmission | None, experiment: st
             "its record holds neither a job ad nor a jobsub_submit, and the HTCondor of this "
             "machine does not know it: have `jobprov witness` or `--job-info` record submissions."
         )
-    missing = missing_files(ad, lambda path: Path(path).exists())
-    if missing:
-        raise BadInputError(f"its submission needs {', '.join(missing[:5])}, not there any more.")
-    again = Again(
-        name=repeat_of(retry, experiment).order_id,
-        variables=variables,
-        memory_bytes=retry.memory_bytes,
-        avoided_sites=tuple(retry.avoided_sites),
-    )
-    text = "\n".join([*describe_again(ad, again), ""])
-    return _Written(retry, f"condor_submit {retry.job_id}.sub", text)
+    return ad
 
 
 def _variables(retry: Retry) -> dict[str, str]:

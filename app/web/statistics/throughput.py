@@ -1,7 +1,7 @@
 """The page of throughput: what ended in each step of a window of time, as a chart and as a table."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -126,12 +126,6 @@ def show_page() -> Response:
         return table("throughput", csv_columns, _csv_rows(throughput))
     window_free = {name: value for name, value in given.items() if name not in WINDOW_FIELDS}
     columns = _columns(throughput)
-    if _is_spread(throughput):
-        steps = cut_rows("steps", _spread_rows(throughput, columns, window_free), _MOST_STEPS)
-    elif throughput.measure in QUEUED:
-        steps = cut_rows("steps", _queue_rows(throughput, columns, window_free), _MOST_STEPS)
-    else:
-        steps = cut_rows("steps", _step_rows(throughput, columns, window_free), _MOST_STEPS)
     filters = {name: given[name] for name in window_free if name not in {"by", "measure"}}
     return answer(
         "statistics/throughput.html",
@@ -154,7 +148,7 @@ def show_page() -> Response:
         is_spread=_is_spread(throughput),
         is_of_queues=throughput.measure in QUEUED,
         has_steps=bool(throughput.jobs or throughput.groups),
-        steps=steps,
+        steps=cut_rows("steps", _rows(throughput, columns, window_free), _MOST_STEPS),
     )
 
 
@@ -318,6 +312,17 @@ def _columns(throughput: Throughput) -> list[Column]:
     if throughput.others is not None:
         columns.append(Column("others", None, throughput.others))
     return columns
+
+
+def _rows(
+    throughput: Throughput, columns: list[Column], window_free: dict[str, str]
+) -> Sequence[StepRow | SpreadRow]:
+    """Return the rows of the table, the newest step first."""
+    if _is_spread(throughput):
+        return _spread_rows(throughput, columns, window_free)
+    if throughput.measure in QUEUED:
+        return _queue_rows(throughput, columns, window_free)
+    return _step_rows(throughput, columns, window_free)
 
 
 def _step_rows(

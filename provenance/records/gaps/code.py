@@ -210,6 +210,13 @@ def _folder_of(software: Software) -> str | None:
     return None
 
 
+def _unknown_programs(record: JobRecord) -> Sequence[str]:
+    """Return the programs that the hook could not place, which have a gap of their own."""
+    if record.command is None or record.command.processes is None:
+        return ()
+    return record.command.processes.unknown_programs or ()
+
+
 class _CodePlaces:
     """Where the code of a record lies."""
 
@@ -226,9 +233,7 @@ class _CodePlaces:
         self._files: set[str] = set()
         for script in record.scripts or ():
             self._files.add(self._absolute(script.path or script.name))
-        if command and command.processes:
-            # These have a gap of their own
-            self._files.update(command.processes.unknown_programs or ())
+        self._files.update(_unknown_programs(record))
 
     def hold(self, path: str) -> bool:
         """Return whether a file is the system's, a script, or in a checkout or product.

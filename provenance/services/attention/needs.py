@@ -22,6 +22,7 @@ from jobprov.provenance.answers.attention import (
     GrowingGaps,
     Need,
     NeedKind,
+    NewCause,
     NewCauses,
     SlowerStage,
     SlowerStages,
@@ -195,38 +196,36 @@ def _alerts(connection: Connection) -> NeedsOfKind:
 def _new_causes(causes: NewCauses | None) -> NeedsOfKind:
     if causes is None:
         return NeedsOfKind([])
-    needs = []
-    for cause in causes.causes:
-        words = f"{counted(cause.jobs, 'job')} failed with a new cause: {cause.words}"
-        needs.append(
-            Need(
-                kind="cause",
-                experiment=cause.experiment,
-                count=cause.jobs,
-                words=elided(words, _LONGEST),
-                since=cause.first_at,
-                url=jobs_list(experiment=cause.experiment, cause_id=cause.cause_id),
-            )
-        )
-    return _most_first(needs)
+    return _most_first([_cause_need(cause) for cause in causes.causes])
+
+
+def _cause_need(cause: NewCause) -> Need:
+    words = f"{counted(cause.jobs, 'job')} failed with a new cause: {cause.words}"
+    return Need(
+        kind="cause",
+        experiment=cause.experiment,
+        count=cause.jobs,
+        words=elided(words, _LONGEST),
+        since=cause.first_at,
+        url=jobs_list(experiment=cause.experiment, cause_id=cause.cause_id),
+    )
 
 
 def _worse_sites(sites: WorseSites | None) -> NeedsOfKind:
     if sites is None:
         return NeedsOfKind([])
-    needs = []
-    for site in sites.sites:
-        needs.append(
-            Need(
-                kind="site",
-                experiment=site.experiment,
-                count=site.failures,
-                words=elided(_site_words(site), _LONGEST),
-                since=site.since,
-                url=throughput_page(experiment=site.experiment, site=site.site, since="8d"),
-            )
-        )
-    return _most_first(needs)
+    return _most_first([_site_need(site) for site in sites.sites])
+
+
+def _site_need(site: WorseSite) -> Need:
+    return Need(
+        kind="site",
+        experiment=site.experiment,
+        count=site.failures,
+        words=elided(_site_words(site), _LONGEST),
+        since=site.since,
+        url=throughput_page(experiment=site.experiment, site=site.site, since="8d"),
+    )
 
 
 def _site_words(site: WorseSite) -> str:
@@ -240,26 +239,25 @@ def _site_words(site: WorseSite) -> str:
 def _slower_stages(stages: SlowerStages | None) -> NeedsOfKind:
     if stages is None:
         return NeedsOfKind([])
-    needs = []
-    for stage in stages.stages:
-        needs.append(
-            Need(
-                kind="stage",
-                experiment=stage.experiment,
-                count=stage.jobs,
-                words=elided(_stage_words(stage), _LONGEST),
-                since=stage.since,
-                url=throughput_page(
-                    experiment=stage.experiment,
-                    campaign=stage.campaign or None,
-                    stage=stage.stage,
-                    measure="wall_seconds",
-                    by="site",
-                    since="8d",
-                ),
-            )
-        )
-    return _most_first(needs)
+    return _most_first([_stage_need(stage) for stage in stages.stages])
+
+
+def _stage_need(stage: SlowerStage) -> Need:
+    return Need(
+        kind="stage",
+        experiment=stage.experiment,
+        count=stage.jobs,
+        words=elided(_stage_words(stage), _LONGEST),
+        since=stage.since,
+        url=throughput_page(
+            experiment=stage.experiment,
+            campaign=stage.campaign or None,
+            stage=stage.stage,
+            measure="wall_seconds",
+            by="site",
+            since="8d",
+        ),
+    )
 
 
 def _stage_words(stage: SlowerStage) -> str:
@@ -276,19 +274,18 @@ def _stage_words(stage: SlowerStage) -> str:
 def _growing_gaps(gaps: GrowingGaps | None) -> NeedsOfKind:
     if gaps is None:
         return NeedsOfKind([])
-    needs = []
-    for gap in gaps.gaps:
-        needs.append(
-            Need(
-                kind="gap",
-                experiment=gap.experiment,
-                count=gap.jobs,
-                words=elided(_gap_words(gap), _LONGEST),
-                since=gap.since,
-                url=jobs_list(experiment=gap.experiment, stage=gap.stage, site=gap.site),
-            )
-        )
-    return _most_first(needs)
+    return _most_first([_gap_need(gap) for gap in gaps.gaps])
+
+
+def _gap_need(gap: GrowingGap) -> Need:
+    return Need(
+        kind="gap",
+        experiment=gap.experiment,
+        count=gap.jobs,
+        words=elided(_gap_words(gap), _LONGEST),
+        since=gap.since,
+        url=jobs_list(experiment=gap.experiment, stage=gap.stage, site=gap.site),
+    )
 
 
 def _gap_words(gap: GrowingGap) -> str:

@@ -165,9 +165,7 @@ def read_configurations(
     lists = [None if run is None else source_list(record, run) for run in runs]
     digests = {known[1] for known in lists if known is not None}
     for entry in entries:
-        digests |= {file.sha256 for file in entry.files or () if file.sha256}
-        if entry.final_sha256:
-            digests.add(entry.final_sha256)
+        digests |= _digests_of(entry)
     sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
     evaluations = known_evaluations(connection, job)
     configurations = []
@@ -175,6 +173,14 @@ def read_configurations(
         beside = evaluations[place], runs[place], lists[place]
         configurations.append(RecordedConfiguration(place, entry, sources, *beside))
     return configurations
+
+
+def _digests_of(entry: FclConfiguration) -> set[str]:
+    """Return the digests of the files of a configuration, and of what art wrote of it."""
+    digests = {file.sha256 for file in entry.files or () if file.sha256}
+    if entry.final_sha256:
+        digests.add(entry.final_sha256)
+    return digests
 
 
 def known_evaluations(connection: Connection, job: ReadJob) -> list[KnownEvaluation | None]:

@@ -170,10 +170,7 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     for entry in _evidence(connection, store, job, witness):
         if holds_any(entry.body, forms):
             entries.append(entry)
-    also = []
-    for name, body in sorted(job.held.bodies().items()):
-        if name != witness and holds_any(body, forms):
-            also.append(name)
+    also = _others_holding(job, witness, forms)
     digests = {_sha256(body) for body in bodies}
     plans = _plans_holding(connection, store, job, digests, forms)
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
@@ -312,6 +309,15 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
     return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
+
+
+def _others_holding(job: ReadJob, witness: str, forms: Sequence[bytes]) -> list[str]:
+    """Return the other witnesses of a job whose records hold one of these texts."""
+    others = []
+    for name, body in sorted(job.held.bodies().items()):
+        if name != witness and holds_any(body, forms):
+            others.append(name)
+    return others
 
 
 def _plans_holding(

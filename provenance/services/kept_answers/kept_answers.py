@@ -148,23 +148,24 @@ def ask(
         LimitError: counting took longer than that, and the answer is not one that is kept.
         ProvenanceError: whatever counting raises.
     """
-    kept = None if question is None else read_answer(connection, question)
-    if question is not None:
-        if kept is not None and counting.may_show(kept):
-            return _from_kept(connection, counting, question, kept)
-        if patience <= 0 or _took_too_long(connection, question):
-            return _left_to_background(connection, counting, question, kept)
+    if question is None:
+        answer, counted = _count(connection, store, counting, words, patience)
+        return CountedAnswer(_dated(answer, counted), None, None)
+    kept = read_answer(connection, question)
+    if kept is not None and counting.may_show(kept):
+        return _from_kept(connection, counting, question, kept)
+    if patience <= 0 or _took_too_long(connection, question):
+        return _left_to_background(connection, counting, question, kept)
     try:
         answer, counted = _count(connection, store, counting, words, patience)
     except LimitError:
-        if question is None:
-            raise
         if patience >= PATIENCE_SECONDS:
             _note_too_long(connection, question)
         return _left_to_background(connection, counting, question, kept)
     most = min(counting.most or MOST_COUNTED_AT_ONCE, MOST_COUNTED_AT_ONCE)
-    is_large = counting.jobs(answer) > most
-    to_keep = counted if is_large and question is not None else None
+    to_keep = None
+    if counting.jobs(answer) > most:
+        to_keep = counted
     return CountedAnswer(_dated(answer, counted), question, to_keep)
 
 

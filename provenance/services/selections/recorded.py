@@ -92,18 +92,14 @@ def _answered(question: _Question, node: Selection, others: list[Selection]) -> 
     """Return a node with what was found; `others` are what its files must meet besides."""
     match node:
         case All():
-            asking = [part for part in node.parts if any(map(_asks_metadata, nodes_of(part)))]
-            plain = [part for part in node.parts if part not in asking]
-            met = list(plain)
-            for part in asking:
-                # What one part leaves is all that is read for the next
-                met.append(_answered(question, part, [*others, *met]))
-            return All(tuple(met))
+            return _answered_all(question, node, others)
         case Some():
             return Some(tuple(_answered(question, part, others) for part in node.parts))
         case Not() | Related() | Portion():
-            within = others if isinstance(node, Not) else []
-            return replace(node, part=_answered(question, node.part, within))
+            met_by_part: list[Selection] = []
+            if isinstance(node, Not):
+                met_by_part = others
+            return replace(node, part=_answered(question, node.part, met_by_part))
         case Combined():
             left, right = _answered(question, node.left, []), _answered(question, node.right, [])
             return replace(node, left=left, right=right)
@@ -111,6 +107,22 @@ def _answered(question: _Question, node: Selection, others: list[Selection]) -> 
             return _found(question, node, others)
         case _:
             return node
+
+
+def _answered_all(question: _Question, node: All, others: list[Selection]) -> All:
+    """Return a node with what was found; its parts that ask for no metadata narrow the others."""
+    plain: list[Selection] = []
+    asking: list[Selection] = []
+    for part in node.parts:
+        if any(map(_asks_metadata, nodes_of(part))):
+            asking.append(part)
+        else:
+            plain.append(part)
+    met = list(plain)
+    for part in asking:
+        # What one part leaves is all that is read for the next
+        met.append(_answered(question, part, [*others, *met]))
+    return All(tuple(met))
 
 
 def _found(question: _Question, condition: Comparison, others: list[Selection]) -> Selection:

@@ -80,6 +80,11 @@ class _JobsOfHours:
             for code in _codes_of(row.gap_set, codes_by_set):
                 self.rows_by_code[code].append(row)
 
+    def share_of(self, code: str) -> Share:
+        """Return how many of the jobs have a gap."""
+        rows = self.rows_by_code.get(code, ())
+        return Share(sum(row.jobs for row in rows), self.ended_by_hour.total())
+
 
 def _growing(
     connection: Connection,
@@ -107,11 +112,11 @@ def _growing(
     growing = []
     for code in day.rows_by_code:
         jobs = settled if code in CLOSES_ITSELF else day
-        rows = jobs.rows_by_code.get(code, [])
         of_week = Share(had_before[code], sum(jobs_before.values()))
-        of_day = Share(sum(row.jobs for row in rows), jobs.ended_by_hour.total())
+        of_day = jobs.share_of(code)
         if of_day.jobs < LEAST_JOBS or not of_day.is_above(of_week):
             continue
+        rows = jobs.rows_by_code[code]
         hour = _first_hour(rows, jobs.ended_by_hour, of_week)
         growing.append(
             GrowingGap(

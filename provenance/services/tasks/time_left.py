@@ -77,8 +77,10 @@ def time_left(
         missing += units.missing or 0
         under_way += max(0, (units.missing or 0) - units.needs_somebody)
         running += units.running
+    if known_units and not missing:
+        return TimeLeft(0.0, 0.0, 0.0)
     if not under_way:
-        return TimeLeft(0.0, 0.0, 0.0) if known_units and not missing else None
+        return None
 
     now = datetime.now(UTC)
     jobs = running_jobs(connection, list(needed), heard_since=now - SILENT_AFTER)
@@ -90,10 +92,12 @@ def time_left(
     at_pace = _at_pace(connection, needed, jobs, now, under_way)
     if at_pace is None or last_to_end is None:
         return at_pace
+    return _longer(at_pace, last_to_end)
+
+
+def _longer(one: TimeLeft, other: TimeLeft) -> TimeLeft:
     return TimeLeft(
-        max(at_pace.seconds, last_to_end.seconds),
-        max(at_pace.low, last_to_end.low),
-        max(at_pace.high, last_to_end.high),
+        max(one.seconds, other.seconds), max(one.low, other.low), max(one.high, other.high)
     )
 
 

@@ -228,7 +228,7 @@ def test_every_posted_form_holds_the_token() -> None:
     templates = Path(__file__).parents[3] / "app" / "templates"
     parts = (templates / "frame" / "_parts.html").read_text()
     bringing = ["form_token }}", "form_token()"]
-    for name, body in re.findall(r"{% macro (\w+)\(.*?%}(.*?){% endmacro %}", parts, re.DOTALL):
+    for name, body in re.findall(r"{% macro (\w+)\(.*?%}(.*?){%-? endmacro %}", parts, re.DOTALL):
         if "form_token()" in body:
             bringing.append(f"{name}(")
     bare = []
