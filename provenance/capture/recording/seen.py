@@ -27,7 +27,7 @@ from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import products
 
-_OF_PRODUCTS = ("SETUP_", "SPACK_")  # variables of UPS and Spack, the same for most programs
+_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
 
 
 class Seen:
