@@ -392,3 +392,28 @@ def test_output_that_the_fcl_file_names_belongs_to_the_program_that_wrote_it(sit
         "raw_2_reco.root": "nova-2",
         "merged.root": "job.sh",
     }
+
+
+@pytest.mark.slow
+def test_input_that_only_the_log_names_is_of_the_program_that_ran(site: Site) -> None:
+    """As where art asks SAM, or where a driver writes the inputs into the fcl file."""
+    (site.inputs / "raw_2.root").write_text("more raw data\n")
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write(OPENS)
+
+    record = site.record(
+        """
+        export LIST=names
+        for input in raw raw_2; do
+            echo $INPUTS/$input.root > names
+            nova -c all.fcl -o ${input}_reco.root
+            sleep 2.5  # a log dates its lines to the second
+        done
+        """
+    )
+
+    read = {file["name"]: file["step"] for file in record["inputs"] if file["role"] == "primary"}
+    assert {name: read[name] for name in ("raw.root", "raw_2.root")} == {
+        "raw.root": "nova",
+        "raw_2.root": "nova-2",
+    }
