@@ -44,7 +44,7 @@ FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOF
 UNBROKEN = frozenset({"On"})
 """Columns of a number and its noun, which stay on one line."""
 _OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."
-_LONGEST = 80
+_LONGEST = 200
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
 
 

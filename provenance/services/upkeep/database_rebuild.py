@@ -29,11 +29,10 @@ from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.writing import writing_alone
 
 NOT_DERIVED: Mapping[str, str] = {
-    "write_tokens": "an operator's act: make new ones with `jobprov token create`",
-    "repositories": "an operator's act: register them again with `jobprov repository add`",
+    "write_tokens": "make new ones with `jobprov token create`",
+    "repositories": "register them again with `jobprov repository add`",
     "product_maps": (
-        "an operator's act: map the products again with `jobprov product map`; what was resolved "
-        "by it is rebuilt"
+        "map the products again with `jobprov product map`; what they resolved is rebuilt"
     ),
     "own_archive": "which archive it is: the next start takes that from the archive itself",
     "work": "what the service had still to do; it finds that out again",
@@ -50,7 +49,7 @@ NOT_DERIVED: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
-        "what a file catalog said: ask it again with `jobprov catalog sync`",
+        "ask the file catalog again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
     "trace_turns": "which jobs were being traced: of their kinds another one is traced",
@@ -60,7 +59,7 @@ NOT_DERIVED: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         ("queue_samples", "queue_sample_stages"),
-        "how many jobs waited and ran over time: it begins anew, or take the table from a backup",
+        "how many jobs waited and ran over time: begins anew, or take the table from a backup",
     ),
     "alert_checks": "when rules of alerts were last looked at; they are looked at again",
     "log_expiries": (

@@ -277,3 +277,17 @@ def test_long_work_tells_programs_how_far_it_is(
     assert ("blobs compared with the copy", 1, 1) in ends["backup"]
     assert ("segments replayed", 1, 1) in ends["rebuild-database"]
     assert ("bringing the schema up to date", 0, None) in ends["migrate"]
+
+
+def test_rebuilt_database_tells_what_is_left_to_do_and_nothing_else(
+    data: Path, tmp_path: Path
+) -> None:
+    place = ("--data", str(data))
+    assert run("archive", "seal", *place).exit_code == 0
+
+    rebuilt = run("rebuild-database", "--into", f"sqlite:///{tmp_path / 'new.db'}", *place)
+
+    assert rebuilt.exit_code == 0
+    assert rebuilt.output.startswith("1 job from ")
+    assert "write_tokens: make new ones with `jobprov token create`" in rebuilt.output
+    assert "kept_answers" not in rebuilt.output, "it comes back by itself"
