@@ -220,6 +220,8 @@ class ChildProgram:
         if self.line.config:
             path = child.fhicl_file_path
             folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
+            if child.inside_folder:
+                folders = [self.place(folder) for folder in folders]
             includes = closure.Closure(self.line.config, folders, self._folder)
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
@@ -237,7 +239,10 @@ class ChildProgram:
         """Return a path of its command line as an absolute one; an address stays as it is."""
         if path.startswith(_FILE_SCHEME):
             path = path[len(_FILE_SCHEME) :]
-        return path if is_url(path) else os.path.normpath(os.path.join(self._folder, path))
+        if is_url(path):
+            return path
+        folder = self.child.inside_folder or self._folder
+        return self.child.here(os.path.normpath(os.path.join(folder, path)))
 
     def sources(self) -> List[str]:
         """Return the inputs that art's options name, as absolute paths or addresses."""

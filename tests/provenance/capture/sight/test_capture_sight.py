@@ -1,5 +1,6 @@
 """What the hook sees of job scripts that know nothing of it: programs, inputs, outputs, failures."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -666,3 +667,34 @@ def test_output_that_vanishes_with_the_scratch_folder_is_not_kept(
     assert set(statuses) == {"top", "deep", "away"}
     assert {name for name, status in statuses.items() if status == "written"} == {"away", *kept}
     assert set(statuses.values()) <= {"written", "not_kept"}
+
+
+CONTAINER = """
+cat > inside.sh <<'END'
+mount --bind "$1" /srv && mount --bind "$2" "$3" && cd /srv || exit 9
+sleep 0.3  # now the mounts are made
+exec sh -c 'exec 3< "$0"/table.root; cp "$0"/raw.root in.root; sleep 1; cat in.root > /srv/reco.root' "$3"
+END
+[ "$(id -u)" = 0 ] || user=--map-root-user  # others may in a namespace of their own
+unshare --mount $user sh inside.sh "$PWD" "$INPUTS" "$STORAGE"
+"""
+
+
+def test_file_of_a_container_is_not_taken_for_the_one_that_has_its_path_outside(site: Site) -> None:
+    """As bind mounts of apptainer and bwrap do: /srv is the job's folder, and $STORAGE another."""
+    for name in ("raw.root", "table.root"):
+        (site.storage / name).write_text("what lies outside, and nobody read\\n")
+        (site.inputs / name).write_text(f"{name} of the container\\n")
+    time.sleep(0.05)
+
+    record = site.record(CONTAINER)
+
+    digests = {entry.get("sha256") for entry in record["inputs"]}
+    outside = hashlib.sha256(b"what lies outside, and nobody read\\n").hexdigest()
+    assert outside not in digests
+    places = {entry.get("location") for entry in record["inputs"]}
+    assert f"container://{site.storage}/table.root" in places
+    made = by_path(record["outputs"])
+    assert (site.job / "reco.root").read_text() == "raw.root of the container\\n"
+    assert "reco.root" in made
+    assert not any(path.startswith(("/srv", "container")) for path in made)
