@@ -8,7 +8,7 @@ Source: proc(5), `PID/ns/mnt`, `PID/root` and `PID/cwd`.
 
 import os
 
-from jobprov.provenance.capture.command.arguments import SYSTEM_FOLDERS
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
 
 ELSEWHERE = "container://"
 
