@@ -669,6 +669,29 @@ def test_output_that_vanishes_with_the_scratch_folder_is_not_kept(
     assert set(statuses.values()) <= {"written", "not_kept"}
 
 
+RUCIO = """#!/usr/bin/env python3
+import os, sys, time
+folder, (scope, name) = sys.argv[3], sys.argv[4].split(":")
+os.makedirs(os.path.join(folder, scope))
+with open(os.path.join(folder, scope, name), "w") as stream:
+    stream.write("raw data\\n")
+time.sleep(0.5)
+"""
+
+
+def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
+    """As rucio-clients 41.5 puts it: below a folder of its scope. It was claimed as made here."""
+    rucio = site.job.parent / "programs" / "rucio"
+    rucio.write_text(RUCIO)
+    rucio.chmod(0o755)
+
+    record = site.record(
+        "rucio download --dir in hd-protodune:raw1.root\ncat in/hd-protodune/* > reco.root\n"
+    )
+
+    assert [output["name"] for output in record["outputs"]] == ["reco.root"]
+
+
 CONTAINER = """
 cat > inside.sh <<'END'
 mount --bind "$1" /srv && mount --bind "$2" "$3" && cd /srv || exit 9
