@@ -10,6 +10,7 @@ import re
 from typing import Collection, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
 
 ART_PROGRAMS = frozenset(
     ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
@@ -61,7 +62,6 @@ _FLAGS = frozenset(
     ]
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
-SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 # What is there is the machine's own, and another one has its own, too
 MACHINE_FOLDERS = (

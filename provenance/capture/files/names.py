@@ -30,6 +30,7 @@ DATA_SUFFIXES = (
     ".fits",
     ".pkl",
 )
+SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Compiled where they are needed: few jobs do before their command
 _DID = r"(?s)([A-Za-z0-9_.-]*):(?!//)((?:.*/)?[^:/]+)\Z"

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import private
-from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS, from_here
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.sight import Sight
@@ -27,7 +27,7 @@ _BLOCK, _LEAST_HOLE = 512, 1 << 16
 _FOLDER, _NEW_FOLDER, _LINK = "folder", "new folder", "link"
 _KINDS = {stat.S_IFDIR: _FOLDER, stat.S_IFLNK: _LINK, stat.S_IFIFO: "pipe"}
 _NOT_OURS = ("/", "/tmp", "/var/tmp")  # noqa: S108 - every rerun has these
-_SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
+_SYSTEM = (*SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 
 
 class Layout:

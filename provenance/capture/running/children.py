@@ -12,6 +12,8 @@ import os
 import time
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from jobprov.provenance.capture.running import mounts
+
 LOOK_SECONDS = 0.04
 _YOUNG_SECONDS, _SOON_SECONDS = 0.02, 0.02
 _LONGEST_PAUSE = 0.5  # a machine under load may halt us for some time; more is said
@@ -32,6 +34,7 @@ class Child:
         began, ended: seconds since 1970; when it was first and last seen, where /proc has no
             better.
         argv, working_directory: as at the last look that found them.
+        inside_folder: the working directory as a program in a container has it; else empty.
         cpu_seconds: of the process, without its own children.
         exit_code: as a shell shows it; None where its parent took it before a look did.
         printed_to: files that its standard output and error lead to.
@@ -48,6 +51,7 @@ class Child:
         "ended",
         "exit_code",
         "fhicl_file_path",
+        "inside_folder",
         "measured_at",
         "parent",
         "printed_to",
@@ -62,7 +66,7 @@ class Child:
         self.process, self.parent = process, parent
         self.began = self.ended = began
         self.argv: List[str] = []
-        self.working_directory = ""
+        self.working_directory = self.inside_folder = ""
         self.cpu_seconds = 0.0
         self.exit_code: Optional[int] = None
         self.printed_to: List[str] = []
@@ -74,6 +78,14 @@ class Child:
     def folder(self) -> str:
         """Return its folder below /proc."""
         return "/proc/{}".format(self.process)
+
+    def here(self, path: str) -> str:
+        """Return an absolute path of the program's as the hook sees the file; see `mounts`."""
+        if not self.inside_folder:
+            return path
+        if mounts.is_within(path, self.inside_folder):
+            return self.working_directory + path[len(self.inside_folder) :]
+        return mounts.seen_here(self.process, path)
 
 
 class Children:
@@ -244,12 +256,16 @@ def _read_program(child: Child, moment: float) -> bool:
     if not child.argv:
         return False
     child.working_directory = _target(child.folder() + "/cwd")
-    child.program = _target(child.folder() + "/exe")
+    if mounts.has_own_mounts(child.process):
+        inside = child.working_directory
+        child.working_directory = mounts.seen_here(child.process, inside)
+        child.inside_folder = inside
+    child.program = child.here(_target(child.folder() + "/exe"))
     variables = _read(child.folder() + "/environ", _MOST_ENVIRONMENT_BYTES).split(b"\0")
     child.fhicl_file_path = _variable(variables, b"FHICL_FILE_PATH")
     child.search_path = _variable(variables, b"PATH")
     for number in (1, 2):
-        path = _target("{}/fd/{}".format(child.folder(), number))
+        path = child.here(_target("{}/fd/{}".format(child.folder(), number)))
         if path not in child.printed_to and os.path.isfile(path):
             child.printed_to.append(path)
     return True

@@ -10,6 +10,8 @@ Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS
 import os
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
+from jobprov.provenance.capture.running import mounts
+
 _MOST_FILES, _MOST_DESCRIPTORS, _MOST_CALLS = 5000, 256, 2000
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
 _DELETED = " (deleted)"
@@ -144,6 +146,7 @@ def _open_files(process: int) -> List[Tuple[str, str]]:
     except OSError:
         return []  # gone, or not ours to read
     found = []
+    is_elsewhere = mounts.has_own_mounts(process)
     for name in names:
         try:
             path = os.readlink("{}/{}".format(folder, name))
@@ -151,6 +154,8 @@ def _open_files(process: int) -> List[Tuple[str, str]]:
             continue
         if path.startswith("/") and not path.startswith(_NO_FILES):
             path = path[: -len(_DELETED)] if path.endswith(_DELETED) else path
+            if is_elsewhere:
+                path = mounts.seen_here(process, path)
             found.append((path, name))
     return found
 

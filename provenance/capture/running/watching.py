@@ -15,6 +15,7 @@ import time
 from typing import Callable, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.running import mounts
 from jobprov.provenance.capture.running.children import LOOK_SECONDS, Child, Children
 from jobprov.provenance.capture.running.open_files import OpenFiles
 
@@ -123,10 +124,13 @@ class Watch:
         return True
 
     def _read_maps(self, process: int) -> None:
+        is_elsewhere = mounts.has_own_mounts(process)
         try:
             with open("/proc/{}/maps".format(process), "rb") as stream:
                 for line in stream:
                     library = _mapped_library(line)
+                    if library is not None and is_elsewhere:
+                        library = mounts.seen_here(process, library)
                     if library is not None and len(self.libraries) < _MOST_LIBRARIES:
                         self.libraries.add(library)
         except OSError:

@@ -22,7 +22,7 @@ from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.children import Child, read_environment
 
 _MOST_WORDS = 1000  # of one command line that are looked at
-_MOST_FILES, _MOST_SCRIPTS = 5000, 200
+_MOST_FILES, _MOST_SCRIPTS, _MOST_FOLDERS = 5000, 200, 8
 _MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # of venv (PEP 405) and conda
 _WHILE_IT_RUNS = 1e7  # seconds
 _KEPT_BYTES = 4 << 20  # of small files that are held in memory, in case the job removes them
@@ -220,6 +220,8 @@ class ChildProgram:
         if self.line.config:
             path = child.fhicl_file_path
             folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
+            if child.inside_folder:
+                folders = [self.place(folder) for folder in folders]
             includes = closure.Closure(self.line.config, folders, self._folder)
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
@@ -228,7 +230,9 @@ class ChildProgram:
             self._read_script(argv, reader)
             name = os.path.basename(self._script)
             words = _after(words, name)  # `python3 /usr/bin/gfal-copy …`
-        if name in _COPIERS:
+        if name == "rucio":
+            self._read_downloads(words[:_MOST_WORDS])
+        elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
         else:
             self._read_inputs(argv, reader)
@@ -237,7 +241,10 @@ class ChildProgram:
         """Return a path of its command line as an absolute one; an address stays as it is."""
         if path.startswith(_FILE_SCHEME):
             path = path[len(_FILE_SCHEME) :]
-        return path if is_url(path) else os.path.normpath(os.path.join(self._folder, path))
+        if is_url(path):
+            return path
+        folder = self.child.inside_folder or self._folder
+        return self.child.here(os.path.normpath(os.path.join(folder, path)))
 
     def sources(self) -> List[str]:
         """Return the inputs that art's options name, as absolute paths or addresses."""
@@ -268,6 +275,17 @@ class ChildProgram:
             self.named = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
             files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
+
+    def _read_downloads(self, words: Sequence[str]) -> None:
+        """Read `download [--dir FOLDER] SCOPE:NAME…`, which makes FOLDER/SCOPE/NAME."""
+        if "download" not in words:
+            return
+        folders = ["", *(_value(word) for word in words if ":" not in word)]
+        for word in words:
+            scope, _, name = word.partition(":")
+            for folder in folders[-_MOST_FOLDERS:] if name else ():
+                for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
+                    self.copies.append(Copy(word, self.place(path), None))
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""

@@ -77,6 +77,8 @@ class SeenInputs:
                 "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
             )
         entries = [self._describe(file, "seen") for file in list(files.values())[:_MOST_INPUTS]]
+        if opened is not None:
+            entries += self._of_containers(opened)
         for entry in entries:
             entry["step"] = step
         return entries
@@ -92,6 +94,16 @@ class SeenInputs:
             if file is not None:
                 files.append(file)
         return files
+
+    def _of_containers(self, opened: OpenFiles) -> List[Entry]:
+        """Return what programs in containers held open, and what the hook cannot read by its path."""
+        entries: List[Entry] = []
+        for path in list(opened.files)[:_MOST_OPEN]:
+            if is_url(path) and path not in opened.written and not path.endswith(_NO_INPUTS):
+                name, role = os.path.basename(path), guess_role(path)
+                entries.append({"name": name, "location": path, "role": role})
+                entries[-1].update(status="consumed", evidence="seen")
+        return entries
 
     def _describe(self, file: SeenFile, evidence: str) -> Entry:
         source = self._staged_in.get(file.path)

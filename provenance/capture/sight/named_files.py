@@ -15,6 +15,7 @@ from jobprov.provenance.capture.files.hashing import SMALL_BYTES, OutOfTimeError
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.running.mounts import ELSEWHERE
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
@@ -31,6 +32,8 @@ def add_named_files(draft: Draft, code: SeenCode, inputs: List[Entry]) -> List[E
     every = [*inputs, *draft.record.get("inputs", ()), *draft.record.get("outputs", ())]
     known = {os.path.realpath(entry["path"]) for entry in every if entry.get("path")}
     known |= files_of_code(draft)
+    for entry in every:  # which a container has under the same path
+        known.add(entry.get("location", "").replace(ELSEWHERE, "", 1))
     found: List[Entry] = []
     place = 0
     while (

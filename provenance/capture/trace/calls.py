@@ -9,7 +9,8 @@ import os
 import re
 from typing import Dict, List, Set, Tuple
 
-from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS, SYSTEM_FOLDERS
+from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
 from jobprov.provenance.capture.trace.touched import interpreters, plain
 
 MOST_PATHS = 20000

@@ -9,13 +9,13 @@ from typing import Iterable, List, Set
 
 from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.files.names import real_path
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS, real_path
 from jobprov.provenance.capture.record.json_objects import Entry, Record
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.installed import Installed
 
-_SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
+_SYSTEM = (*SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 # What HTCondor and the hook put into the job's folder
 BESIDE = (
     *("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp"),

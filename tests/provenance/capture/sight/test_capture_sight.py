@@ -1,5 +1,6 @@
 """What the hook sees of job scripts that know nothing of it: programs, inputs, outputs, failures."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -677,3 +678,57 @@ def test_output_that_vanishes_with_the_scratch_folder_is_not_kept(
     assert set(statuses) == {"top", "deep", "away"}
     assert {name for name, status in statuses.items() if status == "written"} == {"away", *kept}
     assert set(statuses.values()) <= {"written", "not_kept"}
+
+
+RUCIO = """#!/usr/bin/env python3
+import os, sys, time
+folder, (scope, name) = sys.argv[3], sys.argv[4].split(":")
+os.makedirs(os.path.join(folder, scope))
+with open(os.path.join(folder, scope, name), "w") as stream:
+    stream.write("raw data\\n")
+time.sleep(0.5)
+"""
+
+
+def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
+    """As rucio-clients 41.5 puts it: below a folder of its scope. It was claimed as made here."""
+    rucio = site.job.parent / "programs" / "rucio"
+    rucio.write_text(RUCIO)
+    rucio.chmod(0o755)
+
+    record = site.record(
+        "rucio download --dir in hd-protodune:raw1.root\ncat in/hd-protodune/* > reco.root\n"
+    )
+
+    assert [output["name"] for output in record["outputs"]] == ["reco.root"]
+
+
+CONTAINER = """
+cat > inside.sh <<'END'
+mount --bind "$1" /srv && mount --bind "$2" "$3" && cd /srv || exit 9
+sleep 0.3  # now the mounts are made
+exec sh -c 'exec 3< "$0"/table.root; cp "$0"/raw.root in.root; sleep 1; cat in.root > /srv/reco.root' "$3"
+END
+[ "$(id -u)" = 0 ] || user=--map-root-user  # others may in a namespace of their own
+unshare --mount $user sh inside.sh "$PWD" "$INPUTS" "$STORAGE"
+"""
+
+
+def test_file_of_a_container_is_not_taken_for_the_one_that_has_its_path_outside(site: Site) -> None:
+    """As bind mounts of apptainer and bwrap do: /srv is the job's folder, and $STORAGE another."""
+    for name in ("raw.root", "table.root"):
+        (site.storage / name).write_text("what lies outside, and nobody read\\n")
+        (site.inputs / name).write_text(f"{name} of the container\\n")
+    time.sleep(0.05)
+
+    record = site.record(CONTAINER)
+
+    digests = {entry.get("sha256") for entry in record["inputs"]}
+    outside = hashlib.sha256(b"what lies outside, and nobody read\\n").hexdigest()
+    assert outside not in digests
+    places = {entry.get("location") for entry in record["inputs"]}
+    assert f"container://{site.storage}/table.root" in places
+    made = by_path(record["outputs"])
+    assert (site.job / "reco.root").read_text() == "raw.root of the container\\n"
+    assert "reco.root" in made
+    assert not any(path.startswith(("/srv", "container")) for path in made)
