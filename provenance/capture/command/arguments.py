@@ -171,7 +171,12 @@ def _program_and_words(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
 
 
 def _names_fcl(argv: Sequence[str]) -> bool:
-    """Tell whether a command line has `-c NAME.fcl`; what a shell is given by `-c` has spaces."""
+    """Tell whether a command line has `-c NAME.fcl`; what a shell is given by `-c` has spaces.
+
+    What is written after `--`, or before it, is for a wrapper: `fife_wrap … --exe lar -- -c x.fcl`.
+    """
+    if "--" in argv:
+        return False
     for index, word in enumerate(argv):
         following = argv[index + 1] if index + 1 < len(argv) else ""
         if word in _CONFIG and following.endswith(".fcl") and " " not in following:

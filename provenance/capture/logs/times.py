@@ -16,7 +16,7 @@ import calendar
 import os
 import re
 import time
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import entries
@@ -60,11 +60,13 @@ def add(  # noqa: PLR0917 - as everything that a command left is taken in
     seen: Optional[open_files.OpenFiles],
     programs: Sequence[Tuple[str, Sequence[Entry]]],
     clock: Clock,
+    name_running: Optional[Callable[[float, float], Optional[str]]] = None,
 ) -> None:
     """Add times to the step's inputs, and inputs that its logs name.
 
     `seen` is what the watch saw, or None. `programs` are (folder, inputs) of those that the step
     started. The clock bounds the hashing of inputs that are named for the first time.
+    `name_running` tells which of the programs ran at a moment, and so opened the file.
     """
     logged = _from_here(read_log(outcome.logs), [folder for folder, _ in programs])
     known = list(step.inputs)
@@ -78,6 +80,10 @@ def add(  # noqa: PLR0917 - as everything that a command left is taken in
         new += entries.describe_inputs(step.name, named)
     if new:
         entries.hash_inputs(draft, new, clock)
+        for entry in new:
+            opened = logged[entry.get("path") or entry["location"]][1]
+            if opened is not None and name_running is not None:
+                entry["step"] = name_running(opened, _LOG_SECONDS) or step.name
         step.inputs.extend(new)
         _add_logged(new, logged)
     if seen is not None:

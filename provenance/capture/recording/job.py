@@ -265,7 +265,8 @@ class Job:
         if self.watch is not None:
             opened = self.watch.files
         programs = [] if seen is None else seen.folders_and_inputs()
-        words = (draft, step, outcome, opened, programs, clock)
+        name_running = None if seen is None else seen.name_running
+        words = (draft, step, outcome, opened, programs, clock, name_running)
         draft.attempt("times of inputs", times.add, *words)
         changed: List[Entry] = (
             draft.need("inputs that changed", changes.settle_inputs, draft, step) or []

@@ -1,7 +1,7 @@
 """Entries of outputs that were named or seen: in place, moved away, copied, or not there."""
 
 import os
-from typing import Collection, Dict, Iterable, List, Optional, Tuple
+from typing import Collection, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
@@ -27,12 +27,13 @@ class Named:
 
 
 def describe_named(
-    draft: Draft, named: Iterable[Named], clock: Clock, seen: Optional[SeenOutputs]
+    draft: Draft, named: Sequence[Named], clock: Clock, seen: Optional[SeenOutputs]
 ) -> Tuple[List[Entry], List[Entry]]:
     """Return (entries of the outputs, entries of those that are not there)."""
     outputs: List[Entry] = []
     missing: List[Entry] = []
     known = set()
+    last_steps = {one.pattern: one.step for one in named}  # that may have written it
     for one in named:
         if is_url(one.pattern):
             continue
@@ -41,6 +42,8 @@ def describe_named(
             absolute = os.path.abspath(entry["path"])
             if absolute not in known:
                 known.add(absolute)
+                if seen is not None and last_steps[one.pattern] != one.step:
+                    entry["step"] = seen.find_maker(absolute) or last_steps[one.pattern]
                 outputs.append(without_empty(dict(entry, evidence=one.evidence)))
         if found is None:
             missing.append(
@@ -68,10 +71,13 @@ def _describe_one(
     return None
 
 
-def describe_made(draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock) -> List[Entry]:
-    """Return entries of outputs that nobody named."""
+def describe_made(
+    draft: Draft, command: str, files: Iterable[MadeFile], clock: Clock, seen: SeenOutputs
+) -> List[Entry]:
+    """Return entries of outputs that nobody named, of the command or of a program that it ran."""
     outputs: List[Entry] = []
     for file in files:
+        step = seen.find_maker(file.path) or command
         if file.place == file.path:
             found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
         else:

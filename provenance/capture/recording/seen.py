@@ -27,7 +27,7 @@ from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import products
 
-_OF_PRODUCTS = ("SETUP_", "SPACK_")  # variables of UPS and Spack, the same for most programs
+_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
 
 
 class Seen:
@@ -55,6 +55,15 @@ class Seen:
     def folders_and_inputs(self) -> List[Tuple[str, List[Entry]]]:
         """Return where each program that is a step ran, and its inputs, in the order seen."""
         return [(each.program.child.working_directory, each.step.inputs) for each in self.programs]
+
+    def name_running(self, moment: float, late: float) -> Optional[str]:
+        """Return the step of the one program that ran at a moment, which may be late; else None."""
+        running = []
+        for each in self.programs:
+            child = each.program.child
+            if child.began - late <= moment <= child.ended + late:
+                running.append(each.step.name)
+        return running[0] if len(running) == 1 else None
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
         """Add the programs to the record: as steps with their code and fcl, and all as a list."""
@@ -124,7 +133,7 @@ class Seen:
     def describe_made(self, known: Iterable[str], clock: Clock) -> List[Entry]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._draft, self._left_out.union(known))
-        return describe_made(self._draft, self._step.name, files, clock)
+        return describe_made(self._draft, self._step.name, files, clock, self.outputs)
 
 
 def _leave_to_programs(draft: Draft, step: Step) -> None:

@@ -7,6 +7,7 @@ then.
 """
 
 import os
+import time
 from typing import Dict, Optional, Tuple
 
 
@@ -15,17 +16,29 @@ class Made:
 
     Attributes:
         identity: (device, inode); None where it was gone before anybody could look.
-        size_bytes: as last seen, or None.
+        came_at: when its coming was reported, in seconds since 1970.
+        size_bytes, written_at: as last seen, or None.
         is_moved, is_deleted: whether it left its place again, and how.
         place: where it was moved to, as the kernel reported; else None.
         was_there: whether it lay in the folder before the job.
     """
 
-    __slots__ = ("identity", "is_deleted", "is_moved", "place", "size_bytes", "was_there")
+    __slots__ = (
+        "came_at",
+        "identity",
+        "is_deleted",
+        "is_moved",
+        "place",
+        "size_bytes",
+        "was_there",
+        "written_at",
+    )
 
     def __init__(self, *, was_there: bool = False) -> None:
         self.identity: Optional[Tuple[int, int]] = None
         self.size_bytes: Optional[int] = None
+        self.came_at = time.time()
+        self.written_at: Optional[float] = None
         self.is_moved = self.is_deleted = False
         self.place: Optional[str] = None
         self.was_there = was_there
@@ -37,6 +50,7 @@ class Made:
             self.end()  # another file has taken that place since
         else:
             self.identity, self.size_bytes = identity, status.st_size
+            self.written_at = status.st_mtime
 
     def move(self, place: Optional[str]) -> None:
         """Take that it is somewhere else now: at a place, or nobody knows where."""

@@ -23,6 +23,7 @@ _FOLDER_SECONDS = 2.0
 _FIRST_LINE = 100
 _MOST_PLACES, _MOST_ENTRIES = 100, 2000
 _LONGEST_WORD = 1000
+_LATE_SECONDS = 0.5  # by which a program may have ended after it was last seen
 
 
 class SeenOutputs:
@@ -146,6 +147,23 @@ class SeenOutputs:
         came = self._sight.came_and_went.get(path)
         is_gone = came is not None and came.is_moved and not os.path.exists(path)
         return self._places.find(path).place if is_gone else None
+
+    def find_maker(self, path: str) -> Optional[str]:
+        """Return the step of the one program that ran when a file came and was written, or None.
+
+        What a script moves or copies later keeps these times, whatever its name becomes.
+        """
+        came = self._sight.came_and_went.get(path)
+        if came is None:
+            return None
+        written_at = os.stat(path).st_mtime if os.path.isfile(path) else came.written_at
+        running = []
+        for each in self._steps:
+            child = each.program.child
+            is_written = child.began <= (written_at or 0.0) <= child.ended + _LATE_SECONDS
+            if is_written and child.began <= came.came_at <= child.ended:
+                running.append(each.step.name)
+        return running[0] if len(running) == 1 else None
 
     def find_gone(self, path: str) -> Optional[places.MadeFile]:
         """Return where a named output went that is no longer at its absolute path.

@@ -1,9 +1,9 @@
-"""Installed products that a job uses: of UPS, of Spack and its environments, of CVMFS.
+"""Installed products that a job uses: of UPS, Spack and its environments, Mu2e's Muse, CVMFS.
 
 Sources: UPS's SETUP_<PRODUCT> variables (`ups active` prints the same); Spack's
 SPACK_LOADED_HASHES, install prefixes (`…/NAME-VERSION-HASH` with 32 letters of base32) and their
-`.spack/spec.json`, SPACK_ENV with `spack.lock` and `spack.yaml` (spack.environment); CVMFS's
-extended attributes.
+`.spack/spec.json`, SPACK_ENV with `spack.lock` and `spack.yaml` (spack.environment); the variables
+of `muse setup`, with the builds that one is based on in MUSE_BACKING; CVMFS's extended attributes.
 """
 
 import json
@@ -20,6 +20,7 @@ _NAME_AND_VERSION = 2
 _PREFIX = re.compile(
     r"(?:^|(?<=[:;=]))(/[^:;]*?/([A-Za-z0-9][A-Za-z0-9_.-]*?)-([^-/:;]+)-([a-z2-7]{32}))(?=[/:;]|$)"
 )
+_MUSING = re.compile(r"(/\S+/Musings/([^/\s]+)/([^/\s]+))/?")
 _REPOSITORY = re.compile(r"/cvmfs/([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+)")
 _SHORTEST_HASH = 7  # characters, as Spack shortens them
 _LARGEST_LOCK, _LARGEST_SPEC, _MOST_PACKAGES = 16 << 20, 4 << 20, 2000
@@ -34,6 +35,7 @@ def list_products(
     """
     entries = list_ups(environment)
     entries += draft.attempt("spack", list_spack, draft, environment) or []
+    entries += list_muse(environment)
     return entries + list_cvmfs([*environment.values(), *words])
 
 
@@ -56,6 +58,23 @@ def list_ups(environment: Dict[str, str]) -> List[Entry]:
         }
         entries.append(
             {"name": words[0], "evidence": "declared", "product": without_empty(product)}
+        )
+    return entries
+
+
+def list_muse(environment: Dict[str, str]) -> List[Entry]:
+    """Read Muse's published builds, `…/Musings/SimJob/MDC2020z`; a build of one's own is code."""
+    entries = []
+    folders = [environment.get("MUSE_WORK_DIR", ""), *environment.get("MUSE_BACKING", "").split()]
+    for musing in filter(None, map(_MUSING.fullmatch, dict.fromkeys(folders))):
+        product = {
+            "manager": "muse",
+            "version": musing.group(3),
+            "qualifiers": environment.get("MUSE_STUB"),
+            "prefix": musing.group(1),
+        }
+        entries.append(
+            {"name": musing.group(2), "evidence": "declared", "product": without_empty(product)}
         )
     return entries
 

@@ -634,6 +634,7 @@ def test_python_error_is_told_by_class_and_message(runner: Runner) -> None:
         ),
         (["/bin/sh", "/opt/bin/nova", "-c", "a.fcl", "x.root"], "a.fcl", ["x.root"], []),
         (["./wrap.sh", "-c", "a.fcl", "reconstruct"], "a.fcl", [], []),
+        (["./wrap", "--source", "setup.sh", "--exe", "lar", "--", "-c", "a.fcl"], None, [], []),
         (["python3", "-c", "print(1)"], None, [], []),
         (["gcc", "-c", "a.c", "-o", "a.o"], None, [], []),
     ],

@@ -348,3 +348,72 @@ def test_log_on_a_disk_that_would_keep_its_folder_is_not_held(
 
     assert Path(held.place(str(log))).read_text() == "to be removed\n"
     assert on_network.place(str(log)) == str(log)
+
+
+def makers(record: dict[str, Any]) -> dict[str, str]:
+    return {made["name"]: made["step"] for made in record["outputs"]}
+
+
+@pytest.mark.slow
+def test_outputs_of_one_name_belong_to_the_program_that_wrote_each(site: Site) -> None:
+    """The last of them was said to be made from the input of the first."""
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write("sleep 0.3\n")
+    (site.inputs / "raw_2.root").write_text("more raw data\n")
+
+    record = site.record(
+        """
+        for input in raw raw_2; do
+            nova -c all.fcl -s $INPUTS/$input.root -o reco.root
+            sleep 0.2; mv reco.root ${input}_reco.root
+        done
+        """
+    )
+
+    assert makers(record) == {"raw_reco.root": "nova", "raw_2_reco.root": "nova-2"}
+
+
+@pytest.mark.slow
+def test_output_that_the_fcl_file_names_belongs_to_the_program_that_wrote_it(site: Site) -> None:
+    """Of a job of several files, each output was said to be made from all of them."""
+    (site.inputs / "raw_2.root").write_text("more raw data\n")
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write('cat "$source" > "$(basename "$source" .root)_reco.root"; sleep 0.3\n')
+
+    record = site.record(
+        """
+        for input in raw raw_2; do nova -c all.fcl -s $INPUTS/$input.root; done
+        cat *_reco.root > merged.root; mv raw_2_reco.root $STORAGE/
+        """
+    )
+
+    assert makers(record) == {
+        "raw_reco.root": "nova",
+        "raw_2_reco.root": "nova-2",
+        "merged.root": "job.sh",
+    }
+
+
+@pytest.mark.slow
+def test_input_that_only_the_log_names_is_of_the_program_that_ran(site: Site) -> None:
+    """As where art asks SAM, or where a driver writes the inputs into the fcl file."""
+    (site.inputs / "raw_2.root").write_text("more raw data\n")
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write(OPENS)
+
+    record = site.record(
+        """
+        export LIST=names
+        for input in raw raw_2; do
+            echo $INPUTS/$input.root > names
+            nova -c all.fcl -o ${input}_reco.root
+            sleep 2.5  # a log dates its lines to the second
+        done
+        """
+    )
+
+    read = {file["name"]: file["step"] for file in record["inputs"] if file["role"] == "primary"}
+    assert {name: read[name] for name in ("raw.root", "raw_2.root")} == {
+        "raw.root": "nova",
+        "raw_2.root": "nova-2",
+    }

@@ -61,6 +61,25 @@ def listed(draft: Draft, environment: dict[str, str]) -> dict[str, dict[str, Any
     return {entry["name"]: entry["product"] for entry in products.list_products(draft, environment)}
 
 
+def test_builds_that_muse_set_up_are_products() -> None:
+    """A Mu2e job named no software at all, so that nobody knew what its rerun needs."""
+    musings = "/cvmfs/mu2e.opensciencegrid.org/Musings"
+    environment = {
+        "MUSE_WORK_DIR": "/exp/mu2e/app/users/me/work",
+        "MUSE_BACKING": f" {musings}/SimJob/MDC2020z {musings}/Offline/v10_22_00",
+        "MUSE_STUB": "al9-prof-e28-p057",
+    }
+
+    assert listed(Draft(), environment)["SimJob"] == {
+        "manager": "muse",
+        "version": "MDC2020z",
+        "qualifiers": "al9-prof-e28-p057",
+        "prefix": f"{musings}/SimJob/MDC2020z",
+    }
+    assert set(listed(Draft(), environment)) == {"SimJob", "Offline"}
+    assert set(listed(Draft(), {"MUSE_WORK_DIR": f"{musings}/SimJob/MDC2020z"})) == {"SimJob"}
+
+
 def test_packages_of_an_active_spack_environment_and_its_lock_are_kept(tmp_path: Path) -> None:
     folder, draft = a_lock(tmp_path / "env"), Draft()
     view = f"/cvmfs/x/spack/opt/root-6.30.06-{ROOT}"
