@@ -93,6 +93,7 @@ _ROOMS_OF_EACH_JOB = frozenset(
         "checkouts",
         "command",
         "files",
+        "logs",
         "record",
         "recording",
         "secrets",

@@ -14,12 +14,11 @@ ELSEWHERE = "container://"
 
 
 def has_own_mounts(process: int) -> bool:
-    """Tell whether a process has other mounts than the hook."""
+    """Tell whether a process has other mounts than the hook; not of one that has ended."""
     try:
-        mounts = os.readlink("/proc/{}/ns/mnt".format(process))
-        return mounts != os.readlink("/proc/self/ns/mnt")
+        return not os.path.samefile("/proc/{}/ns/mnt".format(process), "/proc/self/ns/mnt")
     except OSError:
-        return False  # it has ended, or is not ours to read
+        return False
 
 
 def seen_here(process: int, path: str) -> str:

@@ -124,13 +124,12 @@ class Watch:
         return True
 
     def _read_maps(self, process: int) -> None:
-        is_elsewhere = mounts.has_own_mounts(process)
+        if mounts.has_own_mounts(process):
+            return  # by these paths, other files lie outside
         try:
             with open("/proc/{}/maps".format(process), "rb") as stream:
                 for line in stream:
                     library = _mapped_library(line)
-                    if library is not None and is_elsewhere:
-                        library = mounts.seen_here(process, library)
                     if library is not None and len(self.libraries) < _MOST_LIBRARIES:
                         self.libraries.add(library)
         except OSError:

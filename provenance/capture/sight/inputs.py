@@ -77,8 +77,6 @@ class SeenInputs:
                 "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
             )
         entries = [self._describe(file, "seen") for file in list(files.values())[:_MOST_INPUTS]]
-        if opened is not None:
-            entries += self._of_containers(opened)
         for entry in entries:
             entry["step"] = step
         return entries
@@ -91,29 +89,23 @@ class SeenInputs:
             if path.startswith(_OF_THE_MACHINE):
                 continue
             file = self._sight.reader.read_input(path)
+            if is_url(path):  # of a container: nobody can read it here
+                file = SeenFile(path, 0)
             if file is not None:
                 files.append(file)
         return files
 
-    def _of_containers(self, opened: OpenFiles) -> List[Entry]:
-        """Return what programs in containers held open, and what the hook cannot read by its path."""
-        entries: List[Entry] = []
-        for path in list(opened.files)[:_MOST_OPEN]:
-            if is_url(path) and path not in opened.written and not path.endswith(_NO_INPUTS):
-                name, role = os.path.basename(path), guess_role(path)
-                entries.append({"name": name, "location": path, "role": role})
-                entries[-1].update(status="consumed", evidence="seen")
-        return entries
-
     def _describe(self, file: SeenFile, evidence: str) -> Entry:
-        source = self._staged_in.get(file.path)
+        source, path = self._staged_in.get(file.path), from_here(file.path)
+        if is_url(file.path):
+            source, path = file.path, ""
         entry: Entry = {
             # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
             "name": os.path.basename(source or file.path),
-            "path": from_here(file.path),
+            "path": path,
             "role": role_of(file.path),
             "status": "consumed",
-            "size_bytes": file.size_bytes,
+            "size_bytes": file.size_bytes if path else None,
             "evidence": evidence,
             "location": source,
         }
