@@ -8,8 +8,8 @@ module. From 3.8 on, two threads that decompress at once may be told that there 
 reads the file again for each module, so that a hook that is replaced while a job runs breaks. Here
 the file is read once, at the start.
 
-In the file the modules lie together, packed by room (`packing.folded`): one by one they would take
-a third more. A job waits until this module is compiled, so it is short.
+In the file the modules lie together, packed in two parts (`packing.folded`): one by one they would
+take a third more. A job waits until this module is compiled, so it is short.
 
 Source: importlib, `Loader.exec_module` (PEP 451).
 """
@@ -19,7 +19,7 @@ import zlib
 from typing import Any, Callable, Dict
 
 _RAW_DEFLATE = -15
-_ROOMS, _FIRST, _EACH_JOB = "rooms", "first", "each-job"
+_FIRST, _LATER = "first", "later"
 
 
 class _Loader:
@@ -45,19 +45,19 @@ class _Loader:
 class _Finder:
     """Finds the hook's own modules; all others are left to the interpreter."""
 
-    def __init__(self, archive: str, rooms: bytes) -> None:
-        self._archive, self._rooms = archive, unfolded(rooms)
-        self._sources: Dict[str, bytes] = {}
-        self._open(_FIRST)
+    def __init__(self, archive: str, first: bytes, later: bytes) -> None:
+        self._archive, self._later = archive, later
+        self._sources = unpacked(first)
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
         if not name.startswith(__package__ + "."):
             return None
         module = name.replace(".", "/") + ".py"
         package = name.replace(".", "/") + "/__init__.py"
-        if module not in self._sources and package not in self._sources:
-            room = name[len(__package__) + 1 :].partition(".")[0]
-            self._open(room if room in self._rooms else _EACH_JOB)
+        later = self._later  # another thread may take it at this moment, too
+        if later and module not in self._sources and package not in self._sources:
+            self._sources.update(unpacked(later))
+            self._later = b""
         is_package = package in self._sources
         source = self._sources.get(package if is_package else module)
         if source is None:
@@ -67,23 +67,19 @@ class _Finder:
         make_spec: Any = type(__spec__)
         return make_spec(name, loader, origin=origin, is_package=is_package)
 
-    def _open(self, part: str) -> None:
-        if part in self._rooms:
-            self._sources.update(unfolded(zlib.decompress(self._rooms[part], _RAW_DEFLATE)))
 
+def unpacked(part: bytes) -> Dict[str, bytes]:
+    """Return the sources of a part, by name in the hook.
 
-def unfolded(content: bytes) -> Dict[str, bytes]:
-    """Return the parts of what `packing.fold` made.
-
-    That is: lines of name and length, an empty one, the parts.
+    It is packed lines of name and length, an empty one, and the sources.
     """
-    index, _, rest = content.partition(b"\n\n")
-    parts, at = {}, 0
+    index, _, rest = zlib.decompress(part, _RAW_DEFLATE).partition(b"\n\n")
+    sources, at = {}, 0
     for line in index.decode("ascii").splitlines():
         name, length = line.split()
-        parts[name] = rest[at : at + int(length)]
+        sources[name] = rest[at : at + int(length)]
         at += int(length)
-    return parts
+    return sources
 
 
 def install() -> None:
@@ -91,5 +87,5 @@ def install() -> None:
     loader: Any = __spec__.loader
     finders: Any = sys.meta_path
     if hasattr(loader, "archive") and not any(type(finder) is _Finder for finder in finders):
-        rooms = loader.get_data("{}/{}".format(loader.archive, _ROOMS))
-        finders.insert(0, _Finder(loader.archive, rooms))
+        parts = [loader.get_data("{}/{}".format(loader.archive, part)) for part in (_FIRST, _LATER)]
+        finders.insert(0, _Finder(loader.archive, *parts))

@@ -88,20 +88,6 @@ _STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _TOP + "/lo
 _STORED += ["jobprov/__init__.py", "jobprov/provenance/__init__.py"]
 # What the hook's main module imports
 _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
-_ROOMS_OF_EACH_JOB = frozenset(
-    [
-        "checkouts",
-        "command",
-        "files",
-        "logs",
-        "record",
-        "recording",
-        "secrets",
-        "sending",
-        "sight",
-        "surroundings",
-    ]
-)
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
@@ -146,24 +132,22 @@ def _parents(folder: str) -> List[str]:
 
 
 def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
-    """Return what lies in the hook's file: what starts it, and all other sources packed by room.
+    """Return what lies in the hook's file: what starts it, and all other sources in two parts.
 
-    Packed together they take less. A job that waits for its command unpacks what comes first, and
-    the rooms that each job needs when it has ended are one part.
+    Packed together they take less. A job that waits for its command unpacks only what comes first.
     """
     members = {name: files[name] for name in _STORED}
     first = loaded_first(files)
-    rooms: Dict[str, Dict[str, bytes]] = {}
+    parts: Dict[str, Dict[str, bytes]] = {"first": {}, "later": {}}
     for name in sorted(files):
-        room = name[len(_TOP) + 1 :].partition("/")[0].partition(".")[0]
+        part = "later"
         if name in first or name.endswith("__init__.py"):
-            room = "first"
-        elif room in _ROOMS_OF_EACH_JOB:
-            room = "each-job"
+            part = "first"
         if name not in _STORED:
-            rooms.setdefault(room, {})[name] = files[name]
-    packed_rooms = {room: deflate(fold(sources)) for room, sources in rooms.items()}
-    return dict(members, rooms=fold(packed_rooms))
+            parts[part][name] = files[name]
+    for part, sources in parts.items():
+        members[part] = deflate(fold(sources))
+    return members
 
 
 def fold(parts: Dict[str, bytes]) -> bytes:

@@ -6,7 +6,6 @@ Each gets whole modules, under every Python found here.
 import os
 import subprocess
 import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
@@ -145,9 +144,8 @@ def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) 
 
     loaded = {name for name in noted.read_text().splitlines() if name.startswith("jobprov.")}
     with zipfile.ZipFile(runner.hook) as archive:
-        rooms = loading.unfolded(archive.read("rooms"))
-    room = loading.unfolded(zlib.decompress(rooms["first"], -15))
-    first = {name.removesuffix(".py").replace("/", ".") for name in room}
+        sources = loading.unpacked(archive.read("first"))
+    first = {name.removesuffix(".py").replace("/", ".") for name in sources}
     started_by_python = {"jobprov.provenance", "jobprov.provenance.capture"}
     started_by_python.add("jobprov.provenance.capture.loading")
     assert loaded - started_by_python <= first | {name.rpartition(".")[0] for name in first}

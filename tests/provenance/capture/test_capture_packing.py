@@ -10,7 +10,6 @@ import subprocess
 import sys
 import typing
 import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
@@ -59,8 +58,8 @@ def sources_in(hook: str) -> dict[str, str]:
         for name in archive.namelist():
             if name.endswith(".py"):
                 sources[name] = archive.read(name).decode()
-        for room in loading.unfolded(archive.read("rooms")).values():
-            for name, source in loading.unfolded(zlib.decompress(room, -15)).items():
+        for part in ("first", "later"):
+            for name, source in loading.unpacked(archive.read(part)).items():
                 sources[name] = source.decode()
     return sources
 
