@@ -10,6 +10,7 @@ import functools
 import io
 import marshal
 import zipfile
+import zlib
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 _compiled = {}
 try:
     _place = __loader__.archive + "/code-" + MAGIC_NUMBER.hex()
-    _compiled = unfolded(__loader__.get_data(_place))
+    _compiled = unpacked(__loader__.get_data(_place))
 except (AttributeError, OSError):
     pass  # out of no file, or of a file for other Pythons
 
@@ -58,8 +59,14 @@ def _compiled_hook() -> bytes:
         for name in shipped.namelist():
             content = shipped.read(name)
             made.writestr(name, content + _GETS_CODE if name == _LOADER else content)
-        made.writestr(_CODE, fold(_code()))
+        made.writestr(_CODE, _packed(fold(_code())))
     return written.getvalue()
+
+
+def _packed(content: bytes) -> bytes:
+    """Return bytes packed as the parts of the hook are."""
+    packing = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    return packing.compress(content) + packing.flush()
 
 
 def _code() -> dict[str, bytes]:
