@@ -1,7 +1,8 @@
 """Whether code draws random numbers that no seed decides, or writes what differs from run to run.
 
 Rules by words, which may miss what a program hides and never say what they do not read. They are
-not meant for what is harmless: pauses, names of temporary files, times in a log.
+not meant for what is harmless: pauses, names of temporary files, times in a log, UUIDs (each job of
+`fife_wrap` makes one, which names files).
 """
 
 import re
@@ -16,7 +17,7 @@ _CALLS = (
 # (what draws, what in the same text says that it was seeded after all)
 _RULES = (
     (rb"\$\{?RANDOM\b|\(\([^\n]*\bRANDOM\b", rb"(?m)^\s*RANDOM="),
-    (rb"/dev/u?random\b|\b(?:os\.urandom|SystemRandom|uuid\.uuid[14]|default_rng)\(\s*\)", None),
+    (rb"/dev/u?random\b|\b(?:os\.urandom|SystemRandom|default_rng)\(\s*\)", None),
     (rb"(?i)s(?:eed|rand)[^\n#]{0,40}(?:\$\(date|`date|\btime\(|\btime\.time|\$\$|getpid\()", None),
     (rb"\bTRandom\w*(?:\s+\w+)?\s*\(\s*0\s*\)|\bSetSeed\(\s*0?\s*\)|\bsrand\(\s*\)", None),
     (rb"\brandom\.(?:" + _CALLS + rb")\(", rb"(?i)seed"),

@@ -358,6 +358,7 @@ def test_error_while_gathering_costs_no_record(
         ("x <- rnorm(5)\n", "line 1, x <- rnorm(5)"),
         ("set.seed(1); x <- rnorm(5)\n", None),
         ("shuf list.txt | head -1\n", "line 1, shuf list.txt | head -1"),
+        ("os.environ['UUID'] = str(uuid.uuid1())\n", None),
         ("\x7fELF\0\0$RANDOM", None),
     ],
 )
