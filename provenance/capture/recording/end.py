@@ -116,7 +116,10 @@ def _complete(
 
 
 def _brought_inputs(record: Record) -> List[Entry]:
-    """Return the inputs but for those that an earlier program of the job made: all jobs have them."""
+    """Return the inputs but for those that an earlier program of the job made.
+
+    Those have the same names in all jobs.
+    """
     made: Set[str] = set()
     for output in record.get("outputs", ()):
         made.update(output[key] for key in ("path", "sha256") if key in output)

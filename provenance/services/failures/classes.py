@@ -258,7 +258,10 @@ def _steps_of(record: JobRecord) -> Sequence[Step]:
 def _uploaded_logs(
     connection: Connection, jobs: Iterable[FailedJob], records: Mapping[int, JobRecord]
 ) -> dict[str, set[str]]:
-    """Return the digests of those logs of the jobs that their experiment uploaded, by experiment."""
+    """Return the digests of those logs of the jobs that their experiments uploaded.
+
+    They are by experiment.
+    """
     named: dict[str, set[str]] = {}
     for job in jobs:
         digests = named.setdefault(job.experiment, set())

@@ -68,7 +68,7 @@ class _Head(msgspec.Struct):
 
 _head = msgspec.json.Decoder(_Head)
 _ENTRIES = b',"entries":'
-"""What is written before the entries of a head. No text in it has these bytes: it escapes quotes."""
+"""What is written before the entries of a head. No text has these bytes: quotes are escaped."""
 
 
 def head_name(experiment: str, segment: int) -> str:

@@ -32,8 +32,8 @@ MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
 _MOST_BADGED = 10_000
 """Jobs after the start whose shared inputs are looked up, for badges of a thousand nodes."""
-# Each in the order of the index that answers it, at no cost: a limit cuts off the same rows each time,
-# and edges are in one order, wherever PostgreSQL put the rows
+# Each in the order of the index that answers it, at no cost: a limit cuts off the same rows each
+# time, and edges are in one order, wherever PostgreSQL put the rows
 _PARENTS = """
 SELECT claim_id, identity_id FROM parents WHERE claim_id {among}
 ORDER BY claim_id, identity_id LIMIT 200000

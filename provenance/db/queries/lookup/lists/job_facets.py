@@ -181,7 +181,10 @@ def _add_tasks(
     columns: Mapping[str, Sequence[Any]],
     found: dict[str, Counter[Value]],
 ) -> None:
-    """Count the campaigns, stages and tasks of jobs, whose tasks and own stages the columns have."""
+    """Count the campaigns, stages and tasks of jobs.
+
+    The columns have their tasks, and the stages that records name themselves.
+    """
     tasks = Counter(columns.get("task", ()))
     keys = [task for task in tasks if task is not None]
     task_ids: dict[int | None, str] = {}
