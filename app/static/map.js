@@ -25,12 +25,10 @@ class Place extends Window {
   }
 
   async begin() {
-    const [cytoscape, dagre, view] = await Promise.all([
+    const [cytoscape, view] = await Promise.all([
       import(this.element.dataset.cytoscape),
-      import(this.element.dataset.dagre),
       this.ask(),
     ]);
-    this.dagre = dagre;
     this.element.insertBefore(
       this.element.querySelector("template").content.cloneNode(true),
       this.drawing,
@@ -73,6 +71,7 @@ class Place extends Window {
 
   async ask() {
     const address = new URL(this.element.dataset.map, location.href);
+    if (NARROW.matches) address.searchParams.set("picture", "map-down");
     for (const handle of this.words.getAll("expanded"))
       address.searchParams.append("expanded", handle);
     if (!this.cached.has(address.href)) {

@@ -2,14 +2,13 @@
 // What of it is seen is in `map_window.js`.
 "use strict";
 import { COUNT_LINE, outer, palette, signOf, styleOf } from "./map_boxes.js";
-import { putInOrder } from "./map_order.js";
 
 export const NARROW = matchMedia("(max-width: 40rem)"),
   DARK = matchMedia("(prefers-color-scheme: dark)"),
   STILL = matchMedia("(prefers-reduced-motion: reduce)");
 export const MOVE = 220;
 
-// Who extends it has `element`, `cy`, `dagre`, `main`, `canvas`, `legend`.
+// Who extends it has `element`, `cy`, `main`, `canvas`, `legend`.
 export class Drawing {
   // Where a box is seen, in pixels of the canvas.
   placeOf(id) {
@@ -24,9 +23,9 @@ export class Drawing {
     this.boxes = new Map(view.boxes.map((box) => [box.id, box]));
     this.colours = palette(DARK.matches);
     this.images = new Map();
-    const places = this.layOut(view);
+    this.places = new Map(view.boxes.map((box) => [box.id, this.placeIn(box)]));
     this.counts = this.countsOf(view);
-    const after = before && this.middleOf(keys, (id) => places.get(id));
+    const after = before && this.middleOf(keys, (id) => this.places.get(id));
     const anchor = after ? { x: before.x - after.x, y: before.y - after.y } : { x: 0, y: 0 };
     const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
     this.cy.batch(() => {
@@ -38,7 +37,7 @@ export class Drawing {
     const isMoved = after && !STILL.matches;
     this.goals = new Map();
     for (const node of this.cy.nodes()) {
-      const place = places.get(node.id()),
+      const place = this.places.get(node.id()),
         to = { x: place.x + anchor.x, y: place.y + anchor.y };
       this.goals.set(node.id(), to);
       node.position(isMoved ? was.get(node.id()) || before : to);
@@ -78,7 +77,7 @@ export class Drawing {
         {
           id: `${source}>${target}`,
           isAtSource,
-          far: this.graph.node(isAtSource ? target : source)[axis],
+          far: this.places.get(isAtSource ? target : source)[axis],
         },
       ]);
     }
@@ -128,28 +127,14 @@ export class Drawing {
         target,
         ...this.countOf(arrow),
         isPossible: !isSure,
-        ...this.bends(source, target),
+        ...this.bends(arrow),
       },
     };
   }
 
-  layOut(view) {
-    const graph = new this.dagre.Graph();
-    graph.setGraph({
-      rankdir: NARROW.matches ? "TB" : "LR",
-      nodesep: 12,
-      ranksep: view.unit && view.arrows.length ? 108 : 46,
-      edgesep: 8,
-      marginx: 8,
-      marginy: 8,
-    });
-    graph.setDefaultEdgeLabel(() => ({}));
-    for (const box of view.boxes) graph.setNode(box.id, outer(box));
-    for (const [source, target] of [...view.arrows, ...view.order]) graph.setEdge(source, target);
-    this.dagre.layout(graph);
-    putInOrder(graph, view.boxes, NARROW.matches ? "x" : "y");
-    this.graph = graph;
-    return new Map(view.boxes.map((box) => [box.id, graph.node(box.id)]));
+  // The middle of a box and its whole size. The server decides where boxes lie.
+  placeIn(box) {
+    return { x: box.x, y: box.y, ...outer(box) };
   }
 
   // Where these boxes lie, or will when they have come to rest; asking cytoscape would draw
@@ -157,7 +142,7 @@ export class Drawing {
   extentOf(ids) {
     const found = { x1: Infinity, y1: Infinity, x2: -Infinity, y2: -Infinity };
     for (const id of ids) {
-      const { width, height } = this.graph.node(id),
+      const { width, height } = this.places.get(id),
         at = this.goals.get(id);
       Object.assign(found, {
         x1: Math.min(found.x1, at.x - width / 2),
@@ -170,31 +155,33 @@ export class Drawing {
   }
 
   // A line leaves and arrives along the direction of history, and goes around the boxes that it
-  // passes.
-  curve(source, target) {
-    const a = this.graph.node(source),
-      b = this.graph.node(target),
+  // passes. `points` pull it: between two points that are not level, it turns halfway.
+  curve([source, target, , , passed]) {
+    const a = this.places.get(source),
+      b = this.places.get(target),
       isDown = NARROW.matches;
     const start = isDown ? { x: a.x, y: a.y + a.height / 2 } : { x: a.x + a.width / 2, y: a.y };
     const end = isDown ? { x: b.x, y: b.y - b.height / 2 } : { x: b.x - b.width / 2, y: b.y };
-    const middle = { x: (start.x + end.x) / 2, y: (start.y + end.y) / 2 };
-    const passed = this.graph.edge(source, target).points.slice(1, -1);
-    const half = isDown
-      ? [
-          { x: start.x, y: middle.y },
-          { x: end.x, y: middle.y },
-        ]
-      : [
-          { x: middle.x, y: start.y },
-          { x: middle.x, y: end.y },
-        ];
-    return { start, end, points: passed.length > 1 ? passed : half };
+    const way = [start, ...passed.map(([x, y]) => ({ x, y })), end];
+    const points = way.slice(1).flatMap((next, place) => {
+      const last = way[place];
+      return isDown
+        ? [
+            { x: last.x, y: (last.y + next.y) / 2 },
+            { x: next.x, y: (last.y + next.y) / 2 },
+          ]
+        : [
+            { x: (last.x + next.x) / 2, y: last.y },
+            { x: (last.x + next.x) / 2, y: next.y },
+          ];
+    });
+    return { start, end, points };
   }
 
   // The points of the curve as cytoscape wants them: shares of the way from end to end, and
   // distances from it.
-  bends(source, target) {
-    const { start, end, points } = this.curve(source, target);
+  bends(arrow) {
+    const { start, end, points } = this.curve(arrow);
     const dx = end.x - start.x,
       dy = end.y - start.y,
       square = dx * dx + dy * dy || 1;

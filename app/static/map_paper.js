@@ -25,8 +25,8 @@ const strips = (intervals, most) => {
 };
 
 const line = (map, arrow, isMarked, colours) => {
-  const [source, target, , isSure] = arrow,
-    { start, end, points } = map.curve(source, target),
+  const isSure = arrow[3],
+    { start, end, points } = map.curve(arrow),
     at = (point) => `${point.x} ${point.y}`;
   const steps = points.map((point, place) => {
     const next = points[place + 1];
@@ -57,7 +57,7 @@ export const paperOf = (map) => {
     .map((arrow) => line(map, arrow, isMarked(`${arrow[0]}>${arrow[1]}`), colours))
     .join("");
   const boxes = map.view.boxes.map((box) => {
-    const { x, y, width, height } = map.graph.node(box.id);
+    const { x, y, width, height } = map.places.get(box.id);
     return {
       x1: x - width / 2,
       x2: x + width / 2,

@@ -67,7 +67,8 @@ class _Walk:
 def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
     """The layer of each node, from 0: after all nodes that lead to it.
 
-    A node to which nothing leads is directly before what it leads to, not at the far end.
+    A node is directly before what it leads to if at least as many nodes follow it as lead to it, so
+    that a chain that joins late does not begin at the far end.
     """
     after, _ = neighbours(links)
     components = strong_components(nodes, after)
@@ -85,12 +86,12 @@ def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, 
 def _depths(later: Sequence[set[int]]) -> list[int]:
     """The layer of each component, from what directly follows each."""
     depth = [0] * len(later)
-    is_source = [True] * len(later)
+    sources = [0] * len(later)
     for component in range(len(later) - 1, -1, -1):  # components come latest first
         for follower in later[component]:
             depth[follower] = max(depth[follower], depth[component] + 1)
-            is_source[follower] = False
+            sources[follower] += 1
     for component, followers in enumerate(later):
-        if is_source[component] and followers:
+        if followers and len(followers) >= sources[component]:
             depth[component] = min(depth[follower] for follower in followers) - 1
     return depth

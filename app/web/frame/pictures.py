@@ -12,16 +12,16 @@ from markupsafe import Markup
 
 from jobprov.app.web.frame.page import asked
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.lineage.drawing.svg import as_image
+from jobprov.provenance.lineage.drawing.svg import Direction, as_image
 
 INLINE_BYTES = 44_000
 """Both pictures together: with a table of 60 rows and the frame a page stays under 80 kB."""
 INLINE_BOXES = 70
 """Pictures of more boxes are surely larger, so they are not even drawn for the page."""
-FORMS = ("right", "down", "image-right", "image-down", "map")
+FORMS = ("right", "down", "image-right", "image-down", "map", "map-down")
 """A drawing for wide or narrow screens to open alone; the same to stand as an image in a page.
 
-The last one stands for the values of the map.
+The last two stand for the values of the map, whose history runs to the right or down.
 """
 
 
@@ -58,7 +58,7 @@ def draw_picture(draw: Callable[[str], str], boxes: int) -> Picture:
 
 
 def asked_drawing(
-    draw: Callable[[str], str], view_map: Callable[[], Mapping[str, object]]
+    draw: Callable[[str], str], view_map: Callable[[Direction], Mapping[str, object]]
 ) -> Response | None:
     """Return what `picture=` asks for, a drawing alone or the values of the map.
 
@@ -75,8 +75,9 @@ def asked_drawing(
         raise BadInputError(
             f"picture: {wanted[:40]!r} is none of {', '.join(FORMS)}.", {"picture": [choices]}
         )
-    if wanted == "map":
-        return Response(msgspec.json.encode(view_map()), content_type="application/json")
+    if wanted in ("map", "map-down"):
+        values = view_map("down" if wanted == "map-down" else "right")
+        return Response(msgspec.json.encode(values), content_type="application/json")
     drawing = draw(wanted.removeprefix("image-"))
     text = as_image(drawing) if wanted.startswith("image-") else drawing
     return Response(text, content_type="image/svg+xml; charset=utf-8")

@@ -18,7 +18,7 @@ from jobprov.provenance.answers.addresses import file_page, lineage_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.map_view import map_of_view
 from jobprov.provenance.lineage.drawing.sheet import Links
-from jobprov.provenance.lineage.drawing.svg import draw_view
+from jobprov.provenance.lineage.drawing.svg import Direction, draw_view
 from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import FileNode, Graph, Node
 from jobprov.provenance.lineage.sentences import known_briefly, summary
@@ -138,8 +138,8 @@ def show_page(name: str) -> Response:
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
-    def view_map() -> Mapping[str, object]:
-        return {**map_of_view(view, links), "words": first_line}
+    def view_map(direction: Direction) -> Mapping[str, object]:
+        return {**map_of_view(view, links, direction=direction), "words": first_line}
 
     drawing = asked_drawing(draw, view_map)
     if drawing is not None:

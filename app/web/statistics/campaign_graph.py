@@ -4,7 +4,7 @@ It shows the jobs by stage, code version and state, and the files between them.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flask import Blueprint, Response
@@ -78,7 +78,10 @@ def show_page(experiment: str, name: str) -> Response:
         way: Direction = "down" if direction == "down" else "right"
         return draw_classes(graph, direction=way, links=links, stages=folded.stages)
 
-    drawing = asked_drawing(draw, lambda: map_of_classes(graph, links, stages=folded.stages))
+    def view_map(direction: Direction) -> Mapping[str, object]:
+        return map_of_classes(graph, links, stages=folded.stages, direction=direction)
+
+    drawing = asked_drawing(draw, view_map)
     if drawing is not None:
         return drawing
     query = {"experiment": experiment, "task_id": ",".join(tasks)}

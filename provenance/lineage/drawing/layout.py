@@ -33,6 +33,8 @@ SWEEPS, SWEEPS_OF_LARGE = 8, 2
 PASSES, PASSES_OF_LARGE = 6, 2
 
 Columns = list[list[str]]
+Point = tuple[float, float]
+"""Along the direction of history, and across it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,35 @@ class Place:
     layer: int
     layer_end: float
 
+    @property
+    def entry(self) -> Point:
+        """Where arrows arrive."""
+        return self.along, self.across + self.size.across / 2
+
+    @property
+    def exit(self) -> Point:
+        """Where arrows leave."""
+        return self.along + self.size.along, self.across + self.size.across / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A place for each box, the points that long edges pass (along, across), and the extent."""
+    """A place for each box, the points that long edges pass, and the extent."""
 
     places: Mapping[str, Place]
-    bends: Mapping[tuple[str, str], tuple[tuple[float, float], ...]]
+    bends: Mapping[tuple[str, str], tuple[Point, ...]]
     along: float
     across: float
+
+    def passed_points(self, ends: tuple[str, str]) -> list[Point]:
+        """The points that an arrow between two layers passes from its exit to its entry."""
+        source = self.places[ends[0]]
+        exit_along, exit_across = source.exit
+        points = list(self.bends.get(ends, ()))
+        if source.layer_end > exit_along:
+            # Straight to the end of the layer, so as not to cross wider boxes
+            points.insert(0, (source.layer_end, exit_across))
+        return points
 
 
 def lay_out(
@@ -156,14 +178,14 @@ def _measured(
             places[box] = Place(start, corner, sizes[box], layer, end)
         start = end + spacing.between_layers
     across = max((place.across + place.size.across for place in places.values()), default=0.0)
-    points: dict[tuple[str, str], tuple[tuple[float, float], ...]] = {}
+    points: dict[tuple[str, str], tuple[Point, ...]] = {}
     for ends, bend_keys in bends.items():
-        passed_points: list[tuple[float, float]] = []
+        bend_points: list[Point] = []
         for bend in bend_keys:
             layer_start, layer_end = layer_span_of[bend]
-            passed_points += [(layer_start, middles[bend]), (layer_end, middles[bend])]
+            bend_points += [(layer_start, middles[bend]), (layer_end, middles[bend])]
             across = max(across, middles[bend])
-        points[ends] = tuple(passed_points)
+        points[ends] = tuple(bend_points)
     return Layout(places, points, end, across)
 
 

@@ -1,15 +1,26 @@
 """A picture as plain values, for the browser script that draws the map.
 
-The script decides nothing: boxes, their text and size, what opens them and the facts beside them
-come from here, and are the same as in the server's own drawing.
+The script decides nothing: boxes, their text, size and place, the points that arrows pass, what
+opens boxes and the facts beside them come from here, and are the same as in the server's own
+drawing.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from jobprov.provenance.answers.addresses import lineage_of, task_page
+from jobprov.provenance.lineage.drawing.layout import Layout, Point, Size, lay_out
 from jobprov.provenance.lineage.drawing.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
-from jobprov.provenance.lineage.drawing.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
+from jobprov.provenance.lineage.drawing.svg import (
+    CLASS_WIDTH,
+    COUNTED,
+    LABEL_WIDTH,
+    PLAIN,
+    SHEET_SHIFT,
+    Direction,
+    item_size,
+)
 from jobprov.provenance.lineage.folding import Box, View
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Node
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
@@ -20,61 +31,115 @@ MOST_MEMBERS = 1000
 """Members of a folded box that are listed, so that a search finds them; others are only counted."""
 
 _NAME_DIGITS = 10
+_OUTLINE = 4.0
+"""Room around a box for its outline, as `outer` of `map_boxes.js` has it."""
 
 _Fact = tuple[str, ...]
 """Name, value, and the address it links to, if any."""
 
 
-def map_of_view(view: View, links: Links) -> dict[str, object]:
-    """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`.
+def map_of_view(view: View, links: Links, *, direction: Direction = "right") -> dict[str, object]:
+    """A folded graph: `{words, notes, focus, boxes, arrows, states, shapes}`.
 
-    The members `open` and `close` of a box are handles for `fold`.
+    `x` and `y` of a box are its middle, in pixels; its members `open` and `close` are handles for
+    `fold`. An arrow is the ids of its ends, how many it stands for, whether it is sure, and the
+    points that it passes. History runs to the right, or `down` on narrow screens.
     """
     sheet = sheet_of(view, links, label_width=LABEL_WIDTH)
+    places = _Places.of(sheet, direction)
     nodes = view.graph.by_key()
     boxes = {box.key: box for box in view.boxes}
     drawn_boxes = []
     for key, item in sheet.items.items():
         beside = _of_box(boxes[key], nodes) if key in boxes else _of_stub(item)
-        drawn_boxes.append(_drawn(key, item) | beside)
+        drawn_boxes.append(_drawn(key, item) | places.middle(key) | beside)
     counts = {(arrow.source, arrow.target): arrow.count for arrow in view.arrows}
+    arrows = []
+    for ends, is_sure in sheet.arrows.items():
+        arrows.append([*ends, counts.get(ends, 1), is_sure, places.passed_points(ends)])
     return {
         **_words_and_shapes(sheet),
         "focus": sheet.first,
         "boxes": drawn_boxes,
-        "arrows": [list(arrow) for arrow in _arrows(sheet, counts)],
-        "order": list(sheet.order),
+        "arrows": arrows,
     }
 
 
 def map_of_classes(
-    folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()
+    folded: FoldedGraph,
+    links: Links,
+    *,
+    stages: Sequence[str] = (),
+    direction: Direction = "right",
 ) -> dict[str, object]:
     """A campaign's folded graph in the same form.
 
     A box links to the list of its jobs, an arrow counts its files.
     """
     sheet = sheet_of_classes(folded, links, label_width=CLASS_WIDTH, stages=stages)
-    counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
+    places = _Places.of(sheet, direction)
     names: dict[str, str] = {}
     drawn_boxes = []
     for index, job_class in enumerate(folded.classes):
         key = str(index)
         names[key] = name_of_class(job_class)
-        drawn = _drawn(key, sheet.items[key])
+        drawn = _drawn(key, sheet.items[key]) | places.middle(key)
         drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
-    # By name: the index of a class changes when a stage, version or state is added
+    counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
     arrows = []
-    for source, target, count, is_sure in _arrows(sheet, counts):
-        arrows.append([names[source], names[target], count, is_sure])
+    for ends, is_sure in sheet.arrows.items():
+        # By name: the index of a class changes when a stage, version or state is added
+        source, target = names[ends[0]], names[ends[1]]
+        arrows.append([source, target, counts.get(ends, 1), is_sure, places.passed_points(ends)])
     return {
         **_words_and_shapes(sheet),
         "focus": names.get(sheet.first, ""),
         "boxes": drawn_boxes,
         "arrows": arrows,
-        "order": [[names[before], names[after]] for before, after in sheet.order],
         "unit": "file",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where boxes lie and arrows pass, in pixels of the map."""
+
+    layout: Layout
+    direction: Direction
+
+    @classmethod
+    def of(cls, sheet: Sheet, direction: Direction) -> "_Places":
+        """The places of what a sheet has."""
+        sizes: dict[str, Size] = {}
+        for key, item in sheet.items.items():
+            width, height = _outer_size(item)
+            sizes[key] = Size(width, height) if direction == "right" else Size(height, width)
+        spacing = COUNTED if sheet.counts else PLAIN
+        return cls(lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=spacing), direction)
+
+    def middle(self, key: str) -> dict[str, int]:
+        """The middle of a box, `{x, y}`."""
+        place = self.layout.places[key]
+        along = place.along + place.size.along / 2
+        across = place.across + place.size.across / 2
+        x, y = self._on_screen((along, across))
+        return {"x": x, "y": y}
+
+    def passed_points(self, ends: tuple[str, str]) -> list[tuple[int, int]]:
+        """The points (x, y) that an arrow passes between its ends."""
+        return [self._on_screen(point) for point in self.layout.passed_points(ends)]
+
+    def _on_screen(self, point: Point) -> tuple[int, int]:
+        along, across = round(point[0]), round(point[1])
+        return (along, across) if self.direction == "right" else (across, along)
+
+
+def _outer_size(item: Item) -> tuple[int, int]:
+    """Width and height of a box with its outline, and the sheets of a stack behind it."""
+    room, around = item_size(item), _OUTLINE
+    if item.is_folded:
+        around += 2 * SHEET_SHIFT
+    return round(room.along) + round(around), round(room.across) + round(around)
 
 
 def name_of_class(job_class: JobClass) -> str:
@@ -94,14 +159,6 @@ def _words_and_shapes(sheet: Sheet) -> dict[str, object]:
         "states": sheet.states(),
         "shapes": sheet.shapes(),
     }
-
-
-def _arrows(
-    sheet: Sheet, counts: Mapping[tuple[str, str], int]
-) -> Iterator[tuple[str, str, int, bool]]:
-    """Yield the ends of each arrow, for how many it stands, and whether it is sure."""
-    for (source, target), is_sure in sheet.arrows.items():
-        yield source, target, counts.get((source, target), 1), is_sure
 
 
 def _drawn(key: str, item: Item) -> dict[str, object]:

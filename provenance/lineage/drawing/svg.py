@@ -188,15 +188,10 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     edges = edge_group(body)
     for ends, is_sure in sheet.arrows.items():
         source, target = layout.places[ends[0]], layout.places[ends[1]]
-        start_x, start_y = _exit(source)
-        points = [(start_x, start_y)]
         if source.layer == target.layer:
-            points.append(_exit(target))
+            points = [source.exit, target.exit]
         else:
-            # Straight to the end of the layer, so as not to cross wider boxes
-            if source.layer_end > start_x:
-                points.append((source.layer_end, start_y))
-            points += [*layout.bends.get(ends, ()), _entry(target)]
+            points = [source.exit, *layout.passed_points(ends), target.entry]
         edge_path(edges, _path(points), is_sure=is_sure)
     _draw_counts(body, sheet, layout)
 
@@ -218,10 +213,10 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
         else:
             at_entries[target].append((layout.places[source].across, count))
     for key, counts in at_exits.items():
-        x, y = _exit(layout.places[key])
+        x, y = layout.places[key].exit
         _write_stack(body, counts, (x + COUNT_AT, y))
     for key, counts in at_entries.items():
-        x, y = _entry(layout.places[key])
+        x, y = layout.places[key].entry
         _write_stack(body, counts, (x - COUNT_AT, y))
 
 
@@ -275,14 +270,6 @@ def _look(item: Item, *, is_job: bool) -> dict[str, str]:
 def _rect(node: ET.Element, name: str, size: Size, radius: str, look: Mapping[str, str]) -> None:
     extent = {"width": number_text(size.along), "height": number_text(size.across), "rx": radius}
     ET.SubElement(node, "rect", {"class": name, **extent, **look})
-
-
-def _entry(place: Place) -> Point:
-    return place.along, place.across + place.size.across / 2
-
-
-def _exit(place: Place) -> Point:
-    return place.along + place.size.along, place.across + place.size.across / 2
 
 
 def _path(points: list[Point]) -> str:

@@ -169,6 +169,32 @@ def test_source_lies_right_before_what_it_leads_to() -> None:
     assert layer_of == {"a": 0, "b": 1, "c": 2, "late": 1}
 
 
+def test_chain_that_joins_late_lies_right_before_what_it_leads_to() -> None:
+    early = [("raw", "reco"), ("reco", "pid"), ("pid", "merge")]
+    late = [("calibration", "skim"), ("skim", "merge")]
+
+    layer_of = layers(["raw", "reco", "pid", "merge", "calibration", "skim"], early + late)
+
+    assert layer_of == {"raw": 0, "reco": 1, "pid": 2, "merge": 3, "calibration": 1, "skim": 2}
+
+
+def test_merge_stays_beside_its_many_sources() -> None:
+    links = [
+        ("a", "merge"),
+        ("b", "merge"),
+        ("merge", "last"),
+        ("x", "y"),
+        ("y", "z"),
+        ("z", "last"),
+    ]
+
+    layer_of = layers(["a", "b", "merge", "x", "y", "z", "last"], links)
+
+    assert layer_of["merge"] == 1
+    assert (layer_of["a"], layer_of["b"]) == (0, 0)
+    assert layer_of["last"] == 3
+
+
 def test_long_edge_passes_each_layer_between_its_ends() -> None:
     sizes = dict.fromkeys(["a", "b", "c"], Size(50.0, 20.0))
 

@@ -4,6 +4,8 @@ They have facts, and everything that opens.
 """
 
 import json
+from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from jobprov.provenance.lineage.drawing.map_view import (
     name_of_class,
 )
 from jobprov.provenance.lineage.drawing.sheet import Links
+from jobprov.provenance.lineage.drawing.svg import Direction
 from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
@@ -36,13 +39,61 @@ def test_map_holds_the_boxes_and_arrows_of_the_view(sample: samples.Sample) -> N
     assert all(("open" in box) == (len(box["keys"]) > 1) for box in boxes.values())
     assert all(box["width"] > 0 and box["height"] > 0 for box in drawn["boxes"])
     ends = {
-        (source, target): (count, is_sure) for source, target, count, is_sure in drawn["arrows"]
+        (source, target): (count, is_sure)
+        for source, target, count, is_sure, _points in drawn["arrows"]
     }
     assert {
         (arrow.source, arrow.target): (arrow.count, arrow.is_sure) for arrow in view.arrows
     }.items() <= ends.items()
     assert {end for pair in ends for end in pair} <= {box["id"] for box in drawn["boxes"]}
     assert drawn["focus"] in boxes
+
+
+@pytest.mark.parametrize("direction", ["right", "down"])
+@pytest.mark.parametrize("sample", samples.SAMPLES)
+def test_no_boxes_overlap_and_arrows_go_the_way_of_history(
+    sample: samples.Sample, direction: Direction
+) -> None:
+    drawn = map_of_view(fold(sample()), Links(), direction=direction)
+    boxes = {box["id"]: box for box in drawn["boxes"]}
+
+    for one, other in combinations(boxes.values(), 2):
+        is_beside = abs(one["x"] - other["x"]) >= (one["width"] + other["width"]) / 2
+        is_above = abs(one["y"] - other["y"]) >= (one["height"] + other["height"]) / 2
+        assert is_beside or is_above, (one["label"], other["label"])
+    along = "x" if direction == "right" else "y"
+    for source, target, _count, _is_sure, points in drawn["arrows"]:
+        if sample is samples.cycle:  # boxes of a cycle lie beside each other
+            continue
+        passed = [point[0 if along == "x" else 1] for point in points]
+        way = [boxes[source][along], *passed, boxes[target][along]]
+        assert way == sorted(way)
+        assert way[0] < way[-1]
+
+
+@pytest.mark.parametrize("direction", ["right", "down"])
+def test_long_arrow_passes_beside_the_box_between_its_ends(direction: Direction) -> None:
+    classes = tuple(JobClass(stage, "v1", "succeeded", 7) for stage in ("reco", "pid", "caf"))
+    folded = FoldedGraph(classes, (Flow(0, 1, 7), Flow(1, 2, 7), Flow(0, 2, 7)))
+
+    drawn = map_of_classes(folded, LINKS, direction=direction)
+
+    reco, pid, caf = drawn["boxes"]
+    points_of = {(arrow[0], arrow[1]): arrow[4] for arrow in drawn["arrows"]}
+    points = points_of[reco["id"], caf["id"]]
+    across, extent = ("y", "height") if direction == "right" else ("x", "width")
+    passes_pid = [point for point in points if _is_level(point, pid, direction)]
+    assert passes_pid
+    for point in passes_pid:
+        place = point[1] if direction == "right" else point[0]
+        assert abs(place - pid[across]) > pid[extent] / 2
+
+
+def _is_level(point: tuple[int, int], box: dict[str, Any], direction: Direction) -> bool:
+    """Whether an arrow that passes the point is beside the box there."""
+    if direction == "right":
+        return abs(point[0] - box["x"]) <= box["width"] / 2 + 5
+    return abs(point[1] - box["y"]) <= box["height"] / 2 + 5
 
 
 def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
@@ -98,7 +149,9 @@ def test_places_where_the_picture_breaks_off_are_boxes_that_lead_on(
 
     stub = next(box for box in drawn["boxes"] if box["kind"] == "stub")
     assert (stub["label"], stub["url"]) == (label, "?more=j1")
-    assert [stub["id"], "j1", 1, True] in drawn["arrows"]
+    assert [stub["id"], "j1", 1, True, []] in drawn["arrows"]
+    job_box = next(box for box in drawn["boxes"] if box["id"] == "j1")
+    assert stub["x"] < job_box["x"]
 
 
 def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said() -> None:
@@ -112,8 +165,9 @@ def test_classes_that_no_file_joins_stand_in_the_order_of_stages_and_it_is_said(
     drawn = map_of_classes(folded, LINKS, stages=["sim", "reco", "caf"])
 
     assert drawn["arrows"] == []
-    names = [name_of_class(some) for some in classes]
-    assert drawn["order"] == [[names[a], names[b]] for a, b in ((4, 2), (4, 3), (2, 0), (2, 1))]
+    x_of = {box["id"]: box["x"] for box in drawn["boxes"]}
+    caf, _, reco, _, sim, _ = (x_of[name_of_class(job_class)] for job_class in classes)
+    assert sim < reco < caf
     assert drawn["notes"] == [
         "No job here read a file that another of this campaign made.",
         "All ran with v1.",
@@ -151,7 +205,7 @@ def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
     assert {box["id"]: box["url"] for box in drawn["boxes"]} == urls
     assert {end for arrow in drawn["arrows"] for end in arrow[:2]} <= urls.keys()
     assert {box["action"] for box in drawn["boxes"]} >= {"List this 1 job"}
-    assert all(count > 0 for _, _, count, _ in drawn["arrows"])
+    assert all(arrow[2] > 0 for arrow in drawn["arrows"])
 
 
 def test_a_class_keeps_its_name_when_others_come_before_it() -> None:
