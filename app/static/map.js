@@ -70,10 +70,12 @@ class Place extends Window {
   }
 
   async ask() {
-    const address = new URL(this.element.dataset.map, location.href);
+    // the same to the letter as in the page's head, which asks for it before this script is there
+    const opened = this.words
+      .getAll("expanded")
+      .map((handle) => `&expanded=${encodeURIComponent(handle)}`);
+    const address = new URL(this.element.dataset.map + opened.join(""), location.href);
     if (NARROW.matches) address.searchParams.set("picture", "map-down");
-    for (const handle of this.words.getAll("expanded"))
-      address.searchParams.append("expanded", handle);
     if (!this.cached.has(address.href)) {
       const answer = await fetch(address);
       if (!answer.ok) throw new Error(`${address.pathname}: ${answer.status}`);

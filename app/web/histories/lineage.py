@@ -245,6 +245,7 @@ class LineageAddresses(NamedTuple):
     file: Node
     file_url: str
     map_url: str
+    opened_map_url: str
     right_url: str
     down_url: str
 
@@ -267,12 +268,14 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> LineageAdd
     exports = {}
     for form, title in FORMATS.items():
         exports[title] = f"/api/v1{twin}{address('', {**query, 'format': form})}"
+    map_url = _drawing_address("map")
     return LineageAddresses(
         twin=twin + address("", query),
         exports=exports,
         file=focus,
         file_url=file_page(name, **place),
-        map_url=_drawing_address("map"),
+        map_url=map_url,
+        opened_map_url=map_url + _opened_boxes(),
         right_url=_drawing_address("right"),
         down_url=_drawing_address("down"),
     )
@@ -327,6 +330,16 @@ def _drawing_address(form: str) -> str:
             query.append((name, value))
     query.append(("picture", form))
     return f"{quote(request.path)}?{_encoded(query)}"
+
+
+def _opened_boxes() -> str:
+    """Return which boxes are opened, as the script of the map adds it to the map's address.
+
+    The page's head asks for the map ahead of the script, by the same address to the letter.
+    """
+    unescaped = "!~*'()"  # as JavaScript's `encodeURIComponent`
+    handles = request.args.getlist("expanded")
+    return "".join(f"&expanded={quote(handle, safe=unescaped)}" for handle in handles)
 
 
 def _encoded(query: list[tuple[str, str]]) -> str:

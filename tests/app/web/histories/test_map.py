@@ -170,6 +170,30 @@ def test_boxes_of_an_opened_stack_stand_in_the_order_of_their_names(
     watched.context.close()
 
 
+def test_what_a_link_opened_is_asked_for_once_ahead_of_the_scripts(
+    browser: Browser, site: str
+) -> None:
+    watched = Watched(browser, site, WIDE, "light")
+    page = watched.page
+    boxes = "document.querySelector('.map-place').map.view.boxes"
+    open_map(page, f"{site}{LINEAGE}")
+    handles = page.evaluate(f"{boxes}.filter((box) => box.open).map((box) => box.open)")
+    assert handles
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened = "".join(f"&expanded={handle}" for handle in handles)
+
+    open_map(page, f"{site}{LINEAGE}{opened}")
+
+    asked_maps = [address for address in asked if "picture=map" in address]
+    assert len(asked_maps) == 1
+    assert parse_qs(urlsplit(asked_maps[0]).query)["expanded"] == handles
+    assert page.evaluate("document.querySelector('link[rel=preload]').href") == asked_maps[0]
+    assert len(page.evaluate(f"{boxes}.filter((box) => box.close)")) > 0
+    watched.check()
+    watched.context.close()
+
+
 def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> None:
     page = wide.page
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")
