@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS, JobSummary
 from jobprov.provenance.db.queries.lookup.lists import job_orders
@@ -16,6 +15,7 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.lookup.sorted_places import write_place
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
+from tests.library.statements import plan_of, statements_sent
 
 VALUES: dict[str, Callable[[JobSummary], Any]] = {
     "received_at": lambda job: job.received_at,
@@ -182,21 +182,13 @@ def test_page_walks_the_index_of_its_order_and_sorts_nothing(
     """Also where another index has what the list is filtered by."""
     record_some(production)
     monkeypatch.setattr(job_orders, "MOST_SORTED", 2)
-    statements: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        statements.append((statement, values))
-
+    plans: list[str] = []
     with production.database.reading.connect() as connection:
-        event.listen(connection, "before_cursor_execute", note)
-        page = list_jobs(connection, JobFilters(site="S1"), sort="-started_at")
-        asked = [(text, values) for text, values in statements if "CASE WHEN" in text]
-        plans = [
-            " ".join(
-                row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
-            )
-            for text, values in asked
-        ]
+        with statements_sent(connection) as statements:
+            page = list_jobs(connection, JobFilters(site="S1"), sort="-started_at")
+        for statement in statements:
+            if "CASE WHEN" in statement.sql:
+                plans.append(" ".join(plan_of(connection, statement)))
 
     assert len(page.jobs) == 4
     assert plans
