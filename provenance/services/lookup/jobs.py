@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
@@ -100,12 +100,9 @@ def _sorted(
     cursor: str | None,
 ) -> _Page:
     after = read_place(cursor, order)
-    met = []
-    for search in searches:
-        is_met = meets(search)
-        if is_met is None:
-            return _Page([], None)
-        met.append(is_met)
+    met = conditions_that_meet(searches)
+    if met is None:
+        return _Page([], None)
     page = sorted_jobs(connection, filters, order, limit=limit, after=after, conditions=met)
     summaries = summaries_of(connection, page.keys)
     rows = [(key, summaries[key]) for key in page.keys]

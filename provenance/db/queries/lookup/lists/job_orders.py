@@ -17,8 +17,8 @@ from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
+    look_up_keys,
 )
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
@@ -127,11 +127,11 @@ def sorted_jobs(
     Raises:
         BadInputError: the list is too long to be sorted so.
     """
+    filters = look_up_keys(connection, filters)
     few = keys_of_few(connection, filters, MOST_SORTED)
     if few is None and not order.has_index:
         raise _too_long(order)
-    others, by_key = by_keys(connection, filters)
-    wanted = [*job_conditions(others), *by_key, *conditions]
+    wanted = [*conditions_by_keys(connection, filters), *conditions]
     if few is None:
         return _walk(connection, wanted, order, limit=limit, after=after)
     # By which filters they are to be found: SQLite knows nothing of how many rows a value has, and
