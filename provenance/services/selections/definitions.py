@@ -134,11 +134,7 @@ def list_definitions(
         LimitError: there are more than a client can use.
     """
     names = definition_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
-    if len(names) > MOST_DEFINITIONS:
-        raise LimitError(
-            f"There are more than {MOST_DEFINITIONS:,} definitions; ask for a pattern of names.",
-            MOST_DEFINITIONS,
-        )
+    _check_number(names, "definitions")
     return names
 
 
@@ -150,12 +146,17 @@ def list_projects(connection: Connection, experiment: int, filters: ProjectFilte
         LimitError: there are more than a client can use, or it took more than five seconds.
     """
     names = project_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
+    _check_number(names, "projects")
+    return names
+
+
+def _check_number(names: Sequence[str], noun: str) -> None:
+    """Raise LimitError if there are more names than a client can use."""
     if len(names) > MOST_DEFINITIONS:
         raise LimitError(
-            f"There are more than {MOST_DEFINITIONS:,} projects; ask for a pattern of names.",
+            f"There are more than {MOST_DEFINITIONS:,} {noun}; ask for a pattern of names.",
             MOST_DEFINITIONS,
         )
-    return names
 
 
 @limited("ask for a task with fewer jobs")
