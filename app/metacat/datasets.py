@@ -1,4 +1,4 @@
-"""Datasets and namespaces as MetaCat tells of them: a dataset is a task or a campaign.
+"""Datasets and namespaces in the form of MetaCat: a dataset is a task or a campaign.
 
 Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that
 one.

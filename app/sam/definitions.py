@@ -1,4 +1,4 @@
-"""Definitions and projects as SAM tells of them.
+"""Definitions and projects in the form of SAM.
 
 A definition is a task or a campaign, and the files that it made; a project is a task, with the
 files that its jobs read.

@@ -1,4 +1,4 @@
-"""Alerts as pages and calls list them: what was found, and whom it was told.
+"""Alerts as pages and calls list them: what was found, and which receivers got it.
 
 No address of a receiver is here: the database has none.
 """

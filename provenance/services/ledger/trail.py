@@ -37,7 +37,7 @@ def show_trail(
 
     Raises:
         NotFoundError: there is no such experiment.
-        BadInputError: there is no such kind of act, or the cursor is none.
+        BadInputError: there is no such kind of act, or the cursor cannot be read.
     """
     if kind is not None and kind not in ACTS:
         raise BadInputError(

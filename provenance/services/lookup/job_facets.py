@@ -37,10 +37,10 @@ _NARROWER = "narrow it down by task, host or time"
 
 
 def read_facets(words: str | None) -> list[str]:
-    """Return the facets that are named with commas between them; all where none is.
+    """Return the facets that are named with commas between them; all of them for None.
 
     Raises:
-        BadInputError: one is none, or they are too many.
+        BadInputError: a name is not a facet, or there are too many.
     """
     if words is None:
         return list(JOB_FACETS)
@@ -64,8 +64,8 @@ def count_facets(
 ) -> JobFacets:
     """Return how many jobs pass the filters, and how many of them have each value.
 
-    Of a facet that is filtered by, those are counted that pass all other filters: what else could
-    be chosen.
+    The counts of a facet that is itself filtered by leave out its own filter, and so show what else
+    there is to choose.
 
     Args:
         connection: where from.
@@ -110,7 +110,7 @@ def _nothing(facets: Sequence[str]) -> JobFacets:
 
 
 def uncounted(facets: Sequence[str]) -> JobFacets:
-    """Return the answer that says nothing of how many jobs there are."""
+    """Return the answer for jobs that were not counted."""
     listed = [JobFacet(name, [], more=0, is_exact=False) for name in facets]
     return JobFacets(0, is_exact=False, recorded=None, counted_of=0, facets=listed)
 

@@ -43,8 +43,8 @@ def list_jobs(
         filters: what they must pass.
         limit: how many at most.
         cursor: `next` of the page before.
-        sort: one of `JOB_ORDERS`, with a `-` in front the other way round; the newest first where
-            nothing is said.
+        sort: one of `JOB_ORDERS`, with a `-` in front for the other way round; None for the newest
+            first.
 
     Raises:
         BadInputError: the state, limit, cursor, order or condition on a parameter cannot be read, or
@@ -129,5 +129,5 @@ def _matched(
     for key, job in rows:
         of_job = matched.setdefault(job.job_id, [])
         for values in answers:
-            of_job += [MatchedParameter(*found) for found in values.get(key, ())]
+            of_job += [MatchedParameter(*value) for value in values.get(key, ())]
     return matched

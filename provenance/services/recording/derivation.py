@@ -140,7 +140,7 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
 def _ask_for_code(
     connection: Connection, jobs: Sequence[ReadJob], findings: Sequence[Findings]
 ) -> None:
-    """Have the code of these jobs resolved of which no commit is known yet."""
+    """Have the code of these jobs resolved where no commit is known yet."""
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
     for job, job_findings in zip(jobs, findings, strict=True):
         if job_findings.unresolved:

@@ -30,7 +30,7 @@ MOST_TASKS = 2000
 
 
 class _TierOfTask(NamedTuple):
-    """What a task has of one data tier; what it expects is None where nobody said."""
+    """What a task has of one data tier; what it expects is None where it was not declared."""
 
     data_tier: str
     task_id: str
@@ -106,7 +106,7 @@ def _tiers(
         definition = expected_files = expected_events = None
         if tier == main_tier:
             definition, expected_events = declaration.definition, declaration.expected_events()
-            # Outputs of several tiers share outputs_per_unit: nobody said how many each has
+            # Outputs of several tiers share outputs_per_unit: how many each has is not declared
             if len(made) <= 1:
                 expected_files = declaration.expected_files()
         files, events = made.get(tier, NOTHING)

@@ -1,7 +1,7 @@
 """Units of a task, counted against its frozen list, and files that are ready for the next stage.
 
-Numbers come from the frozen list and from jobs, never from names that look alike. In which state a
-unit is, `unit_states.py` decides.
+Numbers come from the frozen list and from jobs, never from names that look alike. `unit_states.py`
+decides the state of each unit.
 """
 
 from collections import Counter
@@ -34,8 +34,8 @@ class Units(NamedTuple):
     """The units of a task, each counted once, in its one state.
 
     Attributes:
-        expected: how many the declaration expects; None where it does not say.
-        states: how many units are in each state, those in which there are any.
+        expected: how many the declaration expects; None where it gives no number.
+        states: how many units are in each state; states without units are left out.
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
         open: the units that are neither done nor waived.
         entries: the ledger entry that waives each unit counted as waived.

@@ -144,7 +144,7 @@ def configurations_of(
 
 
 class EvaluatedSet(NamedTuple):
-    """The set that a configuration evaluates to; `as_written` says why it is not the one that ran."""
+    """The set that a configuration evaluates to; `as_written` is why it is not what ran."""
 
     key: int
     as_written: str | None

@@ -19,7 +19,7 @@ _MOST_BEFORE = 50
 
 
 class JobCost(NamedTuple):
-    """What one job took; None where no record says it."""
+    """What one job took; None where it is not recorded."""
 
     key: int
     stage: str

@@ -191,7 +191,7 @@ class _Maker:
     def _compared(
         self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
     ) -> FileKeys | None:
-        """Return the files that a name and their maker select; None where nothing is said."""
+        """Return the files that a name and their maker select; None if neither is asked for."""
         conditions = []
         for comparison in of_file:
             field = comparison.field
@@ -271,7 +271,7 @@ class _Maker:
         return newest_sightings(self.experiment).where(*conditions)
 
     def _member_holds(self, members: Members, comparison: Comparison) -> ColumnElement[bool]:
-        """Return the condition that a member of a value compares as said."""
+        """Return the condition that a member of a value meets a comparison."""
         if compares_numbers(comparison):
             return self._holds(comparison, members.number, NUMBER)
         return self._holds(comparison, members.text)
@@ -381,7 +381,7 @@ class _Maker:
     def _holds(
         self, comparison: Comparison, column: Any, kind: str = "text"
     ) -> ColumnElement[bool]:
-        """Return the condition that a column compares as said."""
+        """Return the condition that a column meets a comparison."""
         read = _READERS[kind]
         if comparison.operator is Operator.IS_THERE:
             return column.is_not(None)  # type: ignore[no-any-return]
@@ -461,7 +461,7 @@ def _is_of_maker(selection: Selection) -> bool:
 
 
 def _is_cataloged_too(part: Selection) -> bool:
-    """Return whether a catalog tells all that a part asks of a maker."""
+    """Return whether catalogs, too, know all that a part asks of a maker."""
     compared = {node.field for node in nodes_of(part) if isinstance(node, Comparison)}
     return compared <= _CATALOGED_TOO
 
@@ -631,7 +631,7 @@ _EXACT_DIGITS = 18
 
 
 def _read_time(text: str, field: str) -> datetime:
-    """Return a moment: ISO 8601, UTC where nothing else is said, or seconds since 1970."""
+    """Return a moment: ISO 8601 (UTC where it has no zone), or seconds since 1970."""
     try:
         if text.replace(".", "", 1).isdecimal() and len(text) > len("2026"):
             return datetime.fromtimestamp(float(text), UTC)

@@ -138,7 +138,7 @@ def _looked_at(
     # by keys that are known: PostgreSQL would rather read all jobs than those of a sub-query
     jobs = select(*_COLUMNS.values()).where(among(connection, Job.id, keys))
     if wanted:
-        # said so that no index but that of the keys answers it
+        # in this form no index but that of the keys can answer it
         jobs = jobs.where(case((and_(*wanted), 1), else_=0) == 1)
     return _Looked(jobs, few is not None)
 
@@ -169,7 +169,8 @@ def _some_keys(connection: Connection, base: JobFilters) -> Sequence[int]:
 def _classes(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> Counter[Value]:
     """Return how many of the jobs have each class of failure, without those that have none.
 
-    Only those that failed are asked for: to look for one of each job took as long as reading it.
+    Only jobs that failed are looked up: looking for the class of every job took as long as reading
+    the jobs.
     """
     states = zip(columns.get("key", ()), columns.get("state", ()), strict=True)
     bad = [key for key, state in states if state >= FIRST_BAD]

@@ -1,4 +1,4 @@
-"""What lists of jobs are narrowed to, and the conditions that say it."""
+"""Filters of lists of jobs, and the conditions in SQL that they stand for."""
 
 import re
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class JobFilters(NamedTuple):
-    """What a list of jobs is narrowed to; None for what does not matter.
+    """Filters of a list of jobs; None sets no condition.
 
     Attributes:
         state: one or several with commas between them.
@@ -127,9 +127,9 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
 
 
 def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
-    """Return the same as conditions on jobs alone, where no other table is joined.
+    """Return the conditions of the filters on jobs alone, without a join with other tables.
 
-    An index answers a count by itself then.
+    That way an index alone can answer a count.
     """
     conditions = _own_conditions(filters)
     experiment = None
@@ -168,7 +168,7 @@ def _equalities(wanted: Mapping[Any, Any]) -> list[ColumnElement[bool]]:
 
 
 def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
-    """Return what the filters say of a job's own columns."""
+    """Return the conditions on a job's own columns."""
     conditions = _equalities(
         {
             Job.exit_code: filters.exit_code,
@@ -227,7 +227,7 @@ def read_states(states: str) -> list[int]:
     """Return the numbers of states that are named with commas between them, each once.
 
     Raises:
-        BadInputError: one is no state, or none is named.
+        BadInputError: a name is not a state, or there is no name.
     """
     numbers = []
     for name in _listed(states, "state"):
@@ -242,7 +242,7 @@ def read_job_ids(ids: str) -> list[str]:
     """Return the ids of jobs that are named with commas between them, each once.
 
     Raises:
-        BadInputError: one is no id, none is named, or there are too many.
+        BadInputError: a name is not an id, there is none, or there are too many.
     """
     names = _listed(ids, "job_id")
     if len(names) > MOST_IDS:
@@ -330,7 +330,7 @@ def conditions_by_keys(connection: Connection, filters: JobFilters) -> list[Colu
 def by_keys(
     connection: Connection, filters: JobFilters
 ) -> tuple[JobFilters, list[ColumnElement[bool]]]:
-    """Return the filters without software and host, and the conditions that say these by keys."""
+    """Return the filters without software and host, and the conditions by keys in their place."""
     keys = look_up_keys(connection, filters)
     conditions: list[ColumnElement[bool]] = []
     others = filters

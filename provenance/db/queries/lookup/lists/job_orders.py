@@ -66,7 +66,7 @@ class JobOrder(NamedTuple):
 
     @property
     def is_usual(self) -> bool:
-        """Return whether it is that of lists that say nothing of an order."""
+        """Return whether it is the order of lists that ask for none."""
         return self == USUAL
 
 
@@ -180,7 +180,7 @@ def _walk(
         last = connection.execute(part.limit(1).offset(MOST_WALKED - 1)).first()
         query = part.limit(limit + 1 - len(rows))
         if wanted:
-            # said so that no other index answers it: all that it finds would have to be sorted
+            # in a form that no other index answers: all that it finds would have to be sorted
             query = query.where(case((and_(*wanted), 1), else_=0) == 1)
         if last is not None:
             query = query.where(_is_not_behind(order, Place(last[1], last[0])))
