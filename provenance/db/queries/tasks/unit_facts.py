@@ -90,6 +90,19 @@ _ENDED_ORDERS = (
     .outerjoin(Job, _job_of_order)
     .where(Order.ended_at.is_not(None), or_(Order.problem.is_not(None), Job.id.is_(None)))
 )
+_MISHAPS = (
+    select(
+        Job.unit, Job.state, Job.failed_step, Job.error_class, Job.message, Job.exit_code,
+        Job.exit_signal,
+    )
+    .where(
+        Job.task_id == bindparam("task"),
+        Job.state.in_([STATES.index("failed"), KILLED]),
+        Job.unit.is_not(None),
+        Job.rerun_of.is_(None),
+    )
+    .order_by(Job.id)
+)  # fmt: skip
 _WAIVED = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
     WaivedUnit.task_id.in_(_TASKS)
 )
@@ -259,6 +272,27 @@ def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict
     for task, unit, problem in run(connection, _ENDED_ORDERS, {"tasks": tasks}):
         orders[task][unit] = problem or None
     return orders
+
+
+class Mishap(NamedTuple):
+    """How a job of a unit failed or was killed, as its record has it."""
+
+    failed_step: str | None
+    error_class: str | None
+    message: str | None
+    exit_code: int | None
+    signal: int | None
+
+
+def newest_mishaps(connection: Connection, task: int) -> dict[tuple[str, str], Mishap]:
+    """Return how the newest failed and the newest killed job of each unit ended.
+
+    By the name of the unit and the state of the job.
+    """
+    mishaps: dict[tuple[str, str], Mishap] = {}
+    for unit, state, *mishap in run(connection, _MISHAPS, {"task": task}):
+        mishaps[unit, STATES[state]] = Mishap._make(mishap)
+    return mishaps
 
 
 class EndedJob(NamedTuple):
