@@ -23,10 +23,10 @@ from jobprov.provenance.db.queries.selections.definitions import (
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.selections.conditions import Definition
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.definitions import (
     MOST_PROCESSES,
     find_definition,
-    find_experiment,
     list_definitions,
     list_projects,
     show_project,

@@ -133,7 +133,10 @@ def _ask(wanted: Mapping[str, int | None], slots: int) -> _Outcome:
     try:
         estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
     except NotFoundError as error:
-        return _Outcome(str(error), 404)
+        line = str(error)
+        if error.nearest:
+            line += f" Did you mean {' or '.join(error.nearest)}?"
+        return _Outcome(line, 404)
     except BadInputError as error:
         return _Outcome(str(error), 422)
     return _Outcome(first_line(estimate), estimate=estimate)

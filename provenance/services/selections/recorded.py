@@ -35,7 +35,7 @@ from jobprov.provenance.selections.conditions import (
 from jobprov.provenance.selections.fields import MetadataKey, key_in_metadata
 from jobprov.provenance.selections.members import reader_of
 from jobprov.provenance.selections.tokens import SelectionError
-from jobprov.provenance.services.selections.definitions import find_experiment
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 from jobprov.provenance.services.selections.files import expand_selection, select_files
 from jobprov.provenance.services.selections.metadata import FILES_AT_ONCE, Wanted, describe_files

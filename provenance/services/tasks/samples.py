@@ -19,6 +19,7 @@ from jobprov.provenance.db.queries.tasks.samples import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, declared_tasks
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -46,11 +47,12 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
     """Return the declared tasks of an experiment as samples by data tier.
 
     Raises:
-        NotFoundError: no task of the experiment was declared.
+        NotFoundError: nothing of the experiment is recorded, or no task of it was declared.
         LimitError: counting took more than five seconds.
     """
     tasks = declared_tasks(connection, experiment, most=MOST_TASKS)
     if not tasks:
+        find_experiment(connection, experiment)
         raise NotFoundError(
             f"No task of experiment {experiment} was declared; "
             "`jobprov declare` or PUT /api/v1/tasks/ID does it."
