@@ -95,7 +95,7 @@ _NO_HINTS = Hints()
 
 @dataclass(frozen=True)
 class Problem:
-    """One error, as every client is told of it.
+    """One error, in the form that every client gets.
 
     Attributes:
         kind: a word for programs, such as `not-found`; the last part of `type`.
@@ -170,7 +170,7 @@ def _explains_itself(error: Exception) -> bool:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return what a client is told of an error; of a mistake of ours, only where to look for it."""
+    """Return an error for a client; for a mistake of ours, only where to look for it."""
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, UnauthorizedError):
@@ -235,7 +235,7 @@ def _of_http(error: HTTPException) -> Problem:
     """Return the problem of an error that Flask, Werkzeug or webargs raised."""
     status = error.code or 500
     slug = error.name.lower().replace(" ", "-")
-    # webargs says here what is wrong with which field
+    # here webargs has what is wrong with which field
     data = getattr(error, "data", None) or {}
     errors = _messages_by_field(data.get("errors") or data.get("messages") or {})
     detail = _detail_of_http(error, data, errors)

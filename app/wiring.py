@@ -162,7 +162,7 @@ class Service:
 
     @contextmanager
     def reading_everything(self) -> Iterator[Connection]:
-        """Yield a connection that sees all experiments, for what is decided and told nobody."""
+        """Yield a connection that sees all experiments, for decisions that are shown to nobody."""
         with self.database.reading.connect() as connection:
             yield connection
             connection.commit()

@@ -104,7 +104,7 @@ def _hash(*words: str) -> str:
 
 
 def _forget_old() -> None:
-    """Remove what tells of sessions that would be over by now anyway, however long they may be."""
+    """Forget ended sessions that would be over by now anyway, however long they may last."""
     before = time.time() - (MOST_MINUTES + 1) * 60
     for file in _file("").iterdir():
         if file.stat().st_mtime < before:

@@ -86,7 +86,7 @@ class MinuteCounts:
 
 
 def note_limit(limit: Limit) -> None:
-    """Have the answer to this request tell a limit."""
+    """Have a limit put into the headers of the answer to this request."""
     g.setdefault("limits", []).append(limit)
 
 

@@ -1,4 +1,4 @@
-"""How many requests a caller may send within a minute, told in the headers of each answer.
+"""How many requests a caller may send within a minute, with headers in each answer.
 
 A caller is a token that only reads, somebody who is logged in, or an address. What a production
 lives by is never limited: whoever sends a token or ticket that lets them write (hooks, agents,
@@ -41,7 +41,7 @@ _log = logging.getLogger("jobprov.limits")
 
 
 def register_rate_limits(app: Flask) -> None:
-    """Count the requests of each caller, and tell all limits that were counted for a request."""
+    """Count the requests of each caller, and put the limits of a request into its answer."""
     app.extensions[_COUNTS] = MinuteCounts("requests")
     app.before_request(_check_rate)
     app.after_request(_tell_limits)

@@ -114,7 +114,7 @@ def _find_visitor(login: Login) -> Visitor | None:
 
 
 def _named_by(proxy: Proxy) -> Identity | None:
-    """Return whom the reverse proxy names; what anybody else says in its header does not count."""
+    """Return whom the reverse proxy names; the header of anybody else does not count."""
     user = request.headers.get(proxy.user_header, "").strip()
     if not user:
         return None

@@ -1,4 +1,4 @@
-"""Wrong tokens and failed logins: counted by address, told in the log, and slowed.
+"""Wrong tokens and failed logins: counted by address, written into the log, and slowed.
 
 A token has 256 random bits, so that nobody guesses one; but whoever tries costs a query each time,
 and a hook with an expired token is a fault that an operator should see. Valid tokens are taken from
@@ -36,23 +36,23 @@ def grant_of(token: str) -> Grant:
         UnreachableError: the keys of its issuer cannot be fetched.
         TooManyRequests: its sender has sent many wrong ones within a minute.
     """
-    found = _looked_up(token)
-    if isinstance(found, Grant):
-        return found
-    if isinstance(found, WrongTokenError):
+    outcome = _looked_up(token)
+    if isinstance(outcome, Grant):
+        return outcome
+    if isinstance(outcome, WrongTokenError):
         # Once, however many places of this request ask what the token allows
         if token not in g.setdefault("counted_tokens", set()):
             g.counted_tokens.add(token)
             get_measures().wrong_tokens.inc()
-            count_wrong(found, "A wrong token")
-        raise UnauthorizedError(str(found)) from None
-    raise found
+            count_wrong(outcome, "A wrong token")
+        raise UnauthorizedError(str(outcome)) from None
+    raise outcome
 
 
 def known_grant(token: str) -> Grant | None:
     """Return what a token allows; None where it is worth nothing, which is not counted here."""
-    found = _looked_up(token)
-    return found if isinstance(found, Grant) else None
+    outcome = _looked_up(token)
+    return outcome if isinstance(outcome, Grant) else None
 
 
 def header_tokens() -> list[str]:

@@ -1,4 +1,4 @@
-"""Alerts over HTTP: what rules found, and whom it was told."""
+"""Alerts over HTTP: what rules found, and which receivers got it."""
 
 from flask import Response
 

@@ -23,10 +23,10 @@ from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery, ErrorsQuery
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.kept_answers.counting import ERRORS
-from jobprov.provenance.services.orders.orders import find_experiment
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.triage.rules import RuleTable
 

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the database, the archive and their upkeep, as Prometheus takes it."""
+"""The figures of `/metrics` about database, archive and upkeep, in the form of Prometheus."""
 
 import shutil
 import time
@@ -43,7 +43,7 @@ class StandbyState(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What is told.
+    """The figures.
 
     Attributes:
         jobs: by experiment and state, of the experiments that the sender of the request may see;
@@ -82,10 +82,10 @@ def read_figures(service: Service) -> Figures:
         dead_letters, used = count_dead_letters(connection), keys_used(connection)
         bytes_of_database = database_bytes(connection)
     moments = {}
-    for what in (BACKUP, SEAL):
-        done_at = last_done(data, what)
+    for act in (BACKUP, SEAL):
+        done_at = last_done(data, act)
         if done_at is not None:
-            moments[what] = done_at
+            moments[act] = done_at
     return Figures(
         jobs=_jobs(service),
         reproduction=reproduction,

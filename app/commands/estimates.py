@@ -5,13 +5,8 @@ from typing import Any
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.estimates import (
     ChainWait,
     Hours,

@@ -12,10 +12,10 @@ from jobprov.app.commands.terminal.opening import (
     experiment_option,
     json_option,
     list_limit_option,
-    table,
     task_option,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.lookup.files import ListedFile
 from jobprov.provenance.answers.search import Hits, KindCount
@@ -145,7 +145,7 @@ def files(*, pattern: str, limit: int, url: str | None, as_json: bool, **filters
     if listed or as_json:
         text = table([_row(file) for file in listed], _COLUMNS)
         if has_more:
-            text += "\nThere are more: --limit."
+            text += "\nThere are more: raise --limit."
         emit(listed, text, as_json=as_json)
     else:
         click.echo(f"No file is named {shown(pattern + _hint(pattern))}.", err=True)

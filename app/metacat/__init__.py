@@ -36,7 +36,7 @@ def _version(experiment: str) -> Response:  # noqa: ARG001 - the same for all
 
 
 def _not_answered(experiment: str, rest: str) -> Response:
-    """Refuse a write, or say that a question is not answered here."""
+    """Refuse a write, or a question that is not answered here."""
     call = rest.removeprefix("data/")
     if request.method != "GET" or call.startswith(_WRITES):
         return refused(experiment)

@@ -1,4 +1,4 @@
-"""Datasets and namespaces as MetaCat tells of them: a dataset is a task or a campaign.
+"""Datasets and namespaces in the form of MetaCat: a dataset is a task or a campaign.
 
 Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that
 one.
@@ -17,9 +17,9 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.selections.definitions import DefinitionFilters, FoundDefinition
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.mql import Did, read_did, selection_of_dataset
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.definitions import (
     find_definition,
-    find_experiment,
     list_definitions,
 )
 from jobprov.provenance.services.selections.files import count_files, list_namespaces

@@ -1,4 +1,4 @@
-"""Files by what names them or by a query, as MetaCat tells of them."""
+"""Files by name or by a query, in the form of MetaCat."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

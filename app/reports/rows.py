@@ -1,4 +1,4 @@
-"""What a report says, as rows of words: the same for its text and for its page."""
+"""A report as rows of words: the same for its text and for its page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -270,8 +270,8 @@ def cause_words(cause: FailureCause) -> str:
     else:
         how = cause.state or "no exit code"
     step = f"step {cause.failed_step}: " if cause.failed_step else ""
-    told = cause.cause or cause.message
-    message = f" ({elided(told, _LONGEST)})" if told else ""
+    cause_text = cause.cause or cause.message
+    message = f" ({elided(cause_text, _LONGEST)})" if cause_text else ""
     return f"{step}{how}{message}"
 
 

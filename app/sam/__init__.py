@@ -42,7 +42,7 @@ def _server_info(experiment: str) -> Response:
 
 
 def _not_answered(experiment: str, rest: str) -> Response:
-    """Refuse a write, or say that a question is not answered here."""
+    """Refuse a write, or a question that is not answered here."""
     if request.method != "GET" and rest not in _POSTED_QUESTIONS:
         return refused(experiment)
     raise NotFoundError(f"jobprov does not answer /{rest[:200]} in place of SAM.")

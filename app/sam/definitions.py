@@ -1,4 +1,4 @@
-"""Definitions and projects as SAM tells of them.
+"""Definitions and projects in the form of SAM.
 
 A definition is a task or a campaign, and the files that it made; a project is a task, with the
 files that its jobs read.
@@ -23,10 +23,10 @@ from jobprov.provenance.db.queries.selections.definitions import (
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.selections.conditions import Definition
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.definitions import (
     MOST_PROCESSES,
     find_definition,
-    find_experiment,
     list_definitions,
     list_projects,
     show_project,

@@ -1,4 +1,4 @@
-"""Files as SAM tells of them: by dimensions, with their metadata, lineage and locations.
+"""Files in the form of SAM: by dimensions, with their metadata, lineage and locations.
 
 Source: SAM's metadata JSON, as the official client and POMS read it.
 """
@@ -243,11 +243,11 @@ def _metadata_of_many(experiment: str) -> Response:
         asked = _asked_files(connection, experiment)
         files = list({file.key: file for file in asked.values()}.values())
         described = describe_files(connection, service.store, experiment, files)
-    return json_answer([_shown(one) for one in described])
+    return json_answer([_shown(file) for file in described])
 
 
 def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile]:
-    """Return the files that a call names or numbers, by what it says; unknown ones are left out."""
+    """Return the files of a call by the name or number in it; unknown ones are left out."""
     names = request.values.getlist("file_name")
     numbers = request.values.getlist("file_id")
     if len(names) + len(numbers) > MOST_FILES:
@@ -255,9 +255,9 @@ def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile
     for number in numbers:
         if not number.isdecimal() or len(number) > _MOST_DIGITS:
             raise BadInputError(f"file_id: {number[:40]!r} is not a whole number.")
-    found = find_catalog_files(connection, experiment, names)
+    by_name = find_catalog_files(connection, experiment, names)
     by_key = find_numbered_files(connection, experiment, [int(number) for number in numbers])
-    return {**found, **{str(key): file for key, file in by_key.items()}}
+    return {**by_name, **{str(key): file for key, file in by_key.items()}}
 
 
 def _locations(experiment: str, name: str | None = None, number: int | None = None) -> Response:
@@ -273,11 +273,11 @@ def _locations(experiment: str, name: str | None = None, number: int | None = No
 def _locations_of_many(experiment: str) -> Response:
     service = get_service()
     with service.reading() as connection:
-        asked = _asked_files(connection, experiment)
-        described = describe_files(connection, service.store, experiment, list(asked.values()))
+        files = _asked_files(connection, experiment)
+        described = describe_files(connection, service.store, experiment, list(files.values()))
     located = {}
-    for said, one in zip(asked, described, strict=True):
-        located[said] = [location_of(location) for location in one.locations]
+    for name, file in zip(files, described, strict=True):
+        located[name] = [location_of(location) for location in file.locations]
     return json_answer(located)
 
 
@@ -306,11 +306,11 @@ def _related(file: RelatedFile, member: str) -> dict[str, object]:
 def sam_metadata(
     file: FileMetadata, *, with_locations: bool = False, is_basic: bool = False
 ) -> dict[str, object]:
-    """Return the metadata as JSON; what nobody says is left out.
+    """Return the metadata as JSON; what is not known is left out.
 
     Args:
         file: what is known.
-        with_locations: whether its copies are told.
+        with_locations: whether the places of its copies are in it.
         is_basic: without parents and parameters.
     """
     shown: dict[str, object] = {
@@ -384,7 +384,7 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def _run(run: Any) -> list[Any]:
-    """Return a run as SAM says it: number, subrun, type, as far as they are known."""
+    """Return a run in the form of SAM: number, subrun, type, as far as they are known."""
     return run if isinstance(run, list) else [run]
 
 

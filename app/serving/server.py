@@ -63,7 +63,7 @@ _M_ARENA_MAX = -8
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
-    """gunicorn, told everything by our settings.
+    """gunicorn, configured by our settings alone.
 
     Args:
         settings: of the service.
@@ -188,7 +188,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
 
 
 def watch_until(service: Service, stop: threading.Event) -> None:
-    """Look at rules of alerts, and send what there is to tell, until told to stop.
+    """Look at rules of alerts, and send their messages, until told to stop.
 
     In a thread of its own: a receiver that hangs holds up no other work.
     """

@@ -1,4 +1,4 @@
-"""The page of alerts: what is wrong now, what was, and whom it was told."""
+"""The page of alerts: what is wrong now, what was wrong, and which receivers got it."""
 
 from typing import NamedTuple
 
@@ -85,8 +85,8 @@ def _page(rows: int) -> AlertsPage:
 
 
 def _shown(alert: Alert) -> ShownAlert:
-    told = sorted(alert.deliveries, key=lambda delivery: delivery.state == "sent")
-    return ShownAlert(alert, told[:_DELIVERIES], max(0, len(told) - _DELIVERIES))
+    deliveries = sorted(alert.deliveries, key=lambda delivery: delivery.state == "sent")
+    return ShownAlert(alert, deliveries[:_DELIVERIES], max(0, len(deliveries) - _DELIVERIES))
 
 
 def _first_line(standing: AlertList, *, is_watched: bool) -> str:

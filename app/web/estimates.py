@@ -46,7 +46,7 @@ _HOUR = 3600
 
 
 class _Outcome(NamedTuple):
-    """An estimate; None where there is none, and `line` and `status` say why."""
+    """An estimate, or in its place the reason in `line` and `status`."""
 
     line: str
     status: int = 200
@@ -54,7 +54,7 @@ class _Outcome(NamedTuple):
 
 
 class SumsRow(NamedTuple):
-    """Hours, waits and bytes in words; None for what no job says."""
+    """Hours, waits and bytes in words; None for what no job has."""
 
     cpu_hours: dict[str, str]
     slot_hours: dict[str, str]
@@ -133,7 +133,10 @@ def _ask(wanted: Mapping[str, int | None], slots: int) -> _Outcome:
     try:
         estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
     except NotFoundError as error:
-        return _Outcome(str(error), 404)
+        line = str(error)
+        if error.nearest:
+            line += f" Did you mean {' or '.join(error.nearest)}?"
+        return _Outcome(line, 404)
     except BadInputError as error:
         return _Outcome(str(error), 422)
     return _Outcome(first_line(estimate), estimate=estimate)
@@ -142,15 +145,15 @@ def _ask(wanted: Mapping[str, int | None], slots: int) -> _Outcome:
 def first_line(estimate: Estimate) -> str:
     """Return how long all of it takes."""
     total, stages = estimate.total, estimate.stages
-    what = counted(estimate.events or 0, "event")
+    amount = counted(estimate.events or 0, "event")
     if estimate.files:
-        what = counted(estimate.files, "file")
+        amount = counted(estimate.files, "file")
     chain = text(stages[0].stage)
     if len(stages) > 1:
         chain += f" to {text(stages[-1].stage)}"
     wall, cpu = _times(total.wall_hours), _hours(total.cpu_hours)
     return (
-        f"{what} from {chain}: about {wall['expected']} with {counted(estimate.slots, 'slot')} "
+        f"{amount} from {chain}: about {wall['expected']} with {counted(estimate.slots, 'slot')} "
         f"({wall['low']} to {wall['high']}), {cpu['expected']} CPU hours, "
         f"{size(total.output_bytes)}.{_queue(total)}"
     )

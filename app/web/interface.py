@@ -76,7 +76,7 @@ class InterfaceSection(NamedTuple):
 
 
 class Interface:
-    """What the OpenAPI document says, read once."""
+    """The OpenAPI document, read once."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """Read the sections and calls of the document."""
@@ -226,21 +226,21 @@ def _plain_kind(schema: Mapping[str, Any]) -> str:
 
 
 def _fields(schema: Mapping[str, Any]) -> Iterator[Field]:
-    """Yield the members of a type; what its docstring says of them stands in its description."""
-    told = _told(schema.get("description", ""))
+    """Yield the members of a type, explained by the docstring in its description."""
+    words_by_name = _told(schema.get("description", ""))
     required = schema.get("required", ())
     for name, member in schema.get("properties", {}).items():
-        words = member.get("description") or told.get(name, "")
+        words = member.get("description") or words_by_name.get(name, "")
         yield Field(name, _kind(member), name in required, words)
 
 
 def _told(description: str) -> dict[str, str]:
-    """Return what a docstring's list of attributes says, by name."""
-    told = {}
+    """Return the explanations in a docstring's list of attributes, by name."""
+    words_by_name = {}
     for names, words in _ATTRIBUTE.findall(description.partition("Attributes:\n")[2]):
         for name in names.split(","):
-            told[name.strip()] = " ".join(words.split())
-    return told
+            words_by_name[name.strip()] = " ".join(words.split())
+    return words_by_name
 
 
 def _example(schema: Mapping[str, Any]) -> str:

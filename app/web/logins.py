@@ -154,10 +154,10 @@ def _logout_refused(error: str, why: str) -> Response:
 
 
 def _logout_answer(document: dict[str, str], status: int) -> Response:
-    found = jsonify(document)
-    found.status_code = status
-    found.headers["Cache-Control"] = "no-store"
-    return found
+    response = jsonify(document)
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def page_here(wanted: str) -> str:

@@ -80,15 +80,15 @@ def show_found() -> Response:
 
 def shelves(here: ManualPage | None) -> list[Shelf]:
     """Return all pages by folder; only the folder of this one is open."""
-    found = []
+    all_shelves = []
     for group, title in GROUPS.items():
         is_open = here is not None and here.group == group
         links = []
         for page in manual().in_group(group):
             if group != "decisions" or is_open or page.name == group:
                 links.append(Link(page.title, page.address(), page is here))
-        found.append(Shelf(title, links, is_open))
-    return found
+        all_shelves.append(Shelf(title, links, is_open))
+    return all_shelves
 
 
 def _chapters(page: ManualPage, part: Part) -> list[Link]:

@@ -47,7 +47,7 @@ class SearchQuestion(NamedTuple):
 
     @classmethod
     def from_request(cls) -> "SearchQuestion":
-        """Return what the query of the address says."""
+        """Return the question in the query of the address."""
         text = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST]
         kind = request.args.get("kind")
         if kind not in KINDS:
@@ -81,8 +81,8 @@ def show_hits() -> Response:
     question = SearchQuestion.from_request()
     limit = MOST if question.kind is None else _MOST_OF_ONE_KIND
     with get_service().reading() as connection:
-        found = search(connection, question.text, kind=question.kind, limit=limit)
-    exact = [hit for hit in found.hits if hit.text == found.text and hit.kind in _SHOWN_AT_ONCE]
+        result = search(connection, question.text, kind=question.kind, limit=limit)
+    exact = [hit for hit in result.hits if hit.text == result.text and hit.kind in _SHOWN_AT_ONCE]
     if len(exact) == 1 and safe_url(exact[0].url) and not question.wants_all:
         return Response(status=303, headers={"Location": redirect(exact[0].url).location})
     twin = None
@@ -92,26 +92,26 @@ def show_hits() -> Response:
     return answer(
         "search/search.html",
         twin=twin,
-        text=found.text,
-        groups=_by_kind(found, question),
-        near=found.near,
-        count=sum(count.count for count in found.counts),
-        has_more=any(count.has_more for count in found.counts),
-        note=found.note,
+        text=result.text,
+        groups=_by_kind(result, question),
+        near=result.near,
+        count=sum(count.count for count in result.counts),
+        has_more=any(count.has_more for count in result.counts),
+        note=result.note,
         all_kinds=address("/search", {"q": question.text, "all": "1"}) if question.kind else None,
     )
 
 
-def _by_kind(found: Hits, question: SearchQuestion) -> list[Group]:
-    counts = {count.kind: count for count in found.counts}
+def _by_kind(result: Hits, question: SearchQuestion) -> list[Group]:
+    counts = {count.kind: count for count in result.counts}
     groups = []
     for kind, title in _TITLES.items():
         if kind not in counts:
             continue
         count = counts[kind]
-        hits = [hit for hit in found.hits if hit.kind == kind]
+        hits = [hit for hit in result.hits if hit.kind == kind]
         further = None
         if question.kind is None and count.count > len(hits):
-            further = address("/search", {"q": found.text, "kind": kind})
+            further = address("/search", {"q": result.text, "kind": kind})
         groups.append(Group(kind, title, hits, count.count, count.has_more, further))
     return groups

@@ -101,7 +101,7 @@ class Capsule:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownFile:
-    """What catalogs know of an input or output and the record does not say.
+    """What only catalogs know of an input or output.
 
     Attributes:
         namespace, name: the full name of a file that the record names without a namespace; else

@@ -116,23 +116,27 @@ class BundleTar:
                 raise BundleError(f"{entry.path}: a folder named twice; get the bundle again.")
             self._new_folders.append(entry.path)
             return
+        self._check_folders(entry.path)
         path = entry.path.encode()
-        parts = entry.path.split("/")
-        around = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        wanted = [folder for folder in around if folder not in self._folders]
-        if self._new_folders != wanted:
-            odd = sorted(set(self._new_folders) ^ set(wanted)) or wanted
+        if path <= self._last_file:
+            raise BundleError(f"{entry.path}: named twice, or not in its place; get it again.")
+        if self._last_file and _top_of(path) != _top_of(self._last_file):
+            raise BundleError(f"{entry.path}: a bundle has one top folder; get it again.")
+        self._folders.update(self._new_folders)
+        self._new_folders = []
+        self._last_file = path
+
+    def _check_folders(self, path: str) -> None:
+        """Refuse a file unless the folders right before it are the new ones that it lies in."""
+        parts = path.split("/")
+        folders = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        expected = [folder for folder in folders if folder not in self._folders]
+        if self._new_folders != expected:
+            odd = sorted(set(self._new_folders) ^ set(expected)) or expected
             raise BundleError(
                 f"{odd[0]}: a folder that is empty, missing or not in its place; get the bundle "
                 "again."
             )
-        if path <= self._last_file:
-            raise BundleError(f"{entry.path}: named twice, or not in its place; get it again.")
-        if self._last_file and parts[0] != self._last_file.decode().split("/")[0]:
-            raise BundleError(f"{entry.path}: a bundle has one top folder; get it again.")
-        self._folders.update(wanted)
-        self._new_folders = []
-        self._last_file = path
 
     def _check_end(self) -> None:
         """The first of the last blocks was read."""
@@ -159,6 +163,10 @@ class BundleTar:
             left -= len(part)
         self._read_bytes += count
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _top_of(path: bytes) -> bytes:
+    return path.split(b"/")[0]
 
 
 def _path_of(block: bytes) -> str:

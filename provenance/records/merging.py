@@ -16,7 +16,7 @@ from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import PROVISIONAL, JsonObject
 from jobprov.provenance.records.reading.times import read_time
 
-# What each witness says of itself; differences contradict nothing.
+# What each witness records of itself; differences contradict nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version"})
 
 # What a witness knows only once the job is over.
@@ -51,7 +51,7 @@ _APART_SECONDS = 3600.0  # bringing the input may take as long; a wrong clock is
 
 
 class Disagreement(msgspec.Struct, frozen=True):
-    """A field of which witnesses say different things.
+    """A field in which witnesses differ.
 
     Attributes:
         field: its path, such as `exit.code`.
@@ -100,7 +100,7 @@ def merge_witnesses(
     for witness in by_rank:
         record = records[witness]
         fill(merged, {key: value for key, value in record.items() if key not in _ENDING})
-    # What a provisional record says of a job may still change, so it contradicts nothing
+    # What is in a provisional record may still change, so it contradicts nothing
     finals: dict[str, JsonObject] = {}
     for witness in by_state:
         if records[witness].get("state") not in PROVISIONAL:

@@ -1,4 +1,4 @@
-"""What a verdict says of the recipe of its job: proven, failed, differs, or still unproven.
+"""The state of proof of a recipe after a verdict: proven, failed, differs, or still unproven.
 
 Only verdicts of `jobprov prove` and of drills count: their reruns had no network and an empty
 environment. Whoever reruns a bundle at home may have had what it lacks.
@@ -45,7 +45,7 @@ _MOST_NAMES = 4
 
 
 class ProofOf(NamedTuple):
-    """What a verdict says of a recipe.
+    """The state of proof of a recipe after a verdict.
 
     Attributes:
         message: a sentence, why it is not proven; None where it is.
@@ -88,7 +88,7 @@ def open_codes(codes: Iterable[str], state: int | None) -> set[str]:
 
 
 def proof_of(document: Mapping[str, object]) -> ProofOf | None:
-    """Return what a stored verdict says of its job's recipe; None if it is not one that counts."""
+    """Return the proof that a stored verdict gives; None if it does not count as one."""
     verdict = read_verdict(document)
     if verdict.by not in PROVERS:
         return None

@@ -49,7 +49,7 @@ _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _OUTPUT = "{output}"
 _Part = str | None
-"""None for something that the record does not tell."""
+"""Stands for something that is not recorded."""
 
 
 def recipe_of(record: JobRecord) -> bytes | None:

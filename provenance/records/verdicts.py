@@ -42,7 +42,7 @@ def rank(level: str) -> int:
 
 
 class OutputVerdict(NamedTuple):
-    """What a verdict says of one output.
+    """The part of a verdict about one output.
 
     Attributes:
         comparator: `none` where there was no file to compare.

@@ -1,4 +1,4 @@
-"""Pages of a list: how many rows one may have, and the cursor that says where it ended."""
+"""Pages of a list: how many rows one may have, and the cursor for where it ended."""
 
 from jobprov.provenance.errors import BadInputError
 

@@ -268,7 +268,7 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
         "STARTED",
     ]
     assert newest[1].endswith(" 1 Jan 2026 00:00 UTC")
-    assert newest[2:] == ["There are more: --limit."]
+    assert newest[2:] == ["There are more: raise --limit."]
 
     none = live.run("jobs", "--parameter", "physics.*.threshold", "--value", "<5")
     assert (none.returncode, none.stdout, none.stderr) == (

@@ -35,6 +35,7 @@ from jobprov.provenance.db.upkeep.migrating import (
     upgrade_local,
 )
 from jobprov.provenance.errors import UnreachableError
+from tests.library.statements import statements_sent
 
 POSTGRESQL_SCHEMA = (
     (
@@ -176,20 +177,13 @@ def test_upgrade_of_a_current_database_keeps_its_rows(empty_url: str) -> None:
 def test_upgrade_of_a_current_database_reads_no_table_of_ours(empty_url: str) -> None:
     """Of ten million jobs, checking what refers to what took over a minute, with writing stopped."""
     upgrade(empty_url)
-    statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with statements_sent(Engine) as statements:
         upgrade(empty_url)
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
     assert statements
     tables = {f'"{table}"' for table in Base.metadata.tables} | {"foreign_key_check"}
-    assert not [statement for statement in statements if any(t in statement for t in tables)]
+    assert not [sql for sql, _ in statements if any(table in sql for table in tables)]
 
 
 def test_local_upgrade_makes_a_new_database_without_a_copy(tmp_path: Path) -> None:

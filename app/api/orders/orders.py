@@ -166,7 +166,7 @@ def get_outside_inputs() -> Response:
     errors=(401, 404, 422),
 )
 def get_submissions() -> Response:
-    """Return how jobs were submitted, as far as the records and their tasks tell."""
+    """Return how jobs were submitted, as far as the records and their tasks hold it."""
     query = asked(OutsideInputsQuery)
     experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
     body = read_retry({"experiment": experiment, "jobs": jobs})

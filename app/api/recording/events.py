@@ -43,7 +43,7 @@ section = Section("events", "OpenLineage events.")
     writes=True,
 )
 def post_event() -> Response:
-    """Take an OpenLineage event; 201 if it said anything new.
+    """Take an OpenLineage event; 201 if it brought anything new.
 
     A run becomes a job, a job without a run a declared task, and a dataset a file.
     """
@@ -82,7 +82,7 @@ def _take_static(
 
 
 def _experiment(grant: Grant) -> str:
-    """Return whose the run is: what the address says, else what the token is of."""
+    """Return the experiment of the run: the one in the address, else that of the token."""
     experiment = read_query(EventQuery, request.args).get("experiment") or grant.experiment
     if experiment is None:
         message = (

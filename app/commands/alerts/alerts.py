@@ -15,8 +15,8 @@ from jobprov.app.commands.terminal.opening import (
     list_limit_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.config import Settings
 from jobprov.provenance.answers.alerts import Alert, AlertDelivery
 from jobprov.provenance.errors import BadInputError, NotFoundError

@@ -15,8 +15,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.lineage.words import counted, number, size
 

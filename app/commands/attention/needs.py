@@ -7,7 +7,8 @@ from datetime import datetime
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.attention import Attention, Need
 from jobprov.provenance.lineage.words import counted
 

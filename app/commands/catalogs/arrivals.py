@@ -7,7 +7,8 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.catalogs.arrivals import Arrivals
 from jobprov.provenance.services.catalogs.arrivals import MOST_DAYS, arrivals_sentence
 

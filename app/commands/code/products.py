@@ -13,8 +13,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.code import MappedProduct, Products
 from jobprov.provenance.services.code.products import list_products, map_product, unmap_product

@@ -12,11 +12,11 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
-from jobprov.provenance.lineage.words import counted, elided, number
+from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.code.repositories import (
     fetch_problems,
     find_repository,
@@ -64,8 +64,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         problem = redact_text(problems.get(registered.match_key) or "")
         row = {**repository_json(registered), "problem": problem or None}
         rows.append(row)
-        in_short = {"fetched_at": registered.fetched_at, "problem": elided(problem, 120)}
-        shown.append({**row, **in_short})
+        shown.append({**row, "fetched_at": registered.fetched_at})
     titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
     emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
 

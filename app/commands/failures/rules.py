@@ -9,13 +9,8 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    json_option,
-    read_toml_or_json,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, json_option, read_toml_or_json, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.lineage.words import counted
 
 _COLUMNS = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}

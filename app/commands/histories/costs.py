@@ -6,7 +6,8 @@ import click
 
 from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, table
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.histories.costs import FileCost, StageCost
 from jobprov.provenance.lineage.words import counted, duration, size

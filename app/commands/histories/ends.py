@@ -8,12 +8,8 @@ import click
 from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.histories.ends import FileRoots, Orphan
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError

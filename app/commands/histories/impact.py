@@ -13,9 +13,9 @@ from jobprov.app.commands.terminal.opening import (
     file_name,
     job_filters,
     json_option,
-    table,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import impact_sentence

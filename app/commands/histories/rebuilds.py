@@ -13,9 +13,9 @@ from jobprov.app.commands.terminal.opening import (
     experiment_option,
     file_name,
     json_option,
-    table,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan, RebuildStep
 from jobprov.provenance.lineage.words import counted

@@ -11,9 +11,9 @@ from jobprov.app.commands.terminal.opening import (
     file_name,
     json_option,
     pair_options,
-    table,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.histories.lineage import LineageNode
 from jobprov.provenance.answers.histories.relations import (

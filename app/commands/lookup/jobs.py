@@ -15,10 +15,10 @@ from jobprov.app.commands.terminal.opening import (
     job_filters,
     json_option,
     list_limit_option,
-    table,
     task_option,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
@@ -228,7 +228,7 @@ def _list_text(listed: _Listed, sort: str) -> str:
     rows = [_row(job, listed.matched.get(job.job_id, ())) for job in listed.jobs]
     text = table(rows, columns)
     if listed.has_more:
-        text += "\nThere are more: --limit."
+        text += "\nThere are more: raise --limit."
     return text
 
 

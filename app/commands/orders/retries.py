@@ -23,12 +23,8 @@ from jobprov.app.commands.orders.retry_submission import (
     write_as_submitted,
 )
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.orders.orders import Retry, RetryChoice, SkippedJob
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError

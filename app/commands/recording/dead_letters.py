@@ -14,8 +14,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter

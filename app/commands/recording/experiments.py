@@ -14,8 +14,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.privacy import Reader, Readers
 from jobprov.provenance.errors import ConflictError

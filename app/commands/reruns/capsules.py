@@ -19,8 +19,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport, make_capsule
 from jobprov.provenance.services.reruns.capsules import (

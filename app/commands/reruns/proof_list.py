@@ -6,7 +6,8 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.reruns.proofs import NotProvenRecipe, ProofList
 from jobprov.provenance.lineage.words import counted, proof_line
 

@@ -13,9 +13,9 @@ from jobprov.app.commands.terminal.opening import (
     experiment_option,
     job_filters,
     json_option,
-    table,
     url_option,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,

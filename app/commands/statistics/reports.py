@@ -10,13 +10,8 @@ from typing import NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    json_option,
-    settings_with,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.reports.rows import headline, moment, progress_line, tables
 from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
@@ -190,10 +185,10 @@ def _mail_text(report: CampaignReport, address: str, news: Sequence[str]) -> str
     lines = [f"{condition[0].upper()}{condition[1:]}." for condition in news]
     if lines:
         lines.append("")
-    return "\n".join([*lines, report_text(report, address)])
+    return "\n".join([*lines, report_text(report, address, is_mail=True)])
 
 
-def report_text(report: CampaignReport, address: str) -> str:
+def report_text(report: CampaignReport, address: str, *, is_mail: bool = False) -> str:
     """Return the report as lines; `address` is that of its campaign's page."""
     campaign = report.campaign
     lines = [
@@ -206,18 +201,13 @@ def report_text(report: CampaignReport, address: str) -> str:
         rows = []
         for row in shown.rows:
             # by place: two columns may have one title
-            rows.append({str(place): _short(cell) for place, cell in enumerate(row)})
-        lines.append(table(rows, columns))
+            rows.append({str(place): cell for place, cell in enumerate(row)})
+        lines.append(table(rows, columns, is_whole=is_mail))
         lines += [shown.note] if shown.note else []
     last = f"Last record: {moment(report.last_record_at)}"
     if not report.is_current:
         last += f"; counted {moment(report.counted_at)}, more was recorded since"
     return "\n".join([*lines, "", last, address])
-
-
-def _short(cell: str) -> str:
-    text = " ".join(cell.split())
-    return text if len(text) <= 100 else text[:99] + "…"  # noqa: PLR2004 - what a terminal holds
 
 
 COMMANDS = {"report": report}

@@ -7,19 +7,14 @@ from datetime import datetime, timedelta
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.tasks.backlogs import Backlog
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
 
 _BAR = 30
-_COLUMNS = {"until": "UNTIL", "bar": "", "left": "LEFT"}
+_COLUMNS = {"until": "UNTIL (UTC)", "bar": "", "left": "LEFT"}
 
 
 @click.command()
@@ -69,7 +64,7 @@ def _lines(name: str, backlog: Backlog) -> Iterator[str]:
     if left:
         yield _end_line(backlog)
     if any(burn_down.left):
-        yield table(_rows(backlog), _COLUMNS)
+        yield table(_rows(backlog), _COLUMNS, drawings={"bar"})
 
 
 def _end_line(backlog: Backlog) -> str:

@@ -6,7 +6,8 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment, running_marks
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
@@ -22,7 +23,6 @@ _COLUMNS = {
     "batch_id": "BATCH JOB",
     "reason": "HELD BECAUSE",
 }
-_LONGEST_REASON = 100
 
 
 @click.command()
@@ -91,7 +91,6 @@ def _table(queue: Queue) -> str:
 
 
 def _row(job: QueueEntry) -> dict[str, Cell]:
-    reason = (job.hold_reason or "")[:_LONGEST_REASON]
     return {
         "task": job.task_id,
         "unit": job.unit,
@@ -101,7 +100,7 @@ def _row(job: QueueEntry) -> dict[str, Cell]:
         "memory": _memory(job),
         "events": _events(job.progress),
         "batch_id": job.batch_id,
-        "reason": reason,
+        "reason": job.hold_reason,
     }
 
 

@@ -4,7 +4,8 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.tasks.samples import SampleCell
 from jobprov.provenance.lineage.words import counted, number

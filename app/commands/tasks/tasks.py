@@ -9,13 +9,8 @@ import click
 from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks.tasks import TaskProgress

@@ -6,13 +6,8 @@ from datetime import datetime
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    table,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.tables import table
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, Timeline, TimelineRow
@@ -32,7 +27,6 @@ _OF_JOBS = {
     "reason": "REASON",
 }
 _OF_PLACES = {"name": "", "line": "WHEN", "jobs": "JOBS", "most": "MOST AT ONCE"}
-_LONGEST_REASON = 80
 
 
 @click.command()
@@ -79,7 +73,9 @@ def _lines(answer: Timeline) -> Iterator[str]:
     else:
         most = max((max(row.running) for row in answer.rows), default=0.0)
         columns = {**_OF_PLACES, "name": answer.by.upper()}
-        yield table([_row_of_place(row, answer.by, most) for row in answer.rows], columns)
+        yield table(
+            [_row_of_place(row, answer.by, most) for row in answer.rows], columns, drawings={"line"}
+        )
     if answer.left_out:
         yield f"{counted(answer.left_out, 'row')} more, not shown."
 
@@ -105,7 +101,7 @@ def _table(rows: list[dict[str, Cell]], columns: dict[str, str]) -> str:
     for name, title in columns.items():
         if any(row[name] for row in rows):
             shown[name] = title
-    return table(rows, shown)
+    return table(rows, shown, drawings={"line"})
 
 
 def _row_of_job(row: TimelineRow, window: _Window) -> dict[str, Cell]:
@@ -120,7 +116,7 @@ def _row_of_job(row: TimelineRow, window: _Window) -> dict[str, Cell]:
         "ran": _took(row, "run"),
         "where": "/".join(word for word in (row.site, row.host) if word),
         "steps": ", ".join(_step_words(row)),
-        "reason": (row.reason or "")[:_LONGEST_REASON],
+        "reason": row.reason,
     }
 
 

@@ -8,9 +8,8 @@ import os
 import pwd
 import socket
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -223,28 +222,3 @@ def emit(document: Any, text: str, *, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
     else:
         click.echo(text)
-
-
-def table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:
-    """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
-    lines = [list(columns.values())]
-    for row in rows:
-        lines.append([_cell(row.get(name)) for name in columns])
-    widths = [0] * len(columns)
-    for cells in lines:
-        for place, cell in enumerate(cells):
-            widths[place] = max(widths[place], len(cell))
-    return "\n".join(_aligned(cells, widths) for cells in lines)
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
-    return "  ".join(padded).rstrip()
-
-
-def _cell(value: object) -> str:
-    if value is None or value == "":
-        return "–"  # noqa: RUF001 - missing is an en dash
-    if isinstance(value, date):
-        return value.strftime("%Y-%m-%d %H:%M UTC")
-    return str(value)

@@ -11,8 +11,8 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    table,
 )
+from jobprov.app.commands.terminal.tables import table
 from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.services.ledger.trail import show_trail
 

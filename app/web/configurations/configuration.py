@@ -64,11 +64,7 @@ def show_page(job_id: str, step: str) -> Response:
 
     A page that is open asks for a branch of its tree alone.
     """
-    form = asked("form") or ("files" if asked("file") else "evaluated")
-    if form not in FORMS:
-        raise BadInputError(
-            f"form: one of {', '.join(FORMS)}.", {"form": [f"one of {', '.join(FORMS)}"]}
-        )
+    form = _form_asked()
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
         configuration = read_configuration(
@@ -113,6 +109,21 @@ def show_page(job_id: str, step: str) -> Response:
         commits=_commits(job.software),
         **_shown(form, configuration, evaluated)._asdict(),
     )
+
+
+def _form_asked() -> str:
+    """Return the form in the address: without one, the evaluated tree, or the file that it names.
+
+    Raises:
+        BadInputError: there is no such form.
+    """
+    form = asked("form")
+    if form is None:
+        return "files" if asked("file") else "evaluated"
+    if form not in FORMS:
+        problem = f"one of {', '.join(FORMS)}"
+        raise BadInputError(f"form: {problem}.", {"form": [problem]})
+    return form
 
 
 def _forms(*, ran_is_here: bool) -> list[tuple[str, str, str]]:

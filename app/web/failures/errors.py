@@ -146,17 +146,17 @@ def _start(now: datetime, length: timedelta) -> str:
 def windows(filters: dict[str, str], now: datetime) -> list[Window]:
     """Return the lengths of time that a shifter asks for, and all time."""
     shown_start = filters.get("started_after")
-    found = []
+    choices = []
     for words, length in _WINDOWS:
         start = _start(now, length)
         url = None
         if start != shown_start or "started_before" in filters:
             url = here(started_after=start, started_before=None)
-        found.append(Window(words, url))
+        choices.append(Window(words, url))
     is_all_time = shown_start is None and "started_before" not in filters
     url = None if is_all_time else here(started_after=None, started_before=None)
-    found.append(Window("all time", url))
-    return found
+    choices.append(Window("all time", url))
+    return choices
 
 
 def _asked_question() -> ErrorsQuestion:

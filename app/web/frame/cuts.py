@@ -63,7 +63,7 @@ class Cut:
 
 
 def address(path: str, query: Mapping[str, str | None]) -> str:
-    """Return a path with a query of the words that say something.
+    """Return a path with a query of the words that are not empty.
 
     An empty namespace says that a file has none.
     """

@@ -34,7 +34,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether nothing was said; templates pass what a record lacks as `Undefined`."""
+    """Return whether there is no value; templates pass what a record lacks as `Undefined`."""
     return value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value)
 
 

@@ -122,7 +122,7 @@ def token_field() -> str | None:
 
 
 def who_decides(grant: Grant) -> str:
-    """Return who decides what a form says: who is logged in, else whoever it names."""
+    """Return who sends a form: who is logged in, else whoever the form names."""
     return grant.person or request.form.get("who", "").strip()
 
 
@@ -135,7 +135,7 @@ def sees_trail() -> bool:
 
 
 def note_visitor() -> None:
-    """Have what is written for this request say who is logged in."""
+    """Have what is written for this request carry the name of who is logged in."""
     sender, origin = visitor(), ORIGIN.get()
     if sender is not None and origin is not None:
         ORIGIN.set(origin._replace(user=sender.name))
@@ -149,7 +149,7 @@ def without_copies(answer: Response) -> Response:
 
 
 def _counts_login() -> bool:
-    """Return whether roles say what a reader may see, and not a token that was sent."""
+    """Return whether roles decide what a reader may see, and not a token that was sent."""
     return visitor() is not None or (is_login_on() and request.authorization is None)
 
 

@@ -138,8 +138,8 @@ class Manual:
         if name == _GLOSSARY:
             _mark_terms(tokens)
         parts = []
-        for some in self._shares(sections, len(text)):
-            anchors = {section.heading.anchor for section in some} | _ids(some)
+        for share in self._shares(sections, len(text)):
+            anchors = {section.heading.anchor for section in share} | _ids(share)
             parts.append(Part(Markup(), frozenset(anchors)))
         return ManualPage(name, group, sections[0].heading.title, len(text), sections, parts)
 
@@ -217,13 +217,13 @@ def _plain(tokens: "Sequence[Token]") -> str:
 
 def _ids(sections: Sequence[Section]) -> set[str]:
     """Return what else of these sections can be pointed at."""
-    found = set()
+    ids = set()
     for section in sections:
         for token in section.tokens:
-            place = token.attrGet("id")
-            if place:
-                found.add(str(place))
-    return found
+            anchor = token.attrGet("id")
+            if anchor:
+                ids.add(str(anchor))
+    return ids
 
 
 def _mark_terms(tokens: "list[Token]") -> None:

@@ -72,7 +72,7 @@ def state_icon(states: Iterable[Any]) -> str:
 
 
 def narrowed(filters: Mapping[str, Any]) -> str:
-    """Return what tells the title of a narrowed list from others: ` of toyexp, failed`."""
+    """Return what a narrowed list has behind its title: ` of toyexp, failed`."""
     values = [text(value).replace(",", ", ") for value in filters.values() if value]
     return elided(f" of {', '.join(values)}", _LONGEST_TITLE) if values else ""
 

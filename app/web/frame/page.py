@@ -257,9 +257,7 @@ def asked_pair() -> dict[str, str | None]:
 
 
 def asked_flag(name: str) -> bool:
-    """Return whether the address says that something is so, as the API reads it.
-
-    Absent or empty is not.
+    """Return a true or false of the address, as the API reads it; absent or empty is false.
 
     Raises:
         BadInputError: it is neither true nor false.
@@ -277,7 +275,7 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
     """Return a whole number of the query, None where it is absent.
 
     Raises:
-        BadInputError: it is none, or out of range.
+        BadInputError: it is not a whole number, or out of range.
     """
     value = asked(name)
     if value is None:

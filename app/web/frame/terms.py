@@ -41,8 +41,8 @@ class Term(NamedTuple):
 
 def named_in(entry: str) -> list[str]:
     """Return the words that an entry of the glossary explains: the bold ones it begins with."""
-    found = re.match(r"\*\*(.+?)\*\*", " ".join(entry.split()))
-    return [word.strip() for word in found[1].split(",")] if found else []
+    bold = re.match(r"\*\*(.+?)\*\*", " ".join(entry.split()))
+    return [word.strip() for word in bold[1].split(",")] if bold else []
 
 
 @cache
@@ -61,7 +61,7 @@ def glossary() -> dict[str, Term]:
 
 
 def _sentence(meaning: str) -> str:
-    """Return what the glossary says as plain text, code between backticks."""
+    """Return an explanation of the glossary as plain text, code between backticks."""
     plain = " ".join(meaning.split()).lstrip(":, ").replace("\\|", "|")
     return _LINK.sub(r"\1", plain).replace("*", "").rstrip(".:")
 

@@ -24,7 +24,7 @@ class FileQuestion(NamedTuple):
 
 
 def asked_question() -> FileQuestion:
-    """Return what the query says.
+    """Return the question in the query.
 
     Raises:
         BadInputError: a version or a time cannot be read.

@@ -69,5 +69,5 @@ def answer_sought(name: str, words: str) -> Response:
                 urls.setdefault(url, file.name)
     files = [SoughtFile(name, url) for url, name in list(urls.items())[:MOST]]
     is_truncated = any(listed.is_truncated for listed in lists)
-    found = SoughtFiles(files, len(urls), is_truncated)
-    return Response(msgspec.json.encode(found), content_type="application/json")
+    sought = SoughtFiles(files, len(urls), is_truncated)
+    return Response(msgspec.json.encode(sought), content_type="application/json")

@@ -54,7 +54,7 @@ class JobQuestion(NamedTuple):
 
     @classmethod
     def from_request(cls) -> "JobQuestion":
-        """Return what the query says."""
+        """Return the question in the query."""
         return cls(experiment_asked(), asked("witness"), asked_section())
 
 

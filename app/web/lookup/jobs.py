@@ -84,7 +84,7 @@ class JobsQuestion(NamedTuple):
 
     @classmethod
     def from_request(cls) -> "JobsQuestion":
-        """Return what the query of the address says.
+        """Return the question in the query of the address.
 
         Raises:
             BadInputError: a filter or the limit cannot be read.
@@ -221,8 +221,8 @@ def _cause(question: JobsQuestion, listed: JobList) -> str | None:
 def _matched(listed: JobList) -> list[tuple[str, str, int]]:
     """Return key and value of what the question holds for, those of most of the jobs first."""
     counts: Counter[tuple[str, str]] = Counter()
-    for found in listed.matched.values():
-        counts.update((parameter.key, parameter.value) for parameter in found)
+    for parameters in listed.matched.values():
+        counts.update((parameter.key, parameter.value) for parameter in parameters)
     matched = []
     for (key, value), count in counts.most_common(_MOST_MATCHED):
         matched.append((key, readable(value), count))

@@ -46,7 +46,7 @@ class LogQuestion(NamedTuple):
 
     @classmethod
     def from_request(cls) -> "LogQuestion":
-        """Return what the query of the address says.
+        """Return the question in the query of the address.
 
         Raises:
             BadInputError: a position is not a number.

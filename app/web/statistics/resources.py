@@ -54,7 +54,7 @@ _COLUMNS = (
 )
 _BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
 _KEPT_BY_TIME, _GROUPS_BY_TIME = ("wall_seconds", "max_rss_bytes"), ("stage", "site")
-"""What the page of throughput tells as well."""
+"""What the page of throughput shows as well."""
 _MOST_GROUPS = 20
 HEIGHT = 40
 STEP = 5

@@ -167,12 +167,12 @@ def _csv_rows(throughput: Throughput) -> Iterator[dict[str, object]]:
 
 
 def _is_spread(throughput: Throughput) -> bool:
-    """Return whether distributions are told, not amounts."""
+    """Return whether the answer has distributions, not amounts."""
     return any(group.spread is not None for group in throughput.groups)
 
 
 def _values(group: ThroughputGroup, place: int) -> list[float | None]:
-    """Return the quantiles of a group in a step; none where no distribution is told."""
+    """Return the quantiles of a group in a step; none where it has no distribution."""
     if group.spread is None:
         return []
     return [getattr(group.spread, name)[place] for name in _QUANTILES]

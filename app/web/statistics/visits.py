@@ -19,7 +19,7 @@ _SECONDS_DIGITS = 10
 
 
 def last_visit() -> datetime | None:
-    """Return when the visit before this one ended; None where no cookie tells."""
+    """Return when the visit before this one ended; None without a cookie."""
     before, seen = _moments()
     if seen is None:
         return None
@@ -35,7 +35,7 @@ def note_visit(page: Response) -> None:
 
 
 def _moments() -> tuple[datetime | None, datetime | None]:
-    """Return the two moments of the cookie; None for what it does not tell."""
+    """Return the two moments of the cookie; None for what it does not have."""
     words = request.cookies.get(_COOKIE, "").split(".")
     if len(words) != 2 or not all(_is_moment(word) for word in words):  # noqa: PLR2004
         return None, None

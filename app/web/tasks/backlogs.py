@@ -129,7 +129,7 @@ def _end_rows(backlog: Backlog) -> list[BacklogRow]:
         "expected": backlog.ends_at,
         "earliest": backlog.ends_at_low,
     }
-    for what, at in ends.items():
+    for title, at in ends.items():
         if at is not None:
-            rows.append(BacklogRow(at, backlog.stays, what))
+            rows.append(BacklogRow(at, backlog.stays, title))
     return rows

@@ -65,7 +65,7 @@ class SpentRow(NamedTuple):
 
 
 class SpentTable(NamedTuple):
-    """What jobs cost; the first column has what they are told apart by."""
+    """What jobs cost; the first column has what they are grouped by."""
 
     column: str
     rows: list[SpentRow]

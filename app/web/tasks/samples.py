@@ -10,8 +10,8 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks.samples import Sample, SampleCell, Samples
-from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.tasks.samples import list_samples
 
 _COLUMNS = (
@@ -82,8 +82,7 @@ def _read(experiment: str) -> Samples:
             return list_samples(connection, service.store, experiment)
         except NotFoundError:
             # the home page leads here from every experiment
-            if not is_recorded(connection, experiment):
-                raise
+            find_experiment(connection, experiment)
             return Samples(experiment, [], [], [])
 
 

@@ -171,7 +171,7 @@ def _attempts_of_unit(timeline: Timeline) -> str:
 
 
 def _time_of_unit(timeline: Timeline) -> str:
-    """Return how long the attempts waited and ran; empty where nobody says."""
+    """Return how long the attempts waited and ran; empty where it is not known."""
     queued = ran = between = 0.0
     for row in timeline.rows:
         queued += row.seconds_of("idle") or 0.0
@@ -204,7 +204,7 @@ def _all_at_once(timeline: Timeline) -> list[float]:
 
 
 def _foldings(timeline: Timeline) -> list[tuple[str, str | None]]:
-    """Return what a task's jobs can be told apart by, with addresses; None for what is shown."""
+    """Return what a task's jobs can be grouped by, with addresses; None for what is shown."""
     if timeline.unit is not None:
         return []
     foldings: list[tuple[str, str | None]] = []

@@ -96,7 +96,8 @@ class OpenUnit(Struct, frozen=True):
     """A unit that is not done and that nobody waived.
 
     Attributes:
-        why: why it is held, has no output or was not submitted; None where nobody says.
+        why: why it is held, has no output or was not submitted; how its newest job failed, or what
+            ended it; None where nobody says.
     """
 
     unit: str

@@ -106,12 +106,7 @@ def _add_forms(payload: Payload, configuration: RecordPart, index: int, folder: 
     payload.table(f"{folder}/psetid.txt", ("key", "value"), identity)
     if payload.level < CODE:
         return
-    main = configuration.text("main")
-    for file in configuration.parts("files"):
-        sha256 = file.digest("sha256")
-        is_main = main and main in {file.text("name"), file.text("path")}
-        if is_main and payload.has(sha256):
-            payload.keep(f"{folder}/top.fcl", sha256)
+    _keep_main(payload, configuration, folder)
     final = configuration.digest("final_sha256")
     if payload.has(final):
         payload.keep(f"{folder}/final.fcl", final)
@@ -122,3 +117,14 @@ def _add_forms(payload: Payload, configuration: RecordPart, index: int, folder: 
         payload.write_shared(f"{folder}/evaluated.fcl", ingredients.evaluated[index])
     if ran is not None:
         payload.write(f"{folder}/ran.fcl", ran.text)
+
+
+def _keep_main(payload: Payload, configuration: RecordPart, folder: str) -> None:
+    """Keep the main file as top.fcl, if the record names it and its bytes are here."""
+    main = configuration.text("main")
+    if not main:
+        return
+    for file in configuration.parts("files"):
+        sha256 = file.digest("sha256")
+        if main in {file.text("name"), file.text("path")} and payload.has(sha256):
+            payload.keep(f"{folder}/top.fcl", sha256)

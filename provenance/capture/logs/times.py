@@ -5,7 +5,7 @@ And inputs that only its log names.
 1. `log`: art's dated lines, `24-Nov-2026 14:50:50 UTC  Opened input file "a.root"`. They also name files that SAM
    delivered, which no argument names. To the second, in the time zone that the line names, where
    that is UTC or this machine's own.
-2. `sam`: calls of ifdh or samweb that tell SAM of a delivery or release.
+2. `sam`: calls of ifdh or samweb that tell SAM of a delivery or release (`_add_calls`).
 3. `proc`: files seen open in the process tree.
 
 Sources: art's `logFileAction` (strftime `%d-%b-%Y %H:%M:%S %Z`);
@@ -57,16 +57,15 @@ def add(  # noqa: PLR0917 - as everything that a command left is taken in
     draft: Draft,
     step: Step,
     outcome: Outcome,
-    seen: Optional[open_files.OpenFiles],
     programs: Sequence[Tuple[str, Sequence[Entry]]],
     clock: Clock,
     name_running: Optional[Callable[[float, float], Optional[str]]] = None,
 ) -> None:
     """Add times to the step's inputs, and inputs that its logs name.
 
-    `seen` is what the watch saw, or None. `programs` are (folder, inputs) of those that the step
-    started. The clock bounds the hashing of inputs that are named for the first time.
-    `name_running` tells which of the programs ran at a moment, and so opened the file.
+    `programs` are (folder, inputs) of those that the step started. The clock bounds the hashing of
+    inputs that are named for the first time. `name_running` tells which of the programs ran at a
+    moment, and so opened the file.
     """
     logged = _from_here(read_log(outcome.logs), [folder for folder, _ in programs])
     known = list(step.inputs)
@@ -86,9 +85,6 @@ def add(  # noqa: PLR0917 - as everything that a command left is taken in
                 entry["step"] = name_running(opened, _LOG_SECONDS) or step.name
         step.inputs.extend(new)
         _add_logged(new, logged)
-    if seen is not None:
-        _add_calls(step, seen.calls, seen.late)
-        _add_sightings(step, seen.files, outcome.ended)
 
 
 def read_log(logs: Sequence[Tuple[str, bytes, bool]]) -> Dict[str, List[Any]]:
@@ -159,22 +155,41 @@ def _add_logged(inputs: Sequence[Entry], logged: Dict[str, List[Any]]) -> Set[st
     return matched
 
 
-def _add_calls(step: Step, calls: Sequence[Tuple[str, str, float]], late: float) -> None:
-    """Give inputs the times at which the job reported them to SAM, and the last status of each."""
-    by_name = {entry["name"]: entry for entry in step.inputs if entry.get("role") in _ROLES}
-    for name, status, when in calls:
-        entry = by_name.get(name)
-        if entry is None:
-            continue
-        is_delivery = open_files.is_delivery(status)
+def add_seen(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles, ended: float) -> None:
+    """Add what the watch saw of the step's inputs; `others` are those of programs in it."""
+    _add_calls(step, others, seen)
+    _add_sightings(step, seen.files, ended)
+
+
+def _add_calls(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles) -> None:
+    """Give inputs what the job reported of them to SAM or the data dispatcher, and when.
+
+    What only such a report names is an input too: `cp` may have been over before anybody looked.
+    """
+    by_name: Dict[str, Entry] = {}
+    for entry in [*others, *step.inputs]:
+        if entry.get("role") in _ROLES:
+            by_name[entry["name"]] = entry
+    for call in seen.calls:
+        is_delivery = open_files.is_delivery(call.status)
+        if call.name not in by_name:
+            if is_delivery:
+                continue  # it may never have been read
+            named: Entry = {"name": call.name, "step": step.name, "role": "primary"}
+            named["evidence"] = "argument"
+            by_name[call.name] = named
+            step.inputs.append(named)
+        entry = by_name[call.name]
+        if call.namespace:
+            entry.setdefault("namespace", call.namespace)
         if not is_delivery:
-            entry["status"] = status
-        if entry.get("times_from") not in (None, "sam"):
+            entry["status"] = call.status
+        if call.namespace or entry.get("times_from") not in (None, "sam"):
             continue
         if is_delivery:
-            _set(entry, when, None, "sam", late)
+            _set(entry, call.moment, None, "sam", seen.late)
         else:
-            _set(entry, None, when, "sam", late)
+            _set(entry, None, call.moment, "sam", seen.late)
 
 
 def _add_sightings(step: Step, sightings: Dict[str, open_files.Sighting], ended: float) -> None:

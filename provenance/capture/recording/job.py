@@ -261,13 +261,14 @@ class Job:
         from jobprov.provenance.capture.recording import changes
 
         draft = self.draft
-        opened = None
-        if self.watch is not None:
-            opened = self.watch.files
         programs = [] if seen is None else seen.folders_and_inputs()
         name_running = None if seen is None else seen.name_running
-        words = (draft, step, outcome, opened, programs, clock, name_running)
+        words = (draft, step, outcome, programs, clock, name_running)
         draft.attempt("times of inputs", times.add, *words)
+        if self.watch is not None:
+            others = [] if seen is None else seen.inputs
+            looks = (step, others, self.watch.files, outcome.ended)
+            draft.attempt("reports of inputs", times.add_seen, *looks)
         changed: List[Entry] = (
             draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
         )

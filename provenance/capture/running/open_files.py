@@ -1,10 +1,11 @@
-"""Which files a process tree has open, and its calls to SAM, as seen from outside at each look.
+"""Which files a process tree has open, and what it tells SAM and the data dispatcher of files.
 
-Between two looks nothing is seen: a time is late by the pause before it at most, and a call that
-was over sooner is missed.
+As seen from outside at each look. Between two looks nothing is seen: a time is late by the pause
+before it at most, and a call that was over sooner is missed.
 
 Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS FILE STATUS`,
-`samweb release-file` and `samweb set-process-file-status`, as their help texts have them.
+`samweb release-file` and `samweb set-process-file-status`, as their help texts have them;
+`ddisp worker done` and `failed` of datadispatcher_client 2.0.
 """
 
 import os
@@ -29,19 +30,32 @@ class Sighting:
         self.closed: Optional[float] = None
 
 
+class FileCall:
+    """What a job tells of one of its input files, and when, in seconds since 1970.
+
+    Attributes:
+        namespace: None where the file is SAM's.
+        status: SAM's word.
+    """
+
+    def __init__(self, name: str, status: str, namespace: Optional[str] = None) -> None:
+        self.name, self.status, self.namespace = name, status, namespace
+        self.moment = 0.0
+
+
 class OpenFiles:
     """What the looks at a process tree showed.
 
     Attributes:
         files: absolute path -> Sighting.
-        calls: [(file name, status, seconds since 1970)] of SAM, in the order seen.
+        calls: those of SAM and the data dispatcher, in the order seen.
         written: paths that were open for writing.
         late: longest pause before a look, in seconds.
     """
 
     def __init__(self, moment: float) -> None:
         self.files: Dict[str, Sighting] = {}
-        self.calls: List[Tuple[str, str, float]] = []
+        self.calls: List[FileCall] = []
         self.late = 0.0
         self.written: Set[str] = set()
         self._last_look = moment
@@ -87,13 +101,14 @@ class OpenFiles:
                 self.files[path] = Sighting(moment, pause)
 
     def _add_call(self, words: List[str], moment: float) -> None:
-        call = sam_call(words)
+        call = file_call(words)
         if call is not None and len(self.calls) < _MOST_CALLS:
-            self.calls.append((*call, moment))
+            call.moment = moment
+            self.calls.append(call)
 
 
-def sam_call(words: List[str]) -> Optional[Tuple[str, str]]:
-    """Return (file name, status) of a command line that tells SAM of a file, or None."""
+def file_call(words: List[str]) -> Optional[FileCall]:
+    """Return what a command line tells of a file, or None."""
     for place, word in enumerate(words[:2]):  # the second where an interpreter runs the program
         program, rest = os.path.basename(word), words[place + 1 :]
         call = None
@@ -101,32 +116,44 @@ def sam_call(words: List[str]) -> Optional[Tuple[str, str]]:
             call = _ifdh_call(rest)
         elif program == "samweb":
             call = _samweb_call(rest)
+        elif program == "ddisp":
+            call = _dispatcher_call(rest)
         if call is not None:
             return call
     return None
 
 
-def _ifdh_call(words: List[str]) -> Optional[Tuple[str, str]]:
+def _ifdh_call(words: List[str]) -> Optional[FileCall]:
     """Read `updateFileStatus URI PROCESS FILE STATUS`."""
     if words[:1] == ["updateFileStatus"] and len(words) >= 5:  # noqa: PLR2004
-        return os.path.basename(words[3]), words[4]
+        return FileCall(os.path.basename(words[3]), words[4])
     return None
 
 
-def _samweb_call(words: List[str]) -> Optional[Tuple[str, str]]:
-    """Read what a job reports of its files.
+def _samweb_call(words: List[str]) -> Optional[FileCall]:
+    """Read what a job reports of its files, after options such as `-e nova`.
 
-    As `set-process-file-status PROCESS FILE STATUS` and `release-file [--status=STATUS] PROCESS
-    FILE`.
+    As `set-process-file-status (PROCESS | PROJECT ID) FILE STATUS` and `release-file
+    [--status=STATUS] (PROCESS | PROJECT ID) FILE`, where all but `ok` means skipped.
     """
+    text = " ".join(words).replace("--status ", "--status=")
+    words = text.split()
     plain = [word for word in words if not word.startswith("-")]
-    if plain[:1] == ["set-process-file-status"] and len(plain) >= 4:  # noqa: PLR2004
-        return os.path.basename(plain[2]), plain[3]
-    if plain[:1] == ["release-file"] and len(plain) >= 3:  # noqa: PLR2004
-        for word in words:
-            if word.startswith("--status="):
-                return os.path.basename(plain[2]), word[9:]
-        return os.path.basename(plain[2]), "consumed"
+    if "set-process-file-status" in plain[:-3]:
+        return FileCall(os.path.basename(plain[-2]), plain[-1])
+    if "release-file" in plain[:-2]:
+        is_consumed = "--status=" not in text or "--status=ok" in words
+        return FileCall(os.path.basename(plain[-1]), "consumed" if is_consumed else "skipped")
+    return None
+
+
+def _dispatcher_call(words: List[str]) -> Optional[FileCall]:
+    """Read `worker (done | failed) [OPTIONS] PROJECT NAMESPACE:NAME`."""
+    namespace, _, name = words[-1].partition(":") if words else ("", "", "")
+    if name and words[:2] == ["worker", "done"]:
+        return FileCall(name, "consumed", namespace)
+    if name and words[:2] == ["worker", "failed"]:
+        return FileCall(name, "failed", namespace)
     return None
 
 

@@ -39,7 +39,7 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "www_cp.sh": (),  # these two are what `ifdh cp` runs
     "dd": (),
 }
-_FILE_SCHEME = "file://"
+_FILE_SCHEME, _RUCIO_SCHEME = "file://", "rucio://"
 
 
 class SeenFile:
@@ -230,7 +230,9 @@ class ChildProgram:
             self._read_script(argv, reader)
             name = os.path.basename(self._script)
             words = _after(words, name)  # `python3 /usr/bin/gfal-copy …`
-        if name == "rucio":
+        if name == "rucio" and "upload" in words:
+            self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
+        elif name == "rucio":
             self._read_downloads(words[:_MOST_WORDS])
         elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
@@ -286,6 +288,25 @@ class ChildProgram:
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
                     self.copies.append(Copy(word, self.place(path), None))
+
+    def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
+        """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.
+
+        Where RSE has a file only Rucio knows, so its place is `rucio://RSE/SCOPE/NAME`.
+        """
+        options: Dict[str, str] = {}
+        for place, word in enumerate(words):
+            option, _, value = word.partition("=")
+            options[option] = value or "".join(words[place + 1 : place + 2])
+        rse = options.get("--rse") or options.get("--rse-name") or ""
+        folders = [_RUCIO_SCHEME + rse, options.get("--scope") or ""]
+        lfn = options.get("--name") or options.get("--lfn")
+        for word in words:
+            file = reader.read(self.place(word))
+            if file is not None:  # no option, nor a dataset
+                name = lfn or os.path.basename(file.path)
+                target = options.get("--pfn") or "/".join([*filter(None, folders), name])
+                self.copies.append(Copy(file.path, target, file))
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""

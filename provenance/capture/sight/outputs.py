@@ -13,6 +13,7 @@ from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight import named_folders, places
+from jobprov.provenance.capture.sight.child_programs import Copy
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import is_in_own
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -45,7 +46,10 @@ class SeenOutputs:
         self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
         self._scripts = _shell_scripts(draft, sight)
         self.logs = self._find_logs()
-        copies = [copy for program in sight.programs for copy in program.copies]
+        copies: List[Copy] = []
+        for program in sight.programs:
+            if not program.child.exit_code:  # else the copy failed
+                copies += program.copies
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, sight.written
         self._places = places.Places(copies, made, own, further, began=sight.began, written=written)

@@ -88,7 +88,7 @@ def intern_catalog_files(
 
 
 def _bring_up_to_date(connection: Connection, drafts: Mapping[int, CatalogFileDraft]) -> None:
-    """Change the rows of files about which the catalog now says something else."""
+    """Change the rows of files of which the catalog now has other facts."""
     table = table_of(CatalogFileRow)
     for part in chunks(list(drafts)):
         for earlier in connection.execute(select(table).where(table.c.id.in_(part))):

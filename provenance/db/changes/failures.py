@@ -1,4 +1,4 @@
-"""Writes what failures were, and the rules that say so."""
+"""Writes classes of failures, and the rules that decide them."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -36,7 +36,7 @@ def write_proof(
     message: str | None,
     proved_at: datetime,
 ) -> None:
-    """Write how a verdict's job says that its recipe stands, unless a newer verdict is there."""
+    """Write the state of proof of a recipe after a verdict, unless a newer verdict is there."""
     columns = select(Job.experiment_id, Job.recipe, Job.uuid).where(Job.id == job)
     experiment, recipe, job_id = connection.execute(columns).one()
     recipe = proof_key(recipe, job_id)

@@ -49,7 +49,7 @@ class Database(NamedTuple):
 
 
 def unanswered(problem: OperationalError) -> UnreachableError:
-    """Return the error that tells why a database does not answer."""
+    """Return the error with the reason why a database does not answer."""
     advice = ""
     if isinstance(problem.orig, sqlite3.Error) and "locked" not in str(problem.orig):
         advice = "; check the disk, its space and permissions"

@@ -163,7 +163,7 @@ class ReadingCursor(Cursor[Any]):
 
 
 class ServerIdentity(NamedTuple):
-    """What a server says of itself.
+    """What a server reports of itself.
 
     Attributes:
         system: made once, with the cluster.

@@ -47,7 +47,7 @@ _log = logging.getLogger("jobprov.database")
 
 
 class _Progress(NamedTuple):
-    """What a server says.
+    """What a server reports.
 
     Attributes:
         position: how far it has written, or replayed, the write-ahead log, in bytes.
@@ -207,7 +207,7 @@ def _refusal(message: str) -> BadInputError:
 
 
 def _asked(engine: Engine, question: str) -> _Progress | None:
-    """Return what a server says; None where a standby's question is asked of no standby."""
+    """Return what a server reports; None for a question about a standby to one that is none."""
     with engine.connect() as connection:
         row: Any = connection.exec_driver_sql(question).one()
         connection.commit()

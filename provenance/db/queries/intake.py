@@ -123,7 +123,7 @@ def jobs_of_other_tasks(
 
 
 class Turn(NamedTuple):
-    """When a job of a kind was told to be traced, when its record came, and what it used (JSON)."""
+    """When a job of a kind was chosen to be traced, when its record came, what it used (JSON)."""
 
     given_at: datetime
     traced_at: datetime | None

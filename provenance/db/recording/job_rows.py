@@ -131,7 +131,7 @@ def _resource_columns(resources: Resources) -> _ResourceColumns:
 
 
 def _cpu_seconds(resources: Resources) -> float | None:
-    """Return user and system time together; where the record says only one, that one."""
+    """Return user and system time together, or the only one that is recorded."""
     user, system = resources.cpu_user_seconds, resources.cpu_system_seconds
     if user is None:
         return system
@@ -139,7 +139,7 @@ def _cpu_seconds(resources: Resources) -> float | None:
 
 
 def host_key(record: JobRecord) -> tuple[str, str, str] | None:
-    """Return (hostname, site, facility), '' for what is not said; None where nothing is."""
+    """Return (hostname, site, facility), '' for what is not recorded; None if nothing is."""
     host = record.host
     if host is None or not (host.hostname or host.site or host.facility):
         return None
@@ -147,7 +147,7 @@ def host_key(record: JobRecord) -> tuple[str, str, str] | None:
 
 
 def stage_key(record: JobRecord) -> tuple[str, str] | None:
-    """Return (campaign, stage), '' for what is not said; None where neither is."""
+    """Return (campaign, stage), '' for what is not recorded; None if neither is."""
     task = record.task
     if task is None or not (task.campaign or task.stage):
         return None

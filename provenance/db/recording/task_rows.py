@@ -18,7 +18,7 @@ TaskKey = tuple[int, str]
 
 
 class Place(NamedTuple):
-    """Campaign and stage, '' for what is not said."""
+    """Campaign and stage, '' for what is not known."""
 
     campaign: str
     stage: str
@@ -28,7 +28,7 @@ _NOWHERE = Place("", "")
 
 
 class Placed(NamedTuple):
-    """What the row of a task says: its place, and whether its jobs name several stages."""
+    """The row of a task: its place, and whether its jobs name several stages."""
 
     experiment: int
     place: Place
@@ -36,7 +36,7 @@ class Placed(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What jobs say of a task: the first place by name, and all the names of stages."""
+    """What the records of jobs name: the first place of a task by name, and all its stages."""
 
     experiment: int
     place: Place
@@ -137,7 +137,7 @@ def _intern_names(transaction: Transaction, keys: Iterable[TaskKey]) -> dict[Tas
 
 
 def place_tasks(transaction: Transaction, said: Mapping[int, Said]) -> None:
-    """Place tasks about which jobs say something new; mostly there are none.
+    """Place tasks for which jobs name another campaign or stage; mostly there are none.
 
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says. Others who place the same tasks wait from here on.
@@ -175,7 +175,7 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
 
 
 def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:
-    """Return the tasks about which jobs say something new, with their new values."""
+    """Return the tasks that jobs move to another place, with their new values."""
     moved: dict[int, Placed] = {}
     for task, *names, had_several, _ in stored:
         of_task = said.get(task)
@@ -213,7 +213,7 @@ def _place_of(names: Sequence[str | None]) -> Place:
 
 
 def _first_of(place: Place, other: Place) -> Place:
-    """Return the first campaign and the first stage by name, of those that are said."""
+    """Return the first campaign and the first stage by name, of those that are named."""
     campaign = _first_name(place.campaign, other.campaign)
     return Place(campaign, _first_name(place.stage, other.stage))
 
@@ -225,5 +225,5 @@ def _first_name(name: str, other: str) -> str:
 
 
 def _placed(*, declared: Place, said: Place) -> Place:
-    """Return what a declaration says, and what jobs say where it says nothing."""
+    """Return the place in the declaration; what that leaves out is taken from jobs."""
     return Place(declared.campaign or said.campaign, declared.stage or said.stage)

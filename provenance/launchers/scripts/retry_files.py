@@ -189,6 +189,8 @@ def _output_paths(record: Dict[str, Any]) -> List[str]:
 def _lasting_place(output: Dict[str, Any], node_folders: Sequence[str]) -> Optional[str]:
     """Return where an output lies that outlives its worker node; None where nothing says so."""
     for place in (output.get("location") or "", output.get("path") or ""):
+        if place.startswith("rucio://"):
+            continue  # an RSE of Rucio: nothing here can store there
         path = local_path(place)
         if path is None and "://" in place:
             return place

@@ -22,7 +22,7 @@ _LEFT_OUT_SENTENCES = {
 }
 _MOST_NAMES = 5
 _PLAIN_REASONS = frozenset({"secret", "ignored", "data"})
-"""Why a file was left out, where the code of the gap says the same."""
+"""Reasons to leave out a file that the code of the gap already gives."""
 
 _INTERPRETERS = re.compile(
     r"(?:python|pypy|perl|ruby|node|php|lua|tclsh|R(?:script)?|(?:ba|da|z|k|c|tc)?sh"

@@ -87,7 +87,7 @@ class DecodedRecord:
 
     @property
     def witness(self) -> str:
-        """Who saw the job; the wrapper where the record does not say."""
+        """Who saw the job; the wrapper if the record names nobody."""
         witness = self.raw.get("witness") if self.record is None else self.record.witness
         return str(witness or "wrapper")
 

@@ -114,7 +114,7 @@ class Watch:
         return _LOOKS[type(rule)](self, rule)
 
     def _failure_share(self, rule: FailureShare) -> list[Found]:
-        found = []
+        ranked = []
         for ended in self._ended_jobs(rule, rule.by):
             share = ended.failures / ended.jobs if ended.jobs else 0.0
             if ended.jobs >= rule.least and share > rule.over:
@@ -122,19 +122,19 @@ class Watch:
                     f"{percent(share, 0)} of {_jobs(ended.jobs)} that ended within {rule.window} "
                     f"failed, more than {percent(rule.over, 0)}"
                 )
-                found.append(self._of_facet(rule, rule.by, ended, words))
-        return _worst(found)
+                ranked.append(self._of_facet(rule, rule.by, ended, words))
+        return _worst(ranked)
 
     def _failure_count(self, rule: FailureCount) -> list[Found]:
-        found = []
+        ranked = []
         for ended in self._ended_jobs(rule, rule.by):
             if ended.failures > rule.over:
                 words = (
                     f"{number(ended.failures)} of {_jobs(ended.jobs)} that ended within "
                     f"{rule.window} failed, more than {number(rule.over)}"
                 )
-                found.append(self._of_facet(rule, rule.by, ended, words))
-        return _worst(found)
+                ranked.append(self._of_facet(rule, rule.by, ended, words))
+        return _worst(ranked)
 
     def _ended_jobs(self, rule: JobsRule, by: str | None) -> list[EndedJobs]:
         question = (self._scope(rule), by)

@@ -81,7 +81,7 @@ def begin_alerts(
     condition: str,
     receivers: Sequence[str],
 ) -> None:
-    """Note that a rule holds for subjects for which it did not, and have receivers told."""
+    """Note that a rule now holds for these subjects, and queue messages to its receivers."""
     events: list[_Event] = []
     for subject, words, page in found:
         alert = str(uuid.uuid4())
@@ -92,14 +92,14 @@ def begin_alerts(
 def end_alerts(
     writing: Writing, experiment: int, alerts: Sequence[OpenAlert], words: str, *, is_told: bool
 ) -> None:
-    """Note that alerts are over, and have those told who know that they began.
+    """Note that alerts are over, and queue messages to the receivers that know of their beginning.
 
     Args:
         writing: where to.
         experiment: its key.
         alerts: those that are over.
         words: what there is to say.
-        is_told: whether anybody is told.
+        is_told: whether receivers get a message.
     """
     events: list[_Event] = []
     for alert in alerts:

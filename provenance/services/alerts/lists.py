@@ -1,4 +1,4 @@
-"""Alerts as pages and calls list them: what was found, and whom it was told.
+"""Alerts as pages and calls list them: what was found, and which receivers got it.
 
 No address of a receiver is here: the database has none.
 """
@@ -23,8 +23,8 @@ from jobprov.provenance.db.queries.alerts.alerts import (
     list_alert_rows,
     list_checks,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.paging import is_key
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
@@ -50,18 +50,12 @@ def list_alerts(
 
     Raises:
         NotFoundError: there is no such experiment.
-        BadInputError: there is no such state, or the cursor is none.
+        BadInputError: there is no such state, or the cursor cannot be read.
     """
-    if state is not None and state not in STATES:
-        raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
-    is_open = None
-    if state is not None:
-        is_open = state == "open"
+    is_open = _is_open(state)
     key = None
     if experiment is not None:
-        key = experiment_key(connection, experiment)
-        if key is None:
-            raise NotFoundError(f"There is no experiment {experiment}.")
+        key = find_experiment(connection, experiment)
     rows = list_alert_rows(
         connection,
         experiment=key,
@@ -69,22 +63,41 @@ def list_alerts(
         before=_key_in(cursor),
         limit=limit + 1,
     )
-    shown = rows[:limit]
+    page = rows[:limit]
     next_cursor = None
     if len(rows) > limit:
-        next_cursor = str(shown[-1].key)
-    deliveries: dict[int, list[ListedDelivery]] = defaultdict(list)
-    for delivery in deliveries_of(connection, [row.key for row in shown]):
-        deliveries[delivery.alert].append(delivery)
-    checks = []
-    for check in list_checks(connection, key):
-        if check.checked_at is not None:
-            checks.append(AlertCheck(check.experiment, utc_text(check.checked_at), check.problem))
+        next_cursor = str(page[-1].key)
     return AlertList(
-        alerts=[_alert(row, deliveries[row.key]) for row in shown],
-        checks=checks,
+        alerts=_with_deliveries(connection, page),
+        checks=_checks(connection, key),
         next=next_cursor,
     )
+
+
+def _is_open(state: str | None) -> bool | None:
+    """Return whether open alerts are asked for, False for those that are over; None for all."""
+    if state is None:
+        return None
+    if state not in STATES:
+        raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
+    return state == "open"
+
+
+def _with_deliveries(connection: Connection, rows: Sequence[ListedAlert]) -> list[Alert]:
+    """Return these alerts, each with the receivers that it was sent to."""
+    deliveries: dict[int, list[ListedDelivery]] = defaultdict(list)
+    for delivery in deliveries_of(connection, [row.key for row in rows]):
+        deliveries[delivery.alert].append(delivery)
+    return [_alert(row, deliveries[row.key]) for row in rows]
+
+
+def _checks(connection: Connection, experiment: int | None) -> list[AlertCheck]:
+    """Return when the rules of an experiment, or of all, were looked at last."""
+    checks = []
+    for check in list_checks(connection, experiment):
+        if check.checked_at is not None:
+            checks.append(AlertCheck(check.experiment, utc_text(check.checked_at), check.problem))
+    return checks
 
 
 def _key_in(cursor: str | None) -> int | None:

@@ -34,14 +34,14 @@ def compose(taken: Sequence[TakenDelivery], address: str) -> Message:
     experiment = taken[0].experiment
     # That an alert began and that it is over may both have waited
     alerts = list({delivery.uuid: delivery for delivery in taken}.values())
-    told = [_told(alert, address) for alert in alerts[:MOST_TOLD]]
-    left = len(alerts) - len(told)
+    paragraphs = [_told(alert, address) for alert in alerts[:MOST_TOLD]]
+    left = len(alerts) - len(paragraphs)
     if left:
-        told.append(f"And {counted(left, 'alert')} more.")
-    told.append(f"All alerts: {address}{alerts_page(experiment)}")
+        paragraphs.append(f"And {counted(left, 'alert')} more.")
+    paragraphs.append(f"All alerts: {address}{alerts_page(experiment)}")
     if any(delivery.is_uncertain for delivery in taken):
-        told.append(_AGAIN)
-    return Message(plain(f"{experiment}: {_title(alerts)}"), "\n\n".join(told))
+        paragraphs.append(_AGAIN)
+    return Message(plain(f"{experiment}: {_title(alerts)}"), "\n\n".join(paragraphs))
 
 
 def trial(experiment: str, receiver: str, address: str) -> Message:
@@ -69,7 +69,7 @@ def _is_over(delivery: TakenDelivery) -> bool:
 
 
 def _told(delivery: TakenDelivery, address: str) -> str:
-    """Return what is told of one alert."""
+    """Return the paragraph about one alert."""
     lines = [f"{delivery.rule}: {delivery.words}"]
     began = minute_text(delivery.began_at)
     if delivery.ended_at is None:

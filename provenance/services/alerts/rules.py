@@ -1,4 +1,4 @@
-"""What is watched in each experiment and whom it is told, as an operator's TOML file says.
+"""Rules of alerts and their receivers, by experiment, from an operator's TOML file.
 
 [nova]
 quiet = "22:00-07:00"            # messages wait until the morning, but those of urgent rules
@@ -210,12 +210,12 @@ class ExperimentAlerts(NamedTuple):
     over_after: timedelta
 
     def is_urgent(self, name: str) -> bool:
-        """Return whether the rule of this name is told in quiet hours, too."""
+        """Return whether the rule of this name is reported in quiet hours, too."""
         return any(rule.urgent for rule in self.rules if rule.name == name)
 
 
 def read_alert_rules(path: Path) -> dict[str, ExperimentAlerts]:
-    """Return what a file says, by experiment.
+    """Return the rules and receivers in a file, by experiment.
 
     Raises:
         BadInputError: the file cannot be read, or something in it is wrong; the message names the
@@ -241,7 +241,7 @@ def _settings_of(kind: Any, raw: Mapping[str, Any]) -> str:
 
 
 class _Reading:
-    """Reads one file, and says where in it something is wrong."""
+    """Reads one file; errors name the place in it that is wrong."""
 
     def __init__(self, path: Path, lines: Mapping[tuple[str | int, ...], int]) -> None:
         self._path = path

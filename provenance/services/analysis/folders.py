@@ -192,14 +192,14 @@ class LocalFolder:
 
     def sizes(self) -> dict[str, int]:
         """Return the size of every file but what waits."""
-        found = {}
+        sizes = {}
         for folder, inner, files in os.walk(self._path):
             if STAGING in inner:
                 inner.remove(STAGING)
             for file in files:
                 path = Path(folder, file)
-                found[path.relative_to(self._path).as_posix()] = path.stat().st_size
-        return found
+                sizes[path.relative_to(self._path).as_posix()] = path.stat().st_size
+        return sizes
 
 
 class BucketFolder:
@@ -291,8 +291,8 @@ class BucketFolder:
 
     def sizes(self) -> dict[str, int]:
         """Return the size of every object but what waits."""
-        found = {}
+        sizes = {}
         for listed in self._bucket.listed(""):
             if not listed.key.startswith(f"{STAGING}/"):
-                found[listed.key] = listed.size_bytes
-        return found
+                sizes[listed.key] = listed.size_bytes
+        return sizes

@@ -34,7 +34,7 @@ from jobprov.provenance.db.queries.holdings.plans import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
-from jobprov.provenance.services.bundles.known_inputs import Places, tells_hidden
+from jobprov.provenance.services.bundles.known_inputs import Places, shows_hidden_input
 from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
 from jobprov.provenance.services.bundles.ran_sets import ran_sets
@@ -199,7 +199,7 @@ def _bundle(
 def _check_readable(
     readable: Connection, everything: Connection, job: ReadJob, bundle: Bundle
 ) -> None:
-    """Check that a plan tells its reader nothing of an experiment that is hidden from them.
+    """Check that a plan holds nothing of an experiment that is hidden from its reader.
 
     Raises:
         NotFoundError: it does, since it was made when that experiment was open, or by 0.1.0.
@@ -207,7 +207,7 @@ def _check_readable(
     generated = tuple(member for member in bundle.plan.own if member.part_of)
     alone = replace(bundle.plan, own=generated, fragments={})
     texts = b"".join(stream_plan(alone, bundle.reader))
-    if tells_hidden(readable, everything, job, texts):
+    if shows_hidden_input(readable, everything, job, texts):
         raise _no_such_plan(job)
 
 

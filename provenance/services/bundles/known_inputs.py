@@ -1,4 +1,4 @@
-"""What catalogs know of a job's files and its record does not say: full names, and places.
+"""What only catalogs know of a job's files: their full names, and where copies are.
 
 Full names and the places that transfer services posted (`POST /files`) are in the database. Where
 copies are now is asked of Rucio and SAM only for a bundle that is to say so
@@ -8,7 +8,7 @@ copies are now is asked of Rucio and SAM only for a bundle that is to say so
 import json
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -24,7 +24,7 @@ from jobprov.provenance.records.job_record import Input
 from jobprov.provenance.services.lookup.job import ReadJob
 
 MOST_PLACES = 5
-"""Of an input; what a bundle says must end somewhere."""
+"""Of an input: a bundle does not list thousands of copies."""
 Places = Mapping[int, Sequence[str]]
 """Addresses of copies, by position of the input."""
 
@@ -63,11 +63,14 @@ def known_outputs(connection: Connection, job: ReadJob) -> dict[int, KnownFile]:
     return known
 
 
-def tells_hidden(readable: Connection, everything: Connection, job: ReadJob, texts: bytes) -> bool:
-    """Tell whether texts of a bundle say of an input what its reader may not know.
+def shows_hidden_input(
+    readable: Connection, everything: Connection, job: ReadJob, texts: bytes
+) -> bool:
+    """Return whether texts of a bundle hold what their reader may not know of an input.
 
-    That is what catalogs say of files of an experiment that is private now, and was open, or known
-    to whoever had the bundle made: their full names, and addresses of copies.
+    That is the full name of a file, or the address of a copy, as catalogs know them, of an
+    experiment that is private now. It was open when the bundle was made, or whoever had the bundle
+    made was one of its readers.
     """
     hidden = input_files(everything, job.found.key).keys() - input_files(readable, job.found.key)
     if not hidden:
@@ -76,20 +79,33 @@ def tells_hidden(readable: Connection, everything: Connection, job: ReadJob, tex
     inputs = job.reading.record.inputs or []
     for position in hidden:
         file = inputs[position]
-        recorded = {file.namespace, file.name, file.path, file.location, file.experiment}
         names = {file.name}
         if position in full_names:
+            namespace, name = full_names[position]
+            words = {namespace, name} - _recorded_words(file) - {job.found.experiment, ""}
             # As whole texts: a namespace such as `nova` stands in many a path
-            words = {*full_names[position]} - recorded - {job.found.experiment}
-            if any(json.dumps(word).encode() in texts for word in words if word):
+            if any(json.dumps(word).encode() in texts for word in words):
                 return True
-            names.add(full_names[position][1])
-        for name in filter(None, names):
-            ending = re.escape(posixpath.basename(name).encode())
-            for address in re.findall(rb"\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
-                if address.decode("utf-8", "replace") not in recorded:
-                    return True
+            names.add(name)
+        if _has_other_address(texts, names - {""}, file):
+            return True
     return False
+
+
+def _has_other_address(texts: bytes, names: Iterable[str], file: Input) -> bool:
+    """Return whether texts hold an address of a file by one of these names that is not recorded."""
+    recorded = _recorded_words(file)
+    for name in names:
+        ending = re.escape(posixpath.basename(name).encode())
+        for address in re.findall(rb"\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
+            if address.decode("utf-8", "replace") not in recorded:
+                return True
+    return False
+
+
+def _recorded_words(file: Input) -> set[str | None]:
+    """Return what the record itself holds of an input, which every reader of the job may know."""
+    return {file.namespace, file.name, file.path, file.location, file.experiment}
 
 
 def absent_inputs(connection: Connection, job: ReadJob) -> dict[int, Input]:

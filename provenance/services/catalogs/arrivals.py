@@ -17,9 +17,8 @@ from jobprov.provenance.db.queries.catalogs.arrivals import (
     last_comparison,
     unseen_files,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.lookup.jobs import MOST_LISTED
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
@@ -57,9 +56,7 @@ def list_arrivals(
     """
     check_limit(limit, MOST_LISTED)
     before = read_cursor(cursor)
-    key = experiment_key(connection, experiment)
-    if key is None:
-        raise NotFoundError(f"No experiment {experiment} is known here.")
+    key = find_experiment(connection, experiment)
     now = until or datetime.now(UTC)
     within = hours_to_arrive(catalogs, experiment) if hours is None else hours
     late_before = now - timedelta(hours=within)

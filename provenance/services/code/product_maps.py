@@ -1,4 +1,4 @@
-"""From which repository an installed product is built: where an operator said it, or by its name.
+"""From which repository an installed product is built: by an operator's map, or by its name.
 
 A registered repository that has a product's name holds the source of the product, unless an
 operator mapped the product to another one. `-` and `_`, and the case of letters, are the same in

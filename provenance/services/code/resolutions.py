@@ -199,7 +199,7 @@ def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
     """Return the commit of the tag that a product's version gives.
 
     Raises:
-        SoftwareError: it is none of a commit.
+        SoftwareError: the tag is unknown, or does not lead to a commit.
     """
     resolved = resolve_and_pin(mirror, _full_ref(wanted.software.requested_ref or ""))
     if not isinstance(resolved, ResolvedRef):

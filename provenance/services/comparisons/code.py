@@ -84,7 +84,7 @@ def _like(entry: Record, others: Mapping[str, Record]) -> str | None:
         if commit_of(entry) and commit_of(entry) == commit_of(other):
             return name
     for name, other in others.items():
-        urls = [match_key(str(one.get("repository") or "")) for one in (entry, other)]
+        urls = [match_key(str(side.get("repository") or "")) for side in (entry, other)]
         if urls[0] and urls[0] == urls[1]:
             return name
     return None

@@ -60,7 +60,7 @@ def read_recipe(text: str, field: str = "recipe_id") -> bytes:
     """Return what the database holds of a recipe id.
 
     Raises:
-        BadInputError: this is none.
+        BadInputError: it is not a recipe id.
     """
     recipe = parse_recipe(text)
     if recipe is None:
@@ -79,7 +79,7 @@ def list_divergent(
     """Return a page of the recipes with results that differ.
 
     Raises:
-        BadInputError: a limit or cursor that is none.
+        BadInputError: the limit is out of range, or the cursor cannot be read.
     """
     check_limit(limit, MOST)
     after = None if cursor is None else read_recipe(cursor, "cursor")

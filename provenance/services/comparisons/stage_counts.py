@@ -291,7 +291,7 @@ def _not_as_run(which: str, side: Sequence[JobClass], shared: SharedLists) -> li
         sets = [shared.sets.get((jobs.experiment, closure)) for closure, _ in ran]
         if not ran:
             without += jobs.job_count
-        if any(found is not None and found.as_written for found in sets):
+        if any(parameter_set is not None and parameter_set.as_written for parameter_set in sets):
             as_written += jobs.job_count
     notes = []
     if without:

@@ -46,7 +46,7 @@ MOST_PARAMETERS = 100_000
 
 
 class ConfigurationError(ProvenanceError):
-    """A recorded configuration that cannot be evaluated here; the message says why, and where."""
+    """A recorded configuration cannot be evaluated here; the message gives reason and place."""
 
 
 class ConfigurationTooLargeError(ConfigurationError):

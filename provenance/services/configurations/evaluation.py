@@ -89,7 +89,7 @@ class Evaluated(NamedTuple):
 
 
 class _Parsed(NamedTuple):
-    """What the files of a configuration say, or why they cannot be evaluated."""
+    """What the files of a configuration evaluate to, or why they cannot be evaluated."""
 
     configuration: Configuration | None
     problem: str | None = None
@@ -286,7 +286,7 @@ def _sentence(problems: list[str]) -> str | None:
 def _differences(parsed: Configuration, computed: ComputedRun, ran: Configuration) -> list[str]:
     """Return how what the program wrote contradicts its files and command line; at best nothing.
 
-    A difference that art does not make itself is told first.
+    The first is a difference that art does not make itself.
     """
     if computed.is_equal_to(ran):
         return []
@@ -295,20 +295,20 @@ def _differences(parsed: Configuration, computed: ComputedRun, ran: Configuratio
     )
     if sentence is None and computed.configuration is not None:
         differences = values_that_differ(computed.read_again(), ran)
-        said = "files and command line make"
-        sentence = _first_difference(islice(differences, _MOST_COUNTED), said)
+        whose = "files and command line make"
+        sentence = _first_difference(islice(differences, _MOST_COUNTED), whose)
     return [] if sentence is None else [sentence]
 
 
-def _first_difference(differences: Iterable[DifferingValue], said: str) -> str | None:
+def _first_difference(differences: Iterable[DifferingValue], whose: str) -> str | None:
     """Return one sentence about differences, which names the first parameter; None without any."""
-    found = list(differences)
-    if not found:
+    listed = list(differences)
+    if not listed:
         return None
-    path, before, after = found[0]
-    verb = "is " if said.endswith("say") else ""
-    more = f", and {len(found) - 1} parameters more" if len(found) > 1 else ""
-    return f"{said} {path} {verb}{_value(before)}, the program ran with {_value(after)}{more}"
+    path, before, after = listed[0]
+    verb = "is " if whose.endswith("say") else ""
+    more = f", and {len(listed) - 1} parameters more" if len(listed) > 1 else ""
+    return f"{whose} {path} {verb}{_value(before)}, the program ran with {_value(after)}{more}"
 
 
 def _other_identity(recorded: FclConfiguration, ran: Configuration) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Erases a blob of an experiment on purpose: the ledger says who did it and why, and the bytes go.
+"""Erases a blob of an experiment on purpose: the ledger keeps who and why, and the bytes go.
 
 Jobs whose records name the blob get a gap. If another experiment sent the same bytes, they stay for
 that one. Code and capsules are not erased: the service or an operator made them, for many jobs.

@@ -63,7 +63,7 @@ class _Record(Struct):
 
 
 class Wait(NamedTuple):
-    """How long one job waited; None where its records do not say it.
+    """How long one job waited; None where its records do not have it.
 
     Attributes:
         queue_seconds: from the submission to the first start of the batch job; None for later
@@ -149,7 +149,7 @@ def _span(step: _Step) -> float | None:
 
 
 class StageWaits(NamedTuple):
-    """What the jobs of a stage wait; each is None where no sampled job says it.
+    """How long the jobs of a stage wait; each is None where no sampled job has it.
 
     Attributes:
         queue, stage_in: of one job.
@@ -162,7 +162,7 @@ class StageWaits(NamedTuple):
 
 
 class ChainWaits(NamedTuple):
-    """What a file waits on its way through all stages; each is None where no stage says it."""
+    """How long a file waits on its way through all stages; each is None where no stage has it."""
 
     queue: ChainWait | None
     stage_in: ChainWait | None

@@ -192,7 +192,7 @@ def failure_details(record: JobRecord, step: str | None) -> Mapping[str, Any]:
 
 
 def _with_place(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -> JobClass:
-    """Return the class with the line of a log that says what the exit message says."""
+    """Return the class with the line of a log that holds the exit message."""
     place = find_cause(failure, logs)
     if place is None:
         return job_class

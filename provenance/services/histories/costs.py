@@ -77,7 +77,7 @@ def _expense(stage: StageCost) -> float:
 
 
 def _sum(costs: Sequence[JobCost], sizes: Mapping[int, int]) -> CostSum:
-    # Jobs whose records say nothing about resources: the sums leave them out, so they are counted
+    # Jobs without recorded resources: the sums leave them out, so they are counted
     silent = [cost for cost in costs if cost.wall_seconds is None and cost.cpu_seconds is None]
     return CostSum(
         jobs=len(costs),

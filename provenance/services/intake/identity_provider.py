@@ -1,4 +1,4 @@
-"""The provider of OpenID Connect that says who is logged in: authorization code with PKCE.
+"""Login by a provider of OpenID Connect: authorization code with PKCE.
 
 Authlib makes the question and exchanges the code. The ID token that comes for it is checked by the
 code that checks issued tokens (`signed_tokens`): signature, issuer, audience, times. The service

@@ -29,8 +29,8 @@ class IssuedTokens:
 
     def __init__(self, issuers: Sequence[ExperimentIssuer]) -> None:
         self._issuers: dict[str, list[ExperimentIssuer]] = {}
-        for one in issuers:
-            self._issuers.setdefault(one.issuer.issuer, []).append(one)
+        for table in issuers:
+            self._issuers.setdefault(table.issuer.issuer, []).append(table)
         self._keys: dict[str, IssuerKeys] = {}
         for name, tables in self._issuers.items():
             self._keys[name] = IssuerKeys(tables[0].issuer)
@@ -62,12 +62,12 @@ class IssuedTokens:
 def _allowed(
     claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]
 ) -> tuple[str, Claimed, frozenset[Scope]]:
-    """Return the experiment that a token is of, what it says of its holder, and what it allows."""
+    """Return the experiment of a token, its claims about its holder, and what it allows."""
     audience = claims["aud"]
-    named = {audience} if isinstance(audience, str) else set(audience)
-    found: list[tuple[str, Claimed, frozenset[Scope]]] = []
+    audiences = {audience} if isinstance(audience, str) else set(audience)
+    allowed: list[tuple[str, Claimed, frozenset[Scope]]] = []
     for table in tables:
-        if named.isdisjoint(table.issuer.audience):
+        if audiences.isdisjoint(table.issuer.audience):
             continue
         claimed = claimed_by(claims, table.issuer.groups_claim)
         scopes: set[Scope] = set()
@@ -75,11 +75,11 @@ def _allowed(
             if allowance.holds(claimed):
                 scopes.update(allowance.may)
         if scopes:
-            found.append((table.experiment, claimed, frozenset(scopes)))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        experiments = ", ".join(experiment for experiment, _, _ in found)
+            allowed.append((table.experiment, claimed, frozenset(scopes)))
+    if len(allowed) == 1:
+        return allowed[0]
+    if allowed:
+        experiments = ", ".join(experiment for experiment, _, _ in allowed)
         raise ForbiddenError(
             f"The token is good for several experiments ({experiments}), and it cannot be told "
             "which is meant: get one with the scopes or groups of one of them."

@@ -38,7 +38,7 @@ _log = logging.getLogger("jobprov.tokens")
 
 
 class UnusableAnswerError(UnreachableError):
-    """An issuer does not answer, or not what can be used; says why."""
+    """An issuer does not answer, or its answer cannot be used; the message gives the reason."""
 
 
 class _Keys(NamedTuple):

@@ -1,4 +1,4 @@
-"""Who may issue tokens for an experiment, and what they allow, as an operator's TOML file says.
+"""Who may issue tokens for an experiment, and what they allow, from an operator's TOML file.
 
 [[dune]]
 issuer = "https://cilogon.org/dune"
@@ -100,7 +100,7 @@ class ExperimentIssuer(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a token says of its holder."""
+    """The claims of a token about its holder."""
 
     subject: str
     scopes: AbstractSet[str]
@@ -171,20 +171,20 @@ def _check_together(issuers: list[ExperimentIssuer], path: Path) -> None:
     """Refuse tables of one issuer that contradict each other; experiments may share an issuer."""
     seen: set[tuple[str, str]] = set()
     keys_at: dict[str, tuple[str | None, str | None]] = {}
-    for one in issuers:
-        name, place = one.issuer.issuer, (one.issuer.jwks, one.issuer.ca)
-        if (one.experiment, name) in seen:
+    for table in issuers:
+        name, keys = table.issuer.issuer, (table.issuer.jwks, table.issuer.ca)
+        if (table.experiment, name) in seen:
             raise BadInputError(
-                f"{path}: [[{one.experiment}]] names {name} twice; put what both allow into one "
+                f"{path}: [[{table.experiment}]] names {name} twice; put what both allow into one "
                 "table.",
                 {"issuer": ["named twice"]},
             )
-        if keys_at.setdefault(name, place) != place:
+        if keys_at.setdefault(name, keys) != keys:
             raise BadInputError(
                 f"{path}: jwks and ca of {name} are not the same in all of its tables.",
                 {"jwks": ["not the same"], "ca": ["not the same"]},
             )
-        seen.add((one.experiment, name))
+        seen.add((table.experiment, name))
 
 
 def _has_scope(scopes: AbstractSet[str], wanted: str) -> bool:

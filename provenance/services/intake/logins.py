@@ -1,4 +1,4 @@
-"""Who may log in on the pages, and what they may do then, as an operator's TOML file says.
+"""Who may log in on the pages, and what they may do then, from an operator's TOML file.
 
 [provider]
 issuer = "https://cilogon.org"
@@ -100,7 +100,7 @@ class Provider(IssuerAddress, kw_only=True, frozen=True, forbid_unknown_fields=T
 
 
 class Proxy(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """A reverse proxy that says who is logged in.
+    """A reverse proxy that passes on who is logged in.
 
     Attributes:
         addresses: from where it connects, such as `127.0.0.1` or `10.1.2.0/24`.
@@ -126,7 +126,7 @@ class Proxy(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         """Return its addresses as networks.
 
         Raises:
-            ValueError: one of them is none.
+            ValueError: one of them is not valid.
         """
         return [ip_network(text) for text in self.addresses]
 
@@ -285,7 +285,7 @@ def client_secret(provider: Provider) -> str | None:
 
 
 def _check(rules: LoginRules) -> None:
-    """Refuse what no single field says."""
+    """Check fields against each other, and the addresses and scopes of a provider."""
     if (rules.provider is None) == (rules.proxy is None):
         raise BadInputError(
             "name a [provider] or a [proxy], and not both.", {"provider": ["one of both"]}

@@ -24,7 +24,7 @@ _NOT_READABLE = (jwt.PyJWTError, ValueError, TypeError, OverflowError)
 
 
 class UncheckedToken(NamedTuple):
-    """What a token says before anything of it was checked."""
+    """The claims of a token, before anything of it was checked."""
 
     token: str
     header: Mapping[str, Any]
@@ -127,7 +127,7 @@ def _moment(claims: Mapping[str, Any], claim: str) -> str:
 
 
 def claimed_by(claims: Mapping[str, Any], groups_claim: str) -> Claimed:
-    """Return what a token says of its holder.
+    """Return the claims of a token about its holder.
 
     Raises:
         WrongTokenError: its subject cannot be printed.
@@ -153,5 +153,5 @@ def plain(text: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return what a token says, for a sentence: it may say anything, at any length."""
+    """Return a claim for a sentence, cut short: a sender can write anything into it."""
     return "(none)" if value is None else ascii(value)[:_SHOWN]

@@ -64,7 +64,7 @@ _OF_TICKETS = frozenset({Scope.RECORD})
 
 
 class WrongTokenError(ForbiddenError):
-    """A token is worth nothing; the message says why, and holds nothing of it that is secret."""
+    """A token is not valid; the message gives the reason, and nothing secret of the token."""
 
 
 class Grant(NamedTuple):

@@ -72,10 +72,10 @@ _MOST_ENDED_AT_ONCE = 2000
 _MOST_GAPS_AT_ONCE = 500
 """Jobs of eight days: gaps of so many are counted for each first page, of more they are kept."""
 _FIRST_PAGE = "24h"
-"""The window of throughput that the first page tells of."""
+"""The window of throughput on the first page."""
 _FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
-"""The fields of a question that say for which time throughput is counted; times as texts."""
+"""The fields of a question for the time for which throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions about anything narrower (a task, a host, a release, a time) are counted when asked."""
 

@@ -96,7 +96,7 @@ class ErasuresRead:
         self._by_experiment: dict[str, tuple[int, ChainErasures]] = {}
 
     def of(self, store: Store, experiment: str) -> ChainErasures:
-        """Return what the whole chain of an experiment says was erased.
+        """Return what was erased according to the whole chain of an experiment.
 
         Raises:
             SegmentError: the chain is broken.
@@ -126,7 +126,7 @@ def items_of(erasure: ErasureDocument) -> dict[str, ErasedItem]:
 
 
 def read_erasures(store: Store, experiment: str) -> ChainErasures:
-    """Return what the chain of an experiment says was erased.
+    """Return what was erased according to the chain of an experiment.
 
     Raises:
         SegmentError: the chain is broken.

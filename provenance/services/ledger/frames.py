@@ -38,7 +38,7 @@ _MOST_OUTLINES = 1024
 
 
 class SegmentError(ProvenanceError):
-    """A sealed segment does not hold what its chain says."""
+    """A sealed segment does not hold what its chain has."""
 
 
 class PackedEntry(NamedTuple):
@@ -50,7 +50,7 @@ class PackedEntry(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What a head says of the first body of its segment.
+    """The part of a head about the first body of its segment.
 
     Attributes:
         body_sha256: its digest.
@@ -82,7 +82,7 @@ def body_name(experiment: str, segment: int, sha256: str) -> str:
 
 
 def read_outline(head: bytes) -> Outline:
-    """Return what a head says of its body.
+    """Return the part of a head about its body.
 
     The entries, which come last and are most of it, are not looked at.
     """

@@ -13,16 +13,19 @@ from jobprov.provenance.answers.lookup.job_facets import (
 )
 from jobprov.provenance.db.connections.narrowed import is_narrowed
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
-from jobprov.provenance.db.queries.lookup.lists.few_jobs import without
 from jobprov.provenance.db.queries.lookup.lists.job_facets import (
     NEWEST_COUNTED,
     FacetCounts,
     Value,
     count_by,
 )
-from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import (
+    JobFilters,
+    look_up_keys,
+    without,
+)
 from jobprov.provenance.db.queries.statistics.home import recorded_amounts
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file
@@ -34,10 +37,10 @@ _NARROWER = "narrow it down by task, host or time"
 
 
 def read_facets(words: str | None) -> list[str]:
-    """Return the facets that are named with commas between them; all where none is.
+    """Return the facets that are named with commas between them; all of them for None.
 
     Raises:
-        BadInputError: one is none, or they are too many.
+        BadInputError: a name is not a facet, or there are too many.
     """
     if words is None:
         return list(JOB_FACETS)
@@ -61,8 +64,8 @@ def count_facets(
 ) -> JobFacets:
     """Return how many jobs pass the filters, and how many of them have each value.
 
-    Of a facet that is filtered by, those are counted that pass all other filters: what else could
-    be chosen.
+    The counts of a facet that is itself filtered by leave out its own filter, and so show what else
+    there is to choose.
 
     Args:
         connection: where from.
@@ -75,18 +78,19 @@ def count_facets(
         NotFoundError, AmbiguousError: the file that the jobs touch; see `find_file`.
         LimitError: counting took more than five seconds.
     """
-    is_all = filters == JobFilters() and not is_narrowed(connection)
-    read = read_conditions(filters.parameter, filters.value, filters.variable)
+    recorded = None
+    if filters == JobFilters() and not is_narrowed(connection):
+        recorded = recorded_amounts(connection).jobs
+    asked = read_conditions(filters.parameter, filters.value, filters.variable)
     filters = name_software(connection, name_file(connection, filters))
     filtered_by = [name for name in facets if getattr(filters, name) is not None]
+    others = [name for name in facets if name not in filtered_by]
     with time_limit(connection, _NARROWER):
-        conditions = []
-        for condition in read:
-            is_met = meets(ParameterSearch(connection, condition))
-            if is_met is None:
-                return _nothing(facets)
-            conditions.append(is_met)
-        others = [name for name in facets if name not in filtered_by]
+        searches = [ParameterSearch(connection, condition) for condition in asked]
+        conditions = conditions_that_meet(searches)
+        if conditions is None:
+            return _nothing(facets)
+        filters = look_up_keys(connection, filters)
         counted = count_by(connection, filters, others, conditions)
         listed = {name: _facet(name, counted, limit) for name in others}
         for name in filtered_by:
@@ -94,7 +98,7 @@ def count_facets(
     return JobFacets(
         total=counted.total,
         is_exact=counted.is_exact,
-        recorded=recorded_amounts(connection).jobs if is_all else None,
+        recorded=recorded,
         counted_of=NEWEST_COUNTED,
         facets=[listed[name] for name in facets],
     )
@@ -106,7 +110,7 @@ def _nothing(facets: Sequence[str]) -> JobFacets:
 
 
 def uncounted(facets: Sequence[str]) -> JobFacets:
-    """Return the answer that says nothing of how many jobs there are."""
+    """Return the answer for jobs that were not counted."""
     listed = [JobFacet(name, [], more=0, is_exact=False) for name in facets]
     return JobFacets(0, is_exact=False, recorded=None, counted_of=0, facets=listed)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
@@ -43,8 +43,8 @@ def list_jobs(
         filters: what they must pass.
         limit: how many at most.
         cursor: `next` of the page before.
-        sort: one of `JOB_ORDERS`, with a `-` in front the other way round; the newest first where
-            nothing is said.
+        sort: one of `JOB_ORDERS`, with a `-` in front for the other way round; None for the newest
+            first.
 
     Raises:
         BadInputError: the state, limit, cursor, order or condition on a parameter cannot be read, or
@@ -100,12 +100,9 @@ def _sorted(
     cursor: str | None,
 ) -> _Page:
     after = read_place(cursor, order)
-    met = []
-    for search in searches:
-        is_met = meets(search)
-        if is_met is None:
-            return _Page([], None)
-        met.append(is_met)
+    met = conditions_that_meet(searches)
+    if met is None:
+        return _Page([], None)
     page = sorted_jobs(connection, filters, order, limit=limit, after=after, conditions=met)
     summaries = summaries_of(connection, page.keys)
     rows = [(key, summaries[key]) for key in page.keys]
@@ -132,5 +129,5 @@ def _matched(
     for key, job in rows:
         of_job = matched.setdefault(job.job_id, [])
         for values in answers:
-            of_job += [MatchedParameter(*found) for found in values.get(key, ())]
+            of_job += [MatchedParameter(*value) for value in values.get(key, ())]
     return matched

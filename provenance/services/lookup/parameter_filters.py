@@ -118,7 +118,7 @@ def _unquoted(text: str) -> str:
 def _canonical(text: str) -> str:
     """Return a value in the canonical form of FHiCL; a string where it is nothing else."""
     try:
-        # in brackets, as a comment, which is none here, hides the one that closes
+        # in brackets: a comment, which is not allowed here, would hide the closing one
         document = loads(f"{_NAME}: [ {text} ]\n")
     except FhiclError:
         document = None

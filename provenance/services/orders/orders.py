@@ -39,7 +39,6 @@ from jobprov.provenance.db.changes.orders import (
     mark_placed,
 )
 from jobprov.provenance.db.changes.tasks import intern_task
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.orders.orders import (
     OpenOrder,
     OrderRow,
@@ -55,6 +54,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.records.job_record import Integer
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.orders.workflows import read_workflows
 from jobprov.provenance.services.writing import Writing
@@ -193,7 +193,7 @@ def take_orders(writing: Writing, body: TakeBody) -> list[TakenOrder]:
         NotFoundError: there is no such experiment or workflow.
     """
     connection, now = writing.connection, writing.received_at
-    experiment = find_experiment(connection, body.experiment)
+    experiment = find_experiment(connection, body.experiment, offers_names=False)
     orders = open_orders(
         connection,
         experiment,
@@ -248,7 +248,7 @@ def report_orders(writing: Writing, body: ReportBody) -> OrdersReported:
         BadInputError: the experiment has no such order.
     """
     connection = writing.connection
-    experiment = find_experiment(connection, body.experiment)
+    experiment = find_experiment(connection, body.experiment, offers_names=False)
     rows = _reported_orders(connection, experiment, body)
     # A report comes again where its answer was lost
     placed = [order for order in body.placed if rows[order.order_id].batch_id is None]
@@ -299,15 +299,3 @@ def list_orders_in_flight(connection: Connection, experiment: str) -> OrdersInFl
         placed_at = row.placed_at.isoformat() if row.placed_at else None
         orders.append(OrderInFlight(row.order_id, row.batch_id, placed_at))
     return OrdersInFlight(orders)
-
-
-def find_experiment(connection: Connection, name: str) -> int:
-    """Return the key of an experiment.
-
-    Raises:
-        NotFoundError: there is none of this name.
-    """
-    experiment = experiment_key(connection, name)
-    if experiment is None:
-        raise NotFoundError(f"There is no experiment {name}.")
-    return experiment

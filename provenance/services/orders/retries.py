@@ -216,12 +216,8 @@ class _TaskRetries:
         self._classes: dict[int, Failure] = {}
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
-        """Return the attempts that should be repeated."""
-        # Of all attempts at their units: those that never began do not count against the policy
-        keys = [attempt.key for attempt in attempts]
-        for unit in {attempt.unit for attempt in attempts if attempt.unit}:
-            keys += [attempt.key for attempt in self._attempts.get(unit, ())]
-        self._classes = classes_of(self._connection, keys)
+        """Return the attempts that should be repeated, and why the others should not."""
+        self._read_classes(attempts)
         skipped = []
         chosen: dict[str, Attempt] = {}
         for job in attempts:
@@ -231,6 +227,21 @@ class _TaskRetries:
                 chosen[attempt.unit or ""] = attempt
             else:
                 skipped.append((attempt, reason))
+        tries = self._tries_of(chosen)
+        return Choice(tries, skipped, self._outside_inputs(tries))
+
+    def _read_classes(self, attempts: Sequence[Attempt]) -> None:
+        """Read the class of failure of these attempts, and of all others at their units.
+
+        The policy counts those others, but not the ones that never began.
+        """
+        keys = [attempt.key for attempt in attempts]
+        for unit in {attempt.unit for attempt in attempts if attempt.unit}:
+            keys += [attempt.key for attempt in self._attempts.get(unit, ())]
+        self._classes = classes_of(self._connection, keys)
+
+    def _tries_of(self, chosen: Mapping[str, Attempt]) -> list[Try]:
+        """Return the tries that repeat the chosen attempts, by unit."""
         # A job that never began has nothing to repeat: what counts is the last one that did
         repeated = {unit: self._last_begun(attempt) for unit, attempt in chosen.items()}
         records = read_records(self._connection, self._store, repeated.values())
@@ -244,7 +255,7 @@ class _TaskRetries:
             memory = order.memory_bytes or _requested_memory(record)
             order.memory_bytes = math.ceil(memory * factor) if memory else None
             tries.append(Try(attempt, self._classes.get(attempt.key), order, factor))
-        return Choice(tries, skipped, self._outside_inputs(tries))
+        return tries
 
     def _last_begun(self, attempt: Attempt) -> Attempt:
         """Return the last attempt at a unit that began; the given one where none did."""

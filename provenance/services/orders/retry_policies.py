@@ -15,11 +15,10 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.orders.orders import RetryPolicies, StagePolicy
 from jobprov.provenance.db.changes.orders import replace_policies
 from jobprov.provenance.db.queries.orders.retries import policy_documents
-from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.reading.documents import check_experiment_name, read_document
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 
@@ -75,6 +74,5 @@ def show_policies(connection: Connection, experiment: str) -> RetryPolicies:
     Raises:
         NotFoundError: no such experiment is recorded.
     """
-    if not is_recorded(connection, experiment):
-        raise NotFoundError(f"No experiment {experiment} is recorded.")
+    find_experiment(connection, experiment)
     return RetryPolicies(experiment, read_policies(connection, experiment))

@@ -10,6 +10,8 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
 from jobprov.provenance.db.queries.code.repositories import has_repositories
 from jobprov.provenance.db.queries.recording.findings import Kind
@@ -125,20 +127,27 @@ def grade(reading: Reading, findings: Findings) -> Grading:
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
     """Have failures classified, code resolved and configurations evaluated, where that is open."""
-    failures: list[int] = []
-    unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
-    for job, job_findings in zip(jobs, findings, strict=True):
-        if job.reading.record.state in FAILED:
-            failures.append(job.key)
-        if job_findings.unresolved:
-            unresolved.append((job.reading.record.software or (), job_findings.unresolved))
+    failures = [job.key for job in jobs if job.reading.record.state in FAILED]
     if failures:
         enqueue_failures(writing.connection, failures)
-    if unresolved:
-        enqueue_carried(writing.connection, distinct_entries(some for some, _ in unresolved))
-    if unresolved and has_repositories(writing.connection):
-        enqueue_unresolved(writing.connection)
-        enqueue_products(writing.connection, unresolved)
-    if pending := pending_of([job.reading for job in jobs], findings):
+    _ask_for_code(writing.connection, jobs, findings)
+    pending = pending_of([job.reading for job in jobs], findings)
+    if pending:
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
         enqueue_evaluations(writing.connection, experiments, pending)
+
+
+def _ask_for_code(
+    connection: Connection, jobs: Sequence[ReadJob], findings: Sequence[Findings]
+) -> None:
+    """Have the code of these jobs resolved where no commit is known yet."""
+    unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
+    for job, job_findings in zip(jobs, findings, strict=True):
+        if job_findings.unresolved:
+            unresolved.append((job.reading.record.software or (), job_findings.unresolved))
+    if not unresolved:
+        return
+    enqueue_carried(connection, distinct_entries(software for software, _ in unresolved))
+    if has_repositories(connection):
+        enqueue_unresolved(connection)
+        enqueue_products(connection, unresolved)

@@ -100,37 +100,38 @@ def _findings(
         if name in finished:
             continue
         evaluation = evaluations.get(name)
-        if evaluation is not None:
-            if evaluation.problem is not None:
-                problems[place] = evaluation.problem
-            if evaluation.is_too_large:
-                too_large.add(place)
-            if evaluation.difference is not None:
-                differences[place] = evaluation.difference
-        is_of_variables = not record.configurations and evaluation is None
-        if is_of_variables or _can_be_evaluated(configuration, evaluation, possessed):
+        if evaluation is None:
+            if not record.configurations or _has_files(configuration, possessed):
+                pending.append(digest)
+            continue
+        if evaluation.problem is not None:
+            problems[place] = evaluation.problem
+        if evaluation.is_too_large:
+            too_large.add(place)
+        if evaluation.difference is not None:
+            differences[place] = evaluation.difference
+        if _can_be_compared(configuration, evaluation, possessed):
             pending.append(digest)
-        elif evaluation is not None and _is_finished(configuration, evaluation):
+        elif _is_finished(configuration, evaluation):
             finished.add(name)
     return EvaluationFindings(problems, too_large, differences, tuple(pending))
 
 
-def _can_be_evaluated(
+def _has_files(configuration: FclConfiguration, possessed: AbstractSet[str]) -> bool:
+    """Return whether all fcl files of a configuration are here, so that it can be evaluated."""
+    files = configuration.files or ()
+    return bool(files) and all(file.sha256 in possessed for file in files)
+
+
+def _can_be_compared(
     configuration: FclConfiguration,
-    evaluation: KnownEvaluation | None,
+    evaluation: KnownEvaluation,
     possessed: AbstractSet[str],
 ) -> bool:
-    """Return whether an evaluation would find out more.
-
-    All files are here, and the configuration, or what art wrote of it, was not read yet.
-    """
-    files = configuration.files
-    if not files or any(file.sha256 not in possessed for file in files):
+    """Return whether another evaluation would compare it with what art wrote, which came since."""
+    if evaluation.ran_as is not None or evaluation.difference is not None:
         return False
-    if evaluation is None:
-        return True
-    was_compared = evaluation.ran_as is not None or evaluation.difference is not None
-    return configuration.final_sha256 in possessed and not was_compared
+    return configuration.final_sha256 in possessed and _has_files(configuration, possessed)
 
 
 def _is_finished(configuration: FclConfiguration, evaluation: KnownEvaluation) -> bool:

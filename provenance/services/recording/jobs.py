@@ -129,9 +129,9 @@ def name_ahead(writing: Writing, submissions: Sequence[Submission]) -> None:
     if not unnamed:
         return
     # What a record names that contradicts the one that is held is nobody's
-    held = recorded_jobs(writing.connection, list(unnamed))
+    recorded = recorded_jobs(writing.connection, list(unnamed))
     for experiment in sorted({experiment for _, experiment in unnamed}):
-        new = [unnamed[job] for job in unnamed if job[1] == experiment and job not in held]
+        new = [unnamed[job] for job in unnamed if job[1] == experiment and job not in recorded]
         name_hosts(writing, new)
         name_tasks(writing, new, experiment)
 

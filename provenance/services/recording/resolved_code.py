@@ -42,7 +42,7 @@ class ResolvedSoftware:
         return software in self._digests
 
     def note(self, software: str, resolution: Mapping[str, Any]) -> None:
-        """Remember what a gap may say of the entry with this digest."""
+        """Remember what gaps of the entry with this digest are about."""
         self._digests.add(software)
         if not resolution.get("is_referenced", True):
             self.unreferenced.add(software)
@@ -69,7 +69,7 @@ def note_resolution(
 
 
 class CodeFindings:
-    """What a gap may say of the code of a batch of jobs."""
+    """What gaps of the code of a batch of jobs are about."""
 
     def __init__(
         self,

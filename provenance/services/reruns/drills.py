@@ -19,9 +19,8 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
     least_recently_drilled,
     never_drilled,
 )
-from jobprov.provenance.db.queries.tasks.samples import is_recorded
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.progress import tell
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.reruns.isolation import RerunLimits
 from jobprov.provenance.services.reruns.recorded_trials import (
     TrialParts,
@@ -77,8 +76,7 @@ def drill(
     """
     if experiment is not None:
         with parts.database.reading.connect() as connection:
-            if not is_recorded(connection, experiment):
-                raise NotFoundError(f"No experiment {experiment} is recorded.")
+            find_experiment(connection, experiment)
     with locked(parts.folder) as is_mine:
         if not is_mine:
             return None

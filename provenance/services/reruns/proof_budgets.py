@@ -59,7 +59,7 @@ class ProofBudget(NamedTuple):
 
 
 class BudgetSection(msgspec.Struct, forbid_unknown_fields=True):
-    """A section of the file; None for what it leaves out. Also what the command's options say."""
+    """A section of the file, or the options of the command; None for what is left out."""
 
     jobs: int | None = None
     seconds: float | None = None
@@ -72,7 +72,7 @@ class BudgetSection(msgspec.Struct, forbid_unknown_fields=True):
     input_dirs: list[str] | None = None
 
     def over(self, budget: ProofBudget) -> ProofBudget:
-        """Return a budget with what this section says in the place of its own."""
+        """Return a budget with the values of this section in place of its own."""
         if self.jobs is not None:
             budget = budget._replace(jobs=self.jobs)
         if self.seconds is not None:
@@ -105,7 +105,7 @@ class ProofBudgets(NamedTuple):
     by_experiment: Mapping[str, ProofBudget]
 
     def over(self, section: BudgetSection) -> "ProofBudgets":
-        """Return the same with what options say, which holds for every experiment."""
+        """Return the same with the values of options, which hold for every experiment."""
         changed = {name: section.over(budget) for name, budget in self.by_experiment.items()}
         return ProofBudgets(section.over(self.standard), changed)
 

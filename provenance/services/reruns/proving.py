@@ -15,12 +15,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.fragments.proofs import job_of_key
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.reruns.proofs import recipes_to_prove
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.proofs import PROVEN, STATES, UNPROVEN, proof_of
 from jobprov.provenance.records.recipes import recipe_text
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.reruns.execution import Verdict
 from jobprov.provenance.services.reruns.isolation import check_offline
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
@@ -84,11 +84,11 @@ def prove(
     """
     check_offline(parts.isolation)
     with parts.database.reading.connect() as connection:
-        names = experiment_names(connection)
-    if experiment is not None:
-        if experiment not in names:
-            raise NotFoundError(f"No experiment {experiment} is recorded.")
-        names = [experiment]
+        if experiment is None:
+            names = experiment_names(connection)
+        else:
+            find_experiment(connection, experiment)
+            names = [experiment]
     done: list[ProvedJob] = []
     with locked(parts.folder) as is_mine:
         if not is_mine:
@@ -106,9 +106,7 @@ def next_to_prove(
     Raises:
         NotFoundError: no such experiment is recorded.
     """
-    key = experiment_key(connection, experiment)
-    if key is None:
-        raise NotFoundError(f"No experiment {experiment} is recorded.")
+    key = find_experiment(connection, experiment)
     before = datetime.now(UTC) - budget.again_after
     return recipes_to_prove(connection, key, before=before, limit=limit)
 

@@ -89,7 +89,7 @@ class Trial(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What a rerun says: the verdict, and the reason where nothing was compared."""
+    """The outcome of a rerun: the verdict, and the reason where nothing was compared."""
 
     verdict: Verdict
     reason: str | None
@@ -193,7 +193,7 @@ def _now() -> str:
 
 
 def _judged(result: RerunResult) -> _Judged:
-    """Return what a rerun says: R0, with the reason, if nothing could be compared."""
+    """Return the outcome of a rerun: R0, with the reason, if nothing could be compared."""
     if result.stopped is not None:
         return _unproven(STOPPED, result.stopped)
     if result.verified is None:

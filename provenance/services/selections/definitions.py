@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import Process, Project
 from jobprov.provenance.db.connections.time_limits import limited
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
     DefinitionFilters,
@@ -60,18 +59,6 @@ class DefinitionNotFoundError(NotFoundError):
 
 class ProjectNotFoundError(NotFoundError):
     """No task of the experiment has the name."""
-
-
-def find_experiment(connection: Connection, name: str) -> int:
-    """Return the key of an experiment.
-
-    Raises:
-        NotFoundError: nothing of it is recorded.
-    """
-    key = experiment_key(connection, name)
-    if key is None:
-        raise NotFoundError(f"Nothing of an experiment {name} is recorded here.")
-    return key
 
 
 def resolve(connection: Connection, experiment: int, selection: Selection) -> Selection:
@@ -134,11 +121,7 @@ def list_definitions(
         LimitError: there are more than a client can use.
     """
     names = definition_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
-    if len(names) > MOST_DEFINITIONS:
-        raise LimitError(
-            f"There are more than {MOST_DEFINITIONS:,} definitions; ask for a pattern of names.",
-            MOST_DEFINITIONS,
-        )
+    _check_number(names, "definitions")
     return names
 
 
@@ -150,12 +133,17 @@ def list_projects(connection: Connection, experiment: int, filters: ProjectFilte
         LimitError: there are more than a client can use, or it took more than five seconds.
     """
     names = project_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
+    _check_number(names, "projects")
+    return names
+
+
+def _check_number(names: Sequence[str], noun: str) -> None:
+    """Raise LimitError if there are more names than a client can use."""
     if len(names) > MOST_DEFINITIONS:
         raise LimitError(
-            f"There are more than {MOST_DEFINITIONS:,} projects; ask for a pattern of names.",
+            f"There are more than {MOST_DEFINITIONS:,} {noun}; ask for a pattern of names.",
             MOST_DEFINITIONS,
         )
-    return names
 
 
 @limited("ask for a task with fewer jobs")

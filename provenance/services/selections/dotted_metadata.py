@@ -12,7 +12,7 @@ _RUN_TYPE_PLACE = 2
 
 
 def dotted_metadata(file: FileMetadata) -> dict[str, object]:
-    """Return the metadata by dotted keys; what nobody says is left out."""
+    """Return the metadata by dotted keys; what is not known is left out."""
     known: dict[str, object] = {
         "core.file_type": file.file_type,
         "core.file_format": file.file_format,

@@ -48,7 +48,7 @@ _OWN_KEYS = frozenset(
 
 
 class _Recorded(NamedTuple):
-    """What the record of a file's maker says of it; nothing where no record can be read."""
+    """What the record of a file's maker holds of it; empty where no record can be read."""
 
     output: Output | None = None
     software: Sequence[Software] = ()
@@ -56,7 +56,7 @@ class _Recorded(NamedTuple):
 
 
 class _Sighting(NamedTuple):
-    """What a catalog said of a file last."""
+    """What a catalog had of a file when it was last asked."""
 
     metadata: Mapping[str, Any]
     locations: list[str]
@@ -197,7 +197,7 @@ class _FactsOfPage(NamedTuple):
 def _recorded_of(
     connection: Connection, store: Store, versions: dict[int, StandingVersion]
 ) -> dict[int, _Recorded]:
-    """Return what the records of the makers say, by file."""
+    """Return what the records of the makers hold of the files, by file."""
     jobs: dict[int, HeldJob] = {}
     for version in versions.values():
         jobs[version.job_key] = HeldJob(version.job_key, version.received_at, {}, {})
@@ -285,13 +285,13 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
 
 
 def _told(seen: _Sighting, key: str, kind: type[T]) -> T | None:
-    """Return what a catalog told of a file, if it is of a kind."""
+    """Return a value that a catalog has of a file, if it has the right type."""
     value = seen.metadata.get(key)
     return value if isinstance(value, kind) else None
 
 
 def _provenance(version: StandingVersion, output: Output, submitter: str | None) -> dict[str, str]:
-    """Return the `prov.*` keys of a file; those that nobody says are left out."""
+    """Return the `prov.*` keys of a file; those that are not known are left out."""
     known = {
         "prov.job_id": version.job_id,
         "prov.task_id": version.task_id,
@@ -308,7 +308,7 @@ def _provenance(version: StandingVersion, output: Output, submitter: str | None)
 
 
 def _application(metadata: Mapping[str, Any], software: Sequence[Software]) -> Application | None:
-    """Return the program as metadata say, else the first product that the job ran, else none."""
+    """Return the program in the metadata, else the first product that the job ran, else None."""
     family = metadata.get(f"{_APPLICATION}.family")
     name = metadata.get(f"{_APPLICATION}.name")
     version = metadata.get(f"{_APPLICATION}.version")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.selections.files import named
-from jobprov.provenance.db.queries.selections.sighted import is_told, told_keys
+from jobprov.provenance.db.queries.selections.sighted import has_sighted_key, sighted_keys
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -35,7 +35,7 @@ from jobprov.provenance.selections.conditions import (
 from jobprov.provenance.selections.fields import MetadataKey, key_in_metadata
 from jobprov.provenance.selections.members import reader_of
 from jobprov.provenance.selections.tokens import SelectionError
-from jobprov.provenance.services.selections.definitions import find_experiment
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 from jobprov.provenance.services.selections.files import expand_selection, select_files
 from jobprov.provenance.services.selections.metadata import FILES_AT_ONCE, Wanted, describe_files
@@ -81,36 +81,45 @@ def with_recorded(
         return selection
     until = time.monotonic() + _SECONDS
     question = _Question(connection, store, experiment, refuses_unknown, until)
-    return _answered(question, expand_selection(connection, experiment, selection), [])
+    return _with_recorded(question, expand_selection(connection, experiment, selection), [])
 
 
 def _asks_metadata(node: Selection) -> bool:
     return isinstance(node, Comparison) and key_in_metadata(node.field) is not None
 
 
-def _answered(question: _Question, node: Selection, others: list[Selection]) -> Selection:
-    """Return a node with what was found; `others` are what its files must meet besides."""
+def _with_recorded(question: _Question, node: Selection, others: list[Selection]) -> Selection:
+    """Return a node whose conditions hold for recorded metadata too.
+
+    `others` are what its files must meet besides.
+    """
     match node:
         case All():
-            return _answered_all(question, node, others)
+            return _all_with_recorded(question, node, others)
         case Some():
-            return Some(tuple(_answered(question, part, others) for part in node.parts))
+            return Some(tuple(_with_recorded(question, part, others) for part in node.parts))
         case Not() | Related() | Portion():
             met_by_part: list[Selection] = []
             if isinstance(node, Not):
                 met_by_part = others
-            return replace(node, part=_answered(question, node.part, met_by_part))
+            return replace(node, part=_with_recorded(question, node.part, met_by_part))
         case Combined():
-            left, right = _answered(question, node.left, []), _answered(question, node.right, [])
+            left, right = (
+                _with_recorded(question, node.left, []),
+                _with_recorded(question, node.right, []),
+            )
             return replace(node, left=left, right=right)
         case Comparison() if _asks_metadata(node):
-            return _found(question, node, others)
+            return _or_recorded(question, node, others)
         case _:
             return node
 
 
-def _answered_all(question: _Question, node: All, others: list[Selection]) -> All:
-    """Return a node with what was found; its parts that ask for no metadata narrow the others."""
+def _all_with_recorded(question: _Question, node: All, others: list[Selection]) -> All:
+    """Do the same for a node whose parts all must hold.
+
+    Those that ask for no metadata narrow the files that are read for the others.
+    """
     plain: list[Selection] = []
     asking: list[Selection] = []
     for part in node.parts:
@@ -121,20 +130,22 @@ def _answered_all(question: _Question, node: All, others: list[Selection]) -> Al
     met = list(plain)
     for part in asking:
         # What one part leaves is all that is read for the next
-        met.append(_answered(question, part, [*others, *met]))
+        met.append(_with_recorded(question, part, [*others, *met]))
     return All(tuple(met))
 
 
-def _found(question: _Question, condition: Comparison, others: list[Selection]) -> Selection:
-    """Return the files that meet a condition according to catalogs or to records."""
+def _or_recorded(question: _Question, condition: Comparison, others: list[Selection]) -> Selection:
+    """Return a condition on catalogs with, beside it, the files whose records meet it."""
     key = key_in_metadata(condition.field)
     if key is None:
         return condition
-    connection, experiment = question.connection, question.experiment
-    candidates = select_files(connection, experiment, all_of(others) if others else Everything())
-    is_with_catalog = is_told(connection, find_experiment(connection, experiment), key)
+    connection = question.connection
+    rest = all_of(others) if others else Everything()
+    candidates = select_files(connection, question.experiment, rest)
+    experiment = find_experiment(connection, question.experiment)
+    is_cataloged = has_sighted_key(connection, experiment, key)
     if len(candidates) > MOST_READ:
-        if is_with_catalog:
+        if is_cataloged:
             return condition
         raise LimitError(
             f"Whether {key} is in the records of {len(candidates):,} files cannot be read within a "
@@ -142,12 +153,13 @@ def _found(question: _Question, condition: Comparison, others: list[Selection]) 
             MOST_READ,
         )
     values = _recorded_values(question, key, candidates)
+    if candidates and not values and not is_cataloged:
+        _refuse_unknown(question, key, len(candidates))
     holds = reader_of(condition)
-    keys = tuple(file for file, value in values.items() if holds(value))
-    is_unknown = not values and not is_with_catalog and not key.name.startswith(_CORE)
-    if question.refuses_unknown and is_unknown and candidates:
-        raise _unknown_key(question, key, len(candidates))
-    return Some((condition, Keys(keys))) if keys else condition
+    files = tuple(file for file, value in values.items() if holds(value))
+    if not files:
+        return condition
+    return Some((condition, Keys(files)))
 
 
 def _recorded_values(
@@ -174,14 +186,19 @@ def _recorded_values(
     return values
 
 
-def _unknown_key(question: _Question, key: MetadataKey, read: int) -> SelectionError:
-    """Return that no file has a key: a slip of the pen selects no files in silence."""
+def _refuse_unknown(question: _Question, key: MetadataKey, read: int) -> None:
+    """Raise SelectionError for a key that no file has: a slip of the pen selects none in silence.
+
+    MetaCat allows it, and each file may have the keys of its core.
+    """
+    if not question.refuses_unknown or key.name.startswith(_CORE):
+        return
     experiment = find_experiment(question.connection, question.experiment)
-    told = [name for name in told_keys(question.connection, experiment) if "." in name]
-    listed = ", ".join(told[:_MOST_KEYS]) or "none"
-    if len(told) > _MOST_KEYS:
+    known = [name for name in sighted_keys(question.connection, experiment) if "." in name]
+    listed = ", ".join(known[:_MOST_KEYS]) or "none"
+    if len(known) > _MOST_KEYS:
         listed += ", …"
-    return SelectionError(
+    raise SelectionError(
         f"Files cannot be selected by {str(key)!r} here: no catalog or transfer service told it "
         f"with a file (POST /api/v1/files), and none of the {read:,} files that the rest selects "
         f"has it in its job's record. Keys that were told: {listed}."

@@ -39,6 +39,7 @@ from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, LimitError, NotFoundError
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.quotient import FoldedGraph, bounded
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.statistics.counted import (
     MOST_COUNTED_AT_ONCE,
@@ -154,6 +155,7 @@ def _fold(
             f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}."
         )
     if not tasks:
+        find_experiment(connection, experiment)
         raise NotFoundError(
             f"No task of experiment {experiment} names a campaign {campaign}.",
             nearest(connection, campaign, "campaign"),

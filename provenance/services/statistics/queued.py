@@ -33,7 +33,7 @@ from jobprov.provenance.db.queries.tasks.queue_samples import (
 from jobprov.provenance.errors import BadInputError
 
 BYS = ("state", "stage")
-"""What jobs of a queue are told apart by; those that wait are at no site yet."""
+"""What jobs of a queue are grouped by; those that wait are at no site yet."""
 _STATES = ("running", "idle", "held")
 _FILTERS = frozenset({"experiment", "campaign", "stage"})
 _HOLDS = timedelta(minutes=15)

@@ -9,7 +9,7 @@ MOST_EXPERIMENTS = 30
 LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
 """The last day is compared with the days before it."""
 LEAST_JOBS, LEAST_BEFORE = 10, 20
-"""Of fewer jobs in question in the last day, or fewer jobs at all before, nothing is said."""
+"""With fewer such jobs in the last day, or fewer jobs at all before it, shares mean nothing."""
 TIMES, POINTS = 2, 0.05
 """By how much a share is clearly above another."""
 

@@ -31,11 +31,11 @@ from jobprov.provenance.services.statistics.shares import (
 from jobprov.provenance.times import utc_text
 
 _LEAST_JOBS = 20
-"""Of fewer jobs in the last day or before, nothing is said."""
+"""With fewer jobs in the last day, or before it, medians mean nothing."""
 _LEAST_SECONDS = 60
 """By how much a stage is slower; of jobs of a few seconds nobody wants to know."""
 _USUAL = 0.9
-"""Of the jobs before, so many took no longer than what is usual."""
+"""The share of the jobs before that took no longer than what is called usual."""
 
 
 class _StageName(NamedTuple):

@@ -67,7 +67,7 @@ _NAMELESS = ""
 
 
 def length_of(text: str, name: str) -> timedelta:
-    """Return the length of time that a text such as `90m`, `24h`, `7d` or `4w` says.
+    """Return the length of time of a text such as `90m`, `24h`, `7d` or `4w`.
 
     Raises:
         BadInputError: it is no such text; the error calls it by `name`.
@@ -137,7 +137,7 @@ def _usual_step(length: timedelta, steps: int) -> timedelta:
 
 
 def words_of_length(length: timedelta) -> str:
-    """Return a length as addresses say it: `90m`, `3h`, `7d`."""
+    """Return a length as addresses have it: `90m`, `3h`, `7d`."""
     for letter in ("d", "h"):
         unit = _UNITS[letter]
         if length >= unit and length % unit == timedelta():
@@ -300,7 +300,7 @@ def _sum_of(groups: Sequence[_Group], steps: int) -> _Group | None:
 
 
 def _spreads(values: Sequence[RankedValue], steps: int) -> Mapping[Any, Spread]:
-    """Return the distributions by facet; empty ones where no job says anything."""
+    """Return the distributions by facet; empty where no job has a value."""
     by_rank: defaultdict[tuple[Any, int, int], dict[int, float]] = defaultdict(dict)
     for value in values:
         by_rank[value.facet, value.place, value.jobs][value.rank] = value.value

@@ -33,7 +33,7 @@ _FIRST_STARTS = (None, 0, 1)
 
 
 class Moments(NamedTuple):
-    """When an attempt was queued, began and ended; None for what nobody says.
+    """When an attempt was queued, began and ended; None where it is not known.
 
     Attributes:
         held: since when it is held.
@@ -155,7 +155,7 @@ def _queued_at(
 
 
 def summed_up_attempt(summary: JobSummary) -> Attempt:
-    """Return an attempt as far as its summary tells: when it ran."""
+    """Return what the summary of an attempt has: when it ran."""
     moments = _moments(summary, None, placed_at=None, came_back=None, in_queue=None)
     return _recorded_attempt(summary, None, moments)
 
@@ -200,7 +200,7 @@ def _waits(moments: Moments) -> list[Stretch]:
 
 
 def _steps(record: JobRecord | None, state: str) -> list[Stretch]:
-    """Return the steps whose start the record tells."""
+    """Return the steps whose start is recorded."""
     command = None if record is None else record.command
     steps = []
     for step in (command.steps if command is not None else None) or ():

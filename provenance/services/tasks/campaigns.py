@@ -23,6 +23,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.lookup.proofs import count_proofs
 from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.tasks.backlogs import backlog_of
@@ -52,6 +53,7 @@ def show_campaign(
     tasks = tasks_of_campaigns(connection, [(experiment, campaign)])
     campaigns = campaign_counts(connection, campaign, experiment)
     if not tasks and not campaigns:
+        find_experiment(connection, experiment)
         raise NotFoundError(
             f"No job or task of experiment {experiment} names a campaign {campaign}.",
             nearest(connection, campaign, "campaign"),

@@ -182,7 +182,7 @@ def compare_report(
 def take_queue_report(
     writing: Writing, schedd: str, body: QueueReportBody, compared: ComparedReport
 ) -> QueueTaken:
-    """Replace what is known of a queue; `compared` is what `compare_report` said a moment ago."""
+    """Replace what is known of a queue; `compared` is what `compare_report` returned just now."""
     connection = writing.connection
     experiment = intern_experiments(writing, {body.experiment})[body.experiment]
     before = find_report(connection, experiment, schedd)

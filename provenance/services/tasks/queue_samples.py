@@ -29,7 +29,7 @@ from jobprov.provenance.db.queries.tasks.queue_samples import (
 SAMPLE = timedelta(minutes=5)
 """Of the reports of so long the first one is kept."""
 MOST_STAGES = 100
-"""Stages that a sample tells apart; jobs of smaller ones count as jobs of none."""
+"""Stages that a sample counts apart; jobs of smaller stages count as jobs without a stage."""
 _MOST_THINNED = 500
 """Samples that one report thins: a second of work at most, after months without a report."""
 
@@ -86,7 +86,7 @@ def keep_sample(
     *,
     now: datetime,
 ) -> None:
-    """Keep what a report says, unless one of the same five minutes was kept; thin old samples."""
+    """Keep the counts of a report, one in five minutes at most; thin out old samples."""
     start = _floor(asked_at, SAMPLE)
     if not add_queue_sample(connection, queue, start, counted):
         return

@@ -69,20 +69,20 @@ def ran_at_once(ran: Ran, window: Window, now: datetime) -> dict[Any, RanAtOnce]
         busy.add(edges, 1)
     for edges in ran.ends:
         groups.setdefault(edges.facet, _Busy(window.step_count)).add(edges, -1)
-    found = {}
+    ran_by_facet = {}
     for facet, busy in groups.items():
-        found[facet] = RanAtOnce(busy.jobs, busy.at_once(lengths, window.step_seconds))
-    return found
+        ran_by_facet[facet] = RanAtOnce(busy.jobs, busy.at_once(lengths, window.step_seconds))
+    return ran_by_facet
 
 
 def named(groups: Mapping[Any, RanAtOnce]) -> dict[Any, RanAtOnce]:
-    """Return groups by facet, '' for jobs that name none, which databases also tell as NULL."""
-    found: dict[Any, RanAtOnce] = {}
+    """Return groups by facet; '' for jobs without one, for which databases also have NULL."""
+    groups_by_name: dict[Any, RanAtOnce] = {}
     for facet, group in groups.items():
         name = "" if facet is None else facet
-        other = found.get(name)
-        found[name] = group if other is None else other.joined(group)
-    return found
+        known = groups_by_name.get(name)
+        groups_by_name[name] = group if known is None else known.joined(group)
+    return groups_by_name
 
 
 def _each_started(ran: Ran) -> Iterable[Edges]:

@@ -19,6 +19,7 @@ from jobprov.provenance.db.queries.tasks.samples import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, declared_tasks
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -30,7 +31,7 @@ MOST_TASKS = 2000
 
 
 class _TierOfTask(NamedTuple):
-    """What a task has of one data tier; what it expects is None where nobody said."""
+    """What a task has of one data tier; what it expects is None where it was not declared."""
 
     data_tier: str
     task_id: str
@@ -46,11 +47,12 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
     """Return the declared tasks of an experiment as samples by data tier.
 
     Raises:
-        NotFoundError: no task of the experiment was declared.
+        NotFoundError: nothing of the experiment is recorded, or no task of it was declared.
         LimitError: counting took more than five seconds.
     """
     tasks = declared_tasks(connection, experiment, most=MOST_TASKS)
     if not tasks:
+        find_experiment(connection, experiment)
         raise NotFoundError(
             f"No task of experiment {experiment} was declared; "
             "`jobprov declare` or PUT /api/v1/tasks/ID does it."
@@ -106,7 +108,7 @@ def _tiers(
         definition = expected_files = expected_events = None
         if tier == main_tier:
             definition, expected_events = declaration.definition, declaration.expected_events()
-            # Outputs of several tiers share outputs_per_unit: nobody said how many each has
+            # Outputs of several tiers share outputs_per_unit: how many each has is not declared
             if len(made) <= 1:
                 expected_files = declaration.expected_files()
         files, events = made.get(tier, NOTHING)

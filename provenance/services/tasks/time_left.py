@@ -71,13 +71,11 @@ def time_left(
         needed: by the key of a task, how many outputs make a unit done.
         units_by_task: the units of these tasks.
     """
-    known_units = [units for units in units_by_task if units.missing is not None]
-    missing, under_way, running = 0, 0, 0
-    for units in known_units:
-        missing += units.missing or 0
-        under_way += max(0, (units.missing or 0) - units.needs_somebody)
-        running += units.running
-    if known_units and not missing:
+    left = _count_left(units_by_task)
+    if left is None:
+        return None
+    missing, under_way, running = left
+    if not missing:
         return TimeLeft(0.0, 0.0, 0.0)
     if not under_way:
         return None
@@ -93,6 +91,32 @@ def time_left(
     if at_pace is None or last_to_end is None:
         return at_pace
     return _longer(at_pace, last_to_end)
+
+
+class _UnitsLeft(NamedTuple):
+    """How many units are not made yet.
+
+    Attributes:
+        under_way: those of the missing ones that wait for nobody.
+    """
+
+    missing: int
+    under_way: int
+    running: int
+
+
+def _count_left(units_by_task: Sequence[Units]) -> _UnitsLeft | None:
+    """Return how many units of the tasks are left; None where no task knows what is missing."""
+    is_known = False
+    missing, under_way, running = 0, 0, 0
+    for units in units_by_task:
+        if units.missing is None:
+            continue
+        is_known = True
+        missing += units.missing
+        under_way += max(0, units.missing - units.needs_somebody)
+        running += units.running
+    return _UnitsLeft(missing, under_way, running) if is_known else None
 
 
 def _longer(one: TimeLeft, other: TimeLeft) -> TimeLeft:

@@ -51,11 +51,10 @@ class UnitFacts(NamedTuple):
 
     Attributes:
         attempts: its jobs, as their records have them.
-        queued: it as queues and hooks have it that say what runs and waits; None where it is not
-            there.
+        queued: its job in a queue, or announced by its hook; None where there is neither.
         is_ordered: its last order is over, with a problem or without a record.
-        problem: of that order.
-        cataloged: how many outputs of it a catalog or transfer service knows.
+        problem: what went wrong with that order.
+        cataloged: how many of its outputs a catalog or transfer service knows.
         is_waived: somebody decided that the task goes on without it.
     """
 
@@ -77,10 +76,10 @@ class StandingUnit(NamedTuple):
 
     Attributes:
         why: why it is held, has no output, was not submitted, or was killed before it began; what
-            its job wrote before it was killed; None where nobody says.
-        is_named: False for a job that names no unit, and is one by itself.
-        is_by_catalog: it is done, and no record says so, only the catalog.
-        files: how many files it has that count, where a record shows it to be done.
+            its job wrote before it was killed; None where that is not known.
+        is_named: False for a job that names no unit, and counts as a unit of its own.
+        is_by_catalog: it is done according to the catalog alone, not to any record.
+        files: how many of its files count, where a record shows it to be done.
     """
 
     state: UnitState
@@ -91,10 +90,10 @@ class StandingUnit(NamedTuple):
 
 
 def stand(facts: UnitFacts, needed: int) -> StandingUnit:
-    """Return how a unit stands that is to have so many outputs.
+    """Return the state of a unit that needs so many outputs.
 
-    What is furthest counts: done, then running, waived, on the way to run, and last what went
-    wrong.
+    The best that is known of it counts: done before running, then waived, then waiting for its
+    turn; what went wrong comes last.
     """
     is_named = facts.attempts.is_named
     if _has_outputs(facts, needed):
@@ -115,7 +114,7 @@ def stand(facts: UnitFacts, needed: int) -> StandingUnit:
 def _stand_by_jobs(attempts: Attempts, needed: int) -> StandingUnit:
     """Return the state of a unit that is known by its jobs alone.
 
-    It is remembered: the jobs of thousands of units end in few different ways.
+    Answers are remembered, since the jobs of thousands of units end in few different ways.
     """
     return stand(UnitFacts(attempts), needed)
 
@@ -131,7 +130,7 @@ def _has_outputs(facts: UnitFacts, needed: int) -> bool:
 def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
     """Return the state of a unit for which nothing more will happen by itself."""
     attempts = facts.attempts
-    # It began, and neither its queue nor the job itself says any more that it runs
+    # It began; its queue no longer has it, and its hook has been silent
     if attempts.is_running:
         return StandingUnit(UnitState.SILENT, None, attempts.is_named)
     if attempts.outputs is not None:
@@ -152,7 +151,7 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
 
 
 def outputs_needed(declaration: Declaration | None) -> int:
-    """Return how many outputs complete a unit of a task: 1 where it was not declared."""
+    """Return how many outputs complete a unit of a task: 1 unless the declaration differs."""
     files = None if declaration is None else declaration.files_per_unit()
     return 1 if files is None else files
 
@@ -161,9 +160,9 @@ class StandingUnits(NamedTuple):
     """The units of a task about which anything is known, each in its one state.
 
     Attributes:
-        done: those that a job did, as nearly all of a task are in the end.
-        done_by_end: these by how they stand: they differ in the number of their files alone.
-        others: how each other unit stands, in no order.
+        done: those that a job did; in the end nearly all units of a task.
+        done_by_end: the same units by state, which differ only in the number of files.
+        others: the state of each other unit, in no order.
     """
 
     done: AbstractSet[str]
@@ -179,9 +178,7 @@ class StandingUnits(NamedTuple):
 
 
 def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterator[StandingUnits]:
-    """Yield for each task its units.
-
-    Some statements for all these tasks together.
+    """Yield the units of each task, with a few statements for all of them together.
 
     Args:
         connection: where from.
@@ -208,7 +205,7 @@ def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterato
     waived = waived_units(connection, tasks)
     for task in tasks:
         attempts = _attempts_of_others(ends[task], done[task], needed[task], but=set(orders[task]))
-        others = {name: _stand_by_jobs(each, needed[task]) for name, each in attempts.items()}
+        others = {name: _stand_by_jobs(attempt, needed[task]) for name, attempt in attempts.items()}
         told_more: set[str] = set()
         for source in (queued, orders, cataloged, sighted, waived):
             told_more.update(source[task])
@@ -230,8 +227,8 @@ def _done_by_jobs(
 ) -> dict[StandingUnit, set[str]]:
     """Return the units for which an attempt left enough outputs, by their state.
 
-    They are judged by end, not one by one: a million of them came to a handful of ends. A unit that
-    was done twice has as many files as the attempt that left most.
+    They are judged by how their attempts ended, not one by one: a million units come to a handful
+    of ends. A unit that was done twice has as many files as the attempt that left most.
     """
     enough = [end for end in ends if _has_outputs(UnitFacts(end.attempts), needed)]
     enough.sort(key=lambda end: end.attempts.outputs or 0, reverse=True)
@@ -248,14 +245,14 @@ def _done_by_jobs(
 
 
 def _all_of(groups: Sequence[set[str]]) -> set[str]:
-    """Return the names of all groups; the one group itself where there is one, as a rule."""
+    """Return the names of all groups; no copy of the only group, which may hold a million."""
     return groups[0] if len(groups) == 1 else set[str]().union(*groups)
 
 
 def _attempts_of_others(
     ends: Sequence[UnitsOfEnd], done: AbstractSet[str], needed: int, *, but: set[str]
 ) -> dict[str, Attempts]:
-    """Return what the attempts at each unit came to that no job did; see `_done_by_jobs`."""
+    """Return how the attempts ended at each unit that is not done; see `_done_by_jobs`."""
     attempts: dict[str, Attempts] = {}
     for end in ends:
         units: Iterable[str] = end.units

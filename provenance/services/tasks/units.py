@@ -1,19 +1,20 @@
 """Units of a task, counted against its frozen list, and files that are ready for the next stage.
 
-Numbers come from the frozen list and from jobs, never from names that look alike. In which state a
-unit is, `unit_states.py` decides.
+Numbers come from the frozen list and from jobs, never from names that look alike. `unit_states.py`
+decides the state of each unit.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import Mishap, newest_mishaps, waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.paging import check_limit, read_cursor
@@ -27,6 +28,7 @@ from jobprov.provenance.services.tasks.unit_states import (
 
 MOST_READY = 1000
 _TASKS_AT_ONCE = 100
+_MISHAPS = (UnitState.FAILED, UnitState.KILLED)
 _NOT_SUBMITTED = StandingUnit(UnitState.NOT_SUBMITTED)
 
 
@@ -34,8 +36,8 @@ class Units(NamedTuple):
     """The units of a task, each counted once, in its one state.
 
     Attributes:
-        expected: how many the declaration expects; None where it does not say.
-        states: how many units are in each state, those in which there are any.
+        expected: how many the declaration expects; None where it gives no number.
+        states: how many units are in each state; states without units are left out.
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
         open: the units that are neither done nor waived.
         entries: the ledger entry that waives each unit counted as waived.
@@ -228,7 +230,34 @@ def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
     """Return the units of a task that are still to be made, in the order of its list."""
     declaration = find_declaration(connection, store, task)
-    return count_units(connection, task, declaration).open
+    units = count_units(connection, task, declaration).open
+    if not any(unit.state in _MISHAPS for unit in units):
+        return units
+    mishaps = newest_mishaps(connection, task.key)
+    return [_with_reason(unit, mishaps.get((unit.unit, unit.state.value))) for unit in units]
+
+
+def _with_reason(unit: OpenUnit, mishap: Mishap | None) -> OpenUnit:
+    """Return a unit whose `why` also tells how its newest job failed, or what ended it."""
+    if mishap is None:
+        return unit
+    reasons = [_mishap_words(mishap)]
+    if unit.why is not None:
+        reasons.insert(0, unit.why)
+    return replace(unit, why="; ".join(reasons))
+
+
+def _mishap_words(mishap: Mishap) -> str:
+    """Return how a job ended: its error, or at least its signal or exit code."""
+    # The class of a hold or an eviction says what the batch system did; its message says why
+    words = [word for word in (mishap.error_class, mishap.message) if word]
+    if not words and mishap.signal is not None:
+        words = [f"signal {mishap.signal}"]
+    if not words and mishap.exit_code is not None:
+        words = [f"exit code {mishap.exit_code}"]
+    if mishap.failed_step:
+        words.insert(0, f"step {mishap.failed_step}")
+    return ": ".join(words) or "no reason recorded"
 
 
 def list_ready(

@@ -67,7 +67,7 @@ def enqueue_all(
 
 
 def enqueue_news(connection: Connection, kind: str, keys: Sequence[str]) -> None:
-    """Queue items that tell of something new.
+    """Queue items about something new.
 
     One that is worked on now is done once more: whoever does it may have looked before this came.
     """

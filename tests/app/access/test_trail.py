@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.trail import ACTS, Act
@@ -25,6 +25,7 @@ from tests.library.answers import assert_problem
 from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.served_app import served
+from tests.library.statements import plan_of, statements_sent
 
 TRAIL = "/api/v1/trail?experiment=nova"
 FAILED = {"state": "failed", "exit": {"code": 1}, "task": {"task_id": "t", "unit": "u1"}}
@@ -244,20 +245,13 @@ def test_every_kind_of_act_has_words() -> None:
 
 
 def test_trail_is_read_by_its_index(service: Service) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if "ledger_entries" in statement:
-            asked.append((statement, parameters))
-
     with service.reading() as connection:
-        event.listen(connection, "before_cursor_execute", note)
-        acts_before(connection, 1, kind=None, before=1000, limit=100)
-        [(statement, parameters)] = asked
-        explain = "EXPLAIN QUERY PLAN" if service.database.is_sqlite else "EXPLAIN"
+        with statements_sent(connection) as statements:
+            acts_before(connection, 1, kind=None, before=1000, limit=100)
+        [page] = [statement for statement in statements if "ledger_entries" in statement.sql]
         if not service.database.is_sqlite:
             connection.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+        plan = plan_of(connection, page)
 
     assert "ix_ledger_entries_acts" in str(plan)
     assert "TEMP B-TREE" not in str(plan)

@@ -117,7 +117,7 @@ def test_files_lists_those_that_fit_a_pattern(monkeypatch: pytest.MonkeyPatch) -
     assert done.exit_code == 0
     assert " ".join(heads.split()) == "NAME SIZE EVENTS TIER VERSIONS STATE TASK EXPERIMENT"
     assert [row.split()[0] for row in rows] == ["a.art", "b.art"]
-    assert more == "There are more: --limit."
+    assert more == "There are more: raise --limit."
 
 
 def test_files_of_no_such_name_shows_how_to_ask_for_a_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,15 @@ def test_outputs_go_where_the_jobs_own_stage_out_put_them(
     assert (store / "new/a-copied.root").read_text() == "a\n"
 
 
+def test_what_rucio_stored_has_no_place_where_a_retry_can_store() -> None:
+    """A command that stores at addresses knows none of Rucio's: the file goes home instead."""
+    place = "rucio://DISK/reco/reco.root"
+    output = {"name": "reco.root", "path": "reco.root", "location": place}
+    record = {"command": {"working_directory": "/srv"}, "outputs": [output]}
+
+    assert retry_files.stage_out_places(record, {}) == {}
+
+
 @pytest.mark.slow
 def test_an_absolute_output_folder_of_the_arguments_gets_its_files(
     tmp_path: Path, hook: Path, store: Path

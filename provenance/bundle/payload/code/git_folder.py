@@ -142,21 +142,31 @@ def _head(entry: RecordPart, resolution: Resolution) -> bytes:
 def _refs(entry: RecordPart, resolution: Resolution, files: GitFiles) -> bytes:
     """The branch, and the tags by which git describes the commit."""
     refs = {}
-    if branch := _branch(entry):
+    branch = _branch(entry)
+    if branch:
         refs[f"refs/heads/{branch}"] = resolution.commit
-    for tag in entry.parts("tags"):
-        ref, oid = tag.text("name"), tag.text("object")
-        if ref.startswith("refs/tags/") and is_ref_name(ref) and oid in files.named:
+    for ref, oid in _tags(entry, resolution).items():
+        if oid in files.named:
             refs[ref] = oid
-    if not entry.has("tags") and resolution.ref_kind.endswith("tag"):
-        tag_name = entry.text("requested_ref")
-        is_name = is_ref_name(tag_name) and not is_oid(tag_name)
-        target = resolution.tag_object or resolution.commit
-        if is_name and target in files.named:
-            short_name = tag_name.removeprefix("refs/tags/")
-            refs.setdefault(f"refs/tags/{short_name}", target)
     lines = [f"{oid} {ref}\n" for ref, oid in sorted(refs.items())]
     return "".join(lines).encode()
+
+
+def _tags(entry: RecordPart, resolution: Resolution) -> dict[str, str]:
+    """The recorded tags, or the one that the job asked for if the record has no list of tags."""
+    if entry.has("tags"):
+        tags = {}
+        for tag in entry.parts("tags"):
+            ref = tag.text("name")
+            if ref.startswith("refs/tags/") and is_ref_name(ref):
+                tags[ref] = tag.text("object")
+        return tags
+    name = entry.text("requested_ref")
+    is_tag = resolution.ref_kind.endswith("tag") and is_ref_name(name) and not is_oid(name)
+    if not is_tag:
+        return {}
+    short_name = name.removeprefix("refs/tags/")
+    return {f"refs/tags/{short_name}": resolution.tag_object or resolution.commit}
 
 
 def _settings(entry: RecordPart, resolution: Resolution) -> bytes:

@@ -115,11 +115,11 @@ def stamped_partitions(connection: Connection) -> dict[Partition, Stamped]:
         ranges[partition] = first, last
         sums[partition] = [_joined(numbers)]
     for statement in _STAMPED:
-        found = {}
+        sums_of_table = {}
         for experiment, month, *numbers in fetch(connection, statement.format(**words)):
-            found[Partition(experiment, month)] = _joined(numbers)
+            sums_of_table[Partition(experiment, month)] = _joined(numbers)
         for partition, parts in sums.items():
-            parts.append(found.get(partition, ""))
+            parts.append(sums_of_table.get(partition, ""))
     stamped = {}
     for partition in sorted(ranges):
         stamped[partition] = Stamped(*ranges[partition], "/".join(sums[partition]))

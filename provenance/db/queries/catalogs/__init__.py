@@ -1,1 +1,1 @@
-"""What catalogs said of tasks."""
+"""What catalogs know of the files of tasks."""

@@ -1,4 +1,4 @@
-"""What catalogs said of tasks, and what their jobs claim beside it. A few statements a task."""
+"""What catalogs know of tasks, and what their jobs claim beside it: a few statements a task."""
 
 from array import array
 from collections import Counter
@@ -32,7 +32,7 @@ from jobprov.provenance.records.files.outputs import counts_for_unit
 
 
 class ClaimedOutput(NamedTuple):
-    """An output that a job of a task says it wrote.
+    """An output that a job of a task claims to have written.
 
     `origin` is the claim at birth, of which others are new names; `ended_at` is of the job, or when
     its record came.
@@ -65,7 +65,7 @@ class ClaimedOutput(NamedTuple):
 
 
 class UnknownOutput(NamedTuple):
-    """An output that a successful job says it wrote, and that its catalog was not seen to know.
+    """An output that a successful job claims, and that its catalog was not seen to know.
 
     `claim` is the key of the claim, by which the next ones are asked for.
     """
@@ -115,7 +115,7 @@ class SyncState(NamedTuple):
 
 
 def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
-    """Return what jobs of a task say that they wrote and kept, new names included."""
+    """Return what jobs of a task claim to have written and kept, new names included."""
     query = (
         select(
             func.coalesce(Claim.alias_of, Claim.id), File.namespace, File.name,

@@ -14,8 +14,7 @@ from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
 )
 from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.configurations.parameters import CUT
@@ -82,8 +81,7 @@ def classes_of_tasks(connection: Connection, tasks: Iterable[int]) -> list[JobCl
 
 def classes_with_software(connection: Connection, filters: JobFilters) -> list[JobClass]:
     """Return the kinds of jobs that used the software of the filters, as `_classes` does."""
-    others, by_key = by_keys(connection, filters)
-    return _classes(connection, [*by_key, *job_conditions(others)])
+    return _classes(connection, conditions_by_keys(connection, filters))
 
 
 def _classes(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[JobClass]:
@@ -146,7 +144,7 @@ def configurations_of(
 
 
 class EvaluatedSet(NamedTuple):
-    """The set that a configuration evaluates to; `as_written` says why it is not the one that ran."""
+    """The set that a configuration evaluates to; `as_written` is why it is not what ran."""
 
     key: int
     as_written: str | None

@@ -4,7 +4,7 @@ A condition holds by the configurations that a job shares with others, or by the
 are its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import chain, groupby, islice
 
@@ -87,11 +87,22 @@ def _merged(streams: Sequence[_Stretches], length: int) -> _Stretches:
         length = min(length * _GROWTH, _LONGEST_STRETCH)
 
 
-def meets(search: ParameterSearch) -> ColumnElement[bool] | None:
-    """Return the condition of a search as one on jobs; None where it holds for none.
+def conditions_that_meet(searches: Iterable[ParameterSearch]) -> list[ColumnElement[bool]] | None:
+    """Return the conditions of all searches as conditions on jobs; None where one holds for none.
 
     For jobs that are wanted all; the newest alone come sooner from `newest_that_meet`.
     """
+    conditions = []
+    for search in searches:
+        condition = _meets(search)
+        if condition is None:
+            return None
+        conditions.append(condition)
+    return conditions
+
+
+def _meets(search: ParameterSearch) -> ColumnElement[bool] | None:
+    """Return the condition of a search as one on jobs; None where it holds for none."""
     either: list[ColumnElement[bool]] = []
     if search.configurations:
         either.append(ran_one_of(search.connection, search.configurations))

@@ -138,16 +138,18 @@ class _Way:
     def values_of(self, sets: Iterable[int], most: int) -> dict[int, list[int]]:
         """Return the first of the values that led to each set."""
         asked: dict[int, int] = {}
-        for found in sets:
-            block, place = divmod(found, SETS_A_BLOCK)
+        for parameter_set in sets:
+            block, place = divmod(parameter_set, SETS_A_BLOCK)
             asked[block] = asked.get(block, 0) | 1 << place
         values_of: dict[int, set[int]] = {}
         for block, places in asked.items():
             for table, members in self._tables.get(block, ()):
                 if members & places:
-                    for found in sets_in(block, members & places):
-                        values_of.setdefault(found, set()).update(self._values[table])
-        return {found: nsmallest(most, values) for found, values in values_of.items()}
+                    for parameter_set in sets_in(block, members & places):
+                        values_of.setdefault(parameter_set, set()).update(self._values[table])
+        return {
+            parameter_set: nsmallest(most, values) for parameter_set, values in values_of.items()
+        }
 
 
 def _sets_with(connection: Connection, condition: ParameterCondition, way: _Way) -> list[int]:

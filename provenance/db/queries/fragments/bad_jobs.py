@@ -1,4 +1,4 @@
-"""Jobs that did not succeed, as their index says it."""
+"""The condition that a job did not succeed, in the words of the index of such jobs."""
 
 from sqlalchemy import ColumnElement, literal_column
 

@@ -19,7 +19,7 @@ _MOST_BEFORE = 50
 
 
 class JobCost(NamedTuple):
-    """What one job took; None where no record says it."""
+    """What one job took; None where it is not recorded."""
 
     key: int
     stage: str
@@ -58,17 +58,19 @@ def failed_attempts(
         failed_jobs = failed_jobs.where(Job.received_at <= as_of)
 
     failed = _of_same_units(connection, costs, failed_jobs)
-    wanted = {cost.before for cost in (*costs, *failed.values()) if cost.retry_of is not None}
+    retries = [*costs, *failed.values()]
     # Each attempt may name the one before it, and so on: one query for each step back
     for _ in range(_MOST_BEFORE):
-        named = _named(connection, wanted, failed_jobs)
-        fresh = {cost.key: cost for cost in named if cost.key not in failed}
-        if not fresh:
+        before = {cost.before for cost in retries if cost.retry_of is not None}
+        retries = [
+            cost for cost in _named(connection, before, failed_jobs) if cost.key not in failed
+        ]
+        if not retries:
             break
-        failed |= fresh
-        wanted = {cost.before for cost in fresh.values() if cost.retry_of is not None}
-    own = {cost.key for cost in costs}
-    return [cost for cost in failed.values() if cost.key not in own]
+        failed.update((cost.key, cost) for cost in retries)
+    for cost in costs:
+        failed.pop(cost.key, None)
+    return list(failed.values())
 
 
 def _of_same_units(

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.histories.impact import InferredCode
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
@@ -19,8 +19,7 @@ from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
     software_conditions,
 )
 from jobprov.provenance.db.tables import (
@@ -76,14 +75,11 @@ def jobs_that(
 
     Return None if no job meets one of the conditions on parameters that are asked for.
     """
-    others, by_key = by_keys(connection, filters)
-    conditions = [*job_conditions(others), *by_key]
-    for condition in asked:
-        is_met = meets(ParameterSearch(connection, condition))
-        if is_met is None:
-            return None
-        conditions.append(is_met)
-    return conditions
+    searches = [ParameterSearch(connection, condition) for condition in asked]
+    met = conditions_that_meet(searches)
+    if met is None:
+        return None
+    return [*conditions_by_keys(connection, filters), *met]
 
 
 def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredCode]:

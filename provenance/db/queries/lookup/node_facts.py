@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -25,29 +27,82 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
+from jobprov.provenance.lineage.keys import row_numbers
 
-_CLAIMED = (
+
+class _ClaimRow(NamedTuple):
+    """A claim with its file and the job that made it, in the order of `_CLAIMS`."""
+
+    claim: int
+    file: int
+    name: str
+    namespace: str
+    experiment: str
+    size_bytes: int | None
+    data_tier: str | None
+    job_id: str
+    batch_id: str | None
+    state: int
+    checksums: str
+
+
+class _JobRow(NamedTuple):
+    """A job with its stage and task, in the order of `_JOBS`."""
+
+    key: int
+    job_id: str
+    batch_id: str | None
+    state: int
+    stage: str | None
+    task: str | None
+    campaign: str | None
+    software_set: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    received_at: datetime
+    experiment: str
+
+
+_CLAIMS = (
     select(
-        Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes,
+        Claim.id,
+        File.id,
+        File.name,
+        File.namespace,
+        Experiment.name,
+        Identity.size_bytes,
         Claim.data_tier,
-        Job.uuid, Job.batch_id, Job.state, Identity.checksums,
+        Job.uuid,
+        Job.batch_id,
+        Job.state,
+        Identity.checksums,
     )
     .join(File, File.id == Claim.file_id)
     .join(Experiment, Experiment.id == File.experiment_id)
     .join(Identity, Identity.id == Claim.identity_id)
     .join(Job, Job.id == Claim.job_id)
     .where(Claim.id.in_(bindparam("claims", expanding=True)))
-)  # fmt: skip
+)
 _JOBS = (
     select(
-        Job.id, Job.uuid, Job.batch_id, Job.state, STAGE_OF_JOB, TaskRow.task_id, Stage.campaign,
-        Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
+        Job.id,
+        Job.uuid,
+        Job.batch_id,
+        Job.state,
+        STAGE_OF_JOB,
+        TaskRow.task_id,
+        Stage.campaign,
+        Job.software_set_id,
+        Job.started_at,
+        Job.ended_at,
+        Job.received_at,
+        Experiment.name,
     )
     .join(Experiment, Experiment.id == Job.experiment_id)
     .outerjoin(TaskRow, TaskRow.id == Job.task_id)
     .outerjoin(Stage, Stage.id == TaskRow.stage_id)
     .where(Job.id.in_(bindparam("jobs", expanding=True)))
-)  # fmt: skip
+)
 _WRITERS = select(Job.id, Job.uuid, Job.batch_id, Job.state).where(
     Job.id.in_(bindparam("jobs", expanding=True))
 )
@@ -62,45 +117,42 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     """Return the file nodes among `keys`: claims (`c7`) and placeholders (`f9`)."""
     listed = list(keys)
     nodes = []
-    for part in chunks([int(key[1:]) for key in listed if key[0] == "c"]):
-        rows = run(connection, _CLAIMED, {"claims": part})
-        versions = versions_of(connection, sorted({row[1] for row in rows}))
+    for part in chunks(row_numbers(listed, "c")):
+        claims = [_ClaimRow(*row) for row in run(connection, _CLAIMS, {"claims": part})]
+        versions = versions_of(connection, sorted({claim.file for claim in claims}))
         numbers = _numbers_of_claims(versions.values())
-        for (
-            claim,
-            file,
-            name,
-            namespace,
-            experiment,
-            size,
-            tier,
-            uuid,
-            batch,
-            state,
-            checksums,
-        ) in rows:
-            is_made = claim in numbers or state == SUCCEEDED
-            writer = None
-            if not is_made:
-                writer = Writer(uuid, batch or short_job(uuid), STATES[state], job_page(uuid))
-            number = None
-            if len(versions.get(file, ())) > 1:
-                number = numbers.get(claim)
-            nodes.append(
-                FileNode(
-                    f"c{claim}",
-                    name,
-                    namespace,
-                    experiment,
-                    size_bytes=size,
-                    data_tier=tier,
-                    version=number,
-                    url=file_page(name, experiment, namespace),
-                    writer=writer,
-                    checksums=tuple(checksums.split()),
-                )
-            )
-    return nodes + _placeholders(connection, [int(key[1:]) for key in listed if key[0] == "f"])
+        for claim in claims:
+            has_versions = len(versions.get(claim.file, ())) > 1
+            nodes.append(_file_node(claim, numbers.get(claim.claim), has_versions=has_versions))
+    return nodes + _placeholders(connection, row_numbers(listed, "f"))
+
+
+def _file_node(claim: _ClaimRow, number: int | None, *, has_versions: bool) -> FileNode:
+    """Return the node of a claim; `number` is that of its version, None if it does not count."""
+    writer = None
+    if number is None and claim.state != SUCCEEDED:
+        writer = _writer(claim.job_id, claim.batch_id, claim.state)
+    return FileNode(
+        f"c{claim.claim}",
+        claim.name,
+        claim.namespace,
+        claim.experiment,
+        size_bytes=claim.size_bytes,
+        data_tier=claim.data_tier,
+        version=number if has_versions else None,
+        url=file_page(claim.name, claim.experiment, claim.namespace),
+        writer=writer,
+        checksums=tuple(claim.checksums.split()),
+    )
+
+
+def _writer(
+    job_id: str, batch_id: str | None, state: int, *, is_other_version: bool = False
+) -> Writer:
+    """Return a job as the writer of a file; `is_other_version` if it made another version of it."""
+    return Writer(
+        job_id, batch_id or short_job(job_id), STATES[state], job_page(job_id), is_other_version
+    )
 
 
 def _numbers_of_claims(versions: Iterable[Sequence[Version]]) -> dict[int, int]:
@@ -155,10 +207,7 @@ def _writers(
         facts.update((row[0], row[1:]) for row in run(connection, _WRITERS, {"jobs": part}))
     writers = {}
     for file, job in jobs.items():
-        uuid, batch, state = facts[job]
-        writers[file] = Writer(
-            uuid, batch or short_job(uuid), STATES[state], job_page(uuid), file in made
-        )
+        writers[file] = _writer(*facts[job], is_other_version=file in made)
     return writers
 
 
@@ -176,42 +225,35 @@ def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode
 def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
     """Return the job nodes among `keys` (`j3`)."""
     nodes = []
-    for part in chunks([int(key[1:]) for key in keys if key[0] == "j"]):
-        rows = run(connection, _JOBS, {"jobs": part})
-        code = code_versions(connection, {row[7] for row in rows if row[7] is not None})
-        for (
-            key,
-            uuid,
-            batch,
-            state,
-            stage,
-            task,
-            campaign,
-            software,
-            started,
-            ended,
-            received,
-            experiment,
-        ) in rows:
-            version = code.get(software) if software is not None else None
-            nodes.append(
-                JobNode(
-                    f"j{key}",
-                    uuid,
-                    batch or short_job(uuid),
-                    STATES[state],
-                    stage,
-                    task,
-                    campaign,
-                    version,
-                    started,
-                    job_page(uuid),
-                    ended,
-                    received,
-                    experiment,
-                )
-            )
+    for part in chunks(row_numbers(keys, "j")):
+        jobs = [_JobRow(*row) for row in run(connection, _JOBS, {"jobs": part})]
+        software_sets = {job.software_set for job in jobs if job.software_set is not None}
+        versions = code_versions(connection, software_sets)
+        for job in jobs:
+            version = None
+            if job.software_set is not None:
+                version = versions.get(job.software_set)
+            nodes.append(_job_node(job, version))
     return nodes
+
+
+def _job_node(job: _JobRow, version: str | None) -> JobNode:
+    """Return the node of a job; `version` is that of its code."""
+    return JobNode(
+        f"j{job.key}",
+        job.job_id,
+        label=job.batch_id or short_job(job.job_id),
+        state=STATES[job.state],
+        stage=job.stage,
+        task_id=job.task,
+        campaign=job.campaign,
+        code_version=version,
+        started_at=job.started_at,
+        url=job_page(job.job_id),
+        ended_at=job.ended_at,
+        received_at=job.received_at,
+        experiment=job.experiment,
+    )
 
 
 def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:

@@ -107,7 +107,7 @@ def last_attempt(orders: Iterable[OrderRow]) -> int:
 
 
 def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
-    """Return the files that each unit of a task reads, as its first order says."""
+    """Return the files that each unit of a task reads, from its first order."""
     query = (
         select(Order.unit, OrderInput.name)
         .join(OrderInput, OrderInput.order_id == Order.id)

@@ -171,8 +171,10 @@ def find_commits(connection: Connection, wanted: SearchText) -> Matches:
         hits.setdefault(commit, Hit("commit", commit, detail, jobs_list(revision=commit)))
     if is_commit:
         hits = hits | _resolved_commits(connection, digits, hits)
-    found = list(hits.values())
-    return Matches(found[: wanted.most], min(len(found), MOST_COUNTED), len(found) > MOST_COUNTED)
+    commits = list(hits.values())
+    return Matches(
+        commits[: wanted.most], min(len(commits), MOST_COUNTED), len(commits) > MOST_COUNTED
+    )
 
 
 def _resolved_commits(connection: Connection, digits: str, known: Iterable[str]) -> dict[str, Hit]:
@@ -192,26 +194,24 @@ def _resolved_commits(connection: Connection, digits: str, known: Iterable[str])
 
 def find_modules(connection: Connection, wanted: SearchText) -> Matches:
     """Return art modules whose label or type holds the text, of the newest lists of modules."""
-    query = (
-        select(ModuleSet.document)
-        .where(wanted.condition(connection, ModuleSet.document))
-        .order_by(ModuleSet.id.desc())
-        .limit(_MOST_SETS)
-    )
-    if wanted.is_short:
-        query = select(ModuleSet.document).order_by(ModuleSet.id.desc()).limit(_MOST_SETS)
+    query = select(ModuleSet.document)
+    if not wanted.is_short:
+        query = query.where(wanted.condition(connection, ModuleSet.document))
+    newest = query.order_by(ModuleSet.id.desc()).limit(_MOST_SETS)
     ranks: dict[tuple[str, str], int] = {}
-    for document in connection.execute(query).scalars():
-        for _step, _path, label, kind in json.loads(document):
-            rank = min(wanted.rank(label or ""), wanted.rank(kind or ""))
-            if wanted.is_in(label or "") or wanted.is_in(kind or ""):
-                ranks[label or "", kind or ""] = rank
+    for document in connection.execute(newest).scalars():
+        for _step, _path, stored_label, stored_type in json.loads(document):
+            label, module_type = stored_label or "", stored_type or ""
+            if wanted.is_in(label) or wanted.is_in(module_type):
+                ranks[label, module_type] = min(wanted.rank(label), wanted.rank(module_type))
     modules = sorted(ranks, key=lambda module: (ranks[module], module))
     return first_matches(modules[:MOST_ROWS], wanted, _module_hit)
 
 
-def _module_hit(label: str, kind: str) -> Hit:
-    return Hit("module", label or kind, kind, jobs_list(parameter=f"*.{label}.module_type"))
+def _module_hit(label: str, module_type: str) -> Hit:
+    return Hit(
+        "module", label or module_type, module_type, jobs_list(parameter=f"*.{label}.module_type")
+    )
 
 
 def find_parameters(connection: Connection, wanted: SearchText) -> Matches:

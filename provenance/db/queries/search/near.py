@@ -56,14 +56,16 @@ class Mistyped(SearchText):
         dialect = connection.dialect.name
         choices: list[ColumnElement[bool]] = []
         for word, others in _each_word(self.text):
-            held = [holds_part(dialect, column, other) for other in others]
+            holds_others = [holds_part(dialect, column, other) for other in others]
             if len(word) < _LEAST_TO_HALVE:
                 first = begins_in_any_case(dialect, column, word[0])
                 last = ends_in_any_case(dialect, column, word[-1])
                 is_as_long = func.length(column).between(len(word) - 1, len(word) + 1)
-                choices.append(and_(is_as_long, or_(first, last), *held))
+                choices.append(and_(is_as_long, or_(first, last), *holds_others))
             for parts in left_of(word):
-                choices.append(and_(*(holds_part(dialect, column, part) for part in parts), *held))
+                choices.append(
+                    and_(*(holds_part(dialect, column, part) for part in parts), *holds_others)
+                )
         return or_(*choices)
 
     def order(self, connection: Connection, column: TextColumn) -> ColumnElement[int]:

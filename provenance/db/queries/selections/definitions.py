@@ -110,18 +110,17 @@ def definition_names(
     """
     if "\0" in filters.name:
         return []
-    dialect = connection.dialect.name
-    names: Any = select(TaskRow.task_id.label("name")).where(
-        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, filters.name)
-    )
-    declared = _declaration(filters)
-    if declared:
-        names = names.where(TaskRow.entry_id.in_(select(LedgerEntry.id).where(*declared)))
-    else:
+    declaration = _by_user(filters.user)
+    if filters.declared_after is not None:
+        declaration.append(LedgerEntry.received_at >= filters.declared_after)
+    if filters.declared_before is not None:
+        declaration.append(LedgerEntry.received_at < filters.declared_before)
+    names: Any = _task_names(connection, experiment, filters.name, declaration)
+    if not declaration:
         campaigns = select(Stage.campaign.label("name")).where(
             Stage.experiment_id == experiment,
             Stage.campaign != "",
-            *matches(dialect, Stage.campaign, filters.name),
+            *matches(connection.dialect.name, Stage.campaign, filters.name),
         )
         names = names.union(campaigns)
     named = names.subquery()
@@ -129,16 +128,28 @@ def definition_names(
     return list(connection.execute(query).scalars())
 
 
-def _declaration(filters: DefinitionFilters) -> list[ColumnElement[bool]]:
-    """Return the conditions on the entry that declares a task."""
-    conditions: list[ColumnElement[bool]] = []
-    if filters.user is not None:
-        conditions.append(LedgerEntry.submitter == filters.user)
-    if filters.declared_after is not None:
-        conditions.append(LedgerEntry.received_at >= filters.declared_after)
-    if filters.declared_before is not None:
-        conditions.append(LedgerEntry.received_at < filters.declared_before)
-    return conditions
+def _task_names(
+    connection: Connection,
+    experiment: int,
+    pattern: str,
+    declaration: Sequence[ColumnElement[bool]],
+) -> Select[str]:
+    """Return the query for tasks whose names match and whose declaration meets the conditions.
+
+    Without a condition, tasks pass that nobody declared.
+    """
+    query = select(TaskRow.task_id.label("name")).where(
+        TaskRow.experiment_id == experiment,
+        *matches(connection.dialect.name, TaskRow.task_id, pattern),
+    )
+    if not declaration:
+        return query
+    return query.where(TaskRow.entry_id.in_(select(LedgerEntry.id).where(*declaration)))
+
+
+def _by_user(user: str | None) -> list[ColumnElement[bool]]:
+    """Return the condition on who declared a task; none for None."""
+    return [] if user is None else [LedgerEntry.submitter == user]
 
 
 class ProjectFilters(NamedTuple):
@@ -165,13 +176,7 @@ def project_names(
     """Return the first names of tasks that pass the filters, in order."""
     if "\0" in filters.name:
         return []
-    dialect = connection.dialect.name
-    query = select(TaskRow.task_id).where(
-        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, filters.name)
-    )
-    if filters.user is not None:
-        declared = select(LedgerEntry.id).where(LedgerEntry.submitter == filters.user)
-        query = query.where(TaskRow.entry_id.in_(declared))
+    query = _task_names(connection, experiment, filters.name, _by_user(filters.user))
     of_task = Job.task_id == TaskRow.id
     start = select(func.min(Job.started_at)).where(of_task).scalar_subquery()
     end = select(func.max(Job.ended_at)).where(of_task).scalar_subquery()

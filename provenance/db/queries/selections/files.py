@@ -87,7 +87,7 @@ class NamedFile(NamedTuple):
 
 
 class FileSize(NamedTuple):
-    """The size and number of events of a file; None for what nobody says."""
+    """The size and number of events of a file; None where it is not known."""
 
     size_bytes: int | None
     event_count: int | None

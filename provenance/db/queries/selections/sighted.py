@@ -50,8 +50,8 @@ def newest_sightings(experiment: int) -> Select[Any]:
     )
 
 
-def told_text(dialect: str, key: MetadataKey) -> ColumnElement[str | None]:
-    """Return the value of a metadata key as text; NULL where nothing was told."""
+def sighted_text(dialect: str, key: MetadataKey) -> ColumnElement[str | None]:
+    """Return the value of a metadata key as text; NULL where no sighting has the key."""
     if dialect == "sqlite":
         path = _path(key)
         kind = func.json_type(Sighting.document, path)
@@ -80,8 +80,8 @@ class Members(NamedTuple):
         return select(literal(1)).select_from(self.rows).where(condition).exists()
 
 
-def told_members(dialect: str, key: MetadataKey) -> Members:
-    """Return the members of the value of a metadata key; none where nothing was told."""
+def sighted_members(dialect: str, key: MetadataKey) -> Members:
+    """Return the members of the value of a metadata key; none where no sighting has the key."""
     if dialect == "sqlite":
         rows = func.json_each(Sighting.document, _path(key)).table_valued("value", "type")
         kind = rows.c.type
@@ -96,7 +96,7 @@ def told_members(dialect: str, key: MetadataKey) -> Members:
     return Members(rows, text, case((func.jsonb_typeof(member) == "number", number)))
 
 
-def told_number(dialect: str, key: MetadataKey) -> ColumnElement[Any]:
+def sighted_number(dialect: str, key: MetadataKey) -> ColumnElement[Any]:
     """Return the value of a metadata key if it is a number, else NULL."""
     if dialect == "sqlite":
         path = _path(key)
@@ -124,14 +124,14 @@ def _value_on_postgresql(key: MetadataKey) -> ColumnElement[Any]:
     return value
 
 
-def is_told(connection: Connection, experiment: int, key: MetadataKey) -> bool:
+def has_sighted_key(connection: Connection, experiment: int, key: MetadataKey) -> bool:
     """Return whether a sighting of an experiment's files has a key."""
-    told = told_text(connection.dialect.name, key)
-    query = newest_sightings(experiment).where(told.is_not(None)).limit(1)
+    value = sighted_text(connection.dialect.name, key)
+    query = newest_sightings(experiment).where(value.is_not(None)).limit(1)
     return connection.execute(query).first() is not None
 
 
-def told_keys(connection: Connection, experiment: int) -> list[str]:
+def sighted_keys(connection: Connection, experiment: int) -> list[str]:
     """Return the metadata keys of the newest sightings of an experiment's files, in order."""
     query = (
         select(Sighting.document)

@@ -39,9 +39,9 @@ from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.selections.sighted import (
     Members,
     newest_sightings,
-    told_members,
-    told_number,
-    told_text,
+    sighted_members,
+    sighted_number,
+    sighted_text,
 )
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -94,7 +94,7 @@ FileKeys = Select[Any]
 MOST_ALTERNATIVES = 40
 _OF_FILE = frozenset({"file_name", "namespace", "file_id"})
 _OF_READERS = frozenset({"project_name", "consumed_status", "consumer_process_description"})
-_TOLD_TOO = frozenset({"data_tier", "event_count", "file_size"})
+_CATALOGED_TOO = frozenset({"data_tier", "event_count", "file_size"})
 _STATUS = {
     "succeeded": "consumed",
     "running": "transferred",
@@ -191,7 +191,7 @@ class _Maker:
     def _compared(
         self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
     ) -> FileKeys | None:
-        """Return the files that a name and their maker select; None where nothing is said."""
+        """Return the files that a name and their maker select; None if neither is asked for."""
         conditions = []
         for comparison in of_file:
             field = comparison.field
@@ -202,7 +202,7 @@ class _Maker:
                 made = made.where(File.experiment_id == self.experiment, *conditions)
             else:
                 made = self._made(Claim.file_id, of_maker)
-            if not all(map(_is_told_too, of_maker)):
+            if not all(map(_is_cataloged_too, of_maker)):
                 return made
             return _joined(union, [made, self._unmade(of_maker).where(*conditions)])
         if not of_file and not is_alone:
@@ -247,10 +247,10 @@ class _Maker:
                 return self._holds(part, size.scalar_subquery(), NUMBER)
             case Comparison("event_count"):
                 return self._holds(
-                    part, told_number(self.dialect, MetadataKey("core.event_count")), NUMBER
+                    part, sighted_number(self.dialect, MetadataKey("core.event_count")), NUMBER
                 )
             case Comparison("data_tier"):
-                return self._holds(part, told_text(self.dialect, MetadataKey("core.data_tier")))
+                return self._holds(part, sighted_text(self.dialect, MetadataKey("core.data_tier")))
             case _:
                 raise TypeError(f"catalogs do not tell {part}")
 
@@ -262,16 +262,16 @@ class _Maker:
             if key is None:
                 raise TypeError(f"catalogs do not tell {comparison.field}")
             if comparison.operator is Operator.IS_THERE:
-                conditions.append(told_text(self.dialect, key).is_not(None))
+                conditions.append(sighted_text(self.dialect, key).is_not(None))
                 continue
-            members = told_members(self.dialect, key)
+            members = sighted_members(self.dialect, key)
             holds = [self._member_holds(members, part) for part in split_by_kind(comparison)]
             meets = and_ if comparison.operator is Operator.UNEQUAL else or_
             conditions.append(members.any_where(meets(*holds)))
         return newest_sightings(self.experiment).where(*conditions)
 
     def _member_holds(self, members: Members, comparison: Comparison) -> ColumnElement[bool]:
-        """Return the condition that a member of a value compares as said."""
+        """Return the condition that a member of a value meets a comparison."""
         if compares_numbers(comparison):
             return self._holds(comparison, members.number, NUMBER)
         return self._holds(comparison, members.text)
@@ -381,7 +381,7 @@ class _Maker:
     def _holds(
         self, comparison: Comparison, column: Any, kind: str = "text"
     ) -> ColumnElement[bool]:
-        """Return the condition that a column compares as said."""
+        """Return the condition that a column meets a comparison."""
         read = _READERS[kind]
         if comparison.operator is Operator.IS_THERE:
             return column.is_not(None)  # type: ignore[no-any-return]
@@ -460,10 +460,10 @@ def _is_of_maker(selection: Selection) -> bool:
     return isinstance(selection, Comparison) and _side_of(selection.field) == "maker"
 
 
-def _is_told_too(part: Selection) -> bool:
-    """Return whether a catalog tells all that a part asks of a maker."""
+def _is_cataloged_too(part: Selection) -> bool:
+    """Return whether catalogs, too, know all that a part asks of a maker."""
     compared = {node.field for node in nodes_of(part) if isinstance(node, Comparison)}
-    return compared <= _TOLD_TOO
+    return compared <= _CATALOGED_TOO
 
 
 def _names_experiment(part: Selection) -> bool:
@@ -631,7 +631,7 @@ _EXACT_DIGITS = 18
 
 
 def _read_time(text: str, field: str) -> datetime:
-    """Return a moment: ISO 8601, UTC where nothing else is said, or seconds since 1970."""
+    """Return a moment: ISO 8601 (UTC where it has no zone), or seconds since 1970."""
     try:
         if text.replace(".", "", 1).isdecimal() and len(text) > len("2026"):
             return datetime.fromtimestamp(float(text), UTC)

@@ -19,11 +19,11 @@ COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "host": Host.hostname,
     "version": Job.software_set_id,
 }
-"""What jobs can be told apart by."""
+"""What jobs can be grouped by."""
 
 
 class JobCost(NamedTuple):
-    """What one job took and made; None where its record does not say it."""
+    """What one job took and made; None where it is not recorded."""
 
     facet: Any
     wall_seconds: float | None
@@ -79,7 +79,7 @@ def _as_int(total: Any) -> int | None:
 
 
 class Module(NamedTuple):
-    """A module as a job names it; None where its record does not say it."""
+    """A module as a job names it; None where it is not recorded."""
 
     step: str | None
     path: str | None
@@ -96,7 +96,7 @@ class ModuleRow(NamedTuple):
 
 
 def module_rows(connection: Connection, filters: JobFilters, by: str) -> list[ModuleRow]:
-    """Return the rows of the newest 50,000 successful jobs that tell of modules, newest first."""
+    """Return the rows of the newest 50,000 successful jobs with recorded modules, newest first."""
     query = (
         narrowed(selected(COLUMNS[by], ModuleCost.module_set_id, ModuleCost.costs), filters)
         .join(ModuleCost, ModuleCost.job_id == Job.id)

@@ -39,12 +39,12 @@ FACETS: dict[str, SQLColumnExpression[Any]] = {
     "site": Host.site,
     "class": FailureClass.class_name,
 }
-"""What jobs can be told apart by; `class` counts those that failed alone."""
+"""What jobs can be grouped by; `class` counts only those that failed."""
 SPREADS: dict[str, SQLColumnExpression[Any]] = {
     "wall_seconds": Job.wall_seconds,
     "max_rss_bytes": Job.max_rss_bytes,
 }
-"""Measures whose distribution is given; jobs whose record does not say it are left out."""
+"""Measures whose distribution is given; jobs without a recorded value are left out."""
 _TENTHS = (1, 5, 9)
 """Of p10, the median and p90."""
 _ROWS_AT_ONCE = 10_000
@@ -163,11 +163,11 @@ def _ranked_here(connection: Connection, query: Select[Any]) -> list[RankedValue
 
 def _ranked_there(connection: Connection, query: Select[Any]) -> list[RankedValue]:
     """Return the wanted values of (place, facet, value), sorted by the database."""
-    said = query.subquery().c
-    group = (said.place, said.facet)
+    measured = query.subquery().c
+    group = (measured.place, measured.facet)
     jobs = func.count().over(partition_by=group).label("jobs")
-    rank = func.row_number().over(partition_by=group, order_by=said.value).label("rank")
-    ranked = select(*group, jobs, rank, said.value).subquery().c
+    rank = func.row_number().over(partition_by=group, order_by=measured.value).label("rank")
+    ranked = select(*group, jobs, rank, measured.value).subquery().c
     wanted: list[ColumnElement[bool]] = [ranked.rank == ranked.jobs]
     for tenths in _TENTHS:
         # as `quantile` of services/statistics/resources.py: between two neighbours

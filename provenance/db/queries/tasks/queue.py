@@ -79,7 +79,7 @@ _MOST_REASONS = 1000
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
 _LEAST_JOBS = 5
-"""Fewer say nothing about how long jobs take."""
+"""Fewer jobs than this show nothing about how long they take."""
 
 
 class QueueScope(NamedTuple):
@@ -208,7 +208,7 @@ def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
 
 
 def held_since(connection: Connection, scope: QueueScope) -> datetime | None:
-    """Return since when the job is held that is held longest; None where no queue says so."""
+    """Return since when the longest held job is held; None where no queue reports it."""
     query = _in_queue(scope, func.min(QueueJob.since)).where(QueueJob.standing == _HELD)
     since: datetime | None = connection.execute(query).scalar_one()
     return since
@@ -544,7 +544,7 @@ def usual_seconds(connection: Connection, stage: int) -> float | None:
 
 
 def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
-    """Return a query for jobs of queues, without those whose record has told more since."""
+    """Return a query for jobs of queues, without those whose record is newer than the report."""
     is_up_to_date = case(
         (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == RUNNING),
         else_=or_(Job.state != RUNNING, Job.received_at <= QueueReport.asked_at),
@@ -569,7 +569,7 @@ def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
 
 
 def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
-    """Return a query for jobs that run as their hooks said, and that no queue knows better."""
+    """Return a query for jobs that their hooks announced, and of which no queue knows more."""
     row, report = aliased(QueueJob), aliased(QueueReport)
     queue = aliased(QueueReport)
     # No join: SQLite might begin with the report, and read all of its jobs for each of ours

@@ -14,7 +14,6 @@ from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
     Claim,
-    Experiment,
     File,
     Identity,
     Job,
@@ -35,12 +34,6 @@ class TierOutput(NamedTuple):
 
 
 NOTHING = TierOutput(files=0, events=0)
-
-
-def is_recorded(connection: Connection, experiment: str) -> bool:
-    """Return whether anything of an experiment was recorded."""
-    query = select(Experiment.id).where(Experiment.name == experiment)
-    return connection.execute(query).first() is not None
 
 
 def outputs_of_tasks(

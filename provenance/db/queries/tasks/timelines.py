@@ -16,7 +16,7 @@ PLACES = {"site": Host.site, "host": Host.hostname}
 
 
 class Span(NamedTuple):
-    """How many jobs a task has, and from when until when they ran; None where none says it."""
+    """How many jobs a task has, and from when until when they ran; None if not recorded."""
 
     jobs: int
     start: datetime | None
@@ -65,7 +65,7 @@ def newest_attempts(connection: Connection, task: int, unit: str, *, limit: int)
 
 
 def longest_jobs(connection: Connection, task: int, *, limit: int) -> list[int]:
-    """Return the keys of the jobs of a task that took longest, as far as records say it."""
+    """Return the keys of the jobs of a task that took longest, of those with recorded times."""
     took = func.coalesce(Job.wall_seconds, 0.0)
     query = select(Job.id).where(*_of_task(task)).order_by(took.desc(), Job.id.desc())
     return list(connection.execute(query.limit(limit)).scalars())

@@ -40,9 +40,9 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import count_named, counts_for_unit
 
-# Of attempts that went wrong, the one that tells most counts
+# Of attempts that went wrong, the most telling one counts
 _WORST_KNOWN_FIRST = ("failed", "killed", "lost", "never began")
-# A job that names no unit is one by itself
+# A job that names no unit counts as a unit of its own
 _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 
 # A name holds no control characters (record.md)
@@ -90,6 +90,19 @@ _ENDED_ORDERS = (
     .outerjoin(Job, _job_of_order)
     .where(Order.ended_at.is_not(None), or_(Order.problem.is_not(None), Job.id.is_(None)))
 )
+_MISHAPS = (
+    select(
+        Job.unit, Job.state, Job.failed_step, Job.error_class, Job.message, Job.exit_code,
+        Job.exit_signal,
+    )
+    .where(
+        Job.task_id == bindparam("task"),
+        Job.state.in_([STATES.index("failed"), KILLED]),
+        Job.unit.is_not(None),
+        Job.rerun_of.is_(None),
+    )
+    .order_by(Job.id)
+)  # fmt: skip
 _WAIVED = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
     WaivedUnit.task_id.in_(_TASKS)
 )
@@ -104,15 +117,15 @@ ByTask = dict[int, dict[str, int]]
 
 
 class Attempts(NamedTuple):
-    """What the jobs of a unit are known to have come to; reruns for comparison left out.
+    """How the attempts at a unit ended; reruns for comparison are left out.
 
     Attributes:
-        is_named: False for a job that names no unit, and is one by itself.
-        outputs: the most files that an attempt that succeeded left; None where none succeeded.
+        is_named: False for a job that names no unit, and counts as a unit of its own.
+        outputs: the most files that a successful attempt left; None where none succeeded.
         is_running: whether an attempt runs.
-        mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`,
-            else `never began` for a job that was removed before; None where there is none.
-        left: the most files that an attempt which was killed had written; they count for nothing.
+        mishap: how an attempt went wrong: `failed`, else `killed`, else `lost`, else `never began`
+            for a job that was removed before it began; None where none went wrong.
+        left: the most files that a killed attempt had written; they do not count as outputs.
     """
 
     is_named: bool
@@ -123,14 +136,14 @@ class Attempts(NamedTuple):
 
 
 class UnitsOfEnd(NamedTuple):
-    """The units that have an attempt which came to one end."""
+    """The units that have an attempt that ended in one way."""
 
     attempts: Attempts
     units: list[str]
 
 
 def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, list[UnitsOfEnd]]:
-    """Return by task the ends to which attempts at its units came, each with these units.
+    """Return by task in which ways attempts at its units ended, each way with these units.
 
     A million units came to a handful of ends: the database gives the names of each end as one text.
     To have it group by unit, or to fetch a row a unit, takes several times as long. All jobs of a
@@ -178,7 +191,7 @@ def _split(names: str | None) -> list[str]:
 
 
 def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool) -> Attempts:
-    """Return what one attempt came to; the files of one that did not succeed count for nothing."""
+    """Return how one attempt ended; files of an attempt that did not succeed do not count."""
     attempt = Attempts(is_named=is_named, outputs=None, is_running=state == RUNNING, mishap=None)
     if state == SUCCEEDED:
         return attempt._replace(outputs=outputs)
@@ -190,29 +203,29 @@ def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool)
     return attempt
 
 
-def together(one: Attempts, other: Attempts) -> Attempts:
-    """Return what two attempts came to: the better one, and what tells most of what went wrong."""
-    outputs = [attempt.outputs for attempt in (one, other) if attempt.outputs is not None]
-    mishaps = [attempt.mishap for attempt in (one, other) if attempt.mishap is not None]
+def together(first: Attempts, second: Attempts) -> Attempts:
+    """Return how two attempts ended together: the better success and the most telling mishap."""
+    outputs = [attempt.outputs for attempt in (first, second) if attempt.outputs is not None]
+    mishaps = [attempt.mishap for attempt in (first, second) if attempt.mishap is not None]
     return Attempts(
-        is_named=one.is_named or other.is_named,
+        is_named=first.is_named or second.is_named,
         outputs=max(outputs, default=None),
-        is_running=one.is_running or other.is_running,
+        is_running=first.is_running or second.is_running,
         mishap=min(mishaps, key=_WORST_KNOWN_FIRST.index, default=None),
-        left=max(one.left, other.left),
+        left=max(first.left, second.left),
     )
 
 
 def queued_units(
     connection: Connection, tasks: Sequence[int], *, silent_before: datetime
 ) -> dict[int, dict[str, Queued]]:
-    """Return by task the units that wait or run, as queues and hooks that announced jobs have it.
+    """Return by task the units whose jobs wait or run, according to queues, hooks and orders.
 
-    A job that its hook announced runs if it was heard of since `silent_before`, and if its queue
-    does not know better. An order that was placed, is not over, and whose job was not heard of
-    waits in the queue; what the queue itself says counts before the order, since it is newer.
+    A job that its hook announced runs if it was heard of since `silent_before`, unless its queue
+    knows better. An order that was placed and is not over waits in the queue until its job is heard
+    of. A report of the queue is newer than the order, and goes before it.
     """
-    # Since it was ordered: a job may report before the agent tells that it placed it
+    # From the moment of the order on: a job may report before the agent does that it was placed
     ordered = {
         (task, unit): moment for task, unit, moment in run(connection, _ORDERED, {"tasks": tasks})
     }
@@ -232,7 +245,7 @@ def _newest_records(
 ) -> dict[tuple[int, str], datetime]:
     """Return when a record of each unit came last, of those since the first of these moments.
 
-    A batch system names jobs by itself: a job of an order is then told by its unit and time.
+    A batch system chooses the ids of jobs, so that only unit and time lead from an order to its job.
     """
     if not ordered:
         return {}
@@ -252,13 +265,34 @@ def _newest_records(
 def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, str | None]]:
     """Return by task the units whose last order is over with a problem or without a record.
 
-    The problem is why it could not become a job, or what went wrong after the job: the output did
-    not come home to the storage folder, say. It is None where nothing lacks but a record.
+    The problem is why it could not become a job, or what went wrong after the job: its output did
+    not reach the storage folder, for example. It is None where only the record is missing.
     """
     orders: dict[int, dict[str, str | None]] = {task: {} for task in tasks}
     for task, unit, problem in run(connection, _ENDED_ORDERS, {"tasks": tasks}):
         orders[task][unit] = problem or None
     return orders
+
+
+class Mishap(NamedTuple):
+    """How a job of a unit failed or was killed, as its record has it."""
+
+    failed_step: str | None
+    error_class: str | None
+    message: str | None
+    exit_code: int | None
+    signal: int | None
+
+
+def newest_mishaps(connection: Connection, task: int) -> dict[tuple[str, str], Mishap]:
+    """Return how the newest failed and the newest killed job of each unit ended.
+
+    By the name of the unit and the state of the job.
+    """
+    mishaps: dict[tuple[str, str], Mishap] = {}
+    for unit, state, *mishap in run(connection, _MISHAPS, {"task": task}):
+        mishaps[unit, STATES[state]] = Mishap._make(mishap)
+    return mishaps
 
 
 class EndedJob(NamedTuple):
@@ -314,7 +348,7 @@ def cataloged_outputs_by_unit(
 def units_in_catalog(connection: Connection, task: int, *, needed: int) -> set[str]:
     """Return the units of a task for which the catalog knows as many outputs as they need.
 
-    At least one: that a unit needs none, the catalog does not show.
+    At least one: a unit that needs no output is not shown to be done by having none.
     """
     counts = cataloged_outputs_by_unit(connection, [task], is_wanted=lambda _, __: True)[task]
     return {unit for unit, count in counts.items() if count >= max(1, needed)}

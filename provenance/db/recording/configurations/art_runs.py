@@ -119,12 +119,14 @@ def source_list(record: JobRecord, run: ArtRun) -> tuple[str, str] | None:
     if not named:
         return None
     path = posixpath.normpath(named[-1])
-    same: dict[str, set[str]] = {}
+    digests_by_path: dict[str, set[str]] = {}
     for file in record.inputs or ():
         known = posixpath.normpath(file.path or file.name)
         if file.sha256 and posixpath.basename(known) == posixpath.basename(path):
-            same.setdefault(known, set()).add(file.sha256)
-    digests = same.get(path) or {digest for each in same.values() for digest in each}
+            digests_by_path.setdefault(known, set()).add(file.sha256)
+    digests = digests_by_path.get(path) or {
+        digest for digests in digests_by_path.values() for digest in digests
+    }
     return (named[-1], digests.pop()) if len(digests) == 1 else None
 
 

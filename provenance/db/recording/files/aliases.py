@@ -91,7 +91,7 @@ class Alias(NamedTuple):
 
 
 def is_anything_sighted(connection: Connection) -> bool:
-    """Whether a catalog ever said anything of a file. Asked with each batch: mostly nobody asks."""
+    """Whether there is any sighting at all, which spares most services a look at each batch."""
     return bool(fetch(connection, "SELECT entry_id FROM sightings LIMIT 1"))
 
 

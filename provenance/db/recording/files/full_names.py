@@ -137,23 +137,25 @@ def _place_files(transaction: Transaction, bare_files: Iterable[int]) -> None:
 def _moves(transaction: Transaction, full_names: dict[int, list[int]]) -> list[_Move]:
     """Return what has to go where, of the identities of bare names that have full names."""
     connection = transaction.connection
-    full_files = [file for files in full_names.values() for file in files]
-    seen = _sightings(connection, full_files)
+    full_files = set().union(*full_names.values())
+    sightings = _sightings(connection, sorted(full_files))
     claimed = {row[0] for row in select_among(connection, _CLAIMED, list(full_names))}
-    identities = _identities(connection, [*full_names, *seen])
+    identities = _identities(connection, [*full_names, *sightings])
     moves: list[_Move] = []
     for bare, files in full_names.items():
         # Only a bare name that can mean one file alone stands for that file
-        goal = None
-        if len(files) == 1 and seen[files[0]].is_only and bare not in claimed:
-            goal = files[0]
+        only_file = None
+        if len(files) == 1 and sightings[files[0]].is_only and bare not in claimed:
+            only_file = files[0]
         for identity in identities[bare]:
             images = _images(identity, files, identities)
-            place = identity.id
-            if goal is not None and _agrees(identity, seen[goal], identities[goal]):
-                place = images.get(goal) or _add_image(transaction, identity, goal)
-            others = {identity.id, *images.values()} - {place}
-            moves += [_Move(place, other) for other in sorted(others)]
+            target = identity.id
+            if only_file is not None and _agrees(
+                identity, sightings[only_file], identities[only_file]
+            ):
+                target = images.get(only_file) or _add_image(transaction, identity, only_file)
+            moved = {identity.id, *images.values()} - {target}
+            moves += [_Move(target, source) for source in sorted(moved)]
     return moves
 
 

@@ -143,27 +143,24 @@ def write_files(
 
     new_files = {files[name] for name in new_names}
     new_claims = _claims_to(new_files, claims, records, named.read_files(files))
-    for file in [file for file, facts in new_claims.items() if is_crowd(facts)]:
-        # Linked as files are that were named before
-        del new_claims[file]
-        new_files.remove(file)
-    # What reruns alone name must not tie others together
-    counted = absent - named.of_reruns_alone(records)
+    for file, facts in list(new_claims.items()):
+        if is_crowd(facts):
+            # Linked as files are that were named before
+            del new_claims[file]
+            new_files.remove(file)
     new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
-    for key in counted:
-        _add_facts(new_identities, files[seen[key].file], identities[key], seen[key])
+    # What reruns alone name must not tie others together
+    for key in absent - named.of_reruns_alone(records):
+        identity = seen[key]
+        facts_of_file = new_identities.get(files[identity.file])
+        if facts_of_file is not None:
+            facts_of_file.append(_facts_of(identities[key], identity))
     claim_keys = [row["id"] for row in claims]
     return Touched(touched - new_files, claim_keys, new_identities, new_claims)
 
 
-def _add_facts(
-    by_file: dict[int, list[IdentityFacts]], file: int, key: int, identity: SeenIdentity
-) -> None:
-    """Add what is known of an identity, where its file is one of these."""
-    if file in by_file:
-        by_file[file].append(
-            IdentityFacts(key, identity.size_bytes, identity.checksums, identity.campaign)
-        )
+def _facts_of(key: int, identity: SeenIdentity) -> IdentityFacts:
+    return IdentityFacts(key, identity.size_bytes, identity.checksums, identity.campaign)
 
 
 def _intern_files(

@@ -40,7 +40,7 @@ def test_what_is_left_of_a_task_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
         "Expected end 2026-01-09 12:00 UTC, between 2026-01-09 06:00 and 2026-01-10 00:00. "
         "1 unit of these will stay, waiting for somebody."
     )
-    assert heads.split() == ["UNTIL", "LEFT"]
+    assert heads.split() == ["UNTIL", "(UTC)", "LEFT"]
     assert first.split() == ["2026-01-07", "06:00", "#" * 30, "20"]
     assert last.split() == ["now", "#" * 15, "10"]
 

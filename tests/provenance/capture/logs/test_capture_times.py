@@ -3,6 +3,8 @@
 It is known from art's dated lines, from calls to SAM, and from looks at open files.
 """
 
+import json
+import os
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -134,24 +136,98 @@ def test_open_files_of_a_job_give_times_where_nothing_better_does(runner: Runner
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("words", "name", "status"),
     [
-        ("ifdh updateFileStatus http://sam/p 17 /pnfs/toy/a.root consumed", ("a.root", "consumed")),
+        ("ifdh updateFileStatus http://sam/p 17 /pnfs/toy/a.root consumed", "a.root", "consumed"),
         (
             "/bin/bash /products/ifdh updateFileStatus http://sam/p 17 a.root transferred",
-            ("a.root", "transferred"),
+            "a.root",
+            "transferred",
         ),
-        ("python3 /usr/bin/samweb release-file http://sam/p/17 a.root", ("a.root", "consumed")),
-        ("samweb release-file --status=bad http://sam/p/17 a.root", ("a.root", "bad")),
-        ("samweb -e nova set-process-file-status http://sam/p/17 a.root skipped", None),
-        ("samweb set-process-file-status http://sam/p/17 a.root skipped", ("a.root", "skipped")),
-        ("ifdh cp a.root b.root", None),
-        ("echo ifdh updateFileStatus", None),
-        ("", None),
+        ("python3 /usr/bin/samweb release-file http://sam/p/17 a.root", "a.root", "consumed"),
+        ("samweb release-file --status=ok http://sam/p 17 a.root", "a.root", "consumed"),
+        ("samweb release-file --status bad http://sam/p/17 a.root", "a.root", "skipped"),
+        ("samweb -e nova set-process-file-status http://sam/p/17 a.root bad", "a.root", "bad"),
+        ("samweb set-process-file-status http://sam/p 17 a.root skipped", "a.root", "skipped"),
     ],
 )
-def test_calls_to_sam_are_read(words: str, expected: tuple[str, str] | None) -> None:
-    assert opened.sam_call(words.split()) == expected
+def test_calls_to_sam_are_read(words: str, name: str, status: str) -> None:
+    """As samweb's help has them: with the address of a process, or a project's and an id."""
+    call = opened.file_call(words.split())
+
+    assert call is not None
+    assert (call.namespace, call.name, call.status) == (None, name, status)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("python3 /v/bin/ddisp worker done 4711 hd-protodune:raw.root", "consumed"),
+        ("ddisp worker done -w 67fee692 4711 hd-protodune:raw.root", "consumed"),
+        ("ddisp worker failed -f 4711 hd-protodune:raw.root", "failed"),
+    ],
+)
+def test_calls_to_the_data_dispatcher_are_read(words: str, status: str) -> None:
+    call = opened.file_call(words.split())
+
+    assert call is not None
+    assert (call.namespace, call.name, call.status) == ("hd-protodune", "raw.root", status)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ifdh cp a.root b.root",
+        "echo ifdh updateFileStatus",
+        "ddisp worker next -t 60 4711",
+        "ddisp worker done 4711 all",
+        "ddisp",
+        "samweb list-files release-file",
+        "",
+    ],
+)
+def test_other_calls_tell_of_no_file(words: str) -> None:
+    assert opened.file_call(words.split()) is None
+
+
+DISPATCHED = """
+ddisp worker next 4711
+cp "$DISPATCHED"/raw_1.root in.root
+cat in.root > reco_1.root && rm in.root
+ddisp worker done 4711 hd-protodune:raw_1.root
+ddisp worker next 4711
+./lar -c reco.fcl -s "$DISPATCHED"/raw_2.root -o reco_2.root
+ddisp worker failed -f 4711 hd-protodune:raw_2.root
+"""
+
+
+@pytest.mark.slow
+def test_files_of_the_data_dispatcher_are_inputs_with_their_namespaces(runner: Runner) -> None:
+    """One was copied in before anybody looked, the other had no namespace, nor any status."""
+    store, programs = runner.folder.parent / "store", runner.folder.parent / "programs"
+    for folder in (store, programs):
+        folder.mkdir()
+    for number in (1, 2):
+        (store / f"raw_{number}.root").write_text(f"raw {number}\n")
+    program = '#!/bin/sh\nsleep 1\n[ "$5" != -o ] || cat "$4" > "$6"\n'
+    for path in (programs / "ddisp", runner.folder / "lar"):
+        path.write_text(program)
+        path.chmod(0o755)
+    (runner.folder / "reco.fcl").write_text("process_name: Reco\n")
+    (runner.folder / "job.sh").write_text(DISPATCHED)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "DISPATCHED": str(store)}
+
+    runner("run", "--", "sh", "job.sh", environment=environment)
+
+    record = only_entry(runner)[0]
+    inputs = {entry["name"]: entry for entry in record["inputs"] if entry["role"] == "primary"}
+    assert set(inputs) == {"raw_1.root", "raw_2.root"}
+    assert {entry["namespace"] for entry in inputs.values()} == {"hd-protodune"}
+    assert inputs["raw_1.root"]["status"] == "consumed"
+    assert inputs["raw_2.root"]["status"] == "failed"
+    assert inputs["raw_2.root"]["size_bytes"] == len("raw 2\n")
+    sidecar = json.loads((runner.folder / "reco_2.root.json").read_text())
+    assert sidecar["parents"] == [{"namespace": "hd-protodune", "name": "raw_2.root"}]
 
 
 @pytest.mark.slow

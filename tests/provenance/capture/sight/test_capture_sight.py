@@ -703,6 +703,71 @@ def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
     assert [output["name"] for output in record["outputs"]] == ["reco.root"]
 
 
+UPLOADER = """#!/usr/bin/env python3
+import os, sys, time
+time.sleep(0.5)
+if "--summary" in sys.argv:
+    open("rucio_upload.json", "w").write("{}")
+sys.exit(int(os.environ.get("EXIT_CODE", "0")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (
+            "--account dunepro upload --summary --rse DISK --scope reco reco.root",
+            "rucio://DISK/reco/reco.root",
+        ),
+        (
+            "-a dunepro upload --scope=reco --name reco_7.root --rse=DISK reco:a-dataset reco.root",
+            "rucio://DISK/reco/reco_7.root",
+        ),
+        ("upload --rse 'tier=1' ./reco.root", "rucio://tier=1/reco.root"),
+        (
+            "upload --rse DISK --pfn root://host//store/reco_7.root reco.root",
+            "root://host//store/reco_7.root",
+        ),
+    ],
+)
+def test_output_that_rucio_uploads_is_where_rucio_has_it(
+    site: Site, words: str, place: str
+) -> None:
+    """As rucio-clients 41.5 and the ones before take it. It was lost if the job then removed it."""
+    rucio = site.job.parent / "programs" / "rucio"
+    rucio.write_text(UPLOADER)
+    rucio.chmod(0o755)
+
+    record = site.record(f"echo data > reco.root\nrucio {words}\nrm reco.root\n")
+
+    (output,) = record["outputs"]
+    assert (output["location"], output["status"]) == (place, "written")
+    assert output["name"] == Path(place).name
+    assert output["sha256"] == hashlib.sha256(b"data\n").hexdigest()
+
+
+WAITER = """
+import subprocess, time
+upload = subprocess.Popen(["rucio", "upload", "--rse", "DISK", "--scope", "reco", "reco.root"])
+time.sleep(1.5)
+upload.wait()
+"""
+
+
+@pytest.mark.parametrize("exit_code", ["0", "1"])
+def test_copy_that_was_seen_to_fail_is_nowhere(site: Site, exit_code: str) -> None:
+    rucio = site.job.parent / "programs" / "rucio"
+    rucio.write_text(UPLOADER)
+    rucio.chmod(0o755)
+    (site.job / "upload.py").write_text(WAITER)
+
+    record = site.record("echo data > reco.root\npython3 upload.py\n", EXIT_CODE=exit_code)
+
+    (output,) = record["outputs"]
+    place = "rucio://DISK/reco/reco.root" if exit_code == "0" else None
+    assert (output["path"], output.get("location")) == ("reco.root", place)
+
+
 CONTAINER = """
 cat > inside.sh <<'END'
 mount --bind "$1" /srv && mount --bind "$2" "$3" && cd /srv || exit 9

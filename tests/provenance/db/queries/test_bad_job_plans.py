@@ -1,15 +1,15 @@
 """Jobs that did not succeed are few: their own index leads to them, never a look at every job."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
+from tests.library.statements import plan_of, statements_sent
 
 QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "failures to read again": lambda connection: failures_of(connection, None),
@@ -23,20 +23,12 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
 def test_failures_are_found_by_their_index(
     production: Production, question: Callable[[Connection], object]
 ) -> None:
-    statements: list[tuple[str, Any]] = []
+    steps: list[str] = []
     with production.database.reading.connect() as connection:
-
-        def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-            statements.append((statement, values))
-
-        event.listen(connection, "before_cursor_execute", note)
-        question(connection)
-        event.remove(connection, "before_cursor_execute", note)
-        steps = [
-            row[3]
-            for statement, values in statements
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
-        ]
+        with statements_sent(connection) as statements:
+            question(connection)
+        for statement in statements:
+            steps += plan_of(connection, statement)
 
     assert [step for step in steps if "ix_jobs_bad" in step]
     assert not [step for step in steps if step.startswith("SCAN jobs")]

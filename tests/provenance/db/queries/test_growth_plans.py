@@ -4,10 +4,7 @@ The newest jobs of a host are the last of its own in an index. SQLite does not f
 leads all over a table; PostgreSQL does not search a list of all tasks for each job.
 """
 
-from typing import Any
-
 import pytest
-from sqlalchemy import event
 
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
@@ -15,6 +12,7 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import fold_tasks
 from jobprov.provenance.db.queries.tasks.tasks import declared_tasks
 from tests.library.production import Production
 from tests.library.records import a_record
+from tests.library.statements import plan_of, statements_sent
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -23,20 +21,13 @@ def test_tasks_that_nobody_declared_are_passed_in_the_order_of_their_keys(
 ) -> None:
     for number in range(1, 4):
         production.record(a_record(number, task={"task_id": f"t{number}"}))
-    asked: list[tuple[str, object]] = []
 
     with production.database.reading.connect() as connection:
+        with statements_sent(connection) as statements:
+            tasks = declared_tasks(connection, "nova", most=10)
+        steps = plan_of(connection, statements[-1])
 
-        @event.listens_for(connection, "before_cursor_execute")
-        def note(_1: object, _2: object, text: str, values: object, *_: object) -> None:
-            asked.append((text, values))
-
-        found = declared_tasks(connection, "nova", most=10)
-        (text, values) = asked[-1]
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all()  # type: ignore[arg-type]
-
-    steps = [row[3] for row in plan]
-    assert found == []
+    assert tasks == []
     assert steps[0] == "SCAN tasks"
     assert not any("ORDER BY" in step for step in steps), "they are in order as they are read"
 
@@ -45,24 +36,16 @@ def test_newest_jobs_of_a_host_are_read_in_the_order_of_an_index(production: Pro
     """A host that runs for years has ever more jobs, and none of the older ones is looked at."""
     for number in range(1, 6):
         production.record(a_record(number, host={"hostname": f"wn{number % 2}"}))
-    asked: list[tuple[str, Any]] = []
 
     with production.database.reading.connect() as connection:
-
-        @event.listens_for(connection, "before_cursor_execute")
-        def note(_1: object, _2: object, text: str, values: Any, *_: object) -> None:
-            asked.append((text, values))
-
-        jobs = list_job_rows(connection, JobFilters(host="wn1"), limit=2, before=None)
-        explain = "EXPLAIN QUERY PLAN"
+        with statements_sent(connection) as statements:
+            jobs = list_job_rows(connection, JobFilters(host="wn1"), limit=2, before=None)
         if not production.database.is_sqlite:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
-            explain = "EXPLAIN"
-        [(keys, values)] = [(text, values) for text, values in asked if "LIMIT" in text]
-        rows = connection.exec_driver_sql(f"{explain} {keys}", values).all()
+        [page] = [statement for statement in statements if "LIMIT" in statement.sql]
+        steps = plan_of(connection, page)
 
-    steps = [str(row[-1]) for row in rows]
     [place] = [number for number, step in enumerate(steps) if "ix_jobs_host_id_id" in step]
     assert len(jobs) == 2
     assert "Only" in steps[place] or "COVERING" in steps[place], steps
@@ -75,19 +58,12 @@ def test_folding_looks_tasks_up_by_a_hash_when_it_is_planned_for_any_values(
     production: Production,
 ) -> None:
     """So it is planned from the eleventh part of a campaign on; of 63 parts that was not done."""
-    asked: list[tuple[str, Any]] = []
-
     with production.database.reading.connect() as connection:
-
-        @event.listens_for(connection, "before_cursor_execute")
-        def note(_1: object, _2: object, text: str, values: Any, *_: object) -> None:
-            asked.append((text, values))
-
-        fold_tasks(connection, [1, 2, 3])
-        [(flows, values)] = [(text, values) for text, values in asked if "mentions" in text]
+        with statements_sent(connection) as statements:
+            fold_tasks(connection, [1, 2, 3])
+        [flows] = [statement for statement in statements if "mentions" in statement.sql]
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
-        rows = connection.exec_driver_sql(f"EXPLAIN {flows}", values).scalars().all()
+        plan = "\n".join(plan_of(connection, flows))
 
-    plan = "\n".join(rows)
     assert plan.count("hashed SubPlan") == 1
     assert plan.count("= ANY") == 1, "that of the few tasks of the part"

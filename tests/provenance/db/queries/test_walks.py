@@ -33,6 +33,71 @@ def recorded(production: Production, *records: dict) -> Iterator[Connection]:  #
         yield connection
 
 
+def names_in(graph: Graph) -> set[str]:
+    """Return the names of the files of a graph."""
+    return {file.name for file in graph.files()}
+
+
+def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
+    return {(edge.source, edge.target, edge.is_sure, edge.role) for edge in graph.inner_edges()}
+
+
+def drawn_in_both_ways(connection: Connection, name: str, direction: str) -> tuple[Graph, Graph]:
+    """Return a lineage drawn level by level, and cut out of the whole walk that the past needs."""
+    return (
+        trace_lineage(connection, name, direction=direction),
+        trace_lineage(connection, name, direction=direction, as_of=MOMENT),
+    )
+
+
+def a_reader(number: int, file: dict[str, Any], *outputs: str) -> dict[str, Any]:
+    """Return the record of a job that reads one file, and writes others of its own content."""
+    return a_record(
+        number, inputs=[file], outputs=[file_entry(name, 1000 + number) for name in outputs]
+    )
+
+
+def totals_in(sentences: str) -> str:
+    """Return the sentences of a summary before those about what is not shown."""
+    return sentences.partition(" Not")[0].partition(" This is")[0]
+
+
+def a_chain_of_diamonds(levels: int) -> list[dict[str, Any]]:
+    """Return jobs that make `l0` and `r0` from `m0`, `m1` from these two, and so on."""
+    records = [a_record(0, outputs=[file_entry("m0", 1000)])]
+    for level in range(levels):
+        number = 100 * (level + 1)
+        middle = file_entry(f"m{level}", 1000 + level)
+        left = file_entry(f"l{level}", 2000 + 2 * level)
+        right = file_entry(f"r{level}", 2001 + 2 * level)
+        next_middle = file_entry(f"m{level + 1}", 1001 + level)
+        records += [
+            a_record(number, inputs=[middle], outputs=[left]),
+            a_record(number + 1, inputs=[middle], outputs=[right]),
+            a_record(number + 9, inputs=[left, right], outputs=[next_middle]),
+        ]
+    return records
+
+
+def a_merge_of_forty() -> list[dict[str, Any]]:
+    """Return the jobs of a merged file: forty before it, ten that read it, three of them with a plot.
+
+    Each of the forty reads a raw file of its own and the geometry, which they share.
+    """
+    geometry = file_entry("geometry", 999, role="shared")
+    merged = file_entry("merged", 50)
+    reco_files = [file_entry(f"reco{number}", 100 + number) for number in range(1, 41)]
+    records = []
+    for number, reco in enumerate(reco_files, 1):
+        raw = file_entry(f"raw{number}", number)
+        records.append(a_record(number, inputs=[raw, geometry], outputs=[reco]))
+    records.append(a_record(50, inputs=reco_files, outputs=[merged]))
+    for number in range(10):
+        plots = [file_entry(f"plot{number}", 60 + number)] if number < 3 else []
+        records.append(a_record(60 + number, inputs=[merged], outputs=plots))
+    return records
+
+
 def ancestors(connection: Connection, name: str) -> list[str]:
     return sorted({file.name for file in list_ancestors(connection, name).files})
 
@@ -51,9 +116,9 @@ def test_chain_is_walked_to_its_ends(production: Production) -> None:
 
 def test_file_without_a_recorded_producer_ends_the_walk(production: Production) -> None:
     with recorded(production, *chain("a", "b", "c")[1:]) as connection:
-        found = {file.name: file.job_id for file in list_ancestors(connection, "c").files}
-        assert found["a"] is None
-        assert found["b"] is not None
+        makers = {file.name: file.job_id for file in list_ancestors(connection, "c").files}
+        assert makers["a"] is None
+        assert makers["b"] is not None
         assert (ancestors(connection, "a"), descendants(connection, "a")) == ([], ["b", "c"])
         assert [child.name for child in show_file(connection, "a").children] == ["b"]
 
@@ -65,32 +130,11 @@ def test_cycle_in_what_clients_sent_ends(production: Production) -> None:
     ]
     with recorded(production, *loop) as connection:
         assert ancestors(connection, "a") == ["a", "b"]
-        assert {
-            node.name for node in trace_lineage(connection, "a").nodes if hasattr(node, "name")
-        } == {"a", "b"}
+        assert names_in(trace_lineage(connection, "a")) == {"a", "b"}
 
 
 def test_chained_diamonds_are_walked_once(production: Production) -> None:
-    records = [a_record(0, outputs=[file_entry("m0", 1000)])]
-    for level in range(20):
-        source, sides = file_entry(f"m{level}", 1000 + level), ("l", "r")
-        records += [
-            a_record(
-                100 * (level + 1) + n,
-                inputs=[source],
-                outputs=[file_entry(f"{side}{level}", 2000 + 2 * level + n)],
-            )
-            for n, side in enumerate(sides)
-        ]
-        both = [file_entry(f"{side}{level}", 2000 + 2 * level + n) for n, side in enumerate(sides)]
-        records.append(
-            a_record(
-                100 * (level + 1) + 9,
-                inputs=both,
-                outputs=[file_entry(f"m{level + 1}", 1001 + level)],
-            )
-        )
-    with recorded(production, *records) as connection:
+    with recorded(production, *a_chain_of_diamonds(20)) as connection:
         assert len(list_ancestors(connection, "m20").files) == 60
         assert len(list_descendants(connection, "m0").files) == 60
 
@@ -228,9 +272,15 @@ def test_walk_stops_at_the_most_that_is_asked_for(production: Production) -> Non
     with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
         claim = connection.execute(text("SELECT max(id) FROM claims")).scalar_one()
         assert len(walk_ancestors(connection, claim, most=7)) == 7
+
+
+def test_count_of_a_walk_says_whether_it_was_cut(production: Production) -> None:
+    with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
         focus = focus_of(connection, find_file(connection, "f29").id)
-        some, whole = met_above(connection, focus, most=7), met_above(connection, focus, most=40)
-        assert (some.files, some.is_cut, whole.files, whole.is_cut) == (7, True, 29, False)
+        cut, whole = met_above(connection, focus, most=7), met_above(connection, focus, most=40)
+
+    assert (cut.files, cut.is_cut) == (7, True)
+    assert (whole.files, whole.is_cut) == (29, False)
 
 
 def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) -> None:
@@ -238,8 +288,12 @@ def test_drawing_is_bounded_and_says_what_it_leaves_out(production: Production) 
         graph = trace_lineage(connection, "f15", limit=11)
         assert (len(graph.nodes), graph.is_truncated) == (11, True)
         assert graph.omitted.by_kind == {"file": 24, "job": 25}
-        near = trace_lineage(connection, "f15", direction="ancestors", depth=2)
-        assert {node.name for node in near.nodes if hasattr(node, "name")} == {"f15", "f14", "f13"}
+
+
+def test_depth_counts_levels_of_jobs(production: Production) -> None:
+    with recorded(production, *chain(*[f"f{n}" for n in range(30)])) as connection:
+        graph = trace_lineage(connection, "f15", direction="ancestors", depth=2)
+        assert names_in(graph) == {"f15", "f14", "f13"}
 
 
 def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
@@ -260,65 +314,34 @@ def test_a_drawing_counts_what_it_leaves_out_to_a_limit_and_says_so(
     assert "at least" not in summary(few)
 
 
-def test_both_directions_and_every_depth_tell_the_same_totals(production: Production) -> None:
-    """A merge of forty files, of which each was made from another with a shared one.
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"depth": 1},
+        {"limit": 30},
+        {"limit": 5},
+        {"as_of": MOMENT},
+        {"as_of": MOMENT, "limit": 9},
+    ],
+)
+def test_totals_are_the_same_in_both_directions_and_to_every_depth(
+    production: Production, question: dict[str, Any]
+) -> None:
+    with recorded(production, *a_merge_of_forty()) as connection:
+        both = summary(trace_lineage(connection, "merged", **question))
+        upwards = summary(trace_lineage(connection, "merged", direction="ancestors", **question))
 
-    Ten jobs read it, of which three made a file.
-    """
-    shared = file_entry("geometry", 999, role="shared")
-    units = [
-        a_record(
-            n, inputs=[file_entry(f"raw{n}", n), shared], outputs=[file_entry(f"reco{n}", 100 + n)]
-        )
-        for n in range(1, 41)
-    ]
-    merge = a_record(
-        50,
-        inputs=[file_entry(f"reco{n}", 100 + n) for n in range(1, 41)],
-        outputs=[file_entry("merged", 50)],
-    )
-    users = [
-        a_record(
-            60 + n,
-            inputs=[file_entry("merged", 50)],
-            outputs=[file_entry(f"plot{n}", 60 + n)] if n < 3 else [],
-        )
-        for n in range(10)
-    ]
-    with recorded(production, *units, merge, *users) as connection:
-        asked: list[dict[str, Any]] = [
-            {},
-            {"depth": 1},
-            {"limit": 30},
-            {"limit": 5},
-            {"as_of": MOMENT},
-            {"as_of": MOMENT, "limit": 9},
-        ]
-        both = {
-            summary(trace_lineage(connection, "merged", **how)).partition(" Not")[0]
-            for how in asked
-        }
-        made = {
-            summary(trace_lineage(connection, "merged", direction="ancestors", **how)).partition(
-                " Not"
-            )[0]
-            for how in asked
-        }
-
-    whole = "80 files and 41 jobs made this."
-    assert {words.partition(" This is")[0] for words in made} == {whole}
-    assert {words.partition(" This is")[0] for words in both} == {
-        f"{whole} 3 files and 10 jobs came of it."
-    }
+    made_this = "80 files and 41 jobs made this."
+    assert totals_in(upwards) == made_this
+    assert totals_in(both) == f"{made_this} 3 files and 10 jobs came of it."
 
 
 def test_readers_of_no_output_are_counted_where_a_limit_leaves_them_out(
     production: Production,
 ) -> None:
-    readers = [
-        a_record(n, inputs=[file_entry("hub", 1, role="shared")], outputs=[file_entry(f"o{n}")])
-        for n in range(1, 13)
-    ]
+    hub = file_entry("hub", 1, role="shared")
+    readers = [a_record(n, inputs=[hub], outputs=[file_entry(f"o{n}")]) for n in range(1, 13)]
     with recorded(production, *readers) as connection:
         graph = trace_lineage(connection, "hub", direction="descendants", limit=8)
 
@@ -350,10 +373,7 @@ def test_job_that_reads_what_its_earlier_step_wrote_did_not_come_of_it(
 
 def test_seeds_of_a_walk_are_bounded_as_well(production: Production) -> None:
     """Where one file has many readers, all of them are met before the first step."""
-    readers = [
-        a_record(n, inputs=[file_entry("hub", 1)], outputs=[file_entry(f"o{n}", 10 + n)])
-        for n in range(2, 32)
-    ]
+    readers = [a_reader(n, file_entry("hub", 1), f"o{n}") for n in range(2, 32)]
     with recorded(production, a_record(1, outputs=[file_entry("hub", 1)]), *readers) as connection:
         hub = connection.execute(text("SELECT min(id) FROM claims")).scalar_one()
         met = met_below(connection, focus_of(connection, find_file(connection, "hub").id), most=8)
@@ -376,10 +396,6 @@ def test_walk_that_meets_one_file_of_many_possible_makers_is_not_cut(
         assert (met.files, len(met.jobs), met.is_cut) == (6, 7, False)
 
 
-def edges_of(graph: Graph) -> set[tuple[str, str, bool, str]]:
-    return {(edge.source, edge.target, edge.is_sure, edge.role) for edge in graph.inner_edges()}
-
-
 def test_both_directions_go_on_from_a_file_that_the_other_met(production: Production) -> None:
     loop = [
         a_record(
@@ -390,7 +406,7 @@ def test_both_directions_go_on_from_a_file_that_the_other_met(production: Produc
     ]
     with recorded(production, *loop) as connection:
         graph = trace_lineage(connection, "f10")
-        assert {file.name for file in graph.files()} == {"f10", "f11", "f19", "f2"}
+        assert names_in(graph) == {"f10", "f11", "f19", "f2"}
         assert not graph.is_truncated
 
 
@@ -398,22 +414,16 @@ def test_both_directions_go_on_from_a_file_that_the_other_met(production: Produc
 def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(
     production: Production,
 ) -> None:
-    made = [
-        a_record(1, outputs=[file_entry("raw", 1)]),
-        *(
-            a_record(n, inputs=[file_entry("raw", 1)], outputs=[file_entry("same", 5)])
-            for n in (2, 3)
-        ),
-        a_record(
-            4, inputs=[file_entry("same", 5, role="secondary")], outputs=[file_entry("end", 6)]
-        ),
+    raw, same = file_entry("raw", 1), file_entry("same", 5)
+    records = [
+        a_record(1, outputs=[raw]),
+        a_record(2, inputs=[raw], outputs=[same]),
+        a_record(3, inputs=[raw], outputs=[same]),
+        a_record(4, inputs=[{**same, "role": "secondary"}], outputs=[file_entry("end", 6)]),
     ]
-    with recorded(production, *made) as connection:
+    with recorded(production, *records) as connection:
         for name, direction in (("raw", "descendants"), ("end", "ancestors"), ("same", "both")):
-            drawn, whole = (
-                trace_lineage(connection, name, direction=direction, as_of=at)
-                for at in (None, MOMENT)
-            )
+            drawn, whole = drawn_in_both_ways(connection, name, direction)
             assert edges_of(drawn) == edges_of(whole), name
         down = trace_lineage(connection, "raw", direction="descendants")
     assert [edge.role for edge in down.inner_edges() if edge.role] == ["secondary", "secondary"]
@@ -441,19 +451,13 @@ def test_drawing_that_shows_all_is_not_truncated_by_its_depth(production: Produc
 
 
 def test_nodes_of_a_circle_are_left_out_once(production: Production) -> None:
-    loop = [
-        a_record(
-            n, inputs=[file_entry(f"f{(n + 1) % 9}", (n + 1) % 9)], outputs=[file_entry(f"f{n}", n)]
-        )
-        for n in range(9)
-    ]
-    with recorded(production, *loop) as connection:
-        graph = trace_lineage(connection, "f0", limit=5)
-    assert (
-        sum(graph.omitted.by_kind.values())
-        == graph.omitted.ancestors + graph.omitted.descendants
-        == 18 - 5
-    )
+    files = [file_entry(f"f{n}", n) for n in range(9)]
+    circle = [a_record(n, inputs=[files[(n + 1) % 9]], outputs=[files[n]]) for n in range(9)]
+    with recorded(production, *circle) as connection:
+        omitted = trace_lineage(connection, "f0", limit=5).omitted
+    all_nodes, drawn_nodes = 18, 5
+    assert sum(omitted.by_kind.values()) == all_nodes - drawn_nodes
+    assert omitted.ancestors + omitted.descendants == all_nodes - drawn_nodes
 
 
 def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(
@@ -468,13 +472,10 @@ def test_parent_that_a_job_made_itself_and_only_declares_is_gone_through(
         ],
     )
     with recorded(production, made) as connection:
-        drawn, whole = (
-            trace_lineage(connection, "end", direction="ancestors", as_of=at)
-            for at in (None, MOMENT)
-        )
+        drawn, whole = drawn_in_both_ways(connection, "end", "ancestors")
         assert {node.key for node in drawn.nodes} == {node.key for node in whole.nodes}
         assert edges_of(drawn) == edges_of(whole)
-        assert "raw" in {file.name for file in drawn.files()}
+        assert "raw" in names_in(drawn)
         assert ancestors(connection, "end") == ["middle", "raw"]
 
 

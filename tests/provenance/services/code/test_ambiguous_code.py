@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
@@ -36,6 +36,7 @@ from tests.library.git import git, make_repository
 from tests.library.logical_tables import differences
 from tests.library.production import Production, shown_job, tables_at
 from tests.library.records import job_id, record_of
+from tests.library.statements import statements_sent
 
 CODE = "software-ambiguous"
 
@@ -444,17 +445,13 @@ def test_recording_asks_nothing_more_where_each_entry_names_its_commit(
     record(production, 1, upstream, requested_ref="v1", revision=commit)
     record(production, 2, upstream, requested_ref="v1")
     production.work()
-    asked: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        asked.append(statement)
-
     engine = production.database.writing
-    event.listen(engine, "before_cursor_execute", note)
-    record(production, 3, upstream, requested_ref="v1", revision=commit)
-    without = [statement for statement in asked if RefObservation.__tablename__ in statement]
-    record(production, 4, upstream, requested_ref="v1")
-    event.remove(engine, "before_cursor_execute", note)
 
-    assert without == []
-    assert len([statement for statement in asked if RefObservation.__tablename__ in statement]) == 1
+    with statements_sent(engine) as with_commit:
+        record(production, 3, upstream, requested_ref="v1", revision=commit)
+    with statements_sent(engine) as without_commit:
+        record(production, 4, upstream, requested_ref="v1")
+
+    table = RefObservation.__tablename__
+    assert [sql for sql, _ in with_commit if table in sql] == []
+    assert len([sql for sql, _ in without_commit if table in sql]) == 1

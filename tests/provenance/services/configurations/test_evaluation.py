@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
@@ -40,6 +40,7 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
+from tests.library.statements import statements_sent
 
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
@@ -106,21 +107,18 @@ def test_values_that_lead_to_jobs_and_tell_why_these_are_listed_are_read_once(
 ) -> None:
     production.record(configured(production, 1, BASE))
     production.work()
-    asked_of_values: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "FROM parameter_values" in statement and "JOIN parameter_keys" not in statement:
-            asked_of_values.append(statement)
-
-    with production.database.reading.connect() as connection:
-        event.listen(connection, "before_cursor_execute", note)
+    with (
+        production.database.reading.connect() as connection,
+        statements_sent(connection) as statements,
+    ):
         listed = list_jobs(connection, JobFilters(parameter="*.threshold", value="5"))
-        event.remove(connection, "before_cursor_execute", note)
 
     assert [value.key for value in listed.matched[job_id(1)]] == [
         "physics.producers.slicer.threshold"
     ]
-    assert len(asked_of_values) == 1
+    of_values = [sql for sql, _ in statements if "FROM parameter_values" in sql]
+    assert len([sql for sql in of_values if "JOIN parameter_keys" not in sql]) == 1
 
 
 def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: Production) -> None:

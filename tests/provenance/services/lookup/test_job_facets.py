@@ -37,10 +37,11 @@ def record_some(production: Production) -> None:
 
 def test_jobs_are_counted_by_every_facet(production: Production) -> None:
     record_some(production)
+
     everything = counted(production, JobFilters())
-    found = values(everything)
 
     assert (everything.total, everything.is_exact, everything.recorded) == (5, True, 5)
+    found = values(everything)
     assert found["state"] == {"succeeded": 3, "failed": 2}
     assert found["experiment"] == {"nova": 4, "toy": 1}
     assert found["campaign"] == {"c": 4, None: 1}
@@ -53,8 +54,14 @@ def test_jobs_are_counted_by_every_facet(production: Production) -> None:
     assert found["error_class"] == {"Bad": 2, None: 3}
     assert sum(found["failure_class"].values()) == 5
     assert [value.value for value in everything.facets[0].values] == ["succeeded", "failed"]
-    cut = counted(production, JobFilters(), "host", limit=1).facets[0]
-    assert ([value.value for value in cut.values], cut.more) == (["wn1"], 2)
+
+
+def test_values_beyond_the_limit_are_counted_as_more(production: Production) -> None:
+    record_some(production)
+
+    [hosts] = counted(production, JobFilters(), "host", limit=1).facets
+
+    assert ([value.value for value in hosts.values], hosts.more) == (["wn1"], 2)
 
 
 def test_facet_that_is_filtered_by_counts_what_else_there_is_to_choose(
@@ -66,7 +73,13 @@ def test_facet_that_is_filtered_by_counts_what_else_there_is_to_choose(
     assert failed.total == 2
     assert failed.recorded is None
     assert values(failed) == {"state": {"succeeded": 2, "failed": 2}, "host": {"wn2": 2}}
+
+
+def test_parameter_that_no_job_has_leaves_nothing_to_count(production: Production) -> None:
+    record_some(production)
+
     nothing = counted(production, JobFilters(parameter="a.b", value="1"), "site")
+
     assert (nothing.total, values(nothing)) == (0, {"site": {}})
 
 
@@ -92,25 +105,32 @@ def test_only_the_newest_of_many_jobs_are_counted(
     record_some(production)
     monkeypatch.setattr(job_facets, "MOST_COUNTED", 3)
     monkeypatch.setattr(job_facets, "NEWEST_COUNTED", 2)
-    many = counted(production, JobFilters(), "experiment")
-    few = counted(production, JobFilters(task_id="t1"), "state")
-    campaign = counted(production, JobFilters(campaign="c"), "stage")
 
-    assert (many.total, many.is_exact, many.recorded) == (2, False, 5)
-    assert values(many) == {"experiment": {"nova": 1, "toy": 1}}
-    assert (few.total, few.is_exact, values(few)["state"]) == (
-        3,
-        True,
-        {"failed": 2, "succeeded": 1},
-    )
-    assert (campaign.total, campaign.is_exact) == (2, False)
-    assert sum(values(campaign)["stage"].values()) == 2
+    everything = counted(production, JobFilters(), "experiment")
+    short_task = counted(production, JobFilters(task_id="t1"), "state")
+    long_campaign = counted(production, JobFilters(campaign="c"), "stage")
+
+    assert (everything.total, everything.is_exact, everything.recorded) == (2, False, 5)
+    assert values(everything) == {"experiment": {"nova": 1, "toy": 1}}
+    assert (short_task.total, short_task.is_exact) == (3, True)
+    assert values(short_task)["state"] == {"failed": 2, "succeeded": 1}
+    assert (long_campaign.total, long_campaign.is_exact) == (2, False)
+    assert sum(values(long_campaign)["stage"].values()) == 2
 
 
-def test_what_jobs_are_not_counted_by_is_named() -> None:
+def test_facet_that_is_named_twice_counts_once() -> None:
     assert read_facets("site, state,site") == ["site", "state"]
-    for words, problem in (("site,odd", "by: 'odd' is not one of state"), ("", "by: '' is not")):
-        with pytest.raises(BadInputError, match=problem):
-            read_facets(words)
-    with pytest.raises(BadInputError, match="by: at most 11 at a time, not 500"):
-        read_facets(",".join(["site"] * 500))
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("site,odd", "by: 'odd' is not one of state"),
+        ("", "by: '' is not"),
+        (",".join(["site"] * 500), "by: at most 11 at a time, not 500"),
+    ],
+    ids=["unknown", "empty", "too many"],
+)
+def test_facets_that_cannot_be_read_are_refused(words: str, problem: str) -> None:
+    with pytest.raises(BadInputError, match=problem):
+        read_facets(words)

@@ -1,11 +1,10 @@
 """Lists of jobs in every order, page by page, and how long they may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS, JobSummary
 from jobprov.provenance.db.queries.lookup.lists import job_orders
@@ -16,6 +15,7 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.lookup.sorted_places import write_place
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
+from tests.library.statements import plan_of, statements_sent
 
 VALUES: dict[str, Callable[[JobSummary], Any]] = {
     "received_at": lambda job: job.received_at,
@@ -86,30 +86,44 @@ def check_order(jobs: list[JobSummary], sort: str) -> None:
     assert known == sorted(known, reverse=sort.startswith("-")), sort
 
 
+RECORDED_IDS = {job_id(number) for number in (*range(1, 8), 10, 11)}
+"""Of the jobs of `record_some`."""
+
+
+def both_ways(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield name
+        yield f"-{name}"
+
+
 @pytest.mark.slow
-def test_jobs_are_listed_in_every_order_page_by_page(
+def test_short_list_has_every_order_page_by_page(production: Production) -> None:
+    """An index finds its jobs, and they are sorted."""
+    record_some(production)
+    by_ids = JobFilters(job_id=",".join(RECORDED_IDS))
+
+    for sort in both_ways(JOB_ORDERS):
+        jobs = pages(production, by_ids, sort, limit=4)
+        assert {job.job_id for job in jobs} == RECORDED_IDS
+        assert len(jobs) == len(RECORDED_IDS), sort
+        check_order(jobs, sort)
+
+
+@pytest.mark.slow
+def test_long_list_walks_the_index_of_its_order_page_by_page(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a short list, whose jobs an index finds, and of one that walks the index of the order."""
     record_some(production)
-    ids = {job_id(number) for number in (*range(1, 8), 10, 11)}
-    these = JobFilters(job_id=",".join(ids))
-    for name in JOB_ORDERS:
-        for sort in (name, f"-{name}"):
-            jobs = pages(production, these, sort, limit=4)
-            assert {job.job_id for job in jobs} == ids
-            assert len(jobs) == len(ids), sort
-            check_order(jobs, sort)
     monkeypatch.setattr(job_orders, "MOST_WALKED", 3)
-    for name in ("received_at", "started_at", "ended_at"):
-        for sort in (name, f"-{name}"):
-            jobs = pages(production, JobFilters(experiment="nova"), sort)
-            assert len(jobs) == len(ids), sort
-            assert {job.job_id for job in jobs} == ids
-            check_order(jobs, sort)
-            ended_well = pages(production, JobFilters(experiment="nova", exit_code=0), sort)
-            assert {job.exit.code for job in ended_well} == {0}
-            assert len(ended_well) == 2, sort
+
+    for sort in both_ways(["received_at", "started_at", "ended_at"]):
+        jobs = pages(production, JobFilters(experiment="nova"), sort)
+        assert len(jobs) == len(RECORDED_IDS), sort
+        assert {job.job_id for job in jobs} == RECORDED_IDS
+        check_order(jobs, sort)
+        ended_well = pages(production, JobFilters(experiment="nova", exit_code=0), sort)
+        assert {job.exit.code for job in ended_well} == {0}
+        assert len(ended_well) == 2, sort
 
 
 def test_order_that_no_index_has_is_of_short_lists(
@@ -137,7 +151,7 @@ def test_jobs_in_several_states_are_listed(production: Production) -> None:
     assert sorted(states("killed, failed,failed", "-ended_at")) == sorted(states("failed,killed"))
     assert sorted(states("killed,succeeded")) == ["killed"] * 2 + ["succeeded"] * 2
     newest_first = pages(production, JobFilters(state="failed,killed"), None)
-    assert all(one.received_at > other.received_at for one, other in pairwise(newest_first))
+    assert all(job.received_at > older.received_at for job, older in pairwise(newest_first))
 
 
 WRONG: list[tuple[dict[str, str], dict[str, str], str]] = [
@@ -153,11 +167,15 @@ WRONG: list[tuple[dict[str, str], dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_cannot_be_listed_is_named(production: Production) -> None:
-    with production.database.reading.connect() as connection:
-        for filters, how, problem in WRONG:
-            with pytest.raises(BadInputError, match=problem):
-                list_jobs(connection, JobFilters(**filters), **how)
+@pytest.mark.parametrize(("filters", "page", "problem"), WRONG)
+def test_list_that_cannot_be_read_is_refused_with_the_parameter(
+    production: Production, filters: dict[str, Any], page: dict[str, Any], problem: str
+) -> None:
+    with (
+        production.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match=problem),
+    ):
+        list_jobs(connection, JobFilters(**filters), **page)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -182,21 +200,13 @@ def test_page_walks_the_index_of_its_order_and_sorts_nothing(
     """Also where another index has what the list is filtered by."""
     record_some(production)
     monkeypatch.setattr(job_orders, "MOST_SORTED", 2)
-    statements: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        statements.append((statement, values))
-
+    plans: list[str] = []
     with production.database.reading.connect() as connection:
-        event.listen(connection, "before_cursor_execute", note)
-        page = list_jobs(connection, JobFilters(site="S1"), sort="-started_at")
-        asked = [(text, values) for text, values in statements if "CASE WHEN" in text]
-        plans = [
-            " ".join(
-                row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
-            )
-            for text, values in asked
-        ]
+        with statements_sent(connection) as statements:
+            page = list_jobs(connection, JobFilters(site="S1"), sort="-started_at")
+        for statement in statements:
+            if "CASE WHEN" in statement.sql:
+                plans.append(" ".join(plan_of(connection, statement)))
 
     assert len(page.jobs) == 4
     assert plans

@@ -5,9 +5,11 @@ import pytest
 from jobprov.provenance.answers.lookup.jobs import JobList
 from jobprov.provenance.db.queries.lookup.lists import jobs as job_lists
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.services.lookup.job_facets import count_facets
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
 from tests.library.records import a_record
+from tests.library.statements import statements_sent
 
 
 def listed(production: Production, *, limit: int = 3, **filters: str) -> list[list[int]]:
@@ -68,3 +70,33 @@ def test_host_of_two_sites_has_the_jobs_of_both_unless_one_is_named(
     assert listed(production, host="wn1", site="FNAL") == [[3, 1]]
     assert listed(production, host="wn1", state="failed") == [[]]
     assert listed(production, host="wn3") == [[]]
+
+
+@pytest.mark.parametrize("sort", [None, "started_at"])
+def test_host_is_looked_up_once_for_a_list(production: Production, sort: str | None) -> None:
+    production.record(a_record(1, host={"hostname": "wn1"}))
+
+    with (
+        production.database.reading.connect() as connection,
+        statements_sent(connection) as statements,
+    ):
+        page = list_jobs(connection, JobFilters(host="wn1"), sort=sort)
+
+    assert len(page.jobs) == 1
+    assert len([sql for sql, _ in statements if "WHERE hosts.hostname" in sql]) == 1
+
+
+def test_host_is_looked_up_once_for_the_counts_of_a_list(production: Production) -> None:
+    """Unless its own filter is left out, to count what other hosts there are to choose."""
+    production.record(a_record(1, host={"hostname": "wn1"}), a_record(2, host={"hostname": "wn2"}))
+    filters = JobFilters(host="wn1", state="succeeded")
+
+    with (
+        production.database.reading.connect() as connection,
+        statements_sent(connection) as statements,
+    ):
+        counts = count_facets(connection, filters, ["state", "host", "experiment"])
+
+    assert counts.total == 1
+    assert [len(facet.values) for facet in counts.facets] == [1, 2, 1]
+    assert len([sql for sql, _ in statements if "WHERE hosts.hostname" in sql]) == 1

@@ -460,6 +460,34 @@ def test_task_campaign_and_first_page_have_the_same_numbers(production: Producti
     ]
 
 
+def test_missing_units_say_how_their_newest_job_ended(production: Production) -> None:
+    production.declare("t1", units=["a", "b", "c", "d", "e"])
+    held = {"error_class": "held: memory", "message": "memory usage exceeded request_memory"}
+    removed = {"error_class": "removed", "message": "by ada"}
+    production.record(
+        a_job(1, "a", state="failed", exit={"code": 1, "message": "older"}),
+        a_job(2, "a", state="failed", exit={"code": 9, "message": "no space left"}),
+        a_job(3, "b", FILE, state="killed", exit=held),
+        a_job(4, "c", state="failed", exit={"code": 3}),
+        a_job(5, "d", state="killed", exit={"signal": 9}),
+        a_job(6, "e", state="killed", started_at=None, exit=removed),
+    )
+
+    with production.database.reading.connect() as connection:
+        missing = missing_units(connection, production.store, find_task(connection, "t1"))
+
+    assert {unit.unit: unit.why for unit in missing} == {
+        "a": "no space left",
+        "b": (
+            "1 file written before; may be cut short; held: memory: "
+            "memory usage exceeded request_memory"
+        ),
+        "c": "exit code 3",
+        "d": "signal 9",
+        "e": "its job was removed before it began; removed: by ada",
+    }
+
+
 def test_no_campaign_is_listed_before_the_first_record(production: Production) -> None:
     with production.database.reading.connect() as connection:
         listed = list_campaigns(connection, production.store)

@@ -216,7 +216,7 @@ def final_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
 
 
 def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
-    """Return the records that say that a job runs or was lost sight of."""
+    """Return the records of a job that is running or was lost sight of."""
     query = select(ProvisionalRecord.witness, ProvisionalRecord.received_at).where(
         ProvisionalRecord.job_id == key
     )

@@ -86,7 +86,7 @@ def summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, JobSumma
 
 
 def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, datetime]:
-    """Return when a record last said of each of these jobs that it runs.
+    """Return when a record last came of each of these jobs while it ran.
 
     `received_at` of a job is when the first one came.
     """

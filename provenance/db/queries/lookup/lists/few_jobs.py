@@ -1,14 +1,13 @@
 """Filters by which an index finds few jobs, so that these can be sorted or counted as one likes."""
 
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
+    look_up_keys,
     read_states,
 )
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
@@ -24,8 +23,8 @@ _OF_AN_INDEX: tuple[tuple[str, ...], ...] = (
     ("file_key",),
     ("reads_key",),
     ("experiment", "campaign", "stage", "task_id"),
-    ("host", "site"),
-    ("software", "software_keys", "revision"),
+    ("host", "site", "host_keys"),
+    ("software", "software_keys", "revision", "software_sets"),
     ("started_after", "started_before"),
     ("state",),
 )
@@ -38,6 +37,7 @@ def keys_of_few(connection: Connection, filters: JobFilters, most: int) -> Selec
     They are those filters by which an index finds few, and none of them where no more jobs are
     recorded. Return None where no index finds so few; `most` entries of each are read at most.
     """
+    filters = look_up_keys(connection, filters)
     given = {name: value for name, value in filters._asdict().items() if value is not None}
     for names in _OF_AN_INDEX:
         of_index = {name: given[name] for name in names if name in given}
@@ -54,19 +54,13 @@ def keys_of_few(connection: Connection, filters: JobFilters, most: int) -> Selec
 
 def keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
     """Return the query for the integer keys of the jobs that pass the filters."""
-    others, by_key = by_keys(connection, filters)
-    return select(Job.id).where(*job_conditions(others), *by_key)
+    return select(Job.id).where(*conditions_by_keys(connection, filters))
 
 
 def count_at_most(connection: Connection, keys: Select[int], most: int) -> int:
     """Return how many rows a query has, `most` where there are more."""
     few = keys.limit(most).subquery()
     return connection.execute(select(func.count()).select_from(few)).scalar_one()
-
-
-def without(filters: JobFilters, names: AbstractSet[str]) -> JobFilters:
-    """Return the filters without those of these names."""
-    return filters._replace(**dict.fromkeys(names))
 
 
 def _has_index(filters: dict[str, Any]) -> bool:

@@ -26,8 +26,9 @@ from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
+    conditions_by_keys,
     job_conditions,
+    look_up_keys,
 )
 from jobprov.provenance.db.queries.lookup.lists.jobs import newest_keys, of_one_index, recent_keys
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
@@ -97,23 +98,23 @@ def count_by(
     jobs = connection.execute(looked.jobs).all()
     # the values of each column; none where no job passed
     columns = dict(zip(_COLUMNS, zip(*jobs, strict=True), strict=False))
-    found: dict[str, Counter[Value]] = {}
+    counts: dict[str, Counter[Value]] = {}
     for facet in facets:
-        found[facet] = Counter(columns.get(facet, ()))
-    if "state" in found:
-        found["state"] = _named(found["state"], dict(enumerate(STATES)))
-    if "experiment" in found:
-        found["experiment"] = _named(found["experiment"], _experiment_names(connection))
-    if "failure_class" in found:
+        counts[facet] = Counter(columns.get(facet, ()))
+    if "state" in counts:
+        counts["state"] = _named(counts["state"], dict(enumerate(STATES)))
+    if "experiment" in counts:
+        counts["experiment"] = _named(counts["experiment"], _experiment_names(connection))
+    if "failure_class" in counts:
         classes = _classes(connection, columns)
         if classes.total() < len(jobs):
             classes[None] = len(jobs) - classes.total()
-        found["failure_class"] = classes
-    if not found.keys().isdisjoint(_FROM_TASKS):
-        _add_tasks(connection, columns, found)
-    if not found.keys().isdisjoint(_FROM_HOSTS):
-        _add_hosts(connection, Counter(columns.get("host_key", ())), found)
-    return FacetCounts(len(jobs), looked.is_exact, found)
+        counts["failure_class"] = classes
+    if not counts.keys().isdisjoint(_FROM_TASKS):
+        _add_tasks(connection, columns, counts)
+    if not counts.keys().isdisjoint(_FROM_HOSTS):
+        _add_hosts(connection, Counter(columns.get("host_key", ())), counts)
+    return FacetCounts(len(jobs), looked.is_exact, counts)
 
 
 def _named(counts: Counter[Any], names: Mapping[Any, Value]) -> Counter[Value]:
@@ -127,8 +128,8 @@ def _named(counts: Counter[Any], names: Mapping[Any, Value]) -> Counter[Value]:
 def _looked_at(
     connection: Connection, filters: JobFilters, conditions: Sequence[ColumnElement[bool]]
 ) -> _Looked:
-    others, by_key = by_keys(connection, filters)
-    wanted = [*job_conditions(others), *by_key, *conditions]
+    filters = look_up_keys(connection, filters)
+    wanted = [*conditions_by_keys(connection, filters), *conditions]
     few = keys_of_few(connection, filters, MOST_COUNTED)
     if few is not None:
         keys: Sequence[int] = connection.execute(few).scalars().all()
@@ -137,7 +138,7 @@ def _looked_at(
     # by keys that are known: PostgreSQL would rather read all jobs than those of a sub-query
     jobs = select(*_COLUMNS.values()).where(among(connection, Job.id, keys))
     if wanted:
-        # said so that no index but that of the keys answers it
+        # in this form no index but that of the keys can answer it
         jobs = jobs.where(case((and_(*wanted), 1), else_=0) == 1)
     return _Looked(jobs, few is not None)
 
@@ -168,7 +169,8 @@ def _some_keys(connection: Connection, base: JobFilters) -> Sequence[int]:
 def _classes(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> Counter[Value]:
     """Return how many of the jobs have each class of failure, without those that have none.
 
-    Only those that failed are asked for: to look for one of each job took as long as reading it.
+    Only jobs that failed are looked up: looking for the class of every job took as long as reading
+    the jobs.
     """
     states = zip(columns.get("key", ()), columns.get("state", ()), strict=True)
     bad = [key for key, state in states if state >= FIRST_BAD]
@@ -179,37 +181,42 @@ def _classes(connection: Connection, columns: Mapping[str, Sequence[Any]]) -> Co
 def _add_tasks(
     connection: Connection,
     columns: Mapping[str, Sequence[Any]],
-    found: dict[str, Counter[Value]],
+    counts: dict[str, Counter[Value]],
 ) -> None:
     """Count the campaigns, stages and tasks of jobs.
 
     The columns have their tasks, and the stages that records name themselves.
     """
-    tasks = Counter(columns.get("task", ()))
-    keys = [task for task in tasks if task is not None]
+    tasks_of_jobs = columns.get("task", ())
+    own_stages_of_jobs = columns.get("own_stage", ())
+    tasks = Counter(tasks_of_jobs)
     task_ids: dict[int | None, str] = {}
     stages: dict[int | None, int | None] = {}
-    for key, task_id, stage in select_among(connection, _TASKS, keys):
-        task_ids[key] = task_id
-        stages[key] = stage
-    if "task_id" in found:
-        found["task_id"] = _named(tasks, task_ids)
+    known_tasks = [task for task in tasks if task is not None]
+    for task, task_id, stage in select_among(connection, _TASKS, known_tasks):
+        task_ids[task] = task_id
+        stages[task] = stage
+    if "task_id" in counts:
+        counts["task_id"] = _named(tasks, task_ids)
 
     # Stages are few, while each job may be of a task of its own
-    stages_of_tasks = map(stages.get, columns.get("task", ()))
-    places = Counter(zip(stages_of_tasks, columns.get("own_stage", ()), strict=True))
-    names = _stage_names(connection, {key for place in places for key in place if key is not None})
-    for (stage, own_stage), count in places.items():
-        campaign, stage_name = names.get(stage, ("", ""))
-        _, own_name = names.get(own_stage, ("", ""))
-        if "campaign" in found:
-            found["campaign"][campaign or None] += count
-        if "stage" in found:
-            found["stage"][own_name or stage_name or None] += count
+    stages_of_tasks = map(stages.get, tasks_of_jobs)
+    pairs = Counter(zip(stages_of_tasks, own_stages_of_jobs, strict=True))
+    names = _stage_names(connection, {stage for pair in pairs for stage in pair})
+    campaigns: Counter[Value] = Counter()
+    stage_names: Counter[Value] = Counter()
+    for (stage, own_stage), job_count in pairs.items():
+        of_task, of_record = names[stage], names[own_stage]
+        campaigns[of_task.campaign or None] += job_count
+        stage_names[of_record.stage or of_task.stage or None] += job_count
+    if "campaign" in counts:
+        counts["campaign"] = campaigns
+    if "stage" in counts:
+        counts["stage"] = stage_names
 
 
 def _add_hosts(
-    connection: Connection, hosts: Counter[int | None], found: dict[str, Counter[Value]]
+    connection: Connection, hosts: Counter[int | None], counts: dict[str, Counter[Value]]
 ) -> None:
     """Count the sites and hosts of jobs that ran on these hosts."""
     keys = [host for host in hosts if host is not None]
@@ -219,19 +226,29 @@ def _add_hosts(
     for key, site, hostname in connection.execute(query):
         sites[key] = site
         hostnames[key] = hostname
-    if "site" in found:
-        found["site"] = _named(hosts, sites)
-    if "host" in found:
-        found["host"] = _named(hosts, hostnames)
+    if "site" in counts:
+        counts["site"] = _named(hosts, sites)
+    if "host" in counts:
+        counts["host"] = _named(hosts, hostnames)
+
+
+class _StageNames(NamedTuple):
+    """The campaign and the name of a stage; both are empty for no stage."""
+
+    campaign: str = ""
+    stage: str = ""
 
 
 def _stage_names(
-    connection: Connection, keys: AbstractSet[int]
-) -> dict[int | None, tuple[str, str]]:
-    """Return the campaign and name of stages by key."""
-    query = select(Stage.id, Stage.campaign, Stage.name)
-    rows = connection.execute(query.where(among(connection, Stage.id, sorted(keys))))
-    return {key: (campaign, name) for key, campaign, name in rows}
+    connection: Connection, keys: AbstractSet[int | None]
+) -> dict[int | None, _StageNames]:
+    """Return the names of stages by key; None stands for no stage."""
+    names: dict[int | None, _StageNames] = dict.fromkeys(keys, _StageNames())
+    known = sorted(key for key in keys if key is not None)
+    query = select(Stage.id, Stage.campaign, Stage.name).where(among(connection, Stage.id, known))
+    for key, campaign, stage in connection.execute(query):
+        names[key] = _StageNames(campaign, stage)
+    return names
 
 
 def _experiment_names(connection: Connection) -> dict[int, str]:

@@ -1,7 +1,8 @@
-"""What lists of jobs are narrowed to, and the conditions that say it."""
+"""Filters of lists of jobs, and the conditions in SQL that they stand for."""
 
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -39,15 +40,11 @@ from jobprov.provenance.errors import BadInputError
 
 MOST_IDS = 200
 """Ids of jobs in a filter: so many fit into an address."""
-_MOST_GATHERED = 10_000
-"""Keys of a task or campaign that are gathered and sorted without a look at the newest jobs."""
-_LOOKED_AT = 20_000
-"""Jobs among which those of a larger one are looked for first."""
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class JobFilters(NamedTuple):
-    """What a list of jobs is narrowed to; None for what does not matter.
+    """Filters of a list of jobs; None sets no condition.
 
     Attributes:
         state: one or several with commas between them.
@@ -61,6 +58,8 @@ class JobFilters(NamedTuple):
         reads: a file that the job consumed, named alike.
         file_key, reads_key: the same by their integer keys, in their place:
             `services/lookup/file_names.py`.
+        host_keys, software_sets: the keys of the hosts, and of the lists of software, that the
+            filters above name, once they are looked up: see `look_up_keys`.
     """
 
     experiment: str | None = None
@@ -95,6 +94,12 @@ class JobFilters(NamedTuple):
     namespace: str | None = None
     file_key: int | None = None
     reads_key: int | None = None
+    host_keys: frozenset[int] | None = None
+    software_sets: frozenset[int] | None = None
+
+
+_OF_HOSTS = ("host", "site")
+_OF_SOFTWARE = ("software", "software_keys", "revision")
 
 
 def is_of_tasks(filters: JobFilters) -> bool:
@@ -122,9 +127,9 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
 
 
 def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
-    """Return the same as conditions on jobs alone, where no other table is joined.
+    """Return the conditions of the filters on jobs alone, without a join with other tables.
 
-    An index answers a count by itself then.
+    That way an index alone can answer a count.
     """
     conditions = _own_conditions(filters)
     experiment = None
@@ -163,7 +168,7 @@ def _equalities(wanted: Mapping[Any, Any]) -> list[ColumnElement[bool]]:
 
 
 def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
-    """Return what the filters say of a job's own columns."""
+    """Return the conditions on a job's own columns."""
     conditions = _equalities(
         {
             Job.exit_code: filters.exit_code,
@@ -222,7 +227,7 @@ def read_states(states: str) -> list[int]:
     """Return the numbers of states that are named with commas between them, each once.
 
     Raises:
-        BadInputError: one is no state, or none is named.
+        BadInputError: a name is not a state, or there is no name.
     """
     numbers = []
     for name in _listed(states, "state"):
@@ -237,7 +242,7 @@ def read_job_ids(ids: str) -> list[str]:
     """Return the ids of jobs that are named with commas between them, each once.
 
     Raises:
-        BadInputError: one is no id, none is named, or there are too many.
+        BadInputError: a name is not an id, there is none, or there are too many.
     """
     names = _listed(ids, "job_id")
     if len(names) > MOST_IDS:
@@ -287,30 +292,63 @@ def _is_at(revision: str) -> ColumnElement[bool]:
     )
 
 
+def look_up_keys(connection: Connection, filters: JobFilters) -> JobFilters:
+    """Return the filters with the keys of the hosts and lists of software that they name.
+
+    A question that takes several queries looks them up once, before the first.
+
+    PostgreSQL knows how many jobs have each list of software, but only guesses how many a join has,
+    and reads all jobs then. And an index has the jobs of one host in order, but not those of what a
+    sub-query returns.
+    """
+    if software_conditions(filters) and filters.software_sets is None:
+        sets = connection.execute(_software_sets(filters)).scalars()
+        filters = filters._replace(software_sets=frozenset(sets))
+    if filters.host is not None and filters.host_keys is None:
+        named = {Host.hostname: filters.host, Host.site: filters.site}
+        hosts = connection.execute(_key_of(Host, named)).scalars()
+        filters = filters._replace(host_keys=frozenset(hosts))
+    return filters
+
+
+def without(filters: JobFilters, names: AbstractSet[str]) -> JobFilters:
+    """Return the filters without those of these names, and without the keys that these had."""
+    gone = set(names)
+    if not gone.isdisjoint(_OF_HOSTS):
+        gone.add("host_keys")
+    if not gone.isdisjoint(_OF_SOFTWARE):
+        gone.add("software_sets")
+    return filters._replace(**dict.fromkeys(gone))
+
+
+def conditions_by_keys(connection: Connection, filters: JobFilters) -> list[ColumnElement[bool]]:
+    """Return the conditions on jobs alone, with hosts and software by their keys."""
+    others, by_key = by_keys(connection, filters)
+    return [*job_conditions(others), *by_key]
+
+
 def by_keys(
     connection: Connection, filters: JobFilters
 ) -> tuple[JobFilters, list[ColumnElement[bool]]]:
-    """Return the filters without software and host, and the conditions that say these by keys.
-
-    The keys are looked up here. PostgreSQL knows how many jobs have each list of software, but only
-    guesses how many a join has, and reads all jobs then. And an index has the jobs of one host in
-    order, but not those of what a sub-query returns.
-    """
+    """Return the filters without software and host, and the conditions by keys in their place."""
+    keys = look_up_keys(connection, filters)
     conditions: list[ColumnElement[bool]] = []
     others = filters
-    if software_conditions(filters):
-        sets = connection.execute(_software_sets(filters)).scalars().all()
-        others = others._replace(software=None, software_keys=None, revision=None)
-        conditions.append(among(connection, Job.software_set_id, sets))
-    if filters.host is not None:
-        named = {Host.hostname: filters.host, Host.site: filters.site}
-        hosts = connection.execute(_key_of(Host, named)).scalars().all()
-        others = others._replace(host=None, site=None)
-        if len(hosts) == 1:
-            conditions.append(Job.host_id == hosts[0])
-        else:  # two sites may have one of this name
-            conditions.append(among(connection, Job.host_id, hosts))
+    if keys.software_sets is not None:
+        others = without(others, set(_OF_SOFTWARE))
+        conditions.append(among(connection, Job.software_set_id, sorted(keys.software_sets)))
+    if keys.host_keys is not None:
+        others = without(others, set(_OF_HOSTS))
+        conditions.append(_ran_on(connection, keys.host_keys))
     return others, conditions
+
+
+def _ran_on(connection: Connection, hosts: frozenset[int]) -> ColumnElement[bool]:
+    if len(hosts) == 1:
+        (host,) = hosts
+        return Job.host_id == host
+    # two sites may have a host of one name
+    return among(connection, Job.host_id, sorted(hosts))
 
 
 def _software_sets(filters: JobFilters) -> Select[int]:

@@ -17,8 +17,8 @@ from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
+    look_up_keys,
 )
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
@@ -66,7 +66,7 @@ class JobOrder(NamedTuple):
 
     @property
     def is_usual(self) -> bool:
-        """Return whether it is that of lists that say nothing of an order."""
+        """Return whether it is the order of lists that ask for none."""
         return self == USUAL
 
 
@@ -127,11 +127,11 @@ def sorted_jobs(
     Raises:
         BadInputError: the list is too long to be sorted so.
     """
+    filters = look_up_keys(connection, filters)
     few = keys_of_few(connection, filters, MOST_SORTED)
     if few is None and not order.has_index:
         raise _too_long(order)
-    others, by_key = by_keys(connection, filters)
-    wanted = [*job_conditions(others), *by_key, *conditions]
+    wanted = [*conditions_by_keys(connection, filters), *conditions]
     if few is None:
         return _walk(connection, wanted, order, limit=limit, after=after)
     # By which filters they are to be found: SQLite knows nothing of how many rows a value has, and
@@ -180,7 +180,7 @@ def _walk(
         last = connection.execute(part.limit(1).offset(MOST_WALKED - 1)).first()
         query = part.limit(limit + 1 - len(rows))
         if wanted:
-            # said so that no other index answers it: all that it finds would have to be sorted
+            # in a form that no other index answers: all that it finds would have to be sorted
             query = query.where(case((and_(*wanted), 1), else_=0) == 1)
         if last is not None:
             query = query.where(_is_not_behind(order, Place(last[1], last[0])))

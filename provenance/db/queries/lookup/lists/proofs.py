@@ -9,8 +9,7 @@ from sqlalchemy import Connection, and_, func, select
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
-    by_keys,
-    job_conditions,
+    conditions_by_keys,
 )
 from jobprov.provenance.db.tables import DueProof, Job, Proof, Verdict
 
@@ -30,12 +29,11 @@ def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
 
     Jobs that are not over, and reruns, have none.
     """
-    others, by_key = by_keys(connection, filters)
     query = (
         select(STATE_OF_JOB.label("proof"), func.count())
         .select_from(Job)
         .outerjoin(Proof, PROOF_OF_JOB)
-        .where(*job_conditions(others), *by_key)
+        .where(*conditions_by_keys(connection, filters))
         .group_by("proof")
     )
     counts: Counter[int] = Counter()

@@ -1,0 +1,37 @@
+"""The SQL statements that code under test sends to its database, and how the database runs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, event
+
+
+class Statement(NamedTuple):
+    """A statement as the driver gets it, with the values of its parameters."""
+
+    sql: str
+    values: Any
+
+
+@contextmanager
+def statements_sent(sender: Connection | Engine | type[Engine]) -> Iterator[list[Statement]]:
+    """Yield a list that fills with what a connection or engine sends, or all engines do."""
+    statements: list[Statement] = []
+
+    def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        statements.append(Statement(sql, values))
+
+    event.listen(sender, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(sender, "before_cursor_execute", note)
+
+
+def plan_of(connection: Connection, statement: Statement) -> list[str]:
+    """Return the steps by which the database runs a statement, as it puts them."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+    rows = connection.exec_driver_sql(f"{explain} {statement.sql}", statement.values)
+    return [row[-1] for row in rows]
