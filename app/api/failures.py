@@ -17,6 +17,7 @@ from jobprov.provenance.answers.failures import (
     RulesDeclared,
     RulesReapplied,
 )
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.job_record import Name
 from jobprov.provenance.records.reading.documents import read_document
@@ -26,7 +27,6 @@ from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery, Err
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.kept_answers.counting import ERRORS
-from jobprov.provenance.services.orders.orders import find_experiment
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.triage.rules import RuleTable
 

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence
 from jobprov.app.metacat.records import record_pages
 from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.selections.definitions import DefinitionFilters, FoundDefinition
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.mql import Did, read_did, selection_of_dataset
 from jobprov.provenance.services.selections.definitions import (
     find_definition,
-    find_experiment,
     list_definitions,
 )
 from jobprov.provenance.services.selections.files import count_files, list_namespaces

@@ -14,6 +14,7 @@ from jobprov.app.sam.answers import json_answer, streamed_json, text_answer, wan
 from jobprov.app.sam.files import count_answer, list_answer, summary_answer
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.selections import Project
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
     DefinitionFilters,
@@ -26,7 +27,6 @@ from jobprov.provenance.selections.conditions import Definition
 from jobprov.provenance.services.selections.definitions import (
     MOST_PROCESSES,
     find_definition,
-    find_experiment,
     list_definitions,
     list_projects,
     show_project,

@@ -23,8 +23,8 @@ from jobprov.provenance.db.queries.alerts.alerts import (
     list_alert_rows,
     list_checks,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.paging import is_key
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
@@ -55,9 +55,7 @@ def list_alerts(
     is_open = _is_open(state)
     key = None
     if experiment is not None:
-        key = experiment_key(connection, experiment)
-        if key is None:
-            raise NotFoundError(f"There is no experiment {experiment}.")
+        key = find_experiment(connection, experiment)
     rows = list_alert_rows(
         connection,
         experiment=key,

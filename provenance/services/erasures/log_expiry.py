@@ -29,9 +29,8 @@ from jobprov.provenance.db.queries.holdings.expiry import (
     old_jobs,
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
@@ -150,9 +149,7 @@ def expire_logs(
         NotFoundError: no such experiment is recorded.
     """
     with database.reading.connect() as connection:
-        key = experiment_key(connection, experiment)
-        if key is None:
-            raise NotFoundError(f"No experiment {experiment} is recorded.")
+        key = find_experiment(connection, experiment)
         after = last_looked_at(connection, key)
     place = _Place(database, writer, store, Owner(experiment, key), kept_bytes)
     if not is_trial:

@@ -37,7 +37,7 @@ from jobprov.provenance.db.queries.failures.rules import (
     reclassifications,
     table_versions,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, NotFoundError
@@ -209,9 +209,7 @@ def show_rules(
     Raises:
         NotFoundError: no such experiment or version.
     """
-    key = experiment_key(connection, experiment)
-    if key is None:
-        raise NotFoundError(f"No experiment {experiment} is recorded.")
+    key = find_experiment(connection, experiment)
     tables = declared_tables(connection, key)
     shown = next((table for table in tables if version in (None, table.version)), None)
     if shown is None and version:

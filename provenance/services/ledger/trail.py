@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.trail import ACTS, Act, Trail
 from jobprov.provenance.db.queries.ledger import ActRow, acts_before
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
 from jobprov.provenance.services.paging import is_key
@@ -50,9 +50,7 @@ def show_trail(
                 "cursor: give `next` of the page before.", {"cursor": ["not a cursor"]}
             )
         before = int(cursor)
-    key = experiment_key(connection, experiment)
-    if key is None:
-        raise NotFoundError(f"There is no experiment {experiment}.")
+    key = find_experiment(connection, experiment)
     rows = acts_before(connection, key, kind=kind, before=before, limit=limit + 1)
     shown = rows[:limit]
     bodies = read_entries(connection, store, [row.entry for row in shown])

@@ -39,7 +39,7 @@ from jobprov.provenance.db.changes.orders import (
     mark_placed,
 )
 from jobprov.provenance.db.changes.tasks import intern_task
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.orders.orders import (
     OpenOrder,
     OrderRow,
@@ -299,15 +299,3 @@ def list_orders_in_flight(connection: Connection, experiment: str) -> OrdersInFl
         placed_at = row.placed_at.isoformat() if row.placed_at else None
         orders.append(OrderInFlight(row.order_id, row.batch_id, placed_at))
     return OrdersInFlight(orders)
-
-
-def find_experiment(connection: Connection, name: str) -> int:
-    """Return the key of an experiment.
-
-    Raises:
-        NotFoundError: there is none of this name.
-    """
-    experiment = experiment_key(connection, name)
-    if experiment is None:
-        raise NotFoundError(f"There is no experiment {name}.")
-    return experiment

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.fragments.proofs import job_of_key
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names, find_experiment
 from jobprov.provenance.db.queries.reruns.proofs import recipes_to_prove
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.errors import NotFoundError
@@ -106,9 +106,7 @@ def next_to_prove(
     Raises:
         NotFoundError: no such experiment is recorded.
     """
-    key = experiment_key(connection, experiment)
-    if key is None:
-        raise NotFoundError(f"No experiment {experiment} is recorded.")
+    key = find_experiment(connection, experiment)
     before = datetime.now(UTC) - budget.again_after
     return recipes_to_prove(connection, key, before=before, limit=limit)
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import Process, Project
 from jobprov.provenance.db.connections.time_limits import limited
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
     DefinitionFilters,
@@ -60,18 +59,6 @@ class DefinitionNotFoundError(NotFoundError):
 
 class ProjectNotFoundError(NotFoundError):
     """No task of the experiment has the name."""
-
-
-def find_experiment(connection: Connection, name: str) -> int:
-    """Return the key of an experiment.
-
-    Raises:
-        NotFoundError: nothing of it is recorded.
-    """
-    key = experiment_key(connection, name)
-    if key is None:
-        raise NotFoundError(f"Nothing of an experiment {name} is recorded here.")
-    return key
 
 
 def resolve(connection: Connection, experiment: int, selection: Selection) -> Selection:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.selections.files import (
     FileSize,
     FileSums,
@@ -25,7 +26,7 @@ from jobprov.provenance.db.queries.selections.statements import FileKeys, select
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did
-from jobprov.provenance.services.selections.definitions import find_experiment, resolve
+from jobprov.provenance.services.selections.definitions import resolve
 
 PAGE = 5000
 """Files whose names are read and sent at once; a list of a million holds no more of them."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.selections.files import named
 from jobprov.provenance.db.queries.selections.sighted import has_sighted_key, sighted_keys
 from jobprov.provenance.errors import LimitError
@@ -35,7 +36,6 @@ from jobprov.provenance.selections.conditions import (
 from jobprov.provenance.selections.fields import MetadataKey, key_in_metadata
 from jobprov.provenance.selections.members import reader_of
 from jobprov.provenance.selections.tokens import SelectionError
-from jobprov.provenance.services.selections.definitions import find_experiment
 from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 from jobprov.provenance.services.selections.files import expand_selection, select_files
 from jobprov.provenance.services.selections.metadata import FILES_AT_ONCE, Wanted, describe_files

@@ -19,7 +19,7 @@ from jobprov.provenance.answers.tasks.queue import (
     QueueSource,
 )
 from jobprov.provenance.art.event_lines import join_spans
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.lookup.experiments import find_experiment
 from jobprov.provenance.db.queries.tasks.queue import (
     STANDINGS,
     LogProgress,
@@ -38,7 +38,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
     usual_seconds,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
@@ -115,9 +115,7 @@ def whole_queue(
     """
     key = None
     if experiment is not None:
-        key = experiment_key(connection, experiment)
-        if key is None:
-            raise NotFoundError(f"There is no experiment {experiment}.")
+        key = find_experiment(connection, experiment)
     queue = _queue(connection, QueueScope(_silent_before(), key, campaign=campaign), limit, cursor)
     return msgspec.structs.replace(queue, experiment=experiment, campaign=campaign)
 

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.tables import Experiment
+from jobprov.provenance.errors import NotFoundError
 
 
 def experiment_key(connection: Connection, name: str) -> int | None:
@@ -11,6 +12,18 @@ def experiment_key(connection: Connection, name: str) -> int | None:
         return None
     query = select(Experiment.id).where(Experiment.name == name)
     return connection.execute(query).scalar_one_or_none()
+
+
+def find_experiment(connection: Connection, name: str) -> int:
+    """Return the key of an experiment.
+
+    Raises:
+        NotFoundError: nothing of it is recorded.
+    """
+    key = experiment_key(connection, name)
+    if key is None:
+        raise NotFoundError(f"No experiment {name} is recorded.")
+    return key
 
 
 def private_experiments(connection: Connection) -> list[str]:
