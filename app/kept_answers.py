@@ -104,7 +104,7 @@ def read_everything(counting: Counting[Answer]) -> Answer:
 
 
 def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -> Answer:
-    """Return the same of the jobs that pass the filters.
+    """Return what is counted of the jobs that pass the filters.
 
     For a task, a host, a release or a time it is counted now.
     """
@@ -123,7 +123,7 @@ def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
 
 
 def read_marked_throughput(question_fields: Mapping[str, Any]) -> Throughput:
-    """Return the same with what changed in the window, which does not depend on how jobs ended.
+    """Return throughput with the changes in its window, which do not depend on how jobs ended.
 
     Both are counted apart, perhaps at different moments: the answer is as old as the older one.
 

@@ -60,7 +60,7 @@ def show_page() -> Response:
 
 
 def _page(rows: int) -> AlertsPage:
-    """Return what a page of so many rows shows."""
+    """Return the contents of the page with so many rows."""
     experiment, cursor, service = asked("experiment"), asked("cursor"), get_service()
     is_watched = service.settings.alerts is not None
     with service.reading() as connection:

@@ -52,7 +52,7 @@ def _ask_whose(administered: list[str] | None) -> Response:
 
 
 def _page(experiment: str, rows: int) -> TrailPage:
-    """Return what a page of so many rows shows."""
+    """Return the contents of the page with so many rows."""
     kind, cursor, service = asked("kind"), asked("cursor"), get_service()
     with service.reading() as connection:
         trail = show_trail(

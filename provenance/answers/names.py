@@ -1,7 +1,10 @@
 """What names a file in every answer, and which version of it an answer is about."""
 
+import re
+
 from msgspec import Struct
 
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHORT = 8
 _BY_TIME = ("6", "7")
 _SHORT_BY_TIME = 18
@@ -31,6 +34,11 @@ class FileVersion(FileName, frozen=True):
 
     version: int | None
     versions: int
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether a text is the whole id of a job: a UUID in small letters."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def short_job(job_id: str) -> str:

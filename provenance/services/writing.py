@@ -61,10 +61,7 @@ class Writing(Transaction):
     physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES
 
     def by(self, submitter: str | None) -> Self:
-        """Return the same for what somebody else submits.
-
-        None for what the service does of its own accord.
-        """
+        """Return this writing with another submitter; None where the service acts by itself."""
         return replace(self, submitter=submitter)
 
 

@@ -382,7 +382,7 @@ def _folder(file: SourceFile, search_path: Sequence[str]) -> str | None:
 
 
 def _with_text(shown: ShownForm, data: bytes, link: Callable[[str], str | None]) -> ShownForm:
-    """Return the same with the part of a text that the address asks for."""
+    """Return the shown form with the part of a text that the address asks for."""
     mark = asked_number("line", least=1, most=10**9)
     start = asked_number("from", least=1, most=10**9) or 1
     page: Page = page_of(data, start=start, mark=mark, link=link)

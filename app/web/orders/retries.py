@@ -4,7 +4,6 @@ Their jobs are ordered for the agent, or shown as a resubmission by hand in one 
 Units have boxes of their own to be waived, or waited for again; `tasks/tasks.py` does that.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup.jobs import Failure
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.answers.orders.orders import (
     FailedJob,
     OutsideInput,
@@ -51,7 +51,6 @@ _MOST = 1_000_000
 _TEXT = 20_000
 _NAMED_JOBS = 20
 """Jobs that the shown command line names."""
-_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
 
 
@@ -343,7 +342,7 @@ def _checked_ids(listed: list[str]) -> list[str]:
     """Return ids of jobs, each once."""
     jobs = list(dict.fromkeys(word.strip() for word in listed if word.strip()))
     for job in jobs:
-        if not _JOB.fullmatch(job):
+        if not is_job_id(job):
             raise BadInputError(
                 f"job: {job[:40]!r} is not the id of a job.", {"job": ["not the id of a job"]}
             )

@@ -39,7 +39,7 @@ def show_page() -> Response:
 
 
 def _page(rows: int) -> QueuePage:
-    """Return what a page of so many rows shows."""
+    """Return the contents of the page with so many rows."""
     cursor = asked("cursor")
     question = {
         "task_id": asked("task_id"),

@@ -32,7 +32,7 @@ def newest_entry(connection: Connection) -> int:
 
 
 def read_answer(connection: Connection, question: str) -> KeptAnswer | None:
-    """Return what was counted for a question, None where nothing was."""
+    """Return the kept answer to a question, None where there is none."""
     columns = (_TABLE.c.entry_id, _TABLE.c.counted_at, _TABLE.c.seconds, _TABLE.c.document)
     row = connection.execute(select(*columns).where(_TABLE.c.question == question)).first()
     return None if row is None else KeptAnswer(*row)

@@ -17,6 +17,7 @@ from jobprov.provenance.records.job_record import (
     JobTrace,
     NotKept,
     Output,
+    Processes,
     Step,
     Weakness,
 )
@@ -59,9 +60,12 @@ def _program_gaps(record: JobRecord) -> Iterator[Message]:
     for step in record.command.steps or ():
         if _needs_configuration(step) and step.name not in configured:
             yield "no-configuration", f"{step.name} ran, and no fcl file of it is recorded."
-    processes = record.command.processes
-    if processes is None:
-        return
+    if record.command.processes is not None:
+        yield from _process_gaps(record.command.processes)
+
+
+def _process_gaps(processes: Processes) -> Iterator[Message]:
+    """Yield programs of unknown code among the processes, and that some may not have been seen."""
     for path in processes.unknown_programs or ():
         yield "code-unknown", f"{path} ran, which is in no known repository or product."
     if processes.is_complete is False:

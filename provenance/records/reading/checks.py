@@ -91,12 +91,7 @@ def _parts_with_times(
 
 
 def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
-    if record.started_at is None and record.state not in ("killed", "lost"):
-        yield "started_at", "required but for killed and lost jobs"
-    for field in ("started_at", "ended_at", "sent_at"):
-        moment = getattr(record, field)
-        if moment is not None and not is_kept(moment):
-            yield field, OUTSIDE
+    yield from _time_problems(record)
     yield from _times_of_parts_problems(record)
     yield from _task_problems(record)
     yield from _file_problems(record)
@@ -104,10 +99,19 @@ def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     if declared > MOST_PARENTS:
         yield "outputs", f"{declared} declared parents, more than {MOST_PARENTS}"
     yield from _source_problems(record)
-    for place, log in enumerate(record.logs or ()):
+    for position, log in enumerate(record.logs or ()):
         message = name_problem(log.name)
         if message:
-            yield f"logs[{place}].name", message
+            yield f"logs[{position}].name", message
+
+
+def _time_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
+    if record.started_at is None and record.state not in ("killed", "lost"):
+        yield "started_at", "required but for killed and lost jobs"
+    for field in ("started_at", "ended_at", "sent_at"):
+        moment = getattr(record, field)
+        if moment is not None and not is_kept(moment):
+            yield field, OUTSIDE
 
 
 def _task_problems(record: JobRecord) -> Iterator[tuple[str, str]]:

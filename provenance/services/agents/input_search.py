@@ -41,7 +41,7 @@ class Look(NamedTuple):
         return self.found is None and not self.is_unsure
 
     def sentence(self) -> str:
-        """Return what a person has to know of an input that was not found."""
+        """Return where an input was looked for, as a sentence for people."""
         places = "; ".join(self.tried) or "no place of it is recorded"
         return f"input {self.input.name} of job {self.input.job_id}: {places}"
 
@@ -60,7 +60,7 @@ class InputSearch:
         self._silent: set[str] = set()
 
     def look_for(self, outside: OutsideInput) -> Look:
-        """Return what a look at the places of an input shows."""
+        """Look for an input at all of its places; return where it is, or where it is not."""
         tried: list[str] = []
         is_unsure = False
         named = [str(folder / Path(outside.name).name) for folder in self.folders]

@@ -25,7 +25,7 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.paging import is_key
+from jobprov.provenance.services.paging import read_cursor
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
 STATES = ("open", "over")
@@ -60,7 +60,7 @@ def list_alerts(
         connection,
         experiment=key,
         is_open=is_open,
-        before=_key_in(cursor),
+        before=read_cursor(cursor),
         limit=limit + 1,
     )
     page = rows[:limit]
@@ -98,16 +98,6 @@ def _checks(connection: Connection, experiment: int | None) -> list[AlertCheck]:
         if check.checked_at is not None:
             checks.append(AlertCheck(check.experiment, utc_text(check.checked_at), check.problem))
     return checks
-
-
-def _key_in(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not is_key(cursor):
-        raise BadInputError(
-            "cursor: give `next` of the answer before.", {"cursor": ["not a cursor"]}
-        )
-    return int(cursor)
 
 
 def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:

@@ -92,5 +92,5 @@ def plain(text: str) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """Return the same of each line."""
+    """Return a text with each of its lines made plain, see `plain`."""
     return "\n".join(plain(line) for line in text.split("\n"))

@@ -6,18 +6,14 @@ of a job name steps, or a value needs a repair, the job's whole record is made a
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.services.ledger.witnessed_jobs import (
-    HeldJob,
-    fill_records,
-    read_together,
-)
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessRecords, read_witnesses
 
 Row = tuple[Any, ...]
 
@@ -44,28 +40,25 @@ class _Record(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Record).decode
-_NOT_USED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def step_rows(connection: Connection, store: Store, jobs: Mapping[int, str]) -> list[Row]:
     """Return the steps of these jobs, which are given by key with their ids."""
-    held = {job: HeldJob(job, _NOT_USED, {}, {}) for job in jobs}
-    fill_records(connection, store, held)
+    witnesses = read_witnesses(connection, store, jobs)
     rows: list[Row] = []
     for job, job_id in jobs.items():
-        for position, step in enumerate(_steps_of(held[job])):
+        for position, step in enumerate(_steps_of(witnesses[job])):
             rows.append((job_id, position, *_columns(step)))
     return rows
 
 
-def _steps_of(job: HeldJob) -> list[_Step]:
-    bodies = job.bodies()
+def _steps_of(witnesses: WitnessRecords) -> list[_Step]:
     try:
-        lists = list(_lists_of(bodies))
+        lists = list(_lists_of(witnesses.bodies()))
     except msgspec.ValidationError:
-        return _merged_steps(job)
+        return _merged_steps(witnesses)
     if len(lists) > 1:
-        return _merged_steps(job)
+        return _merged_steps(witnesses)
     return lists[0] if lists else []
 
 
@@ -77,8 +70,8 @@ def _lists_of(bodies: Mapping[str, bytes]) -> Iterator[list[_Step]]:
             yield command.steps
 
 
-def _merged_steps(job: HeldJob) -> list[_Step]:
-    record = read_together(job.records_but(None)).record
+def _merged_steps(witnesses: WitnessRecords) -> list[_Step]:
+    record = witnesses.reading().record
     steps = (record.command and record.command.steps) or []
     return [msgspec.convert(step, _Step, from_attributes=True) for step in steps]
 

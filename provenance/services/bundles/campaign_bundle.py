@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.reruns.bundles import BundledJob, jobs_in, jo
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather_all
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 from jobprov.provenance.services.lookup.job import ReadJob
 
 _AT_ONCE = 500
@@ -189,9 +189,5 @@ def _ingredients(
 
 
 def _read_jobs(connection: Connection, store: Store, jobs: Sequence[BundledJob]) -> list[ReadJob]:
-    by_key: dict[int, HeldJob] = {}
-    for bundled in jobs:
-        key = bundled.job.key
-        by_key[key] = HeldJob(key, bundled.job.received_at, {}, {})
-    fill_records(connection, store, by_key)
-    return [ReadJob.of(bundled.job, by_key[bundled.job.key]) for bundled in jobs]
+    witnesses = read_witnesses(connection, store, [bundled.job.key for bundled in jobs])
+    return [ReadJob.of(bundled.job, witnesses[bundled.job.key]) for bundled in jobs]

@@ -71,7 +71,7 @@ class Gathered:
         return Ingredients(
             record_bytes=self.job.body_of(),
             record=self.job.reading.raw,
-            received_at=self.job.held.received_at,
+            received_at=self.job.found.received_at,
             revision=_revision(self.job),
             resolutions=self.resolutions,
             expanded=expanded,
@@ -305,7 +305,7 @@ def record_schema() -> bytes:
 
 
 def _revision(job: ReadJob) -> int:
-    return max([final.revision for final in job.held.finals.values()], default=0)
+    return max([final.revision for final in job.witnesses.finals.values()], default=0)
 
 
 def _packs_of(resolutions: Iterable[Resolution]) -> Iterator[str]:

@@ -38,7 +38,7 @@ from jobprov.provenance.records.openlineage.static_events import (
 )
 from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record
 from jobprov.provenance.services.catalogs.sightings import record_sighting
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, load_held
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessedJob, load_witnessed
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.tasks.declarations import declare_task, read_task_document
@@ -59,7 +59,7 @@ def record_event(writing: Writing, event: ReadEvent, *, experiment: str) -> Outc
     # The record is made of the events so far and this one: no other may come between
     take_turn_at_run(writing.connection, event.job_id)
     name = (event.job_id, key)
-    job = load_held(writing.connection, writing.store, [name]).get(name)
+    job = load_witnessed(writing.connection, writing.store, [name]).get(name)
     body = _record_so_far(job)
     decoded = _record_with(event, body, experiment)
     reason = _LATE if job is not None and WITNESS in job.finals else None
@@ -101,7 +101,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _record_so_far(job: HeldJob | None) -> bytes | None:
+def _record_so_far(job: WitnessedJob | None) -> bytes | None:
     """Return the record that earlier events of the run made."""
     if job is None:
         return None

@@ -92,7 +92,7 @@ def enqueue_resolutions(connection: Connection) -> int:
 
 
 def enqueue_unresolved(connection: Connection) -> int:
-    """Do the same where repositories are known to be registered."""
+    """Queue every unresolved software entry; the caller knows that there are repositories."""
     unresolved = unresolved_digests(connection)
     if not unresolved:
         return 0

@@ -5,7 +5,6 @@ others of the same recipe (provenance.records.recipes): what came out, and where
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import combinations
 from typing import NamedTuple
 
@@ -34,7 +33,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
 from jobprov.provenance.services.comparisons.differences import Record
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 from jobprov.provenance.services.paging import check_limit
 
 MOST = 500
@@ -121,7 +120,7 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeA
     for row, jobs in jobs_by_result.items():
         shown_jobs = [summaries[job] for job in jobs]
         results.append(JobsOfResult(_result_id(row), row.job_count, shown_jobs))
-    examples = _examples(connection, store, shown, summaries)
+    examples = _examples(connection, store, shown)
     return RecipeAnswer(
         recipe_id=recipe_id,
         job_count=sum(row.job_count for row in rows),
@@ -160,23 +159,14 @@ def _result_id(row: ResultRow) -> str | None:
     return None if row.result is None else result_text(row.result)
 
 
-def _examples(
-    connection: Connection,
-    store: Store,
-    rows: Sequence[ResultRow],
-    summaries: Mapping[int, JobSummary],
-) -> list[_Example]:
+def _examples(connection: Connection, store: Store, rows: Sequence[ResultRow]) -> list[_Example]:
     """Return the first job of each result; jobs without a result are left out."""
-    first_jobs: dict[int, HeldJob] = {}
-    for row in rows:
-        if row.result is not None:
-            received_at = datetime.fromisoformat(summaries[row.first].received_at)
-            first_jobs[row.first] = HeldJob(row.first, received_at, {}, {})
-    fill_records(connection, store, first_jobs)
+    with_result = [row.first for row in rows if row.result is not None]
+    witnesses = read_witnesses(connection, store, with_result)
     examples = []
     for row in rows:
         if row.result is not None:
-            reading = read_together(first_jobs[row.first].records_but(None))
+            reading = witnesses[row.first].reading()
             examples.append(_Example(result_text(row.result), reading.record, reading.raw))
     return examples
 

@@ -150,7 +150,7 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     job = read_job(connection, store, wanted.job_id, experiment=wanted.experiment)
     witness = _witness(job, wanted.witness)
     entries = _finals(connection, store, job.found.key, witness)
-    provisional = None if entries else job.held.provisional[witness]
+    provisional = None if entries else job.witnesses.provisional[witness]
     current = entries[-1].body if entries else provisional or b""
     replacement = _replacement(wanted, current)
     kept = None
@@ -204,7 +204,7 @@ def _check_words(wanted: Wanted) -> None:
 
 
 def _witness(job: ReadJob, named: str | None) -> str:
-    witnesses = sorted({*job.held.finals, *job.held.provisional})
+    witnesses = sorted({*job.witnesses.finals, *job.witnesses.provisional})
     if named is None and len(witnesses) > 1:
         raise BadInputError(
             f"Job {job.found.job_id} has several witnesses; say which: --witness "
@@ -314,7 +314,7 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
 def _others_holding(job: ReadJob, witness: str, forms: Sequence[bytes]) -> list[str]:
     """Return the other witnesses of a job whose records hold one of these texts."""
     others = []
-    for name, body in sorted(job.held.bodies().items()):
+    for name, body in sorted(job.witnesses.bodies().items()):
         if name != witness and holds_any(body, forms):
             others.append(name)
     return others

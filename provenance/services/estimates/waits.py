@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.estimates import Attempt
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.estimates.forecasts import Interval, forecast_sum, hour_of
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessRecords, read_witnesses
 from jobprov.provenance.services.statistics.resources import quantile
 
 MOST_JOBS = 256
@@ -95,16 +95,13 @@ def read_waits(connection: Connection, store: Store, jobs: Sequence[int]) -> lis
 
     It takes two statements, and the segments that hold their records.
     """
-    # when a job's records came does not matter here
-    held_jobs = {job: HeldJob(job, datetime.min, {}, {}) for job in jobs}  # noqa: DTZ901
-    fill_records(connection, store, held_jobs)
-    return [_wait(list(_decoded(held_jobs[job]))) for job in jobs]
+    witnesses = read_witnesses(connection, store, jobs)
+    return [_wait(list(_decoded(witnesses[job]))) for job in jobs]
 
 
-def _decoded(held_job: HeldJob) -> Iterator[_Record]:
+def _decoded(witnesses: WitnessRecords) -> Iterator[_Record]:
     """Yield the records of the witnesses, in their precedence; unreadable ones are skipped."""
-    bodies = dict(held_job.provisional)
-    bodies.update((name, final.body) for name, final in held_job.finals.items())
+    bodies = witnesses.bodies()
     for name in sorted(bodies, key=witness_rank):
         try:
             yield msgspec.json.decode(bodies[name], type=_Record)

@@ -10,7 +10,7 @@ from jobprov.provenance.answers.histories.costs import CostSum, FileCost, StageC
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.costs import (
     JobCost,
-    failed_attempts,
+    costs_of_failed_attempts,
     job_costs,
     output_bytes,
 )
@@ -45,7 +45,7 @@ def sum_costs(
     jobs = row_numbers(nodes, "j")
 
     made = job_costs(connection, jobs)
-    failed = failed_attempts(connection, made, as_of=as_of)
+    failed = costs_of_failed_attempts(connection, made, as_of=as_of)
     sizes = output_bytes(connection, [cost.key for cost in (*made, *failed)])
     return FileCost(
         file=file.as_answer(),

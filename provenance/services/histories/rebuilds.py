@@ -23,7 +23,6 @@ from jobprov.provenance.db.queries.histories.rebuilds import (
     PlacedInput,
     inputs_of,
     outputs_of,
-    received_at_of,
 )
 from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.files.focus import claims_of
@@ -35,7 +34,7 @@ from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.histories.costs import known_total
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 from jobprov.provenance.services.lookup.file import find_file
 
 MOST_JOBS = 10_000
@@ -256,11 +255,8 @@ def _made_inside(
     """
     inside: set[PlacedInput] = set()
     for part in chunks(sorted({placed.job for placed in inputs})):
-        moments = received_at_of(connection, part)
-        held = {job: HeldJob(job, moment, {}, {}) for job, moment in moments.items()}
-        fill_records(connection, store, held)
-        for job, records in held.items():
-            record = read_together(records.records_but(None)).record
+        for job, witnesses in read_witnesses(connection, store, part).items():
+            record = witnesses.reading().record
             within = FilesOfJob(record)
             for position, file in enumerate(record.inputs or ()):
                 placed = PlacedInput(job, position)

@@ -247,7 +247,7 @@ def checked_identity(identity: Identity) -> Identity:
 
 
 def read_login_rules(path: Path) -> LoginRules:
-    """Return what a file says.
+    """Return the rules of login in a file.
 
     Raises:
         BadInputError: the file cannot be read, or a field is wrong; the message names it.

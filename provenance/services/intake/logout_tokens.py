@@ -43,7 +43,7 @@ class ProviderLogout(NamedTuple):
 
 
 def checked_logout(token: str, keys: IssuerKeys, issuer: str, client_id: str) -> ProviderLogout:
-    """Return what a logout token says, if it is one, and was made for this service.
+    """Return whose session a logout token ends, if it is one and made for this service.
 
     Raises:
         WrongTokenError: it is not; the message names the claim.

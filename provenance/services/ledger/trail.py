@@ -17,7 +17,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
-from jobprov.provenance.services.paging import is_key
+from jobprov.provenance.services.paging import read_cursor
 
 Document = Mapping[str, Any]
 _WORDS_OF = ("waiver", "rules", "verdict", "task", "workflow", "state")
@@ -43,13 +43,7 @@ def show_trail(
         raise BadInputError(
             f"kind: there is no {kind!r}; say one of {', '.join(ACTS)}.", {"kind": ["unknown"]}
         )
-    before = None
-    if cursor is not None:
-        if not is_key(cursor):
-            raise BadInputError(
-                "cursor: give `next` of the page before.", {"cursor": ["not a cursor"]}
-            )
-        before = int(cursor)
+    before = read_cursor(cursor)
     key = find_experiment(connection, experiment)
     rows = acts_before(connection, key, kind=kind, before=before, limit=limit + 1)
     shown = rows[:limit]

@@ -1,7 +1,7 @@
 """Jobs as recorded so far: the current record of each witness, and the job they make together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,8 +49,8 @@ class FinalRecord(NamedTuple):
         return self.revision, *self.before
 
 
-class HeldJob(msgspec.Struct, frozen=True):
-    """A job as recorded so far.
+class WitnessRecords(msgspec.Struct, frozen=True):
+    """The records of one job, by witness.
 
     Attributes:
         finals: final records by witness.
@@ -58,11 +58,17 @@ class HeldJob(msgspec.Struct, frozen=True):
         gone: witness and number of records whose bytes were erased.
     """
 
-    key: int
-    received_at: datetime
-    finals: dict[str, FinalRecord]
-    provisional: dict[str, bytes]
+    finals: dict[str, FinalRecord] = {}
+    provisional: dict[str, bytes] = {}
     gone: set[tuple[str, int]] = set()
+
+    def reading(self) -> "MergedReading":
+        """Return the job that all its witnesses make together.
+
+        Raises:
+            NotFoundError: there are no records: see `read_together`.
+        """
+        return read_together(self.records_but(None))
 
     def records_but(self, witness: str | None) -> dict[str, JsonObject]:
         """Return the plain record of every witness except this one.
@@ -102,23 +108,43 @@ class HeldJob(msgspec.Struct, frozen=True):
             )
 
 
-def load_held(
+class WitnessedJob(WitnessRecords, frozen=True, kw_only=True):
+    """A job as recorded so far, whose rows are written next.
+
+    Attributes:
+        received_at: when its first record came.
+    """
+
+    key: int
+    received_at: datetime
+
+
+def read_witnesses(
+    connection: Connection, store: Store, jobs: Iterable[int]
+) -> dict[int, WitnessRecords]:
+    """Return the records of jobs, by the keys of the jobs; two statements a few thousand jobs."""
+    records = {job: WitnessRecords() for job in jobs}
+    fill_records(connection, store, records)
+    return records
+
+
+def load_witnessed(
     connection: Connection, store: Store, wanted: Sequence[tuple[str, int]]
-) -> dict[tuple[str, int], HeldJob]:
+) -> dict[tuple[str, int], WitnessedJob]:
     """Return what is recorded of the jobs in `wanted`, by (job_id, experiment key).
 
     Jobs that are not recorded are left out. From here until this transaction ends, other writers of
     these jobs wait.
     """
-    jobs: dict[tuple[str, int], HeldJob] = {}
+    jobs: dict[tuple[str, int], WitnessedJob] = {}
     for name, job in recorded_jobs(connection, wanted).items():
-        jobs[name] = HeldJob(job.key, job.received_at, {}, {})
+        jobs[name] = WitnessedJob(key=job.key, received_at=job.received_at)
     if jobs:
         fill_taken(connection, store, {job.key: job for job in jobs.values()})
     return jobs
 
 
-def fill_taken(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
+def fill_taken(connection: Connection, store: Store, jobs: Mapping[int, WitnessedJob]) -> None:
     """Read the records of these jobs, whose rows are written next.
 
     Other writers of the jobs wait until this transaction ends, so no witness is added in between.
@@ -128,7 +154,7 @@ def fill_taken(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -
     fill_records(connection, store, jobs)
 
 
-def fill_records(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
+def fill_records(connection: Connection, store: Store, jobs: Mapping[int, WitnessRecords]) -> None:
     """Read the records of each witness of these jobs into them."""
     finals: list[FinalEntry] = []
     for part in chunks(list(jobs)):
@@ -144,7 +170,7 @@ def fill_records(connection: Connection, store: Store, jobs: dict[int, HeldJob])
             jobs[job].gone.add((witness, revision))
 
 
-def _add_final(job: HeldJob, witness: str, record: FinalRecord) -> None:
+def _add_final(job: WitnessRecords, witness: str, record: FinalRecord) -> None:
     """Add a record of a witness. The newest one stands and remembers the older ones."""
     other = job.finals.get(witness)
     if other is None:

@@ -48,10 +48,10 @@ from jobprov.provenance.records.verdicts import rank
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.intake.log_tails import list_tails
 from jobprov.provenance.services.ledger.witnessed_jobs import (
-    HeldJob,
     MergedReading,
-    fill_records,
+    WitnessRecords,
     read_together,
+    read_witnesses,
 )
 from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
@@ -71,19 +71,19 @@ class ReadJob(NamedTuple):
     """
 
     found: FoundJob
-    held: HeldJob
+    witnesses: WitnessRecords
     records: dict[str, JsonObject]
     reading: MergedReading
 
     @classmethod
-    def of(cls, found: FoundJob, held: HeldJob) -> "ReadJob":
+    def of(cls, found: FoundJob, witnesses: WitnessRecords) -> "ReadJob":
         """Return a job whose records are filled in.
 
         Raises:
             NotFoundError: there are none: see `read_together`.
         """
-        records = held.records_but(None)
-        return cls(found, held, records, read_together(records))
+        records = witnesses.records_but(None)
+        return cls(found, witnesses, records, read_together(records))
 
     def body_of(self, witness: str | None = None) -> bytes:
         """Return the exact bytes of one witness's record; the first in precedence by default.
@@ -91,8 +91,8 @@ class ReadJob(NamedTuple):
         Raises:
             NotFoundError: that witness sent none.
         """
-        finals = {name: final.body for name, final in self.held.finals.items()}
-        bodies = {**self.held.provisional, **finals}
+        finals = self.witnesses.finals
+        bodies = self.witnesses.bodies()
         best = sorted(bodies, key=lambda name: (name not in finals, witness_rank(name)))
         if witness is None:
             return bodies[best[0]]
@@ -162,9 +162,8 @@ def read_job(
         AmbiguousError: several experiments have it.
     """
     found = find_job(connection, job_id, experiment=experiment)
-    held = HeldJob(found.key, found.received_at, {}, {})
-    fill_records(connection, store, {found.key: held})
-    return ReadJob.of(found, held)
+    witnesses = read_witnesses(connection, store, [found.key])
+    return ReadJob.of(found, witnesses[found.key])
 
 
 def summarize_job(connection: Connection, job: ReadJob) -> JobSummary:

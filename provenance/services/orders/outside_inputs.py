@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
 from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 
 _NODE_VARIABLES = ("TMPDIR", "_CONDOR_SCRATCH_DIR", "CONDOR_DIR_INPUT")
 _NODE_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - named to be left out
@@ -27,9 +27,8 @@ def read_records(
     connection: Connection, store: Store, attempts: Iterable[Attempt]
 ) -> dict[int, JobRecord]:
     """Return the records of attempts, by integer key; a few statements in all."""
-    jobs = {attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts}
-    fill_records(connection, store, jobs)
-    return {key: read_together(job.records_but(None)).record for key, job in jobs.items()}
+    jobs = read_witnesses(connection, store, [attempt.key for attempt in attempts])
+    return {job: witnesses.reading().record for job, witnesses in jobs.items()}
 
 
 def read_outside_inputs(

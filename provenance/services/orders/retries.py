@@ -8,7 +8,6 @@ Source: http.md, `POST /retries`.
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.lookup.jobs import Failure
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.answers.orders.orders import (
     FullJobId,
     NewOrder,
@@ -53,7 +53,6 @@ from jobprov.provenance.services.tasks.units import states_of_units
 from jobprov.provenance.services.writing import Writing
 
 MOST_JOBS = 1000
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BAD = ("failed", "killed", "lost")
 _MAYBE_MEMORY = (UNKNOWN, "killed", "lost")
 """Classes of failures that say nothing of the cause."""
@@ -424,7 +423,7 @@ def _bundle_of(attempt: Attempt, record: JobRecord) -> str:
     """Return the job whose bundle a try runs: the one that the attempt itself ran, if it did."""
     variables = (record.environment.variables if record.environment else None) or {}
     bundle = str(variables.get("RETRY_BUNDLE_OF") or "")
-    return bundle if _JOB_ID.fullmatch(bundle) else attempt.job_id
+    return bundle if is_job_id(bundle) else attempt.job_id
 
 
 def _requested_memory(record: JobRecord) -> int | None:

@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_un
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.recorded_submission import submission_of
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessRecords, read_witnesses
 from jobprov.provenance.services.tasks.declarations import read_task_documents
 
 _LARGEST_AD = 4 << 20
@@ -29,11 +29,8 @@ def read_submissions(
 ) -> list[RecordedSubmission]:
     """Return how jobs were submitted, as far as that is known; a few statements in all."""
     attempts = attempts_of_units(connection, experiment, job_ids)
-    jobs_by_key = {
-        attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts
-    }
-    fill_records(connection, store, jobs_by_key)
-    records = {key: read_together(job.records_but(None)).raw for key, job in jobs_by_key.items()}
+    witnesses_by_job = read_witnesses(connection, store, [attempt.key for attempt in attempts])
+    records = {job: witnesses.reading().raw for job, witnesses in witnesses_by_job.items()}
     commands = _declared_commands(connection, store, experiment, attempts)
     ads = _kept_ads(connection, store, experiment, records.values())
     submissions = []
@@ -49,19 +46,19 @@ def read_submissions(
             RecordedSubmission(
                 job_id=attempt.job_id,
                 batch_id=batch.get("id"),
-                ad=kept_ad or _witnessed_ad(jobs_by_key[attempt.key]),
+                ad=kept_ad or _witnessed_ad(witnesses_by_job[attempt.key]),
                 command=words,
             )
         )
     return submissions
 
 
-def _witnessed_ad(job: HeldJob) -> Ad | None:
+def _witnessed_ad(witnesses: WitnessRecords) -> Ad | None:
     """Return what the batch history knows of the submission; None where no witness looked.
 
     The merged record does not have it: of `extra` the first witness provides the whole.
     """
-    for record in job.records_but(None).values():
+    for record in witnesses.records_but(None).values():
         submission = (record.get("extra") or {}).get("batch_submission")
         if isinstance(submission, dict):
             return submission_of(submission)

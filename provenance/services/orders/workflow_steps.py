@@ -28,7 +28,7 @@ from jobprov.provenance.db.changes.orders import lock_workflow
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,
     OrderRow,
-    failed_attempts,
+    failed_attempts_by_unit,
     inputs_of_task,
     made_files,
     orders_of_task,
@@ -256,7 +256,7 @@ def _facts(
     if not tasks:
         return StageFacts(task_id)
     task = tasks[0].key
-    failures = failed_attempts(connection, task)
+    failures = failed_attempts_by_unit(connection, task)
     declaration = find_declaration(connection, store, tasks[0])
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}

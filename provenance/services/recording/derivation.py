@@ -38,7 +38,7 @@ from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.writing import Writing
 
 
-class ReadJob(NamedTuple):
+class MergedJob(NamedTuple):
     """A job as its witnesses describe it, and the key of its rows.
 
     Attributes:
@@ -60,7 +60,7 @@ class Grading(NamedTuple):
     missing_blobs: list[str]
 
 
-def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
+def derive_jobs(writing: Writing, jobs: Sequence[MergedJob]) -> list[Grading]:
     """Write the rows of these jobs, no two of them the same.
 
     Return how each is graded, in order.
@@ -96,7 +96,7 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     return gradings
 
 
-def _awaited_traces(jobs: Sequence[ReadJob]) -> list[tuple[int, Kind]]:
+def _awaited_traces(jobs: Sequence[MergedJob]) -> list[tuple[int, Kind]]:
     awaited: list[tuple[int, Kind]] = []
     for job in jobs:
         for kind in awaited_kinds(job.reading.record):
@@ -104,7 +104,7 @@ def _awaited_traces(jobs: Sequence[ReadJob]) -> list[tuple[int, Kind]]:
     return awaited
 
 
-def _draft(job: ReadJob, ran: Sequence[RanConfiguration], grading: Grading) -> JobDraft:
+def _draft(job: MergedJob, ran: Sequence[RanConfiguration], grading: Grading) -> JobDraft:
     reading = job.reading
     return JobDraft(
         job.key,
@@ -125,7 +125,9 @@ def grade(reading: Reading, findings: Findings) -> Grading:
     return Grading(level, gaps, blobs_to_send(reading.record, findings))
 
 
-def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
+def _ask_for_work(
+    writing: Writing, jobs: Sequence[MergedJob], findings: Sequence[Findings]
+) -> None:
     """Have failures classified, code resolved and configurations evaluated, where that is open."""
     failures = [job.key for job in jobs if job.reading.record.state in FAILED]
     if failures:
@@ -138,7 +140,7 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
 
 
 def _ask_for_code(
-    connection: Connection, jobs: Sequence[ReadJob], findings: Sequence[Findings]
+    connection: Connection, jobs: Sequence[MergedJob], findings: Sequence[Findings]
 ) -> None:
     """Have the code of these jobs resolved where no commit is known yet."""
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []

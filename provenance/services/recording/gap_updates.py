@@ -24,7 +24,7 @@ from jobprov.provenance.db.writer.turns import begin_deriving, wait_for_derivati
 from jobprov.provenance.records.job_record import FAILED
 from jobprov.provenance.services.code.repositories import enqueue_carried
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessedJob, fill_taken
 from jobprov.provenance.services.recording.derivation import grade
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.work.classifications import enqueue_failures
@@ -55,17 +55,17 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     """Compute grade and gaps of these jobs anew, and write what changed."""
     connection = writing.connection
     begin_deriving(connection)
-    held_jobs: dict[int, HeldJob] = {}
+    known_jobs: dict[int, WitnessedJob] = {}
     for key, received_at in queries.arrivals_of(connection, jobs):
-        held_jobs[key] = HeldJob(key, received_at, {}, {})
-    fill_taken(connection, writing.store, held_jobs)
-    readings = [read_together(held_job.records_but(None)) for held_job in held_jobs.values()]
-    closures = list(closures_of_jobs(connection, list(held_jobs)).values())
+        known_jobs[key] = WitnessedJob(key=key, received_at=received_at)
+    fill_taken(connection, writing.store, known_jobs)
+    readings = [job.reading() for job in known_jobs.values()]
+    closures = list(closures_of_jobs(connection, list(known_jobs)).values())
     findings = find_for(connection, writing.memory, readings, closures)
     grades: dict[int, JobGrade] = {}
     awaited: dict[int, AbstractSet[str]] = {}
     failed: list[int] = []
-    for key, reading, job_findings in zip(held_jobs, readings, findings, strict=True):
+    for key, reading, job_findings in zip(known_jobs, readings, findings, strict=True):
         grading = grade(reading, job_findings)
         grades[key] = JobGrade(grading.level, grading.gaps)
         awaited[key] = job_findings.awaited
@@ -73,7 +73,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
             failed.append(key)
     write_grades(writing, grades)
     note_due_proofs(connection, jobs=jobs)
-    write_awaited(connection, awaited, replace=list(held_jobs))
+    write_awaited(connection, awaited, replace=list(known_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log
     pending = pending_of(readings, findings)

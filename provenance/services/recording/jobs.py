@@ -45,11 +45,11 @@ from jobprov.provenance.records.reading.equality import have_equal_values
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,
-    HeldJob,
-    load_held,
+    WitnessedJob,
+    load_witnessed,
     read_together,
 )
-from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs, grade
+from jobprov.provenance.services.recording.derivation import MergedJob, derive_jobs, grade
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.recording.submissions import Change, Outcome, Submission
 from jobprov.provenance.services.writing import Writing
@@ -60,15 +60,15 @@ class _Batch(NamedTuple):
 
     writing: Writing
     experiments: dict[str, int]
-    held_jobs: dict[tuple[str, int], HeldJob]
+    known_jobs: dict[tuple[str, int], WitnessedJob]
 
     def key_of(self, submission: Submission) -> tuple[str, int]:
         """Return what names the job in the database."""
         return submission.decoded.job_id, self.experiments[submission.decoded.experiment]
 
-    def held_job(self, submission: Submission) -> HeldJob | None:
+    def known_job(self, submission: Submission) -> WitnessedJob | None:
         """Return what is held of the submission's job."""
-        return self.held_jobs.get(self.key_of(submission))
+        return self.known_jobs.get(self.key_of(submission))
 
 
 class _Decision(NamedTuple):
@@ -76,7 +76,7 @@ class _Decision(NamedTuple):
 
     place: int
     submission: Submission
-    held_job: HeldJob | None
+    known_job: WitnessedJob | None
     change: Change
 
     @property
@@ -150,11 +150,11 @@ def _record_distinct(
     )
     batch = _Batch(writing, experiments, {})
     jobs = [batch.key_of(submission) for _, submission in numbered]
-    batch.held_jobs.update(load_held(writing.connection, writing.store, jobs))
+    batch.known_jobs.update(load_witnessed(writing.connection, writing.store, jobs))
     decisions = []
     for place, submission in numbered:
-        held_job = batch.held_job(submission)
-        decisions.append(_Decision(place, submission, held_job, _decide(submission, held_job)))
+        known_job = batch.known_job(submission)
+        decisions.append(_Decision(place, submission, known_job, _decide(submission, known_job)))
     accepted: list[_Decision] = []
     unchanged: list[_Decision] = []
     for decision in _without_erased(batch, decisions):
@@ -187,16 +187,16 @@ def _without_erased(batch: _Batch, decisions: list[_Decision]) -> list[_Decision
     return checked
 
 
-def _decide(submission: Submission, held_job: HeldJob | None) -> Change:
+def _decide(submission: Submission, known_job: WitnessedJob | None) -> Change:
     if submission.decoded.record is None:
         return "unread"
-    if held_job is None:
+    if known_job is None:
         return "created"
     if submission.is_conflict:
         return "conflict"
-    final = held_job.finals.get(submission.witness)
+    final = known_job.finals.get(submission.witness)
     if final is None:
-        return "replaced" if submission.witness in held_job.provisional else "created"
+        return "replaced" if submission.witness in known_job.provisional else "created"
     return _compare(submission, final)
 
 
@@ -224,23 +224,23 @@ def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
     That is evidence of conflicts, and records of a later schema.
     """
     for decision in unchanged:
-        if decision.change == "conflict" and decision.held_job is not None:
-            _keep_conflict(batch, decision.submission, decision.held_job)
+        if decision.change == "conflict" and decision.known_job is not None:
+            _keep_conflict(batch, decision.submission, decision.known_job)
         elif decision.change in ("conflict", "unread"):
             _keep_unread(batch, decision.submission, decision.change)
 
 
-def _keep_conflict(batch: _Batch, submission: Submission, held_job: HeldJob) -> None:
+def _keep_conflict(batch: _Batch, submission: Submission, known_job: WitnessedJob) -> None:
     connection = batch.writing.connection
     sha256 = hashlib.sha256(submission.decoded.body).hexdigest()
-    if is_conflict_known(connection, held_job.key, sha256):
+    if is_conflict_known(connection, known_job.key, sha256):
         return
     entry = _entry_aside(batch, submission, "conflict")
-    conflict = NewConflict(entry, held_job.key, submission.witness, sha256)
+    conflict = NewConflict(entry, known_job.key, submission.witness, sha256)
     add_conflicts(connection, [conflict])
     # In a chain it may stand behind what came later
-    if submission.received_at < held_job.received_at:
-        set_received(connection, held_job.key, submission.received_at)
+    if submission.received_at < known_job.received_at:
+        set_received(connection, known_job.key, submission.received_at)
 
 
 def _keep_unread(batch: _Batch, submission: Submission, change: Change) -> None:
@@ -279,15 +279,15 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     """
     if not accepted:
         return {}
-    fresh = [decision.submission for decision in accepted if decision.held_job is None]
+    fresh = [decision.submission for decision in accepted if decision.known_job is None]
     numbers = new_job_keys(batch.writing.connection, len(fresh))
     new_keys = dict(zip(map(batch.key_of, fresh), numbers, strict=True))
     jobs = []
     for decision in accepted:
-        submission, held_job = decision.submission, decision.held_job
-        key = held_job.key if held_job else new_keys[batch.key_of(submission)]
-        received_at = _first_received(submission, held_job)
-        jobs.append(ReadJob(key, held_job is None, received_at, _merge(submission, held_job)))
+        submission, known_job = decision.submission, decision.known_job
+        key = known_job.key if known_job else new_keys[batch.key_of(submission)]
+        received_at = _first_received(submission, known_job)
+        jobs.append(MergedJob(key, known_job is None, received_at, _merge(submission, known_job)))
     gradings = derive_jobs(batch.writing, jobs)
     _write_witnesses(batch, accepted, [job.key for job in jobs])
     outcomes = {}
@@ -296,32 +296,32 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     return outcomes
 
 
-def _first_received(submission: Submission, held_job: HeldJob | None) -> datetime:
+def _first_received(submission: Submission, known_job: WitnessedJob | None) -> datetime:
     """Return when the first final record came, before any did the first provisional one.
 
     A replay sees no provisional ones.
     """
-    if held_job is None or (
-        not held_job.finals and held_job.provisional and not submission.is_provisional
+    if known_job is None or (
+        not known_job.finals and known_job.provisional and not submission.is_provisional
     ):
         return submission.received_at
-    if held_job.finals and submission.is_provisional:
-        return held_job.received_at
-    return min(submission.received_at, held_job.received_at)
+    if known_job.finals and submission.is_provisional:
+        return known_job.received_at
+    return min(submission.received_at, known_job.received_at)
 
 
-def _merge(submission: Submission, held_job: HeldJob | None) -> Reading:
+def _merge(submission: Submission, known_job: WitnessedJob | None) -> Reading:
     """Return the job by all its witnesses: the records so far, and the one that arrives now."""
     decoded, revision = submission.decoded, submission.revision
     if (
-        held_job is not None
+        known_job is not None
         and revision is not None
-        and revision < held_job.last_revision(submission.witness)
+        and revision < known_job.last_revision(submission.witness)
     ):
         # an archive brings a record of which a later revision came after an older database was
         # restored: that stands
-        return read_together(held_job.records_but(None))
-    others = held_job.records_but(submission.witness) if held_job is not None else {}
+        return known_job.reading()
+    others = known_job.records_but(submission.witness) if known_job is not None else {}
     if decoded.record is not None and not others:
         return Reading(decoded.record, decoded.repairs, (), decoded.references, submission.columns)
     return read_together({**others, submission.witness: decoded.raw})
@@ -334,10 +334,10 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
     jobs: list[int] = []
     for decision in unchanged:
         outcomes[decision.place] = Outcome(decision.submission.decoded.job_id, decision.change)
-        held_job = decision.held_job
-        if held_job is not None and (held_job.finals or held_job.provisional):
-            readings[decision.place] = read_together(held_job.records_but(None))
-            jobs.append(held_job.key)
+        known_job = decision.known_job
+        if known_job is not None and (known_job.finals or known_job.provisional):
+            readings[decision.place] = known_job.reading()
+            jobs.append(known_job.key)
     writing = batch.writing
     by_job = closures_of_jobs(writing.connection, jobs)
     closures = [by_job[job] for job in jobs]
@@ -358,15 +358,15 @@ def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequenc
     entered: dict[int, OfJob] = {}
     provisional: list[NewProvisional] = []
     for decision, job in zip(accepted, jobs, strict=True):
-        submission, held_job = decision.submission, decision.held_job
-        if held_job is not None and submission.witness in held_job.provisional:
+        submission, known_job = decision.submission, decision.known_job
+        if known_job is not None and submission.witness in known_job.provisional:
             remove_provisional(connection, job, submission.witness)
         if submission.is_provisional:
             provisional.append(_provisional_record(job, submission))
             continue
-        of_job = OfJob(job, submission.witness, _revision(submission, held_job))
-        if held_job is not None:
-            held_job.check_free(of_job.witness, of_job.revision)
+        of_job = OfJob(job, submission.witness, _revision(submission, known_job))
+        if known_job is not None:
+            known_job.check_free(of_job.witness, of_job.revision)
         if submission.entry is not None:
             entered[submission.entry] = of_job
         else:
@@ -381,13 +381,13 @@ def _provisional_record(job: int, submission: Submission) -> NewProvisional:
     return NewProvisional(job, submission.witness, submission.received_at, packed)
 
 
-def _revision(submission: Submission, held_job: HeldJob | None) -> int:
+def _revision(submission: Submission, known_job: WitnessedJob | None) -> int:
     """Return the number that a record gets among those of its witness."""
     if submission.revision is not None:
         return submission.revision
     if submission.reason is None:
         return 0
-    return held_job.next_revision(submission.witness) if held_job is not None else 1
+    return known_job.next_revision(submission.witness) if known_job is not None else 1
 
 
 def _entry_of(submission: Submission, experiments: dict[str, int], of_job: OfJob) -> NewEntry:

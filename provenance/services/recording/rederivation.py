@@ -26,8 +26,8 @@ from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
-from jobprov.provenance.services.recording.derivation import ReadJob, derive_jobs
+from jobprov.provenance.services.ledger.witnessed_jobs import WitnessedJob, fill_taken
+from jobprov.provenance.services.recording.derivation import MergedJob, derive_jobs
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, enqueue
@@ -75,14 +75,14 @@ def derive_again(parts: Parts, key: str) -> None:
 
 def _derive(writing: Writing, keys: Sequence[int]) -> None:
     # Only those that are stale still: a record may have come since, and its rows are of today
-    held_jobs: dict[int, HeldJob] = {}
+    known_jobs: dict[int, WitnessedJob] = {}
     for key, received_at in stale_among(writing.connection, INDEX_VERSION, keys):
-        held_jobs[key] = HeldJob(key, received_at, {}, {})
-    fill_taken(writing.connection, writing.store, held_jobs)
+        known_jobs[key] = WitnessedJob(key=key, received_at=received_at)
+    fill_taken(writing.connection, writing.store, known_jobs)
     jobs = []
-    for key, job in held_jobs.items():
-        reading = read_together(job.records_but(None))
-        jobs.append(ReadJob(key, is_new=False, received_at=job.received_at, reading=reading))
+    for key, job in known_jobs.items():
+        reading = job.reading()
+        jobs.append(MergedJob(key, is_new=False, received_at=job.received_at, reading=reading))
     derive_jobs(writing, jobs)
 
 

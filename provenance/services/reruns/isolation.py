@@ -101,7 +101,7 @@ class Isolation(NamedTuple):
     gives_way: threading.Event | None = None
 
     def within(self, limits: "RerunLimits", folder: Path) -> "Isolation":
-        """Return the same with limits, for a rerun in a folder."""
+        """Return this isolation with limits, for a rerun in a folder."""
         bounded = (*_END_WITH_CALLER, *self.prefix, *_kernel_bounds(limits, self.prefix))
         return self._replace(**limits._asdict(), prefix=bounded, folder=folder)
 

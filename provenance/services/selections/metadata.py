@@ -26,7 +26,7 @@ from jobprov.provenance.db.queries.selections.relatives import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Output, Software
 from jobprov.provenance.selections.conditions import Selection
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 from jobprov.provenance.services.selections.files import PAGE, select_files
 
 T = TypeVar("T")
@@ -198,14 +198,11 @@ def _recorded_of(
     connection: Connection, store: Store, versions: dict[int, StandingVersion]
 ) -> dict[int, _Recorded]:
     """Return what the records of the makers hold of the files, by file."""
-    jobs: dict[int, HeldJob] = {}
-    for version in versions.values():
-        jobs[version.job_key] = HeldJob(version.job_key, version.received_at, {}, {})
-    fill_records(connection, store, jobs)
+    makers = {version.job_key for version in versions.values()}
     records = {}
-    for key, job in jobs.items():
+    for key, witnesses in read_witnesses(connection, store, sorted(makers)).items():
         try:
-            records[key] = read_together(job.records_but(None)).record
+            records[key] = witnesses.reading().record
         except NotFoundError:
             continue  # erased: what the tables hold is told all the same
     recorded = {}

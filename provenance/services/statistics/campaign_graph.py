@@ -22,7 +22,6 @@ from jobprov.provenance.answers.statistics.campaigns import (
 )
 from jobprov.provenance.db.changes.kept_answers import keep_graph
 from jobprov.provenance.db.queries.kept_answers import KeptAnswer
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,
@@ -140,10 +139,7 @@ def _stages_begun(connection: Connection, experiment: str, campaign: str) -> lis
 def _fold(
     connection: Connection, experiment: str, campaign: str, task_ids: Sequence[str]
 ) -> FoldedCampaign:
-    number = experiment_key(connection, experiment)
-    if number is None:
-        raise NotFoundError(f"No job or task names an experiment {experiment}.")
-    key = CampaignKey(number, campaign)
+    key = CampaignKey(find_experiment(connection, experiment), campaign)
     if not task_ids:
         kept = read_kept(connection, key)
         if kept is not None:

@@ -112,26 +112,31 @@ def _growing(
     growing = []
     for code in day.rows_by_code:
         jobs = settled if code in CLOSES_ITSELF else day
-        of_week = Share(had_before[code], sum(jobs_before.values()))
+        before = Share(had_before[code], sum(jobs_before.values()))
         of_day = jobs.share_of(code)
-        if of_day.jobs < LEAST_JOBS or not of_day.is_above(of_week):
-            continue
-        rows = jobs.rows_by_code[code]
-        hour = _first_hour(rows, jobs.ended_by_hour, of_week)
-        growing.append(
-            GrowingGap(
-                experiment=experiment,
-                code=code,
-                jobs=of_day.jobs,
-                ended=of_day.ended,
-                jobs_before=of_week.jobs,
-                ended_before=of_week.ended,
-                site=_most_frequent((row.site, row.jobs) for row in rows),
-                stage=_most_frequent((row.stage, row.jobs) for row in rows),
-                since=utc_text(began + hour * _HOUR),
-            )
-        )
+        if of_day.jobs >= LEAST_JOBS and of_day.is_above(before):
+            growing.append(_growing_gap(experiment, code, jobs, before, began))
     return growing
+
+
+def _growing_gap(
+    experiment: str, code: str, jobs: _JobsOfHours, before: Share, began: datetime
+) -> GrowingGap:
+    """Return a gap that grows, where it is most frequent, and since when."""
+    rows = jobs.rows_by_code[code]
+    of_day = jobs.share_of(code)
+    hour = _first_hour(rows, jobs.ended_by_hour, before)
+    return GrowingGap(
+        experiment=experiment,
+        code=code,
+        jobs=of_day.jobs,
+        ended=of_day.ended,
+        jobs_before=before.jobs,
+        ended_before=before.ended,
+        site=_most_frequent((row.site, row.jobs) for row in rows),
+        stage=_most_frequent((row.stage, row.jobs) for row in rows),
+        since=utc_text(began + hour * _HOUR),
+    )
 
 
 def _codes_of(gap_set: int | None, codes_by_set: Mapping[int, Collection[str]]) -> Collection[str]:

@@ -128,20 +128,20 @@ def _releases(
     """Return the releases that no job ran before the window, those of most jobs first."""
     lists = {row.software_set for row in ran if row.software_set is not None}
     versions = code_versions(connection, lists)
-    rows = []
-    for row in ran:
-        name = versions.get(row.software_set or 0)
-        if name:
-            rows.append((name, row))
-    releases = _summed(rows)
+    rows = [row for row in ran if versions.get(row.software_set or 0)]
+    releases = _summed((versions[row.software_set or 0], row) for row in rows)
     if not releases:
         return []
-    # The list of a release may be another today: with one more product, say
-    names = {name.rpartition(" ")[0] or name for name in releases}
-    versions |= code_versions(connection, lists_with(connection, names))
-    alike = [key for key, name in versions.items() if name in releases]
-    experiments = {row.experiment for _, row in rows}
-    before = lists_before(connection, filters, window.start, lists=alike, experiments=experiments)
+    # The list of a release may be another today, for example with one more product
+    products = {release.rpartition(" ")[0] or release for release in releases}
+    versions |= code_versions(connection, lists_with(connection, products))
+    before = lists_before(
+        connection,
+        filters,
+        window.start,
+        lists=[key for key, release in versions.items() if release in releases],
+        experiments={row.experiment for row in rows},
+    )
     return _firsts(releases, {versions[key] for _, key in before}, "release")
 
 
@@ -185,11 +185,13 @@ def _summed(rows: Iterable[tuple[str, RanInWindow]]) -> dict[str, _Ran]:
     return summed
 
 
-def _firsts(found: Mapping[str, _Ran], old: Collection[str], kind: MarkKind) -> list[_Change]:
-    """Return the first job of each that is not old."""
+def _firsts(
+    ran_by_name: Mapping[str, _Ran], before: Collection[str], kind: MarkKind
+) -> list[_Change]:
+    """Return the first job of each release or site that ran none before the window."""
     changes = []
-    for name, ran in found.items():
-        if name not in old:
+    for name, ran in ran_by_name.items():
+        if name not in before:
             changes.append(_Change(ran.first, kind, ran.experiment, name, ran.jobs))
     return _most_first(changes)
 

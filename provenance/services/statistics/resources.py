@@ -19,13 +19,13 @@ from jobprov.provenance.answers.statistics.resources import (
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobCost, job_costs
+from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobResources, job_resources
 from jobprov.provenance.errors import BadInputError
 
 BINS = 24
 MOST_GROUPS = 50
 
-MEASURES: dict[str, tuple[str, Callable[[JobCost], float | None]]] = {
+MEASURES: dict[str, tuple[str, Callable[[JobResources], float | None]]] = {
     "wall_seconds": ("seconds", lambda job: job.wall_seconds),
     "cpu_seconds": ("seconds", lambda job: job.cpu_seconds),
     "cpu_efficiency": ("ratio", lambda job: _ratio(job.cpu_seconds, job.wall_seconds)),
@@ -56,7 +56,7 @@ def sum_resources(
         choices = f"one of {', '.join(COLUMNS)}"
         raise BadInputError(f"by: {choices}.", {"by": [choices]})
     with time_limit(connection, "narrow it down to a task, a campaign or a stage", seconds=seconds):
-        jobs = job_costs(connection, filters, by)
+        jobs = job_resources(connection, filters, by)
     groups = _groups(connection, jobs, by)
     bins: dict[str, MeasureBins] = {}
     for name, (unit, read) in MEASURES.items():
@@ -72,13 +72,13 @@ def sum_resources(
 
 
 def _groups(
-    connection: Connection, jobs: Sequence[JobCost], by: str
-) -> dict[str | None, list[JobCost]]:
+    connection: Connection, jobs: Sequence[JobResources], by: str
+) -> dict[str | None, list[JobResources]]:
     """Return the jobs by the name of their group."""
     versions: dict[int, str] = {}
     if by == "version":
         versions = code_versions(connection, {job.facet for job in jobs if job.facet is not None})
-    groups: dict[str | None, list[JobCost]] = {}
+    groups: dict[str | None, list[JobResources]] = {}
     for job in jobs:
         # of versions the facet is the key of a list of code, of all others a name or ''
         name = versions.get(job.facet) if by == "version" else (job.facet or None)
@@ -90,7 +90,9 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def _values(jobs: Sequence[JobCost], read: Callable[[JobCost], float | None]) -> list[float]:
+def _values(
+    jobs: Sequence[JobResources], read: Callable[[JobResources], float | None]
+) -> list[float]:
     return sorted(float(value) for job in jobs if (value := read(job)) is not None)
 
 
@@ -108,7 +110,7 @@ def _edges(values: Sequence[float]) -> list[float]:
 
 
 def _group(
-    name: str | None, jobs: Sequence[JobCost], bins: dict[str, MeasureBins]
+    name: str | None, jobs: Sequence[JobResources], bins: dict[str, MeasureBins]
 ) -> ResourceGroup:
     measures: dict[str, MeasureSums] = {}
     for measure, measure_bins in bins.items():

@@ -20,11 +20,7 @@ from jobprov.provenance.db.queries.tasks.timelines import PlacedOrder, QueuedAtt
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Step
 from jobprov.provenance.records.reading.times import read_time
-from jobprov.provenance.services.ledger.witnessed_jobs import (
-    HeldJob,
-    fill_records,
-    read_together,
-)
+from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
@@ -96,13 +92,10 @@ def recorded_attempts(
 
 def _records(connection: Connection, store: Store, keys: Sequence[int]) -> dict[int, JobRecord]:
     """Return the merged records of jobs by key, without those that were erased."""
-    # when a job's records came does not matter here
-    held_jobs = {key: HeldJob(key, datetime.min, {}, {}) for key in keys}  # noqa: DTZ901
-    fill_records(connection, store, held_jobs)
     records = {}
-    for key, held in held_jobs.items():
+    for key, witnesses in read_witnesses(connection, store, keys).items():
         try:
-            records[key] = read_together(held.records_but(None)).record
+            records[key] = witnesses.reading().record
         except NotFoundError:
             continue
     return records

@@ -40,6 +40,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.experiments import find_experiment
+from jobprov.provenance.services.paging import bad_cursor, is_key
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
@@ -254,13 +255,12 @@ def _read_cursor(cursor: str | None) -> tuple[tuple[int, int] | None, int]:
     if cursor is None:
         return _FIRST, 0
     where, _, key = cursor.partition(".")
-    if len(key) <= 18 and key.isascii() and key.isdigit():  # noqa: PLR2004 - integers end there
+    if is_key(key):
         if where == "announced":
             return None, int(key)
-        if len(where) == 1 and where.isascii() and where.isdigit():
+        if len(where) == 1 and is_key(where):
             return (int(where), int(key)), 0
-    problem = "not a `next` of this list"
-    raise BadInputError(f"cursor: {problem}.", {"cursor": [problem]})
+    raise bad_cursor()
 
 
 def _entries(connection: Connection, rows: Sequence[QueueRow], now: datetime) -> list[QueueEntry]:

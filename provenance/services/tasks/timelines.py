@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.tasks.timelines import (
     jobs_by_place,
     longest_jobs,
     newest_attempts,
-    placed_orders,
+    placed_orders_of_unit,
     queued_attempts,
     span_of,
 )
@@ -83,7 +83,7 @@ def _unit_timeline(connection: Connection, store: Store, task: FoundTask, unit: 
     counted = newest_attempts(connection, task.key, unit, limit=MOST_COUNTED)
     keys = counted[:MOST_ATTEMPTS]
     queued = queued_attempts(connection, task, unit, limit=MOST_ATTEMPTS)
-    orders = placed_orders(connection, task.key, unit, limit=MOST_ATTEMPTS)
+    orders = placed_orders_of_unit(connection, task.key, unit, limit=MOST_ATTEMPTS)
     if not keys and not queued and not orders:
         raise NotFoundError(
             f"No job, order or queue names unit {unit} of task {task.task_id}: not submitted, or "

@@ -327,7 +327,7 @@ def count_not_reproduced(connection: Connection, experiment: int) -> int:
 
 
 def not_reproduced_by_experiment(connection: Connection) -> dict[str, NotReproduced]:
-    """Return the same by the name of the experiment, and since when; those that have any."""
+    """Return how many recipes of each experiment were not reproduced, and since when, by name."""
     query = (
         select(Experiment.name, func.count(), func.min(Proof.proved_at))
         .join(Experiment, Experiment.id == Proof.experiment_id)

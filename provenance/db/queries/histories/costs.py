@@ -45,7 +45,7 @@ def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
     return costs
 
 
-def failed_attempts(
+def costs_of_failed_attempts(
     connection: Connection, jobs: Iterable[JobCost], *, as_of: datetime | None = None
 ) -> list[JobCost]:
     """Return the costs of failed attempts at the same units, and of failed jobs retried by these.

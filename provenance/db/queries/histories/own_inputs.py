@@ -68,9 +68,7 @@ def _reached(
     job_of = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
     job_of.update(jobs_of_claims(connection, [start]))
     makers = _makers(rows)
-    parents: dict[int, list[int]] = {}
-    for claim, identity in select_among(connection, _PARENTS, sorted(job_of)):
-        parents.setdefault(claim, []).append(identity)
+    parents = _parents(connection, sorted(job_of))
 
     reached: set[tuple[int, int | None]] = set()
     looked_at: set[tuple[int, int | None]] = set()
@@ -81,13 +79,13 @@ def _reached(
         job = job_of[child]
         for identity in parents.get(child, ()):
             claims = makers.get(identity, [])
-            reader = None
+            own_reader = None
             if (job, identity) in own:
-                reader = job
+                own_reader = job
                 claims = [claim for claim in claims if job_of[claim] != job]
-            if (identity, reader) in looked_at:
+            if (identity, own_reader) in looked_at:
                 continue
-            looked_at.add((identity, reader))
+            looked_at.add((identity, own_reader))
             if not claims:
                 reached.add((identity, None))
             for claim in claims:
@@ -96,6 +94,14 @@ def _reached(
                     met.add(claim)
                     stack.append(claim)
     return reached
+
+
+def _parents(connection: Connection, claims: Sequence[int]) -> dict[int, list[int]]:
+    """Return the identities that each claim was made from."""
+    parents: dict[int, list[int]] = {}
+    for claim, identity in select_among(connection, _PARENTS, claims):
+        parents.setdefault(claim, []).append(identity)
+    return parents
 
 
 def _makers(rows: Sequence[MetRow]) -> dict[int, list[int]]:

@@ -143,12 +143,6 @@ def _read_before_written(
     return read
 
 
-def received_at_of(connection: Connection, jobs: Sequence[int]) -> dict[int, datetime]:
-    """Return when the first record of each of a few jobs came."""
-    query = select(Job.id, Job.received_at).where(Job.id.in_(jobs))
-    return {job: received_at for job, received_at in connection.execute(query)}  # noqa: C416
-
-
 def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
     """Return the names of what jobs made, in the order of the record."""
     names: dict[int, list[str]] = {}

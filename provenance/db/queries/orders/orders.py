@@ -120,7 +120,7 @@ def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
     return inputs
 
 
-def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedAttempt]]:
+def failed_attempts_by_unit(connection: Connection, task: int) -> dict[str, list[FailedAttempt]]:
     """Return the attempts of each unit of a task that did not succeed, the last one last."""
     columns: tuple[Any, ...] = (
         Job.unit, Job.id, Job.uuid, Host.site, Job.exit_code, Job.exit_signal, Job.message,

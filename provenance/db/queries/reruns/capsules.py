@@ -44,7 +44,7 @@ class HeldCapsule(NamedTuple):
 
 
 def use_of(record: JobRecord) -> Use | None:
-    """Return what a capsule is found by for a job; None where its record names no software."""
+    """Return the key by which a capsule of a job is found; None if it names no software."""
     if not record.software:
         return None
     return software_set_digest(record.software), (record.task.stage or "") if record.task else ""

@@ -52,7 +52,7 @@ class SearchText(NamedTuple):
         return and_(*(holds(dialect, column, word) for word in self.words))
 
     def is_in(self, name: str) -> bool:
-        """Return the same for a name."""
+        """Return whether a name meets `condition`."""
         folded = name.lower()
         if self.is_short:
             return folded.startswith(self.text.lower())
@@ -65,7 +65,7 @@ class SearchText(NamedTuple):
         return case((is_it, literal(0)), (begins, literal(1)), else_=literal(2))
 
     def rank(self, name: str) -> int:
-        """Return the same for a name."""
+        """Return the place of a name in `order`."""
         wanted, folded = self.text.lower(), name.lower()
         if folded == wanted:
             return 0

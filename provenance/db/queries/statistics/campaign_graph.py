@@ -185,7 +185,7 @@ def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
 
 
 def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | None:
-    """Return what was counted for a campaign, None where nothing was."""
+    """Return the kept graph of a campaign, None where there is none."""
     row = connection.execute(
         select(
             FoldedGraphRow.entry_id,

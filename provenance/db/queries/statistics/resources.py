@@ -22,7 +22,7 @@ COLUMNS: dict[str, SQLColumnExpression[Any]] = {
 """What jobs can be grouped by."""
 
 
-class JobCost(NamedTuple):
+class JobResources(NamedTuple):
     """What one job took and made; None where it is not recorded."""
 
     facet: Any
@@ -33,7 +33,7 @@ class JobCost(NamedTuple):
     events: int | None
 
 
-def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobCost]:
+def job_resources(connection: Connection, filters: JobFilters, by: str) -> list[JobResources]:
     """Return the newest successful jobs, at most 50,000, newest first."""
     chosen = (
         narrowed(
@@ -67,10 +67,12 @@ def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobC
         .outerjoin(Identity, Identity.id == Claim.identity_id)
         .group_by(*columns)
     )
-    costs = []
+    resources = []
     for facet, wall, cpu, memory, size_bytes, events in connection.execute(query):
-        costs.append(JobCost(facet, wall, cpu, memory, _as_int(size_bytes), _as_int(events)))
-    return costs
+        resources.append(
+            JobResources(facet, wall, cpu, memory, _as_int(size_bytes), _as_int(events))
+        )
+    return resources
 
 
 def _as_int(total: Any) -> int | None:

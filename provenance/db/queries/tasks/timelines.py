@@ -106,7 +106,9 @@ def queued_attempts(
     return attempts
 
 
-def placed_orders(connection: Connection, task: int, unit: str, *, limit: int) -> list[PlacedOrder]:
+def placed_orders_of_unit(
+    connection: Connection, task: int, unit: str, *, limit: int
+) -> list[PlacedOrder]:
     """Return the newest orders of a unit that were handed to a batch system."""
     query = (
         select(Order.uuid, Order.batch_id, Order.placed_at, Order.ended_at.is_not(None))

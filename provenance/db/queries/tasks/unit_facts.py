@@ -150,7 +150,6 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     task in one state came to the same end, as a rule; the others are grouped by end. A unit with
     several attempts may be at several ends, or twice at one.
     """
-    parts = {"never_began": NEVER_BEGAN, "among": "{among}"}
     names_of_unit = _NAMES[connection.dialect.name]
     by_state = _STATES.format(names=names_of_unit, among="{among}")
     mixed: dict[int, list[int]] = {}
@@ -167,7 +166,7 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
             rows.append((task, state, most, 0, units))
         else:
             mixed.setdefault(state, []).append(task)
-    by_end = _ENDS.format(names=names_of_unit, **parts)
+    by_end = _ENDS.format(names=names_of_unit, never_began=NEVER_BEGAN, among="{among}")
     for state, tasks_of_state in mixed.items():
         for *end, names in select_among(connection, by_end, tasks_of_state, state):
             rows.append((*end, _split(names)))
@@ -175,14 +174,21 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     for task, state, outputs, never_began, units in rows:
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
         ends[task].append(UnitsOfEnd(attempt, units))
-    unnamed = _UNNAMED.format(**parts)
-    jobs_by_end: dict[tuple[int, Attempts], list[str]] = {}
-    for task, job, state, outputs, never_began in select_among(connection, unnamed, with_unnamed):
-        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=False)
-        jobs_by_end.setdefault((task, attempt), []).append(f"job {job}")
-    for (task, attempt), jobs in jobs_by_end.items():
+    for (task, attempt), jobs in _ends_of_unnamed(connection, with_unnamed).items():
         ends[task].append(UnitsOfEnd(attempt, jobs))
     return ends
+
+
+def _ends_of_unnamed(
+    connection: Connection, tasks: Sequence[int]
+) -> dict[tuple[int, Attempts], list[str]]:
+    """Return the jobs of tasks that name no unit, as names of units, by task and end."""
+    query = _UNNAMED.format(never_began=NEVER_BEGAN, among="{among}")
+    jobs_by_end: dict[tuple[int, Attempts], list[str]] = {}
+    for task, job, state, outputs, never_began in select_among(connection, query, tasks):
+        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=False)
+        jobs_by_end.setdefault((task, attempt), []).append(f"job {job}")
+    return jobs_by_end
 
 
 def _split(names: str | None) -> list[str]:

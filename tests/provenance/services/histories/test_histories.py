@@ -78,27 +78,29 @@ def test_roots_and_leaves_are_where_a_history_ends(diamond: Production) -> None:
     assert names(asked(diamond, list_roots, "calib")["files"]) == ["calib"]
 
 
-def test_leaves_of_a_file_of_which_nothing_was_made_say_who_read_it(diamond: Production) -> None:
+def test_sentence_about_leaves_says_who_read_a_file_from_which_nothing_was_made(
+    diamond: Production,
+) -> None:
     diamond.record(
         a_record(20, inputs=[file_entry("plot", 7)], state="failed"),
         a_record(21, inputs=[file_entry("plot", 7)], state="failed"),
         a_record(22, inputs=[file_entry("lonely", 22)], state="killed"),
     )
 
-    def said(name: str) -> str:
+    def sentence_about(name: str) -> str:
         with diamond.database.reading.connect() as connection:
             return leaves_sentence(list_leaves(connection, name))
 
-    assert said("plot") == "No file was made from it. 2 jobs read it; both failed."
-    assert said("lonely") == "No file was made from it. 1 job read it; 1 killed."
-    assert said("skim") == "Nothing was made from it."
-    assert said("calib") == "No file was made from it. 2 jobs read it, as shared input."
-    assert said("merged") == "1 final product came from it."
+    assert sentence_about("plot") == "No file was made from it. 2 jobs read it; both failed."
+    assert sentence_about("lonely") == "No file was made from it. 1 job read it; 1 killed."
+    assert sentence_about("skim") == "Nothing was made from it."
+    assert sentence_about("calib") == "No file was made from it. 2 jobs read it, as shared input."
+    assert sentence_about("merged") == "1 final product came from it."
     diamond.record(
         a_record(23, inputs=[file_entry("plot", 7)]),
         a_record(24, inputs=[file_entry("plot", 7)], state="killed"),
     )
-    assert said("plot") == "No file was made from it. 4 jobs read it; 2 failed, 1 killed."
+    assert sentence_about("plot") == "No file was made from it. 4 jobs read it; 2 failed, 1 killed."
 
 
 def test_ends_come_page_by_page(diamond: Production) -> None:

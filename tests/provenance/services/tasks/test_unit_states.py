@@ -42,7 +42,8 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
-def shown(production: Production) -> TaskProgress:
+def task_progress(production: Production) -> TaskProgress:
+    """Return how far task t1 is."""
     with production.database.reading.connect() as connection:
         return show_task(connection, production.store, find_task(connection, "t1"))
 
@@ -53,15 +54,22 @@ def a_job(number: int, unit: str, *outputs: dict[str, Any], **more: Any) -> dict
     return record_of(number, **{"task": task, "inputs": [], "outputs": list(outputs), **more})
 
 
-def cataloged(production: Production, unit: str, *names: str) -> None:
+def catalog_knows(production: Production, unit: str, *names: str) -> None:
     """Have the catalog know files as outputs of a unit, as `jobprov catalog sync` notes it."""
 
     def write(writing: Writing) -> None:
         [task] = find_tasks(writing.connection, "t1", "nova")
         for number, name in enumerate(names, 1):
-            row = {"id": number, "experiment_id": task.experiment_key, "namespace": ""}
-            row |= {"name": name, "checksums": "", "seen_at": datetime.now(UTC)}
-            writing.connection.execute(insert(CatalogFileRow).values(**row))
+            writing.connection.execute(
+                insert(CatalogFileRow).values(
+                    id=number,
+                    experiment_id=task.experiment_key,
+                    namespace="",
+                    name=name,
+                    checksums="",
+                    seen_at=datetime.now(UTC),
+                )
+            )
             writing.connection.execute(
                 insert(CatalogOutput).values(task_id=task.key, unit=unit, file_id=number)
             )
@@ -69,7 +77,7 @@ def cataloged(production: Production, unit: str, *names: str) -> None:
     production.write(write)
 
 
-def ordered(production: Production, unit: str) -> str:
+def order_job(production: Production, unit: str) -> str:
     """Order a job for a unit, as a retry does; return the order's id."""
     order = NewOrder(task_id="t1", unit=unit, attempt=1, bundle_of=job_id(99))
     ids: list[str] = production.write(
@@ -78,7 +86,7 @@ def ordered(production: Production, unit: str) -> str:
     return ids[0]
 
 
-def reported(production: Production, **body: Any) -> None:
+def agent_reports(production: Production, **body: Any) -> None:
     """Report what became of orders, as the agent does."""
     report = ReportBody(experiment="nova", **body)
     production.write(lambda writing: report_orders(writing, report), received_at=production.tick())
@@ -88,7 +96,7 @@ def test_job_that_succeeded_without_a_file_leaves_its_unit_undone(production: Pr
     production.declare("t1", units=["a", "b"])
     production.record(a_job(1, "a"), a_job(2, "b", FILE))
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
     assert (task.produced, task.no_output, task.missing) == (1, 1, 1)
@@ -111,7 +119,7 @@ def test_output_that_nobody_can_use_makes_no_unit_done(
     production.declare("t1", units=["a"])
     production.record(a_job(1, "a", output))
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert (task.produced, task.no_output, task.produced_files) == (0, 1, 0)
 
@@ -124,7 +132,7 @@ def test_unit_is_done_with_as_many_files_as_declared(production: Production) -> 
         a_job(2, "b", FILE, {"name": "other.root", "size_bytes": 1}),
     )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert (task.produced, task.produced_files) == (1, 2)
     assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
@@ -144,7 +152,7 @@ def test_units_with_more_and_fewer_files_count_once_each(production: Production)
         a_job(7, "c", state="failed", exit={"code": 1}),
     )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert (task.expected, task.states) == (3, {UnitState.SUCCEEDED: 3})
     assert (task.produced_files, task.unlisted, task.blocking) == (5, 2, [])
@@ -160,7 +168,7 @@ def test_packed_logs_and_configurations_make_no_unit_done(
         a_job(2, "b", {"name": "catalog.tgz", "size_bytes": 7}),
     )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
     assert task.produced_files == 1
@@ -183,32 +191,32 @@ def test_only_files_of_the_declared_names_count(
     if not is_declared_first:
         declare("gen_?.root", "hist_*.root")
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
     assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
     assert (task.produced_files, task.expected_files) == (2, 4)
     declare("gen_?.root")
-    assert shown(production).states == {UnitState.SUCCEEDED: 2}
+    assert task_progress(production).states == {UnitState.SUCCEEDED: 2}
 
 
 def test_catalog_counts_only_files_of_the_declared_names(production: Production) -> None:
     patterns = ["gen_*.root", "hist_*.root"]
     production.declare("t1", units=["a", "b"], output_patterns=patterns)
-    cataloged(production, "a", "gen_1.root", "logs_1.tgz", "memory.txt")
-    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+    catalog_knows(production, "a", "gen_1.root", "logs_1.tgz", "memory.txt")
+    assert task_progress(production).states == {UnitState.NOT_SUBMITTED: 2}
 
     production.declare("t1", units=["a", "b"], output_patterns=["*_1.*"])
-    task = shown(production)
+    task = task_progress(production)
     assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NOT_SUBMITTED: 1}
     assert task.by_catalog == 1
 
 
 def test_packed_log_in_the_catalog_makes_no_unit_done(production: Production) -> None:
     production.declare("t1", units=["a"])
-    cataloged(production, "a", "logs_1.tgz")
+    catalog_knows(production, "a", "logs_1.tgz")
 
-    assert shown(production).produced == 0
+    assert task_progress(production).produced == 0
 
 
 def test_seen_file_counts_by_the_declared_names(production: Production) -> None:
@@ -216,29 +224,31 @@ def test_seen_file_counts_by_the_declared_names(production: Production) -> None:
     production.record(a_job(1, "a"))
     metadata = {"prov.task_id": "t1", "prov.job_id": job_id(1)}
     production.see("hist_1.root", size_bytes=7, metadata=metadata)
-    assert shown(production).no_output == 1
+    assert task_progress(production).no_output == 1
 
     production.see("gen_1.root", size_bytes=7, metadata=metadata)
 
-    assert shown(production).by_catalog == 1
+    assert task_progress(production).by_catalog == 1
 
 
 def test_output_that_did_not_come_home_counts_by_the_catalog(production: Production) -> None:
     """Its record names the file, but only the catalog shows that it is anywhere."""
     production.declare("t1", units=["a"])
-    order = ordered(production, "a")
+    order = order_job(production, "a")
     production.record(a_job(1, "a", FILE, job_id=order))
-    reported(production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")])
-    cataloged(production, "a", "out.root")
+    agent_reports(
+        production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")]
+    )
+    catalog_knows(production, "a", "out.root")
 
-    assert shown(production).by_catalog == 1
+    assert task_progress(production).by_catalog == 1
 
 
 def test_task_that_makes_no_files_is_done_without_any(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=0)
     production.record(a_job(1, "a"), a_job(2, "b", state="failed", exit={"code": 1}))
 
-    assert shown(production).states == {UnitState.SUCCEEDED: 1, UnitState.FAILED: 1}
+    assert task_progress(production).states == {UnitState.SUCCEEDED: 1, UnitState.FAILED: 1}
 
 
 def test_batch_history_alone_makes_no_unit_done_until_the_catalog_sees_a_file(
@@ -248,22 +258,22 @@ def test_batch_history_alone_makes_no_unit_done_until_the_catalog_sees_a_file(
     production.declare("t1", units=["a"])
     task = {"task_id": "t1", "unit": "a"}
     production.record(a_record(1, task=task, exit={"code": 0}, witness="history"))
-    assert shown(production).states == {UnitState.NO_OUTPUT: 1}
+    assert task_progress(production).states == {UnitState.NO_OUTPUT: 1}
 
-    cataloged(production, "a", "a.root")
+    catalog_knows(production, "a", "a.root")
 
-    task = shown(production)
+    task = task_progress(production)
     assert (task.states, task.by_catalog) == ({UnitState.SUCCEEDED: 1}, 1)
 
 
 @pytest.mark.slow
 def test_catalog_has_to_know_as_many_files_as_declared(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=2)
-    cataloged(production, "a", "a1.root")
-    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+    catalog_knows(production, "a", "a1.root")
+    assert task_progress(production).states == {UnitState.NOT_SUBMITTED: 2}
 
     production.record(a_job(1, "a", FILE))
-    assert shown(production).states == {UnitState.NO_OUTPUT: 1, UnitState.NOT_SUBMITTED: 1}
+    assert task_progress(production).states == {UnitState.NO_OUTPUT: 1, UnitState.NOT_SUBMITTED: 1}
 
 
 def test_file_that_a_transfer_service_saw_of_the_job_makes_its_unit_done(
@@ -271,12 +281,12 @@ def test_file_that_a_transfer_service_saw_of_the_job_makes_its_unit_done(
 ) -> None:
     production.declare("t1", units=["a"])
     production.record(a_job(1, "a"))
-    assert shown(production).no_output == 1
+    assert task_progress(production).no_output == 1
 
     metadata = {"prov.task_id": "t1", "prov.job_id": job_id(1), "prov.output": "a.root"}
     production.see("a.root", size_bytes=7, metadata=metadata)
 
-    task = shown(production)
+    task = task_progress(production)
     assert (task.produced, task.by_catalog) == (1, 1)
 
 
@@ -284,58 +294,60 @@ def test_second_try_with_a_file_makes_up_for_a_first_without(production: Product
     production.declare("t1", units=["a"])
     production.record(a_job(1, "a"), a_job(2, "a", FILE))
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert (task.produced, task.produced_files, task.blocking) == (1, 1, [])
 
 
 def test_placed_order_waits_until_its_job_is_heard_of(production: Production) -> None:
     production.declare("t1", units=["a", "b"])
-    first, second = ordered(production, "a"), ordered(production, "b")
-    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+    first, second = order_job(production, "a"), order_job(production, "b")
+    assert task_progress(production).states == {UnitState.NOT_SUBMITTED: 2}
 
-    reported(production, placed=[PlacedOrder(first, "1.0@s"), PlacedOrder(second, "2.0@s")])
-    assert shown(production).states == {UnitState.IDLE: 2}
+    agent_reports(production, placed=[PlacedOrder(first, "1.0@s"), PlacedOrder(second, "2.0@s")])
+    assert task_progress(production).states == {UnitState.IDLE: 2}
 
     job = a_job(1, "a", job_id=first, **RUNNING)
     production.record(job, received_at=datetime.now(UTC))
-    assert shown(production).states == {UnitState.RUNNING: 1, UnitState.IDLE: 1}
+    assert task_progress(production).states == {UnitState.RUNNING: 1, UnitState.IDLE: 1}
 
-    reported(production, ended=[EndedOrder(second, exit_code=1)])
-    assert shown(production).states == {UnitState.RUNNING: 1, UnitState.SILENT: 1}
+    agent_reports(production, ended=[EndedOrder(second, exit_code=1)])
+    assert task_progress(production).states == {UnitState.RUNNING: 1, UnitState.SILENT: 1}
 
 
 def test_order_waits_no_more_once_a_job_of_its_unit_was_recorded(production: Production) -> None:
     """HTCondor names jobs by itself, so that the job has another id than its order."""
     production.declare("t1", units=["a"])
     production.record(a_job(1, "a", state="failed", exit={"code": 1}))
-    reported(production, placed=[PlacedOrder(ordered(production, "a"), "1.0@s")])
-    assert shown(production).states == {UnitState.IDLE: 1}
+    agent_reports(production, placed=[PlacedOrder(order_job(production, "a"), "1.0@s")])
+    assert task_progress(production).states == {UnitState.IDLE: 1}
 
     production.record(a_job(2, "a"))
 
-    assert shown(production).states == {UnitState.NO_OUTPUT: 1}
+    assert task_progress(production).states == {UnitState.NO_OUTPUT: 1}
 
 
 def test_output_that_did_not_come_home_to_the_storage_folder_is_none(
     production: Production,
 ) -> None:
     production.declare("t1", units=["a"])
-    order = ordered(production, "a")
+    order = order_job(production, "a")
     production.record(a_job(1, "a", FILE, job_id=order))
-    reported(production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")])
+    agent_reports(
+        production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")]
+    )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "out.root is not there")]
 
 
 def test_order_that_was_refused_is_not_submitted_and_says_why(production: Production) -> None:
     production.declare("t1", units=["a"])
-    order = ordered(production, "a")
-    reported(production, ended=[EndedOrder(order, problem="not submitted: no proxy")])
+    order = order_job(production, "a")
+    agent_reports(production, ended=[EndedOrder(order, problem="not submitted: no proxy")])
 
-    [unit] = shown(production).blocking
+    [unit] = task_progress(production).blocking
 
     assert unit == OpenUnit("a", UnitState.NOT_SUBMITTED, "not submitted: no proxy")
 
@@ -354,7 +366,7 @@ def test_killed_unit_says_that_files_were_written_before_and_is_not_done(
         a_job(5, "d", FILE),
     )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.produced == 1
     assert task.blocking == [
@@ -377,7 +389,7 @@ def test_unit_whose_job_was_removed_before_it_began_counts_as_killed_and_says_so
         a_job(4, "c", state="killed", witness="history", exit={"error_class": "removed"}),
     )
 
-    task = shown(production)
+    task = task_progress(production)
 
     assert task.states == {UnitState.KILLED: 2, UnitState.FAILED: 1}
     assert task.blocking == [
@@ -450,7 +462,7 @@ def test_task_campaign_and_first_page_have_the_same_numbers(production: Producti
         UnitState.NO_OUTPUT: 1,
         UnitState.WAIVED: 1,
     }
-    assert shown(production).states == states
+    assert task_progress(production).states == states
     assert [task.states for task in campaign.tasks] == [states]
     assert [stage.units.states for stage in campaign.stages] == [states]
     assert [stage.units.states for stage in listed.campaigns[0].stages] == [states]

@@ -20,7 +20,7 @@ from jobprov.provenance.services.ledger.segments import (
     SegmentReader,
     write_segment,
 )
-from jobprov.provenance.services.ledger.witnessed_jobs import load_held
+from jobprov.provenance.services.ledger.witnessed_jobs import load_witnessed
 from jobprov.provenance.services.upkeep import sealing
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
@@ -411,7 +411,7 @@ def test_held_records_are_read_from_sealed_segments(production: Production) -> N
         key = connection.execute(
             text("SELECT id FROM experiments WHERE name = 'nova'")
         ).scalar_one()
-        held = load_held(connection, production.store, [(record_of(1)["job_id"], key)])
+        held = load_witnessed(connection, production.store, [(record_of(1)["job_id"], key)])
 
     [job] = held.values()
     assert json.loads(job.finals["wrapper"].body) == record_of(1)

@@ -1,6 +1,5 @@
 """Filters of lists of jobs, and the conditions in SQL that they stand for."""
 
-import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -16,6 +15,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
@@ -40,7 +40,6 @@ from jobprov.provenance.errors import BadInputError
 
 MOST_IDS = 200
 """Ids of jobs in a filter: so many fit into an address."""
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class JobFilters(NamedTuple):
@@ -249,7 +248,7 @@ def read_job_ids(ids: str) -> list[str]:
         problem = f"at most {MOST_IDS} ids at a time, not {len(names)}"
         raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
     for name in names:
-        if not _JOB_ID.fullmatch(name):
+        if not is_job_id(name):
             problem = f"{name[:40]!r} is not the id of a job"
             raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
     return names
