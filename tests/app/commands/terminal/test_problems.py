@@ -16,10 +16,10 @@ def test_a_folder_without_a_database_is_named_and_stays_as_it_is(
 ) -> None:
     folder = tmp_path / "mistyped"
 
-    with pytest.raises(UnreachableError, match="There is no database .*mistyped/jobprov.db: name"):
-        CliRunner().invoke(
-            jobprov, [*words.split(), "--data", str(folder)], catch_exceptions=False
-        )
+    with pytest.raises(
+        UnreachableError, match=r"There is no database .*mistyped/jobprov\.db: name"
+    ):
+        CliRunner().invoke(jobprov, [*words.split(), "--data", str(folder)], catch_exceptions=False)
 
     assert not folder.exists()
 
@@ -43,5 +43,5 @@ def test_the_demo_says_in_words_that_no_service_is_there(tmp_path: Path) -> None
     place = ["--url", "http://127.0.0.1:1", "--data", str(tmp_path)]
     CliRunner().invoke(jobprov, ["migrate", "--data", str(tmp_path)], catch_exceptions=False)
 
-    with pytest.raises(UnreachableError, match="it refuses connections. Start it: jobprov serve"):
+    with pytest.raises(UnreachableError, match=r"it refuses connections\. Start it: jobprov serve"):
         CliRunner().invoke(jobprov, ["demo", *place], catch_exceptions=False)
