@@ -83,7 +83,18 @@ def test_distributions_are_lines_of_a_step_and_a_group(monkeypatch: pytest.Monke
     done = run(monkeypatch, three_hours(fnal, measure="wall_seconds"))
 
     heads, *rows = done.output.splitlines()[1:]
-    assert heads.split() == ["FROM", "(UTC)", "SITE", "JOBS", "10", "%", "MEDIAN", "90", "%", "LARGEST"]
+    assert heads.split() == [
+        "FROM",
+        "(UTC)",
+        "SITE",
+        "JOBS",
+        "10",
+        "%",
+        "MEDIAN",
+        "90",
+        "%",
+        "LARGEST",
+    ]
     assert [row.split()[2:4] for row in rows] == [["FNAL", "4"], ["FNAL", "1"]]
     assert "1 min 30 s" in rows[0]
 
@@ -115,7 +126,10 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
     done = run(monkeypatch, three_hours(group, marks=[mark], marks_left_out=3))
 
     blank, heads, row, more = done.output.splitlines()[-4:]
-    assert (blank, heads.split()) == ("", ["WHEN", "(UTC)", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"])
+    assert (blank, heads.split()) == (
+        "",
+        ["WHEN", "(UTC)", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"],
+    )
     assert row.split() == [
         *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
     ]
