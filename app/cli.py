@@ -514,6 +514,8 @@ def exit_code(problem: Exception) -> int | None:
 def sentence(problem: Exception) -> str:
     """Return what a person is told of an error: what failed, and what to try."""
     text = f"jobprov: {problem}"
+    if isinstance(problem, OSError) and problem.filename and problem.strerror:
+        text = f"jobprov: {problem.filename}: {problem.strerror}."
     if isinstance(problem, NotFoundError) and problem.nearest:
         text += "\nDid you mean: " + ", ".join(problem.nearest[:5])
     if isinstance(problem, AmbiguousError):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
-from jobprov.app.web.frame.formats import counted, day, number
+from jobprov.app.web.frame.formats import counted, day
 from jobprov.app.web.frame.page import (
     answer,
     asked,
@@ -22,6 +22,7 @@ from jobprov.provenance.answers.catalogs.differences import CatalogComparison, C
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.words import counted_of
 from jobprov.provenance.services.catalogs.arrivals import (
     MOST_DAYS,
     arrivals_sentence,
@@ -153,12 +154,11 @@ def first_line(comparison: CatalogComparison) -> str:
         why = (comparison.not_compared or "").replace("`", "")
         return f"Not compared with its catalog yet. {why}"
     units = comparison.units
-    total = "" if units.expected is None else f" of {number(units.expected)}"
+    known = counted_of(units.in_catalog, units.expected, "unit")
     differences = sum(difference.count for difference in comparison.differences)
     verdict = counted(differences, "difference") if differences else "jobs and catalog agree"
     return (
-        f"The catalog knows the outputs of {number(units.in_catalog)}{total} units; {verdict}, "
-        f"as of {day(comparison.synced_at)}."
+        f"The catalog knows the outputs of {known}; {verdict}, as of {day(comparison.synced_at)}."
     )
 
 

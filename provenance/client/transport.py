@@ -213,7 +213,7 @@ class Transport:
             except requests.RequestException as problem:
                 if attempt == tries:
                     raise UnreachableError(
-                        f"No jobprov answers at {self.url}: {_reason(problem)}."
+                        f"No jobprov answers at {self.url}: {reason_of(problem)}."
                     ) from None
             else:
                 if answer.status_code not in _LATER or attempt == tries:
@@ -275,11 +275,14 @@ def _limit_seconds(answer: requests.Response) -> float:
     return float(min(int(after), _MOST_PAUSE_SECONDS))
 
 
-def _reason(problem: Exception) -> str:
+def reason_of(problem: Exception) -> str:
+    """Return why nobody answers, in words."""
     if isinstance(problem, (MissingSchema, InvalidSchema, InvalidURL)):
         return "that is not an address, which looks like http://HOST:PORT"
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
+    if isinstance(problem, requests.exceptions.SSLError):
+        return "TLS fails; is its address one of http:// and not of https://?"
     # requests wraps these so deep that only their texts tell them apart
     if "refused" in str(problem):
         return "it refuses connections"

@@ -4,12 +4,15 @@ Building it takes seconds (`capture/packing.py`), and whoever makes tickets or r
 """
 
 import hashlib
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from jobprov.provenance import capture
 from jobprov.provenance.capture.packing import packed, sources
+
+_log = logging.getLogger("jobprov.hook")
 
 
 def put_hook(target: Path, *, kept: Path | None = None) -> str:
@@ -33,6 +36,8 @@ def built_hook(kept: Path) -> bytes:
     name = _digest_of_sources()
     content = _read_kept(kept, name)
     if content is None:
+        # Commands print it, services log it: nothing else would say why it takes so long
+        _log.warning("The hook is built, once for this version of jobprov: it takes some seconds.")
         content = packed(sources())
         with suppress(OSError):
             _keep(kept, name, content)

@@ -79,6 +79,13 @@ def counted(value: int, word: str) -> str:
     return f"{number(value)} {word}{plural}"
 
 
+def counted_of(value: int, total: int | None, word: str) -> str:
+    """`3 of 12 files`; `3 files` where nobody knows of how many."""
+    if total is None:
+        return counted(value, word)
+    return f"{number(value)} of {counted(total, word)}"
+
+
 def facets_line(facets: JobFacets) -> str:
     """How many jobs were counted, and whether these are all."""
     if facets.is_exact:

@@ -9,6 +9,7 @@ from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.app.commands.terminal.tables import table
+from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.catalogs.arrivals import Arrivals
 from jobprov.provenance.services.catalogs.arrivals import MOST_DAYS, arrivals_sentence
 
@@ -85,14 +86,14 @@ def _lines(arrivals: Arrivals) -> Iterator[str]:
     if arrivals.compared_at is None:
         yield "No task of the experiment was compared with a catalog yet."
     else:
-        yield f"A task was last compared with the catalog at {arrivals.compared_at[:16]} UTC."
+        yield f"A task was last compared with the catalog at {moment(arrivals.compared_at)}."
     if arrivals.files:
         files = []
         for file in arrivals.files:
             name = f"{file.namespace}:{file.name}" if file.namespace else file.name
             places = {"batch_id": file.batch_id, "node": file.node}
             task = {"task_id": file.task_id, "stage": file.stage}
-            files.append({"name": name, "ended_at": file.ended_at[:16], **task, **places})
+            files.append({"name": name, "ended_at": moment(file.ended_at), **task, **places})
         yield ""
         yield table(files, _FILE_COLUMNS)
     if arrivals.next:

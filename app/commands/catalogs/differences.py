@@ -18,12 +18,13 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
+from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.catalogs.differences import (
     CatalogComparison,
     DifferingFile,
     SilentUnit,
 )
-from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.lineage.words import counted, counted_of, number
 
 if TYPE_CHECKING:
     from jobprov.provenance.services.catalogs.syncing.task import TaskSync
@@ -179,10 +180,8 @@ def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:
         yield f"Not compared with its catalog yet. {comparison.not_compared}"
         return
     units = comparison.units
-    total = "" if units.expected is None else f" of {number(units.expected)}"
-    known = f"{number(units.in_catalog)}{total} units"
-    day = (comparison.synced_at or "")[:16]
-    yield f"The catalog knows the outputs of {known}, as of {day} UTC."
+    known = counted_of(units.in_catalog, units.expected, "unit")
+    yield f"The catalog knows the outputs of {known}, as of {moment(comparison.synced_at)}."
     if comparison.problem:
         yield f"The last time: {comparison.problem}"
     for difference in comparison.differences:

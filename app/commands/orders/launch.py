@@ -24,6 +24,7 @@ from jobprov.provenance.answers.orders.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Stage, Workflow, read_workflow
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.submission import summary
 
 
@@ -206,7 +207,7 @@ def _units_described(stage: Stage) -> str:
     if stage.source is not None:
         followed = ", followed" if stage.follow else ""
         return f"files of {stage.source.words()}{followed}"
-    return f"{stage.count or len(stage.files or ())} units"
+    return counted(stage.count or len(stage.files or ()), "unit")
 
 
 COMMANDS = {"launch": launch}

@@ -99,7 +99,10 @@ def _begin_demo(settings: Settings, address: str) -> None:
             f"  {own_command()} demo {place}"
         )
         return
-    click.echo("The demo production runs now, for a minute or two; the pages fill as its jobs end.")
+    click.echo(
+        "The demo production runs now. It takes two minutes of CPU, so a minute or two, or longer "
+        "where others use the machine; the pages fill as its jobs end."
+    )
     command = [
         sys.executable,
         "-m",

@@ -10,6 +10,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
 )
 from jobprov.provenance.db.queries.work.queue import waiting_items
+from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.work.queue import drain
@@ -30,7 +31,7 @@ def work(*, data: str | None, as_json: bool) -> None:
         done = drain(parts, HANDLERS)
         with service.reading() as connection:
             waiting = waiting_items(connection)
-    lines = [f"{done} done, {len(waiting)} waiting."]
+    lines = [f"{counted(done, 'piece')} of background work done, {number(len(waiting))} waiting."]
     for item in waiting:
         problem = item.last_error or "not tried yet"
         lines.append(f"{item.kind} {item.key[:20]}: {problem}")

@@ -26,7 +26,7 @@ from jobprov.provenance.answers.statistics.throughput import (
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _OF_SPREADS = {
-    "start": "FROM",
+    "start": "FROM (UTC)",
     "group": "",
     "jobs": "JOBS",
     "p10": "10 %",
@@ -36,7 +36,7 @@ _OF_SPREADS = {
 }
 _OF_MARKS = {
     "letter": "",
-    "at": "WHEN",
+    "at": "WHEN (UTC)",
     "words": "WHAT CHANGED",
     "experiment": "EXPERIMENT",
     "jobs": "JOBS",
@@ -181,7 +181,7 @@ def _took(measure: str, value: float | None) -> str | None:
 
 
 def _columns(answer: Throughput) -> dict[str, str]:
-    columns = {"start": "FROM", "bar": "", "total": "ALL"}
+    columns = {"start": "FROM (UTC)", "bar": "", "total": "ALL"}
     for place, group in enumerate(answer.groups[:_MOST_GROUPS]):
         columns[f"group{place}"] = (group.name or f"no {answer.by}").upper()
     if _has_others(answer):

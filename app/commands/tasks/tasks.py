@@ -14,7 +14,7 @@ from jobprov.app.commands.terminal.tables import table
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks.tasks import TaskProgress
-from jobprov.provenance.lineage.words import counted, duration_with_band, number, size
+from jobprov.provenance.lineage.words import counted, counted_of, duration_with_band, number, size
 
 _LISTED = 10
 _MISSING = {"unit": "UNIT", "state": "STATE", "why": "WHY"}
@@ -59,8 +59,7 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
 
 
 def _progress(task: TaskProgress) -> str:
-    total = "" if task.expected is None else f" of {number(task.expected)}"
-    parts = [f"{number(task.produced)}{total} units done"]
+    parts = [f"{counted_of(task.produced, task.expected, 'unit')} done"]
     others = state_words(task.states)
     if others:
         parts.append(others)

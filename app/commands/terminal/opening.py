@@ -191,8 +191,14 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> "Iterator[Ser
     from jobprov.provenance.services.upkeep.archive_identity import tie_archive  # noqa: PLC0415
     from jobprov.provenance.services.writing import ORIGIN, Origin  # noqa: PLC0415
 
+    address = make_url(settings.database_url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+        raise UnreachableError(
+            f"There is no database {address.database}: name the folder of the service "
+            "(JOBPROV_DATA or --data), or have `jobprov serve` or `jobprov migrate` make one there."
+        )
     if not is_current(settings.database_url):
-        place = make_url(settings.database_url).render_as_string(hide_password=True)
+        place = address.render_as_string(hide_password=True)
         raise UnreachableError(
             f"The database {place} has no schema of this version yet: run `jobprov migrate`, or "
             "name the folder of the service (JOBPROV_DATA or --data)."

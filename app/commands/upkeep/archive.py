@@ -74,8 +74,7 @@ def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
         with service.reading() as connection, shown_progress(as_json=as_json):
             report = check_archive(connection, service.store)
     document = {"archive": settings.archive_url, **_report_json(report)}
-    text = f"{_report_text(report)}\nThat was the archive {settings.archive_url}."
-    emit(document, text, as_json=as_json)
+    emit(document, _report_text(report, settings.archive_url), as_json=as_json)
     sys.exit(0 if report.is_sound else 1)
 
 
@@ -136,7 +135,8 @@ def repair(*, source: str, data: str | None, as_json: bool) -> None:
 
     Every byte is compared with its digest. Damaged packs are moved aside, to the folder set-aside.
     """
-    with opened_service(settings_with(data=data)) as service:
+    settings = settings_with(data=data)
+    with opened_service(settings) as service:
         copy = open_copy(source)
         with service.reading() as connection:
             known = known_archive(connection)
@@ -148,7 +148,7 @@ def repair(*, source: str, data: str | None, as_json: bool) -> None:
     after = _report_json(report.after)
     emit(
         {**report._asdict(), "after": after},
-        f"{text}\n{_report_text(report.after)}",
+        f"{text}\n{_report_text(report.after, settings.archive_url)}",
         as_json=as_json,
     )
     sys.exit(0 if report.after.is_sound else 1)
@@ -196,32 +196,33 @@ def stats(*, data: str | None, as_json: bool) -> None:
         "stored_bytes": stored.stored_bytes,
         "content_bytes": stored.content_bytes,
     }
-    text = (
-        f"{counted(stored.blobs, 'blob')} ({number(stored.loose)} loose, the others in "
-        f"{counted(stored.packs, 'pack')}): {size(stored.stored_bytes)} stored, "
-        f"{size(stored.content_bytes)} uncompressed."
+    held = (
+        f"The archive holds {counted(stored.blobs, 'blob')} of {size(stored.content_bytes)}, "
+        f"{size(stored.stored_bytes)} compressed."
     )
-    emit(
-        {**numbers, "growth": growth._asdict()}, f"{text}\n{_growth_text(growth)}", as_json=as_json
-    )
+    packed = f"All are packed, in {counted(stored.packs, 'pack')}."
+    if stored.loose:
+        packed = f"Not packed yet: {number(stored.loose)}; `jobprov archive seal` does it."
+    lines = [held, packed, _growth_text(growth)]
+    emit({**numbers, "growth": growth._asdict()}, "\n".join(lines), as_json=as_json)
 
 
 def _growth_text(growth: Growth) -> str:
     if growth.bytes_a_day is None:
-        return "Nothing was recorded in the last 30 days: no growth to speak of."
+        return "No job was recorded in the last 30 days, so its growth is not known."
     days = round(growth.days)
     last_days = "the last day" if days == 1 else f"the last {days} days"
-    pace = f"{counted(growth.recent_jobs, 'job')} in {last_days}"
     text = (
-        f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), "
-        f"{size(int(365 * growth.bytes_a_day))} a year"
+        f"It grows by about {size(int(growth.bytes_a_day))} a day, or "
+        f"{size(int(365 * growth.bytes_a_day))} a year, at the pace of {last_days} "
+        f"({counted(growth.recent_jobs, 'job')})."
     )
     if growth.days_left is None:
-        return f"{text}."
+        return text
     left = "more than ten years"
     if growth.days_left <= _FAR:
         left = counted(round(growth.days_left), "day")
-    return f"{text}; at this pace its disk is full in {left}."
+    return f"{text} At this pace its disk is full in {left}."
 
 
 def _free_bytes(archive_url: str) -> int | None:
@@ -308,9 +309,10 @@ def seal(*, data: str | None, as_json: bool) -> None:
         note_done(service.settings.data, SEAL)
     text = (
         f"{_entries(ledger.entries)} sealed in {counted(ledger.segments, 'segment')} "
-        f"({size(ledger.body_bytes)}), {counted(ledger.adopted, 'segment')} adopted; "
-        f"{counted(blobs.packed, 'blob')} packed."
+        f"({size(ledger.body_bytes)}); {counted(blobs.packed, 'blob')} packed."
     )
+    if ledger.adopted:
+        text += f" {counted(ledger.adopted, 'segment')} adopted that only the archive had."
     numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
     emit(numbers, text, as_json=as_json)
     sys.exit(1 if blobs.damaged else 0)
@@ -368,29 +370,29 @@ def _report_json(report: ArchiveReport) -> dict[str, object]:
     }
 
 
-def _report_text(report: ArchiveReport) -> str:
+def _report_text(report: ArchiveReport, address: str) -> str:
+    """Return what is wrong, then what was looked at, and last whether the archive is sound."""
     lines = [_trouble_text(trouble) for trouble in report.troubles]
-    verdict = "sound"
-    if not report.is_sound:
-        losses = sum(not trouble.is_harmless for trouble in report.troubles)
-        verdict = f"{losses} damaged or missing"
     lines.append(
-        f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and "
-        f"{_entries(report.entries)} checked: {verdict}."
+        f"Read: {counted(report.blobs, 'blob')}, and {counted(report.segments, 'segment')} of the "
+        f"ledger with {_entries(report.entries)}."
     )
-    if report.needed_blobs != report.blobs:
-        lines.append(f"{counted(report.needed_blobs, 'blob')} must be there.")
+    lines.append(f"Looked for: {counted(report.needed_blobs, 'blob')} that records need.")
     if report.gaps.blobs:
         lines.append(_gaps_text(report.gaps))
+    verdict = "is sound"
+    if not report.is_sound:
+        losses = sum(not trouble.is_harmless for trouble in report.troubles)
+        verdict = f"is not sound: {counted(losses, 'thing')} damaged or missing"
+    lines.append(f"The archive {address} {verdict}.")
     return "\n".join(lines)
 
 
 def _gaps_text(gaps: AwaitedCount) -> str:
     verb = "names" if gaps.jobs == 1 else "name"
-    end = (
-        "was never sent; that is a gap." if gaps.blobs == 1 else "were never sent; those are gaps."
-    )
-    return f"{counted(gaps.blobs, 'blob')} that {counted(gaps.jobs, 'job')} {verb} {end}"
+    was = "was" if gaps.blobs == 1 else "were"
+    named = f"{counted(gaps.blobs, 'blob')} that {counted(gaps.jobs, 'job')} {verb}"
+    return f"{named} {was} never sent: a gap, not damage."
 
 
 def _entries(count: int) -> str:

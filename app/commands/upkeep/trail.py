@@ -60,7 +60,7 @@ def _row(act: Act) -> dict[str, str]:
     said = " ".join(word for word in (act.who, act.why) if word)
     origin = " ".join(word for word in (act.through, act.user, act.address, act.request) if word)
     return {
-        "at": act.at.isoformat(timespec="seconds"),
+        "at": f"{act.at:%Y-%m-%d %H:%M:%S} UTC",
         "kind": act.kind,
         "about": act.about,
         "by": act.submitter or said or "-",

@@ -22,6 +22,7 @@ from typing import Any
 
 import requests
 
+from jobprov.provenance.client.transport import reason_of
 from jobprov.provenance.errors import NotFoundError, ProvenanceError, UnreachableError
 from jobprov.provenance.launchers.job import JobEnd, Runner
 from jobprov.provenance.launchers.local.runner import LocalRunner
@@ -365,5 +366,5 @@ class _Service:
             )
         except requests.RequestException as error:
             raise UnreachableError(
-                f"{self._base} does not answer ({error}); start it: jobprov serve"
+                f"No jobprov answers at {self._base}: {reason_of(error)}. Start it: jobprov serve"
             ) from error

@@ -41,7 +41,6 @@ from jobprov.provenance.services.ledger.frames import SegmentError, head_name
 from jobprov.provenance.services.ledger.segments import SegmentReader
 
 # A digest anywhere in a record's bytes: no field that names a blob can be forgotten this way
-# A digest anywhere in a record's bytes: no field that names a blob can be forgotten this way
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
 _BLOB_KINDS = frozenset(

@@ -28,7 +28,7 @@ def builds(monkeypatch: pytest.MonkeyPatch, built: bytes) -> list[int]:
 
 
 def test_hook_is_built_once_and_is_executable(
-    tmp_path: Path, builds: list[int], built: bytes
+    tmp_path: Path, builds: list[int], built: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = tmp_path / "cache" / "hooks"
     for name in ("one.pyz", "two.pyz"):
@@ -39,6 +39,8 @@ def test_hook_is_built_once_and_is_executable(
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
     assert len(builds) == 1
     assert len(list(kept.iterdir())) == 1
+    [message] = caplog.messages
+    assert "takes some seconds" in message
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def test_steps_in_which_something_ended_are_lines(monkeypatch: pytest.MonkeyPatc
     first, heads, *rows = done.output.splitlines()
     assert done.exit_code == 0
     assert first == ("14 jobs ended from 2026-11-24 12:00 to 2026-11-24 15:00 UTC; jobs every 1 h:")
-    assert heads.split() == ["FROM", "ALL", "FNAL", "CERN"]
+    assert heads.split() == ["FROM", "(UTC)", "ALL", "FNAL", "CERN"]
     assert [row.split() for row in rows] == [
         ["2026-11-24", "12:00", "#" * 24, "12", "10", "2"],
         ["2026-11-24", "14:00", "#" * 4, "2", "2", MISSING],
@@ -83,7 +83,18 @@ def test_distributions_are_lines_of_a_step_and_a_group(monkeypatch: pytest.Monke
     done = run(monkeypatch, three_hours(fnal, measure="wall_seconds"))
 
     heads, *rows = done.output.splitlines()[1:]
-    assert heads.split() == ["FROM", "SITE", "JOBS", "10", "%", "MEDIAN", "90", "%", "LARGEST"]
+    assert heads.split() == [
+        "FROM",
+        "(UTC)",
+        "SITE",
+        "JOBS",
+        "10",
+        "%",
+        "MEDIAN",
+        "90",
+        "%",
+        "LARGEST",
+    ]
     assert [row.split()[2:4] for row in rows] == [["FNAL", "4"], ["FNAL", "1"]]
     assert "1 min 30 s" in rows[0]
 
@@ -115,7 +126,10 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
     done = run(monkeypatch, three_hours(group, marks=[mark], marks_left_out=3))
 
     blank, heads, row, more = done.output.splitlines()[-4:]
-    assert (blank, heads.split()) == ("", ["WHEN", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"])
+    assert (blank, heads.split()) == (
+        "",
+        ["WHEN", "(UTC)", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"],
+    )
     assert row.split() == [
         *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
     ]
@@ -137,7 +151,7 @@ def test_what_queues_had_is_told_with_steps_that_are_not_known(
         "48 idle jobs at once at most from 2026-11-24 12:00 to 2026-11-24 15:00 UTC; "
         "on average over 1 h:"
     )
-    assert heads.split() == ["FROM", "ALL", "RECO", "GEN"]
+    assert heads.split() == ["FROM", "(UTC)", "ALL", "RECO", "GEN"]
     assert [row.split()[2:] for row in rows] == [
         ["#" * 24, "48", "40", "8"],
         ["not", "known", MISSING, MISSING, MISSING],

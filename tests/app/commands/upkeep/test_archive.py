@@ -73,9 +73,12 @@ def test_seal_then_check_says_that_all_is_sound(data: Path) -> None:
     checked = run("archive", "check", "--data", str(data))
 
     assert sealed.output.startswith("2 entries sealed in 1 segment (")
-    assert sealed.output.endswith(" B), 0 segments adopted; 1 blob packed.\n")
+    assert sealed.output.endswith(" B); 1 blob packed.\n")
     assert checked.exit_code == 0
-    assert "1 blob, 1 segment and 2 entries checked: sound." in checked.output
+    assert checked.output.splitlines()[0] == (
+        "Read: 1 blob, and 1 segment of the ledger with 2 entries."
+    )
+    assert checked.output.endswith(f"The archive file:{data / 'archive'} is sound.\n")
 
 
 def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None:
@@ -106,7 +109,7 @@ def test_check_of_a_copy_reads_the_copy_and_repair_mends_from_it(
     mended = run("archive", "repair", "--from", str(copy))
 
     assert (of_copy.exit_code, of_live.exit_code, mended.exit_code) == (0, 1, 0)
-    assert f"That was the archive file:{copy / 'archive'}." in of_copy.output
+    assert f"The archive file:{copy / 'archive'} is" in of_copy.output
     assert "1 blob and 0 documents put back" in mended.output
     assert run("archive", "check").exit_code == 0
 
@@ -140,17 +143,21 @@ def test_check_and_stats_count_the_same_blobs(data: Path) -> None:
 
     assert stats["blobs"] == 2
     assert checked.output.startswith(
-        "2 blobs, 0 segments and 0 entries checked: sound.\n1 blob must"
+        "Read: 2 blobs, and 0 segments of the ledger with 0 entries.\n"
+        "Looked for: 1 blob that records need.\n"
     )
     assert json.loads(run("archive", "check", "--json", *place).output)["blobs"] == 2
 
 
 def test_stats_count_blobs(data: Path) -> None:
     assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
-    assert (
-        "1 blob (1 loose, the others in 0 packs): "
-        in run("archive", "stats", "--data", str(data)).output
-    )
+    loose = run("archive", "stats", "--data", str(data)).output.splitlines()
+    run("archive", "seal", "--data", str(data))
+    packed = run("archive", "stats", "--data", str(data)).output.splitlines()
+
+    assert loose[0].startswith("The archive holds 1 blob of 5 B, ")
+    assert loose[1] == "Not packed yet: 1; `jobprov archive seal` does it."
+    assert packed[1] == "All are packed, in 1 pack."
 
 
 def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
