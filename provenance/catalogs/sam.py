@@ -28,6 +28,7 @@ from jobprov.provenance.catalogs.sam_dimensions import (
     is_sayable,
 )
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+from jobprov.provenance.records.files.checksums import adler32_of_enstore
 
 _LONGEST_QUERY = 1024
 """Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
@@ -315,14 +316,18 @@ def _file(metadata: Mapping[str, Any]) -> CatalogFile:
 
 
 def _checksums(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    checksums = metadata.get("checksum")
-    if isinstance(checksums, list):
-        return answers.checksums(checksums)
+    """Return a file's checksums; where SAM has Enstore's alone, also the adler32 that it means."""
+    checksums = answers.entries(metadata.get("checksum"))
     # the older form; "adler 32 crc type" is enstore's sum, which starts at 0
     crc = answers.members(metadata.get("crc"))
-    if crc.get("crc_type") != "adler 32 crc type" or crc.get("crc_value") is None:
-        return ()
-    return answers.checksums([f"enstore:{crc['crc_value']}"])
+    if crc.get("crc_type") == "adler 32 crc type" and crc.get("crc_value") is not None:
+        checksums = [*checksums, f"enstore:{crc['crc_value']}"]
+    known = set(answers.checksums(checksums))
+    size_bytes = answers.whole(metadata.get("file_size"))
+    if size_bytes is not None and not any(text.startswith("adler32:") for text in known):
+        meant = [adler32_of_enstore(checksum, size_bytes) for checksum in known]
+        known.update(checksum for checksum in meant if checksum is not None)
+    return tuple(sorted(known))
 
 
 def _process(entry: Any) -> Process | None:

@@ -99,8 +99,9 @@ def sidecar() -> None:
         "/sam/EXPERIMENT/api."
     ),
 )
+@click.option("--declad", is_flag=True, help="Tell also what declad would put into quarantine.")
 @json_option
-def check(*, files: tuple[Path, ...], as_json: bool, **catalog: Any) -> None:
+def check(*, files: tuple[Path, ...], declad: bool, as_json: bool, **catalog: Any) -> None:
     """Check the sidecars of FILEs, outputs or the sidecars themselves.
 
     With a catalog, whether it kept what they say.
@@ -108,7 +109,12 @@ def check(*, files: tuple[Path, ...], as_json: bool, **catalog: Any) -> None:
     Exit code 1 where a sidecar or a catalog lacks what the file's history needs.
     """
     option = _CatalogOption(**catalog)
-    results = [_check(file, option) for file in files]
+    results = []
+    for file in files:
+        result = _check(file, option)
+        if declad:
+            result.problems.extend(_declad_problems(file))
+        results.append(result)
     text = "\n".join(_line(result) for result in results)
     emit([result._asdict() for result in results], text, as_json=as_json)
     if any(result.problems for result in results):
@@ -272,6 +278,32 @@ def _own_problems(path: Path, sidecar: _Sidecar) -> list[str]:
     size = content.get("size", content.get("file_size"))
     if output.is_file() and isinstance(size, int) and output.stat().st_size != size:
         problems.append(f"the file has {output.stat().st_size} bytes, the sidecar says {size}")
+    return problems
+
+
+def _declad_problems(file: Path) -> list[str]:
+    """Return why declad, as it is by default, would not declare a file.
+
+    Source: `MoverTask.run` of fermitools/declad, and its converters of SAM's form, which take no
+    parents without an id and drop keys that they do not know.
+    """
+    try:
+        sidecar = _read(_path_of(file))
+    except (OSError, ValueError):
+        return []  # told already
+    if sidecar is None:
+        return []
+    content, metadata = sidecar
+    if metadata is content:
+        return ["declad drops keys of ours from a sidecar in SAM's form, or refuses it"]
+    problems = []
+    if not {"runs", "core.runs", "rs.runs"} & {*content, *metadata}:
+        problems.append("declad quarantines a file without core.runs")
+    size, checksums = content.get("size"), content.get("checksums")
+    if not isinstance(size, int) or size <= 0:
+        problems.append(f"declad quarantines a file of size {size}")
+    if not isinstance(checksums, dict) or not checksums.get("adler32"):
+        problems.append("declad fails at a file without checksum adler32, again and again")
     return problems
 
 

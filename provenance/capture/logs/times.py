@@ -162,7 +162,7 @@ def add_seen(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles, en
 
 
 def _add_calls(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles) -> None:
-    """Give inputs what the job reported of them to SAM or the data dispatcher, and when.
+    """Give inputs what the job reported of them to SAM, the data dispatcher or justIN, and when.
 
     What only such a report names is an input too: `cp` may have been over before anybody looked.
     """
@@ -170,7 +170,9 @@ def _add_calls(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles) 
     for entry in [*others, *step.inputs]:
         if entry.get("role") in _ROLES:
             by_name[entry["name"]] = entry
-    for call in seen.calls:
+    calls = [*seen.calls, *open_files.justin_calls()]
+    namespaces = {call.name: call.namespace for call in calls if call.namespace}
+    for call in calls:
         is_delivery = open_files.is_delivery(call.status)
         if call.name not in by_name:
             if is_delivery:
@@ -180,11 +182,12 @@ def _add_calls(step: Step, others: Sequence[Entry], seen: open_files.OpenFiles) 
             by_name[call.name] = named
             step.inputs.append(named)
         entry = by_name[call.name]
-        if call.namespace:
-            entry.setdefault("namespace", call.namespace)
+        if call.name in namespaces:
+            entry.setdefault("namespace", namespaces[call.name])
         if not is_delivery:
             entry["status"] = call.status
-        if call.namespace or entry.get("times_from") not in (None, "sam"):
+        is_of_sam = call.moment and not call.namespace
+        if not is_of_sam or entry.get("times_from") not in (None, "sam"):
             continue
         if is_delivery:
             _set(entry, call.moment, None, "sam", seen.late)

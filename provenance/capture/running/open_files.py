@@ -5,7 +5,8 @@ before it at most, and a call that was over sooner is missed.
 
 Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS FILE STATUS`,
 `samweb release-file` and `samweb set-process-file-status`, as their help texts have them;
-`ddisp worker done` and `failed` of datadispatcher_client 2.0.
+`ddisp worker done` and `failed` of datadispatcher_client 2.0; the lists that a jobscript of justIN
+leaves, as justin(1) and its wrapper job have them.
 """
 
 import os
@@ -14,9 +15,16 @@ from typing import Dict, Iterable, List, Optional, Set, Tuple
 from jobprov.provenance.capture.running import mounts
 
 _MOST_FILES, _MOST_DESCRIPTORS, _MOST_CALLS = 5000, 256, 2000
+_MOST_LIST_BYTES = 1 << 20
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
 _DELETED = " (deleted)"
 _DELIVERED = frozenset(["transferred", "delivered"])
+# By justin-get-file, then by the jobscript, in its working folder
+_JUSTIN_LISTS = (
+    ("all-input-dids.txt", "delivered"),
+    ("justin-processed-dids.txt", "consumed"),
+    ("justin-processed-pfns.txt", "consumed"),
+)
 
 
 class Sighting:
@@ -34,8 +42,9 @@ class FileCall:
     """What a job tells of one of its input files, and when, in seconds since 1970.
 
     Attributes:
-        namespace: None where the file is SAM's.
+        namespace: None where the file is SAM's, or is told by its place.
         status: SAM's word.
+        moment: 0 where nobody can tell.
     """
 
     def __init__(self, name: str, status: str, namespace: Optional[str] = None) -> None:
@@ -155,6 +164,24 @@ def _dispatcher_call(words: List[str]) -> Optional[FileCall]:
     if name and words[:2] == ["worker", "failed"]:
         return FileCall(name, "failed", namespace)
     return None
+
+
+def justin_calls() -> List[FileCall]:
+    """Return which files justIN gave to the jobscript, and which this lists as processed."""
+    calls: List[FileCall] = []
+    for name, status in _JUSTIN_LISTS if "JUSTIN_PATH" in os.environ else ():
+        try:
+            with open(name, encoding="utf-8") as stream:
+                lines = stream.read(_MOST_LIST_BYTES).split()
+        except (OSError, ValueError):
+            continue
+        for line in lines[:_MOST_CALLS]:
+            if "/" in line:  # a PFN
+                calls.append(FileCall(os.path.basename(line), status))
+            elif ":" in line:  # else it stands for no file: monte-carlo-1234-000001
+                namespace, _, did_name = line.partition(":")
+                calls.append(FileCall(did_name, status, namespace))
+    return calls
 
 
 def is_delivery(status: str) -> bool:

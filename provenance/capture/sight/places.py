@@ -17,8 +17,16 @@ from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
 _MOST_LEVELS, _MOST_FOLDERS = 3, 1000
 _LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
-# Files that HTCondor, art, shells and `rucio upload --summary` leave beside what a job makes
-_BESIDE = ("_condor_", "condor_exec", "core.", "jobprov-", "rucio_upload.json")
+# Files that HTCondor, art, shells, `rucio upload --summary` and justIN leave beside what a job makes
+_BESIDE = (
+    "_condor_",
+    "condor_exec",
+    "core.",
+    "jobprov-",
+    "rucio_upload.json",
+    "all-input-dids.txt",
+    "justin-processed-",
+)
 _BESIDE_ENDS = (".pyc", ".tmp", ".lock", ".swp", ".jobprov")
 
 

@@ -19,6 +19,23 @@ def normal_checksum(checksum: str) -> str:
     return f"{algorithm}:{value}"
 
 
+_ADLER_MODULUS = 65521
+
+
+def adler32_of_enstore(checksum: str, size_bytes: int) -> str | None:
+    """Return the adler32 of a file from Enstore's checksum of it, `enstore:1390300706`.
+
+    Enstore writes the same sum in decimal, but begins it with 0 where adler32 begins with 1, which
+    its lower half counts once and its upper half once a byte. None for any other checksum.
+    """
+    algorithm, _, value = checksum.partition(":")
+    if algorithm.lower() != "enstore" or not (value.isascii() and value.isdigit()):
+        return None
+    upper, lower = divmod(int(value), 1 << 16)
+    upper, lower = (upper + size_bytes) % _ADLER_MODULUS, (lower + 1) % _ADLER_MODULUS
+    return f"adler32:{upper << 16 | lower:08x}"
+
+
 _BYTES = {
     "adler32": (1, 4),
     "crc32": (2, 4),

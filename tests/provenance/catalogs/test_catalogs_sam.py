@@ -71,3 +71,20 @@ def test_project_has_its_processes_and_its_recovery_is_plain(sam: Sam) -> None:
 
     assert (process.process_id, process.description) == (7, "12.0@schedd")
     assert sam.recovery_query("p1").startswith("snapshot_for_project_name p1 minus")
+
+
+def test_checksum_of_enstore_compares_with_adler32(sam: Sam, server: SamServer) -> None:
+    """SAM has Enstore's alone of files that came from tape; a job knows adler32.
+
+    The values are those of a file of DUNE of which SAM has both.
+    """
+    both = {"enstore": "1390300706", "adler32": "e8bf4e23"}
+    server.shelf.add("tape.root", size_bytes=14264091111, checksums={"enstore": "1390300706"})
+    server.shelf.add("both.root", size_bytes=14264091111, checksums=both)
+    server.shelf.add("odd.root", size_bytes=7, checksums={"enstore": "unknown"})
+
+    files = {file.name: file.checksums for file in sam.read_files(["tape.root", "both.root"])}
+
+    assert files["tape.root"] == ("adler32:e8bf4e23", "enstore:1390300706")
+    assert files["both.root"] == files["tape.root"]
+    assert [file.checksums for file in sam.read_files(["odd.root"])] == [("enstore:unknown",)]

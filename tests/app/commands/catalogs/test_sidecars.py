@@ -197,6 +197,35 @@ def test_sam_is_asked_with_the_token_of_the_environment(
     assert with_token == (0, "out.dat: fine\n")
 
 
+def test_what_declad_would_put_into_quarantine_is_told(tmp_path: Path) -> None:
+    """As declad itself did with such files; without the option all are fine."""
+    ours = {"prov.job_id": "j", "prov.task_id": "t", "prov.output": "a.root"}
+    good = {
+        "name": "a.root",
+        "size": 3,
+        "checksums": {"adler32": "02df00f9"},
+        "metadata": {**ours, "core.runs": [26305]},
+    }
+    bad = {"name": "a.root", "size": 0, "checksums": {}, "metadata": ours}
+    of_sam = {"file_name": "a.root", "file_size": 3, "runs": [[26305, 1, "mc"]], **ours}
+    told = []
+    for content in (good, bad, of_sam):
+        (tmp_path / "a.root.json").write_text(json.dumps(content))
+        assert run(tmp_path / "a.root") == (0, "a.root: fine\n")
+        told.append(run(tmp_path / "a.root", "--declad"))
+
+    why_not = [
+        "declad quarantines a file without core.runs",
+        "declad quarantines a file of size 0",
+        "declad fails at a file without checksum adler32, again and again",
+    ]
+    assert told == [
+        (0, "a.root: fine\n"),
+        (1, f"a.root: {'; '.join(why_not)}\n"),
+        (1, "a.root: declad drops keys of ours from a sidecar in SAM's form, or refuses it\n"),
+    ]
+
+
 def test_names_that_metacat_refuses_are_told(tmp_path: Path) -> None:
     metadata = {"prov.job_id": "x", "prov.task_id": "t", "prov.output": "a"}
     parents = [

@@ -230,6 +230,37 @@ def test_files_of_the_data_dispatcher_are_inputs_with_their_namespaces(runner: R
     assert sidecar["parents"] == [{"namespace": "hd-protodune", "name": "raw_2.root"}]
 
 
+JOBSCRIPT = """
+echo hd-protodune:raw_1.root >> all-input-dids.txt  # as justin-get-file does
+echo hd-protodune:raw_2.root >> all-input-dids.txt
+echo monte-carlo-1234-000001 >> all-input-dids.txt
+./lar -c reco.fcl -s root://door.example.org:1094//dune/raw_1.root -o reco.root
+echo root://door.example.org:1094//dune/raw_1.root > justin-processed-pfns.txt
+echo hd-protodune:raw_3.root > justin-processed-dids.txt
+"""
+
+
+@pytest.mark.slow
+def test_files_that_justin_gives_are_inputs_with_their_namespaces(runner: Runner) -> None:
+    """What justIN gave and the jobscript does not list was not processed, and is no input."""
+    (runner.folder / "lar").write_text('#!/bin/sh\nsleep 1\necho reco > "$6"\n')
+    (runner.folder / "lar").chmod(0o755)
+    (runner.folder / "reco.fcl").write_text("process_name: Reco\n")
+    (runner.folder / "job.sh").write_text(JOBSCRIPT)
+
+    runner("run", "--", "sh", "job.sh", environment={"JUSTIN_PATH": str(runner.folder)})
+
+    record = only_entry(runner)[0]
+    inputs = {entry["name"]: entry for entry in record["inputs"] if entry["role"] == "primary"}
+    assert set(inputs) == {"raw_1.root", "raw_3.root"}
+    assert {entry["namespace"] for entry in inputs.values()} == {"hd-protodune"}
+    assert {entry["status"] for entry in inputs.values()} == {"consumed"}
+    assert inputs["raw_1.root"]["location"] == "root://door.example.org:1094//dune/raw_1.root"
+    assert [output["name"] for output in record["outputs"]] == ["reco.root"]
+    sidecar = json.loads((runner.folder / "reco.root.json").read_text())
+    assert sidecar["parents"] == [{"namespace": "hd-protodune", "name": "raw_1.root"}]
+
+
 @pytest.mark.slow
 def test_delivery_and_release_by_sam_give_times(runner: Runner) -> None:
     (runner.folder / "a.root").write_bytes(b"a" * 10)
