@@ -114,7 +114,11 @@ class Step:
 
     def found_outputs(self) -> List[str]:
         """Return the arguments that have become files, or other files, since the command began."""
-        return [path for path, before in self.candidates if signature(path) not in (before, None)]
+        changed = []
+        for path, before in self.candidates:
+            if signature(path) not in (before, None) and not os.path.isdir(path):
+                changed.append(path)
+        return changed
 
     def has_large_standard_input(self, draft: Draft) -> bool:
         """Tell whether standard input is too large to be kept, so that only its digest is.

@@ -15,7 +15,7 @@ from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording.output_entries import describe_made
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
-from jobprov.provenance.capture.sight.inputs import SeenInputs
+from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of
 from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import (
@@ -125,6 +125,22 @@ class Seen:
             named = self._draft.need("files", add_named_files, self._draft, self._code, every)
             self.inputs += [dict(entry, step=self._step.name) for entry in named or ()]
         self._draft.extend("inputs", self.inputs)
+
+    def find_staged_in(self) -> List[Entry]:
+        """Return inputs that the job fetched and that nothing else names; all others are known."""
+        known: Set[str] = set()
+        for entry in self._draft.record.get("inputs", ()):
+            path = os.path.abspath(entry.get("path") or "")
+            source = self.outputs.staged_in.get(path)
+            if source is not None and not entry.get("location"):
+                entry["name"] = os.path.basename(source)
+                if address_of(source) is not None:
+                    entry["location"] = source
+            known.update((path, entry.get("location") or path))
+        seen = SeenInputs(self._draft, self._sight, self.outputs.staged_in)
+        fetched = seen.of_staged_in(self._step.name, known)
+        self.inputs += fetched
+        return fetched
 
     def leave_out(self, paths: Iterable[str]) -> None:
         """Count files as no outputs: databases that a configuration names."""

@@ -47,7 +47,7 @@ class SeenFile:
 
     Attributes:
         path: absolute.
-        size_bytes: as found.
+        size_bytes: as found; None of one that is gone.
         sha256, checksum: None where it was not hashed.
         content: its bytes, where they may leave the worker node and are held in memory.
         may_leave: whether they may.
@@ -55,7 +55,7 @@ class SeenFile:
 
     __slots__ = ("checksum", "content", "may_leave", "path", "sha256", "size_bytes")
 
-    def __init__(self, path: str, size_bytes: int) -> None:
+    def __init__(self, path: str, size_bytes: Optional[int]) -> None:
         self.path, self.size_bytes = path, size_bytes
         self.sha256: Optional[str] = None
         self.checksum: Optional[str] = None
@@ -180,7 +180,8 @@ class Copy:
     """A copy that a program makes.
 
     Attributes:
-        source, target: absolute paths, or addresses; a target may be a folder.
+        source, target: absolute paths, or addresses; a target may be a folder, and a source the name
+            of a file of Rucio.
         file: the source, where it is a file.
     """
 
@@ -272,7 +273,11 @@ class ChildProgram:
         if self.line.is_art:
             files = [reader.read(path) for path in self.sources() if not is_url(path)]
         else:
-            self.named = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
+            words = [_value(word) for word in argv[1:_MOST_WORDS]]
+            for word in argv[1:_MOST_WORDS]:
+                if word.startswith("@"):  # `hadd merged.root @files`
+                    words += _listed(self.place(word[1:]))
+            self.named = [self.place(word) for word in words]
             files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
@@ -285,7 +290,7 @@ class ChildProgram:
             scope, _, name = word.partition(":")
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(word, self.place(path), None))
+                    self.copies.append(Copy(name, self.place(path), None))
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
@@ -324,6 +329,14 @@ def _after(words: Sequence[str], name: str) -> Sequence[str]:
         if os.path.basename(word) == name:
             return words[index + 1 :]
     return ()
+
+
+def _listed(path: str) -> List[str]:
+    """Return what a list names; nothing where there is none."""
+    try:
+        return arguments.read_list(path)
+    except OSError:
+        return []
 
 
 def _value(word: str) -> str:
