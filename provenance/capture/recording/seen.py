@@ -46,7 +46,7 @@ class Seen:
         self.programs = find_steps(sight, step, draft)
         # Written like art's, but its fcl file was not there: those of its programs are
         if self.programs and not step.line.is_program and not _has_configuration(draft, step):
-            step.leave_options()
+            step.leave_options(draft)
         self.inputs: List[Entry] = []
         self._left_out: Set[str] = set()
         self._code: Optional[SeenCode] = None
@@ -162,12 +162,14 @@ def _leave_to_programs(draft: Draft, step: Step) -> None:
                 draft.take(file["sha256"])
     if not configurations:
         draft.record.pop("configurations", None)
-    named = {*step.line.sources, *(draft.attempt("lists", step.line.listed_sources) or ())}
+    named = set(step.line.sources)
+    if all(os.path.isfile(path) for path in step.line.lists):
+        named.update(draft.attempt("lists", step.line.listed_sources) or ())
     for entry in list(step.inputs):
         if (entry.get("path") or entry.get("location")) in named and entry["role"] == "primary":
             step.inputs.remove(entry)
             draft.take(entry.get("sha256"))
-    step.leave_options()
+    step.leave_options(draft)
 
 
 def _has_configuration(draft: Draft, step: Step) -> bool:
