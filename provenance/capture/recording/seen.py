@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Dict, Iterable, List, Optional, Set, Tuple
+from typing import Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -15,6 +15,7 @@ from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording.output_entries import describe_made
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.sight.child_programs import marks_of_products
 from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of
 from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
@@ -26,8 +27,6 @@ from jobprov.provenance.capture.sight.programs import (
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import products
-
-_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
 
 
 class Seen:
@@ -90,15 +89,15 @@ class Seen:
         )
 
     def _add_products(self) -> None:
-        """Add the products that the job's script set up for the programs that are steps."""
-        looked_at: List[Dict[str, str]] = []
-        for each in self.programs:
-            variables = each.program.variables
-            marks = {name: variables[name] for name in variables if name.startswith(_OF_PRODUCTS)}
-            if marks in looked_at:
+        """Add the products that the job's script set up for its programs."""
+        looked_at = set()
+        for program in [*(each.program for each in self.programs), *self._sight.programs]:
+            marks = marks_of_products(program.variables)
+            if not program.variables or marks in looked_at:
                 continue
-            looked_at.append(marks)
-            listed = self._draft.attempt("products", products.list_products, self._draft, variables)
+            looked_at.add(marks)
+            words = (self._draft, program.variables)
+            listed = self._draft.attempt("products", products.list_products, *words)
             known = self._draft.record.get("software", ())
             new = [entry for entry in listed or () if entry not in known]
             self._draft.extend("software", new)

@@ -7,7 +7,7 @@ job may remove what it has used.
 import os
 import stat
 import time
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import Script, read_script
@@ -40,6 +40,8 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "dd": (),
 }
 _FILE_SCHEME = "file://"
+_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
+_MOST_SETUPS = 20
 
 
 class SeenFile:
@@ -83,6 +85,7 @@ class FileReader:
         self._environments: Dict[str, bool] = {}
         self._scripts: Set[Tuple[str, int, int, int]] = set()
         self._contents: Dict[bytes, bytes] = {}
+        self._variables: Dict[FrozenSet[Tuple[str, str]], Dict[str, str]] = {}
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
@@ -147,6 +150,13 @@ class FileReader:
             shared[path] = self._contents.setdefault(content, content)
         return shared
 
+    def share_variables(self, variables: Dict[str, str]) -> Dict[str, str]:
+        """Return those of the first program with the same products; none where none is set up."""
+        marks = marks_of_products(variables)
+        if not marks or (marks not in self._variables and len(self._variables) >= _MOST_SETUPS):
+            return {}
+        return self._variables.setdefault(marks, variables)
+
     def hash_next(self) -> None:
         """Hash the next of the files that were too large to be hashed when they were seen."""
         self._hash(self.large.pop(0), self._clock_for_large)
@@ -201,7 +211,7 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
-        variables: of a program that is a step.
+        variables: of a program that is a step, or the first one for which products were set up.
     """
 
     def __init__(self, child: Child, step_programs: Sequence[str], reader: FileReader) -> None:
@@ -215,7 +225,9 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
-        self.variables = read_environment(child) if self.is_step else {}
+        self.variables = read_environment(child)
+        if not self.is_step:
+            self.variables = reader.share_variables(self.variables)
         self._script = ""
         self._listed: Optional[List[str]] = None
         if self.line.config:
@@ -305,6 +317,11 @@ class ChildProgram:
             source = self.place(name)
             file = None if is_url(source) else reader.read(source)
             self.copies.append(Copy(source, self.place(plain[-1]), file))
+
+
+def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:
+    """Return the variables that tell which products are set up."""
+    return frozenset(item for item in variables.items() if item[0].startswith(_OF_PRODUCTS))
 
 
 def _key(path: str, status: os.stat_result) -> Tuple[str, int, int, int]:

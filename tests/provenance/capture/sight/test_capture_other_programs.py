@@ -133,6 +133,22 @@ def test_folder_that_the_job_makes_is_no_missing_output(site: Site) -> None:
     assert not [note for note in said(record) if "no regular file" in note]
 
 
+@pytest.mark.slow
+def test_products_that_a_script_sets_up_for_a_program_unlike_art_are_recorded(site: Site) -> None:
+    """As `g4numi_job.sh` does: of geant4 and root, with which it made flux files, none was named."""
+    record = site.record(
+        """
+        export SETUP_GEANT4="geant4 v4_9_6 -f Linux64bit -z /products -q e2"
+        hadd flux.root $INPUTS/raw.root
+        export SETUP_ROOT="root v5_34 -f Linux64bit -z /products -q e2"
+        hadd more.root $INPUTS/raw.root
+        """
+    )
+
+    named = [entry["name"] for entry in record["software"] if entry.get("product")]
+    assert named == ["geant4", "root"]
+
+
 def test_words_after_a_script_that_is_not_here_are_its_own(tmp_path: Path) -> None:
     """A subshell that went elsewhere has the words of its script: data were taken for code."""
     (tmp_path / "merged.root").write_text("")
