@@ -154,12 +154,16 @@ class CommandLine:
         """
         names = []
         for path in self.lists:
-            content = regular.read(os.path.join(folder, path)) or b""
-            for line in os.fsdecode(content).splitlines():
-                name = line.split("#", 1)[0].strip()  # art leaves out comments, too
-                if name:
-                    names.append(name)
+            names += read_list(os.path.join(folder, path))
         return names
+
+
+def read_list(path: str) -> List[str]:
+    """Return the files that a list names, a line each; raises OSError where it cannot be read."""
+    content = os.fsdecode(regular.read(path) or b"")
+    # art leaves out comments, too
+    names = [line.split("#", 1)[0].strip() for line in content.splitlines()]
+    return [name for name in names if name]
 
 
 def _program_and_words(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
@@ -277,10 +281,11 @@ def script_argument(words: Sequence[str], folder: str = "") -> List[str]:
             is_value = False
         elif word in ("-c", "-e", "-m"):
             return []
-        elif word in ("-W", "-X", "-o"):
+        elif word in ("-I", "-O", "-W", "-X", "-o"):
             is_value = True
-        elif not word.startswith("-") and os.path.isfile(os.path.join(folder, word)):
-            return [word]
+        elif not word.startswith(("-", "+")):
+            # What follows a script that is not here, since its subshell went elsewhere, is its own
+            return [word] if os.path.isfile(os.path.join(folder, word)) else []
     return []
 
 

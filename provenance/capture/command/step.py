@@ -75,10 +75,17 @@ class Step:
         step.folders, step.places = glance.folders, glance.places
         return step
 
-    def leave_options(self) -> None:
-        """Take its options as those of a script: `project.sh -c stages.fcl -o reco.root`."""
+    def leave_options(self, draft: Draft) -> None:
+        """Take its options as those of a script: `project.sh -c stages.fcl -o reco.root`.
+
+        What they lack as art's is of no interest.
+        """
         main = self.line.config
+        given_up = [sentence for name, sentence in self.problems if name == main]
         self.problems = [problem for problem in self.problems if problem[0] != main]
+        for note in list(draft.notes):
+            if note in given_up or note.startswith("source list: "):
+                draft.notes.remove(note)
         self.line = arguments.CommandLine(())
 
     def describe(self, outcome: Outcome) -> Entry:
@@ -114,7 +121,11 @@ class Step:
 
     def found_outputs(self) -> List[str]:
         """Return the arguments that have become files, or other files, since the command began."""
-        return [path for path, before in self.candidates if signature(path) not in (before, None)]
+        changed = []
+        for path, before in self.candidates:
+            if signature(path) not in (before, None) and not os.path.isdir(path):
+                changed.append(path)
+        return changed
 
     def has_large_standard_input(self, draft: Draft) -> bool:
         """Tell whether standard input is too large to be kept, so that only its digest is.

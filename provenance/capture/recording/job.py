@@ -276,6 +276,10 @@ class Job:
             entries.mark_absent(step.inputs)
         entries.name_spaces(step.inputs, self.options.namespace_of)
         draft.extend("inputs", step.inputs)
+        if seen is not None:
+            fetched = draft.need("inputs that were fetched", seen.find_staged_in) or []
+            entries.name_spaces(fetched, self.options.namespace_of)
+            draft.extend("inputs", fetched)
         return changed
 
     def _weaken_by_problems(self, steps: Sequence[Step]) -> None:

@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Dict, Iterable, List, Optional, Set, Tuple
+from typing import Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -15,7 +15,8 @@ from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.recording.output_entries import describe_made
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
-from jobprov.provenance.capture.sight.inputs import SeenInputs
+from jobprov.provenance.capture.sight.child_programs import marks_of_products
+from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of
 from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import (
@@ -26,8 +27,6 @@ from jobprov.provenance.capture.sight.programs import (
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import products
-
-_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
 
 
 class Seen:
@@ -46,7 +45,7 @@ class Seen:
         self.programs = find_steps(sight, step, draft)
         # Written like art's, but its fcl file was not there: those of its programs are
         if self.programs and not step.line.is_program and not _has_configuration(draft, step):
-            step.leave_options()
+            step.leave_options(draft)
         self.inputs: List[Entry] = []
         self._left_out: Set[str] = set()
         self._code: Optional[SeenCode] = None
@@ -90,15 +89,15 @@ class Seen:
         )
 
     def _add_products(self) -> None:
-        """Add the products that the job's script set up for the programs that are steps."""
-        looked_at: List[Dict[str, str]] = []
-        for each in self.programs:
-            variables = each.program.variables
-            marks = {name: variables[name] for name in variables if name.startswith(_OF_PRODUCTS)}
-            if marks in looked_at:
+        """Add the products that the job's script set up for its programs."""
+        looked_at = set()
+        for program in [*(each.program for each in self.programs), *self._sight.programs]:
+            marks = marks_of_products(program.variables)
+            if not program.variables or marks in looked_at:
                 continue
-            looked_at.append(marks)
-            listed = self._draft.attempt("products", products.list_products, self._draft, variables)
+            looked_at.add(marks)
+            words = (self._draft, program.variables)
+            listed = self._draft.attempt("products", products.list_products, *words)
             known = self._draft.record.get("software", ())
             new = [entry for entry in listed or () if entry not in known]
             self._draft.extend("software", new)
@@ -126,6 +125,22 @@ class Seen:
             self.inputs += [dict(entry, step=self._step.name) for entry in named or ()]
         self._draft.extend("inputs", self.inputs)
 
+    def find_staged_in(self) -> List[Entry]:
+        """Return inputs that the job fetched and that nothing else names; all others are known."""
+        known: Set[str] = set()
+        for entry in self._draft.record.get("inputs", ()):
+            path = os.path.abspath(entry.get("path") or "")
+            source = self.outputs.staged_in.get(path)
+            if source is not None and not entry.get("location"):
+                entry["name"] = os.path.basename(source)
+                if address_of(source) is not None:
+                    entry["location"] = source
+            known.update((path, entry.get("location") or path))
+        seen = SeenInputs(self._draft, self._sight, self.outputs.staged_in)
+        fetched = seen.of_staged_in(self._step.name, known)
+        self.inputs += fetched
+        return fetched
+
     def leave_out(self, paths: Iterable[str]) -> None:
         """Count files as no outputs: databases that a configuration names."""
         self._left_out.update(os.path.abspath(path) for path in paths)
@@ -146,12 +161,14 @@ def _leave_to_programs(draft: Draft, step: Step) -> None:
                 draft.take(file["sha256"])
     if not configurations:
         draft.record.pop("configurations", None)
-    named = {*step.line.sources, *(draft.attempt("lists", step.line.listed_sources) or ())}
+    named = set(step.line.sources)
+    if all(os.path.isfile(path) for path in step.line.lists):
+        named.update(draft.attempt("lists", step.line.listed_sources) or ())
     for entry in list(step.inputs):
         if (entry.get("path") or entry.get("location")) in named and entry["role"] == "primary":
             step.inputs.remove(entry)
             draft.take(entry.get("sha256"))
-    step.leave_options()
+    step.leave_options(draft)
 
 
 def _has_configuration(draft: Draft, step: Step) -> bool:

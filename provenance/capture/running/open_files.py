@@ -13,6 +13,7 @@ import os
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.running import mounts
+from jobprov.provenance.capture.running.written_files import key_of
 
 _MOST_FILES, _MOST_DESCRIPTORS, _MOST_CALLS = 5000, 256, 2000
 _MOST_LIST_BYTES = 1 << 20
@@ -58,7 +59,7 @@ class OpenFiles:
     Attributes:
         files: absolute path -> Sighting.
         calls: those of SAM and the data dispatcher, in the order seen.
-        written: paths that were open for writing.
+        written: {path that was open for writing: key of the file, or None}; see `written_files`.
         late: longest pause before a look, in seconds.
     """
 
@@ -66,7 +67,7 @@ class OpenFiles:
         self.files: Dict[str, Sighting] = {}
         self.calls: List[FileCall] = []
         self.late = 0.0
-        self.written: Set[str] = set()
+        self.written: Dict[str, Optional[Tuple[int, bytes]]] = {}
         self._last_look = moment
         self._known: Set[int] = set()  # processes whose command line was read
         self._modes_read: Set[Tuple[int, str]] = set()
@@ -98,7 +99,7 @@ class OpenFiles:
             if key not in self._modes_read and len(self._modes_read) < _MOST_FILES:
                 self._modes_read.add(key)
                 if _is_writing(process, descriptor):
-                    self.written.add(path)
+                    self.written[path] = key_of(path)
         return [path for path, _ in descriptors]
 
     def _note_open(self, now_open: Set[str], moment: float, pause: float) -> None:

@@ -7,7 +7,7 @@ job may remove what it has used.
 import os
 import stat
 import time
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import Script, read_script
@@ -40,6 +40,8 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "dd": (),
 }
 _FILE_SCHEME, _RUCIO_SCHEME = "file://", "rucio://"
+_OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
+_MOST_SETUPS = 20
 
 
 class SeenFile:
@@ -47,7 +49,7 @@ class SeenFile:
 
     Attributes:
         path: absolute.
-        size_bytes: as found.
+        size_bytes: as found; None of one that is gone.
         sha256, checksum: None where it was not hashed.
         content: its bytes, where they may leave the worker node and are held in memory.
         may_leave: whether they may.
@@ -55,7 +57,7 @@ class SeenFile:
 
     __slots__ = ("checksum", "content", "may_leave", "path", "sha256", "size_bytes")
 
-    def __init__(self, path: str, size_bytes: int) -> None:
+    def __init__(self, path: str, size_bytes: Optional[int]) -> None:
         self.path, self.size_bytes = path, size_bytes
         self.sha256: Optional[str] = None
         self.checksum: Optional[str] = None
@@ -83,6 +85,7 @@ class FileReader:
         self._environments: Dict[str, bool] = {}
         self._scripts: Set[Tuple[str, int, int, int]] = set()
         self._contents: Dict[bytes, bytes] = {}
+        self._variables: Dict[FrozenSet[Tuple[str, str]], Dict[str, str]] = {}
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
@@ -147,6 +150,13 @@ class FileReader:
             shared[path] = self._contents.setdefault(content, content)
         return shared
 
+    def share_variables(self, variables: Dict[str, str]) -> Dict[str, str]:
+        """Return those of the first program with the same products; none where none is set up."""
+        marks = marks_of_products(variables)
+        if not marks or (marks not in self._variables and len(self._variables) >= _MOST_SETUPS):
+            return {}
+        return self._variables.setdefault(marks, variables)
+
     def hash_next(self) -> None:
         """Hash the next of the files that were too large to be hashed when they were seen."""
         self._hash(self.large.pop(0), self._clock_for_large)
@@ -180,7 +190,8 @@ class Copy:
     """A copy that a program makes.
 
     Attributes:
-        source, target: absolute paths, or addresses; a target may be a folder.
+        source, target: absolute paths, or addresses; a target may be a folder, and a source the name
+            of a file of Rucio.
         file: the source, where it is a file.
     """
 
@@ -200,7 +211,7 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
-        variables: of a program that is a step.
+        variables: of a program that is a step, or the first one for which products were set up.
     """
 
     def __init__(self, child: Child, step_programs: Sequence[str], reader: FileReader) -> None:
@@ -214,7 +225,9 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
-        self.variables = read_environment(child) if self.is_step else {}
+        self.variables = read_environment(child)
+        if not self.is_step:
+            self.variables = reader.share_variables(self.variables)
         self._script = ""
         self._listed: Optional[List[str]] = None
         if self.line.config:
@@ -274,7 +287,11 @@ class ChildProgram:
         if self.line.is_art:
             files = [reader.read(path) for path in self.sources() if not is_url(path)]
         else:
-            self.named = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
+            words = [_value(word) for word in argv[1:_MOST_WORDS]]
+            for word in argv[1:_MOST_WORDS]:
+                if word.startswith("@"):  # `hadd merged.root @files`
+                    words += _listed(self.place(word[1:]))
+            self.named = [self.place(word) for word in words]
             files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
@@ -287,7 +304,7 @@ class ChildProgram:
             scope, _, name = word.partition(":")
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(word, self.place(path), None))
+                    self.copies.append(Copy(name, self.place(path), None))
 
     def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.
@@ -323,6 +340,11 @@ class ChildProgram:
             self.copies.append(Copy(source, self.place(plain[-1]), file))
 
 
+def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:
+    """Return the variables that tell which products are set up."""
+    return frozenset(item for item in variables.items() if item[0].startswith(_OF_PRODUCTS))
+
+
 def _key(path: str, status: os.stat_result) -> Tuple[str, int, int, int]:
     """Return what is different once a file has changed."""
     return path, status.st_ino, status.st_size, int(status.st_mtime * 1e6)
@@ -345,6 +367,14 @@ def _after(words: Sequence[str], name: str) -> Sequence[str]:
         if os.path.basename(word) == name:
             return words[index + 1 :]
     return ()
+
+
+def _listed(path: str) -> List[str]:
+    """Return what a list names; nothing where there is none."""
+    try:
+        return arguments.read_list(path)
+    except OSError:
+        return []
 
 
 def _value(word: str) -> str:

@@ -1,10 +1,10 @@
 """The inputs of a command that were seen and that nobody told."""
 
 import os
-from typing import Dict, Iterable, List, Optional, Set
+from typing import Collection, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
-from jobprov.provenance.capture.files.private import is_software
+from jobprov.provenance.capture.files.private import is_private, is_software
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
@@ -81,6 +81,24 @@ class SeenInputs:
             entry["step"] = step
         return entries
 
+    def of_staged_in(self, step: str, known: Collection[str]) -> List[Entry]:
+        """Return what the job fetched from elsewhere, but for known paths and addresses.
+
+        Programs read it by a list (`hadd merged.root @files`), or by a name of their own.
+        """
+        code, entries = files_of_code(self._draft), []
+        for path, source in self._staged_in.items():
+            came = self._sight.came_and_went.get(path)
+            is_known = path in known or source in known or path in code
+            if is_known or self._sight.is_own(source) or path.endswith(_NO_INPUTS):
+                continue
+            file = self._sight.reader.read(path)
+            if file is None and came is not None and not os.path.lexists(path):
+                file = SeenFile(path, came.size_bytes)
+            if file is not None and not is_private(path) and not is_private(source):
+                entries.append(dict(self._describe(file, "seen"), step=step))
+        return entries[:_MOST_INPUTS]
+
     def _held_open(self, opened: OpenFiles) -> List[SeenFile]:
         files = []
         for path in list(opened.files)[:_MOST_OPEN]:
@@ -107,7 +125,7 @@ class SeenInputs:
             "status": "consumed",
             "size_bytes": file.size_bytes if path else None,
             "evidence": evidence,
-            "location": source,
+            "location": address_of(source),
         }
         if file.sha256 is not None:
             entry.update(sha256=file.sha256, checksums=[file.checksum])
@@ -116,6 +134,11 @@ class SeenInputs:
             elif file.may_leave:
                 self._draft.add_file(file.sha256, file.path)
         return without_empty(entry)
+
+
+def address_of(source: Optional[str]) -> Optional[str]:
+    """Return where a file was copied from; None where only its name is known, as of Rucio's."""
+    return source if source is not None and "/" in source else None
 
 
 def role_of(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import fnmatch
 import os
-from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set
+from typing import Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import private
@@ -12,6 +12,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
+from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight import named_folders, places
 from jobprov.provenance.capture.sight.child_programs import Copy
 from jobprov.provenance.capture.sight.inputs import files_of_code
@@ -51,9 +52,11 @@ class SeenOutputs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
         own, further = sight.own_folders, self._find_further_in_time()
-        made, written = sight.came_and_went, sight.written
+        made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
         self._places = places.Places(copies, made, own, further, began=sight.began, written=written)
-        self.staged_in: Dict[str, str] = self._places.staged_in
+        self.staged_in: Dict[str, str] = {}
+        for path, source in self._places.staged_in.items():
+            self.staged_in[sight.last_name(path)] = source
 
     def _find_logs(self) -> Dict[str, str]:
         """Return the log files that came in the job's folders, those of its programs first."""
@@ -121,11 +124,11 @@ class SeenOutputs:
         """Add what was stored from a path at which a loop wrote one file after the other."""
         found = {file.place for file in outputs}
         lost = sum(self._sight.overtaken.values())
-        for stored in self._places.find_stored().values():
+        for path, stored in self._places.find_stored().items():
             for place in stored:
                 if place in found:
                     continue
-                lost -= 1
+                lost -= self._sight.is_own(path)
                 if places.may_be_output(place):
                     outputs.append(places.MadeFile(place, place))
         if lost > 0:
@@ -139,7 +142,9 @@ class SeenOutputs:
         What lay there before the job began, and was moved away, is an input.
         """
         if os.path.isfile(path):
-            return places.MadeFile(path, path) if self._has_changed(path) else None
+            # What keeps an older time was unpacked or copied
+            is_made = self._has_changed(path) and _is_written_since(path, self._sight.began)
+            return places.MadeFile(path, path) if is_made else None
         moved = self._places.find(path)
         came = self._sight.came_and_went.get(path)
         if came is not None and came.was_there and not _is_written_since(moved.place, began):
@@ -228,8 +233,19 @@ class SeenOutputs:
                 paths[path] = None
         return list(paths)
 
-    def _written(self) -> Iterable[str]:
-        return self._watch.files.written if self._watch is not None else ()
+    def _written(self) -> "Mapping[str, Optional[Tuple[int, bytes]]]":
+        return self._watch.files.written if self._watch is not None else {}
+
+    def _find_moved_elsewhere(self) -> Dict[Tuple[int, bytes], str]:
+        """Return {key: path} of files that programs wrote elsewhere and that are gone from there.
+
+        `mv $STORE/tmp/gen.root $STORE/GHEP/`: they may have another place there.
+        """
+        moved = {}
+        for path, key in self._written().items():
+            if key is not None and not self._sight.is_own(path) and key_of(path) != key:
+                moved[key] = path
+        return moved
 
     def _has_changed(self, path: str) -> bool:
         """Tell whether a file changed; a data base may be opened for writing and only read."""
@@ -306,7 +322,7 @@ def further_folders(words: Iterable[str], own_folders: Collection[str], began: f
     beside the job's own folder, which are other jobs'.
     """
     folders: Dict[str, None] = {}
-    known: Set[str] = set(own_folders)
+    known: Set[str] = {*own_folders, "/"}
     for word in words:
         if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
             continue

@@ -301,7 +301,7 @@ def extend(fields: JsonObject, name: str, more: Sequence[Any], most: int = MOST_
         fields[name] = known[:most]
 
 
-def _input(step: str, path: str, size_bytes: int) -> Entry:
+def _input(step: str, path: str, size_bytes: Optional[int]) -> Entry:
     return {
         "name": os.path.basename(path),
         "path": from_here(path),

@@ -701,6 +701,8 @@ def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
     )
 
     assert [output["name"] for output in record["outputs"]] == ["reco.root"]
+    (read,) = [entry for entry in record["inputs"] if entry["role"] == "primary"]
+    assert (read["name"], read.get("location")) == ("raw1.root", None)
 
 
 UPLOADER = """#!/usr/bin/env python3

@@ -1,0 +1,158 @@
+"""What the hook records of job scripts that run no art, as those of flux, GENIE and merging jobs.
+
+They fetch their inputs, unpack their code, write into their storage and sort it there.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.provenance.capture.command.arguments import script_argument
+from tests.library.hook import Runner, only_entry, said
+from tests.provenance.capture.sight.test_capture_production_scripts import COPIER
+from tests.provenance.capture.sight.test_capture_sight import Site
+
+# `hadd TARGET SOURCE…` of ROOT, where a source may be `@LIST`; it has its target open all the time
+MERGER = """#!/usr/bin/env python3
+import sys, time
+
+sources = sys.argv[2:]
+if sources[0].startswith("@"):
+    sources = open(sources[0][1:]).read().split()
+with open(sys.argv[1], "w") as target:
+    time.sleep(1.5)
+    for source in sources:
+        target.write(open(source).read())
+"""
+
+
+@pytest.fixture
+def site(runner: Runner) -> Site:
+    site = Site(runner)
+    programs = site.job.parent / "programs"
+    for name, text in (("hadd", MERGER), ("gfal-copy", COPIER)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    for number in range(4):
+        (site.inputs / f"hist_{number}.root").write_text(f"hist {number}\n")
+    return site
+
+
+def parents(record: dict[str, Any]) -> list[str]:
+    return sorted(file["name"] for file in record["inputs"] if file["role"] == "primary")
+
+
+@pytest.mark.slow
+def test_what_a_job_fetches_for_a_program_unlike_art_is_its_input(site: Site) -> None:
+    """As `condor_hadd_sam.sh` of larbatch does: a merged file had no parents."""
+    record = site.record(
+        """
+        for n in 1 2; do gfal-copy https://door/in/gen_$n.root gen_$n.root; done
+        ls gen_*.root > list
+        hadd merged.root @list
+        rm gen_1.root gen_2.root
+        """
+    )
+
+    assert parents(record) == ["gen_1.root", "gen_2.root"]
+    places = sorted(file["location"] for file in record["inputs"] if file["role"] == "primary")
+    assert places == ["https://door/in/gen_1.root", "https://door/in/gen_2.root"]
+    assert "merged.root" in [file["name"] for file in record["outputs"]]
+
+
+@pytest.mark.slow
+def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site) -> None:
+    """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched."""
+    record = site.record(
+        """
+        gfal-copy https://door/in/gen.root gen.root
+        mkdir indir; sleep 0.2; mv gen.root indir/
+        nova -c fcl/base.fcl -s indir/gen.root -o reco.root
+        """
+    )
+
+    (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert (read["path"], read["step"]) == ("indir/gen.root", "nova")
+    assert read["location"] == "https://door/in/gen.root"
+
+
+@pytest.mark.slow
+def test_each_file_of_a_list_is_an_input(site: Site) -> None:
+    """As `run_hadd.sh` of DUNE's near detector: files that were read fast were no parents."""
+    record = site.record("ls $INPUTS/hist_*.root > list; hadd merged.root @list\n")
+
+    assert parents(record) == [f"hist_{number}.root" for number in range(4)]
+
+
+@pytest.mark.slow
+def test_file_that_is_written_in_the_storage_and_sorted_there_is_an_output(site: Site) -> None:
+    """As `run_genie.sh` of DUNE's near detector does with all that it makes."""
+    record = site.record(
+        """
+        mkdir -p $STORAGE/tmp/gen
+        hadd $STORAGE/tmp/gen/a.7.ghep.root $INPUTS/raw.root
+        mv $STORAGE/tmp/gen/a.7.ghep.root $STORAGE/tmp/gen/a.GHEP.root
+        mkdir -p $STORAGE/gen/GHEP/0000000; mv $STORAGE/tmp/gen/a.GHEP.root $STORAGE/gen/GHEP/0000000
+        """
+    )
+
+    made = [file["path"] for file in record["outputs"]]
+    assert made == [str(site.storage / "gen" / "GHEP" / "0000000" / "a.GHEP.root")]
+
+
+@pytest.mark.slow
+def test_what_a_job_unpacks_is_no_output(site: Site) -> None:
+    """As Mu2e's `runjob.sh` does with its code: 180 files of it were outputs."""
+    code = site.job.parent / "code"
+    code.mkdir()
+    for name in ("README.md", "table.json"):
+        (code / name).write_text(name)
+        os.utime(code / name, (1_700_000_000, 1_700_000_000))
+
+    record = site.record(
+        "tar cf code.tar -C ../code .; mkdir c; tar xf code.tar -C c; echo 1 > o.txt\n"
+    )
+
+    assert sorted(file["path"] for file in record["outputs"]) == ["code.tar", "o.txt"]
+
+
+@pytest.mark.slow
+def test_folder_that_the_job_makes_is_no_missing_output(site: Site) -> None:
+    """As `--logdir` of larbatch's scripts."""
+    script = site.job / "job.sh"
+    script.write_text('#!/bin/sh\nmkdir -p "$2"; echo 1 > o.txt\n')
+    script.chmod(0o755)
+    words = ["./job.sh", "--logdir", str(site.storage / "log")]
+
+    site.runner("run", "--", *words, environment=site.variables)
+
+    record = only_entry(site.runner)[0]
+    assert "outputs_not_there" not in record
+    assert not [note for note in said(record) if "no regular file" in note]
+
+
+@pytest.mark.slow
+def test_products_that_a_script_sets_up_for_a_program_unlike_art_are_recorded(site: Site) -> None:
+    """As `g4numi_job.sh` does: of geant4 and root, with which it made flux files, none was named."""
+    record = site.record(
+        """
+        export SETUP_GEANT4="geant4 v4_9_6 -f Linux64bit -z /products -q e2"
+        hadd flux.root $INPUTS/raw.root
+        export SETUP_ROOT="root v5_34 -f Linux64bit -z /products -q e2"
+        hadd more.root $INPUTS/raw.root
+        """
+    )
+
+    named = [entry["name"] for entry in record["software"] if entry.get("product")]
+    assert named == ["geant4", "root"]
+
+
+def test_words_after_a_script_that_is_not_here_are_its_own(tmp_path: Path) -> None:
+    """A subshell that went elsewhere has the words of its script: data were taken for code."""
+    (tmp_path / "merged.root").write_text("")
+    (tmp_path / "here.sh").write_text("")
+
+    assert script_argument(["./job.sh", "-T", "merged.root"], str(tmp_path)) == []
+    assert script_argument(["-x", "here.sh", "merged.root"], str(tmp_path)) == ["here.sh"]
