@@ -303,8 +303,9 @@ class ChildProgram:
         for word in words:
             scope, _, name = word.partition(":")
             for folder in folders[-_MOST_FOLDERS:] if name else ():
+                source = "{}/{}/{}".format(_RUCIO_SCHEME, scope, name)  # of whichever RSE
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(name, self.place(path), None))
+                    self.copies.append(Copy(source, self.place(path), None))
 
     def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.

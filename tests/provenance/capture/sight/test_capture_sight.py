@@ -691,18 +691,23 @@ time.sleep(0.5)
 
 
 def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
-    """As rucio-clients 41.5 puts it: below a folder of its scope. It was claimed as made here."""
+    """As rucio-clients 41.5 puts it: below a folder of its scope. It was claimed as made here.
+
+    As an input it had its scope in its name, so nothing knew which job had made it.
+    """
     rucio = site.job.parent / "programs" / "rucio"
     rucio.write_text(RUCIO)
     rucio.chmod(0o755)
 
     record = site.record(
-        "rucio download --dir in hd-protodune:raw1.root\ncat in/hd-protodune/* > reco.root\n"
+        "rucio download --dir in hd-protodune:raw1.root\n"
+        "nova -c fcl/reco.fcl -s in/hd-protodune/raw1.root -o reco.root\n"
     )
 
     assert [output["name"] for output in record["outputs"]] == ["reco.root"]
-    (read,) = [entry for entry in record["inputs"] if entry["role"] == "primary"]
-    assert (read["name"], read.get("location")) == ("raw1.root", None)
+    (used,) = [entry for entry in record["inputs"] if entry["role"] == "primary"]
+    assert (used["name"], used["location"]) == ("raw1.root", "rucio:///hd-protodune/raw1.root")
+    assert "namespace" not in used
 
 
 UPLOADER = """#!/usr/bin/env python3
