@@ -74,8 +74,8 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
     }  # fmt: skip
     note = (
         "In brackets: the range that contains the true value four times in five. In the queue and "
-        "stage-in: the median\nover jobs, and the range of four jobs in five; in the total, of one "
-        "file through all stages. Time in queues comes\non top of the hours; stage-in hours are part "
+        "stage-in: the median over jobs, and the range of four jobs in five; in the total, of one "
+        "file through all stages. Time in queues comes on top of the hours; stage-in hours are part "
         "of the slot hours."
     )
     lines = [table(rows, columns), note]
@@ -85,7 +85,7 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
             lines.append(
                 f"{counted(times.hung, 'unit')} of {stage.stage} hung, for "
                 f"{duration(times.hung_hours * _HOUR)} or longer: counted in CPU and slot hours, "
-                f"but not in the\nhours with {result.slots} slots, which end with the last unit "
+                f"but not in the hours with {result.slots} slots, which end with the last unit "
                 "that does not hang."
             )
     emit(result, "\n".join(lines), as_json=as_json)

@@ -73,7 +73,7 @@ def _end_line(backlog: Backlog) -> str:
     low, end, high = backlog.ends_at_low, backlog.ends_at, backlog.ends_at_high
     if low is None or end is None or high is None:
         if backlog.stays == backlog.burn_down.left[-1]:
-            return f"No estimate of the end: all wait for somebody ({number(backlog.stays)})."
+            return "No estimate of the end: what is left waits for somebody."
         words = "No estimate of the end: too little was done lately."
     else:
         words = f"Expected end {_time(end)} UTC, between {_time(low)} and {_time(high)}."

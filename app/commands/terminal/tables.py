@@ -148,7 +148,7 @@ def _blocks(lines: Sequence[Sequence[str]], room: int) -> str:
             block.append(f"{title.ljust(indent)}{parts[0]}")
             block += [" " * indent + part for part in parts[1:]]
         blocks.append("\n".join(block))
-    return "\n\n".join(blocks)
+    return "\n\n".join(blocks) + "\n"  # what follows belongs to no row
 
 
 def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:

@@ -86,7 +86,16 @@ def _neighbour(name: str) -> str:
         return file_page(name)
     if head == "lineage":
         return history_page("lineage", name)
+    if head in ("queue", "arrivals", "samples"):
+        return _of_experiment(head, name)
     return address("/search", {"q": name})
+
+
+def _of_experiment(head: str, name: str) -> str:
+    """Return the address of this same page for an experiment."""
+    if head == "samples":
+        return address(f"/samples/{quote(name)}", {})
+    return here(experiment=name)
 
 
 def _as_now() -> str | None:

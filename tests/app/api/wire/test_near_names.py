@@ -49,6 +49,24 @@ def test_an_estimate_without_jobs_to_learn_from_offers_no_names(recorded: FlaskC
     assert answer.get_json()["detail"].startswith("Nothing to learn from")
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/queue?experiment=nowa", "/queue?experiment=nova"),
+        ("/arrivals?experiment=nowa&days=3", "/arrivals?experiment=nova&amp;days=3"),
+        ("/samples/nowa", "/samples/nova"),
+    ],
+)
+def test_a_page_leads_to_itself_with_the_near_name(
+    recorded: FlaskClient, path: str, meant: str
+) -> None:
+    page = recorded.get(path)
+
+    assert page.status_code == 404
+    assert f'href="{meant}">nova</a>' in page.text
+    assert recorded.get(meant.replace("&amp;", "&")).status_code == 200
+
+
 def test_the_page_of_estimates_asks_whether_a_near_name_was_meant(recorded: FlaskClient) -> None:
     page = recorded.get("/estimate?files=3&campaign=spring-2025")
 

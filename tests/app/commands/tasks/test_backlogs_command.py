@@ -64,7 +64,7 @@ def test_without_an_estimate_it_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     stuck = run(monkeypatch, backlog(20, 5, stays=5, ends=no_ends), "t1")
 
     assert "No estimate of the end: too little was done lately." in slow.output
-    assert "No estimate of the end: all wait for somebody (5)." in stuck.output
+    assert "No estimate of the end: what is left waits for somebody." in stuck.output
 
 
 def test_nothing_left_of_a_campaign_is_exit_code_0(monkeypatch: pytest.MonkeyPatch) -> None:
