@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.graph import FileNode, Graph, Node
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import row_number, row_numbers
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history
 from jobprov.provenance.services.lookup.file import find_file
 from jobprov.provenance.services.paging import check_limit
@@ -127,7 +127,7 @@ def with_full_names(connection: Connection, graph: Graph) -> Graph:
     names = full_names_of_claims(connection, claims)
     nodes: list[Node] = []
     for node in graph.nodes:
-        full = names.get(int(node.key[1:])) if node.key[0] == "c" else None
+        full = names.get(row_number(node.key)) if node.key[0] == "c" else None
         if full is not None and isinstance(node, FileNode):
             nodes.append(replace(node, namespace=full.namespace, name=full.name))
         else:

@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.lookup.lists.jobs import jobs_among
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.lineage.flow import Link, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
-from jobprov.provenance.lineage.keys import is_job
+from jobprov.provenance.lineage.keys import is_job, key_of_job
 
 MOST_STEPS = 1_000_000
 """Links that are followed through nodes that are not shown."""
@@ -102,7 +102,7 @@ def _passing_jobs(connection: Connection, history: History, filters: JobFilters)
     """Return the jobs of the history that pass; None if there are no filters on jobs."""
     if filters == JobFilters():
         return None
-    return {f"j{job}" for job in jobs_among(connection, filters, jobs_of(history))}
+    return {key_of_job(job) for job in jobs_among(connection, filters, jobs_of(history))}
 
 
 def _of_role(history: History, role: str | None) -> set[str] | None:

@@ -26,7 +26,7 @@ from jobprov.provenance.db.queries.lookup.lists.files import count_consumers
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.lineage.flow import node_of
 from jobprov.provenance.lineage.graph import Node
-from jobprov.provenance.lineage.keys import is_job
+from jobprov.provenance.lineage.keys import is_job, key_of_claim, key_of_file
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer, node_answer
@@ -153,7 +153,10 @@ def _named(file: FoundFile, focus: Focus) -> FileVersion:
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
     """Return the keys of a file: of its bare name, and of its versions under any name."""
-    return {f"f{file.id}", *(f"c{claim}" for claim in claims_of(connection, file.id))}
+    return {
+        key_of_file(file.id),
+        *(key_of_claim(claim) for claim in claims_of(connection, file.id)),
+    }
 
 
 class _Trial(NamedTuple):

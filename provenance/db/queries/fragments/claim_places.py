@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.tables import Claim
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import key_of_claim, row_number, row_numbers
 
 _POSITIONS = 32_768
 """More than a record may have outputs."""
@@ -43,8 +43,8 @@ def node_places(connection: Connection, nodes: Collection[str]) -> dict[str, int
     query = select(Claim.id, PLACE).where(among(connection, Claim.id, claims))
     places = {}
     for claim, place in connection.execute(query):
-        places[f"c{claim}"] = place
+        places[key_of_claim(claim)] = place
     for node in nodes:
         if node not in places:
-            places[node] = _BEHIND_ALL + int(node[1:])
+            places[node] = _BEHIND_ALL + row_number(node)
     return places

@@ -31,7 +31,7 @@ from jobprov.provenance.lineage.graph import (
     Omitted,
     plain_role,
 )
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job, row_numbers
 
 MOST_COUNTED = 20_000
 """Files outside of a picture that are counted. If there are more, it says "at least so many"."""
@@ -95,6 +95,30 @@ def draw_neighbourhood(
     """
     picture = _Picture(limit)
     picture.add(focus.key)
+    is_at_ends = _walk(connection, picture, focus, direction, depth)
+    # Last: calibration files and their like must not take the room of ancestors
+    _add_shared_inputs(connection, picture)
+    omitted = Omitted()
+    if picture.is_truncated or not is_at_ends:
+        omitted = _omitted(connection, picture, focus, direction)
+    is_more = bool(omitted.ancestors or omitted.descendants or omitted.is_least)
+    return Graph(
+        focus.key,
+        tuple(_ordered(picture, _nodes(connection, picture))),
+        tuple(picture.edges.values()),
+        omitted,
+        is_truncated=picture.is_truncated or is_more,
+        direction=direction,
+    )
+
+
+def _walk(
+    connection: Connection, picture: _Picture, focus: Focus, direction: str, depth: int | None
+) -> bool:
+    """Add the nodes level by level; return whether the walk came to the ends of the history.
+
+    It stops before them at a depth, or where the picture is full.
+    """
     up = _claims_to_go_up_from(focus, direction)
     down = [focus.key] if direction != "ancestors" else []
     level = 0
@@ -103,24 +127,17 @@ def draw_neighbourhood(
         down = _one_level_down(connection, picture, down, focus)
         picture.ends.append(len(picture.order))
         level += 1
-    # Last: calibration files and their like must not take the room of ancestors
-    _add_shared_inputs(connection, picture)
-    nodes: list[Node] = [
-        *file_nodes(connection, picture.order),
-        *job_nodes(connection, picture.order),
-    ]
-    omitted = Omitted()
-    if picture.is_truncated or up or down:
-        omitted = _omitted(connection, picture, focus, direction)
-    is_more = bool(omitted.ancestors or omitted.descendants or omitted.is_least)
-    return Graph(
-        focus.key,
-        tuple(_ordered(picture, {node.key: node for node in nodes})),
-        tuple(picture.edges.values()),
-        omitted,
-        is_truncated=picture.is_truncated or is_more,
-        direction=direction,
-    )
+    return not up and not down
+
+
+def _nodes(connection: Connection, picture: _Picture) -> dict[str, Node]:
+    """Return the nodes of the picture with what is known of them, by key."""
+    nodes: dict[str, Node] = {}
+    for file in file_nodes(connection, picture.order):
+        nodes[file.key] = file
+    for job in job_nodes(connection, picture.order):
+        nodes[job.key] = job
+    return nodes
 
 
 def _claims_to_go_up_from(focus: Focus, direction: str) -> list[int]:
@@ -150,19 +167,19 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
     # More than one round if outputs were made from other outputs of the same job: these belong to
     # the same level
     while level:
-        picture.above.update(f"c{claim}" for claim in level)
+        picture.above.update(key_of_claim(claim) for claim in level)
         inside: dict[int, None] = {}
         for part in chunks(level):
             jobs = jobs_of_claims(connection, part)
             for claim, job in sorted(jobs.items()):
-                if picture.add(f"j{job}") and f"c{claim}" in picture.order:
-                    picture.join(f"j{job}", f"c{claim}")
+                if picture.add(key_of_job(job)) and key_of_claim(claim) in picture.order:
+                    picture.join(key_of_job(job), key_of_claim(claim))
             parents = parent_rows(connection, part, 4 * picture.limit)
             picture.is_truncated |= len(parents) == 4 * picture.limit
             for (claim, _), rows in _by_input(parents).items():
                 _add_input(picture, jobs[claim], rows, next_claims, inside)
-        level = [claim for claim in inside if f"c{claim}" not in picture.above]
-    return [claim for claim in next_claims if f"c{claim}" not in picture.above]
+        level = [claim for claim in inside if key_of_claim(claim) not in picture.above]
+    return [claim for claim in next_claims if key_of_claim(claim) not in picture.above]
 
 
 def _add_input(
@@ -183,7 +200,7 @@ def _add_input(
             if row.claim_id is not None:
                 inside[row.claim_id] = None
         return
-    if f"j{job}" not in picture.order:
+    if key_of_job(job) not in picture.order:
         return
     if not made_elsewhere:
         # One row is enough: it stands for the file alone
@@ -196,15 +213,15 @@ def _add_input(
 
 def _add_source(picture: _Picture, job: int, row: ParentRow, claim: int | None) -> bool:
     """Add an input of a job, the file alone without a claim; return whether it has room."""
-    key = f"f{row.file_id}"
+    key = key_of_file(row.file_id)
     is_sure = True
     if claim is not None:
-        key = f"c{claim}"
+        key = key_of_claim(claim)
         is_sure = bool(row.is_sure)
     if not picture.add(key):
         return False
     role = plain_role((row.role or "", row.shared_role or ""))
-    picture.join(key, f"j{job}", is_sure=is_sure, role=role)
+    picture.join(key, key_of_job(job), is_sure=is_sure, role=role)
     return True
 
 
@@ -223,19 +240,21 @@ def _one_level_down(
     next_files: dict[str, None] = {}
     sources_of = _identities_of(connection, keys, focus)
     jobs = jobs_of_claims(connection, row_numbers(keys, "c"))
-    maker = {f"c{claim}": job for claim, job in jobs.items()}
+    maker = {key_of_claim(claim): job for claim, job in jobs.items()}
     for part in chunks(sorted(sources_of)):
         for use in consumer_rows(connection, part, picture.limit):
             sources = _made_by_others(use.job_id, sources_of[use.identity_id], maker)
-            if sources and picture.add(f"j{use.job_id}"):
+            if sources and picture.add(key_of_job(use.job_id)):
                 for source, is_sure in sources:
-                    picture.join(source, f"j{use.job_id}", is_sure=is_sure, role=use.role or "")
+                    picture.join(
+                        source, key_of_job(use.job_id), is_sure=is_sure, role=use.role or ""
+                    )
         for made in child_rows(connection, part, picture.limit):
             sources = _made_by_others(made.job_id, sources_of[made.identity_id], maker)
             if made.is_input and not sources:
                 continue
             if _add_child(picture, made, sources):
-                next_files[f"c{made.claim_id}"] = None
+                next_files[key_of_claim(made.claim_id)] = None
     return [key for key in next_files if key not in picture.below]
 
 
@@ -248,7 +267,7 @@ def _made_by_others(
 
 def _add_child(picture: _Picture, made: ChildRow, sources: Sequence[tuple[str, bool]]) -> bool:
     """Add a file that was made from others, and its job; return whether there was room."""
-    job, child = f"j{made.job_id}", f"c{made.claim_id}"
+    job, child = key_of_job(made.job_id), key_of_claim(made.claim_id)
     if not (picture.add(job) and picture.add(child)):
         return False
     for source, is_sure in sources:
@@ -270,7 +289,7 @@ def _identities_of(
             files[identity] = [(focus.key, is_sure)]
     claims = [claim for claim in row_numbers(keys, "c") if claim != focus.claim_id]
     for identity, claim, is_sure in select_among(connection, _PRODUCED, claims):
-        files.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+        files.setdefault(identity, []).append((key_of_claim(claim), bool(is_sure)))
     return files
 
 

@@ -15,7 +15,7 @@ from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Identity, Job, Mention, Parent, Producer
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, neighbours
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job, row_numbers
 
 MOST_USES = 10_000
 """Uses of files that are counted. A calibration file may have millions of readers."""
@@ -184,10 +184,10 @@ def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -
     reached = _reached(start, before)
     shown = Counter(edge.target for edge in edges if edge.role not in SHARED_ROLES)
     # A claim has one job before it, which made it; a job has its inputs
-    needed = {f"c{claim}": 1 for claim in row_numbers(reached, "c")}
+    needed = {key_of_claim(claim): 1 for claim in row_numbers(reached, "c")}
     for part in chunks(row_numbers(reached, "j")):
         for job, count in run(connection, _INPUTS, {"jobs": part}):
-            needed[f"j{job}"] = count
+            needed[key_of_job(job)] = count
     return _lacking(needed, shown)
 
 
@@ -201,7 +201,7 @@ def hidden_outputs(connection: Connection, start: str, edges: Collection[Edge]) 
     shown = Counter(edge.source for edge in edges)
     needed = _uses(connection, reached)
     for job, count in select_among(connection, _OUTPUTS, row_numbers(reached, "j")):
-        needed[f"j{job}"] = count
+        needed[key_of_job(job)] = count
     return _lacking(needed, shown)
 
 
@@ -210,9 +210,9 @@ def _uses(connection: Connection, keys: Iterable[str]) -> Counter[str]:
     listed = list(keys)
     file_of: dict[int, str] = {}
     for identity, claim in select_among(connection, _OF_CLAIMS, row_numbers(listed, "c")):
-        file_of[identity] = f"c{claim}"
+        file_of[identity] = key_of_claim(claim)
     for identity, file in select_among(connection, _OF_FILES, row_numbers(listed, "f")):
-        file_of[identity] = f"f{file}"
+        file_of[identity] = key_of_file(file)
     uses: Counter[str] = Counter()
     left = MOST_USES
     for part in chunks(sorted(file_of)):

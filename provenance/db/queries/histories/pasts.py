@@ -38,7 +38,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.lineage import flow
 from jobprov.provenance.lineage.graph import Past
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job, row_numbers
 from jobprov.provenance.records.files.checksums import unpack_checksums
 
 MOST_NAMED = 100
@@ -107,9 +107,9 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     claimed_later: set[str] = set()
     keys = sorted(row_numbers(_keys(history), "c"))
     for claim, file, received_at in select_among(connection, _CLAIMS, keys):
-        file_of[f"c{claim}"] = f"f{file}"
+        file_of[key_of_claim(claim)] = key_of_file(file)
         if received_at > limit:
-            claimed_later.add(f"c{claim}")
+            claimed_later.add(key_of_claim(claim))
     unclaimed = _unclaimed(connection, history.start, limit)
 
     past = History(history.start, is_cut=history.is_cut, direction=history.direction)
@@ -150,7 +150,7 @@ def _links_from_bare_names(
 def _recorded_jobs(connection: Connection, history: History, limit: StoredMoment) -> set[str]:
     """Return the jobs of a history that had been recorded at a moment."""
     rows = select_among(connection, _RECEIVED, jobs_of(history))
-    return {f"j{job}" for job, received in rows if received <= limit}
+    return {key_of_job(job) for job, received in rows if received <= limit}
 
 
 def _sources_then(

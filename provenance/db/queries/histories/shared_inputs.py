@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.statements.driver import Row
 from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job
 
 # For a badge one maker is enough: that of the newest version, by the order of versions. The second
 # newest is read too, in case the newest maker is the reading job itself
@@ -67,9 +68,10 @@ def resolve_shared(connection: Connection, mentions: Sequence[Row]) -> Iterator[
             maker = _Maker(*row)
             makers.setdefault(maker.identity, []).append(maker)
     for job, identity, role in mentions:
-        file, is_sure = f"f{makers[identity][0].file}", True
+        file, is_sure = key_of_file(makers[identity][0].file), True
         for maker in makers[identity]:
-            if maker.job not in (None, job):  # a job's output is never its own input
-                file, is_sure = f"c{maker.claim}", bool(maker.is_sure)
+            # A job's output is never its own input
+            if maker.claim is not None and maker.job != job:
+                file, is_sure = key_of_claim(maker.claim), bool(maker.is_sure)
                 break
-        yield SharedInput(file, f"j{job}", role, is_sure)
+        yield SharedInput(file, key_of_job(job), role, is_sure)

@@ -26,7 +26,7 @@ from jobprov.provenance.db.statements.driver import Row
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job, row_numbers
 
 MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
@@ -99,9 +99,9 @@ class History:
     ) -> None:
         """Note what claims were made from; `sources` are (claim, nodes) of those with any."""
         for claim in claims:
-            self.sources.setdefault(f"c{claim}", set())
+            self.sources.setdefault(key_of_claim(claim), set())
         for claim, nodes in sources:
-            self.sources[f"c{claim}"].update(key for key, _ in nodes)
+            self.sources[key_of_claim(claim)].update(key for key, _ in nodes)
 
     @cached_property
     def _neighbours(self) -> Neighbours:
@@ -201,7 +201,7 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     maker.update(jobs_of_claims(connection, [claim]))
     # Each job to the files that it made
     for made, job in sorted(maker.items()):
-        history.join(f"j{job}", f"c{made}")
+        history.join(key_of_job(job), key_of_claim(made))
     mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
     parents = select_among(connection, _PARENTS, sorted(maker))
     role_of = _roles(mentions)
@@ -212,7 +212,7 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
         outside[job, identity] = sources.outside(job, identity)
         role = role_of.get((job, identity), "")
         for key, is_sure in outside[job, identity]:
-            history.join(key, f"j{job}", is_sure=is_sure, role=role)
+            history.join(key, key_of_job(job), is_sure=is_sure, role=role)
     made_from = []
     for made, identity in parents:
         job = maker[made]
@@ -238,11 +238,11 @@ class _Sources:
 
     def __init__(self, rows: Sequence[MetIdentity]) -> None:
         self._own = own_inputs(rows)
-        self._file = {row.identity_id: f"f{row.file_id}" for row in rows}
+        self._file = {row.identity_id: key_of_file(row.file_id) for row in rows}
         self._made: dict[int, list[tuple[str, bool, int | None]]] = {}
         for row in rows:
             if row.claim_id is not None:
-                made = (f"c{row.claim_id}", bool(row.is_sure), row.job_id)
+                made = (key_of_claim(row.claim_id), bool(row.is_sure), row.job_id)
                 self._made.setdefault(row.identity_id, []).append(made)
         for makers in self._made.values():
             makers.sort()
@@ -338,7 +338,9 @@ def _add_readers(history: History, mentions: Iterable[Row], below: _Below) -> No
         # Not `not_made_by`: there are up to 200,000 mentions, and a call costs more than the test
         for key, is_sure in below.sources[identity]:
             if below.maker.get(key) != job:
-                history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
+                history.join(
+                    key, key_of_job(job), is_sure=is_sure, role=role or "", is_parent=False
+                )
 
 
 def _add_made(history: History, parent_and_child: Iterable[tuple[int, int]], below: _Below) -> None:
@@ -349,14 +351,14 @@ def _add_made(history: History, parent_and_child: Iterable[tuple[int, int]], bel
     )
     for identity, job in parent_and_job:
         for key, is_sure in below.not_made_by(job, identity):
-            history.join(key, f"j{job}", is_sure=is_sure)
+            history.join(key, key_of_job(job), is_sure=is_sure)
     for claim, job in sorted(below.made.items()):
-        history.join(f"j{job}", f"c{claim}")
+        history.join(key_of_job(job), key_of_claim(claim))
 
 
 def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int]) -> dict[str, int]:
     """Return the job that made each node, including the start."""
-    maker = {f"c{claim}": job for claim, job in made.items()}
+    maker = {key_of_claim(claim): job for claim, job in made.items()}
     if focus.claim_id is not None:
         for job in jobs_of_claims(connection, [focus.claim_id]).values():
             maker[focus.key] = job
@@ -372,5 +374,5 @@ def _sources_below(
         nodes.setdefault(identity, []).append((focus.key, is_sure))
     others = sorted({*made} - {focus.claim_id})
     for identity, claim, is_sure in select_among(connection, _PRODUCED, others):
-        nodes.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
+        nodes.setdefault(identity, []).append((key_of_claim(claim), bool(is_sure)))
     return nodes

@@ -15,6 +15,7 @@ from jobprov.provenance.db.queries.histories.walks import (
 )
 from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.lineage.keys import row_number
 
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
 _TWO_MAKERS = """
@@ -68,7 +69,7 @@ def met_of(keys: Iterable[str]) -> Met:
     """Return the nodes of these keys."""
     numbers: dict[str, set[int]] = {"c": set(), "f": set(), "j": set()}
     for key in keys:
-        numbers[key[0]].add(int(key[1:]))
+        numbers[key[0]].add(row_number(key))
     return Met(numbers["c"], numbers["f"], numbers["j"])
 
 

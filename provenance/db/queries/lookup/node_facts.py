@@ -27,7 +27,13 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
-from jobprov.provenance.lineage.keys import row_numbers
+from jobprov.provenance.lineage.keys import (
+    key_of_claim,
+    key_of_file,
+    key_of_job,
+    row_number,
+    row_numbers,
+)
 
 
 class _ClaimRow(NamedTuple):
@@ -133,7 +139,7 @@ def _file_node(claim: _ClaimRow, number: int | None, *, has_versions: bool) -> F
     if number is None and claim.state != SUCCEEDED:
         writer = _writer(claim.job_id, claim.batch_id, claim.state)
     return FileNode(
-        f"c{claim.claim}",
+        key_of_claim(claim.claim),
         claim.name,
         claim.namespace,
         claim.experiment,
@@ -173,7 +179,7 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     very one that was recorded later.
     """
     listed = list(nodes)
-    files = [int(node.key[1:]) for node in listed if node.is_placeholder]
+    files = [row_number(node.key) for node in listed if node.is_placeholder]
     versions = versions_of(connection, files)
     made = {}
     for file, of_file in versions.items():
@@ -182,7 +188,7 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     tried = last_tries(connection, [file for file in files if file not in versions])
     writers = _writers(connection, {**made, **tried}, made)
     return [
-        replace(node, writer=writers.get(int(node.key[1:]))) if node.is_placeholder else node
+        replace(node, writer=writers.get(row_number(node.key))) if node.is_placeholder else node
         for node in listed
     ]
 
@@ -217,7 +223,9 @@ def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode
         for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": part}):
             url = file_page(name, experiment, namespace)
             nodes.append(
-                FileNode(f"f{file}", name, namespace, experiment, is_placeholder=True, url=url)
+                FileNode(
+                    key_of_file(file), name, namespace, experiment, is_placeholder=True, url=url
+                )
             )
     return nodes
 
@@ -240,7 +248,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
 def _job_node(job: _JobRow, version: str | None) -> JobNode:
     """Return the node of a job; `version` is that of its code."""
     return JobNode(
-        f"j{job.key}",
+        key_of_job(job.key),
         job.job_id,
         label=job.batch_id or short_job(job.job_id),
         state=STATES[job.state],

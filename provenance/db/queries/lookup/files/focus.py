@@ -11,6 +11,7 @@ from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.keys import key_of_claim, key_of_file
 
 _MOST_NAMED = 20
 _READ_AS = """
@@ -48,7 +49,7 @@ class Focus(NamedTuple):
     @property
     def key(self) -> str:
         """Its node in a graph."""
-        return f"f{self.file_id}" if self.claim_id is None else f"c{self.claim_id}"
+        return key_of_file(self.file_id) if self.claim_id is None else key_of_claim(self.claim_id)
 
     def of_name(self) -> "Focus":
         """Return the focus on the whole name.

@@ -21,6 +21,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.lineage.sentences import MOST_READERS
 
 _MOST_LOOKED_AT = 100_000
@@ -247,7 +248,7 @@ def count_consumers(
     if as_of is not None:
         moment, known = [moment_for(connection, as_of)], _KNOWN
     for letter, template in _CONSUMERS.items():
-        numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
+        numbers = sorted(row_numbers(keys, letter))
         statement = template.format(most=most, among="{among}", known=known)
         for number, count in select_among(connection, statement, numbers, *moment):
             counts[f"{letter}{number}"] = count
