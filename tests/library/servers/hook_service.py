@@ -27,19 +27,25 @@ class CuttingProxy:
         self._target, self.cuts, self.sent = (host, int(port)), cuts, []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._connections: list[threading.Thread] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        """Stop listening, and wait for the ends of all connections: only then is `sent` whole."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
+        for connection in self._connections:
+            connection.join()
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+                connection = threading.Thread(target=self._pass_on, args=(client,), daemon=True)
+                self._connections.append(connection)
+                connection.start()
 
     def _pass_on(self, client: socket.socket) -> None:
         limit, count = self.cuts.pop(0) if self.cuts else None, 0
