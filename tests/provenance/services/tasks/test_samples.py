@@ -106,7 +106,7 @@ def test_passes_of_the_past_stand_apart(production: Production) -> None:
         3,
         27,
     )
-    with pytest.raises(NotFoundError, match="PUT /api/v1/tasks/ID"):
+    with pytest.raises(NotFoundError, match="No experiment nobody is recorded"):
         _samples(production, "nobody")
 
 
