@@ -69,16 +69,12 @@ class _Finder:
 
 
 def unpacked(part: bytes) -> Dict[str, bytes]:
-    """Return the sources of a part, by name in the hook.
-
-    It is packed lines of name and length, an empty one, and the sources.
-    """
-    index, _, rest = zlib.decompress(part, _RAW_DEFLATE).partition(b"\n\n")
-    sources, at = {}, 0
-    for line in index.decode("ascii").splitlines():
-        name, length = line.split()
-        sources[name] = rest[at : at + int(length)]
-        at += int(length)
+    """Return the sources of a part, by name in the hook; `packing.fold` tells their form."""
+    folder = __package__.replace(".", "/") + "/"
+    sources = {}
+    for named in zlib.decompress(part, _RAW_DEFLATE).split(b"\0"):
+        name, _, source = named.partition(b"\n")
+        sources[folder + name.decode()] = source
     return sources
 
 

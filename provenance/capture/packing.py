@@ -150,10 +150,14 @@ def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
     return members
 
 
-def fold(parts: Dict[str, bytes]) -> bytes:
-    """Return parts as one: lines of name and length, an empty line, and the parts."""
-    index = ["{} {}".format(name, len(part)) for name, part in parts.items()]
-    return "\n".join([*index, "", ""]).encode("ascii") + b"".join(parts.values())
+def fold(sources: Dict[str, bytes]) -> bytes:
+    """Return sources as one: of each its name in the package's folder, in a line, and its text.
+
+    They are apart by NUL, which no source has.
+    """
+    folder = _TOP + "/"
+    named = [name[len(folder) :].encode() + b"\n" + text for name, text in sources.items()]
+    return b"\0".join(named)
 
 
 def loaded_first(files: Dict[str, bytes]) -> Set[str]:
