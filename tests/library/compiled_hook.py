@@ -14,7 +14,7 @@ import zlib
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
-from jobprov.provenance.capture.packing import SHEBANG, fold, sources
+from jobprov.provenance.capture.packing import SHEBANG, sources
 from tests.library.built_once import built_hook
 
 _LOADER = "jobprov/provenance/capture/loading.py"
@@ -29,7 +29,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 _compiled = {}
 try:
     _place = __loader__.archive + "/code-" + MAGIC_NUMBER.hex()
-    _compiled = unpacked(__loader__.get_data(_place))
+    _compiled = marshal.loads(zlib.decompress(__loader__.get_data(_place), _RAW_DEFLATE))
 except (AttributeError, OSError):
     pass  # out of no file, or of a file for other Pythons
 
@@ -59,7 +59,7 @@ def _compiled_hook() -> bytes:
         for name in shipped.namelist():
             content = shipped.read(name)
             made.writestr(name, content + _GETS_CODE if name == _LOADER else content)
-        made.writestr(_CODE, _packed(fold(_code())))
+        made.writestr(_CODE, _packed(marshal.dumps(_code())))
     return written.getvalue()
 
 

@@ -27,7 +27,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "last tries": (versions._TRIES, {"files": KEYS}),
     "summaries of jobs": (summaries._SUMMARIES_OF, {"keys": KEYS}),
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
-    "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
+    "files of a picture": (node_facts._CLAIMS, {"claims": KEYS}),
     "code": (code_versions._SOFTWARE, {"sets": KEYS}),
     "parents in a picture": (neighbours._PARENTS, {"claims": KEYS, "most": 100}),
     "consumers in a picture": (neighbours._CONSUMERS, {"identities": KEYS, "most": 100}),
