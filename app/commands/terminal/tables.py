@@ -59,7 +59,8 @@ def fitted(lines: Sequence[Sequence[str]], room: int, fixed: Sequence[bool]) -> 
         fixed: for each column, whether it stays as it is.
     """
     widths = _widths(lines)
-    if _total(widths) <= room:
+    has_rows = len(lines) > 1
+    if not has_rows or _total(widths) <= room:
         return _aligned(lines, widths)
     for place, cell in enumerate(lines[1]):
         if _UUID.fullmatch(cell):

@@ -27,6 +27,10 @@ def test_a_table_that_fits_stays_as_it_is() -> None:
     assert lines == ["A  B", f"1  {FILE}"]
 
 
+def test_titles_without_rows_stand_alone_however_narrow_it_is() -> None:
+    assert fit([TITLES], 10) == ["JOB  FILE  ADVICE"]
+
+
 @pytest.mark.parametrize("room", [40, 70, 80, 100, 120, 159])
 def test_no_line_is_wider_than_the_terminal(room: int) -> None:
     *rows, note = fit(LINES, room)
