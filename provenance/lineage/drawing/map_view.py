@@ -6,7 +6,7 @@ drawing.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobprov.provenance.answers.addresses import lineage_of, task_page
@@ -54,14 +54,11 @@ def map_of_view(view: View, links: Links, *, direction: Direction = "right") -> 
         beside = _of_box(boxes[key], nodes) if key in boxes else _of_stub(item)
         drawn_boxes.append(_drawn(key, item) | places.middle(key) | beside)
     counts = {(arrow.source, arrow.target): arrow.count for arrow in view.arrows}
-    arrows = []
-    for ends, is_sure in sheet.arrows.items():
-        arrows.append([*ends, counts.get(ends, 1), is_sure, places.passed_points(ends)])
     return {
         **_words_and_shapes(sheet),
         "focus": sheet.first,
         "boxes": drawn_boxes,
-        "arrows": arrows,
+        "arrows": [list(arrow) for arrow in _arrows(sheet, counts, places)],
     }
 
 
@@ -86,11 +83,10 @@ def map_of_classes(
         drawn = _drawn(key, sheet.items[key]) | places.middle(key)
         drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
+    # By name: the index of a class changes when a stage, version or state is added
     arrows = []
-    for ends, is_sure in sheet.arrows.items():
-        # By name: the index of a class changes when a stage, version or state is added
-        source, target = names[ends[0]], names[ends[1]]
-        arrows.append([source, target, counts.get(ends, 1), is_sure, places.passed_points(ends)])
+    for source, target, *beside in _arrows(sheet, counts, places):
+        arrows.append([names[source], names[target], *beside])
     return {
         **_words_and_shapes(sheet),
         "focus": names.get(sheet.first, ""),
@@ -159,6 +155,14 @@ def _words_and_shapes(sheet: Sheet) -> dict[str, object]:
         "states": sheet.states(),
         "shapes": sheet.shapes(),
     }
+
+
+def _arrows(
+    sheet: Sheet, counts: Mapping[tuple[str, str], int], places: _Places
+) -> Iterator[tuple[str, str, int, bool, list[tuple[int, int]]]]:
+    """Yield of each arrow its ends, for how many it stands, whether it is sure, and its points."""
+    for ends, is_sure in sheet.arrows.items():
+        yield *ends, counts.get(ends, 1), is_sure, places.passed_points(ends)
 
 
 def _drawn(key: str, item: Item) -> dict[str, object]:
