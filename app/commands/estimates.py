@@ -75,8 +75,8 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
     note = (
         "In brackets: the range that contains the true value four times in five. In the queue and "
         "stage-in: the median over jobs, and the range of four jobs in five; in the total, of one "
-        "file through all stages. Time in queues comes on top of the hours; stage-in hours are part "
-        "of the slot hours."
+        "file through all stages. Time in queues comes on top of the hours; stage-in hours are "
+        "part of the slot hours."
     )
     lines = [table(rows, columns), note]
     for stage in result.stages:

@@ -190,8 +190,8 @@ class Copy:
     """A copy that a program makes.
 
     Attributes:
-        source, target: absolute paths, or addresses; a target may be a folder, and a source the name
-            of a file of Rucio.
+        source, target: absolute paths, or addresses; a target may be a folder, and a source the
+            name of a file of Rucio.
         file: the source, where it is a file.
     """
 

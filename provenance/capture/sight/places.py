@@ -17,7 +17,7 @@ from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
 _MOST_LEVELS, _MOST_FOLDERS = 3, 1000
 _LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
-# Files that HTCondor, art, shells, `rucio upload --summary` and justIN leave beside what a job makes
+# Files that HTCondor, art, shells, `rucio upload` and justIN leave beside what a job makes
 _BESIDE = (
     "_condor_",
     "condor_exec",

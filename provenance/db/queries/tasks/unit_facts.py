@@ -251,7 +251,7 @@ def _newest_records(
 ) -> dict[tuple[int, str], datetime]:
     """Return when a record of each unit came last, of those since the first of these moments.
 
-    A batch system chooses the ids of jobs, so that only unit and time lead from an order to its job.
+    A batch system chooses the ids of jobs: only unit and time lead from an order to its job.
     """
     if not ordered:
         return {}

@@ -94,7 +94,8 @@ def test_file_that_is_written_in_the_storage_and_sorted_there_is_an_output(site:
         mkdir -p $STORAGE/tmp/gen
         hadd $STORAGE/tmp/gen/a.7.ghep.root $INPUTS/raw.root
         mv $STORAGE/tmp/gen/a.7.ghep.root $STORAGE/tmp/gen/a.GHEP.root
-        mkdir -p $STORAGE/gen/GHEP/0000000; mv $STORAGE/tmp/gen/a.GHEP.root $STORAGE/gen/GHEP/0000000
+        mkdir -p $STORAGE/gen/GHEP/0000000
+        mv $STORAGE/tmp/gen/a.GHEP.root $STORAGE/gen/GHEP/0000000
         """
     )
 
@@ -135,7 +136,7 @@ def test_folder_that_the_job_makes_is_no_missing_output(site: Site) -> None:
 
 @pytest.mark.slow
 def test_products_that_a_script_sets_up_for_a_program_unlike_art_are_recorded(site: Site) -> None:
-    """As `g4numi_job.sh` does: of geant4 and root, with which it made flux files, none was named."""
+    """As `g4numi_job.sh` does: neither geant4 nor root, which made its flux files, was named."""
     record = site.record(
         """
         export SETUP_GEANT4="geant4 v4_9_6 -f Linux64bit -z /products -q e2"

@@ -80,7 +80,7 @@ def a_chain_of_diamonds(levels: int) -> list[dict[str, Any]]:
 
 
 def a_merge_of_forty() -> list[dict[str, Any]]:
-    """Return the jobs of a merged file: forty before it, ten that read it, three of them with a plot.
+    """Return the jobs of a merged file: forty before it, ten that read it, three with a plot.
 
     Each of the forty reads a raw file of its own and the geometry, which they share.
     """

@@ -218,7 +218,7 @@ def _newest_that_meet(
     limit: int,
     before: int | None,
 ) -> list[int]:
-    """Return the keys of the newest jobs that pass the filters and meet the conditions of all searches.
+    """Return the keys of the newest jobs that pass the filters and meet all searches.
 
     What lists show of jobs is read once for these, not for all that a stretch looks at.
     """
