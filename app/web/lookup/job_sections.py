@@ -68,7 +68,7 @@ _PARTS: dict[str, type[Struct]] = {
     "host": Host,
     "task": Task,
 }
-_KNOWN = frozenset(JobRecord.__struct_fields__) - {"hosts", "ranks", "extra"}
+_KNOWN = frozenset(JobRecord.__struct_fields__) - {"hosts", "ranks"}
 _LONGEST_JSON = 1500
 _MESSAGES_A_GAP = 3
 _MOST_CONFIGURATIONS = 10
@@ -110,6 +110,7 @@ class JobSections(NamedTuple):
     Attributes:
         record: the merged record, with its parts.
         environment: None where the record has none.
+        hook_notes: what the hook could not do or left out, as sentences.
         others: what the record holds beyond the fields that the page knows, as JSON.
     """
 
@@ -136,6 +137,7 @@ class JobSections(NamedTuple):
     attempts: Cut
     verdicts: Cut
     best_verdict: Mapping[str, Any] | None
+    hook_notes: Cut
     others: Cut
 
 
@@ -172,6 +174,7 @@ def sections(job: JobAnswer) -> JobSections:
         attempts=cut_rows("attempts", job.attempts, 10),
         verdicts=cut_rows("verdicts", verdicts, 10),
         best_verdict=verdict_row(job.best_verdict) if job.best_verdict else None,
+        hook_notes=cut_rows("hook-notes", hook_notes(record), 15),
         others=cut_rows("others", others(record), 15),
     )
 
@@ -342,11 +345,26 @@ def verdict_row(verdict: Mapping[str, Any]) -> JsonObject:
     return {**row, "comparisons": complete_all(row["comparisons"], Comparison)}
 
 
+def hook_notes(record: Mapping[str, Any]) -> list[str]:
+    """Return what the hook could not do or left out, as sentences (`extra.hook_notes`)."""
+    notes = (record.get("extra") or {}).get("hook_notes")
+    if not isinstance(notes, list):
+        return []
+    return [str(note) for note in notes]
+
+
 def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what the record holds beyond the fields that the page knows, as JSON."""
+    """Return what the record holds beyond the fields that the page knows, as JSON.
+
+    Each field of `extra` has a row of its own.
+    """
+    fields = {name: value for name, value in record.items() if name not in _KNOWN}
+    for name, value in (record.get("extra") or {}).items():
+        if name != "hook_notes" or not isinstance(value, list):
+            fields[f"extra.{name}"] = value
     rows = []
-    for name, value in sorted(record.items()):
-        if name not in _KNOWN and value not in (None, {}, []):
+    for name, value in sorted(fields.items()):
+        if value not in (None, {}, []):
             rows.append((name, compact_json(value)))
     return rows
 

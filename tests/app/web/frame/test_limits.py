@@ -129,7 +129,7 @@ def huge() -> dict[str, Any]:
             for n in many
         ],
         "logs": [{"name": f"{n}{odd}", "step": odd, "sha256": f"{n:064x}"} for n in many],
-        "extra": {odd: [odd] * 300},
+        "extra": {odd: [odd] * 300, "hook_notes": [f"{n}{odd}" for n in many]},
         "unknown": {f"u{n}": odd for n in many},
     }
 
@@ -156,6 +156,7 @@ def test_the_largest_record_makes_a_page_under_80_kb(pages: FlaskClient, service
         "modules",
         "logs",
         "gaps",
+        "hook-notes",
         "fcl-0",
         "seeds",
         "others",

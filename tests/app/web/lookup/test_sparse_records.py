@@ -61,3 +61,26 @@ def test_lists_tell_a_job_that_succeeded_and_made_no_file(pages: FlaskClient) ->
     assert "no output" in without_file[0]
     assert "no output" not in with_file[0]
     assert "output_count" in pages.get("/jobs?format=csv&experiment=nova").text.splitlines()[0]
+
+
+def test_notes_of_the_hook_are_sentences_and_other_extra_fields_have_rows(
+    pages: FlaskClient,
+) -> None:
+    extra = {"hook_notes": ["no token is set: the record waits"], "events": {"art": 10}}
+    record = {
+        "schema_version": 1,
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-11-24T16:00:00Z",
+        "job_id": job_id(1),
+        "extra": extra,
+    }
+    pages.put(f"/api/v1/jobs/{job_id(1)}", json=record)
+
+    page = pages.get(f"/jobs/{job_id(1)}").text
+
+    notes = page.split('id="hook-notes"')[1].split("</section>")[0]
+    others = page.split('id="others"')[1].split("</section>")[0]
+    assert "<li>no token is set: the record waits</li>" in notes
+    assert "<dt>extra.events</dt>" in others
+    assert "hook_notes" not in others
