@@ -19,7 +19,7 @@ from typing import Any
 from jobprov.app.cli import main
 from tests.library.built_once import build_hook_once
 
-JOBPROV = [sys.executable, "-c", "from jobprov.app.cli import main; main()"]
+JOBPROV = [sys.executable, "-m", "jobprov"]
 _SECONDS = 120
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(

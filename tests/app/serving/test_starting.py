@@ -49,7 +49,7 @@ def test_start_is_told_before_the_address_and_not_on_standard_output(tmp_path: P
     """Scripts read the address from the first line of standard output."""
     data = tmp_path / "var"
     words = ["serve", "--port", "0", "--data", str(data)]
-    command = [sys.executable, "-c", "from jobprov.app.cli import main; main()", *words]
+    command = [sys.executable, "-m", "jobprov", *words]
     with subprocess.Popen(
         command,
         env=clean_environment(),
