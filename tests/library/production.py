@@ -30,7 +30,7 @@ from jobprov.provenance.services.erasures.blobs import (
     refresh_named,
 )
 from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
-from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, erase_record
+from jobprov.provenance.services.erasures.records import ErasureRequest, RecordErasure, erase_record
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.lookup.job import read_job, show_job
@@ -217,7 +217,7 @@ class Production:
 
     def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
         """Erase the record of a job, or fields of it."""
-        wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
+        wanted = ErasureRequest(job_id(number), "Eve", "a password slipped through", **how)
         done = self.write_now(erase_record, wanted)
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]

@@ -29,8 +29,8 @@ from jobprov.provenance.services.erasures.blobs import (
     refresh_named,
 )
 from jobprov.provenance.services.erasures.records import (
+    ErasureRequest,
     RecordErasure,
-    Wanted,
     erase_record,
     plan_erasure,
 )
@@ -93,7 +93,7 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
     replacement = None
     if replacement_file:
         replacement = replacement_file.read_bytes()
-    wanted = Wanted(job_id, replacement=replacement, **how)
+    wanted = ErasureRequest(job_id, replacement=replacement, **how)
     with opened_service(settings_with(data=data)) as service:
         catch_up(_parts(service), wanted.experiment)
         with service.reading() as connection:

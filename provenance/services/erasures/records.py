@@ -61,7 +61,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.writing import Writing
 
 
-class Wanted(NamedTuple):
+class ErasureRequest(NamedTuple):
     """What an operator asks for: `fields`, or a `replacement`, or neither.
 
     With neither, the newest revision is right already, and the ones before it are erased.
@@ -137,7 +137,7 @@ class RecordErasure(NamedTuple):
         return set().union(*(digests_of(body) for body in self.bodies))
 
 
-def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> RecordErasure:
+def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -> RecordErasure:
     """Return what would be erased; nothing is written.
 
     Raises:
@@ -189,7 +189,7 @@ def _newest_that_stays(entries: list[Entry]) -> Entry:
     return entries.pop()
 
 
-def _check_words(wanted: Wanted) -> None:
+def _check_words(wanted: ErasureRequest) -> None:
     if not wanted.who.strip() or not wanted.why.strip():
         raise BadInputError(
             "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
@@ -215,7 +215,7 @@ def _witness(job: ReadJob, named: str | None) -> str:
     return named or witnesses[0]
 
 
-def _replacement(wanted: Wanted, current: bytes) -> bytes | None:
+def _replacement(wanted: ErasureRequest, current: bytes) -> bytes | None:
     if wanted.fields:
         return without_fields(current, wanted.fields)
     return wanted.replacement
@@ -351,7 +351,7 @@ def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
+def erase_record(writing: Writing, wanted: ErasureRequest) -> RecordErasure:
     """Write the corrected record and the erasure, and remove the bytes from the database.
 
     Return what was erased.

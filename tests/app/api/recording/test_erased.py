@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
-from jobprov.provenance.services.erasures.records import Wanted, erase_record
+from jobprov.provenance.services.erasures.records import ErasureRequest, erase_record
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts, clear_erased
 from tests.library.records import JOB, a_record, sha256
 
@@ -24,7 +24,9 @@ RECORD = a_record(
 
 
 def erase_variable(service: Service) -> None:
-    wanted = Wanted(JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",))
+    wanted = ErasureRequest(
+        JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",)
+    )
     done = service.write(lambda writing: erase_record(writing, wanted), received_at=NOW)
     entries, digests = [entry.id for entry in done.entries], sorted(done.digests)
     clear_erased(
