@@ -41,8 +41,7 @@ from jobprov.provenance.services.reruns.verdicts import post_verdict
 from jobprov.provenance.services.tasks.declarations import declare_task
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import waive_units
-from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, clear_erased
-from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasingParts
+from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, ErasurePlaces, clear_erased
 from jobprov.provenance.services.upkeep.sealing import MOST_ENTRIES, seal_ledger
 from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
@@ -243,9 +242,9 @@ class Production:
         """Seal the ledger."""
         seal_ledger(self.database, self.writer, self.store, most_entries=self.most_entries)
 
-    def erasing(self) -> ErasingParts:
+    def erasing(self) -> ErasurePlaces:
         """Return where things are erased."""
-        return ErasingParts(self.database, self.writer, self.store, self.folder / "half-sent")
+        return ErasurePlaces(self.database, self.writer, self.store, self.folder / "half-sent")
 
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""

@@ -38,7 +38,7 @@ from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.ledger.entry_bytes import Holders, find_holders
 from jobprov.provenance.services.upkeep.cleared_erasures import (
     Cleared,
-    Parts,
+    ErasurePlaces,
     catch_up,
     clear_erased,
     finish_erasures,
@@ -195,8 +195,8 @@ def finish(*, data: str | None, as_json: bool) -> None:
     sys.exit(0 if all(map(_is_done, cleared.values())) else 1)
 
 
-def _parts(service: Any) -> Parts:
-    return Parts(
+def _parts(service: Any) -> ErasurePlaces:
+    return ErasurePlaces(
         service.database, service.writer, service.store, service.settings.data / "half-sent"
     )
 

@@ -81,7 +81,7 @@ class ErasureRequest(NamedTuple):
     replacement: bytes | None = None
 
 
-class Entry(NamedTuple):
+class RecordEntry(NamedTuple):
     """A ledger entry with a record of the job.
 
     Attributes:
@@ -115,10 +115,10 @@ class RecordErasure(NamedTuple):
 
     job: ReadJob
     witness: str
-    entries: list[Entry]
+    entries: list[RecordEntry]
     provisional: bytes | None
     replacement: bytes | None
-    kept: Entry | None
+    kept: RecordEntry | None
     texts: list[str]
     plans: list[str]
     also: list[str]
@@ -176,7 +176,7 @@ def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
 
 
-def _newest_that_stays(entries: list[Entry]) -> Entry:
+def _newest_that_stays(entries: list[RecordEntry]) -> RecordEntry:
     """Take the newest record, which is right already, from the list of those to be erased.
 
     Raises:
@@ -287,18 +287,20 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
     return paths
 
 
-def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
+def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[RecordEntry]:
     """Return the final records of a witness, oldest first. Those erased before are left out."""
     finals = finals_of_witness(connection, job, witness)
     bodies = read_entries(connection, store, [final.entry for final in finals])
-    entries: list[Entry] = []
+    entries: list[RecordEntry] = []
     for key, kind, revision in finals:
         if key in bodies:
-            entries.append(Entry(key, kind, revision, record_bytes(bodies[key], revision)))
+            entries.append(RecordEntry(key, kind, revision, record_bytes(bodies[key], revision)))
     return entries
 
 
-def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
+def _evidence(
+    connection: Connection, store: Store, job: ReadJob, witness: str
+) -> list[RecordEntry]:
     """Return the records that the job was not made from.
 
     They are this witness's conflicts, and records that this version could not read.
@@ -308,7 +310,7 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
     unread = unread_of_job(connection, recorded_job.experiment_key, recorded_job.job_id)
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
-    return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
+    return [RecordEntry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
 
 
 def _others_holding(job: ReadJob, witness: str, forms: Sequence[bytes]) -> list[str]:
@@ -414,7 +416,7 @@ def _correct(writing: Writing, corrected: Submission) -> None:
         )
 
 
-def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, object]:
+def _named(entry: RecordEntry, leaves: dict[int, Leaf]) -> dict[str, object]:
     leaf, place = leaves[entry.id]
     return {
         "kind": entry.kind,
