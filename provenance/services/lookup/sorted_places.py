@@ -49,7 +49,7 @@ def read_place(cursor: str | None, order: JobOrder) -> PageEnd | None:
         raise bad_cursor() from None
     if written.sort != _name(order):
         problem = f"of a list sorted by {written.sort[:40]}; ask for its first page without one"
-        raise BadInputError(f"cursor: {problem}.", {"cursor": [problem]})
+        raise BadInputError.of_field("cursor", problem)
     if not 0 <= written.key < _MOST_KEY:
         raise bad_cursor()
     return PageEnd(value, written.key)

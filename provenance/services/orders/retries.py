@@ -152,7 +152,7 @@ def _attempts_asked_about(
         return _selected_attempts(connection, body.experiment, body.jobs)
     if body.task_id is not None:
         return _last_failures(connection, store, body.experiment, body.task_id)
-    raise BadInputError("jobs: name jobs, or a task_id.", {"jobs": ["name jobs, or a task_id"]})
+    raise BadInputError.of_field("jobs", "name jobs, or a task_id")
 
 
 def _selected_attempts(

@@ -31,7 +31,7 @@ from jobprov.provenance.db.queries.statistics.resources import (
     module_sets,
 )
 from jobprov.provenance.db.recording.module_rows import Costs, unpack_costs
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import NotFoundError, check_choice
 
 MOST_GROUPS = 50
 _FIRST = ("slower", "faster", "new", "gone", "same", "unknown")
@@ -64,9 +64,7 @@ def sum_modules(
         NotFoundError: no group of that name.
         LimitError: reading took more than five seconds.
     """
-    if by not in COLUMNS:
-        choices = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {choices}.", {"by": [choices]})
+    check_choice("by", by, COLUMNS)
     with time_limit(connection, "narrow it down to a task, a campaign or a stage"):
         rows = module_rows(connection, filters, by)
     rows_by_group = _rows_by_group(connection, rows, by)

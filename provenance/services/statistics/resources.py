@@ -20,7 +20,7 @@ from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobResources, job_resources
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import check_choice
 
 BINS = 24
 MOST_GROUPS = 50
@@ -52,9 +52,7 @@ def sum_resources(
         BadInputError: nothing to tell groups apart by.
         LimitError: reading took more than `seconds`.
     """
-    if by not in COLUMNS:
-        choices = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {choices}.", {"by": [choices]})
+    check_choice("by", by, COLUMNS)
     with time_limit(connection, "narrow it down to a task, a campaign or a stage", seconds=seconds):
         jobs = job_resources(connection, filters, by)
     groups = _groups(connection, jobs, by)
