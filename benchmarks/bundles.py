@@ -22,7 +22,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.queries.holdings.plans import plan_digests
 from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.campaign_bundle import WantedJobs, build_campaign
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
@@ -255,7 +255,7 @@ def _measure_campaign(service: Service) -> None:
         campaign = build_campaign(
             service.database,
             service.store,
-            Wanted(job_ids=[_job_id(number) for number in range(count)]),
+            WantedJobs(job_ids=[_job_id(number) for number in range(count)]),
         )
         size = sum(map(len, campaign.stream()))
         seconds = time.perf_counter() - start

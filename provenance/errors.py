@@ -16,7 +16,8 @@ ProvenanceError
 status, once. Every error composes one sentence: what failed, where, what to do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 
 class ProvenanceError(Exception):
@@ -34,6 +35,22 @@ class BadInputError(ProvenanceError):
     def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
         super().__init__(message)
         self.fields = {path: list(messages) for path, messages in (fields or {}).items()}
+
+    @classmethod
+    def of_field(cls, field: str, problem: str) -> Self:
+        """Return the error about one field; `problem` is a sentence without capital and full stop."""
+        return cls(f"{field}: {problem}.", {field: [problem]})
+
+
+def check_choice(field: str, value: str | None, choices: Iterable[str]) -> None:
+    """Check that a field has one of the values that it may have.
+
+    Raises:
+        BadInputError: it has another one.
+    """
+    known = list(choices)
+    if value not in known:
+        raise BadInputError.of_field(field, f"one of {', '.join(known)}")
 
 
 class RecordError(BadInputError):

@@ -19,7 +19,7 @@ from jobprov.app.access.cookies import keep_in_browser
 from jobprov.app.access.ended_sessions import is_ended, note_end, provider_session
 from jobprov.app.wiring import Service
 from jobprov.provenance.errors import LimitError, UnreachableError
-from jobprov.provenance.services.intake.logins import Attempt, Identity, LoggedIn, SessionEnds
+from jobprov.provenance.services.intake.logins import Identity, LoggedIn, LoginAttempt, SessionEnds
 
 ATTEMPT_SECONDS = 600
 _MOST_ATTEMPTS = 3
@@ -75,7 +75,7 @@ def _service_of(app: Flask) -> Service:
     return service
 
 
-def note_attempt(attempt: Attempt, wanted: str) -> None:
+def note_attempt(attempt: LoginAttempt, wanted: str) -> None:
     """Keep that a login was begun, and the page that was wanted."""
     attempts = dict(session.get(_ATTEMPTS, {}))
     while len(attempts) >= _MOST_ATTEMPTS:
@@ -85,7 +85,7 @@ def note_attempt(attempt: Attempt, wanted: str) -> None:
     session[_ATTEMPTS] = attempts
 
 
-def take_attempt(state: str) -> tuple[Attempt, str] | None:
+def take_attempt(state: str) -> tuple[LoginAttempt, str] | None:
     """Return the login that was begun with a state, and the page that was wanted; once."""
     attempts = dict(session.get(_ATTEMPTS, {}))
     kept = attempts.pop(state, None)
@@ -95,7 +95,7 @@ def take_attempt(state: str) -> tuple[Attempt, str] | None:
     nonce, verifier, wanted, began = kept
     if time.time() - began > ATTEMPT_SECONDS:
         return None
-    return Attempt(state, nonce, verifier), wanted
+    return LoginAttempt(state, nonce, verifier), wanted
 
 
 def begin_session(logged_in: LoggedIn) -> None:

@@ -15,7 +15,7 @@ from jobprov.provenance.schemas.queries import (
     ComparatorsQuery,
     ManyBundleQuery,
 )
-from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.campaign_bundle import WantedJobs, build_campaign
 from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
 from jobprov.provenance.services.intake.tokens import Scope
 
@@ -42,7 +42,7 @@ def get_task_bundle(task_id: str) -> Response:
     query = asked(ManyBundleQuery)
     name = checked_name(task_id, "task_id")
     return _bundle_answer(
-        Wanted(task_id=name, experiment=query.get("experiment"), stage=query.get("stage")),
+        WantedJobs(task_id=name, experiment=query.get("experiment"), stage=query.get("stage")),
         query.get("level"),
     )
 
@@ -59,12 +59,12 @@ def get_campaign_bundle(name: str) -> Response:
     query = asked(CampaignBundleQuery)
     campaign = checked_campaign(query.get("campaign", name))
     return _bundle_answer(
-        Wanted(campaign=campaign, experiment=query.get("experiment"), stage=query.get("stage")),
+        WantedJobs(campaign=campaign, experiment=query.get("experiment"), stage=query.get("stage")),
         query.get("level"),
     )
 
 
-def _bundle_answer(wanted: Wanted, level: str | None) -> Response:
+def _bundle_answer(wanted: WantedJobs, level: str | None) -> Response:
     service = get_service()
     built = build_campaign(service.readable(), service.store, wanted, level=level)
     answer = Response(built.stream(), content_type="application/x-tar")

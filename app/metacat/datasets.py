@@ -23,7 +23,7 @@ from jobprov.provenance.services.selections.definitions import (
     list_definitions,
 )
 from jobprov.provenance.services.selections.files import count_files, list_namespaces
-from jobprov.provenance.services.selections.metadata import Wanted, list_described
+from jobprov.provenance.services.selections.metadata import WantedMetadata, list_described
 
 _MOST_BYTES = 1 << 20
 
@@ -143,7 +143,7 @@ def _files(experiment: str) -> Response:
     service = get_service()
     selection = selection_of_dataset(read_did(_asked(), home=experiment), home=experiment)
     metadata = request.args.get("with_metadata") == "yes"
-    wanted = Wanted(records=metadata, relatives=False)
+    wanted = WantedMetadata(records=metadata, relatives=False)
     pages = list_described(service.reading, service.store, experiment, selection, wanted)
     return record_sequence(record_pages(pages, with_metadata=metadata))
 

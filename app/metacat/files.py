@@ -19,7 +19,11 @@ from jobprov.provenance.services.selections.files import (
     find_numbered_files,
     summarize_files,
 )
-from jobprov.provenance.services.selections.metadata import Wanted, describe_files, list_described
+from jobprov.provenance.services.selections.metadata import (
+    WantedMetadata,
+    describe_files,
+    list_described,
+)
 from jobprov.provenance.services.selections.recorded import with_recorded
 
 MOST_FILES = 100_000
@@ -54,7 +58,7 @@ def _file(experiment: str) -> Response:
         files = _find(connection, experiment, [asked])
         if not files:
             raise NotFoundError("File not found: no record and no catalog names it.")
-        wanted = Wanted(records=True, relatives=provenance)
+        wanted = WantedMetadata(records=True, relatives=provenance)
         described = describe_files(connection, service.store, experiment, files, wanted)[0]
     record = file_record(
         described,
@@ -71,7 +75,7 @@ def _files(experiment: str) -> Response:
     specifications = _specifications()
     with service.reading() as connection:
         files = _find(connection, experiment, specifications)
-        wanted = Wanted(records=metadata, relatives=provenance)
+        wanted = WantedMetadata(records=metadata, relatives=provenance)
         described = describe_files(connection, service.store, experiment, files, wanted)
     pages = record_pages([described], with_metadata=metadata, with_provenance=provenance)
     return json_answer(next(pages))
@@ -168,7 +172,7 @@ def _records(experiment: str, selection: Selection) -> Iterator[list[FileRecord]
     service = get_service()
     metadata = request.args.get("with_meta") == "yes"
     provenance = request.args.get("with_provenance") == "yes"
-    wanted = Wanted(records=metadata, relatives=provenance)
+    wanted = WantedMetadata(records=metadata, relatives=provenance)
     with service.reading() as connection:
         answered = _answered(connection, experiment, selection)
     pages = list_described(service.reading, service.store, experiment, answered, wanted)

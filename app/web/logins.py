@@ -29,7 +29,7 @@ from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import BACK_CHANNEL_LOGOUT, LOGIN_DONE, LOGOUT_DONE
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.services.intake.logins import Attempt
+from jobprov.provenance.services.intake.logins import LoginAttempt
 from jobprov.provenance.services.intake.tokens import WrongTokenError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def begin() -> Response:
     """Send the visitor to the provider, which sends them back to `finish`."""
     provider = _provider()
-    attempt = Attempt.new()
+    attempt = LoginAttempt.new()
     address = provider.begin(attempt, _here(LOGIN_DONE))
     note_attempt(attempt, page_here(request.args.get("next", "")))
     return cast("Response", redirect(address, 303))

@@ -9,7 +9,7 @@ from jobprov.app.web.frame.manual import (
     GROUPS,
     MOST_FOUND,
     ManualPage,
-    Part,
+    PagePart,
     manual,
     search_manual,
 )
@@ -21,7 +21,7 @@ _LONGEST = 200
 _CHAPTER = 2
 
 
-class Link(NamedTuple):
+class ManualLink(NamedTuple):
     """A page or a chapter that one can go to."""
 
     title: str
@@ -33,7 +33,7 @@ class Shelf(NamedTuple):
     """The pages of one folder."""
 
     title: str
-    links: list[Link]
+    links: list[ManualLink]
     is_open: bool
 
 
@@ -86,27 +86,27 @@ def shelves(here: ManualPage | None) -> list[Shelf]:
         links = []
         for page in manual().in_group(group):
             if group != "decisions" or is_open or page.name == group:
-                links.append(Link(page.title, page.address(), page is here))
+                links.append(ManualLink(page.title, page.address(), page is here))
         all_shelves.append(Shelf(title, links, is_open))
     return all_shelves
 
 
-def _chapters(page: ManualPage, part: Part) -> list[Link]:
+def _chapters(page: ManualPage, part: PagePart) -> list[ManualLink]:
     """Return the chapters of a page; those of other parts have an address of their own."""
     chapters = []
     for section in page.sections:
         if section.heading.level == _CHAPTER:
             anchor = section.heading.anchor
             url = f"#{anchor}" if anchor in part.anchors else page.address(anchor)
-            chapters.append(Link(section.heading.title, url))
+            chapters.append(ManualLink(section.heading.title, url))
     return chapters
 
 
-def _following(page: ManualPage, number: int) -> list[Link]:
+def _following(page: ManualPage, number: int) -> list[ManualLink]:
     """Return the parts of a long page before and after this one."""
     around = []
     if number > 1:
-        around.append(Link("The part before", manual_page(page.name, part=number - 1)))
+        around.append(ManualLink("The part before", manual_page(page.name, part=number - 1)))
     if number < len(page.parts):
-        around.append(Link("Goes on", manual_page(page.name, part=number + 1)))
+        around.append(ManualLink("Goes on", manual_page(page.name, part=number + 1)))
     return around

@@ -279,7 +279,7 @@ def _aligned(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
     if len(old) == len(new) and sum(map(eq, old_texts, new_texts)) >= len(pairs):
         yield from _aligned_in_place(old, new)
         return
-    for old_range, new_range in changed_stretches(pairs, len(old), len(new)):
+    for old_range, new_range in changed_stretches(old_texts, new_texts, pairs):
         yield from _aligned_by_likeness(old_range, new_range, old, new)
 
 

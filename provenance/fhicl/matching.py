@@ -10,6 +10,7 @@ Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmi
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 _MOST_EDITS = 128
 _Pair = tuple[int, int]
@@ -27,14 +28,23 @@ def kept_pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
     return pairs
 
 
+class Stretch(NamedTuple):
+    """A change: indices in the old list, and the indices in the new one in their place."""
+
+    removed: range
+    added: range
+
+
 def changed_stretches(
-    pairs: Sequence[_Pair], old_size: int, new_size: int
-) -> Iterator[tuple[range, range]]:
-    """Yield the stretches between elements that stay, in the old and in the new list."""
+    old: Sequence[str], new: Sequence[str], pairs: Sequence[_Pair] | None = None
+) -> Iterator[Stretch]:
+    """Yield the stretches between elements that stay; `pairs` are those, where they are known."""
+    if pairs is None:
+        pairs = kept_pairs(old, new)
     old_start = new_start = 0
-    for old_end, new_end in [*pairs, (old_size, new_size)]:
+    for old_end, new_end in [*pairs, (len(old), len(new))]:
         if old_start < old_end or new_start < new_end:
-            yield range(old_start, old_end), range(new_start, new_end)
+            yield Stretch(range(old_start, old_end), range(new_start, new_end))
         old_start, new_start = old_end + 1, new_end + 1
 
 

@@ -22,7 +22,7 @@ class Origin(NamedTuple):
     line: int
 
 
-class Place(Protocol):
+class PositionedText(Protocol):
     """A text that knows where its characters came from."""
 
     text: str

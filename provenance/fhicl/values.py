@@ -9,7 +9,7 @@ still uses it. So `@local::` costs the same for a number and for a table of 10,0
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from jobprov.provenance.fhicl.positions import Place
+    from jobprov.provenance.fhicl.positions import PositionedText
 
 NIL = 0
 BOOL = 1
@@ -120,7 +120,7 @@ class Value:
         kind: int,
         text: str,
         body: Any,
-        place: "Place | None",
+        place: "PositionedText | None",
         offset: int,
         protection: int = UNPROTECTED,
     ) -> None:
@@ -131,7 +131,7 @@ class Value:
         self.offset = offset
         self.protection = protection
 
-    def moved(self, place: "Place | None", offset: int, protection: int) -> "Value":
+    def moved(self, place: "PositionedText | None", offset: int, protection: int) -> "Value":
         """Return the same value for another binding; its body becomes shared."""
         if self.kind >= SEQUENCE:
             self.body.shared = True

@@ -58,7 +58,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class OtherWriter:
     """A job that wrote a file of this name, but not this version, or did not succeed.
 
     Attributes:
@@ -117,7 +117,7 @@ class FileNode:
     is_placeholder: bool = False
     version: int | None = None
     url: str | None = None
-    writer: Writer | None = None
+    writer: OtherWriter | None = None
     checksums: tuple[str, ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.verdicts import (
     LEVELS,
     OutputVerdict,
-    Verdict,
+    StoredVerdict,
     rank,
     read_verdict,
 )
@@ -98,7 +98,7 @@ def proof_of(document: Mapping[str, object]) -> ProofOf | None:
     return proof._replace(message=proof.message[:_MESSAGE_LENGTH])
 
 
-def _proof_by(verdict: Verdict) -> ProofOf:
+def _proof_by(verdict: StoredVerdict) -> ProofOf:
     if verdict.is_unproven:
         return ProofOf(UNPROVEN, verdict.reason or "It could not be rerun here.")
     if verdict.level == "R2":
@@ -114,7 +114,7 @@ def _proof_by(verdict: Verdict) -> ProofOf:
     return ProofOf(PROVEN)
 
 
-def _proof_of_difference(verdict: Verdict) -> ProofOf:
+def _proof_of_difference(verdict: StoredVerdict) -> ProofOf:
     """Return failed if an output was not made, else which outputs differ."""
     different = [comparison for comparison in verdict.comparisons if comparison.level == "R2"]
     # verify.sh names no comparator where there was no file to compare

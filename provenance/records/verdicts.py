@@ -53,7 +53,7 @@ class OutputVerdict(NamedTuple):
     comparator: str
 
 
-class Verdict(NamedTuple):
+class StoredVerdict(NamedTuple):
     """A verdict as it was posted, read tolerantly: anybody may have written it.
 
     Attributes:
@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
     comparisons: list[OutputVerdict]
 
 
-def read_verdict(document: Mapping[str, object]) -> Verdict:
+def read_verdict(document: Mapping[str, object]) -> StoredVerdict:
     """Return a stored verdict by named fields."""
     comparisons = []
     listed = document.get("comparisons")
@@ -77,7 +77,7 @@ def read_verdict(document: Mapping[str, object]) -> Verdict:
         if isinstance(comparison, dict):
             fields = [str(comparison.get(name)) for name in OutputVerdict._fields]
             comparisons.append(OutputVerdict(*fields))
-    return Verdict(
+    return StoredVerdict(
         by=str(document.get("by") or ""),
         level=str(document.get("level")),
         reason=str(document.get("missing") or document.get("reason") or ""),

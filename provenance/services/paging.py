@@ -13,8 +13,7 @@ def check_limit(limit: int, most: int) -> None:
         BadInputError: none, or more than `most`.
     """
     if not 1 <= limit <= most:
-        problem = f"between 1 and {most}"
-        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+        raise BadInputError.of_field("limit", f"between 1 and {most}")
 
 
 def read_cursor(cursor: str | None) -> int | None:
@@ -37,6 +36,4 @@ def is_key(text: str) -> bool:
 
 def bad_cursor() -> BadInputError:
     """Return the error for a cursor that no list gave."""
-    return BadInputError(
-        "cursor: not one that a list gave.", {"cursor": ["not one that a list gave"]}
-    )
+    return BadInputError.of_field("cursor", "not one that a list gave")

@@ -30,7 +30,7 @@ from jobprov.provenance.services.erasures.blobs import (
     refresh_named,
 )
 from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
-from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, erase_record
+from jobprov.provenance.services.erasures.records import ErasureRequest, RecordErasure, erase_record
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.lookup.job import read_job, show_job
@@ -41,8 +41,7 @@ from jobprov.provenance.services.reruns.verdicts import post_verdict
 from jobprov.provenance.services.tasks.declarations import declare_task
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import waive_units
-from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, clear_erased
-from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasingParts
+from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, ErasurePlaces, clear_erased
 from jobprov.provenance.services.upkeep.sealing import MOST_ENTRIES, seal_ledger
 from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
@@ -217,7 +216,7 @@ class Production:
 
     def erase_record(self, number: int, **how: Any) -> tuple[RecordErasure, Cleared]:
         """Erase the record of a job, or fields of it."""
-        wanted = Wanted(job_id(number), "Eve", "a password slipped through", **how)
+        wanted = ErasureRequest(job_id(number), "Eve", "a password slipped through", **how)
         done = self.write_now(erase_record, wanted)
         digests = [*done.plans, *sorted(done.digests)]
         entries = [entry.id for entry in done.entries]
@@ -243,9 +242,9 @@ class Production:
         """Seal the ledger."""
         seal_ledger(self.database, self.writer, self.store, most_entries=self.most_entries)
 
-    def erasing(self) -> ErasingParts:
+    def erasing(self) -> ErasurePlaces:
         """Return where things are erased."""
-        return ErasingParts(self.database, self.writer, self.store, self.folder / "half-sent")
+        return ErasurePlaces(self.database, self.writer, self.store, self.folder / "half-sent")
 
     def see(self, name: str, **more: Any) -> None:
         """Take a sighting of a file."""

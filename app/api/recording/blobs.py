@@ -67,7 +67,7 @@ _UNPACKED_OF_BATCH = 2 * SEARCHED_BYTES
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 
 
-class Part(NamedTuple):
+class ByteRange(NamedTuple):
     """Which bytes of a blob a body is.
 
     Attributes:
@@ -300,7 +300,7 @@ def _keep_together(experiment: str | None, taken: dict[str, bytes]) -> set[str]:
     return new
 
 
-def _erased_answer(sha256: str, part: Part | None) -> Response:
+def _erased_answer(sha256: str, part: ByteRange | None) -> Response:
     """Read what was sent, and answer that it is not wanted."""
     limit_bytes = get_service().settings.blob_limit_bytes
     chunks = body_chunks(limit_bytes) if part is None else body_chunks(part.length)
@@ -421,7 +421,7 @@ def _check_digest(sha256: str) -> None:
         )
 
 
-def _asked_part(limit_bytes: int) -> Part | None:
+def _asked_part(limit_bytes: int) -> ByteRange | None:
     """Return which part of a blob comes; None where it comes whole.
 
     Raises:
@@ -445,11 +445,11 @@ def _asked_part(limit_bytes: int) -> Part | None:
             limit_bytes,
         )
     if match[1] is None:
-        return Part(None, 0, total)
+        return ByteRange(None, 0, total)
     start, end = int(match[1]), int(match[2])
     if not start <= end < total:
         raise _bad_range(text)
-    return Part(start, end - start + 1, total)
+    return ByteRange(start, end - start + 1, total)
 
 
 def _bad_range(text: str) -> BadInputError:

@@ -29,8 +29,8 @@ from jobprov.provenance.services.erasures.blobs import (
     refresh_named,
 )
 from jobprov.provenance.services.erasures.records import (
+    ErasureRequest,
     RecordErasure,
-    Wanted,
     erase_record,
     plan_erasure,
 )
@@ -38,7 +38,7 @@ from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.ledger.entry_bytes import Holders, find_holders
 from jobprov.provenance.services.upkeep.cleared_erasures import (
     Cleared,
-    Parts,
+    ErasurePlaces,
     catch_up,
     clear_erased,
     finish_erasures,
@@ -93,7 +93,7 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
     replacement = None
     if replacement_file:
         replacement = replacement_file.read_bytes()
-    wanted = Wanted(job_id, replacement=replacement, **how)
+    wanted = ErasureRequest(job_id, replacement=replacement, **how)
     with opened_service(settings_with(data=data)) as service:
         catch_up(_parts(service), wanted.experiment)
         with service.reading() as connection:
@@ -195,8 +195,8 @@ def finish(*, data: str | None, as_json: bool) -> None:
     sys.exit(0 if all(map(_is_done, cleared.values())) else 1)
 
 
-def _parts(service: Any) -> Parts:
-    return Parts(
+def _parts(service: Any) -> ErasurePlaces:
+    return ErasurePlaces(
         service.database, service.writer, service.store, service.settings.data / "half-sent"
     )
 

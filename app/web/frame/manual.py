@@ -56,7 +56,7 @@ class Section(NamedTuple):
     tokens: "list[Token]"
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """As much of a page as is shown at once.
 
     Attributes:
@@ -81,7 +81,7 @@ class ManualPage(NamedTuple):
     title: str
     length: int
     sections: list[Section]
-    parts: list[Part]
+    parts: list[PagePart]
 
     def part_of(self, anchor: str) -> int | None:
         """Return the number of the part, from 1, that has an anchor; None where none has."""
@@ -140,7 +140,7 @@ class Manual:
         parts = []
         for share in self._shares(sections, len(text)):
             anchors = {section.heading.anchor for section in share} | _ids(share)
-            parts.append(Part(Markup(), frozenset(anchors)))
+            parts.append(PagePart(Markup(), frozenset(anchors)))
         return ManualPage(name, group, sections[0].heading.title, len(text), sections, parts)
 
     def _shares(self, sections: list[Section], length: int) -> list[list[Section]]:

@@ -18,7 +18,7 @@ _HEIGHTS = {
 _LOWEST = 4
 
 
-class Piece(NamedTuple):
+class ProgressPiece(NamedTuple):
     """A piece of the line.
 
     Attributes:
@@ -32,7 +32,7 @@ class Piece(NamedTuple):
     height: int
 
 
-def progress(states: Mapping[UnitState, int], expected: int | None = None) -> list[Piece]:
+def progress(states: Mapping[UnitState, int], expected: int | None = None) -> list[ProgressPiece]:
     """Return the pieces in order; what is expected and not submitted stays free.
 
     No state that occurs is too small to be seen.
@@ -44,6 +44,6 @@ def progress(states: Mapping[UnitState, int], expected: int | None = None) -> li
             length = max(_LEAST, round(LENGTH * count / total))
             height = _HEIGHTS.get(state, _LOWEST)
             place = min(start, LENGTH - _LEAST)
-            pieces.append(Piece(state, place, min(length, LENGTH), height))
+            pieces.append(ProgressPiece(state, place, min(length, LENGTH), height))
             start += length
     return pieces

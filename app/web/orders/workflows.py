@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
-from jobprov.app.web.frame.progress import Piece, progress
+from jobprov.app.web.frame.progress import ProgressPiece, progress
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.answers.tasks.tasks import UnitState
@@ -41,7 +41,7 @@ class StageRow(NamedTuple):
     """
 
     standing: StageStanding
-    bars: list[Piece]
+    bars: list[ProgressPiece]
     next: str
     retry: str
 

@@ -24,7 +24,7 @@ from jobprov.app.reports.rows import (
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, asset, here
-from jobprov.app.web.frame.progress import Piece, progress
+from jobprov.app.web.frame.progress import ProgressPiece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
 from jobprov.app.web.tasks.figures import show_figure
@@ -181,7 +181,7 @@ def twin_of(name: str, view: str, query: dict[str, str]) -> str:
     return with_query(f"/campaigns/-{view}", {**query, "campaign": name})
 
 
-def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
+def _bars(units: UnitCounts | TaskUnits) -> list[ProgressPiece]:
     return progress(units.states, units.expected)
 
 

@@ -46,7 +46,7 @@ class Tick(NamedTuple):
     label: str | None
 
 
-class Piece(NamedTuple):
+class DrawnStretch(NamedTuple):
     """A stretch as a rectangle of a line.
 
     Attributes:
@@ -71,7 +71,7 @@ class ShownRow(NamedTuple):
     """
 
     row: TimelineRow
-    pieces: list[Piece]
+    pieces: list[DrawnStretch]
     area: str | None
     waited: float | None
     ran: float | None
@@ -236,22 +236,22 @@ def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
     return rows
 
 
-def _pieces(row: TimelineRow, axis: Axis) -> list[Piece]:
+def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:
     """Return the rectangles: a thin line waits, a double one is held, a bar ran."""
     has_steps = bool(row.of_kind("step"))
     pieces = []
     for stretch in row.stretches:
         start, length = _extent(stretch, axis)
         if stretch.kind == "idle":
-            pieces.append(Piece("idle", start, length, 8, 4))
+            pieces.append(DrawnStretch("idle", start, length, 8, 4))
         elif stretch.kind == "held":
-            pieces.append(Piece("held", start, length, 5, 3))
-            pieces.append(Piece("held", start, length, 12, 3))
+            pieces.append(DrawnStretch("held", start, length, 5, 3))
+            pieces.append(DrawnStretch("held", start, length, 12, 3))
         elif stretch.kind == "run":
-            pieces.append(Piece(stretch.state, start, length, 2, 16, is_faint=has_steps))
+            pieces.append(DrawnStretch(stretch.state, start, length, 2, 16, is_faint=has_steps))
         else:
             # a seam between steps that follow each other
-            pieces.append(Piece(stretch.state, start, max(_SHORTEST, length - 2), 4, 12))
+            pieces.append(DrawnStretch(stretch.state, start, max(_SHORTEST, length - 2), 4, 12))
     return pieces
 
 

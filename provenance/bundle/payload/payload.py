@@ -39,7 +39,7 @@ class Expected(NamedTuple):
     reference: str
 
 
-class Link(NamedTuple):
+class LaidOutLink(NamedTuple):
     """A symbolic link to lay out: its target as it is written into it, and its place."""
 
     target: str
@@ -109,8 +109,8 @@ class Payload:
         self._variables = self.environment.part("variables")
         self.places = Places(self.command.text("working_directory"), odd_names(self.record))
         self.layout: list[str] = []
-        self.links: list[Link] = []
-        self.links_in_out: list[Link] = []
+        self.links: list[LaidOutLink] = []
+        self.links_in_out: list[LaidOutLink] = []
         self.links_as_they_were: list[LinkAsItWas] = []
         self.new_folders: set[str] = set()
         self.times: list[str] = []

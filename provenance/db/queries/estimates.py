@@ -15,7 +15,7 @@ from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 MOST_ATTEMPTS = 20_000
 
 
-class Attempt(NamedTuple):
+class MeasuredAttempt(NamedTuple):
     """One attempt at a unit; a job without a unit is one by itself."""
 
     job: int
@@ -52,7 +52,7 @@ def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
     return sorted(firsts, key=lambda stage: begun[firsts[stage]])
 
 
-def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
+def attempts(connection: Connection, filters: JobFilters) -> list[MeasuredAttempt]:
     """Return the attempts that are over and whose wall time is known.
 
     As measured, else from start to end; newest first.
@@ -74,14 +74,14 @@ def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
     return [_attempt(row) for row in rows]
 
 
-def _attempt(row: Any) -> Attempt:
+def _attempt(row: Any) -> MeasuredAttempt:
     job, task, unit, state, wall_seconds, cpu_seconds, max_rss_bytes, started_at, ended_at = row
     if wall_seconds is None:
         wall_seconds = (ended_at - started_at).total_seconds()
     name = f"job {job}"
     if unit is not None:
         name = f"{task} {unit}"
-    return Attempt(
+    return MeasuredAttempt(
         job, name, state == SUCCEEDED, wall_seconds, cpu_seconds, max_rss_bytes, ended_at
     )
 

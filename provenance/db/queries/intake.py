@@ -160,7 +160,7 @@ class PiecePlace(NamedTuple):
         return self.start + self.size_bytes
 
 
-class Piece(NamedTuple):
+class LogPiece(NamedTuple):
     """Bytes of a log without a gap, and the position of the first of them."""
 
     start: int
@@ -208,14 +208,14 @@ def piece_places(connection: Connection, job: int, name: str) -> list[PiecePlace
     return [PiecePlace(*row) for row in connection.execute(query)]
 
 
-def pieces_of(connection: Connection, job: int, name: str) -> list[Piece]:
+def pieces_of(connection: Connection, job: int, name: str) -> list[LogPiece]:
     """Return the pieces of a log, in order."""
     query = (
         select(LogTailPiece.start, LogTailPiece.content)
         .where(LogTailPiece.job_id == job, LogTailPiece.name == name)
         .order_by(LogTailPiece.start)
     )
-    return [Piece(start, unpack(content)) for start, content in connection.execute(query)]
+    return [LogPiece(start, unpack(content)) for start, content in connection.execute(query)]
 
 
 def last_received(connection: Connection, job: int, name: str) -> datetime:

@@ -17,21 +17,21 @@ StageKey = tuple[int, str, str]
 TaskKey = tuple[int, str]
 
 
-class Place(NamedTuple):
+class CampaignStage(NamedTuple):
     """Campaign and stage, '' for what is not known."""
 
     campaign: str
     stage: str
 
 
-_NOWHERE = Place("", "")
+_NOWHERE = CampaignStage("", "")
 
 
 class Placed(NamedTuple):
     """The row of a task: its place, and whether its jobs name several stages."""
 
     experiment: int
-    place: Place
+    place: CampaignStage
     has_several_stages: bool
 
 
@@ -39,7 +39,7 @@ class Said(NamedTuple):
     """What the records of jobs name: the first place of a task by name, and all its stages."""
 
     experiment: int
-    place: Place
+    place: CampaignStage
     stages: frozenset[str]
 
 
@@ -112,7 +112,7 @@ def intern_tasks(
             continue
         named.add(key)
         if stage := stage_key(record):
-            place = Place(*stage)
+            place = CampaignStage(*stage)
             before = said.get(key, Said(key[0], _NOWHERE, frozenset()))
             stages = before.stages | ({place.stage} - {""})
             said[key] = Said(key[0], _first_of(before.place, place), stages)
@@ -207,15 +207,15 @@ def _write_places(transaction: Transaction, placed: Mapping[int, Placed]) -> Non
     change_many(transaction.connection, _WRITE_PLACE, rows_of_tasks)
 
 
-def _place_of(names: Sequence[str | None]) -> Place:
+def _place_of(names: Sequence[str | None]) -> CampaignStage:
     campaign, stage = names
-    return Place(campaign or "", stage or "")
+    return CampaignStage(campaign or "", stage or "")
 
 
-def _first_of(place: Place, other: Place) -> Place:
+def _first_of(place: CampaignStage, other: CampaignStage) -> CampaignStage:
     """Return the first campaign and the first stage by name, of those that are named."""
     campaign = _first_name(place.campaign, other.campaign)
-    return Place(campaign, _first_name(place.stage, other.stage))
+    return CampaignStage(campaign, _first_name(place.stage, other.stage))
 
 
 def _first_name(name: str, other: str) -> str:
@@ -224,6 +224,6 @@ def _first_name(name: str, other: str) -> str:
     return name or other
 
 
-def _placed(*, declared: Place, said: Place) -> Place:
+def _placed(*, declared: CampaignStage, said: CampaignStage) -> CampaignStage:
     """Return the place in the declaration; what that leaves out is taken from jobs."""
-    return Place(declared.campaign or said.campaign, declared.stage or said.stage)
+    return CampaignStage(declared.campaign or said.campaign, declared.stage or said.stage)

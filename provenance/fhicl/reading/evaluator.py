@@ -19,7 +19,7 @@ from jobprov.provenance.fhicl.errors import (
     TextError,
 )
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.positions import JoinedText, Place
+from jobprov.provenance.fhicl.positions import JoinedText, PositionedText
 from jobprov.provenance.fhicl.reading.includer import Expansion, Piece
 from jobprov.provenance.fhicl.reading.parser import MISPLACED_PROLOG, document_items, segment_items
 from jobprov.provenance.fhicl.reading.symbols import Symbols, dotted, written_at
@@ -137,7 +137,7 @@ class _StructureBuilder:
         place: the text that the steps were parsed from.
     """
 
-    def __init__(self, symbols: Symbols, place: Place) -> None:
+    def __init__(self, symbols: Symbols, place: PositionedText) -> None:
         self._symbols = symbols
         self._place = place
         self._outer: list[Any] = []
@@ -306,7 +306,7 @@ class _Run:
         self.in_prolog = False
         self._in_body = False
 
-    def execute(self, items: "list[Item] | tuple[Item, ...]", place: Place) -> None:
+    def execute(self, items: "list[Item] | tuple[Item, ...]", place: PositionedText) -> None:
         """Run items of one text in order."""
         builder = _StructureBuilder(self.symbols, place)
         for item in items:

@@ -32,7 +32,7 @@ from jobprov.provenance.fhicl.errors import (
     TextError,
 )
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.positions import JoinedText, Place, Segment
+from jobprov.provenance.fhicl.positions import JoinedText, PositionedText, Segment
 from jobprov.provenance.fhicl.reading import lexer
 from jobprov.provenance.fhicl.reading.syntax import (
     AddElement,
@@ -135,7 +135,7 @@ class _AtomParser:
         limits: when to stop.
     """
 
-    def __init__(self, place: Place, limits: Limits) -> None:
+    def __init__(self, place: PositionedText, limits: Limits) -> None:
         self.place = place
         self.text = place.text
         self.limits = limits

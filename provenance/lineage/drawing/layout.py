@@ -54,7 +54,7 @@ class Spacing:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BoxPlace:
     """Where a box lies: its corner nearest to the origin, its size and its layer.
 
     Layers count from 0; `layer_end` is where this one ends.
@@ -81,7 +81,7 @@ class Place:
 class Layout:
     """A place for each box, the points that long edges pass, and the extent."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, BoxPlace]
     bends: Mapping[tuple[str, str], tuple[Point, ...]]
     along: float
     across: float
@@ -166,7 +166,7 @@ def _measured(
     spacing: Spacing,
 ) -> Layout:
     """The layout whose boxes and bends have these middles; it measures how deep each layer is."""
-    places: dict[str, Place] = {}
+    places: dict[str, BoxPlace] = {}
     layer_span_of: dict[str, tuple[float, float]] = {}
     start = end = 0.0
     for layer, column in enumerate(columns):
@@ -175,7 +175,7 @@ def _measured(
         layer_span_of.update(dict.fromkeys(column, (start, end)))
         for box in boxes:
             corner = middles[box] - sizes[box].across / 2
-            places[box] = Place(start, corner, sizes[box], layer, end)
+            places[box] = BoxPlace(start, corner, sizes[box], layer, end)
         start = end + spacing.between_layers
     across = max((place.across + place.size.across for place in places.values()), default=0.0)
     points: dict[tuple[str, str], tuple[Point, ...]] = {}

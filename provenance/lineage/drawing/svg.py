@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from jobprov.provenance.lineage.drawing.layout import Layout, Place, Size, Spacing, lay_out
+from jobprov.provenance.lineage.drawing.layout import BoxPlace, Layout, Size, Spacing, lay_out
 from jobprov.provenance.lineage.drawing.pencil import (
     BADGE_CHAR,
     COLOURS,
@@ -228,7 +228,7 @@ def _write_stack(body: ET.Element, counts: list[tuple[float, str]], middle: Poin
         write_count(body, count, (x, first + COUNT_LINE * place))
 
 
-def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
+def _draw_item(body: ET.Element, item: Item, place: BoxPlace) -> None:
     corner = (place.along, place.across)
     node = node_element(body, f"lineage-{item.kind}", item.text, corner, is_focus=item.is_focus)
     _draw_shape(node, item, place.size)

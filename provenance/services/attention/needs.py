@@ -1,6 +1,6 @@
 """What needs somebody now: each need comes from the one place that knows it; few are listed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -126,10 +126,7 @@ def list_needs(
     causes = counted_answers.causes
     kinds = [
         _alerts(connection),
-        _worse_sites(counted_answers.sites),
-        _slower_stages(counted_answers.stages),
-        _new_causes(causes),
-        _growing_gaps(counted_answers.gaps),
+        *_counted_kinds(counted_answers),
         _waiting_stages(connection, counted_answers.campaigns, now),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
@@ -193,10 +190,16 @@ def _alerts(connection: Connection) -> NeedsOfKind:
     return NeedsOfKind(needs)
 
 
-def _new_causes(causes: NewCauses | None) -> NeedsOfKind:
-    if causes is None:
-        return NeedsOfKind([])
-    return _most_first([_cause_need(cause) for cause in causes.causes])
+def _counted_kinds(answers: CountedAnswers) -> Iterator[NeedsOfKind]:
+    """Yield the needs that each counted answer holds, in the order in which they are shown."""
+    if answers.sites is not None:
+        yield _most_first([_site_need(site) for site in answers.sites.sites])
+    if answers.stages is not None:
+        yield _most_first([_stage_need(stage) for stage in answers.stages.stages])
+    if answers.causes is not None:
+        yield _most_first([_cause_need(cause) for cause in answers.causes.causes])
+    if answers.gaps is not None:
+        yield _most_first([_gap_need(gap) for gap in answers.gaps.gaps])
 
 
 def _cause_need(cause: NewCause) -> Need:
@@ -209,12 +212,6 @@ def _cause_need(cause: NewCause) -> Need:
         since=cause.first_at,
         url=jobs_list(experiment=cause.experiment, cause_id=cause.cause_id),
     )
-
-
-def _worse_sites(sites: WorseSites | None) -> NeedsOfKind:
-    if sites is None:
-        return NeedsOfKind([])
-    return _most_first([_site_need(site) for site in sites.sites])
 
 
 def _site_need(site: WorseSite) -> Need:
@@ -234,12 +231,6 @@ def _site_words(site: WorseSite) -> str:
         f"{site.site} got worse: {percent(share)} of its jobs did not succeed in 24 hours "
         f"({number(site.failures)} of {number(site.ended)}), {percent(before)} in the 7 days before"
     )
-
-
-def _slower_stages(stages: SlowerStages | None) -> NeedsOfKind:
-    if stages is None:
-        return NeedsOfKind([])
-    return _most_first([_stage_need(stage) for stage in stages.stages])
 
 
 def _stage_need(stage: SlowerStage) -> Need:
@@ -269,12 +260,6 @@ def _stage_words(stage: SlowerStage) -> str:
         f"stage {name} got slower: its jobs take {takes} (median of {number(stage.jobs)} in "
         f"24 hours), {took} in the 7 days before"
     )
-
-
-def _growing_gaps(gaps: GrowingGaps | None) -> NeedsOfKind:
-    if gaps is None:
-        return NeedsOfKind([])
-    return _most_first([_gap_need(gap) for gap in gaps.gaps])
 
 
 def _gap_need(gap: GrowingGap) -> Need:
@@ -376,7 +361,7 @@ def _held(connection: Connection, queue: Queue, now: datetime) -> NeedsOfKind:
     words = f"{counted(held, 'job')} {_are(held)} held by the batch system"
     if reasons := _reasons_words(queue):
         words += f": {reasons}"
-    return _one("held", held, words, since, queue_page())
+    return _one("held", held, words, utc_text_or_none(since), queue_page())
 
 
 def _reasons_words(queue: Queue) -> str:
@@ -405,16 +390,7 @@ def _silent_queues(queue: Queue) -> NeedsOfKind:
     names = elided(", ".join(source.schedd for source in old), _LONGEST)
     verb = "has" if len(old) == 1 else "have"
     words = f"{counted(len(old), 'queue')} {verb} stopped reporting: {names}"
-    since = min(source.as_of for source in old)
-    need = Need(
-        kind="queue",
-        experiment=None,
-        count=len(old),
-        words=words,
-        since=since,
-        url=queue_page(),
-    )
-    return NeedsOfKind([need])
+    return _one("queue", len(old), words, min(source.as_of for source in old), queue_page())
 
 
 def _not_reproduced(connection: Connection) -> NeedsOfKind:
@@ -444,7 +420,7 @@ def _unsealed(connection: Connection, now: datetime) -> NeedsOfKind:
     verb = _are(unsealed.entries)
     words = f"{entries} of the ledger {verb} not sealed into the archive"
     url = manual_page("how-to/look-after-the-archive", "seal")
-    return _one("unsealed", unsealed.entries, words, unsealed.oldest_at, url)
+    return _one("unsealed", unsealed.entries, words, utc_text(unsealed.oldest_at), url)
 
 
 def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOfKind:
@@ -461,18 +437,12 @@ def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOf
     if last_at is None:
         words = f"no backup yet, and the oldest record is {counted(days, 'day')} old"
     url = manual_page("how-to/look-after-the-archive", "back-up-and-restore")
-    return _one("backup", days, words, unsaved_since, url)
+    return _one("backup", days, words, utc_text(unsaved_since), url)
 
 
-def _one(kind: NeedKind, count: int, words: str, since: datetime | None, url: str) -> NeedsOfKind:
-    need = Need(
-        kind=kind,
-        experiment=None,
-        count=count,
-        words=words,
-        since=utc_text_or_none(since),
-        url=url,
-    )
+def _one(kind: NeedKind, count: int, words: str, since: str | None, url: str) -> NeedsOfKind:
+    """Return the one need of a kind, which is that of the whole service."""
+    need = Need(kind=kind, experiment=None, count=count, words=words, since=since, url=url)
     return NeedsOfKind([need])
 
 

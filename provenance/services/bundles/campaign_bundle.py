@@ -53,7 +53,7 @@ class Campaign(NamedTuple):
         return tar.stream(self.plan, self.reader)
 
 
-class Wanted(NamedTuple):
+class WantedJobs(NamedTuple):
     """Which jobs are wanted: those of a task, of a campaign or one stage of it, or by id."""
 
     task_id: str | None = None
@@ -109,7 +109,7 @@ class _Reader:
 
 
 def build_campaign(
-    database: Database, store: Store, wanted: Wanted, *, level: str | None = None
+    database: Database, store: Store, wanted: WantedJobs, *, level: str | None = None
 ) -> Campaign:
     """Return the bundle of many jobs of one experiment.
 
@@ -127,7 +127,7 @@ def build_campaign(
     return Campaign(wanted.name, len(jobs), plan.level, plan, tar.size(plan), reader)
 
 
-def _find_jobs(connection: Connection, wanted: Wanted) -> list[BundledJob]:
+def _find_jobs(connection: Connection, wanted: WantedJobs) -> list[BundledJob]:
     """Return the jobs of the bundle, all of one experiment.
 
     Raises:
@@ -157,7 +157,7 @@ def _find_jobs(connection: Connection, wanted: Wanted) -> list[BundledJob]:
     return jobs
 
 
-def _check_experiment(jobs: Sequence[BundledJob], wanted: Wanted) -> None:
+def _check_experiment(jobs: Sequence[BundledJob], wanted: WantedJobs) -> None:
     experiments = sorted({bundled.job.experiment for bundled in jobs})
     if len(experiments) > 1:
         raise AmbiguousError(

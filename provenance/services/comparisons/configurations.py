@@ -122,7 +122,7 @@ def _compared_step(
         ConfigurationError: it cannot be evaluated.
     """
     old_run, new_run = run_of(jobs[0], old), run_of(jobs[1], new)
-    old_run_unnamed, new_run_unnamed = _without_names(old_run), _without_names(new_run)
+    old_run_unnamed, new_run_unnamed = unnamed(old_run), unnamed(new_run)
     facts = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
     # Evaluating takes longest: files and command lines that are the same need none of it
     if _closure(old) == _closure(new) and old_run_unnamed == new_run_unnamed:
@@ -143,7 +143,7 @@ def _compared_step(
     return [*facts, *written] or _differing_ids(old, new), False
 
 
-def _without_names(run: ArtRun | None) -> ArtRun | None:
+def unnamed(run: ArtRun | None) -> ArtRun | None:
     """Return a run of art without the names of files that each job has."""
     return None if run is None else without_names(run)
 

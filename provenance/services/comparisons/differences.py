@@ -28,6 +28,12 @@ def facet(name: str, title: str, matters: str, rows: list[Difference], fact_coun
     return Facet(name, title, matters, fact_count, len(rows), rows)
 
 
+def facts_facet(name: str, title: str, matters: str, before: Facts, after: Facts) -> Facet:
+    """Return a facet with the differences of two sets of facts."""
+    fact_count = len(before.keys() | after.keys())
+    return facet(name, title, matters, compared(before, after), fact_count)
+
+
 def compared(before: Facts, after: Facts) -> list[Difference]:
     """Return what differs between two sets of facts, in the order of the first, then the second."""
     rows = []

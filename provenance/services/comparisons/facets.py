@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
-from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
+from jobprov.provenance.fhicl.matching import changed_stretches
 from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -19,6 +19,7 @@ from jobprov.provenance.services.comparisons.differences import (
     Record,
     compared,
     facet,
+    facts_facet,
     flat,
     keyed,
     shortened,
@@ -72,8 +73,7 @@ def record_facets(
     yield _environment_facet(physics_names, before, after)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
-        fact_count = len(old.keys() | new.keys())
-        yield facet(kind.name, kind.title, kind.matters, compared(old, new), fact_count)
+        yield facts_facet(kind.name, kind.title, kind.matters, old, new)
     yield _others_facet(before, after)
 
 
@@ -172,8 +172,7 @@ def _task(record: Record) -> Facts:
 def _environment_facet(physics_names: Sequence[str], before: Record, after: Record) -> Facet:
     """Return how variables differ that do not decide physics."""
     old, new = _environment(before, physics_names), _environment(after, physics_names)
-    title, fact_count = "Environment variables", len(old.keys() | new.keys())
-    return facet("environment", title, CIRCUMSTANCE, compared(old, new), fact_count)
+    return facts_facet("environment", "Environment variables", CIRCUMSTANCE, old, new)
 
 
 def _environment(record: Record, deciding: Sequence[str]) -> Facts:
@@ -239,8 +238,7 @@ def _others_facet(before: Record, after: Record) -> Facet:
     for key, (value_before, value_after) in unlike_fields(before, after).items():
         old |= flat(value_before, key)
         new |= flat(value_after, key)
-    title, fact_count = "Also in the records", len(old.keys() | new.keys())
-    return facet("others", title, CIRCUMSTANCE, compared(old, new), fact_count)
+    return facts_facet("others", "Also in the records", CIRCUMSTANCE, old, new)
 
 
 _KINDS = (
@@ -265,12 +263,8 @@ def _command(before: Record, after: Record) -> Facet:
     rows: list[Difference] = []
     for name in {**old, **new}:
         arguments_before, arguments_after = old.get(name), new.get(name)
-        if arguments_after is None:
-            line = shortened(" ".join(arguments_before or ()))
-            rows.append(Difference("removed", name, before=line))
-        elif arguments_before is None:
-            line = shortened(" ".join(arguments_after))
-            rows.append(Difference("added", name, after=line))
+        if arguments_before is None or arguments_after is None:
+            rows += compared(_line(name, arguments_before), _line(name, arguments_after))
         elif arguments_before != arguments_after:
             plain_before = _plain(arguments_before, folders_before)
             plain_after = _plain(arguments_after, folders_after)
@@ -279,6 +273,11 @@ def _command(before: Record, after: Record) -> Facet:
             )
     rows += compared(_around_arguments(before), _around_arguments(after))
     return facet("command", "Command line", RECIPE, rows, len(old.keys() | new.keys()))
+
+
+def _line(name: str, arguments: list[str] | None) -> Facts:
+    """Return a command line as one fact; none where the job has no such step."""
+    return {} if arguments is None else {name: " ".join(arguments)}
 
 
 def _argument_lists(record: Record) -> dict[str, list[str]]:
@@ -344,8 +343,7 @@ def _changed_arguments(
 ) -> Iterator[Difference]:
     """Yield what differs of two lists of arguments, shown as they are recorded."""
     old, new = shown
-    pairs = kept_pairs(*plain)
-    for removed, added in changed_stretches(pairs, len(old), len(new)):
+    for removed, added in changed_stretches(*plain):
         kind = "changed"
         if not removed:
             kind = "added"

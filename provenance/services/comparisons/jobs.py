@@ -12,12 +12,13 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, without_names
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import (
     configuration_facet,
     run_of,
+    unnamed,
 )
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -111,8 +112,7 @@ def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[
 
 def _runs(job: JobSide) -> list[ArtRun | None]:
     """Return the runs of art of a job, without the names that each job has."""
-    runs = [run_of(job, entry) for entry in job.configurations]
-    return [None if run is None else without_names(run) for run in runs]
+    return [unnamed(run_of(job, entry)) for entry in job.configurations]
 
 
 def _file_facets(jobs: list[JobSide], sources: Mapping[str, bytes]) -> Iterator[Facet]:

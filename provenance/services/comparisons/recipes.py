@@ -146,13 +146,11 @@ def _divergent(
     recipe: bytes, rows: Sequence[ResultRow], summaries: Mapping[int, JobSummary]
 ) -> DivergentRecipe:
     recipe_id = recipe_text(recipe)
-    results = [_result(row, summaries[row.first]) for row in rows[:_RESULTS_SHOWN]]
+    results = []
+    for row in rows[:_RESULTS_SHOWN]:
+        results.append(ExampleOfResult(_result_id(row), row.job_count, summaries[row.first]))
     job_count = sum(row.job_count for row in rows)
     return DivergentRecipe(recipe_id, job_count, results, recipe_page(recipe_id))
-
-
-def _result(row: ResultRow, example: JobSummary) -> ExampleOfResult:
-    return ExampleOfResult(_result_id(row), row.job_count, example)
 
 
 def _result_id(row: ResultRow) -> str | None:

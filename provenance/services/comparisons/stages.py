@@ -26,14 +26,12 @@ from jobprov.provenance.db.queries.comparisons.stages import (
     classes_of_tasks,
     classes_with_software,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
-    campaign_experiments,
     campaign_tasks,
 )
-from jobprov.provenance.errors import AmbiguousError, NotFoundError
+from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.comparisons.stage_counts import (
     Counts,
@@ -42,8 +40,9 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     software_counts,
     variable_counts,
 )
+from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.lookup.software_filters import name_software, products_at
-from jobprov.provenance.services.search.near_names import nearest
+from jobprov.provenance.services.statistics.campaign_graph import experiment_of_campaign
 
 CAMPAIGN, RELEASE = "campaign", "release"
 DIFFERENCES_A_FACET = 200
@@ -144,18 +143,9 @@ def _production(side: _Side, by: str, experiment: str | None) -> ComparedProduct
 
 
 def _of_campaign(connection: Connection, campaign: str, experiment: str | None) -> list[JobClass]:
-    experiments = campaign_experiments(connection, campaign)
-    if experiment is not None:
-        experiments = [name for name in experiments if name == experiment]
-    if not experiments:
-        raise NotFoundError(
-            f"No task names a campaign {campaign}.", nearest(connection, campaign, "campaign")
-        )
-    if len(experiments) > 1:
-        message = f"Several experiments have a campaign {campaign}; say which with experiment=."
-        raise AmbiguousError(message, [(name, "") for name in experiments])
-    key = experiment_key(connection, experiments[0])
-    tasks = campaign_tasks(connection, CampaignKey(key or 0, campaign))
+    owner = experiment_of_campaign(connection, campaign, experiment=experiment)
+    key = CampaignKey(find_experiment(connection, owner), campaign)
+    tasks = campaign_tasks(connection, key)
     return classes_of_tasks(connection, tasks)
 
 

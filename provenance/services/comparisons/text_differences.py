@@ -1,21 +1,13 @@
 """Two texts by line, in the form of `diff -u`: bounded, whatever they hold."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
+from jobprov.provenance.fhicl.matching import Stretch, changed_stretches
 
 LARGEST_BYTES = 1_000_000
 MOST_LINES = 400
 _LONGEST_LINE = 400
 _CONTEXT = 3
-
-
-class _Stretch(NamedTuple):
-    """A change: lines of the old text, and the lines of the new one in their place."""
-
-    removed: range
-    added: range
 
 
 def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
@@ -26,11 +18,8 @@ def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
     if max(len(before), len(after)) > LARGEST_BYTES:
         return [], 0
     old, new = _lines(before), _lines(after)
-    stretches = []
-    for removed, added in changed_stretches(kept_pairs(old, new), len(old), len(new)):
-        stretches.append(_Stretch(removed, added))
     lines: list[str] = []
-    for group in _grouped(stretches):
+    for group in _grouped(changed_stretches(old, new)):
         lines += _hunk(group, old, new)
     return lines[:MOST_LINES], max(0, len(lines) - MOST_LINES)
 
@@ -39,9 +28,9 @@ def _lines(text: bytes) -> list[str]:
     return text.decode(errors="replace").splitlines()
 
 
-def _grouped(stretches: list[_Stretch]) -> Iterator[list[_Stretch]]:
+def _grouped(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
     """Yield changes that stand so close that their contexts touch, together."""
-    group: list[_Stretch] = []
+    group: list[Stretch] = []
     for stretch in stretches:
         if group and stretch.removed.start - group[-1].removed.stop > 2 * _CONTEXT:
             yield group
@@ -51,7 +40,7 @@ def _grouped(stretches: list[_Stretch]) -> Iterator[list[_Stretch]]:
         yield group
 
 
-def _hunk(group: list[_Stretch], old: list[str], new: list[str]) -> Iterator[str]:
+def _hunk(group: list[Stretch], old: list[str], new: list[str]) -> Iterator[str]:
     """Yield the lines of some changes with those around them."""
     first, last = group[0], group[-1]
     lines_before = min(_CONTEXT, first.removed.start)

@@ -14,7 +14,7 @@ from jobprov.provenance.db.recording.configurations.physics_variables import (
 )
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.repairing import repaired
-from jobprov.provenance.services.comparisons.differences import RECIPE, Record, compared, facet
+from jobprov.provenance.services.comparisons.differences import RECIPE, Record, facts_facet
 
 _Values = Mapping[str, str]
 """The values of one variable, by the name of the step; '' is the job itself."""
@@ -45,8 +45,7 @@ def variables_facet(names: Sequence[str], before: Record, after: Record) -> Face
             for step, value in by_step.items():
                 key = name if is_one_value or not step else f"{name} in step {step}"
                 facts[key] = value
-    title = "Variables that decide physics"
-    return facet("variables", title, RECIPE, compared(old, new), len(old.keys() | new.keys()))
+    return facts_facet("variables", "Variables that decide physics", RECIPE, old, new)
 
 
 def typed_record(record: Record) -> JobRecord:

@@ -61,7 +61,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.writing import Writing
 
 
-class Wanted(NamedTuple):
+class ErasureRequest(NamedTuple):
     """What an operator asks for: `fields`, or a `replacement`, or neither.
 
     With neither, the newest revision is right already, and the ones before it are erased.
@@ -81,7 +81,7 @@ class Wanted(NamedTuple):
     replacement: bytes | None = None
 
 
-class Entry(NamedTuple):
+class RecordEntry(NamedTuple):
     """A ledger entry with a record of the job.
 
     Attributes:
@@ -115,10 +115,10 @@ class RecordErasure(NamedTuple):
 
     job: ReadJob
     witness: str
-    entries: list[Entry]
+    entries: list[RecordEntry]
     provisional: bytes | None
     replacement: bytes | None
-    kept: Entry | None
+    kept: RecordEntry | None
     texts: list[str]
     plans: list[str]
     also: list[str]
@@ -137,7 +137,7 @@ class RecordErasure(NamedTuple):
         return set().union(*(digests_of(body) for body in self.bodies))
 
 
-def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> RecordErasure:
+def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -> RecordErasure:
     """Return what would be erased; nothing is written.
 
     Raises:
@@ -176,7 +176,7 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
 
 
-def _newest_that_stays(entries: list[Entry]) -> Entry:
+def _newest_that_stays(entries: list[RecordEntry]) -> RecordEntry:
     """Take the newest record, which is right already, from the list of those to be erased.
 
     Raises:
@@ -189,7 +189,7 @@ def _newest_that_stays(entries: list[Entry]) -> Entry:
     return entries.pop()
 
 
-def _check_words(wanted: Wanted) -> None:
+def _check_words(wanted: ErasureRequest) -> None:
     if not wanted.who.strip() or not wanted.why.strip():
         raise BadInputError(
             "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
@@ -215,7 +215,7 @@ def _witness(job: ReadJob, named: str | None) -> str:
     return named or witnesses[0]
 
 
-def _replacement(wanted: Wanted, current: bytes) -> bytes | None:
+def _replacement(wanted: ErasureRequest, current: bytes) -> bytes | None:
     if wanted.fields:
         return without_fields(current, wanted.fields)
     return wanted.replacement
@@ -287,18 +287,20 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
     return paths
 
 
-def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
+def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[RecordEntry]:
     """Return the final records of a witness, oldest first. Those erased before are left out."""
     finals = finals_of_witness(connection, job, witness)
     bodies = read_entries(connection, store, [final.entry for final in finals])
-    entries: list[Entry] = []
+    entries: list[RecordEntry] = []
     for key, kind, revision in finals:
         if key in bodies:
-            entries.append(Entry(key, kind, revision, record_bytes(bodies[key], revision)))
+            entries.append(RecordEntry(key, kind, revision, record_bytes(bodies[key], revision)))
     return entries
 
 
-def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
+def _evidence(
+    connection: Connection, store: Store, job: ReadJob, witness: str
+) -> list[RecordEntry]:
     """Return the records that the job was not made from.
 
     They are this witness's conflicts, and records that this version could not read.
@@ -308,7 +310,7 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
     unread = unread_of_job(connection, recorded_job.experiment_key, recorded_job.job_id)
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
-    return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
+    return [RecordEntry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
 
 
 def _others_holding(job: ReadJob, witness: str, forms: Sequence[bytes]) -> list[str]:
@@ -351,7 +353,7 @@ def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
+def erase_record(writing: Writing, wanted: ErasureRequest) -> RecordErasure:
     """Write the corrected record and the erasure, and remove the bytes from the database.
 
     Return what was erased.
@@ -414,7 +416,7 @@ def _correct(writing: Writing, corrected: Submission) -> None:
         )
 
 
-def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, object]:
+def _named(entry: RecordEntry, leaves: dict[int, Leaf]) -> dict[str, object]:
     leaf, place = leaves[entry.id]
     return {
         "kind": entry.kind,

@@ -24,7 +24,7 @@ from jobprov.provenance.answers.estimates import (
 )
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.estimates import (
-    Attempt,
+    MeasuredAttempt,
     Yield,
     attempts,
     stages_of,
@@ -155,7 +155,7 @@ def _refuse_unknown_names(connection: Connection, filters: JobFilters) -> None:
 
 def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str) -> _Learnt:
     tried = attempts(connection, filters)
-    by_unit: dict[str, list[Attempt]] = {}
+    by_unit: dict[str, list[MeasuredAttempt]] = {}
     for attempt in tried:
         by_unit.setdefault(attempt.unit, []).append(attempt)
     units = [_unit(tries) for tries in by_unit.values()]
@@ -164,7 +164,7 @@ def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str
     )
 
 
-def _unit(tries: Sequence[Attempt]) -> _Unit:
+def _unit(tries: Sequence[MeasuredAttempt]) -> _Unit:
     return _Unit(
         hour=hour_of(
             max((attempt.ended_at for attempt in tries if attempt.ended_at), default=None)

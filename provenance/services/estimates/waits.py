@@ -26,7 +26,7 @@ from jobprov.provenance.answers.estimates import (
     StagesLearntFrom,
     WaitSample,
 )
-from jobprov.provenance.db.queries.estimates import Attempt
+from jobprov.provenance.db.queries.estimates import MeasuredAttempt
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.estimates.forecasts import Interval, forecast_sum, hour_of
@@ -174,7 +174,7 @@ class SampledWait(NamedTuple):
 
 
 def sample_waits(
-    connection: Connection, store: Store, tried: Sequence[Attempt]
+    connection: Connection, store: Store, tried: Sequence[MeasuredAttempt]
 ) -> list[SampledWait]:
     """Return what some of these attempts waited, spread over all of them."""
     chosen = [tried[place] for place in choose(len(tried))]

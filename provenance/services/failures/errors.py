@@ -6,7 +6,7 @@ Source: http.md, `GET /statistics/errors`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.failures.errors import (
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import check_choice
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers
 
@@ -59,8 +59,9 @@ def count_errors(
         BadInputError: no such facet or order.
         LimitError: counting took more than `seconds`.
     """
-    _check("by", by, (*FACETS, *SUMS, None))
-    _check("sort", sort, SORTS)
+    if by is not None:
+        check_choice("by", by, (*FACETS, *SUMS))
+    check_choice("sort", sort, SORTS)
     with time_limit(connection, "narrow it down to a task, a campaign or a time", seconds=seconds):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)
         places = place_counts(connection, filters)
@@ -89,12 +90,6 @@ _ORDERS: Mapping[str, Callable[[CauseRow], tuple[object, ...]]] = {
     "newest": lambda row: (row.last_at, row.example),
     "growing": lambda row: (row.recent - row.before, row.recent, row.example),
 }
-
-
-def _check(name: str, value: str | None, known: Iterable[str | None]) -> None:
-    if value not in known:
-        choices = f"one of {', '.join(choice for choice in known if choice)}"
-        raise BadInputError(f"{name}: {choices}.", {name: [choices]})
 
 
 def _by_version(connection: Connection, rows: list[CauseRow]) -> list[CauseRow]:

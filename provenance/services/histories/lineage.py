@@ -15,7 +15,7 @@ from jobprov.provenance.db.queries.lookup.files.focus import Focus, focus_of
 from jobprov.provenance.db.queries.lookup.files.full_names import full_names_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError, NotFoundError, check_choice
 from jobprov.provenance.lineage.graph import FileNode, Graph, Node
 from jobprov.provenance.lineage.keys import row_number, row_numbers
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history
@@ -63,9 +63,8 @@ def trace_lineage(
     """
     _check(direction, limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    if filters.jobs.state is not None and filters.jobs.state not in STATES:
-        problem = f"one of {', '.join(STATES)}"
-        raise BadInputError(f"state: {problem}.", {"state": [problem]})
+    if filters.jobs.state is not None:
+        check_choice("state", filters.jobs.state, STATES)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     # Without filters, only the nodes that are drawn are read. Filters and views of the past need the
     # whole history: what passes may lie behind nodes that do not

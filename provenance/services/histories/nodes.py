@@ -24,8 +24,8 @@ from jobprov.provenance.lineage.graph import (
     LeftOut,
     Node,
     Omitted,
+    OtherWriter,
     Past,
-    Writer,
 )
 
 COLUMNS = (
@@ -109,7 +109,7 @@ def _job_node(node: JobNode) -> LineageNode:
     )
 
 
-def _writer(writer: Writer | None) -> FileWriter | None:
+def _writer(writer: OtherWriter | None) -> FileWriter | None:
     if writer is None:
         return None
     return FileWriter(

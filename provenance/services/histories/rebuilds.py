@@ -208,8 +208,7 @@ def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
     for name in names:
         files = _called(connection, name)
         if not files:
-            problem = f"no record mentions a file named {name}"
-            raise BadInputError(f"lost: {problem}.", {"lost": [problem]})
+            raise BadInputError.of_field("lost", f"no record mentions a file named {name}")
         yield from (file.id for file in files)
 
 

@@ -27,9 +27,9 @@ from jobprov.provenance.services.intake.issuer_keys import (
     discovered_addresses,
 )
 from jobprov.provenance.services.intake.logins import (
-    Attempt,
     Identity,
     LoggedIn,
+    LoginAttempt,
     Provider,
     checked_identity,
     client_secret,
@@ -92,7 +92,7 @@ class IdentityProvider:
         self._not_before = float("-inf")
         self._problem = ""
 
-    def begin(self, attempt: Attempt, come_back: str) -> str:
+    def begin(self, attempt: LoginAttempt, come_back: str) -> str:
         """Return the address at which somebody logs in, and is then sent to `come_back`.
 
         Raises:
@@ -108,7 +108,7 @@ class IdentityProvider:
             )
         return str(url)
 
-    def finish(self, attempt: Attempt, answer: Mapping[str, str], come_back: str) -> LoggedIn:
+    def finish(self, attempt: LoginAttempt, answer: Mapping[str, str], come_back: str) -> LoggedIn:
         """Return who logged in.
 
         Args:
@@ -186,7 +186,7 @@ class IdentityProvider:
         """The address of the provider."""
         return self._provider.issuer
 
-    def _exchange(self, attempt: Attempt, code: str, come_back: str) -> str:
+    def _exchange(self, attempt: LoginAttempt, code: str, come_back: str) -> str:
         """Return the ID token that the provider gives for a code; nothing of it is checked yet."""
         addresses, issuer = self._known_addresses(), self._provider.issuer
         try:
@@ -278,7 +278,7 @@ class IdentityProvider:
         return "client_secret_basic"
 
 
-def _check_meant(claims: Mapping[str, Any], attempt: Attempt, client_id: str) -> None:
+def _check_meant(claims: Mapping[str, Any], attempt: LoginAttempt, client_id: str) -> None:
     """Check that an ID token was made for this attempt, and for this service.
 
     Raises:

@@ -25,7 +25,7 @@ from jobprov.provenance.db.changes.intake import (
     remove_pieces_before,
 )
 from jobprov.provenance.db.queries.intake import (
-    Piece,
+    LogPiece,
     count_logs,
     last_received,
     piece_places,
@@ -213,7 +213,7 @@ def _rewrite(connection: Connection, chunk: Chunk) -> int:
     return runs[-1].end
 
 
-def _runs(pieces: Iterable[Piece]) -> list[Piece]:
+def _runs(pieces: Iterable[LogPiece]) -> list[LogPiece]:
     """Return sorted pieces, joined where one begins within what is before it, or right behind."""
     joined: list[tuple[int, bytearray]] = []
     end = -1
@@ -226,28 +226,28 @@ def _runs(pieces: Iterable[Piece]) -> list[Piece]:
             start, content = piece.start, bytearray(piece.content)
             joined.append((start, content))
         end = start + len(content)
-    return [Piece(start, bytes(content)) for start, content in joined]
+    return [LogPiece(start, bytes(content)) for start, content in joined]
 
 
-def _laid_in(runs: Sequence[Piece], chunk: Chunk) -> list[Piece]:
+def _laid_in(runs: Sequence[LogPiece], chunk: Chunk) -> list[LogPiece]:
     """Return what is stored with what came at its place.
 
     The same again changes nothing, and what was missing fills its gap. Where other bytes are stored
     in its place the log was written anew: what is behind its beginning is of the old one.
     """
-    new = Piece(chunk.offset, chunk.content)
+    new = LogPiece(chunk.offset, chunk.content)
     if any(_differ(run, new) for run in runs):
         runs = _cut_at(runs, chunk.offset)
     in_order = sorted([*runs, new], key=lambda run: (run.start, len(run.content)))
     return _runs(in_order)
 
 
-def _cut_at(runs: Iterable[Piece], end: int) -> list[Piece]:
+def _cut_at(runs: Iterable[LogPiece], end: int) -> list[LogPiece]:
     """Return the runs without what lies at this position or behind it."""
-    return [Piece(run.start, run.content[: end - run.start]) for run in runs if run.start < end]
+    return [LogPiece(run.start, run.content[: end - run.start]) for run in runs if run.start < end]
 
 
-def _differ(piece: Piece, other: Piece) -> bool:
+def _differ(piece: LogPiece, other: LogPiece) -> bool:
     """Return whether both hold bytes of one place that are not the same."""
     start, end = max(piece.start, other.start), min(piece.end, other.end)
     if start >= end:

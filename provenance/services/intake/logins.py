@@ -210,7 +210,7 @@ class LoggedIn(NamedTuple):
     session_id: str | None
 
 
-class Attempt(NamedTuple):
+class LoginAttempt(NamedTuple):
     """A login that was begun; whoever began it keeps this, and nobody else learns of it.
 
     Attributes:
@@ -224,7 +224,7 @@ class Attempt(NamedTuple):
     verifier: str
 
     @classmethod
-    def new(cls) -> "Attempt":
+    def new(cls) -> "LoginAttempt":
         """Return one that nobody can guess."""
         return cls(*(secrets.token_urlsafe(32) for _ in cls._fields))
 

@@ -264,7 +264,7 @@ def _choose(versions: Sequence[Version], number: int | None) -> Version | None:
         if version.number == number:
             return version
     problem = f"there is no version {number}; the file has {len(versions)}"
-    raise BadInputError(f"version: {problem}.", {"version": [problem]})
+    raise BadInputError.of_field("version", problem)
 
 
 def _identities_of_campaign(

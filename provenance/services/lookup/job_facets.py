@@ -48,10 +48,10 @@ def read_facets(words: str | None) -> list[str]:
     for name in names:
         if name not in JOB_FACETS:
             problem = f"{name[:40]!r} is not one of {', '.join(JOB_FACETS)}"
-            raise BadInputError(f"by: {problem}.", {"by": [problem]})
+            raise BadInputError.of_field("by", problem)
     if len(names) > len(JOB_FACETS):
         problem = f"at most {len(JOB_FACETS)} at a time, not {len(names)}"
-        raise BadInputError(f"by: {problem}.", {"by": [problem]})
+        raise BadInputError.of_field("by", problem)
     return list(dict.fromkeys(names))
 
 

@@ -35,7 +35,9 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     """
     if parameter is None:
         if value is not None:
-            raise _bad("value", "say of which parameter: parameter=physics.producers.x.y")
+            raise BadInputError.of_field(
+                "value", "say of which parameter: parameter=physics.producers.x.y"
+            )
         return None
     key = _read_key(parameter)
     if value is None:
@@ -46,7 +48,9 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     canonical = _canonical(text)
     number = number_in(canonical)
     if operator[0] in "<>" and number is None:
-        raise _bad("value", f"{operator} compares numbers, and {text[:60]!r} is none")
+        raise BadInputError.of_field(
+            "value", f"{operator} compares numbers, and {text[:60]!r} is none"
+        )
     return ParameterCondition(key, operator, indexed_text(canonical), number or 0.0)
 
 
@@ -74,20 +78,22 @@ def read_variable(variable: str | None) -> ParameterCondition | None:
         return None
     match = _VARIABLE.fullmatch(variable)
     if match is None:
-        raise _bad("variable", f"{variable[:60]!r} is not NAME=VALUE")
+        raise BadInputError.of_field("variable", f"{variable[:60]!r} is not NAME=VALUE")
     key = variable_key(match[1])
     if not match[2]:
         return ParameterCondition(key)
     operator, text = _read_value(match[2])
     if operator not in OF_TEXT:
-        raise _bad("variable", f"{operator} compares numbers; known are {' '.join(OF_TEXT)}")
+        raise BadInputError.of_field(
+            "variable", f"{operator} compares numbers; known are {' '.join(OF_TEXT)}"
+        )
     text = _string(_unquoted(text))
     return ParameterCondition(key, operator, text if operator == "~" else indexed_text(text))
 
 
 def _read_key(parameter: str) -> str:
     if not _KEY.fullmatch(parameter):
-        raise _bad(
+        raise BadInputError.of_field(
             "parameter",
             f"{parameter[:60]!r} is not a key; write a.b.c or a.b[2], with * for any letters",
         )
@@ -99,11 +105,11 @@ def _read_value(value: str) -> tuple[str, str]:
     match = _VALUE.fullmatch(value)
     operator, text = (match[1] or "=", match[2]) if match else ("=", value)
     if operator not in OPERATORS:
-        raise _bad(
+        raise BadInputError.of_field(
             "value", f"{operator[:10]!r} is not an operator; known are {' '.join(OPERATORS)}"
         )
     if not text:
-        raise _bad(
+        raise BadInputError.of_field(
             "value",
             f'nothing stands behind {operator}; write {operator}5, or "" for the empty string',
         )
@@ -130,7 +136,7 @@ def _canonical(text: str) -> str:
             if not is_table:
                 return canonical
     if text.startswith(("[", "{", "(")):
-        raise _bad(
+        raise BadInputError.of_field(
             "value",
             f"{text[:60]!r} is neither a single value nor a whole sequence as FHiCL writes them; "
             "of a table ask for what is in it: a.b.c",
@@ -142,8 +148,4 @@ def _string(text: str) -> str:
     try:
         return canonical_single(text)
     except NotCanonicalError as problem:
-        raise _bad("value", str(problem)) from None
-
-
-def _bad(field: str, message: str) -> BadInputError:
-    return BadInputError(f"{field}: {message}.", {field: [message]})
+        raise BadInputError.of_field("value", str(problem)) from None

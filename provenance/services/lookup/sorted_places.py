@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, Place, Value
+from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, PageEnd, Value
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.paging import bad_cursor
 
@@ -23,7 +23,7 @@ class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     key: int
 
 
-def write_place(place: Place, order: JobOrder) -> str:
+def write_place(place: PageEnd, order: JobOrder) -> str:
     """Return the cursor of the page behind a place."""
     value: Any = place.value
     if isinstance(value, datetime):
@@ -32,7 +32,7 @@ def write_place(place: Place, order: JobOrder) -> str:
     return urlsafe_b64encode(msgspec.json.encode(written)).decode().rstrip("=")
 
 
-def read_place(cursor: str | None, order: JobOrder) -> Place | None:
+def read_place(cursor: str | None, order: JobOrder) -> PageEnd | None:
     """Return the place that a cursor names; None without one.
 
     Raises:
@@ -49,10 +49,10 @@ def read_place(cursor: str | None, order: JobOrder) -> Place | None:
         raise bad_cursor() from None
     if written.sort != _name(order):
         problem = f"of a list sorted by {written.sort[:40]}; ask for its first page without one"
-        raise BadInputError(f"cursor: {problem}.", {"cursor": [problem]})
+        raise BadInputError.of_field("cursor", problem)
     if not 0 <= written.key < _MOST_KEY:
         raise bad_cursor()
-    return Place(value, written.key)
+    return PageEnd(value, written.key)
 
 
 def _name(order: JobOrder) -> str:

@@ -14,7 +14,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.orders.orders import OutsideInput, OutsideInputs
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
+from jobprov.provenance.db.queries.orders.retries import RecordedAttempt, attempts_of_units
 from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
@@ -24,7 +24,7 @@ _NODE_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - named to be lef
 
 
 def read_records(
-    connection: Connection, store: Store, attempts: Iterable[Attempt]
+    connection: Connection, store: Store, attempts: Iterable[RecordedAttempt]
 ) -> dict[int, JobRecord]:
     """Return the records of attempts, by integer key; a few statements in all."""
     jobs = read_witnesses(connection, store, [attempt.key for attempt in attempts])

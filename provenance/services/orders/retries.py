@@ -28,7 +28,7 @@ from jobprov.provenance.answers.orders.orders import (
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import OrderRow, last_attempt, orders_of_task
 from jobprov.provenance.db.queries.orders.retries import (
-    Attempt,
+    RecordedAttempt,
     attempts_of_task,
     attempts_of_units,
 )
@@ -94,7 +94,7 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
         NotFoundError: there is no such task, or no such job.
         BadInputError: neither jobs nor a task are named.
     """
-    by_task: dict[str, list[Attempt]] = {}
+    by_task: dict[str, list[RecordedAttempt]] = {}
     for attempt in _attempts_asked_about(connection, store, body):
         by_task.setdefault(attempt.task_id or "", []).append(attempt)
     policies = read_policies(connection, body.experiment)
@@ -144,18 +144,20 @@ def read_retry(document: Mapping[str, Any]) -> RetryBody:
     return read_document(document, RetryBody, "The retry")
 
 
-def _attempts_asked_about(connection: Connection, store: Store, body: RetryBody) -> list[Attempt]:
+def _attempts_asked_about(
+    connection: Connection, store: Store, body: RetryBody
+) -> list[RecordedAttempt]:
     """Return each job of a selection, or the last failure of each open unit of a task."""
     if body.jobs:
         return _selected_attempts(connection, body.experiment, body.jobs)
     if body.task_id is not None:
         return _last_failures(connection, store, body.experiment, body.task_id)
-    raise BadInputError("jobs: name jobs, or a task_id.", {"jobs": ["name jobs, or a task_id"]})
+    raise BadInputError.of_field("jobs", "name jobs, or a task_id")
 
 
 def _selected_attempts(
     connection: Connection, experiment: str, jobs: Sequence[str]
-) -> list[Attempt]:
+) -> list[RecordedAttempt]:
     attempts = attempts_of_units(connection, experiment, jobs)
     missing = sorted(set(jobs) - {attempt.job_id for attempt in attempts})
     if missing:
@@ -165,14 +167,14 @@ def _selected_attempts(
 
 def _last_failures(
     connection: Connection, store: Store, experiment: str, task_id: str
-) -> list[Attempt]:
+) -> list[RecordedAttempt]:
     """Return the last attempt of each unit of a task that ended and left the unit undone."""
     tasks = find_tasks(connection, task_id, experiment)
     if not tasks:
         raise NotFoundError(
             f"No task {task_id} of experiment {experiment} was declared, and no job names it."
         )
-    last: dict[str, Attempt] = {}
+    last: dict[str, RecordedAttempt] = {}
     for attempt in attempts_of_task(connection, tasks[0].key):
         if attempt.unit:
             last[attempt.unit] = attempt
@@ -181,7 +183,7 @@ def _last_failures(
     return [attempt for unit, attempt in last.items() if _is_open(attempt, standing[unit].state)]
 
 
-def _is_open(attempt: Attempt, unit_state: UnitState) -> bool:
+def _is_open(attempt: RecordedAttempt, unit_state: UnitState) -> bool:
     """Return whether the last attempt of a unit ended and left it undone."""
     if unit_state == UnitState.SUCCEEDED:
         return False
@@ -202,7 +204,7 @@ class _TaskRetries:
     ) -> None:
         self._connection, self._store = connection, store
         self._task, self._body, self._policy = task, body, policy
-        self._attempts: dict[str, list[Attempt]] = {}
+        self._attempts: dict[str, list[RecordedAttempt]] = {}
         for attempt in attempts_of_task(connection, task.key):
             self._attempts.setdefault(attempt.unit or "", []).append(attempt)
         self._orders: dict[str, list[OrderRow]] = {}
@@ -214,11 +216,11 @@ class _TaskRetries:
         )
         self._classes: dict[int, Failure] = {}
 
-    def choose(self, attempts: Sequence[Attempt]) -> Choice:
+    def choose(self, attempts: Sequence[RecordedAttempt]) -> Choice:
         """Return the attempts that should be repeated, and why the others should not."""
         self._read_classes(attempts)
         skipped = []
-        chosen: dict[str, Attempt] = {}
+        chosen: dict[str, RecordedAttempt] = {}
         for job in attempts:
             attempt = self._as_it_counts(job)
             reason = self._reason_against(attempt)
@@ -229,7 +231,7 @@ class _TaskRetries:
         tries = self._tries_of(chosen)
         return Choice(tries, skipped, self._outside_inputs(tries))
 
-    def _read_classes(self, attempts: Sequence[Attempt]) -> None:
+    def _read_classes(self, attempts: Sequence[RecordedAttempt]) -> None:
         """Read the class of failure of these attempts, and of all others at their units.
 
         The policy counts those others, but not the ones that never began.
@@ -239,7 +241,7 @@ class _TaskRetries:
             keys += [attempt.key for attempt in self._attempts.get(unit, ())]
         self._classes = classes_of(self._connection, keys)
 
-    def _tries_of(self, chosen: Mapping[str, Attempt]) -> list[Try]:
+    def _tries_of(self, chosen: Mapping[str, RecordedAttempt]) -> list[Try]:
         """Return the tries that repeat the chosen attempts, by unit."""
         # A job that never began has nothing to repeat: what counts is the last one that did
         repeated = {unit: self._last_begun(attempt) for unit, attempt in chosen.items()}
@@ -256,7 +258,7 @@ class _TaskRetries:
             tries.append(Try(attempt, self._classes.get(attempt.key), order, factor))
         return tries
 
-    def _last_begun(self, attempt: Attempt) -> Attempt:
+    def _last_begun(self, attempt: RecordedAttempt) -> RecordedAttempt:
         """Return the last attempt at a unit that began; the given one where none did."""
         if not attempt.began:
             for earlier in reversed(self._attempts[attempt.unit or ""]):
@@ -269,14 +271,14 @@ class _TaskRetries:
         bundles = [retry.order.bundle_of for retry in tries if retry.order.bundle_of]
         return read_outside_inputs(self._connection, self._store, self._body.experiment, bundles)
 
-    def _as_it_counts(self, attempt: Attempt) -> Attempt:
+    def _as_it_counts(self, attempt: RecordedAttempt) -> RecordedAttempt:
         """Return an attempt that succeeded without output, if its state shows that."""
         unit = self._standing.get(attempt.unit or "")
         if attempt.state != "succeeded" or unit is None or unit.state != UnitState.NO_OUTPUT:
             return attempt
         return attempt._replace(state=UnitState.NO_OUTPUT)
 
-    def _reason_against(self, attempt: Attempt) -> str | None:
+    def _reason_against(self, attempt: RecordedAttempt) -> str | None:
         """Return why an attempt is not to be repeated; None where it is."""
         # It is no attempt at its unit, and may be all that is recorded of that unit
         if attempt.rerun_of:
@@ -310,7 +312,7 @@ class _TaskRetries:
             return f"job {attempts[-1].job_id} tried its unit again since"
         return None
 
-    def _policy_reason_against(self, attempt: Attempt, unit: str) -> str | None:
+    def _policy_reason_against(self, attempt: RecordedAttempt, unit: str) -> str | None:
         """Return why the policy does not offer an attempt; None where it does."""
         reason = self._reason_to_look(attempt, unit)
         if reason is not None:
@@ -330,7 +332,7 @@ class _TaskRetries:
             return f"not transient: its class is {class_name}"
         return None
 
-    def _reason_to_look(self, attempt: Attempt, unit: str) -> str | None:
+    def _reason_to_look(self, attempt: RecordedAttempt, unit: str) -> str | None:
         """Return why somebody has to look first at an attempt that did nothing; else None."""
         if not attempt.began:
             if self._last_begun(attempt) is attempt and unit not in self._orders:
@@ -361,7 +363,7 @@ class _TaskRetries:
         return max(len(self._attempts[unit]), last_attempt(self._orders.get(unit, ())))
 
     def _order_of_try(
-        self, attempt: Attempt, record: JobRecord, last_order: NewOrder | None
+        self, attempt: RecordedAttempt, record: JobRecord, last_order: NewOrder | None
     ) -> NewOrder:
         """Return the order of a try: its unit's last one again, or one of the attempt's bundle.
 
@@ -383,7 +385,7 @@ class _TaskRetries:
         order.avoided_sites = self._sites_to_avoid(unit)
         return order
 
-    def _memory_factor(self, attempt: Attempt) -> float:
+    def _memory_factor(self, attempt: RecordedAttempt) -> float:
         """Return so many times the memory that a try gets: 1 unless memory was the cause.
 
         More would not help, and waits longer for a slot. Who asks for more by hand gets it also
@@ -419,7 +421,7 @@ class _TaskRetries:
         return orders
 
 
-def _bundle_of(attempt: Attempt, record: JobRecord) -> str:
+def _bundle_of(attempt: RecordedAttempt, record: JobRecord) -> str:
     """Return the job whose bundle a try runs: the one that the attempt itself ran, if it did."""
     variables = (record.environment.variables if record.environment else None) or {}
     bundle = str(variables.get("RETRY_BUNDLE_OF") or "")

@@ -13,7 +13,7 @@ from jobprov.provenance.answers.orders.orders import (
     SkippedJob,
 )
 from jobprov.provenance.answers.tasks.tasks import UnitState
-from jobprov.provenance.db.queries.orders.retries import Attempt
+from jobprov.provenance.db.queries.orders.retries import RecordedAttempt
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN
 
 SUBMISSION_ALONE = (
@@ -32,7 +32,7 @@ class Try(NamedTuple):
         memory_factor: so many times the memory of the last attempt.
     """
 
-    job: Attempt
+    job: RecordedAttempt
     job_class: Failure | None
     order: NewOrder
     memory_factor: float
@@ -65,7 +65,7 @@ class Choice(NamedTuple):
     """
 
     tries: list[Try]
-    skipped: list[tuple[Attempt, str]]
+    skipped: list[tuple[RecordedAttempt, str]]
     outside_inputs: dict[str, list[OutsideInput]]
 
 
@@ -120,7 +120,7 @@ class _FailedJob(TypedDict):
     message: str | None
 
 
-def _show_job(job: Attempt) -> _FailedJob:
+def _show_job(job: RecordedAttempt) -> _FailedJob:
     return {
         "job_id": job.job_id,
         "task_id": job.task_id,

@@ -14,7 +14,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.orders.orders import RecordedSubmission
 from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
+from jobprov.provenance.db.queries.orders.retries import RecordedAttempt, attempts_of_units
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.recorded_submission import submission_of
@@ -66,7 +66,7 @@ def _witnessed_ad(witnesses: WitnessRecords) -> Ad | None:
 
 
 def _declared_commands(
-    connection: Connection, store: Store, experiment: str, attempts: Iterable[Attempt]
+    connection: Connection, store: Store, experiment: str, attempts: Iterable[RecordedAttempt]
 ) -> dict[str, object]:
     """Return the submit commands that the declarations of tasks have, by task id."""
     tasks = []

@@ -69,7 +69,7 @@ from jobprov.provenance.services.writing import Writing
 _LISTED = 100
 
 
-class Standing(NamedTuple):
+class WorkflowSurvey(NamedTuple):
     """How a workflow stands: what it declares, and each stage."""
 
     declared: DeclaredWorkflow
@@ -88,7 +88,7 @@ def survey(
     *,
     now: datetime,
     room: int | None = None,
-) -> Standing:
+) -> WorkflowSurvey:
     """Return how a workflow stands and what it would order; nothing is written.
 
     A few statements a stage.
@@ -106,7 +106,7 @@ def survey(
     if room is None:
         room = max(0, workflow.in_flight - count_open_orders(connection, version.key))
     plans = plan_workflow(workflow, version.number, facts, now=now, room=room)
-    return Standing(declared, plans)
+    return WorkflowSurvey(declared, plans)
 
 
 def advance_workflow(
@@ -142,7 +142,7 @@ def _take_listings(
     return {**followed.problems, **refused}
 
 
-def _take_step(writing: Writing, standing: Standing) -> Standing:
+def _take_step(writing: Writing, standing: WorkflowSurvey) -> WorkflowSurvey:
     """End or stop a running workflow, or else order what is ready; return how it stands then."""
     declared, plans = standing
     version = declared.version
@@ -157,7 +157,7 @@ def _take_step(writing: Writing, standing: Standing) -> Standing:
         append_orders(writing, version.experiment, orders)
     current = find_again(writing.connection, version)
     [declared] = read_workflows(writing.connection, writing.store, [current])
-    return Standing(declared, plans)
+    return WorkflowSurvey(declared, plans)
 
 
 def show_workflow(
@@ -193,7 +193,7 @@ def list_workflows(
 
 
 def show_standing(
-    standing: Standing, *, follow_problems: Mapping[str, str] | None = None
+    standing: WorkflowSurvey, *, follow_problems: Mapping[str, str] | None = None
 ) -> WorkflowStanding:
     """Return a standing as an answer.
 
@@ -343,7 +343,7 @@ def _stopped(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> Workflow
     return None
 
 
-def _completed(standing: Standing) -> WorkflowState | None:
+def _completed(standing: WorkflowSurvey) -> WorkflowState | None:
     """Return the complete state if nothing more can come of any stage; else None."""
     if not standing.is_complete:
         return None
@@ -355,7 +355,7 @@ def _completed(standing: Standing) -> WorkflowState | None:
     return msgspec.structs.replace(state, state="complete", who="jobprov", why=why)
 
 
-def changed_state(standing: Standing, request: WorkflowState) -> WorkflowState:
+def changed_state(standing: WorkflowSurvey, request: WorkflowState) -> WorkflowState:
     """Return the state that somebody asks for; frozen lists stay frozen.
 
     Where the workflow runs again, what failed until now no longer counts.
@@ -371,7 +371,7 @@ def changed_state(standing: Standing, request: WorkflowState) -> WorkflowState:
     )
 
 
-def _declare_tasks(writing: Writing, standing: Standing) -> None:
+def _declare_tasks(writing: Writing, standing: WorkflowSurvey) -> None:
     """Declare the task of each stage that has units, again where their number changed.
 
     Tasks with lists of a catalog are declared with their list.

@@ -134,7 +134,7 @@ def _check_words(workflow: Workflow) -> None:
     for field, text in texts.items():
         problem = word_problem(text)
         if problem:
-            raise BadInputError(f"{field}: {problem}.", {field: [problem]})
+            raise BadInputError.of_field(field, problem)
 
 
 def find_same_version(

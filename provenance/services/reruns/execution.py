@@ -43,7 +43,7 @@ class ComparedOutput(TypedDict, total=False):
     comparator: str
 
 
-class Verdict(TypedDict, total=False):
+class RerunVerdict(TypedDict, total=False):
     """A verdict as JSON: what `verify.sh --report` writes, and what else is known of the rerun.
 
     Its fields are described at `PostedVerdict`, the reading of what was posted.
@@ -73,7 +73,7 @@ class VerifyResult(NamedTuple):
     """
 
     decision: Decision
-    verdict: Verdict | None
+    verdict: RerunVerdict | None
     lines: tuple[str, ...]
 
     @property
@@ -299,12 +299,12 @@ def _run_script(
     return code, tuple(lines), watch.stopped
 
 
-def _read_verdict(file: Path) -> Verdict | None:
+def _read_verdict(file: Path) -> RerunVerdict | None:
     if not file.is_file():
         return None
     try:
         with file.open("rb") as stream:
-            verdict: Verdict = json.loads(stream.read(_REPORT_BYTES))
+            verdict: RerunVerdict = json.loads(stream.read(_REPORT_BYTES))
         if isinstance(verdict["level"], str):
             return verdict
     except (ValueError, TypeError, KeyError):

@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.proofs import PROVEN, STATES, UNPROVEN, proof_of
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.reruns.execution import Verdict
+from jobprov.provenance.services.reruns.execution import RerunVerdict
 from jobprov.provenance.services.reruns.isolation import check_offline
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.recorded_trials import (
@@ -111,7 +111,7 @@ def next_to_prove(
     return recipes_to_prove(connection, key, before=before, limit=limit)
 
 
-def proved(candidate: Candidate, trial: Trial, verdict: Verdict) -> ProvedJob:
+def proved(candidate: Candidate, trial: Trial, verdict: RerunVerdict) -> ProvedJob:
     """Return the outcome of a rerun as commands report it."""
     proof = proof_of(verdict)
     state, message = (UNPROVEN, None) if proof is None else proof

@@ -11,7 +11,7 @@ from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.reruns.execution import Verdict
+from jobprov.provenance.services.reruns.execution import RerunVerdict
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.trial import PackedJob, Trial, Workplace, try_job
 from jobprov.provenance.services.reruns.verdicts import post_verdict
@@ -85,7 +85,7 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
     return try_job(place, pack)
 
 
-def record_trial(parts: TrialParts, candidate: Candidate, verdict: Verdict) -> None:
+def record_trial(parts: TrialParts, candidate: Candidate, verdict: RerunVerdict) -> None:
     """Record the verdict on a rerun, sent by whoever made it."""
     now = datetime.now(UTC)
     parts.writer.run(

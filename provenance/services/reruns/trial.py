@@ -18,7 +18,7 @@ from typing import NamedTuple
 from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError
 from jobprov.provenance.errors import BundleError, LimitError, ProvenanceError, UnreachableError
 from jobprov.provenance.records.proofs import INPUT_NOT_HERE, NOT_COMPARED, STOPPED
-from jobprov.provenance.services.reruns.execution import RerunResult, Verdict, rerun, unpack
+from jobprov.provenance.services.reruns.execution import RerunResult, RerunVerdict, rerun, unpack
 from jobprov.provenance.services.reruns.first_missing import (
     first_missing,
     last_words,
@@ -76,7 +76,7 @@ class Trial(NamedTuple):
         is_limit: it did not run since its bundle is too large.
     """
 
-    verdict: Verdict | None
+    verdict: RerunVerdict | None
     reason: str | None
     seconds: float
     cpu_seconds: float
@@ -91,14 +91,14 @@ class Trial(NamedTuple):
 class _Judged(NamedTuple):
     """The outcome of a rerun: the verdict, and the reason where nothing was compared."""
 
-    verdict: Verdict
+    verdict: RerunVerdict
     reason: str | None
 
 
 class _Outcome(NamedTuple):
     """What became of a trial: the verdict, None where there was no rerun, and the reason then."""
 
-    verdict: Verdict | None
+    verdict: RerunVerdict | None
     reason: str | None
 
 
@@ -145,12 +145,12 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     return Trial(outcome.verdict, outcome.reason, seconds, cpu_seconds, is_limit)
 
 
-def verdict_of(trial: Trial, by: str) -> Verdict:
+def verdict_of(trial: Trial, by: str) -> RerunVerdict:
     """Return the verdict on a rerun, also where none was made: the recipe then has a reason."""
     if trial.verdict is not None:
         return trial.verdict
     reason = (trial.reason or "no reason is known")[:_REASON_LENGTH]
-    verdict: Verdict = {
+    verdict: RerunVerdict = {
         "level": "R0",
         "reason": reason,
         "missing": f"Its bundle cannot be rerun: {reason}",
@@ -181,7 +181,7 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
     out = folder / "out"
     result = rerun(root, out, isolation=isolation, input_dirs=place.input_dirs)
     judged = _judged(result)
-    verdict: Verdict = {"plan": packed.plan, "when": when, "by": place.by, **judged.verdict}
+    verdict: RerunVerdict = {"plan": packed.plan, "when": when, "by": place.by, **judged.verdict}
     if verdict["level"] == "R2":
         comparisons = verdict.get("comparisons") or []
         verdict["offers"] = offer_comparators(root, out, comparisons, isolation, packed.kept)
@@ -214,7 +214,7 @@ def _unproven(why: str, reason: str) -> _Judged:
 
 def _not_started(result: RerunResult) -> _Judged:
     reason = "not started: " + " ".join(result.lines[-5:])
-    verdict: Verdict = {"level": "R0", "reason": reason[:_REASON_LENGTH]}
+    verdict: RerunVerdict = {"level": "R0", "reason": reason[:_REASON_LENGTH]}
     missing = first_missing(result.lines)
     if missing is not None:
         verdict["missing"] = missing.sentence
@@ -223,7 +223,7 @@ def _not_started(result: RerunResult) -> _Judged:
     return _Judged(verdict, reason)
 
 
-def _add_cause(verdict: Verdict, result: RerunResult) -> None:
+def _add_cause(verdict: RerunVerdict, result: RerunResult) -> None:
     """Name the first thing missing, of a job that ended otherwise or made something else."""
     has_failed = verdict["level"] == "R1"
     log = _log_lines(result.log)

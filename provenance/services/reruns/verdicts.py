@@ -15,7 +15,7 @@ from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
 from jobprov.provenance.db.queries.lookup.jobs.details import has_succeeded
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, check_choice
 from jobprov.provenance.records.proofs import proof_of
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.verdicts import LEVELS, OF_OUTPUTS
@@ -66,10 +66,7 @@ def check_verdict(document: Mapping[str, Any]) -> PostedVerdict:
         BadInputError: a field is missing or wrong; `fields` says which.
     """
     verdict = read_document(document, PostedVerdict, "The verdict")
-    if verdict.level not in LEVELS:
-        raise BadInputError(
-            f"level: one of {', '.join(LEVELS)}.", {"level": [f"one of {', '.join(LEVELS)}"]}
-        )
+    check_choice("level", verdict.level, LEVELS)
     return verdict
 
 

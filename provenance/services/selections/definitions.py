@@ -13,10 +13,10 @@ from jobprov.provenance.answers.selections import Process, Project
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
+    ConsumerJob,
     DefinitionFilters,
     FoundDefinition,
     ProjectFilters,
-    Reader,
     count_read_files,
     count_readers,
     definition_names,
@@ -192,7 +192,7 @@ _PROCESS_STATUS = {
 }
 
 
-def _processes(readers: Sequence[Reader]) -> list[Process]:
+def _processes(readers: Sequence[ConsumerJob]) -> list[Process]:
     processes = []
     for reader in readers:
         process = Process(

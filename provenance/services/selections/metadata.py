@@ -63,7 +63,7 @@ class _Sighting(NamedTuple):
     checksums: list[str]
 
 
-class Wanted(NamedTuple):
+class WantedMetadata(NamedTuple):
     """What is wanted of files besides what the tables hold of their versions.
 
     Attributes:
@@ -75,7 +75,7 @@ class Wanted(NamedTuple):
     relatives: bool = True
 
 
-_EVERYTHING = Wanted()
+_EVERYTHING = WantedMetadata()
 
 
 def describe_files(
@@ -83,7 +83,7 @@ def describe_files(
     store: Store,
     experiment: str,
     files: Sequence[NamedFile],
-    wanted: Wanted = _EVERYTHING,
+    wanted: WantedMetadata = _EVERYTHING,
 ) -> list[FileMetadata]:
     """Return what is known of files, in their order."""
     described = []
@@ -98,7 +98,7 @@ def list_described(
     store: Store,
     experiment: str,
     selection: Selection,
-    wanted: Wanted,
+    wanted: WantedMetadata,
 ) -> Iterator[list[FileMetadata]]:
     """Yield what is known of the selected files, page by page, in the order of their ids.
 
@@ -119,7 +119,7 @@ def _describe_page(
     store: Store,
     experiment: str,
     files: Sequence[NamedFile],
-    wanted: Wanted,
+    wanted: WantedMetadata,
 ) -> list[FileMetadata]:
     """Return what is known of some files, with a few statements for all of them."""
     page = _FactsOfPage.read(connection, store, files, wanted)
@@ -154,7 +154,11 @@ class _FactsOfPage(NamedTuple):
 
     @classmethod
     def read(
-        cls, connection: Connection, store: Store, files: Sequence[NamedFile], wanted: Wanted
+        cls,
+        connection: Connection,
+        store: Store,
+        files: Sequence[NamedFile],
+        wanted: WantedMetadata,
     ) -> Self:
         """Return what is known of some files."""
         keys = [file.key for file in files]

@@ -38,7 +38,11 @@ from jobprov.provenance.selections.tokens import SelectionError
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.dotted_metadata import dotted_metadata
 from jobprov.provenance.services.selections.files import expand_selection, select_files
-from jobprov.provenance.services.selections.metadata import FILES_AT_ONCE, Wanted, describe_files
+from jobprov.provenance.services.selections.metadata import (
+    FILES_AT_ONCE,
+    WantedMetadata,
+    describe_files,
+)
 
 MOST_READ = 20_000
 """Files whose records are read for one question."""
@@ -171,7 +175,7 @@ def _recorded_values(
         LimitError: it takes too long.
     """
     values = {}
-    wanted = Wanted(relatives=False)
+    wanted = WantedMetadata(relatives=False)
     for start in range(0, len(files), FILES_AT_ONCE):
         if time.monotonic() > question.until:
             message = f"The answer took more than {_SECONDS} s; {_NARROW}."

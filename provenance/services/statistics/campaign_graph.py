@@ -177,14 +177,18 @@ def _fold(
     )
 
 
-def experiment_of_campaign(connection: Connection, campaign: str) -> str:
-    """Return the one experiment that has a campaign of this name.
+def experiment_of_campaign(
+    connection: Connection, campaign: str, *, experiment: str | None = None
+) -> str:
+    """Return the one experiment that has a campaign of this name, or the given one if it has.
 
     Raises:
-        NotFoundError: none has.
+        NotFoundError: none has, or the given one has not.
         AmbiguousError: several have.
     """
     experiments = campaign_experiments(connection, campaign)
+    if experiment is not None:
+        experiments = [name for name in experiments if name == experiment]
     if not experiments:
         raise NotFoundError(
             f"No task names a campaign {campaign}.", nearest(connection, campaign, "campaign")

@@ -21,7 +21,6 @@ from jobprov.provenance.answers.statistics.modules import (
     ModuleSums,
 )
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.resources import (
     COLUMNS,
@@ -31,9 +30,9 @@ from jobprov.provenance.db.queries.statistics.resources import (
     module_sets,
 )
 from jobprov.provenance.db.recording.module_rows import Costs, unpack_costs
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import NotFoundError, check_choice
+from jobprov.provenance.services.statistics.resources import largest_groups, rows_by_group
 
-MOST_GROUPS = 50
 _FIRST = ("slower", "faster", "new", "gone", "same", "unknown")
 LEAST_SIGMA = 3.0
 """Standard errors between two means from which on a module counts as slower or faster."""
@@ -64,43 +63,25 @@ def sum_modules(
         NotFoundError: no group of that name.
         LimitError: reading took more than five seconds.
     """
-    if by not in COLUMNS:
-        choices = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {choices}.", {"by": [choices]})
+    check_choice("by", by, COLUMNS)
     with time_limit(connection, "narrow it down to a task, a campaign or a stage"):
         rows = module_rows(connection, filters, by)
-    rows_by_group = _rows_by_group(connection, rows, by)
-    largest = sorted(rows_by_group, key=lambda name: (-len(rows_by_group[name]), name or ""))
-    largest = largest[:MOST_GROUPS]
+    by_group = rows_by_group(connection, rows, by)
+    largest = largest_groups(by_group)
     sets = module_sets(connection, {row.module_set for row in rows})
-    sums = {name: _sum_group(rows_by_group[name], sets) for name in largest}
+    sums = {name: _sum_group(by_group[name], sets) for name in largest}
     groups = []
     for name in largest:
         seconds = _seconds(sums[name].values())
-        groups.append(ModuleGroup(name, len(rows_by_group[name]), seconds, _shares(sums[name])))
+        groups.append(ModuleGroup(name, len(by_group[name]), seconds, _shares(sums[name])))
     # the groups stand in the order of their newest jobs, as the rows do
-    newest_first = [name for name in rows_by_group if name in largest[:2]]
+    newest_first = [name for name in by_group if name in largest[:2]]
     pair = _choose_pair(sums, first, second, newest_first)
     comparison = None
     if pair is not None:
         earlier, later = pair
         comparison = ModuleComparison(earlier, later, _compare(sums[earlier], sums[later]))
     return ModuleSums(len(rows), by, groups, comparison)
-
-
-def _rows_by_group(
-    connection: Connection, rows: Sequence[ModuleRow], by: str
-) -> dict[str | None, list[ModuleRow]]:
-    """Return the rows by the name of their group, those of the newest job first."""
-    versions: dict[int, str] = {}
-    if by == "version":
-        versions = code_versions(connection, {row.facet for row in rows if row.facet is not None})
-    groups: dict[str | None, list[ModuleRow]] = {}
-    for row in rows:
-        # of versions the facet is the key of a list of code, of all others a name or ''
-        name = versions.get(row.facet) if by == "version" else (row.facet or None)
-        groups.setdefault(name, []).append(row)
-    return groups
 
 
 def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Group:

@@ -13,9 +13,9 @@ from jobprov.provenance.db.queries.alerts.watched import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.lineage.words import elided
+from jobprov.provenance.services.statistics.shares import MOST_EXPERIMENTS
 from jobprov.provenance.times import exact_utc_text
 
-MOST_EXPERIMENTS = 30
 _MOST_CAUSES = 50
 _LONGEST = 200
 

@@ -120,12 +120,11 @@ def most_at_once(groups: Iterable[ThroughputGroup]) -> int:
 
 def _check(filters: JobFilters, by: str, measure: str) -> None:
     if by not in BYS:
-        message = f"of {measure} it is {' or '.join(BYS)}"
-        raise BadInputError(f"by: {message}.", {"by": [message]})
+        raise BadInputError.of_field("by", f"of {measure} it is {' or '.join(BYS)}")
     for name, value in filters._asdict().items():
         if value is not None and name not in _FILTERS:
-            message = f"{measure} is known of an experiment, a campaign or a stage alone"
-            raise BadInputError(f"{name}: {message}.", {name: [message]})
+            problem = f"{measure} is known of an experiment, a campaign or a stage alone"
+            raise BadInputError.of_field(name, problem)
 
 
 def _ends_by(sample: FoundSample) -> datetime:

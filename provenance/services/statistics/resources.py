@@ -6,7 +6,8 @@ Source: http.md, `GET /statistics/resources`.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -19,9 +20,15 @@ from jobprov.provenance.answers.statistics.resources import (
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobResources, job_resources
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.db.queries.statistics.resources import (
+    COLUMNS,
+    JobResources,
+    ModuleRow,
+    job_resources,
+)
+from jobprov.provenance.errors import check_choice
 
+Row = TypeVar("Row", JobResources, ModuleRow)
 BINS = 24
 MOST_GROUPS = 50
 
@@ -52,38 +59,40 @@ def sum_resources(
         BadInputError: nothing to tell groups apart by.
         LimitError: reading took more than `seconds`.
     """
-    if by not in COLUMNS:
-        choices = f"one of {', '.join(COLUMNS)}"
-        raise BadInputError(f"by: {choices}.", {"by": [choices]})
+    check_choice("by", by, COLUMNS)
     with time_limit(connection, "narrow it down to a task, a campaign or a stage", seconds=seconds):
         jobs = job_resources(connection, filters, by)
-    groups = _groups(connection, jobs, by)
+    groups = rows_by_group(connection, jobs, by)
     bins: dict[str, MeasureBins] = {}
     for name, (unit, read) in MEASURES.items():
         if edges := _edges(_values(jobs, read)):
             bins[name] = MeasureBins(unit, edges)
-    largest = sorted(groups, key=lambda name: (-len(groups[name]), name or ""))[:MOST_GROUPS]
     return ResourceSums(
         jobs=len(jobs),
         by=by,
         measures=bins,
-        groups=[_group(name, groups[name], bins) for name in largest],
+        groups=[_group(name, groups[name], bins) for name in largest_groups(groups)],
     )
 
 
-def _groups(
-    connection: Connection, jobs: Sequence[JobResources], by: str
-) -> dict[str | None, list[JobResources]]:
-    """Return the jobs by the name of their group."""
+def rows_by_group(
+    connection: Connection, rows: Sequence[Row], by: str
+) -> dict[str | None, list[Row]]:
+    """Return rows by the name of their group, in the order in which they are."""
     versions: dict[int, str] = {}
     if by == "version":
-        versions = code_versions(connection, {job.facet for job in jobs if job.facet is not None})
-    groups: dict[str | None, list[JobResources]] = {}
-    for job in jobs:
+        versions = code_versions(connection, {row.facet for row in rows if row.facet is not None})
+    groups: dict[str | None, list[Row]] = {}
+    for row in rows:
         # of versions the facet is the key of a list of code, of all others a name or ''
-        name = versions.get(job.facet) if by == "version" else (job.facet or None)
-        groups.setdefault(name, []).append(job)
+        name = versions.get(row.facet) if by == "version" else (row.facet or None)
+        groups.setdefault(name, []).append(row)
     return groups
+
+
+def largest_groups(groups: Mapping[str | None, Sequence[object]]) -> list[str | None]:
+    """Return the names of the groups that an answer has: those of most rows, the largest first."""
+    return sorted(groups, key=lambda name: (-len(groups[name]), name or ""))[:MOST_GROUPS]
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -104,21 +104,19 @@ def read_window(
             there, or there would be more than a thousand steps.
     """
     if since is not None and start is not None:
-        message = "give either this or ended_after"
-        raise BadInputError(f"since: {message}.", {"since": [message]})
+        raise BadInputError.of_field("since", "give either this or ended_after")
     end = end or now
     if start is None:
         start = _before(end, length_of(since or DEFAULT_SINCE, "since"))
     if start >= end:
-        message = "the window ends before it starts"
-        raise BadInputError(f"ended_after: {message}.", {"ended_after": [message]})
+        raise BadInputError.of_field("ended_after", "the window ends before it starts")
     length = end - start
     step_length = _usual_step(length, steps) if step is None else length_of(step, "step")
     # one more: the edges seldom fall on those of a step
     if length / step_length > MOST_STEPS - 1:
         fitting = next(usual for usual in _STEPS if length / usual <= MOST_STEPS - 1)
-        message = f"more than {MOST_STEPS} steps; {words_of_length(fitting)} or more would do"
-        raise BadInputError(f"step: {message}.", {"step": [message]})
+        problem = f"more than {MOST_STEPS} steps; {words_of_length(fitting)} or more would do"
+        raise BadInputError.of_field("step", problem)
     first = _EPOCH + (start - _EPOCH) // step_length * step_length
     count = -((first - end) // step_length)
     return Window(first, first + count * step_length, step_length)

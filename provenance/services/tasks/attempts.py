@@ -53,7 +53,7 @@ class Moments(NamedTuple):
         return max((moment for moment in self[:4] if moment is not None), default=None)
 
 
-class Attempt(NamedTuple):
+class TimelineAttempt(NamedTuple):
     """An attempt with its moments, and its row as far as it does not depend on the others."""
 
     moments: Moments
@@ -66,7 +66,7 @@ def recorded_attempts(
     keys: Sequence[int],
     queued: Iterable[QueuedAttempt],
     orders: Iterable[PlacedOrder],
-) -> list[Attempt]:
+) -> list[TimelineAttempt]:
     """Return the attempts that are recorded."""
     summaries = summaries_of(connection, keys)
     records = _records(connection, store, keys)
@@ -147,13 +147,15 @@ def _queued_at(
     return placed_at
 
 
-def summed_up_attempt(summary: JobSummary) -> Attempt:
+def summed_up_attempt(summary: JobSummary) -> TimelineAttempt:
     """Return what the summary of an attempt has: when it ran."""
     moments = _moments(summary, None, placed_at=None, came_back=None, in_queue=None)
     return _recorded_attempt(summary, None, moments)
 
 
-def _recorded_attempt(summary: JobSummary, record: JobRecord | None, moments: Moments) -> Attempt:
+def _recorded_attempt(
+    summary: JobSummary, record: JobRecord | None, moments: Moments
+) -> TimelineAttempt:
     state = _state_of(summary)
     stretches = _waits(moments)
     if moments.started is not None:
@@ -170,7 +172,7 @@ def _recorded_attempt(summary: JobSummary, record: JobRecord | None, moments: Mo
         reason=summary.exit.message or summary.exit.error_class,
         stretches=stretches,
     )
-    return Attempt(moments, row)
+    return TimelineAttempt(moments, row)
 
 
 def _state_of(summary: JobSummary) -> str:
@@ -231,7 +233,7 @@ def _stretch(
 
 def awaited_attempts(
     queued: Iterable[QueuedAttempt], orders: Iterable[PlacedOrder], recorded: set[str | None]
-) -> list[Attempt]:
+) -> list[TimelineAttempt]:
     """Return the attempts that wait or run and are not recorded yet."""
     attempts = []
     seen = set(recorded)
@@ -246,11 +248,11 @@ def awaited_attempts(
             row = TimelineRow(
                 job_id=None, batch_id=order.batch_id, state="idle", stretches=_waits(moments)
             )
-            attempts.append(Attempt(moments, row))
+            attempts.append(TimelineAttempt(moments, row))
     return attempts
 
 
-def _awaited(attempt: QueuedAttempt, placed_at: datetime | None) -> Attempt:
+def _awaited(attempt: QueuedAttempt, placed_at: datetime | None) -> TimelineAttempt:
     since = attempt.since or attempt.asked_at
     if attempt.state == "running":
         moments = Moments(placed_at, None, since, None, is_under_way=True)
@@ -269,10 +271,10 @@ def _awaited(attempt: QueuedAttempt, placed_at: datetime | None) -> Attempt:
         reason=attempt.hold_reason,
         stretches=stretches,
     )
-    return Attempt(moments, row)
+    return TimelineAttempt(moments, row)
 
 
-def with_gaps(attempts: Sequence[Attempt]) -> list[TimelineRow]:
+def with_gaps(attempts: Sequence[TimelineAttempt]) -> list[TimelineRow]:
     """Return the rows, each with the time in which nothing happened before it."""
     rows = []
     last: datetime | None = None

@@ -24,7 +24,7 @@ from jobprov.provenance.db.queries.tasks.timelines import (
 )
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.tasks.attempts import (
-    Attempt,
+    TimelineAttempt,
     awaited_attempts,
     recorded_attempts,
     summed_up_attempt,
@@ -119,7 +119,7 @@ def _empty(task: FoundTask, unit: str | None, by: str, jobs: int) -> Timeline:
     )
 
 
-def _ends(attempts: Sequence[Attempt], now: datetime) -> dict[str, str | None]:
+def _ends(attempts: Sequence[TimelineAttempt], now: datetime) -> dict[str, str | None]:
     """Return when the first attempt was heard of, and when the last ended: now while any runs."""
     all_moments = [attempt.moments for attempt in attempts]
     firsts = [moments.first for moments in all_moments if moments.first is not None]

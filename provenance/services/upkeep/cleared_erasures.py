@@ -61,7 +61,7 @@ class Cleared(NamedTuple):
     is_clear: bool = True
 
 
-class Parts(NamedTuple):
+class ErasurePlaces(NamedTuple):
     """Where things are erased.
 
     Attributes:
@@ -75,7 +75,7 @@ class Parts(NamedTuple):
 
 
 def clear_erased(
-    parts: Parts,
+    parts: ErasurePlaces,
     experiment: str,
     *,
     entries: Sequence[int] | None = None,
@@ -116,7 +116,7 @@ def clear_erased(
     )
 
 
-def catch_up(parts: Parts, experiment: str | None) -> None:
+def catch_up(parts: ErasurePlaces, experiment: str | None) -> None:
     """Adopt everything that the archive has beyond the database, for one experiment or all.
 
     Otherwise an erasure would miss the entries that the database does not know.
@@ -126,7 +126,7 @@ def catch_up(parts: Parts, experiment: str | None) -> None:
         adopt_archived(parts.database, parts.writer, parts.store, name)
 
 
-def finish_erasures(parts: Parts) -> dict[str, Cleared]:
+def finish_erasures(parts: ErasurePlaces) -> dict[str, Cleared]:
     """Remove all bytes that were ever erased and are still there; return these by experiment."""
     with parts.database.reading.connect() as connection:
         experiments = []

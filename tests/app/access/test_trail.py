@@ -16,7 +16,7 @@ from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.ledger import acts_before
-from jobprov.provenance.services.erasures.records import Wanted, erase_record
+from jobprov.provenance.services.erasures.records import ErasureRequest, erase_record
 from jobprov.provenance.services.intake.tokens import Scope, create_token, revoke_token
 from jobprov.provenance.services.ledger.trail import _ABOUT, show_trail
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
@@ -156,7 +156,7 @@ def test_trail_of_an_unknown_experiment_is_not_found(client: FlaskClient) -> Non
 
 def test_erasure_says_what_who_and_why(client: FlaskClient, service: Service) -> None:
     client.put(f"/api/v1/jobs/{JOB}", json=a_record(host={"hostname": "wn1"}))
-    wanted = Wanted(JOB, "Eve", "it slipped through", fields=("host.hostname",))
+    wanted = ErasureRequest(JOB, "Eve", "it slipped through", fields=("host.hostname",))
 
     service.write(lambda writing: erase_record(writing, wanted))
 

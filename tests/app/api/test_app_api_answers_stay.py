@@ -22,9 +22,8 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sync import sync_experiment
-from jobprov.provenance.services.erasures.records import Wanted, erase_record
-from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasureParts
-from jobprov.provenance.services.upkeep.cleared_erasures import clear_erased
+from jobprov.provenance.services.erasures.records import ErasureRequest, erase_record
+from jobprov.provenance.services.upkeep.cleared_erasures import ErasurePlaces, clear_erased
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.productions.answer_calls import (
     DATA,
@@ -193,10 +192,10 @@ def _compare_catalog(service: Service) -> None:
 
 def _erase(service: Service) -> None:
     """Erase a variable from the record of a job."""
-    wanted = Wanted(ERASED_JOB, "Eve", "it slipped through", fields=(ERASED_FIELD,))
+    wanted = ErasureRequest(ERASED_JOB, "Eve", "it slipped through", fields=(ERASED_FIELD,))
     erased = service.write(lambda writing: erase_record(writing, wanted))
     clear_erased(
-        ErasureParts(service.database, service.writer, service.store),
+        ErasurePlaces(service.database, service.writer, service.store),
         "nova",
         entries=[entry.id for entry in erased.entries],
         digests=sorted(erased.digests),

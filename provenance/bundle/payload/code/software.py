@@ -9,7 +9,7 @@ from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT, NO_LEVEL
 from jobprov.provenance.bundle.payload.code.git_folder import write_git
 from jobprov.provenance.bundle.payload.code.tree import CodeTree, code_tree
-from jobprov.provenance.bundle.payload.payload import Link, Payload
+from jobprov.provenance.bundle.payload.payload import LaidOutLink, Payload
 from jobprov.provenance.bundle.payload.places import Place, normal
 from jobprov.provenance.records.gaps.code import UNREAD
 
@@ -61,7 +61,7 @@ def _add_folder_links(payload: Payload) -> None:
             continue
         if not is_work_link:
             way_up = "../" * old_place.rest.count("/")
-            link = Link(f"{way_up}{place.variable}{place.rest}", old_place)
+            link = LaidOutLink(f"{way_up}{place.variable}{place.rest}", old_place)
             payload.links_in_out.append(link)
 
 
@@ -250,7 +250,7 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.lay_out("place", file.stored, file.mode, place.below(file.path))
     # Links come after all files of the job, so that no file is ever written through a link
     for link in sorted(tree.links, key=lambda link: to_bytes(link.path)):
-        payload.links.append(Link(link.target, place.below(link.path)))
+        payload.links.append(LaidOutLink(link.target, place.below(link.path)))
 
 
 def _add_without_repository(payload: Payload, entry: RecordPart) -> None:

@@ -7,7 +7,7 @@ from jobprov.provenance.bundle.fields import RecordPart, recorded_files
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.environment.environment import is_settable, list_word
-from jobprov.provenance.bundle.payload.payload import Link, Payload
+from jobprov.provenance.bundle.payload.payload import LaidOutLink, Payload
 from jobprov.provenance.bundle.payload.places import Place, normal, quote
 from jobprov.provenance.bundle.payload.steps import Step, Surroundings
 
@@ -86,7 +86,7 @@ def _link_beside(payload: Payload) -> None:
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
         place = payload.places.locate(beside) or Place("elsewhere", beside)
-        link = Link(f"{place.variable}{place.rest}", Place("out", f"/{name}"))
+        link = LaidOutLink(f"{place.variable}{place.rest}", Place("out", f"/{name}"))
         payload.links_in_out.append(link)
 
 

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, select
 from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
 from jobprov.provenance.db.recording.files.edges import (
     ClaimFacts,
+    ClaimLink,
     IdentityFacts,
-    Link,
     resolve_name,
 )
 from jobprov.provenance.db.recording.files.linking import mark_readers
@@ -293,7 +293,7 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
 
 
 def _versions(
-    links: Collection[Link], read: Collection[int], claims: Sequence[ClaimFacts]
+    links: Collection[ClaimLink], read: Collection[int], claims: Sequence[ClaimFacts]
 ) -> set[int]:
     """Return the claims of failed jobs that count as versions, because a job surely read them."""
     failed = {claim.id for claim in claims if not claim.has_succeeded}

@@ -26,7 +26,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
+from jobprov.provenance.lineage.graph import FileNode, JobNode, OtherWriter
 from jobprov.provenance.lineage.keys import (
     key_of_claim,
     key_of_file,
@@ -154,9 +154,9 @@ def _file_node(claim: _ClaimRow, number: int | None, *, has_versions: bool) -> F
 
 def _writer(
     job_id: str, batch_id: str | None, state: int, *, is_other_version: bool = False
-) -> Writer:
+) -> OtherWriter:
     """Return a job as the writer of a file; `is_other_version` if it made another version of it."""
-    return Writer(
+    return OtherWriter(
         job_id, batch_id or short_job(job_id), STATES[state], job_page(job_id), is_other_version
     )
 
@@ -203,7 +203,7 @@ def _is_crowd(versions: Sequence[Version]) -> bool:
 
 def _writers(
     connection: Connection, jobs: Mapping[int, int], made: Collection[int]
-) -> dict[int, Writer]:
+) -> dict[int, OtherWriter]:
     """Return the writer of each file, by the jobs that wrote them.
 
     Those of `made` made another version.

@@ -15,7 +15,7 @@ from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, 
 from jobprov.provenance.db.writer.keys import chunks
 
 
-class Attempt(NamedTuple):
+class RecordedAttempt(NamedTuple):
     """One job of a task.
 
     Attributes:
@@ -37,7 +37,7 @@ class Attempt(NamedTuple):
     began: bool
 
 
-def attempts_of_task(connection: Connection, task: int) -> list[Attempt]:
+def attempts_of_task(connection: Connection, task: int) -> list[RecordedAttempt]:
     """Return the jobs of a task, reruns for comparison left out, the last to end last."""
     query = _selected().where(Job.task_id == task, Job.rerun_of.is_(None)).order_by(_ORDER, Job.id)
     return [_attempt(row) for row in connection.execute(query)]
@@ -45,9 +45,9 @@ def attempts_of_task(connection: Connection, task: int) -> list[Attempt]:
 
 def attempts_of_units(
     connection: Connection, experiment: str, job_ids: Sequence[str]
-) -> list[Attempt]:
+) -> list[RecordedAttempt]:
     """Return these jobs of an experiment; those that it does not have are left out."""
-    attempts: list[Attempt] = []
+    attempts: list[RecordedAttempt] = []
     for part in chunks(job_ids):
         query = (
             _selected()
@@ -77,9 +77,9 @@ def _selected() -> Select[Any]:
     )
 
 
-def _attempt(row: Any) -> Attempt:
+def _attempt(row: Any) -> RecordedAttempt:
     *columns, never_began = row
-    return Attempt._make((*columns[:5], STATES[columns[5]], *columns[6:], not never_began))
+    return RecordedAttempt._make((*columns[:5], STATES[columns[5]], *columns[6:], not never_began))
 
 
 def policy_documents(connection: Connection, experiment: str) -> dict[str, str]:

@@ -48,7 +48,7 @@ class ReadCount(NamedTuple):
     files: int
 
 
-class Reader(NamedTuple):
+class ConsumerJob(NamedTuple):
     """A job of a task as a consumer process; `files` is how many it read."""
 
     key: int
@@ -212,7 +212,7 @@ def count_read_files(connection: Connection, task: int) -> list[ReadCount]:
 _BEST_FIRST = [STATES.index(s) for s in ("succeeded", "running", "failed", "killed", "lost")]
 
 
-def readers_of_task(connection: Connection, task: int, *, most: int) -> list[Reader]:
+def readers_of_task(connection: Connection, task: int, *, most: int) -> list[ConsumerJob]:
     """Return the first jobs of a task that read files, in the order in which they came."""
     query = (
         _reading(Job.id, Job.state, Job.batch_id, Host.hostname, func.count())
@@ -224,7 +224,7 @@ def readers_of_task(connection: Connection, task: int, *, most: int) -> list[Rea
     )
     readers = []
     for key, state, batch_id, host, files in connection.execute(query):
-        readers.append(Reader(key, STATES[state], batch_id, host, files))
+        readers.append(ConsumerJob(key, STATES[state], batch_id, host, files))
     return readers
 
 

@@ -50,7 +50,7 @@ class ClaimFacts(NamedTuple):
     reads_name: bool = False
 
 
-class Link(NamedTuple):
+class ClaimLink(NamedTuple):
     """An edge: the identity resolves to the claim."""
 
     identity_id: int
@@ -58,7 +58,9 @@ class Link(NamedTuple):
     is_sure: bool
 
 
-def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFacts]) -> set[Link]:
+def resolve_name(
+    identities: Sequence[IdentityFacts], claims: Sequence[ClaimFacts]
+) -> set[ClaimLink]:
     """Return every link of one name."""
     if not claims:
         return set()
@@ -69,7 +71,7 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
     group_of = _groups(identities)
     known = {identity.id: _Known.of(identity) for identity in identities}
     merged = _merge_known(known, group_of)
-    links: set[Link] = set()
+    links: set[ClaimLink] = set()
     for identity in identities:
         links |= _links_of(identity, claims, group_of, merged)
     return links
@@ -80,18 +82,20 @@ def contradict(one: IdentityFacts, other: IdentityFacts) -> bool:
     return _Known.of(one).contradicts(_Known.of(other))
 
 
-def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
+def crowded_links(
+    identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]
+) -> set[ClaimLink]:
     """Return the links of a crowded name: equal identities that have a checksum."""
     checked = {identity.id for identity in identities if identity.checksums}
     counted = [claim for claim in claims if claim.identity_id in checked]
-    return {Link(claim.identity_id, claim.id, is_sure=True) for claim in counted}
+    return {ClaimLink(claim.identity_id, claim.id, is_sure=True) for claim in counted}
 
 
-def _links_of_one(identity: IdentityFacts, claims: Sequence[ClaimFacts]) -> set[Link]:
+def _links_of_one(identity: IdentityFacts, claims: Sequence[ClaimFacts]) -> set[ClaimLink]:
     """Return the links of a name with one identity: all claims are claims to it."""
     is_sure = bool(identity.checksums)
     counted = [claim for claim in claims if is_sure or claim.has_succeeded]
-    return {Link(identity.id, claim.id, is_sure) for claim in counted}
+    return {ClaimLink(identity.id, claim.id, is_sure) for claim in counted}
 
 
 def _links_of(
@@ -99,20 +103,20 @@ def _links_of(
     claims: Sequence[ClaimFacts],
     group_of: dict[int, int],
     merged: "dict[int, _Known]",
-) -> set[Link]:
+) -> set[ClaimLink]:
     """Return the links of one identity: the sure ones, else the possible ones."""
     group = group_of[identity.id]
     known = merged[group]
     if known.values:
         same = [claim for claim in claims if group_of[claim.identity_id] == group]
         if same:
-            return {Link(identity.id, claim.id, is_sure=True) for claim in same}
+            return {ClaimLink(identity.id, claim.id, is_sure=True) for claim in same}
     possible = []
     for claim in claims:
         if claim.has_succeeded and not known.contradicts(merged[group_of[claim.identity_id]]):
             possible.append(claim)
     likely = _of_campaign(possible, identity.campaign) or possible
-    return {Link(identity.id, claim.id, is_sure=False) for claim in likely}
+    return {ClaimLink(identity.id, claim.id, is_sure=False) for claim in likely}
 
 
 def _of_campaign(claims: Sequence[ClaimFacts], campaign: str) -> list[ClaimFacts]:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Table
 from jobprov.provenance.db.recording.files.edges import (
     CROWD,
     ClaimFacts,
+    ClaimLink,
     IdentityFacts,
-    Link,
     crowded_links,
     resolve_name,
 )
@@ -93,7 +93,7 @@ def link_new_files(
 
     What was just written of them is all there is of them.
     """
-    links: set[Link] = set()
+    links: set[ClaimLink] = set()
     for file, file_claims in claims.items():
         links |= resolve_name(identities[file], file_claims)
     insertions.add(_PRODUCERS, [link._asdict() for link in sorted(links)])
@@ -122,7 +122,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
     identities = _used_identities(connection, claims)
     mark_readers(connection, claims, identities)
-    desired: set[Link] = set()
+    desired: set[ClaimLink] = set()
     for file, file_claims in claims.items():
         desired |= resolve_name(identities[file], file_claims)
     _write_difference(connection, desired, _stored_links(connection, files))
@@ -190,11 +190,15 @@ def mark_readers(
         claims[file] = [claim._replace(reads_name=claim.id in readers) for claim in claims[file]]
 
 
-def _stored_links(connection: Connection, files: Sequence[int]) -> set[Link]:
-    return {Link(row[0], row[1], bool(row[2])) for row in select_among(connection, _LINKS, files)}
+def _stored_links(connection: Connection, files: Sequence[int]) -> set[ClaimLink]:
+    return {
+        ClaimLink(row[0], row[1], bool(row[2])) for row in select_among(connection, _LINKS, files)
+    }
 
 
-def _write_difference(connection: Connection, desired: set[Link], stored: set[Link]) -> None:
+def _write_difference(
+    connection: Connection, desired: set[ClaimLink], stored: set[ClaimLink]
+) -> None:
     gone = sorted(stored - desired)
     if gone:
         change_many(connection, _UNLINK, [(link.identity_id, link.claim_id) for link in gone])

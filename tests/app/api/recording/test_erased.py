@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
-from jobprov.provenance.services.erasures.records import Wanted, erase_record
-from jobprov.provenance.services.upkeep.cleared_erasures import Parts, clear_erased
+from jobprov.provenance.services.erasures.records import ErasureRequest, erase_record
+from jobprov.provenance.services.upkeep.cleared_erasures import ErasurePlaces, clear_erased
 from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
@@ -24,11 +24,13 @@ RECORD = a_record(
 
 
 def erase_variable(service: Service) -> None:
-    wanted = Wanted(JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",))
+    wanted = ErasureRequest(
+        JOB, "Eve", "it slipped through", fields=("environment.variables.DOOR",)
+    )
     done = service.write(lambda writing: erase_record(writing, wanted), received_at=NOW)
     entries, digests = [entry.id for entry in done.entries], sorted(done.digests)
     clear_erased(
-        Parts(service.database, service.writer, service.store),
+        ErasurePlaces(service.database, service.writer, service.store),
         "nova",
         entries=entries,
         digests=digests,
@@ -39,7 +41,7 @@ def erase_script(service: Service) -> None:
     with service.reading() as connection:
         planned = plan_blob_erasure(connection, service.store, DIGEST, "nova")
     erase_blob(service.writer, planned, who="Eve", why="it slipped through", received_at=NOW)
-    parts = Parts(service.database, service.writer, service.store)
+    parts = ErasurePlaces(service.database, service.writer, service.store)
     clear_erased(parts, "nova", entries=[], digests=[*planned.plans, *planned.digests])
 
 

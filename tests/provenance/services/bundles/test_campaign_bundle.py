@@ -12,7 +12,7 @@ import pytest
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan
 from jobprov.provenance.errors import BundleError, NotFoundError
-from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.campaign_bundle import WantedJobs, build_campaign
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import unpack
@@ -36,7 +36,7 @@ def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.slow
 def test_every_job_of_a_task_runs_again_from_one_bundle(sample: Parts, tmp_path: Path) -> None:
-    campaign = build_campaign(sample.database, sample.store, Wanted(task_id=TASK))
+    campaign = build_campaign(sample.database, sample.store, WantedJobs(task_id=TASK))
     content = b"".join(campaign.stream())
     data = unpack(io.BytesIO(content), tmp_path / "bundle") / "data"
 
@@ -55,9 +55,9 @@ def test_every_job_of_a_task_runs_again_from_one_bundle(sample: Parts, tmp_path:
 
 
 def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(sample: Parts) -> None:
-    by_id = build_campaign(sample.database, sample.store, Wanted(job_ids=[BAD, GOOD]))
+    by_id = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[BAD, GOOD]))
     again = build_campaign(
-        sample.database, sample.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT)
+        sample.database, sample.store, WantedJobs(job_ids=[GOOD, BAD], experiment=EXPERIMENT)
     )
 
     assert b"".join(by_id.stream()) == b"".join(again.stream())
@@ -65,8 +65,8 @@ def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(sample: Parts)
 
 
 def test_further_job_takes_its_record_and_little_else(sample: Parts) -> None:
-    one = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD]))
-    both = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD, BAD]))
+    one = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD]))
+    both = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD, BAD]))
 
     added = {member.path for member in both.plan.own} - {member.path for member in one.plan.own}
     assert {path for path in added if not path.startswith("data/lists/")} == {
@@ -76,15 +76,16 @@ def test_further_job_takes_its_record_and_little_else(sample: Parts) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", [Wanted(task_id="none"), Wanted(campaign="none"), Wanted(job_ids=["0" * 36])]
+    "wanted",
+    [WantedJobs(task_id="none"), WantedJobs(campaign="none"), WantedJobs(job_ids=["0" * 36])],
 )
-def test_jobs_that_nobody_recorded_are_not_found(sample: Parts, wanted: Wanted) -> None:
+def test_jobs_that_nobody_recorded_are_not_found(sample: Parts, wanted: WantedJobs) -> None:
     with pytest.raises(NotFoundError):
         build_campaign(sample.database, sample.store, wanted)
 
 
 def test_job_that_is_not_in_the_bundle_is_refused(sample: Parts, tmp_path: Path) -> None:
-    campaign = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD]))
+    campaign = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD]))
     data = unpack(io.BytesIO(b"".join(campaign.stream())), tmp_path / "bundle") / "data"
 
     for words in ([], ["--job", BAD], ["--job", "../x"]):

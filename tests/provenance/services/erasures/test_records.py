@@ -28,7 +28,7 @@ from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, plan_erasure
+from jobprov.provenance.services.erasures.records import ErasureRequest, RecordErasure, plan_erasure
 from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.intake.log_tails import Chunk, append_tail
 from jobprov.provenance.services.ledger.entries import read_entries
@@ -408,7 +408,7 @@ def test_erasure_without_a_sound_replacement_is_refused(
 
 def test_words_that_hold_a_secret_are_refused(production: Production) -> None:
     production.record(secret_record())
-    wanted = Wanted(
+    wanted = ErasureRequest(
         job_id(1), "Eve", "it had ghp_0123456789abcdefghijABCDEFGHIJ012345 in it", fields=(FIELD,)
     )
 
@@ -424,7 +424,7 @@ def test_plan_says_who_else_holds_it(production: Production) -> None:
         secret_record(1), secret_record(2), record_of(3), secret_record(1, witness="history")
     )
     production.see("f9.root", metadata={"note": f"opened by {SECRET}"})
-    wanted = Wanted(job_id(1), "Eve", "why", witness="wrapper", fields=(FIELD,))
+    wanted = ErasureRequest(job_id(1), "Eve", "why", witness="wrapper", fields=(FIELD,))
 
     with production.database.reading.connect() as connection:
         planned = plan_erasure(connection, production.store, wanted)

@@ -188,7 +188,7 @@ def test_cursor_is_of_one_order(production: Production) -> None:
             list_jobs(connection, JobFilters(), cursor=cursor, sort="-ended_at")
         for name, value, key in forged:
             order = job_orders.JobOrder(name, is_descending=False)
-            written = write_place(job_orders.Place(value, key), order)
+            written = write_place(job_orders.PageEnd(value, key), order)
             with pytest.raises(BadInputError, match="cursor: not one that a list gave"):
                 list_jobs(connection, JobFilters(task_id="t"), cursor=written, sort=name)
 

@@ -73,7 +73,7 @@ class JobOrder(NamedTuple):
 USUAL = JobOrder("received_at", is_descending=True)
 
 
-class Place(NamedTuple):
+class PageEnd(NamedTuple):
     """Where a page ended: what the last job was sorted by, and its integer key."""
 
     value: Value
@@ -84,7 +84,7 @@ class SortedPage(NamedTuple):
     """The integer keys of the jobs of a page, and where it ended; None where no job is behind."""
 
     keys: list[int]
-    end: Place | None
+    end: PageEnd | None
 
 
 def read_order(sort: str | None) -> JobOrder:
@@ -111,7 +111,7 @@ def sorted_jobs(
     order: JobOrder,
     *,
     limit: int,
-    after: Place | None,
+    after: PageEnd | None,
     conditions: Sequence[ColumnElement[bool]] = (),
 ) -> SortedPage:
     """Return a page of the jobs that pass the filters, in an order.
@@ -155,7 +155,7 @@ def _sort(
     order: JobOrder,
     *,
     limit: int,
-    after: Place | None,
+    after: PageEnd | None,
 ) -> SortedPage:
     """Return the next of the jobs that are wanted, which are few."""
     rows: list[Any] = []
@@ -172,7 +172,7 @@ def _walk(
     order: JobOrder,
     *,
     limit: int,
-    after: Place | None,
+    after: PageEnd | None,
 ) -> SortedPage:
     """Return the jobs that are wanted among the next `MOST_WALKED` in the order of an index."""
     rows: list[Any] = []
@@ -183,7 +183,7 @@ def _walk(
             # in a form that no other index answers: all that it finds would have to be sorted
             query = query.where(case((and_(*wanted), 1), else_=0) == 1)
         if last is not None:
-            query = query.where(_is_not_behind(order, Place(last[1], last[0])))
+            query = query.where(_is_not_behind(order, PageEnd(last[1], last[0])))
         rows += connection.execute(query).all()
         if last is not None or len(rows) > limit:
             return _page(rows, limit, last)
@@ -200,11 +200,11 @@ def _page(rows: Sequence[Any], limit: int, last: Any) -> SortedPage:
     """
     if len(rows) > limit:
         last = rows[limit - 1]
-    end = None if last is None else Place(last[1], last[0])
+    end = None if last is None else PageEnd(last[1], last[0])
     return SortedPage([row[0] for row in rows[:limit]], end)
 
 
-def _parts(order: JobOrder, after: Place | None) -> list[Select[Any]]:
+def _parts(order: JobOrder, after: PageEnd | None) -> list[Select[Any]]:
     """Return the queries for keys and values of the jobs behind a place, sorted.
 
     The first is for jobs of which the value is known, the second for those of which it is not.
@@ -249,7 +249,7 @@ def _directed(column: Any, order: JobOrder) -> Any:
     return column.desc() if order.is_descending else column.asc()
 
 
-def _is_behind(order: JobOrder, place: Place) -> ColumnElement[bool]:
+def _is_behind(order: JobOrder, place: PageEnd) -> ColumnElement[bool]:
     """Return the condition that a job comes after a place where something was known."""
     if order.name == "received_at":
         return _is_key_behind(order, place.key)
@@ -260,7 +260,7 @@ def _is_behind(order: JobOrder, place: Place) -> ColumnElement[bool]:
     return and_(is_as_far, or_(is_further, _is_key_behind(order, place.key)))
 
 
-def _is_not_behind(order: JobOrder, place: Place) -> ColumnElement[bool]:
+def _is_not_behind(order: JobOrder, place: PageEnd) -> ColumnElement[bool]:
     """Return the condition that a job is at a place or before it."""
     is_key = Job.id >= place.key if order.is_descending else Job.id <= place.key
     if order.name == "received_at" or place.value is None:

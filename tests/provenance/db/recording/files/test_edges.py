@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jobprov.provenance.db.recording.files.edges import (
     CROWD,
     ClaimFacts,
+    ClaimLink,
     IdentityFacts,
-    Link,
     resolve_name,
 )
 
@@ -107,7 +107,7 @@ def test_links_depend_on_the_set_alone(
         assert len({link.is_sure for link in of_this}) <= 1
     for fact in facts:  # a claim with a checksum is the claim of its own identity
         if identities[fact.identity_id].checksums:
-            assert Link(fact.identity_id, fact.id, is_sure=True) in found
+            assert ClaimLink(fact.identity_id, fact.id, is_sure=True) in found
 
 
 def test_chains_of_shared_checksums_are_followed_in_any_order() -> None:
