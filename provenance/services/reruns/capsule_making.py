@@ -36,7 +36,6 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the job's own, never copied
 _MOST_LINKS = 40
 _READABLE = 0o004
-_PIECE = 1 << 20
 _LINKS, _LEFT_OUT, _MISSING = "data/links.tsv", "data/left-out.tsv", "data/missing.tsv"
 _MAKES_ROOT = re.compile(rb'/own-root\.sh"|\["mount", ')
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -355,9 +354,7 @@ def _read_paths(file: Path) -> set[str]:
 
 def _line(path: Path, name: str) -> str:
     """Return a file's line in the manifest. BagIt encodes characters that would break the line."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+        digest = hashlib.file_digest(file, "sha256")
     encoded = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
     return f"{digest.hexdigest()}  {encoded}\n"
