@@ -248,7 +248,7 @@ class Tree:
             target = self.root / source.lstrip("/")
             if os.path.islink(source):  # noqa: PTH114
                 aim = os.readlink(source)  # noqa: PTH115
-                _add_link(target, aim, folder)
+                add_link(target, aim, folder)
                 links += 1
                 # The kernel gives up after 40 links, too: they may form a circle
                 if links > _MOST_LINKS:
@@ -282,9 +282,12 @@ def _last_first(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _add_link(target: Path, aim: str, folder: str) -> None:
-    """Make a link that is in `folder`. An absolute one is made relative, to stay in the tree."""
-    if target.is_symlink():
+def add_link(target: Path, aim: str, folder: str) -> None:
+    """Make a link that is in `folder`. An absolute one is made relative, to stay in the tree.
+
+    What is there already stays.
+    """
+    if target.is_symlink() or target.exists():
         return
     if aim.startswith("/"):
         aim = os.path.relpath(aim, folder)
