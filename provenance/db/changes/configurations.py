@@ -27,7 +27,6 @@ def replace_evaluation(
     """Write an evaluation in place of the one before; return that one, None for the first.
 
     Args:
-        connection: where to.
         experiment: key of the experiment that possesses the files.
         closure: key of the configuration.
         set_id: of the set that is searched.

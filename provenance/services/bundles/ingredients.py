@@ -110,9 +110,6 @@ def gather(
     """Return what the bundle of a job may hold.
 
     Args:
-        connection: to read from.
-        store: the archive.
-        job: the job.
         level: the ceiling that was asked for.
         is_holey: whether the bundle lists inputs to fetch.
         located: where inputs are now, if the bundle is to say so.
@@ -142,9 +139,6 @@ def gather_all(
     """Return what the bundles of jobs may hold, in order. The jobs are of one experiment.
 
     Args:
-        connection: to read from.
-        store: the archive.
-        jobs: the jobs.
         documents: their resolutions, by key of the job and position in its software list.
         level: the ceiling that was asked for; each level has plans of its own.
     """

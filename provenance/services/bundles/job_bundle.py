@@ -93,7 +93,6 @@ def build_bundle(
     Args:
         database: where the job is recorded.
         writer: enters the plan.
-        store: the archive.
         job_id: its UUID, or a batch id.
         experiment: whose job, where several experiments have one with this id.
         number: of an earlier plan.

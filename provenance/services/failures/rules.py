@@ -82,7 +82,6 @@ def declare_rules(
     The same again changes nothing.
 
     Args:
-        writing: the transaction.
         experiment: whose they are.
         document: see `RuleTable`.
         after: the version that it was made from; None where that does not matter.

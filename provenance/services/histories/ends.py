@@ -184,7 +184,6 @@ def list_orphans(
     A call looks at a bounded number of files, so a short page need not be the last one.
 
     Args:
-        connection: where from.
         experiment: of this experiment.
         namespace: of this namespace.
         isolated: only files from which no file was made either.

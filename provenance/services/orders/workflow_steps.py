@@ -93,10 +93,7 @@ def survey(
     A few statements a stage.
 
     Args:
-        connection: where from.
-        store: the archive.
         version: of the workflow.
-        now: when.
         room: how many orders at most; as many as the workflow lets be in flight by default.
     """
     [declared] = read_workflows(connection, store, [version])

@@ -100,7 +100,6 @@ def rebuild_database(
     """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
     Args:
-        store: the archive.
         into_url: of the database.
         deciding: which variables of jobs decide physics.
 

@@ -120,9 +120,7 @@ def seal_ledger(
     """Seal what waits, and adopt what the archive has beyond the database; return what was done.
 
     Args:
-        database: to read from.
         writer: all writing goes through it, in short transactions.
-        store: the archive.
         experiments: all if None, including those that only the archive has.
         most_entries: entries of a segment.
 
