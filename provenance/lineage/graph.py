@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from jobprov.provenance.answers.histories.lineage import FileWriter
+
 _ENDED = {
     "failed": "failed",
     "killed": "was killed",
@@ -57,35 +59,6 @@ class Past:
         return not self.changed_count and not self.relinked_count
 
 
-@dataclass(frozen=True, slots=True)
-class OtherWriter:
-    """A job that wrote a file of this name, but not this version, or did not succeed.
-
-    Attributes:
-        label: what people call the job: its batch id, if it has one.
-        state: how it ended.
-        url: its page.
-        is_other_version: whether it made another version, with other checksums or another size; if
-            False, it did not succeed.
-    """
-
-    job_id: str
-    label: str
-    state: str
-    url: str
-    is_other_version: bool = False
-
-    def briefly(self) -> str:
-        """What the box in a picture says about the file."""
-        return "another version than made" if self.is_other_version else f"of a {self.state} job"
-
-    def fully(self) -> str:
-        """What a sentence says about the file."""
-        if self.is_other_version:
-            return f"another version than job {self.label} made"
-        return f"written by job {self.label}, which {ended(self.state)}: it counts as not made"
-
-
 def ended(state: str) -> str:
     """How a job that did not succeed ended, as a verb."""
     return _ENDED.get(state, "did not succeed")
@@ -117,7 +90,7 @@ class FileNode:
     is_placeholder: bool = False
     version: int | None = None
     url: str | None = None
-    writer: OtherWriter | None = None
+    writer: FileWriter | None = None
     checksums: tuple[str, ...] = ()
 
     @property

@@ -19,6 +19,7 @@ from jobprov.provenance.lineage.graph import (
     Node,
     Omitted,
     Past,
+    ended,
     neighbours,
 )
 from jobprov.provenance.lineage.words import counted, day, number, shown, size
@@ -58,8 +59,11 @@ def title(node: Node) -> str:
 
 def known_briefly(file: FileNode) -> str:
     """How a file that no recorded job made is known, for a box or a tag; empty for others."""
-    if file.writer is not None:
-        return shown(file.writer.briefly())
+    writer = file.writer
+    if writer is not None and writer.is_other_version:
+        return "another version than made"
+    if writer is not None:
+        return shown(f"of a {writer.state} job")
     if file.is_placeholder:
         return "only mentioned"
     return ""
@@ -67,8 +71,12 @@ def known_briefly(file: FileNode) -> str:
 
 def known_fully(file: FileNode) -> str:
     """How a file that no recorded job made is known, with the job behind it; empty for others."""
-    if file.writer is not None:
-        return shown(file.writer.fully())
+    writer = file.writer
+    if writer is not None and writer.is_other_version:
+        return shown(f"another version than job {writer.label} made")
+    if writer is not None:
+        end = ended(writer.state)
+        return shown(f"written by job {writer.label}, which {end}: it counts as not made")
     if file.is_placeholder:
         return "only mentioned, never recorded"
     return ""

@@ -1,6 +1,13 @@
 """Pages of a list: how many rows one may have, and the cursor for where it ended."""
 
+from base64 import b64decode, urlsafe_b64encode
+from typing import TypeVar
+
+import msgspec
+
 from jobprov.provenance.errors import BadInputError
+
+T = TypeVar("T")
 
 _KEY_DIGITS = 18
 """All numbers of 18 digits fit into the 64 bits of a key, not all of 19 do."""
@@ -32,6 +39,25 @@ def read_cursor(cursor: str | None) -> int | None:
 def is_key(text: str) -> bool:
     """Return whether a text is an integer key of a row."""
     return text.isascii() and text.isdigit() and len(text) <= _KEY_DIGITS
+
+
+def write_json_cursor(place: object) -> str:
+    """Return the cursor for a place that one key does not name."""
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def read_json_cursor(cursor: str, place_type: type[T]) -> T:
+    """Return the place that `write_json_cursor` wrote.
+
+    Raises:
+        BadInputError: no list gave it.
+    """
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        document = b64decode(padded, altchars=b"-_", validate=True)
+        return msgspec.json.decode(document, type=place_type)
+    except (ValueError, msgspec.MsgspecError):  # no ASCII, no base64, no JSON of this type
+        raise bad_cursor() from None
 
 
 def bad_cursor() -> BadInputError:

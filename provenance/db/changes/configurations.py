@@ -4,24 +4,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
+from jobprov.provenance.db.queries.recording.findings import KnownEvaluation
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.db.tables.base import table_of
-
-
-class EvaluationDraft(NamedTuple):
-    """What a configuration evaluates to for an experiment; columns of `Evaluation`."""
-
-    experiment_id: int
-    closure_id: int
-    set_id: int | None
-    parsed_as: str | None
-    ran_as: str | None
-    computed_as: str | None
-    problem: str | None
-    is_too_large: bool
-    difference: str | None
-    as_written: str | None
 
 
 class EarlierEvaluation(NamedTuple):
@@ -31,14 +17,26 @@ class EarlierEvaluation(NamedTuple):
     difference: str | None
 
 
-def replace_evaluation(connection: Connection, draft: EvaluationDraft) -> EarlierEvaluation | None:
-    """Write an evaluation in place of the one before; return that one, None for the first."""
+def replace_evaluation(
+    connection: Connection,
+    experiment: int,
+    closure: int,
+    set_id: int | None,
+    evaluation: KnownEvaluation,
+) -> EarlierEvaluation | None:
+    """Write an evaluation in place of the one before; return that one, None for the first.
+
+    Args:
+        experiment: key of the experiment that possesses the files.
+        closure: key of the configuration.
+        set_id: of the set that is searched.
+        evaluation: the other columns.
+    """
     table = table_of(Evaluation)
-    is_same = (table.c.experiment_id == draft.experiment_id) & (
-        table.c.closure_id == draft.closure_id
-    )
+    is_same = (table.c.experiment_id == experiment) & (table.c.closure_id == closure)
     query = select(table.c.problem, table.c.difference).where(is_same)
     row = connection.execute(query).first()
     connection.execute(delete(table).where(is_same))
-    insert_rows(connection, table, [draft._asdict()])
+    keys = {"experiment_id": experiment, "closure_id": closure, "set_id": set_id}
+    insert_rows(connection, table, [{**keys, **evaluation._asdict()}])
     return None if row is None else EarlierEvaluation(*row)

@@ -115,13 +115,11 @@ def list_needs(
     """Return what needs somebody.
 
     Args:
-        connection: where from.
         store: the archive, for the declarations of workflows.
         counted_answers: of all experiments.
         queue: how many jobs run and wait, of all experiments.
         backups: when the last one was made.
         window: of the new causes, such as `24h`.
-        now: when.
     """
     causes = counted_answers.causes
     kinds = [

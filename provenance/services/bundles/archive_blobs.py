@@ -2,8 +2,9 @@
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from jobprov.archive.store import Store
 
@@ -11,34 +12,8 @@ _KEPT_BYTES = 48 << 20
 """Bundles of one release share their packs of code, which would else be read for each of them."""
 
 
-class PossessedBlobs(NamedTuple):
-    """The archive, narrowed to what one job's bundle may hold.
-
-    Attributes:
-        digests: of blobs that the experiment uploaded, and of the service's packs of code.
-    """
-
-    store: Store
-    digests: frozenset[str]
-
-    def has(self, sha256: str) -> bool:
-        """Return whether the bundle may hold this blob."""
-        return sha256 in self.digests
-
-    def get(self, sha256: str) -> bytes:
-        """Return all bytes of a blob."""
-        return recent_packs.get(self.store, sha256)
-
-    def open(self, sha256: str) -> BinaryIO:
-        """Return a blob as a readable file."""
-        return self.store.open(sha256)
-
-    def size(self, sha256: str) -> int:
-        """Return the bytes of a blob, uncompressed."""
-        return self.store.size(sha256)
-
-
-class PlannedBlobs(NamedTuple):
+@dataclass(frozen=True)
+class PlannedBlobs:
     """The whole archive, for writing the tar of a plan, which names only what it may hold."""
 
     store: Store
@@ -58,6 +33,21 @@ class PlannedBlobs(NamedTuple):
     def size(self, sha256: str) -> int:
         """Return the bytes of a blob, uncompressed."""
         return self.store.size(sha256)
+
+
+@dataclass(frozen=True)
+class PossessedBlobs(PlannedBlobs):
+    """The archive, narrowed to what one job's bundle may hold.
+
+    Attributes:
+        digests: of blobs that the experiment uploaded, and of the service's packs of code.
+    """
+
+    digests: frozenset[str]
+
+    def has(self, sha256: str) -> bool:
+        """Return whether the bundle may hold this blob."""
+        return sha256 in self.digests
 
 
 class RecentBlobs:

@@ -21,7 +21,6 @@ from jobprov.provenance.errors import BadInputError, BundleError, NotFoundError
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 SUFFIX = ".dsse.json"
 _STATEMENT = "data/prov/statement.json"
-_PIECE = 1 << 20
 _MOST_BYTES = 64 * 1024 * 1024
 _EXTRA = "Signatures need the package securesystemslib: install jobprov with its extra `sign`."
 
@@ -141,16 +140,10 @@ def _statement_of(tar: Path) -> dict[str, object]:
         raise BundleError(f"{tar} is not a bundle: {problem}.") from None
     if not isinstance(statement, dict) or not isinstance(statement.get("subject"), list):
         raise BundleError(f"{tar} holds no statement (prov/statement.json): it is not a bundle.")
-    subject = {"name": f"{top}.tar", "digest": {"sha256": _sha256(tar)}}
+    with tar.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    subject = {"name": f"{top}.tar", "digest": {"sha256": sha256}}
     return {**statement, "subject": [subject, *statement["subject"]]}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _signing() -> Any:

@@ -5,6 +5,7 @@ whole. A plan whose bundle was never sent has no digest; it is built and gets it
 """
 
 import hashlib
+from functools import partial
 from typing import NamedTuple
 
 from jobprov.archive.errors import ArchiveError
@@ -53,17 +54,13 @@ def check_bundles(database: Database, writer: Writer, store: Store, count: int) 
             continue
         if plan.tar_sha256 is None:
             first += 1
-            _note(writer, plan.key, digest)
+            writer.run(partial(note_digest, plan=plan.key, tar_sha256=digest))
             continue
         compared += 1
         if digest != plan.tar_sha256:
             detail = f"its tar has the SHA-256 {digest}; the first one had {plan.tar_sha256}"
             drifted.append(Drift(plan.job, plan.number, detail))
     return BundlesReport(compared, first, drifted)
-
-
-def _note(writer: Writer, plan: int, digest: str) -> None:
-    writer.run(lambda writing: note_digest(writing, plan, digest))
 
 
 def _tar_digest(store: Store, plan_sha256: str) -> str:

@@ -16,7 +16,13 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, KnownFile, Resolution
+from jobprov.provenance.bundle.ingredients import (
+    Capsule,
+    Ingredients,
+    KnownFile,
+    RanSet,
+    Resolution,
+)
 from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.jobs.details import resolutions_of
@@ -29,6 +35,7 @@ from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.comparators import comparators_of
 from jobprov.provenance.services.bundles.known_inputs import Places, known_inputs, known_outputs
+from jobprov.provenance.services.bundles.ran_sets import ran_sets
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
@@ -67,7 +74,12 @@ class Gathered:
 
         Without `has_forms`, no fcl is expanded and evaluated.
         """
-        expanded, evaluated = _configurations(self.job, self.reader) if has_forms else ({}, {})
+        expanded: dict[int, bytes] = {}
+        evaluated: dict[int, bytes] = {}
+        ran: dict[int, RanSet] = {}
+        if has_forms:
+            expanded, evaluated = _configurations(self.job, self.reader)
+            ran = ran_sets(self.job.reading.record, self.reader)
         return Ingredients(
             record_bytes=self.job.body_of(),
             record=self.job.reading.raw,
@@ -82,6 +94,7 @@ class Gathered:
             unseen=self.unseen,
             known_inputs=self.known_inputs,
             known_outputs=self.known_outputs,
+            ran=ran,
         )
 
 
@@ -97,9 +110,6 @@ def gather(
     """Return what the bundle of a job may hold.
 
     Args:
-        connection: to read from.
-        store: the archive.
-        job: the job.
         level: the ceiling that was asked for.
         is_holey: whether the bundle lists inputs to fetch.
         located: where inputs are now, if the bundle is to say so.
@@ -129,9 +139,6 @@ def gather_all(
     """Return what the bundles of jobs may hold, in order. The jobs are of one experiment.
 
     Args:
-        connection: to read from.
-        store: the archive.
-        jobs: the jobs.
         documents: their resolutions, by key of the job and position in its software list.
         level: the ceiling that was asked for; each level has plans of its own.
     """

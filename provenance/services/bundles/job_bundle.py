@@ -37,7 +37,6 @@ from jobprov.provenance.services.bundles.ingredients import Gathered, gather
 from jobprov.provenance.services.bundles.known_inputs import Places, shows_hidden_input
 from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
-from jobprov.provenance.services.bundles.ran_sets import ran_sets
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
 from jobprov.provenance.services.writing import Writer
 
@@ -94,7 +93,6 @@ def build_bundle(
     Args:
         database: where the job is recorded.
         writer: enters the plan.
-        store: the archive.
         job_id: its UUID, or a batch id.
         experiment: whose job, where several experiments have one with this id.
         number: of an earlier plan.
@@ -151,8 +149,7 @@ def _make_plan(
 ) -> tuple[Plan, str]:
     """Return a new plan and the digest of its blob, after storing it and all that it generates."""
     generated = GeneratedBlobs()
-    ran = ran_sets(gathered.job.reading.record, gathered.reader)
-    ingredients = replace(gathered.ingredients(), ran=ran)
+    ingredients = gathered.ingredients()
     plan = make_plan(ingredients, gathered.reader, generated.keep, level=level, is_holey=is_holey)
     part_of = next((member.part_of for member in plan.own if member.part_of), "")
     made = generated.take(part_of) if part_of else b""

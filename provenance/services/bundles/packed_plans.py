@@ -155,7 +155,6 @@ def pack_plan(
     """Return a plan as it is to be stored.
 
     Args:
-        plan: the plan.
         generated: the bytes of its generated members, one after the other.
         group: plans of one group are much alike.
         similar: returns the digests of stored plans of the group, the newest first.

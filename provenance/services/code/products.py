@@ -8,7 +8,6 @@ such wherever it is shown. Software entries that name their own source are left 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.code import (
@@ -167,11 +166,6 @@ def inferred_fields(entry: Software, template: str) -> dict[str, object]:
     product = entry.product or Product()
     named = {"name": entry.name, "manager": product.manager, "version": product.version}
     return {"evidence": INFERRED, "product": named, "template": template}
-
-
-def inferred(entry: Software, tag: str) -> Software:
-    """Return an entry as if it asked for the tag."""
-    return msgspec.structs.replace(entry, requested_ref=tag)
 
 
 def list_products(connection: Connection) -> Products:

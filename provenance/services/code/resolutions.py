@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.code import (
@@ -39,7 +40,7 @@ from jobprov.provenance.services.code.product_maps import (
     product_tags,
     read_product_maps,
 )
-from jobprov.provenance.services.code.products import inferred, inferred_fields
+from jobprov.provenance.services.code.products import inferred_fields
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, note_fetched
 from jobprov.provenance.services.code.submodules import (
@@ -191,7 +192,8 @@ def _with_its_tag(mirror: Mirror, wanted: WantedCode) -> WantedCode:
     present = mirror.refs_named(*map(_full_ref, wanted.tags))
     for tag in wanted.tags:
         if _full_ref(tag) in present:
-            return wanted._replace(software=inferred(wanted.software, tag))
+            software = msgspec.structs.replace(wanted.software, requested_ref=tag)
+            return wanted._replace(software=software)
     raise SoftwareError(f"{_name_of(wanted)} has no tag {' or '.join(wanted.tags)}.")
 
 

@@ -75,7 +75,6 @@ def compare_productions(
     """Return what differs from the first campaign or release to the second, by stage.
 
     Args:
-        connection: where from.
         by: `campaign`; or `release`: a ref, a commit, or `NAME=VERSION:QUALIFIERS` of a product;
             a version alone is that of the experiment's product, such as sbndcode.
         before: the first.

@@ -19,11 +19,12 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.changes.configurations import EvaluationDraft, replace_evaluation
+from jobprov.provenance.db.changes.configurations import replace_evaluation
 from jobprov.provenance.db.changes.work import remove_waiting_key
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.recording.findings import KnownEvaluation
 from jobprov.provenance.db.queries.work.queue import waiting_keys
 from jobprov.provenance.db.recording.configurations.art_runs import OF_EACH_JOB, RecordedClosure
 from jobprov.provenance.db.recording.configurations.parameters import (
@@ -59,8 +60,9 @@ from jobprov.provenance.services.writing import Writing, writing_alone
 _LONGEST_PROBLEM = 2000
 _LONGEST_VALUE = 60
 _MOST_COUNTED = 1000
+_MOST_SEARCHED = 300_000
+"""Values of one configuration; they take 5 s and 45 MB of the database."""
 _TABLES_AT_ONCE = 300
-_MOST_SEARCHED = 300_000  # values of one configuration; they take 5 s and 45 MB of the database
 """Tables written in one transaction: some 0.1 s, for which a record may have to wait."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
 """A number as art itself writes it, 1.234567e+6.
@@ -69,8 +71,8 @@ Read again it becomes 1.234567e6, so the set gets another identity and cannot be
 """
 
 
-class Evaluated(NamedTuple):
-    """The result of an evaluation: columns of `Evaluation`, and what is searched.
+class _Evaluated(NamedTuple):
+    """The result of an evaluation: what is searched, and what is known now.
 
     Attributes:
         identity: of the set that is searched; None where there is none.
@@ -79,13 +81,7 @@ class Evaluated(NamedTuple):
 
     identity: str | None
     tables: list[IndexedTable]
-    parsed_as: str | None = None
-    ran_as: str | None = None
-    computed_as: str | None = None
-    problem: str | None = None
-    is_too_large: bool = False
-    difference: str | None = None
-    as_written: str | None = None
+    known: KnownEvaluation = KnownEvaluation()
 
 
 class _Parsed(NamedTuple):
@@ -170,7 +166,7 @@ def _read(connection: Connection, key: str) -> _Wanted | None:
     return _Wanted(key, int(experiment), closure.id, recorded, frozenset(here))
 
 
-def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
+def _evaluate(store: Store, wanted: _Wanted) -> _Evaluated:
     try:
         sources = {sha256: store.get(sha256) for sha256 in sorted(wanted.held)}
     except ArchiveError as problem:
@@ -178,7 +174,7 @@ def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
     return _evaluate_sources(wanted.recorded, sources)
 
 
-def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> Evaluated:
+def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Evaluated:
     """Return the parameter sets of a recorded configuration, as parsed and as run.
 
     Args:
@@ -186,7 +182,7 @@ def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -
         sources: bytes by digest, including what art wrote, if that was uploaded.
     """
     if not recorded.is_configuration:
-        return Evaluated(*_searched(None, recorded.variables))
+        return _Evaluated(*_searched(None, recorded.variables))
     parsed = _parse(recorded, sources)
     ran, contradictions = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
@@ -210,17 +206,16 @@ def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -
         is_too_large = True
         searched = None
     identity, tables = _searched(searched, recorded.variables)
-    return Evaluated(
-        identity,
-        tables,
-        parsed_as=_identity_of(parsed.configuration),
-        ran_as=_identity_of(ran),
-        computed_as=computed_as,
+    known = KnownEvaluation(
         problem=problem,
         is_too_large=is_too_large,
         difference=_sentence(contradictions),
+        ran_as=_identity_of(ran),
+        parsed_as=_identity_of(parsed.configuration),
+        computed_as=computed_as,
         as_written=as_written,
     )
+    return _Evaluated(identity, tables, known)
 
 
 def _parse(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Parsed:
@@ -330,29 +325,20 @@ def _first_line(problem: ProvenanceError) -> str:
     return str(problem).splitlines()[0][:_LONGEST_PROBLEM]
 
 
-def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> None:
+def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: _Evaluated) -> None:
     if _enter(writing, wanted, evaluated):
         configuration_evaluated(writing.connection, wanted.key)
 
 
-def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
+def _enter(writing: Writing, wanted: _Wanted, evaluated: _Evaluated) -> bool:
     """Write the evaluation, in place of an earlier one; return whether gaps of jobs may change."""
     set_id = None
     if evaluated.identity:
         set_id = write_set(writing, evaluated.identity, evaluated.tables)
-    draft = EvaluationDraft(
-        experiment_id=wanted.experiment,
-        closure_id=wanted.closure,
-        set_id=set_id,
-        parsed_as=evaluated.parsed_as,
-        ran_as=evaluated.ran_as,
-        computed_as=evaluated.computed_as,
-        problem=evaluated.problem,
-        is_too_large=evaluated.is_too_large,
-        difference=evaluated.difference,
-        as_written=evaluated.as_written,
+    known = evaluated.known
+    earlier = replace_evaluation(
+        writing.connection, wanted.experiment, wanted.closure, set_id, known
     )
-    earlier = replace_evaluation(writing.connection, draft)
     if earlier is None:
-        return evaluated.problem is not None or evaluated.difference is not None
-    return (evaluated.problem, evaluated.difference) != (earlier.problem, earlier.difference)
+        return known.problem is not None or known.difference is not None
+    return (known.problem, known.difference) != (earlier.problem, earlier.difference)

@@ -26,8 +26,7 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
-from jobprov.provenance.services.erasures.rows import Erasure, write_erasure_rows
-from jobprov.provenance.services.intake.secrets import secrets_in
+from jobprov.provenance.services.erasures.rows import Erasure, check_words, write_erasure_rows
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.ledger.entries import enter_document
@@ -139,15 +138,7 @@ def erase_blob(
     Raises:
         BadInputError: `who` or `why` is empty, or holds what looks like a secret.
     """
-    if not who.strip() or not why.strip():
-        raise BadInputError(
-            "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
-        )
-    if secrets := secrets_in({"who": who, "why": why}):
-        raise BadInputError(
-            "The words of an erasure stay for ever, and these hold what looks like a secret.",
-            secrets,
-        )
+    check_words(who, why)
     document = {
         "what": "blob",
         "blob": erasure.sha256,

@@ -134,9 +134,7 @@ def expire_logs(
     Return what was done.
 
     Args:
-        database: to read from.
         writer: all writing goes through it, in short transactions.
-        store: the archive.
         experiment: whose logs.
         before: when the jobs were recorded.
         quota_bytes: how much the whole logs of these jobs may take together; only the oldest beyond

@@ -47,9 +47,14 @@ from jobprov.provenance.services.bundles.plan_blobs import (
     named_in_plan,
 )
 from jobprov.provenance.services.erasures.log_expiry import Owner
-from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
+from jobprov.provenance.services.erasures.rows import (
+    ErasedRow,
+    Erasure,
+    check_words,
+    write_erasure_rows,
+)
 from jobprov.provenance.services.erasures.traces import remove_traces
-from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
+from jobprov.provenance.services.intake.secrets import secrets_in_record
 from jobprov.provenance.services.ledger.chain_erasures import KIND, ErasedItem
 from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.ledger.entries import Leaf, enter_document, leaves_of, read_entries
@@ -146,7 +151,9 @@ def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -
         RecordError: the replacement does not fit the job, holds what looks like a secret, or still
             holds what was to be erased.
     """
-    _check_words(wanted)
+    check_words(wanted.who, wanted.why)
+    if wanted.fields and wanted.replacement is not None:
+        raise BadInputError("Name fields or a corrected record, not both.")
     job = read_job(connection, store, wanted.job_id, experiment=wanted.experiment)
     witness = _witness(job, wanted.witness)
     entries = _finals(connection, store, job.found.key, witness)
@@ -187,20 +194,6 @@ def _newest_that_stays(entries: list[RecordEntry]) -> RecordEntry:
             "Say what goes from the record (--field), or name a corrected one (--replacement)."
         )
     return entries.pop()
-
-
-def _check_words(wanted: ErasureRequest) -> None:
-    if not wanted.who.strip() or not wanted.why.strip():
-        raise BadInputError(
-            "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
-        )
-    if secrets := secrets_in({"who": wanted.who, "why": wanted.why}):
-        raise BadInputError(
-            "The words of an erasure stay for ever, and these hold what looks like a secret.",
-            secrets,
-        )
-    if wanted.fields and wanted.replacement is not None:
-        raise BadInputError("Name fields or a corrected record, not both.")
 
 
 def _witness(job: ReadJob, named: str | None) -> str:

@@ -1,4 +1,6 @@
-"""Writes the rows of erasures: with their ledger entries, and again when these are replayed.
+"""What erasures have in common: who wants them and why, and the rows that are written.
+
+The rows are written with the ledger entries of erasures, and again when these are replayed.
 
 Source: storage.md, "Erasure".
 """
@@ -24,7 +26,9 @@ from jobprov.provenance.db.queries.erasures import (
     is_unread,
     job_key,
 )
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.erasures.log_expiry import Owner
+from jobprov.provenance.services.intake.secrets import secrets_in
 from jobprov.provenance.services.ledger.chain_erasures import ErasedItem
 from jobprov.provenance.services.ledger.documents import ErasureDocument
 from jobprov.provenance.services.writing import Writing
@@ -43,6 +47,23 @@ class Erasure(NamedTuple):
     entry: int
     document: ErasureDocument
     erased: Sequence[ErasedRow] = ()
+
+
+def check_words(who: str, why: str) -> None:
+    """Check what is kept for ever of the person who erases.
+
+    Raises:
+        BadInputError: one of the two is empty, or holds what looks like a secret.
+    """
+    if not who.strip() or not why.strip():
+        raise BadInputError(
+            "An erasure says who wants it, and why.", {"who": ["not empty"], "why": ["not empty"]}
+        )
+    if secrets := secrets_in({"who": who, "why": why}):
+        raise BadInputError(
+            "The words of an erasure stay for ever, and these hold what looks like a secret.",
+            secrets,
+        )
 
 
 def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None:

@@ -18,7 +18,7 @@ from jobprov.provenance.answers.lookup.jobs import Failure as JobClass
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.failures.classes import FailedJob, ReadClass, failed_jobs
+from jobprov.provenance.db.queries.failures.classes import FailedJob, failed_jobs
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.writer.keys import chunks
@@ -58,37 +58,20 @@ def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, JobClas
     classes: dict[int, JobClass] = {}
     for job in failed:
         if job.read_class is not None:
-            classes[job.key] = _class_as_read(job.experiment_id, job.read_class, history)
+            rules = history.version(job.experiment_id, job.read_class.version)
+            classes[job.key] = _in_words(job.read_class, rules)
         else:
-            classes[job.key] = _first_class(job, history)
+            rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
+            classes[job.key] = _class(find_rule(rules.rules(), _failure(job)), rules)
     return classes
 
 
-def _class_as_read(experiment: int, read_class: ReadClass, history: RuleHistory) -> JobClass:
-    """Return what a failure was; words and advice are those of the rule that fitted then."""
-    words, advice = None, None
-    for rule in history.version(experiment, read_class.version).rules():
-        if rule.name == read_class.rule:
-            words, advice = rule.words, rule.advice
-            break
-    return JobClass(
-        class_name=read_class.class_name,
-        words=words,
-        advice=advice,
-        transient=read_class.transient,
-        rule=read_class.rule,
-        version=read_class.version,
-        log_name=read_class.log_name,
-        log_at=read_class.log_at,
-        is_read=True,
-        cause=read_class.cause,
-        cause_id=read_class.cause_id,
-    )
-
-
-def _first_class(job: FailedJob, history: RuleHistory) -> JobClass:
-    rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
-    return _class(find_rule(rules.rules(), _failure(job)), rules)
+def _in_words(job_class: JobClass, rules: RuleVersion) -> JobClass:
+    """Return what a failure was, with words and advice of the rule that fitted then."""
+    for rule in rules.rules():
+        if rule.name == job_class.rule:
+            return replace(job_class, words=rule.words, advice=rule.advice)
+    return job_class
 
 
 def _failure(job: FailedJob, program: str | None = None) -> Failure:

@@ -48,8 +48,6 @@ def count_errors(
     """Return why the jobs that pass the filters failed, and which hosts and sites stand out.
 
     Args:
-        connection: where from.
-        filters: which jobs.
         by: split causes by this facet, one of `FACETS`, or count by one of `SUMS` alone.
         sort: `count`, `newest` or `growing` (more in the last day than in the day before).
         now: the moment from which days are counted back.

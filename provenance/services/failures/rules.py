@@ -82,7 +82,6 @@ def declare_rules(
     The same again changes nothing.
 
     Args:
-        writing: the transaction.
         experiment: whose they are.
         document: see `RuleTable`.
         after: the version that it was made from; None where that does not matter.
@@ -142,32 +141,11 @@ def reclassify(
     task_id, task_key = (None, None) if task is None else (task.task_id, task.key)
     body = {"version": version, "task_id": task_id}
     entry = enter_document(writing, key, "reclassification", body)
-    write_reclassification_row(
-        connection,
-        key,
-        entry,
-        version=version,
-        task=task_key,
-        received_at=writing.received_at,
-    )
+    row = NewReclassification(entry, key, task_key, version, writing.received_at)
+    add_reclassification(connection, row)
     jobs = failures_of(connection, key, task_key)
     enqueue_failures(connection, jobs)
     return RulesReapplied(experiment, version, len(jobs))
-
-
-def write_reclassification_row(
-    connection: Connection,
-    experiment: int,
-    entry: int,
-    *,
-    version: int,
-    task: int | None,
-    received_at: datetime,
-) -> None:
-    """Write the row of a reclassification whose ledger entry is there."""
-    add_reclassification(
-        connection, NewReclassification(entry, experiment, task, version, received_at)
-    )
 
 
 class RuleHistory:

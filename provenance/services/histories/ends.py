@@ -7,19 +7,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.histories.ends import (
     FileLeaves,
     FileReaders,
     FileRoots,
-    Orphan,
     Orphans,
 )
 from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
-from jobprov.provenance.db.queries.lookup.lists.files import UnmadeFile, list_unmade
+from jobprov.provenance.db.queries.lookup.lists.files import list_unmade
 from jobprov.provenance.db.queries.lookup.node_facts import (
     file_nodes,
     states_of,
@@ -186,7 +184,6 @@ def list_orphans(
     A call looks at a bounded number of files, so a short page need not be the last one.
 
     Args:
-        connection: where from.
         experiment: of this experiment.
         namespace: of this namespace.
         isolated: only files from which no file was made either.
@@ -200,7 +197,7 @@ def list_orphans(
     """
     check_limit(limit, MOST_LISTED)
     with time_limit(connection, "ask for a smaller page"):
-        rows, last = list_unmade(
+        orphans, last = list_unmade(
             connection,
             experiment=experiment,
             namespace=namespace,
@@ -212,16 +209,4 @@ def list_orphans(
     next_cursor = None
     if last is not None:
         next_cursor = str(last)
-    return Orphans([_orphan(row) for row in rows], next_cursor)
-
-
-def _orphan(row: UnmadeFile) -> Orphan:
-    return Orphan(
-        name=row.name,
-        namespace=row.namespace,
-        experiment=row.experiment,
-        url=file_page(row.name, row.experiment, row.namespace),
-        is_isolated=row.is_isolated,
-        reader_count=row.reader_count,
-        is_shared=row.is_shared,
-    )
+    return Orphans(orphans, next_cursor)

@@ -94,7 +94,6 @@ def find_impact(
     made themselves.
 
     Args:
-        connection: to read from.
         filters: which jobs; at least one filter must be set.
         is_direct: only what these jobs made themselves.
         limit: files on the page.

@@ -43,8 +43,6 @@ def trace_lineage(
     """Return the graph around a file, nearest nodes first, with counts of what is left out.
 
     Args:
-        connection: to read from.
-        name: of the file.
         experiment: needed if several experiments know the name.
         namespace: needed if several namespaces have the name.
         version: which version of the file; the newest by default.

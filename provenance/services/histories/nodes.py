@@ -7,7 +7,6 @@ from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import asdict
 
 from jobprov.provenance.answers.histories.lineage import (
-    FileWriter,
     LineageEdge,
     LineageFile,
     LineageGraph,
@@ -24,7 +23,6 @@ from jobprov.provenance.lineage.graph import (
     LeftOut,
     Node,
     Omitted,
-    OtherWriter,
     Past,
 )
 
@@ -85,7 +83,7 @@ def file_answer(node: FileNode) -> LineageFile:
         is_placeholder=node.is_placeholder,
         version=node.version,
         url=node.url,
-        writer=_writer(node.writer),
+        writer=node.writer,
     )
 
 
@@ -106,14 +104,6 @@ def _job_node(node: JobNode) -> LineageNode:
         code_version=node.code_version,
         started_at=None if node.started_at is None else _to_the_second(node.started_at),
         url=node.url,
-    )
-
-
-def _writer(writer: OtherWriter | None) -> FileWriter | None:
-    if writer is None:
-        return None
-    return FileWriter(
-        writer.job_id, writer.label, writer.state, writer.url, writer.is_other_version
     )
 
 

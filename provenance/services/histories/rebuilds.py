@@ -79,7 +79,6 @@ def plan_rebuild(
     """Return the jobs that make a file again.
 
     Args:
-        connection: to read from.
         store: to read records from, where the tables do not say which step of a job wrote a file.
         name: the file that is lost.
         experiment: needed if several experiments know the name.

@@ -140,15 +140,8 @@ def _ways_from(
 
 def _named(file: FoundFile, focus: Focus) -> FileVersion:
     """Return the name of a file with the version that is compared."""
-    names = file.as_answer()
-    return FileVersion(
-        name=names.name,
-        namespace=names.namespace,
-        experiment=names.experiment,
-        url=names.url,
-        version=focus.version,
-        versions=focus.versions,
-    )
+    names = structs.asdict(file.as_answer())
+    return FileVersion(**names, version=focus.version, versions=focus.versions)
 
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:

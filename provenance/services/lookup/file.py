@@ -49,8 +49,6 @@ def find_file(
     The name may be `namespace:name`, or `:name` for the one without a namespace.
 
     Args:
-        connection: where from.
-        name: its name.
         experiment: where several know the name.
         namespace: where several know the name; '' for none.
         of: which file of the question it is: `a` or `b` where it is about two, `file` or `reads`

@@ -1,9 +1,9 @@
 """Lists of files by name, a page at a time."""
 
-import base64
-import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page
@@ -14,9 +14,22 @@ from jobprov.provenance.db.queries.lookup.files.versions import Version, version
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.services.lookup.jobs import MOST_LISTED
-from jobprov.provenance.services.paging import bad_cursor, check_limit
+from jobprov.provenance.services.paging import (
+    bad_cursor,
+    check_limit,
+    read_json_cursor,
+    write_json_cursor,
+)
 
 _LARGEST_KEY = 2**62
+
+
+class _Place(NamedTuple):
+    """Where a page ends: at the file with this name, of the experiment with this key."""
+
+    name: str
+    namespace: str
+    experiment: int
 
 
 def list_files(
@@ -35,7 +48,8 @@ def list_files(
         rows = list_file_rows(connection, filters, limit=limit + 1, after=after)
     next_cursor = None
     if len(rows) > limit:
-        next_cursor = _cursor(rows[limit - 1])
+        last = rows[limit - 1]
+        next_cursor = write_json_cursor(_Place(last.name, last.namespace, last.experiment_key))
     return FileList(_described(connection, rows[:limit]), next=next_cursor)
 
 
@@ -63,20 +77,17 @@ def _described(connection: Connection, listed: Sequence[FileRow]) -> list[Listed
     jobs = summaries_of(connection, [version.job_id for version in newest.values()])
     files: list[ListedFile] = []
     for row in listed:
+        file = _placeholder(row)
         if row.key in newest:
             version = newest[row.key]
-            files.append(_made(row, version, len(versions[row.key]), jobs[version.job_id]))
-        else:
-            files.append(_placeholder(row))
+            file = _made(file, version, len(versions[row.key]), jobs[version.job_id])
+        files.append(file)
     return files
 
 
-def _made(row: FileRow, version: Version, version_count: int, job: JobSummary) -> ListedFile:
-    return ListedFile(
-        name=row.name,
-        namespace=row.namespace,
-        experiment=row.experiment,
-        url=file_page(row.name, row.experiment, row.namespace),
+def _made(file: ListedFile, version: Version, version_count: int, job: JobSummary) -> ListedFile:
+    return replace(
+        file,
         is_placeholder=False,
         version_count=version_count,
         size_bytes=version.size_bytes,
@@ -108,22 +119,10 @@ def _placeholder(row: FileRow) -> ListedFile:
     )
 
 
-def _cursor(row: FileRow) -> str:
-    place = json.dumps([row.name, row.namespace, row.experiment_key]).encode()
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str | None) -> tuple[str, str, int] | None:
-    """Return name, namespace and experiment key in a cursor."""
+def _read_cursor(cursor: str | None) -> _Place | None:
     if cursor is None:
         return None
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        name, namespace, experiment = place
-    except (ValueError, TypeError):  # no base64, no JSON, not three parts
-        raise bad_cursor() from None
-    are_texts = isinstance(name, str) and isinstance(namespace, str)
-    if not are_texts or "\0" in name + namespace or type(experiment) is not int:
+    place = read_json_cursor(cursor, _Place)
+    if "\0" in place.name + place.namespace:
         raise bad_cursor()
-    return name, namespace, min(experiment, _LARGEST_KEY)
+    return place._replace(experiment=min(place.experiment, _LARGEST_KEY))

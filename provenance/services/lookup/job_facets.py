@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.job_facets import (
     JOB_FACETS,
@@ -68,7 +68,6 @@ def count_facets(
     there is to choose.
 
     Args:
-        connection: where from.
         filters: what jobs must pass.
         facets: names of `JOB_FACETS`.
         limit: values of each at most, the most frequent ones.
@@ -89,12 +88,14 @@ def count_facets(
         searches = [ParameterSearch(connection, condition) for condition in asked]
         conditions = conditions_that_meet(searches)
         if conditions is None:
-            return _nothing(facets)
+            return _without_values(facets, counted_of=NEWEST_COUNTED, is_exact=True)
         filters = look_up_keys(connection, filters)
         counted = count_by(connection, filters, others, conditions)
         listed = {name: _facet(name, counted, limit) for name in others}
         for name in filtered_by:
-            listed[name] = _facet_without(connection, filters, name, conditions, limit)
+            unfiltered = without(filters, {name})
+            counts = count_by(connection, unfiltered, [name], conditions)
+            listed[name] = _facet(name, counts, limit)
     return JobFacets(
         total=counted.total,
         is_exact=counted.is_exact,
@@ -104,27 +105,14 @@ def count_facets(
     )
 
 
-def _nothing(facets: Sequence[str]) -> JobFacets:
-    listed = [JobFacet(name, [], more=0, is_exact=True) for name in facets]
-    return JobFacets(0, is_exact=True, recorded=None, counted_of=NEWEST_COUNTED, facets=listed)
-
-
 def uncounted(facets: Sequence[str]) -> JobFacets:
     """Return the answer for jobs that were not counted."""
-    listed = [JobFacet(name, [], more=0, is_exact=False) for name in facets]
-    return JobFacets(0, is_exact=False, recorded=None, counted_of=0, facets=listed)
+    return _without_values(facets, counted_of=0, is_exact=False)
 
 
-def _facet_without(
-    connection: Connection,
-    filters: JobFilters,
-    name: str,
-    conditions: Sequence[ColumnElement[bool]],
-    limit: int,
-) -> JobFacet:
-    """Return the counts of a facet without its own filter."""
-    counted = count_by(connection, without(filters, {name}), [name], conditions)
-    return _facet(name, counted, limit)
+def _without_values(facets: Sequence[str], *, counted_of: int, is_exact: bool) -> JobFacets:
+    listed = [JobFacet(name, [], more=0, is_exact=is_exact) for name in facets]
+    return JobFacets(0, is_exact=is_exact, recorded=None, counted_of=counted_of, facets=listed)
 
 
 def _facet(name: str, counted: FacetCounts, limit: int) -> JobFacet:

@@ -39,7 +39,6 @@ def list_jobs(
     """Return a page of the jobs that pass the filters, behind the job that the cursor names.
 
     Args:
-        connection: where from.
         filters: what they must pass.
         limit: how many at most.
         cursor: `next` of the page before.

@@ -1,6 +1,5 @@
 """Cursors of sorted lists of jobs: where a page ended, as text for the next page's address."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ import msgspec
 
 from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, PageEnd, Value
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.paging import bad_cursor
+from jobprov.provenance.services.paging import bad_cursor, read_json_cursor, write_json_cursor
 
 _OF_TIME = ("started_at", "ended_at")
 _OF_TEXT = ("stage", "task_id", "unit", "site", "host")
@@ -29,7 +28,7 @@ def write_place(place: PageEnd, order: JobOrder) -> str:
     if isinstance(value, datetime):
         value = value.isoformat()
     written = _Written(_name(order), value, place.key)
-    return urlsafe_b64encode(msgspec.json.encode(written)).decode().rstrip("=")
+    return write_json_cursor(written)
 
 
 def read_place(cursor: str | None, order: JobOrder) -> PageEnd | None:
@@ -40,12 +39,10 @@ def read_place(cursor: str | None, order: JobOrder) -> PageEnd | None:
     """
     if cursor is None:
         return None
+    written = read_json_cursor(cursor, _Written)
     try:
-        padding = "=" * (-len(cursor) % 4)
-        document = urlsafe_b64decode(cursor + padding)
-        written = msgspec.json.decode(document, type=_Written)
         value = _read_value(written.value, order)
-    except (ValueError, msgspec.MsgspecError):
+    except ValueError:
         raise bad_cursor() from None
     if written.sort != _name(order):
         problem = f"of a list sorted by {written.sort[:40]}; ask for its first page without one"

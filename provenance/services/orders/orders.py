@@ -124,8 +124,6 @@ def append_orders(
     Orders that exist already stay as they are.
 
     Args:
-        writing: where to.
-        experiment: its name.
         orders: what is to be submitted.
         decision: who ordered it and why; kept with the new orders.
 

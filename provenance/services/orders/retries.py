@@ -26,7 +26,7 @@ from jobprov.provenance.answers.orders.orders import (
     StagePolicy,
 )
 from jobprov.provenance.answers.tasks.tasks import UnitState
-from jobprov.provenance.db.queries.orders.orders import OrderRow, last_attempt, orders_of_task
+from jobprov.provenance.db.queries.orders.orders import last_attempt, orders_by_unit
 from jobprov.provenance.db.queries.orders.retries import (
     RecordedAttempt,
     attempts_of_task,
@@ -207,9 +207,7 @@ class _TaskRetries:
         self._attempts: dict[str, list[RecordedAttempt]] = {}
         for attempt in attempts_of_task(connection, task.key):
             self._attempts.setdefault(attempt.unit or "", []).append(attempt)
-        self._orders: dict[str, list[OrderRow]] = {}
-        for order in orders_of_task(connection, task.key):
-            self._orders.setdefault(order.unit, []).append(order)
+        self._orders = orders_by_unit(connection, task.key)
         self._waived = waived_units(connection, [task.key])[task.key]
         self._standing = states_of_units(
             connection, task, find_declaration(connection, store, task)

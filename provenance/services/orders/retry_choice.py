@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple
+
+from msgspec.structs import asdict
 
 from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.answers.orders.orders import (
+    FailedJob,
     NewOrder,
     OutsideInput,
     Retry,
@@ -85,14 +88,16 @@ def show_choice(choice: Choice) -> RetryChoice:
     classes = Counter(retry.class_name for retry in choice.tries)
     return RetryChoice(
         tries=[_show_try(retry, choice.outside_inputs) for retry in choice.tries],
-        skipped=[SkippedJob(**_show_job(job), reason=reason) for job, reason in choice.skipped],
+        skipped=[
+            SkippedJob(**asdict(_shown(job)), reason=reason) for job, reason in choice.skipped
+        ],
         by_class=dict(classes.most_common()),
     )
 
 
 def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> Retry:
     return Retry(
-        **_show_job(retry.job),
+        **asdict(_shown(retry.job)),
         attempt=retry.order.attempt,
         retry_of=retry.order.retry_of,
         made_from=retry.made_from,
@@ -106,29 +111,15 @@ def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> R
     )
 
 
-class _FailedJob(TypedDict):
-    """The fields of a `FailedJob`."""
-
-    job_id: str
-    task_id: str | None
-    stage: str | None
-    unit: str | None
-    state: str
-    site: str | None
-    exit_code: int | None
-    signal: int | None
-    message: str | None
-
-
-def _show_job(job: RecordedAttempt) -> _FailedJob:
-    return {
-        "job_id": job.job_id,
-        "task_id": job.task_id,
-        "stage": job.stage,
-        "unit": job.unit,
-        "state": job.state,
-        "site": job.site,
-        "exit_code": job.exit_code,
-        "signal": job.exit_signal,
-        "message": job.message,
-    }
+def _shown(job: RecordedAttempt) -> FailedJob:
+    return FailedJob(
+        job_id=job.job_id,
+        task_id=job.task_id,
+        stage=job.stage,
+        unit=job.unit,
+        state=job.state,
+        site=job.site,
+        exit_code=job.exit_code,
+        signal=job.exit_signal,
+        message=job.message,
+    )

@@ -8,10 +8,11 @@ over; only the last, smaller group of a merge waits for the rest.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jobprov.provenance.answers.orders.orders import NewOrder, Part
 from jobprov.provenance.answers.tasks.tasks import UnitState
@@ -33,6 +34,21 @@ _SETTLED = ("done", "waived")
 _IN_WORK = ("running", "queued", "wanted", "ended", "retrying")
 
 
+class FailedJobs(NamedTuple):
+    """Jobs (by integer key) that failed, by what follows from that.
+
+    Attributes:
+        transient: their failure is of a transient class.
+        short_of_memory: they failed for want of memory.
+        without_work: they did nothing: they were removed before they began, or an input was not
+            there. They count as no try.
+    """
+
+    transient: AbstractSet[int] = frozenset()
+    short_of_memory: AbstractSet[int] = frozenset()
+    without_work: AbstractSet[int] = frozenset()
+
+
 @dataclass(frozen=True)
 class StageFacts:
     """What is known of a stage.
@@ -43,14 +59,11 @@ class StageFacts:
         orders: by unit, in order.
         inputs: by unit, the files that it reads.
         failures: by unit, the attempts that did not succeed, the last one last.
-        transient: jobs (by integer key) whose failure is of a transient class.
+        failed_jobs: the jobs of these attempts.
         waived: units that the task goes on without.
         files: what jobs that succeeded made.
         listed: the units that a catalog listed, if the stage takes its files from there.
         grows: whether that list may become longer.
-        short_of_memory: jobs that failed for want of memory.
-        without_work: jobs that did nothing: they were removed before they began, or an input was
-            not there. They count as no try.
     """
 
     task_id: str
@@ -58,13 +71,11 @@ class StageFacts:
     orders: Mapping[str, Sequence[OrderRow]] = field(default_factory=dict)
     inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     failures: Mapping[str, Sequence[FailedAttempt]] = field(default_factory=dict)
-    transient: frozenset[int] = frozenset()
+    failed_jobs: FailedJobs = field(default_factory=FailedJobs)
     waived: frozenset[str] = frozenset()
     files: Sequence[MadeFile] = ()
     listed: Sequence[str] = ()
     grows: bool = False
-    short_of_memory: frozenset[int] = frozenset()
-    without_work: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -225,15 +236,15 @@ def _may_retry(stage: Stage, facts: StageFacts, unit: str) -> bool:
     if _was_refused(orders[-1]):
         return False
     # Somebody removed it, or has to bring its input: only a person knows whether it is to run
-    if failures and failures[-1].job in facts.without_work:
+    if failures and failures[-1].job in facts.failed_jobs.without_work:
         return False
-    tries = len(orders) - sum(failure.job in facts.without_work for failure in failures)
+    tries = len(orders) - sum(failure.job in facts.failed_jobs.without_work for failure in failures)
     if tries > stage.retry.times:
         return False
     if not stage.retry.transient_only:
         return True
     # Without a record of failure, the job or its output was lost: another try may bring both
-    return len(failures) < len(orders) or failures[-1].job in facts.transient
+    return len(failures) < len(orders) or failures[-1].job in facts.failed_jobs.transient
 
 
 def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
@@ -247,7 +258,7 @@ def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
     last_failed = failures[-1].job_id if failures else None
     if memory is not None:
         # More helps only where memory was the cause, and waits longer for a slot
-        short = sum(failure.job in facts.short_of_memory for failure in failures)
+        short = sum(failure.job in facts.failed_jobs.short_of_memory for failure in failures)
         memory = math.ceil(memory * stage.retry.memory_factor**short)
     return NewOrder(
         task_id=facts.task_id,

@@ -7,8 +7,7 @@ It is one transaction of the writer, and uses the database alone. So each attemp
 ordered once, whoever asks, how often, and whatever died in between.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,11 +26,10 @@ from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.changes.orders import lock_workflow
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,
-    OrderRow,
     failed_attempts_by_unit,
     inputs_of_task,
     made_files,
-    orders_of_task,
+    orders_by_unit,
 )
 from jobprov.provenance.db.queries.orders.workflows import (
     WorkflowVersion,
@@ -44,6 +42,7 @@ from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import MEMORY, classes_of, lacked_input
 from jobprov.provenance.services.orders.orders import append_orders
 from jobprov.provenance.services.orders.workflow_plans import (
+    FailedJobs,
     StageFacts,
     StagePlan,
     plan_workflow,
@@ -94,10 +93,7 @@ def survey(
     A few statements a stage.
 
     Args:
-        connection: where from.
-        store: the archive.
         version: of the workflow.
-        now: when.
         room: how many orders at most; as many as the workflow lets be in flight by default.
     """
     [declared] = read_workflows(connection, store, [version])
@@ -260,16 +256,13 @@ def _facts(
     declaration = find_declaration(connection, store, tasks[0])
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
-    failed_jobs = _failed_jobs(connection, failures, states)
     return StageFacts(
         task_id,
         states=states,
-        orders=_by_unit(orders_of_task(connection, task)),
+        orders=orders_by_unit(connection, task),
         inputs=inputs_of_task(connection, task),
         failures=failures,
-        transient=frozenset(failed_jobs.transient),
-        short_of_memory=frozenset(failed_jobs.short_of_memory),
-        without_work=frozenset(failed_jobs.without_work),
+        failed_jobs=_failed_jobs(connection, failures, states),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
         listed=_listed(connection, store, declared, stage),
@@ -277,37 +270,23 @@ def _facts(
     )
 
 
-class _FailedJobs(NamedTuple):
-    """Jobs (by integer key) that failed, by what follows from that; see `StageFacts`."""
-
-    transient: set[int]
-    short_of_memory: set[int]
-    without_work: set[int]
-
-
 def _failed_jobs(
     connection: Connection,
     failures: Mapping[str, Sequence[FailedAttempt]],
     states: Mapping[str, UnitState],
-) -> _FailedJobs:
+) -> FailedJobs:
     """Return the failed jobs of units that are not done: what failed before that is forgotten."""
     counting: list[FailedAttempt] = []
     for unit, attempts in failures.items():
         if states.get(unit) != UnitState.SUCCEEDED:
             counting += attempts
-    failed_jobs = _FailedJobs(set(), set(), set())
-    for attempt in counting:
-        if not attempt.began:
-            failed_jobs.without_work.add(attempt.job)
     classes = classes_of(connection, [attempt.job for attempt in counting])
-    for job, job_class in classes.items():
-        if job_class.transient:
-            failed_jobs.transient.add(job)
-        if job_class.class_name == MEMORY:
-            failed_jobs.short_of_memory.add(job)
-        if lacked_input(job_class):
-            failed_jobs.without_work.add(job)
-    return failed_jobs
+    unbegun = {attempt.job for attempt in counting if not attempt.began}
+    return FailedJobs(
+        transient={job for job, failure in classes.items() if failure.transient},
+        short_of_memory={job for job, failure in classes.items() if failure.class_name == MEMORY},
+        without_work=unbegun | {job for job, failure in classes.items() if lacked_input(failure)},
+    )
 
 
 def _listed(
@@ -320,13 +299,6 @@ def _listed(
         connection, store, declared.task_id(stage.name), declared.version.experiment
     )
     return listing["units"]
-
-
-def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:
-    orders: dict[str, list[OrderRow]] = defaultdict(list)
-    for row in rows:
-        orders[row.unit].append(row)
-    return dict(orders)
 
 
 def _stopped(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowState | None:

@@ -44,7 +44,6 @@ def fetch_listings(
     """Return what the catalog lists now for each stage that takes its files from there.
 
     Args:
-        workflow: the declaration.
         catalog_of: opens the catalog of an experiment.
 
     Raises:

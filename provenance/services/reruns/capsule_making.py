@@ -36,7 +36,6 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the job's own, never copied
 _MOST_LINKS = 40
 _READABLE = 0o004
-_PIECE = 1 << 20
 _LINKS, _LEFT_OUT, _MISSING = "data/links.tsv", "data/left-out.tsv", "data/missing.tsv"
 _MAKES_ROOT = re.compile(rb'/own-root\.sh"|\["mount", ')
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -249,7 +248,7 @@ class Tree:
             target = self.root / source.lstrip("/")
             if os.path.islink(source):  # noqa: PTH114
                 aim = os.readlink(source)  # noqa: PTH115
-                _add_link(target, aim, folder)
+                add_link(target, aim, folder)
                 links += 1
                 # The kernel gives up after 40 links, too: they may form a circle
                 if links > _MOST_LINKS:
@@ -283,9 +282,12 @@ def _last_first(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _add_link(target: Path, aim: str, folder: str) -> None:
-    """Make a link that is in `folder`. An absolute one is made relative, to stay in the tree."""
-    if target.is_symlink():
+def add_link(target: Path, aim: str, folder: str) -> None:
+    """Make a link that is in `folder`. An absolute one is made relative, to stay in the tree.
+
+    What is there already stays.
+    """
+    if target.is_symlink() or target.exists():
         return
     if aim.startswith("/"):
         aim = os.path.relpath(aim, folder)
@@ -355,9 +357,7 @@ def _read_paths(file: Path) -> set[str]:
 
 def _line(path: Path, name: str) -> str:
     """Return a file's line in the manifest. BagIt encodes characters that would break the line."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+        digest = hashlib.file_digest(file, "sha256")
     encoded = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
     return f"{digest.hexdigest()}  {encoded}\n"

@@ -64,8 +64,6 @@ def drill(
     Return the outcome of each; None if another drill is working in the folder.
 
     Args:
-        parts: what to work with.
-        limits: where to end.
         experiment: only jobs of this experiment.
         report: is called with each job as it ends.
 

@@ -73,25 +73,20 @@ class BudgetSection(msgspec.Struct, forbid_unknown_fields=True):
 
     def over(self, budget: ProofBudget) -> ProofBudget:
         """Return a budget with the values of this section in place of its own."""
-        if self.jobs is not None:
-            budget = budget._replace(jobs=self.jobs)
-        if self.seconds is not None:
-            budget = budget._replace(seconds=self.seconds)
-        if self.cpu_seconds is not None:
-            budget = budget._replace(cpu_seconds=self.cpu_seconds)
-        if self.job_seconds is not None:
-            budget = budget._replace(job_seconds=self.job_seconds)
-        if self.processes is not None:
-            budget = budget._replace(processes=self.processes)
+        changes: dict[str, Any] = {}
+        for name, value in msgspec.structs.asdict(self).items():
+            if value is not None and name in ProofBudget._fields:
+                changes[name] = value
+        # What people write in other units than the budget has
         if self.disk_gib is not None:
-            budget = budget._replace(disk_bytes=int(self.disk_gib * _GIB))
+            changes["disk_bytes"] = int(self.disk_gib * _GIB)
         if self.memory_gib is not None:
-            budget = budget._replace(memory_bytes=int(self.memory_gib * _GIB))
+            changes["memory_bytes"] = int(self.memory_gib * _GIB)
         if self.again_after_days is not None:
-            budget = budget._replace(again_after=timedelta(days=self.again_after_days))
+            changes["again_after"] = timedelta(days=self.again_after_days)
         if self.input_dirs is not None:
-            budget = budget._replace(input_dirs=tuple(Path(folder) for folder in self.input_dirs))
-        return budget
+            changes["input_dirs"] = tuple(Path(folder) for folder in self.input_dirs)
+        return budget._replace(**changes)
 
 
 class ProofBudgets(NamedTuple):

@@ -70,7 +70,6 @@ def prove(
     Return the outcome of each; None if another `prove` is working in the folder.
 
     Args:
-        parts: what to work with.
         budgets: by experiment.
         standard: the budget of an experiment that has none of its own.
         experiment: only jobs of this experiment.

@@ -30,6 +30,7 @@ from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.reruns.capsule_making import (
     CapsuleReport,
     Tree,
+    add_link,
     open_tree,
     own_places,
     report,
@@ -199,7 +200,8 @@ def _write(tree: Tree, touched: TouchedPath, store: Store) -> None:
     if touched.kind == "dir":
         target.mkdir(parents=True, exist_ok=True)
     elif touched.kind == "link":
-        _link(target, touched.path, touched.aim)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        add_link(target, touched.aim, os.path.dirname(touched.path))  # noqa: PTH120 - text
     elif not target.exists():
         mode = 0o755 if int(touched.mode, 8) & _EXECUTABLE else 0o644
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -227,16 +229,6 @@ def _has_plain_way(root: Path, path: str) -> bool:
         if here.is_symlink():
             return False
     return True
-
-
-def _link(target: Path, path: str, aim: str) -> None:
-    if target.is_symlink() or target.exists():
-        return
-    if aim.startswith("/"):
-        # An absolute link would lead out of the capsule
-        aim = os.path.relpath(aim, os.path.dirname(path))  # noqa: PTH120 - text
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(aim)
 
 
 def _copy(store: Store, sha256: str, target: Path) -> None:

@@ -96,8 +96,6 @@ def _growing(
     """Return the gaps of an experiment that grow.
 
     Args:
-        connection: to read from.
-        experiment: its name.
         lately: what ended in the last day.
         jobs_before: how many jobs of the days before had each set of gaps.
         now: what the last day is counted from.

@@ -76,7 +76,6 @@ def find_marks(
     """Return what changed within a window, of the jobs that pass the filters.
 
     Args:
-        connection: where from.
         filters: which jobs; in whatever state they ended.
         window: when they ended.
         seconds: how long reading may take.

@@ -52,8 +52,6 @@ def sum_modules(
     """Return what art's modules took in the newest 50,000 successful jobs that pass the filters.
 
     Args:
-        connection: where from.
-        filters: which jobs.
         by: tell groups apart by `stage`, `site`, `host` or `version`.
         first: the group to compare with, by name.
         second: the group that is compared.

@@ -50,8 +50,6 @@ def sum_resources(
     """Return what the newest 50,000 successful jobs that pass the filters took.
 
     Args:
-        connection: where from.
-        filters: which jobs.
         by: tell groups apart by `stage`, `site`, `host` or `version`.
         seconds: how long reading may take.
 

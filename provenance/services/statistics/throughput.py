@@ -172,8 +172,6 @@ def count_throughput(
     """Return what ended or ran in each step of a window; reruns count nowhere.
 
     Args:
-        connection: where from.
-        filters: which jobs.
         window: when they ended; of `running`, when they ran.
         by: tell groups apart by `state`, `stage`, `site` or `class` (of failures).
         measure: what is counted: `jobs`, `files`, `events` or `cpu_hours`; how many were

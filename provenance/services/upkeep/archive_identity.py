@@ -57,7 +57,6 @@ def strange_archive(known: str | None, store: Store) -> str | None:
 
     Args:
         known: the identity that the database remembers.
-        store: the archive.
     """
     if known is None:
         return None

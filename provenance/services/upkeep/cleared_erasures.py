@@ -84,8 +84,6 @@ def clear_erased(
     """Seal the ledger of an experiment, then remove its erased bytes; return what was removed.
 
     Args:
-        parts: where.
-        experiment: whose.
         entries: keys of ledger entries whose bytes are removed; all that were ever erased if None.
         digests: of blobs to be removed; all that were ever erased if None.
 

@@ -5,7 +5,7 @@ plans, possessions, evaluated configurations. `NOT_DERIVED` lists what does not.
 not sealed yet are lost with the old database, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jobprov.archive.opening import open_store
@@ -24,6 +24,7 @@ from jobprov.provenance.progress import tell
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
 from jobprov.provenance.services.failures.classes import classify_waiting
 from jobprov.provenance.services.ledger.chains import archived_experiments, note_tip, read_chain
+from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.upkeep.archive_identity import UNFINISHED
 from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.writing import writing_alone
@@ -99,7 +100,6 @@ def rebuild_database(
     """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
     Args:
-        store: the archive.
         into_url: of the database.
         deciding: which variables of jobs decide physics.
 
@@ -126,11 +126,7 @@ def _check_empty(database: Database) -> None:
         )
 
 
-def _rebuild(
-    database: Database,
-    store: Store,
-    deciding: PhysicsVariables,
-) -> RebuildReport:
+def _rebuild(database: Database, store: Store, deciding: PhysicsVariables) -> RebuildReport:
     """Replay all chains; until the end, the database is marked as unfinished."""
     with database.writing.begin() as connection:
         adopt_archive(connection, UNFINISHED)
@@ -138,7 +134,9 @@ def _rebuild(
     segments = entries = 0
     heads = sum(name.endswith(".head") for name in store.documents())
     experiments = sorted(archived_experiments(store))
-    _prepare(database, memory, store, experiments)
+    # What is possessed and resolved is read in advance, for every experiment: so records get their
+    # final grade at once, instead of once more for each blob that came later
+    _do_with_segments(database, memory, store, experiments, Replay.prepare)
     for experiment in experiments:
         for reader in read_chain(store, experiment):
             with writing_alone(database, memory, store, physics_variables=deciding) as writing:
@@ -148,7 +146,9 @@ def _rebuild(
             entries += len(reader)
             tell("segments replayed", segments, heads)
     tell("deriving what follows from records")
-    _finish(database, memory, store, experiments)
+    # Entries of software with the same text share one resolution, which may be in the chain of an
+    # experiment that was replayed earlier
+    _do_with_segments(database, memory, store, experiments, Replay.finish)
     tell("reading configurations")
     evaluate_waiting(database, memory, store)
     tell("classifying failures")
@@ -160,24 +160,15 @@ def _rebuild(
     return RebuildReport(len(experiments), segments, entries, jobs)
 
 
-def _prepare(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
-    """Read in advance, for every experiment, what is possessed and resolved.
-
-    Records then get their final grade at once, instead of once more for each blob that came later.
-    """
+def _do_with_segments(
+    database: Database,
+    memory: Memory,
+    store: Store,
+    experiments: list[str],
+    do: Callable[[Replay, SegmentReader], None],
+) -> None:
+    """Do something with each segment of all chains, in a transaction of its own."""
     for experiment in experiments:
         for reader in read_chain(store, experiment):
             with writing_alone(database, memory, store) as writing:
-                Replay(writing, experiment).prepare(reader)
-
-
-def _finish(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
-    """Point software entries at resolutions that came before them.
-
-    Entries with the same text share one resolution, which may be in the chain of an experiment that
-    was replayed earlier.
-    """
-    for experiment in experiments:
-        for reader in read_chain(store, experiment):
-            with writing_alone(database, memory, store) as writing:
-                Replay(writing, experiment).finish(reader)
+                do(Replay(writing, experiment), reader)

@@ -42,8 +42,6 @@ def repair_archive(
     """Put back what is damaged or missing in the archive and intact in the copy.
 
     Args:
-        connection: on the database.
-        store: the archive.
         copy: of the same archive.
         known: the identity of the archive.
 

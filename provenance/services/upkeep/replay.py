@@ -8,6 +8,7 @@ final grade and gaps at once.
 from collections.abc import Callable, Iterable, Sequence
 
 from jobprov.provenance.db.changes.erasures import NewExpiredLog, remove_possessions
+from jobprov.provenance.db.changes.failures import NewReclassification, add_reclassification
 from jobprov.provenance.db.changes.intake import set_private
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.changes.tasks import intern_task
@@ -23,7 +24,7 @@ from jobprov.provenance.services.code.ref_observations import write_observation_
 from jobprov.provenance.services.code.resolutions import write_resolution_row
 from jobprov.provenance.services.erasures.log_expiry import Owner, write_expiry_rows
 from jobprov.provenance.services.erasures.rows import ErasedRow, Erasure, write_erasure_rows
-from jobprov.provenance.services.failures.rules import write_reclassification_row, write_rules_row
+from jobprov.provenance.services.failures.rules import write_rules_row
 from jobprov.provenance.services.ledger.chain_erasures import (
     KIND,
     ChainErasures,
@@ -350,14 +351,9 @@ class Replay:
         task = None
         if reclassification.task_id:
             task = intern_task(self._writing, self.experiment, reclassification.task_id)
-        write_reclassification_row(
-            self._connection,
-            self.experiment,
-            document.entry,
-            version=reclassification.version,
-            task=task,
-            received_at=document.received_at,
-        )
+        version, received_at = reclassification.version, document.received_at
+        row = NewReclassification(document.entry, self.experiment, task, version, received_at)
+        add_reclassification(self._connection, row)
 
     def _workflow(self, document: EntryDocument) -> None:
         name = document.read(WorkflowDocument).name

@@ -120,9 +120,7 @@ def seal_ledger(
     """Seal what waits, and adopt what the archive has beyond the database; return what was done.
 
     Args:
-        database: to read from.
         writer: all writing goes through it, in short transactions.
-        store: the archive.
         experiments: all if None, including those that only the archive has.
         most_entries: entries of a segment.
 
@@ -208,7 +206,7 @@ def _seal_experiment(
         if not store.put_document(head_name(experiment, segment + 1), head):
             continue  # another sealer was first: adopt its segment, then seal what is left
         _let_go(writer, segment + 1, waiting)
-        _note_tip(writer, experiment, segment + 1, head)
+        writer.run(partial(note_tip, experiment=experiment, segment=segment + 1, head=head))
         tell(f"entries of {experiment} sealed", total.entries + len(waiting))
         sealed = LedgerSeal(
             segments=1, entries=len(waiting), head_bytes=len(head), body_bytes=len(body)
@@ -309,10 +307,6 @@ def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
 
 def _let_go_of_part(writing: Writing, segment: int, positions: Sequence[tuple[int, int]]) -> None:
     let_go_of_entries(writing.connection, segment, positions)
-
-
-def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> None:
-    writer.run(lambda writing: note_tip(writing, experiment, segment, head))
 
 
 @contextmanager

@@ -6,32 +6,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
 from jobprov.provenance.db.writer.keys import chunks
-
-
-class ReadClass(NamedTuple):
-    """What a failure was, as it was read from record and logs.
-
-    Attributes:
-        rule: name of the rule that fits, None where none does.
-        version: of the experiment's table of rules, 0 where it had none.
-        transient: whether trying again may help, None where nobody knows.
-        log_name, log_at: the log that told, and the byte at which its line begins; None where none
-            did.
-        cause, cause_id: what it has in common with other failures, in words and as a key.
-    """
-
-    class_name: str
-    rule: str | None
-    version: int
-    transient: bool | None
-    log_name: str | None
-    log_at: int | None
-    cause: str | None
-    cause_id: str | None
 
 
 class FailedJob(NamedTuple):
@@ -39,7 +18,8 @@ class FailedJob(NamedTuple):
 
     Attributes:
         key, experiment_id, task_id: integer keys; no task is None.
-        read_class: None where record and logs were not read yet.
+        read_class: what the failure was, without the words of its rule; None where record and logs
+            were not read yet.
     """
 
     key: int
@@ -53,7 +33,7 @@ class FailedJob(NamedTuple):
     failed_step: str | None
     error_class: str | None
     message: str | None
-    read_class: ReadClass | None
+    read_class: Failure | None
 
 
 _COLUMNS = (
@@ -108,15 +88,18 @@ def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
 def _failed_job(row: Any) -> FailedJob:
     read_class = None
     if row.class_name is not None:
-        read_class = ReadClass(
-            row.class_name,
-            row.rule,
-            row.version,
-            row.transient,
-            row.log_name,
-            row.log_at,
-            row.cause,
-            row.cause_key,
+        read_class = Failure(
+            class_name=row.class_name,
+            words=None,
+            advice=None,
+            transient=row.transient,
+            rule=row.rule,
+            version=row.version,
+            log_name=row.log_name,
+            log_at=row.log_at,
+            is_read=True,
+            cause=row.cause,
+            cause_id=row.cause_key,
         )
     return FailedJob(
         row.id,

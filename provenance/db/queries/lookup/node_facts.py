@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
+from jobprov.provenance.answers.histories.lineage import FileWriter
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
@@ -26,7 +27,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.lineage.graph import FileNode, JobNode, OtherWriter
+from jobprov.provenance.lineage.graph import FileNode, JobNode
 from jobprov.provenance.lineage.keys import (
     key_of_claim,
     key_of_file,
@@ -154,9 +155,9 @@ def _file_node(claim: _ClaimRow, number: int | None, *, has_versions: bool) -> F
 
 def _writer(
     job_id: str, batch_id: str | None, state: int, *, is_other_version: bool = False
-) -> OtherWriter:
+) -> FileWriter:
     """Return a job as the writer of a file; `is_other_version` if it made another version of it."""
-    return OtherWriter(
+    return FileWriter(
         job_id, batch_id or short_job(job_id), STATES[state], job_page(job_id), is_other_version
     )
 
@@ -203,7 +204,7 @@ def _is_crowd(versions: Sequence[Version]) -> bool:
 
 def _writers(
     connection: Connection, jobs: Mapping[int, int], made: Collection[int]
-) -> dict[int, OtherWriter]:
+) -> dict[int, FileWriter]:
     """Return the writer of each file, by the jobs that wrote them.
 
     Those of `made` made another version.

@@ -92,10 +92,13 @@ _ORDER_COLUMNS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def orders_of_task(connection: Connection, task: int) -> list[OrderRow]:
-    """Return the orders of a task, in the order in which they were made."""
+def orders_by_unit(connection: Connection, task: int) -> dict[str, list[OrderRow]]:
+    """Return the orders of each unit of a task, in the order in which they were made."""
     query = select(*_ORDER_COLUMNS).where(Order.task_id == task).order_by(Order.id)
-    return [OrderRow._make(row) for row in connection.execute(query).all()]
+    orders: dict[str, list[OrderRow]] = {}
+    for row in map(OrderRow._make, connection.execute(query)):
+        orders.setdefault(row.unit, []).append(row)
+    return orders
 
 
 def last_attempt(orders: Iterable[OrderRow]) -> int:

@@ -43,13 +43,13 @@ class KnownEvaluation(NamedTuple):
     `ran_as` None where what art wrote was not looked at.
     """
 
-    problem: str | None
-    is_too_large: bool
-    difference: str | None
-    ran_as: str | None
-    parsed_as: str | None
-    computed_as: str | None
-    as_written: str | None
+    problem: str | None = None
+    is_too_large: bool = False
+    difference: str | None = None
+    ran_as: str | None = None
+    parsed_as: str | None = None
+    computed_as: str | None = None
+    as_written: str | None = None
 
 
 def read_evaluations(

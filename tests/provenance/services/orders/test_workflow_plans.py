@@ -10,6 +10,7 @@ from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
 from jobprov.provenance.launchers.workflow import Workflow, read_workflow
 from jobprov.provenance.services.orders.workflow_plans import (
+    FailedJobs,
     StageFacts,
     StagePlan,
     UnitStanding,
@@ -118,9 +119,8 @@ class Facts:
         facts = {
             name: StageFacts(
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
-                frozenset(held["transient"]), frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
-                short_of_memory=frozenset(held["short_of_memory"]),
-                without_work=frozenset(held["without_work"]),
+                FailedJobs(held["transient"], held["short_of_memory"], held["without_work"]),
+                frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
             )
             for name, held in self.stages.items()
         }  # fmt: skip

@@ -1,11 +1,13 @@
 """Files in lists: by a pattern of their names, a page at a time in the order of names."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, exists, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, exists, func, select, tuple_
 
+from jobprov.provenance.answers.addresses import file_page
+from jobprov.provenance.answers.histories.ends import Orphan
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
@@ -140,24 +142,6 @@ def list_file_rows(
     return [FileRow(*row) for row in connection.execute(query)]
 
 
-class UnmadeFile(NamedTuple):
-    """A file that no recorded job made.
-
-    Attributes:
-        is_isolated: no file was made of it either.
-        reader_count: jobs that read it, counted to `MOST_READERS`.
-        is_shared: they read it as an input that many jobs share.
-    """
-
-    key: int
-    name: str
-    namespace: str
-    experiment: str
-    is_isolated: bool
-    reader_count: int = 0
-    is_shared: bool = False
-
-
 def list_unmade(
     connection: Connection,
     *,
@@ -167,7 +151,7 @@ def list_unmade(
     unread: bool,
     after: int,
     limit: int,
-) -> tuple[list[UnmadeFile], int | None]:
+) -> tuple[list[Orphan], int | None]:
     """Return files that no recorded job made, behind the file with key `after`, and where to go on.
 
     None at the end.
@@ -207,33 +191,39 @@ def list_unmade(
         query = query.where(~has_children)
     if unread:
         query = query.where(~is_read)
-    rows = connection.execute(query)
-    unmade = [UnmadeFile(*row[:4], is_isolated=bool(row[4])) for row in rows]
-    files = _with_readers(connection, unmade)
-    if len(files) == limit:
-        return files, files[-1].key
+    rows = connection.execute(query).all()
+    orphans = _orphans(connection, rows)
+    if len(rows) == limit:
+        return orphans, rows[-1].id
     is_end = connection.execute(_first_behind(last)).scalar() is None
-    return files, None if is_end else last
+    return orphans, None if is_end else last
 
 
 def _first_behind(key: int) -> Select[Any]:
     return select(func.min(File.id)).where(File.id > key)
 
 
-def _with_readers(connection: Connection, files: list[UnmadeFile]) -> list[UnmadeFile]:
+def _orphans(connection: Connection, rows: Sequence[Row[int, str, str, str, bool]]) -> list[Orphan]:
     """Return the files with their readers, a job once whatever it read of a file.
 
     The first few tell whether they read it as a shared input.
     """
-    keys = [file.key for file in files]
+    keys = [row.id for row in rows]
     counts: dict[int, int] = dict(select_among(connection, _READERS, keys))
     unshared = {file for file, others in select_among(connection, _UNSHARED, keys) if others}
-    with_readers = []
-    for file in files:
-        count = counts[file.key]
-        is_shared = count > 0 and file.key not in unshared
-        with_readers.append(file._replace(reader_count=count, is_shared=is_shared))
-    return with_readers
+    orphans = []
+    for key, name, namespace, experiment, is_isolated in rows:
+        orphan = Orphan(
+            name,
+            namespace,
+            experiment,
+            url=file_page(name, experiment, namespace),
+            is_isolated=bool(is_isolated),
+            reader_count=counts[key],
+            is_shared=counts[key] > 0 and key not in unshared,
+        )
+        orphans.append(orphan)
+    return orphans
 
 
 def count_consumers(
