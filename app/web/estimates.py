@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
-from jobprov.app.web.frame.page import answer, asked, asked_number
+from jobprov.app.web.frame.page import answer, asked, asked_number, pages
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.estimates import (
     ChainWait,
@@ -91,11 +91,7 @@ class StageRow(NamedTuple):
     waits_from: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/estimate", view_func=show_page, endpoint="estimate")
-
-
+@pages.get("/estimate", endpoint="estimate")
 def show_page() -> Response:
     """Show what it would take.
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
-from jobprov.app.web.frame.page import answer, asked, here, table
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
@@ -101,11 +101,7 @@ class LinkedOutlier(NamedTuple):
         return jobs_list(**{**self.filters, self.place.kind: self.place.name})
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/errors", view_func=show_page, endpoint="errors")
-
-
+@pages.get("/errors", endpoint="errors")
 def show_page() -> Response:
     """Show why the jobs that pass the filters of the address failed."""
     question = _asked_question()

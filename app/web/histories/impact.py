@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag
+from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, pages
 from jobprov.app.web.histories.question import first_page, next_page
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
@@ -23,11 +23,6 @@ _FILTERS = (
 )  # fmt: skip
 _OF_A_FILE = {"experiment", "file", "file_experiment", "namespace"}
 _ROWS = 100
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/impact", view_func=show_impact, endpoint="impact")
 
 
 class ImpactQuestion(NamedTuple):
@@ -61,6 +56,7 @@ def _asked_question() -> ImpactQuestion:
     return ImpactQuestion(filters, asked_flag("direct"))
 
 
+@pages.get("/impact", endpoint="impact")
 def show_impact() -> Response:
     """Show what some jobs made and all that was made from it.
 

@@ -8,12 +8,20 @@ from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import moment
-from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
+from jobprov.app.web.frame.page import (
+    answer_rows,
+    asked,
+    asked_file,
+    asked_number,
+    here,
+    pages,
+    table,
+)
 from jobprov.app.web.lookup.list_controls import (
     ORDER_WORDS,
     Facet,
@@ -129,11 +137,7 @@ class JobsPage(NamedTuple):
     csv: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/jobs", view_func=show_list, endpoint="jobs")
-
-
+@pages.get("/jobs", endpoint="jobs")
 def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
     several = [name for name in _LISTED if len(request.args.getlist(name)) > 1]

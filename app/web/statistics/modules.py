@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, percent, text
-from jobprov.app.web.frame.page import answer, asked, here, table
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.modules import (
@@ -39,11 +39,7 @@ _MOST_GROUPS = 8
 _CHANGES = ("slower", "faster", "new", "gone")
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/modules", view_func=show_page, endpoint="modules")
-
-
+@pages.get("/modules", endpoint="modules")
 def show_page() -> Response:
     """Show what the modules of the jobs that pass the filters of the address took."""
     chosen = {name: asked(name) for name in ("first", "second")}

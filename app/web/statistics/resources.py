@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, percent, size
-from jobprov.app.web.frame.page import answer, asked, here, table
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
 from jobprov.provenance.services.kept_answers.counting import RESOURCES
@@ -96,11 +96,7 @@ class GroupRow(NamedTuple):
     shown: ShownMeasure | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/resources", view_func=show_page, endpoint="resources")
-
-
+@pages.get("/resources", endpoint="resources")
 def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by = asked("by") or "stage"
