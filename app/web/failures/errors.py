@@ -10,23 +10,12 @@ from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.db.queries.failures.errors import SUMS
 from jobprov.provenance.services.kept_answers.counting import ERRORS
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _FILTER_OF = {
     "stage": "stage",
     "site": "site",
@@ -106,7 +95,7 @@ def show_page() -> Response:
     """Show why the jobs that pass the filters of the address failed."""
     question = _asked_question()
     filters, by, sort = question
-    errors = read_filtered(ERRORS, asked_filters(_FILTERS), by=by, sort=sort)
+    errors = read_filtered(ERRORS, asked_filters(FILTERS_OF_SUMS), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, msgspec.to_builtins(errors.causes))
 
@@ -156,7 +145,7 @@ def windows(filters: dict[str, str], now: datetime) -> list[Window]:
 
 
 def _asked_question() -> ErrorsQuestion:
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(FILTERS_OF_SUMS)
     return ErrorsQuestion(filters, asked("by"), asked("sort") or "count")
 
 

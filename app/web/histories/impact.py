@@ -8,7 +8,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, pages
 from jobprov.app.web.histories.question import first_page, next_page
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.lookup.jobs import asked_filters, asked_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.impact import Impact
 from jobprov.provenance.services.code.commit_ranges import resolve_range
@@ -49,7 +49,7 @@ class ImpactQuestion(NamedTuple):
 
 
 def _asked_question() -> ImpactQuestion:
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(_FILTERS)
     namespace = asked_file()["namespace"]
     if "file" in filters and namespace is not None:
         filters["namespace"] = namespace

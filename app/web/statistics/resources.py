@@ -14,22 +14,11 @@ from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, percent, size
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
 from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _TITLES = {
     "wall_seconds": "Run time",
     "cpu_seconds": "CPU",
@@ -100,8 +89,8 @@ class GroupRow(NamedTuple):
 def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by = asked("by") or "stage"
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
-    sums = read_filtered(RESOURCES, asked_filters(_FILTERS), by=by)
+    filters = asked_words(FILTERS_OF_SUMS)
+    sums = read_filtered(RESOURCES, asked_filters(FILTERS_OF_SUMS), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _measure_rows(sums))
     if asked("format") == "bins":
