@@ -16,6 +16,7 @@ from jobprov.app.errors import register_errors
 from jobprov.app.measures import register_measures
 from jobprov.app.metacat import register_metacat
 from jobprov.app.sam import register_sam
+from jobprov.app.web import register_pages
 from jobprov.app.wiring import Service, open_service
 
 if TYPE_CHECKING:
@@ -69,20 +70,11 @@ def create_app(
     register_api(app)
     register_sam(app)
     register_metacat(app)
-    _register_pages(app)
+    register_pages(app)
     app.after_request(without_shared_copies)
     register_standby(app, wired)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
-
-
-def _register_pages(app: Flask) -> None:
-    """Put the pages beside the API."""
-    from jobprov.app import web  # noqa: PLC0415 - the pages may import what imports the factory
-
-    register = getattr(web, "register_pages", None)
-    if register is not None:
-        register(app)
 
 
 def _with_headers(app: "WSGIApplication") -> "WSGIApplication":

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.answers.estimates import (
     ChainWait,
     Hours,
@@ -15,6 +15,7 @@ from jobprov.provenance.answers.estimates import (
     TotalEstimate,
     UnitTimes,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _HOUR = 3600
@@ -45,40 +46,38 @@ _HOUR = 3600
     help="Jobs that run at once.",
 )
 @experiment_option
-@url_option
-@json_option
-def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def estimate(*, client: Client, as_json: bool, **query: Any) -> None:
     """Show how long so many files or events would take, from the jobs that did it before."""
     if (query["files"] is None) == (query["events"] is None):
         raise click.UsageError("Give --files or --events, one of them.")
-    result = client_for(url).estimate(**query)
+    result = client.estimate(**query)
     rows = []
     for stage in result.stages:
         rows.append(
             {
-                "stage": stage.stage,
-                "units": number(stage.units),
-                **_sums(stage),
+                "STAGE": stage.stage,
+                "UNITS": number(stage.units),
+                **_sums(stage, result.slots),
                 **_one_unit(stage.unit_times),
-                "attempts": f"{stage.attempts_a_unit:.2f}",
-                "from": counted(stage.learnt_from.units, "unit"),
+                "ATTEMPTS PER UNIT": f"{stage.attempts_a_unit:.2f}",
+                "LEARNT FROM": counted(stage.learnt_from.units, "unit"),
             }
         )
-    rows.append({"stage": "total", **_sums(result.total)})
-    columns = {
-        "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
-        "wall_hours": f"HOURS WITH {result.slots} SLOTS", "median": "ONE UNIT",
-        "p99": "1 IN 100 LONGER THAN", "queue": "IN THE QUEUE",
-        "stage_in": "STAGE-IN", "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK",
-        "attempts": "ATTEMPTS PER UNIT", "from": "LEARNT FROM",
-    }  # fmt: skip
+    rows.append({"STAGE": "total", **_sums(result.total, result.slots)})
+    titles = (
+        "STAGE", "UNITS", "CPU HOURS", "SLOT HOURS", f"HOURS WITH {result.slots} SLOTS",
+        "ONE UNIT", "1 IN 100 LONGER THAN", "IN THE QUEUE", "STAGE-IN", "STAGE-IN HOURS", "DISK",
+        "ATTEMPTS PER UNIT", "LEARNT FROM",
+    )  # fmt: skip
+    cells = [[row.get(title) for title in titles] for row in rows]
     note = (
         "In brackets: the range that contains the true value four times in five. In the queue and "
         "stage-in: the median over jobs, and the range of four jobs in five; in the total, of one "
         "file through all stages. Time in queues comes on top of the hours; stage-in hours are "
         "part of the slot hours."
     )
-    lines = [table(rows, columns), note]
+    lines = [cell_table(titles, cells), note]
     for stage in result.stages:
         times = stage.unit_times
         if times.hung_hours is not None:
@@ -93,26 +92,26 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
 
 def _one_unit(times: UnitTimes) -> dict[str, str]:
     """Return the cells of what one unit takes."""
-    cells = {"median": duration(times.median_hours * _HOUR)}
+    cells = {"ONE UNIT": duration(times.median_hours * _HOUR)}
     if times.p99_hours is not None:
-        cells["p99"] = duration(times.p99_hours * _HOUR)
+        cells["1 IN 100 LONGER THAN"] = duration(times.p99_hours * _HOUR)
     return cells
 
 
-def _sums(sums: StageEstimate | TotalEstimate) -> dict[str, str]:
+def _sums(sums: StageEstimate | TotalEstimate, slots: int) -> dict[str, str]:
     """Return the cells of a stage or of all; what no job says is left out."""
     cells = {
-        "cpu_hours": hours(sums.cpu_hours),
-        "slot_hours": hours(sums.slot_hours),
-        "wall_hours": hours(sums.wall_hours),
-        "disk": size(sums.output_bytes),
+        "CPU HOURS": hours(sums.cpu_hours),
+        "SLOT HOURS": hours(sums.slot_hours),
+        f"HOURS WITH {slots} SLOTS": hours(sums.wall_hours),
+        "DISK": size(sums.output_bytes),
     }
     if sums.queue:
-        cells["queue"] = wait_words(sums.queue)
+        cells["IN THE QUEUE"] = wait_words(sums.queue)
     if sums.stage_in:
-        cells["stage_in"] = wait_words(sums.stage_in)
+        cells["STAGE-IN"] = wait_words(sums.stage_in)
     if sums.stage_in_hours:
-        cells["stage_in_hours"] = hours(sums.stage_in_hours)
+        cells["STAGE-IN HOURS"] = hours(sums.stage_in_hours)
     return cells
 
 

@@ -6,19 +6,17 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
-    json_option,
     list_limit_option,
     task_option,
-    url_option,
 )
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.lookup.files import ListedFile
 from jobprov.provenance.answers.search import Hits, KindCount
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, number, shown, size
 from jobprov.provenance.records.files.names import full_name
 
@@ -37,15 +35,15 @@ _KINDS: Mapping[str, str] = {
     "message": "message",
 }
 """Kinds of names, each with the word that is counted."""
-_COLUMNS = {
-    "name": "NAME",
-    "size": "SIZE",
-    "events": "EVENTS",
-    "data_tier": "TIER",
-    "versions": "VERSIONS",
-    "state": "STATE",
-    "task_id": "TASK",
-    "experiment": "EXPERIMENT",
+_COLUMNS: Columns[ListedFile] = {
+    "NAME": lambda file: shown(full_name(file.name, file.namespace)),
+    "SIZE": lambda file: size(file.size_bytes),
+    "EVENTS": lambda file: file.event_count,
+    "TIER": lambda file: file.data_tier,
+    "VERSIONS": lambda file: file.version_count,
+    "STATE": lambda file: file.state,
+    "TASK": lambda file: file.task_id,
+    "EXPERIMENT": lambda file: file.experiment,
 }
 _MOST_A_PAGE = 1000
 
@@ -60,10 +58,9 @@ _MOST_A_PAGE = 1000
     show_default=True,
     help="How many of a kind at most.",
 )
-@url_option
-@json_option
+@asks_service
 def find(
-    *, text: tuple[str, ...], kind: str | None, limit: int, url: str | None, as_json: bool
+    *, text: tuple[str, ...], kind: str | None, limit: int, client: Client, as_json: bool
 ) -> None:
     """Find names that hold each word of TEXT, in any case; exit code 1 where there are none.
 
@@ -75,7 +72,6 @@ def find(
     words = " ".join(text).strip()
     if not words:
         raise click.BadParameter("is empty; type a part of a name.", param_hint="TEXT")
-    client = client_for(url)
     found = client.find(words, kind=kind, limit=limit)
     if found.hits or as_json:
         emit(found, _hits_text(found, client.url), as_json=as_json)
@@ -127,9 +123,8 @@ def _heading(count: KindCount, listed: int) -> str:
 @click.option("--data-tier", help="Files of this data tier.")
 @list_limit_option
 @experiment_option
-@url_option
-@json_option
-def files(*, pattern: str, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
+@asks_service
+def files(*, pattern: str, limit: int, client: Client, as_json: bool, **filters: Any) -> None:
     """List files whose name fits PATTERN, in order; exit code 1 where there are none.
 
     In PATTERN, * stands for any letters and ? for one: '*dimuon*'.
@@ -137,13 +132,13 @@ def files(*, pattern: str, limit: int, url: str | None, as_json: bool, **filters
     listed: list[ListedFile] = []
     # one more than is listed tells whether there are more
     page = min(limit + 1, _MOST_A_PAGE)
-    for file in client_for(url).files(name=pattern, limit=page, **filters):
+    for file in client.files(name=pattern, limit=page, **filters):
         listed.append(file)
         if len(listed) > limit:
             break
     has_more, listed = len(listed) > limit, listed[:limit]
     if listed or as_json:
-        text = table([_row(file) for file in listed], _COLUMNS)
+        text = table(listed, _COLUMNS)
         if has_more:
             text += "\nThere are more: raise --limit."
         emit(listed, text, as_json=as_json)
@@ -157,19 +152,6 @@ def _hint(pattern: str) -> str:
     if "*" in pattern or "?" in pattern:
         return ""
     return f"; '*{pattern}*' finds those that hold it"
-
-
-def _row(file: ListedFile) -> dict[str, Cell]:
-    return {
-        "name": shown(full_name(file.name, file.namespace)),
-        "size": size(file.size_bytes) if file.size_bytes is not None else None,
-        "events": file.event_count,
-        "data_tier": file.data_tier,
-        "versions": file.version_count,
-        "state": file.state,
-        "task_id": file.task_id,
-        "experiment": file.experiment,
-    }
 
 
 COMMANDS = {"find": find, "files": files}

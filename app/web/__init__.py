@@ -21,7 +21,7 @@ from jobprov.app.web import (
 )
 from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
-from jobprov.app.web.frame.page import make_blueprint
+from jobprov.app.web.frame.page import pages
 from jobprov.app.web.frame.problems import problem_page
 from jobprov.app.web.histories import (
     costs,
@@ -34,62 +34,12 @@ from jobprov.app.web.histories import (
 )
 from jobprov.app.web.lookup import file, job, job_selection, jobs, logs
 from jobprov.app.web.orders import retries, workflows
-from jobprov.app.web.statistics import (
-    campaign_graph,
-    home,
-    modules,
-    resources,
-    throughput,
-)
+from jobprov.app.web.statistics import campaign_graph, home, modules, resources, throughput
 from jobprov.app.web.tasks import campaigns, queue, samples, tasks, timelines
-
-_PAGES = (
-    home,
-    starred,
-    search,
-    file,
-    lineage,
-    jobs,
-    job_selection,
-    job,
-    comparisons,
-    divergence,
-    configurations,
-    logs,
-    tasks,
-    queue,
-    timelines,
-    workflows,
-    retries,
-    campaigns,
-    campaign_graph,
-    errors,
-    rules,
-    catalogs,
-    impact,
-    rebuilds,
-    ends,
-    relations,
-    costs,
-    resources,
-    throughput,
-    modules,
-    estimates,
-    reruns,
-    samples,
-    alerts,
-    trail,
-    logins,
-    interface,
-    manual,
-)
 
 
 def register_pages(app: Flask) -> None:
     """Put every page, the stylesheet and the error page on the application."""
-    blueprint = make_blueprint()
     app.jinja_env.globals["is_starred"] = starred.is_starred
-    for page in _PAGES:
-        page.add_routes(blueprint)
-    app.register_blueprint(blueprint)
+    app.register_blueprint(pages)
     app.extensions["jobprov-error-page"] = problem_page

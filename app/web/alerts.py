@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer_rows, asked
+from jobprov.app.web.frame.page import answer_rows, asked, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery, AlertList
 from jobprov.provenance.services.alerts.lists import list_alerts
@@ -49,11 +49,7 @@ class AlertsPage(NamedTuple):
     next_page: str | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/alerts", view_func=show_page, endpoint="alerts")
-
-
+@pages.get("/alerts", endpoint="alerts")
 def show_page() -> Response:
     """Show what is wrong now, and what was."""
     return answer_rows("alerts/alerts.html", _ROWS, _page)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import NamedTuple, Self
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
@@ -15,6 +15,7 @@ from jobprov.app.web.frame.page import (
     asked_number,
     experiment_asked,
     here,
+    pages,
 )
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import with_query
@@ -78,13 +79,7 @@ class ShownDifference(NamedTuple):
     files: Cut
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/catalog", view_func=show_differences, endpoint="catalog")
-    blueprint.add_url_rule("/arrivals", view_func=show_arrivals, endpoint="arrivals")
-    blueprint.add_url_rule("/replicas/<path:name>", view_func=show_replicas, endpoint="replicas")
-
-
+@pages.get("/catalog", endpoint="catalog")
 def show_differences() -> Response:
     """Show where the jobs of a task and its catalog differ."""
     question, service = Question.from_request(), get_service()
@@ -162,6 +157,7 @@ def first_line(comparison: CatalogComparison) -> str:
     )
 
 
+@pages.get("/arrivals", endpoint="arrivals")
 def show_arrivals() -> Response:
     """Show what was written, a day each, and what did not arrive in time."""
     experiment = experiment_asked()
@@ -203,6 +199,7 @@ class CopyRow(NamedTuple):
     replica: Replica
 
 
+@pages.get("/replicas/<path:name>", endpoint="replicas")
 def show_replicas(name: str) -> Response:
     """Show where a file is now."""
     service = get_service()

@@ -4,12 +4,12 @@ import re
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, here, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, productions_page
 from jobprov.provenance.answers.comparisons.jobs import ComparedJob, Difference, Facet
@@ -48,17 +48,7 @@ _RECIPE_ROWS = 50
 _FACTS = 30
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/jobs/<job_id>/diff", view_func=ask_page, endpoint="ask_diff")
-    blueprint.add_url_rule(
-        "/jobs/<before>/diff/<after>", view_func=show_comparison, endpoint="diff"
-    )
-    blueprint.add_url_rule("/diff", view_func=show_productions, endpoint="productions")
-    blueprint.add_url_rule("/recipes", view_func=list_recipes, endpoint="recipes")
-    blueprint.add_url_rule("/recipes/<recipe_id>", view_func=show_recipe_page, endpoint="recipe")
-
-
+@pages.get("/jobs/<job_id>/diff", endpoint="ask_diff")
 def ask_page(job_id: str) -> Response:
     """Ask with which job to compare, and offer some; an answer leads to the comparison."""
     experiment = experiment_asked()
@@ -77,6 +67,7 @@ def ask_page(job_id: str) -> Response:
     )
 
 
+@pages.get("/jobs/<before>/diff/<after>", endpoint="diff")
 def show_comparison(before: str, after: str) -> Response:
     """Show two jobs side by side."""
     experiment = experiment_asked()
@@ -246,6 +237,7 @@ class ShownStage(NamedTuple):
     facets: list[tuple[StageFacet, Cut]]
 
 
+@pages.get("/diff", endpoint="productions")
 def show_productions() -> Response:
     """Show two campaigns or releases stage by stage; ask which, where the address does not say."""
     by = RELEASE if asked("by") == RELEASE else CAMPAIGN
@@ -322,6 +314,7 @@ def _stage_name(stage: ComparedStage) -> str:
     return stage.stage or "jobs without a stage"
 
 
+@pages.get("/recipes", endpoint="recipes")
 def list_recipes() -> Response:
     """Show the recipes whose jobs have more than one result."""
     with get_service().reading() as connection:
@@ -337,6 +330,7 @@ def list_recipes() -> Response:
     )
 
 
+@pages.get("/recipes/<recipe_id>", endpoint="recipe")
 def show_recipe_page(recipe_id: str) -> Response:
     """Show one recipe."""
     service = get_service()

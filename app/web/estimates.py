@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
-from jobprov.app.web.frame.page import answer, asked, asked_number
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.frame.page import answer, asked_number, pages
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.estimates import (
     ChainWait,
     Estimate,
@@ -27,17 +27,6 @@ from jobprov.provenance.answers.estimates import (
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.kept_answers.counting import ESTIMATE
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
 _SLOTS = 1000
 _ROUND = 100
@@ -91,17 +80,13 @@ class StageRow(NamedTuple):
     waits_from: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/estimate", view_func=show_page, endpoint="estimate")
-
-
+@pages.get("/estimate", endpoint="estimate")
 def show_page() -> Response:
     """Show what it would take.
 
     Where there is no estimate, show the form alone, with the status that the API answers.
     """
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(FILTERS_OF_SUMS)
     wanted = {name: asked_number(name, least=1, most=most) for name, most in _MOST.items()}
     slots = wanted.pop("slots") or _SLOTS
     outcome = _ask(wanted, slots)
@@ -131,7 +116,7 @@ def _ask(wanted: Mapping[str, int | None], slots: int) -> _Outcome:
     if not any(wanted.values()):
         return _Outcome("Say how many files or events, and which jobs to learn from.")
     try:
-        estimate = read_filtered(ESTIMATE, asked_filters(_FILTERS), **wanted, slots=slots)
+        estimate = read_filtered(ESTIMATE, asked_filters(FILTERS_OF_SUMS), **wanted, slots=slots)
     except NotFoundError as error:
         line = str(error)
         if error.nearest:

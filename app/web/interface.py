@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, current_app
+from flask import Response, current_app
 from markupsafe import Markup, escape
 
-from jobprov.app.web.frame.page import answer
+from jobprov.app.web.frame.page import answer, pages
 from jobprov.app.web.manual import shelves
 from jobprov.provenance.answers.addresses import interface_page, interface_type
 from jobprov.provenance.errors import NotFoundError
@@ -129,13 +129,7 @@ class Interface:
         return Outcome(shown, outcome.get("description", ""), _media(outcome.get("content", {})))
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/docs/api", view_func=show_sections, endpoint="interface")
-    blueprint.add_url_rule("/docs/api/<name>", view_func=show_section, endpoint="interface_section")
-    blueprint.add_url_rule("/docs/api/types/<name>", view_func=show_type, endpoint="interface_type")
-
-
+@pages.get("/docs/api", endpoint="interface")
 def show_sections() -> Response:
     """List all calls by section."""
     sections = [section for section in _interface().sections.values() if section.calls]
@@ -144,6 +138,7 @@ def show_sections() -> Response:
     )
 
 
+@pages.get("/docs/api/<name>", endpoint="interface_section")
 def show_section(name: str) -> Response:
     """Show what each call of a section takes and answers."""
     section = _interface().sections.get(name)
@@ -152,6 +147,7 @@ def show_section(name: str) -> Response:
     return answer("manual/calls.html", section=section, shelves=shelves(None))
 
 
+@pages.get("/docs/api/types/<name>", endpoint="interface_type")
 def show_type(name: str) -> Response:
     """Show the members of a type, with an example where there is one."""
     schema = _interface().schemas.get(name)

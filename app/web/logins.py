@@ -8,7 +8,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Response, g, jsonify, redirect, request
+from flask import Response, g, jsonify, redirect, request
 from werkzeug.exceptions import Forbidden, NotFound
 
 from jobprov.app.access.ended_sessions import note_provider_logout
@@ -25,7 +25,7 @@ from jobprov.app.access.sessions import (
 from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import count_wrong
 from jobprov.app.measures import get_measures
-from jobprov.app.web.frame.page import answer
+from jobprov.app.web.frame.page import answer, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import BACK_CHANNEL_LOGOUT, LOGIN_DONE, LOGOUT_DONE
 from jobprov.provenance.errors import UnreachableError
@@ -42,20 +42,7 @@ _PAGE_HERE = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 """A path of this site, its query too: browsers read `//host` and `/\\host` as other sites."""
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the steps of a login on the blueprint."""
-    blueprint.add_url_rule("/login", view_func=begin, endpoint="log_in")
-    blueprint.add_url_rule(LOGIN_DONE, view_func=finish, endpoint="login_done")
-    blueprint.add_url_rule("/logout", view_func=log_out, endpoint="log_out", methods=["POST"])
-    blueprint.add_url_rule(LOGOUT_DONE, view_func=show_end, endpoint="logout_done")
-    blueprint.add_url_rule(
-        BACK_CHANNEL_LOGOUT,
-        view_func=end_by_provider,
-        endpoint="back_channel_logout",
-        methods=["POST"],
-    )
-
-
+@pages.get("/login", endpoint="log_in")
 def begin() -> Response:
     """Send the visitor to the provider, which sends them back to `finish`."""
     provider = _provider()
@@ -65,6 +52,7 @@ def begin() -> Response:
     return cast("Response", redirect(address, 303))
 
 
+@pages.get(LOGIN_DONE, endpoint="login_done")
 def finish() -> Response:
     """Take who logged in from the provider's answer, and show the page that was wanted."""
     provider = _provider()
@@ -88,6 +76,7 @@ def finish() -> Response:
     return found
 
 
+@pages.post("/logout", endpoint="log_out")
 def log_out() -> Response:
     """End the session, and send the browser to the provider where it is to end there too."""
     provider = _provider()
@@ -111,6 +100,7 @@ def log_out() -> Response:
     return shown
 
 
+@pages.get(LOGOUT_DONE, endpoint="logout_done")
 def show_end() -> Response:
     """Show that somebody is logged out, here and at the provider."""
     _provider()
@@ -119,6 +109,7 @@ def show_end() -> Response:
     return answer("frame/logged_out.html", provider=None, there=None)
 
 
+@pages.post(BACK_CHANNEL_LOGOUT, endpoint="back_channel_logout")
 def end_by_provider() -> Response:
     """End the sessions of somebody whose session at the provider is over, as its token says."""
     provider = _provider()

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address
+<<<<<<< HEAD
 from jobprov.app.web.frame.manual import (
     GROUPS,
     MOST_FOUND,
@@ -14,6 +15,10 @@ from jobprov.app.web.frame.manual import (
     search_manual,
 )
 from jobprov.app.web.frame.page import answer, asked_number
+=======
+from jobprov.app.web.frame.manual import GROUPS, MOST_FOUND, ManualPage, Part, manual, search_manual
+from jobprov.app.web.frame.page import answer, asked_number, pages
+>>>>>>> w-rooms-s41
 from jobprov.provenance.answers.addresses import manual_page
 from jobprov.provenance.errors import NotFoundError
 
@@ -37,13 +42,8 @@ class Shelf(NamedTuple):
     is_open: bool
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/docs/search", view_func=show_found, endpoint="manual_search")
-    blueprint.add_url_rule("/docs/", view_func=show_page, endpoint="manual_start")
-    blueprint.add_url_rule("/docs/<path:name>", view_func=show_page, endpoint="manual")
-
-
+@pages.get("/docs/", endpoint="manual_start")
+@pages.get("/docs/<path:name>", endpoint="manual")
 def show_page(name: str = "") -> Response:
     """Show a page of the documentation, of a long one the part that is asked for."""
     wanted = name.removesuffix("/").removesuffix(".md")
@@ -64,6 +64,7 @@ def show_page(name: str = "") -> Response:
     )
 
 
+@pages.get("/docs/search", endpoint="manual_search")
 def show_found() -> Response:
     """Show the sections that have all words of the question."""
     text = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST]

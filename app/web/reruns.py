@@ -1,11 +1,11 @@
 """The page of proofs: how campaigns stand, which recipes failed, and what would accept them."""
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, experiment_asked
+from jobprov.app.web.frame.page import answer, experiment_asked, pages
 from jobprov.provenance.answers.reruns.proofs import ProofCounts, ProofList
 from jobprov.provenance.lineage.words import proof_line
 from jobprov.provenance.services.kept_answers.counting import PROOFS
@@ -14,11 +14,7 @@ _CAMPAIGNS = 40
 _RECIPES = 25
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/proofs", view_func=show_page, endpoint="proofs")
-
-
+@pages.get("/proofs", endpoint="proofs")
 def show_page() -> Response:
     """Show which recipes came out as recorded when they were rerun."""
     experiment = experiment_asked()

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.page import answer
+from jobprov.app.web.frame.page import answer, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.search import Hit, Hits
 from jobprov.provenance.lineage.drawing.captions import safe_url
@@ -71,11 +71,7 @@ class Group(NamedTuple):
     further: str | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/search", view_func=show_hits)
-
-
+@pages.get("/search")
 def show_hits() -> Response:
     """Show what was found; lead straight to the only thing of exactly this name."""
     question = SearchQuestion.from_request()

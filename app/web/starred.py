@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 from werkzeug.exceptions import Forbidden
 
 from jobprov.app.access.cookies import keep_in_browser
 from jobprov.app.access.locality import is_cross_site
 from jobprov.app.web.frame.markup import narrowed
+from jobprov.app.web.frame.page import pages
 from jobprov.provenance.answers.addresses import home_page, with_query
 from jobprov.provenance.errors import BadInputError
 
@@ -55,11 +56,7 @@ class StarredPage(NamedTuple):
     title: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the form's address on the blueprint."""
-    blueprint.add_url_rule("/starred", view_func=change, endpoint="starred", methods=["POST"])
-
-
+@pages.post("/starred", endpoint="starred")
 def change() -> Response:
     """Keep a page, or keep it no more, and go back to where the form was.
 

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.guard import check_admin
-from jobprov.app.web.frame.page import answer, answer_rows, asked
+from jobprov.app.web.frame.page import answer, answer_rows, asked, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.trail import ACTS, Trail
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
@@ -28,11 +28,7 @@ class TrailPage(NamedTuple):
     next_page: str | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/trail", view_func=show_page, endpoint="trail")
-
-
+@pages.get("/trail", endpoint="trail")
 def show_page() -> Response:
     """Show what was done in an experiment, newest first."""
     experiment = asked("experiment")

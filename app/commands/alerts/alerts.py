@@ -16,7 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.config import Settings
 from jobprov.provenance.answers.alerts import Alert, AlertDelivery
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -74,15 +74,7 @@ def list_all(
         listed = list_alerts(
             connection, experiment=experiment, state=state, limit=limit, cursor=cursor
         )
-    titles = {
-        "began": "BEGAN",
-        "over": "OVER",
-        "experiment": "EXPERIMENT",
-        "rule": "RULE",
-        "found": "FOUND",
-        "told": "TOLD",
-    }
-    text = table([_row(alert) for alert in listed.alerts], titles)
+    text = table(listed.alerts, _COLUMNS)
     if not listed.alerts:
         text = "There are no such alerts."
     if listed.next:
@@ -163,20 +155,19 @@ def _told(done: Round) -> list[str]:
     return lines
 
 
-def _row(alert: Alert) -> dict[str, str | None]:
-    return {
-        "began": alert.began_at,
-        "over": alert.ended_at,
-        "experiment": alert.experiment,
-        "rule": alert.rule,
-        "found": alert.words,
-        "told": "; ".join(_delivery(delivery) for delivery in alert.deliveries),
-    }
-
-
 def _delivery(delivery: AlertDelivery) -> str:
     text = f"{delivery.receiver} ({delivery.about}): {delivery.state}"
     return f"{text}, {delivery.problem}" if delivery.problem else text
+
+
+_COLUMNS: Columns[Alert] = {
+    "BEGAN": lambda alert: alert.began_at,
+    "OVER": lambda alert: alert.ended_at,
+    "EXPERIMENT": lambda alert: alert.experiment,
+    "RULE": lambda alert: alert.rule,
+    "FOUND": lambda alert: alert.words,
+    "TOLD": lambda alert: "; ".join(map(_delivery, alert.deliveries)),
+}
 
 
 COMMANDS = {"alerts": alerts}

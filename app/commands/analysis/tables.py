@@ -16,7 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.lineage.words import counted, number, size
 
@@ -144,8 +144,7 @@ def query(
         writer.writerows(rows)
     else:
         documents = [dict(zip(answer.columns, row, strict=True)) for row in rows]
-        columns = {name: name for name in answer.columns}
-        emit({"rows": documents}, table(documents, columns), as_json=as_json)
+        emit({"rows": documents}, cell_table(answer.columns, rows), as_json=as_json)
     if next(answer.rows, None) is not None:
         click.echo(f"There are more than {number(limit)} rows; take more by --limit.", err=True)
 

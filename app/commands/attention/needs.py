@@ -6,10 +6,11 @@ from datetime import datetime
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.attention import Attention, Need
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
 
@@ -21,14 +22,12 @@ from jobprov.provenance.lineage.words import counted
     metavar="TIME",
     help="A cause of failures is new where no job failed of it before: 90m, 24h, 7d.",
 )
-@url_option
-@json_option
-def attention(*, url: str | None, since: str, as_json: bool) -> None:
+@asks_service
+def attention(*, client: Client, since: str, as_json: bool) -> None:
     """Show what needs somebody now, since when, and how much of it.
 
     Exit code 1 where anything does.
     """
-    client = client_for(url)
     answer = client.attention(since=since)
     emit(answer, "\n".join(_lines(answer)), as_json=as_json)
     sys.exit(1 if answer.needs or answer.problems else 0)
@@ -42,22 +41,23 @@ def _lines(answer: Attention) -> Iterator[str]:
         return
     if not answer.needs:
         return
-    titles = {"since": "SINCE (UTC)", "kind": "KIND", "experiment": "EXPERIMENT", "what": "WHAT"}
-    yield table([_row(need) for need in answer.needs], titles)
+    yield table(answer.needs, _COLUMNS)
     if answer.left_out:
         yield f"There are {counted(answer.left_out, 'thing')} more of these kinds."
 
 
-def _row(need: Need) -> dict[str, str]:
-    since = ""
-    if need.since is not None:
-        since = f"{datetime.fromisoformat(need.since):%Y-%m-%d %H:%M}"
-    return {
-        "since": since,
-        "kind": need.kind,
-        "experiment": need.experiment or "",
-        "what": need.words,
-    }
+def _since(need: Need) -> str | None:
+    if need.since is None:
+        return None
+    return f"{datetime.fromisoformat(need.since):%Y-%m-%d %H:%M}"
+
+
+_COLUMNS: Columns[Need] = {
+    "SINCE (UTC)": _since,
+    "KIND": lambda need: need.kind,
+    "EXPERIMENT": lambda need: need.experiment,
+    "WHAT": lambda need: need.words,
+}
 
 
 COMMANDS = {"attention": attention}

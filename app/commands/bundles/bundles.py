@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service, client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.bundle.description.exports import FORMS
@@ -50,8 +50,7 @@ _MOST_INPUTS, _MOST_PLACES = 20, 3
     help="Ask the experiment's Rucio or SAM where inputs are now that are not here.",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def bundle(
     *,
     job_id: str | None,
@@ -62,7 +61,7 @@ def bundle(
     plan: int | None,
     is_holey: bool,
     is_located: bool,
-    url: str | None,
+    client: Client,
     as_json: bool,
     **which: Any,
 ) -> None:
@@ -70,7 +69,6 @@ def bundle(
     option, name = _asked_for({"ID": job_id, "--task": task, "--campaign": campaign})
     _check_options(job_id, stage=stage, is_for_one=bool(plan) or is_holey or is_located)
     target = output or Path(f"{Path(name).name}.tar")
-    client = client_for(url)
     if option == "ID":
         with shown_progress(as_json=as_json):
             etag = client.save_bundle(

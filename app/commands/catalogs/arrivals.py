@@ -5,28 +5,30 @@ from collections.abc import Iterator
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.catalogs.arrivals import Arrivals
+from jobprov.provenance.answers.catalogs.arrivals import ArrivalDay, Arrivals, LateFile
+from jobprov.provenance.client import Client
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.services.catalogs.arrivals import MOST_DAYS, arrivals_sentence
 
-_DAY_COLUMNS = {
-    "day": "DAY",
-    "written": "WRITTEN",
-    "arrived": "ARRIVED",
-    "waiting": "WAITING",
-    "late": "LATE",
+_DAY_COLUMNS: Columns[ArrivalDay] = {
+    "DAY": lambda day: day.day,
+    "WRITTEN": lambda day: day.written,
+    "ARRIVED": lambda day: day.arrived,
+    "WAITING": lambda day: day.waiting,
+    "LATE": lambda day: day.late,
 }
-_FILE_COLUMNS = {
-    "name": "LATE FILE",
-    "ended_at": "WRITTEN",
-    "task_id": "TASK",
-    "stage": "STAGE",
-    "batch_id": "BATCH JOB",
-    "node": "NODE",
+_FILE_COLUMNS: Columns[LateFile] = {
+    "LATE FILE": lambda file: full_name(file.name, file.namespace),
+    "WRITTEN": lambda file: moment(file.ended_at),
+    "TASK": lambda file: file.task_id,
+    "STAGE": lambda file: file.stage,
+    "BATCH JOB": lambda file: file.batch_id,
+    "NODE": lambda file: file.node,
 }
 
 
@@ -51,15 +53,14 @@ _FILE_COLUMNS = {
     show_default=True,
     help="List at most so many late files.",
 )
-@url_option
-@json_option
+@asks_service
 def arrivals(
     *,
     experiment: str,
     days: int,
     hours: int | None,
     limit: int,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Count what jobs of tasks wrote and what of it arrived, and list what is late.
@@ -67,7 +68,6 @@ def arrivals(
     A file has arrived once a catalog, by `jobprov catalog sync`, or a transfer service, by
     `POST /files`, was seen to know it. Exit code 1 where a file is late.
     """
-    client = client_for(url)
     answer = client.arrivals(experiment, days=days, hours=hours, limit=limit)
     if not any(day.written for day in answer.days):
         refuse_unknown_names(client, {"experiment": experiment})
@@ -78,24 +78,14 @@ def arrivals(
 
 def _lines(arrivals: Arrivals) -> Iterator[str]:
     yield arrivals_sentence(arrivals)
-    rows = []
-    for day in arrivals.days:
-        counts = {"written": day.written, "arrived": day.arrived}
-        rows.append({"day": day.day, **counts, "waiting": day.waiting, "late": day.late})
-    yield table(rows, _DAY_COLUMNS)
+    yield table(arrivals.days, _DAY_COLUMNS)
     if arrivals.compared_at is None:
         yield "No task of the experiment was compared with a catalog yet."
     else:
         yield f"A task was last compared with the catalog at {moment(arrivals.compared_at)}."
     if arrivals.files:
-        files = []
-        for file in arrivals.files:
-            name = f"{file.namespace}:{file.name}" if file.namespace else file.name
-            places = {"batch_id": file.batch_id, "node": file.node}
-            task = {"task_id": file.task_id, "stage": file.stage}
-            files.append({"name": name, "ended_at": moment(file.ended_at), **task, **places})
         yield ""
-        yield table(files, _FILE_COLUMNS)
+        yield table(arrivals.files, _FILE_COLUMNS)
     if arrivals.next:
         yield "There are more: raise --limit, or follow `next` of --json."
 

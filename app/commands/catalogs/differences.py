@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import (
     data_option,
@@ -15,7 +15,6 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     settings_with,
-    url_option,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.rows import moment
@@ -24,6 +23,7 @@ from jobprov.provenance.answers.catalogs.differences import (
     DifferingFile,
     SilentUnit,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, counted_of, number
 
 if TYPE_CHECKING:
@@ -100,18 +100,17 @@ def sync(
     "default as the experiment's catalog is set up, else 6.",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def differences(
     *,
     task_id: str,
     late_after_hours: int | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """List where the jobs of task ID and its catalog differ. Exit code 1 where they do."""
-    comparison = client_for(url).task_catalog(
+    comparison = client.task_catalog(
         task_id, experiment=experiment, late_after_hours=late_after_hours
     )
     emit(comparison, "\n".join(_difference_lines(comparison)), as_json=as_json)
@@ -130,16 +129,14 @@ def differences(
     help="`did` and `mql` for MetaCat, `sam` for SAM.",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def draining(
-    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+    *, task_id: str, form: str, experiment: str | None, client: Client, as_json: bool
 ) -> None:
     """List the inputs of task ID without an output in the catalog.
 
     Exit code 1 where there are any; where there are none, it says so on standard error.
     """
-    client = client_for(url)
     units = client.draining_units(task_id, experiment=experiment)
     if as_json:
         emit(units, "", as_json=True)

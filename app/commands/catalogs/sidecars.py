@@ -13,15 +13,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.catalog_access import own_access
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option
 from jobprov.provenance.answers.lookup.files import Relative
 from jobprov.provenance.capture.files.sidecar import replace
 from jobprov.provenance.catalogs.http import Access
@@ -126,10 +121,9 @@ def check(*, files: tuple[Path, ...], declad: bool, as_json: bool, **catalog: An
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def complete(
-    *, files: tuple[Path, ...], experiment: str | None, url: str | None, as_json: bool
+    *, files: tuple[Path, ...], experiment: str | None, client: Client, as_json: bool
 ) -> None:
     """Add to the sidecars of FILEs the parents that the service knows by namespace and name.
 
@@ -138,7 +132,6 @@ def complete(
 
     Exit code 1 where a sidecar still lacks a parent, or cannot be completed.
     """
-    client = client_for(url)
     completions = [_complete(file, client, experiment) for file in files]
     text = "\n".join(_completion_line(completion) for completion in completions)
     emit([completion._asdict() for completion in completions], text, as_json=as_json)

@@ -4,7 +4,6 @@ It works on the database directly, for operators.
 """
 
 import click
-import msgspec
 
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import (
@@ -14,24 +13,28 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
-from jobprov.provenance.answers.code import MappedProduct, Products
+from jobprov.app.commands.terminal.tables import Columns, table
+from jobprov.provenance.answers.code import MappedProduct, Products, UnmappedProduct
 from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
 
 _LISTED = 20
-_MAPPED = {
-    "name": "PRODUCT",
-    "manager": "OF",
-    "repository": "REPOSITORY",
-    "known_by": "BY",
-    "ref": "REF",
-    "lists": "LISTS",
-    "versions": "VERSIONS",
-    "resolved": "RESOLVED",
+_MAPPED: Columns[MappedProduct] = {
+    "PRODUCT": lambda product: product.name,
+    "OF": lambda product: product.manager,
+    "REPOSITORY": lambda product: product.repository,
+    "BY": lambda product: "its name" if product.is_by_name else "map",
+    "REF": lambda product: "usual ones" if product.is_by_name else product.ref,
+    "LISTS": lambda product: product.lists,
+    "VERSIONS": lambda product: product.versions,
+    "RESOLVED": lambda product: product.resolved,
 }
-_UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "VERSIONS"}
+_UNMAPPED: Columns[UnmappedProduct] = {
+    "PRODUCT": lambda product: product.name,
+    "OF": lambda product: product.manager,
+    "LISTS": lambda product: product.lists,
+    "VERSIONS": lambda product: product.versions,
+}
 
 
 @click.group(cls=Group)
@@ -99,8 +102,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 
 
 def _lines(products: Products) -> list[str]:
-    mapped = [_mapped_row(product) for product in products.mapped]
-    lines = [table(mapped, _MAPPED) if mapped else "No product is mapped."]
+    lines = [table(products.mapped, _MAPPED) if products.mapped else "No product is mapped."]
     for row in products.mapped:
         for unresolved in row.unresolved[:_LISTED]:
             version = unresolved.version or "(no version)"
@@ -110,18 +112,10 @@ def _lines(products: Products) -> list[str]:
             lines.append(f"{row.name}: {more} more versions; --json has all.")
     if products.unmapped:
         lines += ["", "Named by records and not mapped (jobprov product map NAME REPOSITORY):"]
-        lines.append(table(msgspec.to_builtins(products.unmapped[:_LISTED]), _UNMAPPED))
+        lines.append(table(products.unmapped[:_LISTED], _UNMAPPED))
     if len(products.unmapped) > _LISTED:
         lines.append(f"{len(products.unmapped) - _LISTED} more; --json has all.")
     return lines
-
-
-def _mapped_row(product: MappedProduct) -> dict[str, Cell]:
-    row: dict[str, Cell] = msgspec.to_builtins(product)
-    row["known_by"] = "its name" if product.is_by_name else "map"
-    if product.is_by_name:
-        row["ref"] = "usual ones"
-    return row
 
 
 @product.command()

@@ -13,7 +13,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, number
@@ -59,14 +59,16 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         repositories = registered_repositories(connection)
         problems = fetch_problems(connection)
-    rows, shown = [], []
+    documents, rows = [], []
     for registered in repositories:
+        document = repository_json(registered)
         problem = redact_text(problems.get(registered.match_key) or "")
-        row = {**repository_json(registered), "problem": problem or None}
-        rows.append(row)
-        shown.append({**row, "fetched_at": registered.fetched_at})
-    titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
-    emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
+        documents.append({**document, "problem": problem or None})
+        rows.append((document["name"], document["url"], registered.fetched_at, problem))
+    text = "No repository is registered."
+    if rows:
+        text = cell_table(("NAME", "URL", "FETCHED", "LAST PROBLEM"), rows)
+    emit(documents, text, as_json=as_json)
 
 
 @repository.command()

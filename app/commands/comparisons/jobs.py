@@ -11,13 +11,8 @@ from typing import Any
 import click
 
 from jobprov.app.commands.comparisons.stages import productions_text
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.provenance.answers.comparisons.jobs import (
     ComparedJob,
     Difference,
@@ -25,6 +20,7 @@ from jobprov.provenance.answers.comparisons.jobs import (
     JobComparison,
     Place,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, shown
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 
@@ -67,8 +63,7 @@ _MARKS = {"changed": "~", "added": "+", "removed": "-", "renamed": ">"}
     ),
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def diff(
     *,
     before: str,
@@ -77,14 +72,13 @@ def diff(
     everything: bool,
     by: str | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Compare the jobs A and B (job ids or batch ids), or two campaigns or releases.
 
     Exit code 1 where what decides the outcome, or the outcome, differs.
     """
-    client = client_for(url)
     by = by or kind_of(before, after)
     if by is not None:
         if facets or everything:

@@ -4,15 +4,16 @@ import sys
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.provenance.answers.comparisons.recipes import (
     DifferingOutput,
     DivergentRecipe,
     JobsOfResult,
     RecipeAnswer,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
 _LISTED = 20
@@ -21,16 +22,14 @@ _LISTED = 20
 @click.command()
 @click.argument("recipe_id", metavar="[RECIPE]", required=False)
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def recipes(
-    *, recipe_id: str | None, experiment: str | None, url: str | None, as_json: bool
+    *, recipe_id: str | None, experiment: str | None, client: Client, as_json: bool
 ) -> None:
     """List the recipes whose jobs have more than one result, or show what differs between the jobs of one.
 
     Exit code 1 where there are such recipes, or results of RECIPE differ.
     """
-    client = client_for(url)
     if recipe_id is not None:
         recipe = client.recipe(recipe_id)
         emit(recipe, _recipe_text(recipe), as_json=as_json)

@@ -6,17 +6,12 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    job_filters,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
 from jobprov.app.reports.rows import cause_words, class_words
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, number, percent
 
 _ALONE = ("class", "step", "code")
@@ -36,14 +31,12 @@ _BY = ("stage", "site", "host", "version", "day", *_ALONE)
     "--sort", type=click.Choice(["count", "newest", "growing"]), default="count", show_default=True
 )
 @experiment_option
-@url_option
-@json_option
-def errors(*, url: str | None, as_json: bool, by: str | None, **query: Any) -> None:
+@asks_service
+def errors(*, client: Client, as_json: bool, by: str | None, **query: Any) -> None:
     """Show why jobs failed, most frequent cause first, and which hosts and sites stand out.
 
     Exit code 1 where there are failures, or no finished job to judge by.
     """
-    client = client_for(url)
     answer = client.errors(**query, by=by)
     if not answer.jobs:
         refuse_unknown_names(client, query)

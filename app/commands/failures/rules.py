@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, read_toml_or_json, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit, json_option, read_toml_or_json
+from jobprov.app.commands.terminal.tables import cell_table
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
-_COLUMNS = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}
 _TRANSIENT = {True: "try again", False: "stays", None: ""}
 
 
@@ -28,13 +28,11 @@ def rules() -> None:
     "--version", type=click.IntRange(1), help="An earlier version; the newest by default."
 )
 @click.option("--built-in", is_flag=True, help="Also the rules behind them.")
-@url_option
-@json_option
+@asks_service
 def show(
-    *, experiment: str, version: int | None, built_in: bool, url: str | None, as_json: bool
+    *, experiment: str, version: int | None, built_in: bool, client: Client, as_json: bool
 ) -> None:
     """Show the rules of EXPERIMENT, in the order in which they are tried."""
-    client = client_for(url)
     answer = client.rules(experiment, version=version)
     if not answer.version:
         refuse_unknown_names(client, {"experiment": experiment})
@@ -46,8 +44,11 @@ def show(
     else:
         lines = ["no table of its own"]
     rules_shown = answer.rules + answer.built_in if built_in else answer.rules
-    rows = [{**rule, "again": _TRANSIENT[rule.get("transient")]} for rule in rules_shown]
-    lines.append(table(rows, _COLUMNS))
+    rows = []
+    for rule in rules_shown:
+        again = _TRANSIENT[rule.get("transient")]
+        rows.append((rule.get("name"), rule.get("class"), again, rule.get("words")))
+    lines.append(cell_table(("RULE", "CLASS", "TRY AGAIN", "WHAT"), rows))
     emit(answer, "\n".join(lines), as_json=as_json)
 
 
@@ -59,10 +60,9 @@ def show(
 @click.option(
     "--after", type=click.IntRange(0), help="Refuse where the newest version is another one by now."
 )
-@url_option
-@json_option
+@asks_service
 def set_(
-    *, experiment: str, file: Path, after: int | None, url: str | None, as_json: bool, **fields: Any
+    *, experiment: str, file: Path, after: int | None, client: Client, as_json: bool, **fields: Any
 ) -> None:
     """Declare the rules of EXPERIMENT from a TOML or JSON file, as a whole.
 
@@ -70,7 +70,7 @@ def set_(
     """
     given = {name: value for name, value in fields.items() if value is not None}
     document = {**read_toml_or_json(file), **given}
-    answer = client_for(url).declare_rules(experiment, document, after=after)
+    answer = client.declare_rules(experiment, document, after=after)
     change = "declared" if answer.is_new else "had been declared before"
     text = f"Version {answer.version} of the rules of {experiment} {change}."
     emit(answer, text, as_json=as_json)
@@ -79,11 +79,10 @@ def set_(
 @rules.command()
 @click.argument("experiment")
 @click.option("--task", "task_id", help="Only failures of this task.")
-@url_option
-@json_option
-def rerun(*, experiment: str, task_id: str | None, url: str | None, as_json: bool) -> None:
+@asks_service
+def rerun(*, experiment: str, task_id: str | None, client: Client, as_json: bool) -> None:
     """Classify recorded failures of EXPERIMENT again by the present rules, with their stored logs."""
-    answer = client_for(url).reclassify(experiment, task_id=task_id)
+    answer = client.reclassify(experiment, task_id=task_id)
     failures = counted(answer.jobs, "failure")
     text = f"{failures} will be read by version {answer.version}, in the background."
     emit(answer, text, as_json=as_json)

@@ -5,31 +5,21 @@ from typing import Any
 import click
 
 from jobprov.app.commands.histories.options import file_question
-from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.tables import Columns, duration_cell, table
 from jobprov.provenance.answers.histories.costs import FileCost, StageCost
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, size
-
-_COLUMNS = {
-    "stage": "STAGE",
-    "jobs": "JOBS",
-    "cpu": "CPU",
-    "wall": "WALL",
-    "output": "OUTPUT",
-    "failed": "FAILED",
-}
 
 
 @click.command()
 @file_question
-def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+def cost(*, file: str, client: Client, as_json: bool, **query: Any) -> None:
     """Show what it took to make FILE, including everything it was made from."""
-    answer = client_for(url).cost(file, **query)
+    answer = client.cost(file, **query)
     lines = _sentences(answer)
     if answer.stages:
-        lines.append(table([_row(stage) for stage in answer.stages], _COLUMNS))
+        lines.append(table(answer.stages, _COLUMNS))
     emit(answer, "\n".join(lines), as_json=as_json)
 
 
@@ -49,20 +39,18 @@ def _sentences(answer: FileCost) -> list[str]:
     return lines
 
 
-def _row(stage: StageCost) -> dict[str, Cell]:
-    made = stage.made
-    return {
-        "stage": stage.stage,
-        "jobs": made.jobs,
-        "cpu": None if made.cpu_seconds is None else duration(made.cpu_seconds),
-        "wall": None if made.wall_seconds is None else duration(made.wall_seconds),
-        "output": None if made.output_bytes is None else size(made.output_bytes),
-        "failed": stage.failed.jobs,
-    }
-
-
 def _time(seconds: float | None) -> str:
     return "an unknown time" if seconds is None else duration(seconds)
+
+
+_COLUMNS: Columns[StageCost] = {
+    "STAGE": lambda stage: stage.stage,
+    "JOBS": lambda stage: stage.made.jobs,
+    "CPU": lambda stage: duration_cell(stage.made.cpu_seconds),
+    "WALL": lambda stage: duration_cell(stage.made.wall_seconds),
+    "OUTPUT": lambda stage: size(stage.made.output_bytes),
+    "FAILED": lambda stage: stage.failed.jobs,
+}
 
 
 COMMANDS = {"cost": cost}

@@ -4,15 +4,10 @@ import sys
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    file_name,
-    json_option,
-    pair_options,
-    url_option,
-)
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, file_name, pair_options
 from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, shown
 
 
@@ -20,16 +15,15 @@ from jobprov.provenance.lineage.words import counted, shown
 @click.argument("before", metavar="FILE", type=file_name)
 @click.argument("after", metavar="OTHER", type=file_name)
 @pair_options
-@url_option
-@json_option
+@asks_service
 def diverge(
-    *, before: str, after: str, url: str | None, as_json: bool, **experiments: str | None
+    *, before: str, after: str, client: Client, as_json: bool, **experiments: str | None
 ) -> None:
     """Show where the histories of FILE and OTHER part.
 
     The first jobs of one stage whose recipes differ; exit code 1 where there are any.
     """
-    answer = client_for(url).divergence(before, after, **experiments)
+    answer = client.divergence(before, after, **experiments)
     emit(answer, divergence_text(answer), as_json=as_json)
     if answer.a or answer.b:
         sys.exit(1)

@@ -6,26 +6,35 @@ from typing import Any
 import click
 
 from jobprov.app.commands.histories.options import file_question
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.ends import FileRoots, Orphan
+from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 
-_END_COLUMNS = {"name": "FILE", "data_tier": "TIER", "experiment": "EXPERIMENT"}
-_ORPHAN_COLUMNS = {"name": "FILE", "experiment": "EXPERIMENT", "use": "USE"}
+_END_COLUMNS: Columns[LineageFile] = {
+    "FILE": lambda file: file.name,
+    "TIER": lambda file: file.data_tier,
+    "EXPERIMENT": lambda file: file.experiment,
+}
+_ORPHAN_COLUMNS: Columns[Orphan] = {
+    "FILE": lambda file: file.name,
+    "EXPERIMENT": lambda file: file.experiment,
+    "USE": orphan_use,
+}
 
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 1000), help="At most this many files; default 100.")
 @file_question
-def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+def roots(*, file: str, client: Client, as_json: bool, **query: Any) -> None:
     """List the files that FILE goes back to and that were made from no others."""
-    answer = client_for(url).roots(file, **query)
+    answer = client.roots(file, **query)
     sentence = f"{answer.file.name} goes back to {counted(answer.count, 'file')}"
     if unmade := sum(root.is_placeholder for root in answer.files):
         sentence += f"; no recorded job made {unmade} of those below"
@@ -35,9 +44,9 @@ def roots(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 @click.command()
 @click.option("--limit", type=click.IntRange(1, 1000), help="At most this many files; default 100.")
 @file_question
-def leaves(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+def leaves(*, file: str, client: Client, as_json: bool, **query: Any) -> None:
     """List the final products of FILE: made from it, and no other file was made from them."""
-    answer = client_for(url).leaves(file, **query)
+    answer = client.leaves(file, **query)
     if answer.readers is not None:
         text = f"{answer.file.name}: {leaves_sentence(answer)}"
     else:
@@ -50,12 +59,7 @@ def _text(sentence: str, ends: FileRoots) -> str:
     """Return a sentence, the files below it, and what is left out."""
     lines = [sentence]
     if ends.files:
-        rows = []
-        for file in ends.files:
-            rows.append(
-                {"name": file.name, "data_tier": file.data_tier, "experiment": file.experiment}
-            )
-        lines.append(table(rows, _END_COLUMNS))
+        lines.append(table(ends.files, _END_COLUMNS))
     if ends.next:
         left = ends.count - len(ends.files)
         lines.append(f"{left} more: raise --limit, or follow `next` of --json.")
@@ -78,8 +82,7 @@ def _text(sentence: str, ends: FileRoots) -> str:
     help="At most this many files.",
 )
 @click.option("--experiment", help="Only files of this experiment.")
-@url_option
-@json_option
+@asks_service
 def orphans(
     *,
     limit: int,
@@ -87,18 +90,17 @@ def orphans(
     unread: bool,
     namespace: str | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """List the files that records or catalogs name and that no recorded job made."""
-    client = client_for(url)
     every = client.orphans(
         isolated=isolated, unread=unread, namespace=namespace, experiment=experiment
     )
     first = list(islice(every, limit + 1))
     files, is_truncated = first[:limit], len(first) > limit
     if files:
-        text = table([_orphan_row(file) for file in files], _ORPHAN_COLUMNS)
+        text = table(files, _ORPHAN_COLUMNS)
     else:
         _refuse_unknown_place(client, experiment, namespace)
         text = "There are none."
@@ -118,10 +120,6 @@ def _refuse_unknown_place(client: Client, experiment: str | None, namespace: str
         return
     if next(client.files(experiment=experiment, namespace=namespace, limit=1), None) is None:
         raise NotFoundError(f"No file of namespace {namespace} is recorded.")
-
-
-def _orphan_row(file: Orphan) -> dict[str, str]:
-    return {"name": file.name, "experiment": file.experiment, "use": orphan_use(file)}
 
 
 COMMANDS = {"roots": roots, "leaves": leaves, "orphans": orphans}

@@ -5,23 +5,22 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    file_name,
-    job_filters,
-    json_option,
-    url_option,
-)
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name, job_filters
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import impact_sentence
 
 _MOST_LISTED = 20
-_COLUMNS = {"name": "FILE", "stage": "STAGE", "task_id": "TASK", "job_id": "JOB"}
+_COLUMNS: Columns[ImpactedFile] = {
+    "FILE": lambda file: file.name,
+    "STAGE": lambda file: file.stage,
+    "TASK": lambda file: file.task_id,
+    "JOB": lambda file: file.job_id,
+}
 _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
 """Filters that ask about one file and about nothing else."""
 
@@ -62,14 +61,12 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
     show_default=True,
 )
 @experiment_option
-@url_option
-@json_option
-def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def impact(*, form: str, direct: bool, client: Client, as_json: bool, **query: Any) -> None:
     """List the files that some jobs made, and all that was made from these.
 
     Exit code 1 where no job matches.
     """
-    client = client_for(url)
     if form != "text" and not as_json:
         refuse_unknown_names(client, query)
         for line in client.impact_lines(form, direct=direct, **query):
@@ -106,19 +103,10 @@ def _text(sentence: str, answer: Impact) -> str:
         version = f"{code.name} {code.version}"
         lines.append(f"The commit of {version}, {code.commit}, is inferred from its version.")
     if answer.files:
-        lines.append(table([_row(file) for file in answer.files[:_MOST_LISTED]], _COLUMNS))
+        lines.append(table(answer.files[:_MOST_LISTED], _COLUMNS))
     if answer.next or len(answer.files) > _MOST_LISTED:
         lines.append("All of them: --format csv")
     return "\n".join(lines)
-
-
-def _row(file: ImpactedFile) -> dict[str, str | None]:
-    return {
-        "name": file.name,
-        "stage": file.stage,
-        "task_id": file.task_id,
-        "job_id": file.job_id,
-    }
 
 
 COMMANDS = {"impact": impact}

@@ -4,14 +4,9 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    file_name,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
+from jobprov.provenance.client import Client
 
 FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv"]
 
@@ -55,11 +50,9 @@ FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "cs
 @click.option("--format", "form", type=click.Choice(FORMS), default="text", show_default=True)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
-@url_option
-@json_option
-def lineage(*, file: str, form: str, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def lineage(*, file: str, form: str, client: Client, as_json: bool, **query: Any) -> None:
     """Draw or export the history around FILE."""
-    client = client_for(url)
     if as_json or form == "json":
         emit(client.lineage(file, **query), "", as_json=True)
     else:

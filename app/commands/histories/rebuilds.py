@@ -7,23 +7,23 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    file_name,
-    json_option,
-    url_option,
-)
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan, RebuildStep
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.files.names import full_name
 
 _MOST_NAMED = 20
 _MOST_OUTPUTS = 3
-_COLUMNS = {"job_id": "JOB", "stage": "STAGE", "grade": "GRADE", "makes": "MAKES"}
+_COLUMNS: Columns[RebuildStep] = {
+    "JOB": lambda step: step.job_id,
+    "STAGE": lambda step: step.stage,
+    "GRADE": lambda step: step.grade,
+    "MAKES": lambda step: ", ".join(step.makes[:_MOST_OUTPUTS]),
+}
 
 
 def _lost_name(given: str) -> str:
@@ -53,13 +53,12 @@ def _lost_name(given: str) -> str:
 )
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def rebuild_file(
-    *, file: str, lost: tuple[str, ...], locate: bool, url: str | None, as_json: bool, **query: Any
+    *, file: str, lost: tuple[str, ...], locate: bool, client: Client, as_json: bool, **query: Any
 ) -> None:
     """List the jobs that make FILE again, in order. Exit code 1 where no recorded job can."""
-    client, query = client_for(url), {**query, "lost": ",".join(lost) or None}
+    query["lost"] = ",".join(lost) or None
     plan = client.rebuild_plan(file, **query)
     if not locate:
         emit(plan, _text(plan), as_json=as_json)
@@ -74,7 +73,7 @@ def rebuild_file(
 def _text(plan: RebuildPlan) -> str:
     lines = [_sentence(plan)]
     if plan.jobs:
-        lines.append(table([_row(step) for step in plan.jobs], _COLUMNS))
+        lines.append(table(plan.jobs, _COLUMNS))
     if plan.needs:
         names = ", ".join(file.name for file in plan.needs[:_MOST_NAMED])
         if len(plan.needs) > _MOST_NAMED:
@@ -114,15 +113,6 @@ def _sentence(plan: RebuildPlan) -> str:
         return f"{name} cannot be made again. {plan.why}"
     verb = "makes" if len(plan.jobs) == 1 else "make"
     return f"{counted(len(plan.jobs), 'job')} {verb} {name} again, in this order:"
-
-
-def _row(step: RebuildStep) -> dict[str, str | None]:
-    return {
-        "job_id": step.job_id,
-        "stage": step.stage,
-        "grade": step.grade,
-        "makes": ", ".join(step.makes[:_MOST_OUTPUTS]),
-    }
 
 
 COMMANDS = {"rebuild-file": rebuild_file}

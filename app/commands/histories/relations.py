@@ -5,16 +5,9 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    file_name,
-    json_option,
-    pair_options,
-    url_option,
-)
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, file_name, pair_options
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.lineage import LineageNode
 from jobprov.provenance.answers.histories.relations import (
     CommonAncestor,
@@ -22,10 +15,16 @@ from jobprov.provenance.answers.histories.relations import (
     FilePaths,
 )
 from jobprov.provenance.answers.names import short_job
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
 _MOST_LISTED = 20
-_COLUMNS = {"name": "FILE", "jobs_to_a": "JOBS TO A", "jobs_to_b": "JOBS TO B", "nearest": ""}
+_COLUMNS: Columns[CommonAncestor] = {
+    "FILE": lambda ancestor: ancestor.name,
+    "JOBS TO A": lambda ancestor: ancestor.jobs_to_a,
+    "JOBS TO B": lambda ancestor: ancestor.jobs_to_b,
+    "": lambda ancestor: "nearest" if ancestor.is_nearest else "",
+}
 
 
 @click.command()
@@ -34,14 +33,13 @@ _COLUMNS = {"name": "FILE", "jobs_to_a": "JOBS TO A", "jobs_to_b": "JOBS TO B", 
 @click.option("--limit", type=click.IntRange(1, 100), help="At most this many paths; default 10.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded by this time.")
 @pair_options
-@url_option
-@json_option
-def paths(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def paths(*, a: str, b: str, client: Client, as_json: bool, **query: Any) -> None:
     """Show how the younger of the files A and B was made from the older.
 
     Exit code 1 where it was not.
     """
-    answer = client_for(url).paths(a, b, **query)
+    answer = client.paths(a, b, **query)
     emit(answer, _paths_text(answer), as_json=as_json)
     sys.exit(0 if answer.paths else 1)
 
@@ -82,11 +80,10 @@ def _step(node: LineageNode) -> str:
 @click.option("--limit", type=click.IntRange(1, 1000), help="At most this many files; default 100.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded by this time.")
 @pair_options
-@url_option
-@json_option
-def common_ancestors(*, a: str, b: str, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def common_ancestors(*, a: str, b: str, client: Client, as_json: bool, **query: Any) -> None:
     """List what the files A and B were both made from. Exit code 1 where there is nothing."""
-    answer = client_for(url).common_ancestors(a, b, **query)
+    answer = client.common_ancestors(a, b, **query)
     emit(answer, _common_text(answer), as_json=as_json)
     sys.exit(0 if answer.count else 1)
 
@@ -98,18 +95,8 @@ def _common_text(answer: CommonAncestors) -> str:
     if answer.hub_count:
         lines.append(f"Left out: {counted(answer.hub_count, 'file')} that many jobs read.")
     if answer.ancestors:
-        rows = [_row(ancestor) for ancestor in answer.ancestors[:_MOST_LISTED]]
-        lines.append(table(rows, _COLUMNS))
+        lines.append(table(answer.ancestors[:_MOST_LISTED], _COLUMNS))
     return "\n".join(lines)
-
-
-def _row(ancestor: CommonAncestor) -> dict[str, Cell]:
-    return {
-        "name": ancestor.name,
-        "jobs_to_a": ancestor.jobs_to_a,
-        "jobs_to_b": ancestor.jobs_to_b,
-        "nearest": "nearest" if ancestor.is_nearest else "",
-    }
 
 
 COMMANDS = {"paths": paths, "common-ancestors": common_ancestors}

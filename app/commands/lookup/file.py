@@ -13,17 +13,12 @@ from jobprov.app.commands.lookup.sentences import (
     names,
     place,
 )
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    file_name,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobAnswer
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.files.names import full_name
 
@@ -38,11 +33,9 @@ _MOST_CONFIGURATIONS = 3
     "--locate", is_flag=True, help="Ask the experiment's Rucio or SAM, too, where it is now."
 )
 @experiment_option
-@url_option
-@json_option
-def lookup(*, file: str, locate: bool, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def lookup(*, file: str, locate: bool, client: Client, as_json: bool, **query: Any) -> None:
     """Show what made FILE, from what, with which configuration and code."""
-    client = client_for(url)
     answer = client.file(file, **query)
     located = None
     if locate:

@@ -14,14 +14,10 @@ from jobprov.app.commands.lookup.sentences import (
     names,
     place,
 )
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    json_option,
-    url_option,
-)
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.provenance.answers.lookup.jobs import Failure, JobAnswer, JobSummary
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, evidence_words, grade_words, size
 from jobprov.provenance.records.verdicts import rank
 
@@ -38,8 +34,7 @@ from jobprov.provenance.records.verdicts import rank
     help="Print what this parameter was as the job ran, and who set it, instead.",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def job(
     *,
     job_id: str,
@@ -47,11 +42,10 @@ def job(
     log_name: str | None,
     tail: int | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Show the job with this job id or batch id."""
-    client = client_for(url)
     if log_name is not None:
         click.echo(client.log(job_id, log_name, experiment=experiment, tail=tail), nl=False)
         return

@@ -7,58 +7,56 @@ from typing import Any, NamedTuple
 import click
 from msgspec.structs import asdict
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     file_name,
     job_filters,
-    json_option,
     list_limit_option,
     task_option,
-    url_option,
 )
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.tables import Columns, cell_table, duration_cell, table
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
 from jobprov.provenance.answers.lookup.jobs import (
     JOB_ORDERS,
+    GapCount,
     GapCounts,
     JobSummary,
     MatchedParameter,
 )
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, duration, facets_line, proof_line, size
+from jobprov.provenance.lineage.words import counted, facets_line, proof_line, size
 from jobprov.provenance.services.comparisons.sentences import readable
 
 _STATES = ("running", "succeeded", "failed", "killed", "lost")
-_COLUMNS = {
-    "job_id": "JOB",
-    "state": "STATE",
-    "stage": "STAGE",
-    "task_id": "TASK",
-    "unit": "UNIT",
-    "files": "FILES",
-    "code": "CODE",
-    "started": "STARTED",
+_COLUMNS: Columns[JobSummary] = {
+    "JOB": lambda job: job.job_id,
+    "STATE": lambda job: job.state,
+    "STAGE": lambda job: job.task.stage,
+    "TASK": lambda job: job.task.task_id,
+    "UNIT": lambda job: job.task.unit,
+    "FILES": lambda job: job.output_count,
+    "CODE": lambda job: job.code,
+    "STARTED": lambda job: moment(job.started_at),
 }
-_OF_SORTED = {
-    "ended_at": "ENDED",
-    "wall_seconds": "TOOK",
-    "cpu_seconds": "CPU",
-    "max_rss_bytes": "MEMORY",
-    "exit_code": "EXIT",
-    "site": "SITE",
-    "host": "HOST",
+_OF_SORTED: Mapping[str, Columns[JobSummary]] = {
+    "ended_at": {"ENDED": lambda job: moment(job.ended_at)},
+    "wall_seconds": {"TOOK": lambda job: duration_cell(job.resources.wall_seconds)},
+    "cpu_seconds": {"CPU": lambda job: duration_cell(job.resources.cpu_seconds)},
+    "max_rss_bytes": {"MEMORY": lambda job: size(job.resources.max_rss_bytes)},
+    "exit_code": {"EXIT": lambda job: job.exit.code},
+    "site": {"SITE": lambda job: job.host.site},
+    "host": {"HOST": lambda job: job.host.hostname},
 }
-"""Columns that a list has where it is sorted by them, or filtered by a place."""
+"""The column that a list has as well if it is sorted by it."""
 _MOST_A_PAGE, _MOST_VALUES = 1000, 100
-_GAP_COLUMNS = {
-    "code": "GAP",
-    "stops": "STOPS",
-    "job_count": "JOBS",
-    "how_to_close": "HOW TO CLOSE IT",
+_GAP_COLUMNS: Columns[GapCount] = {
+    "GAP": lambda gap: gap.code,
+    "STOPS": lambda gap: gap.stops,
+    "JOBS": lambda gap: gap.job_count,
+    "HOW TO CLOSE IT": lambda gap: gap.how_to_close,
 }
 
 
@@ -158,17 +156,15 @@ def _checked_order(sort: str | None) -> str | None:
     ),
 )
 @list_limit_option
-@url_option
-@json_option
+@asks_service
 def jobs(
-    *, limit: int, url: str | None, as_json: bool, count_by: str | None, **filters: Any
+    *, limit: int, client: Client, as_json: bool, count_by: str | None, **filters: Any
 ) -> None:
     """List jobs, newest first or in another order; exit code 1 where there are none.
 
     `--task NAME --sort=-max_rss_bytes` lists what took the most memory of a task.
     """
     given = {name: value for name, value in filters.items() if value is not None}
-    client = client_for(url)
     if count_by is not None:
         _count(client, given, count_by, as_json=as_json)
         return
@@ -205,6 +201,11 @@ class _Listed(NamedTuple):
             entries.append({**asdict(job), "matched": self.matched.get(job.job_id, [])})
         return entries
 
+    def matched_words(self, job: JobSummary) -> str:
+        """Return the values of a job that `--value` found."""
+        matched = self.matched.get(job.job_id, ())
+        return ", ".join(f"{found.key}={readable(found.value)}" for found in matched)
+
 
 def _read(client: Client, given: Mapping[str, Any], limit: int) -> _Listed:
     jobs: list[JobSummary] = []
@@ -220,13 +221,10 @@ def _read(client: Client, given: Mapping[str, Any], limit: int) -> _Listed:
 
 def _list_text(listed: _Listed, sort: str) -> str:
     """Return the jobs as a table; where they are sorted by something, it is a column."""
-    columns = dict(_COLUMNS)
-    if sort in _OF_SORTED:
-        columns[sort] = _OF_SORTED[sort]
+    columns = {**_COLUMNS, **_OF_SORTED.get(sort, {})}
     if listed.matched:
-        columns["matched"] = "MATCHED"
-    rows = [_row(job, listed.matched.get(job.job_id, ())) for job in listed.jobs]
-    text = table(rows, columns)
+        columns["MATCHED"] = listed.matched_words
+    text = table(listed.jobs, columns)
     if listed.has_more:
         text += "\nThere are more: raise --limit."
     return text
@@ -241,9 +239,9 @@ def _count(client: Client, given: Mapping[str, Any], count_by: str, *, as_json: 
         refuse_unknown_names(client, given)
     lines = [facets_line(counted_jobs)]
     for facet in counted_jobs.facets:
-        rows = [{"value": _word(value.value), "count": value.count} for value in facet.values]
         jobs_column = "JOBS" if facet.is_exact else "JOBS, OR MORE"
-        lines += ["", table(rows, {"value": facet.by.upper(), "count": jobs_column})]
+        rows = [(_word(value.value), value.count) for value in facet.values]
+        lines += ["", cell_table((facet.by.upper(), jobs_column), rows)]
         if facet.more:
             lines.append(f"and {counted(facet.more, 'further value')}")
     emit(counted_jobs, "\n".join(lines), as_json=as_json)
@@ -255,43 +253,16 @@ def _word(value: str | int | None) -> str:
     return "not known" if value is None else str(value)
 
 
-def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:
-    return {
-        "job_id": job.job_id,
-        "state": job.state,
-        "stage": job.task.stage,
-        "task_id": job.task.task_id,
-        "unit": job.task.unit,
-        "files": job.output_count,
-        "code": job.code,
-        "started": moment(job.started_at),
-        "ended_at": moment(job.ended_at),
-        "wall_seconds": _took(job.resources.wall_seconds),
-        "cpu_seconds": _took(job.resources.cpu_seconds),
-        "max_rss_bytes": size(job.resources.max_rss_bytes),
-        "exit_code": job.exit.code,
-        "site": job.host.site,
-        "host": job.host.hostname,
-        "matched": ", ".join(f"{found.key}={readable(found.value)}" for found in matched),
-    }
-
-
-def _took(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds)
-
-
 @click.command()
 @task_option("Jobs of this task.")
 @job_filters("campaign", "stage")
 @click.option("--experiment", help="Jobs of this experiment.")
-@url_option
-@json_option
-def gaps(*, url: str | None, as_json: bool, **filters: Any) -> None:
+@asks_service
+def gaps(*, client: Client, as_json: bool, **filters: Any) -> None:
     """Count the gaps of jobs by code, with how to close them.
 
     Exit code 1 where there are any, or no job that could have one.
     """
-    client = client_for(url)
     counts = client.gaps(**filters)
     if not counts.job_count:
         refuse_unknown_names(client, filters)
@@ -304,7 +275,7 @@ def _text(counts: GapCounts) -> str:
         return "No job matches."
     lines = [counted(counts.job_count, "job")]
     if counts.gaps:
-        lines.append(table([asdict(gap) for gap in counts.gaps], _GAP_COLUMNS))
+        lines.append(table(counts.gaps, _GAP_COLUMNS))
     else:
         lines.append("no gaps")
     lines.append(proof_line(counts.proof))

@@ -22,9 +22,9 @@ from jobprov.app.commands.orders.retry_submission import (
     check_inputs,
     write_as_submitted,
 )
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.answers.orders.orders import Retry, RetryChoice, SkippedJob
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
@@ -115,15 +115,14 @@ class RetryOptions(NamedTuple):
         "worker nodes can write to."
     ),
 )
-@url_option
-@json_option
+@asks_service
 def retry(
     *,
     jobs: tuple[str, ...],
     form: str | None,
     output: Path | None,
     here: bool,
-    url: str | None,
+    client: Client,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -141,7 +140,6 @@ def retry(
     options = RetryOptions(**given)
     if not jobs and options.task_id is None:
         raise click.UsageError("Name jobs, or a --task.")
-    client = client_for(url)
     jobs = tuple(_whole_id(client, job, options.experiment) for job in jobs)
     if here:
         sys.exit(_run_here(client, jobs, options))
@@ -178,14 +176,12 @@ def retry(
 @click.argument(
     "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@url_option
-@json_option
-def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json: bool) -> None:
+@asks_service
+def retry_policy(*, experiment: str, file: Path | None, client: Client, as_json: bool) -> None:
     """Show what EXPERIMENT has retried without asking, or declare it with FILE.
 
     FILE is TOML with a table `[stages.NAME]` for each stage; `*` is for all others.
     """
-    client = client_for(url)
     if file is not None:
         try:
             document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -193,18 +189,13 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
             raise BadInputError(f"{file}: {problem}.") from None
         client.declare_retry_policies(experiment, document)
     policies = client.retry_policies(experiment)
-    rows = [
-        {"stage": stage, **msgspec.structs.asdict(policy)}
-        for stage, policy in policies.stages.items()
-    ]
-    columns = {
-        "stage": "STAGE",
-        "times": "TIMES",
-        "transient_only": "TRANSIENT ONLY",
-        "memory_factor": "MEMORY",
-        "other_site": "OTHER SITE",
-    }
-    emit(policies, table(rows, columns), as_json=as_json)
+    rows = []
+    for stage, policy in policies.stages.items():
+        rows.append(
+            (stage, policy.times, policy.transient_only, policy.memory_factor, policy.other_site)
+        )
+    titles = ("STAGE", "TIMES", "TRANSIENT ONLY", "MEMORY", "OTHER SITE")
+    emit(policies, cell_table(titles, rows), as_json=as_json)
 
 
 def _question(options: RetryOptions) -> dict[str, object]:

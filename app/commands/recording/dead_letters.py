@@ -15,8 +15,8 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
-from jobprov.provenance.db.queries.recording.dead_letters import list_letters
+from jobprov.app.commands.terminal.tables import Columns, table
+from jobprov.provenance.db.queries.recording.dead_letters import Letter, list_letters
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from jobprov.provenance.services.recording.submissions import Outcome
@@ -40,6 +40,17 @@ class RefusedLetter(Struct):
     reason: str
 
 
+_COLUMNS: Columns[Letter] = {
+    "NUMBER": lambda letter: letter.number,
+    "CAME": lambda letter: letter.received_at,
+    "EXPERIMENT": lambda letter: letter.experiment,
+    "TICKET OF": lambda letter: letter.task_id,
+    "JOB": lambda letter: letter.job_id,
+    "BYTES": lambda letter: letter.size_bytes,
+    "WHY": lambda letter: letter.reason,
+}
+
+
 @click.group("dead-letter", cls=Group)
 def dead_letter() -> None:
     """List, show and replay records that could not be decoded."""
@@ -51,18 +62,9 @@ def dead_letter() -> None:
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List the letters, oldest first, with why they were refused."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        rows = [row._asdict() for row in list_letters(connection)]
-    titles = {
-        "number": "NUMBER",
-        "received_at": "CAME",
-        "experiment": "EXPERIMENT",
-        "task_id": "TICKET OF",
-        "job_id": "JOB",
-        "size_bytes": "BYTES",
-        "reason": "WHY",
-    }
-    text = table(rows, titles) if rows else "There are no dead letters."
-    emit(rows, text, as_json=as_json)
+        letters = list_letters(connection)
+    text = table(letters, _COLUMNS) if letters else "There are no dead letters."
+    emit([letter._asdict() for letter in letters], text, as_json=as_json)
 
 
 @dead_letter.command()

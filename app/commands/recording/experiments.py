@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.privacy import Reader, Readers
 from jobprov.provenance.errors import ConflictError
@@ -94,9 +94,8 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     rows = []
     for one in listed:
         state = f"private (by {one.by})" if one.is_private else "open"
-        rows.append({"experiment": one.experiment, "state": state})
-    titles = {"experiment": "EXPERIMENT", "state": "STATE"}
-    text = table(rows, titles) if rows else "No experiment is known yet."
+        rows.append((one.experiment, state))
+    text = cell_table(("EXPERIMENT", "STATE"), rows) if rows else "No experiment is known yet."
     emit(listed, text, as_json=as_json)
 
 
@@ -115,9 +114,9 @@ def readers(*, name: str, data: str | None, as_json: bool) -> None:
         who = _readers(service, name)
         if not is_private:
             who = [_of_open_experiment(service), *who]
-    rows = [{"kind": one.kind, "who": one.who, "note": one.note} for one in who]
+    rows = [(reader.kind, reader.who, reader.note) for reader in who]
     text = f"{name} is {'private' if is_private else 'open'}.\n"
-    text += table(rows, {"kind": "BY", "who": "WHO", "note": ""}) if rows else "Nobody reads it."
+    text += cell_table(("BY", "WHO", ""), rows) if rows else "Nobody reads it."
     emit(Readers(name, is_private, who), text, as_json=as_json)
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
@@ -118,10 +118,9 @@ class _Options(NamedTuple):
     show_default=True,
     help="For whom to print.",
 )
-@url_option
-@json_option
+@asks_service
 def register(
-    *, job_info: tuple[str, ...], url: str | None, form: Form, as_json: bool, **given: Any
+    *, job_info: tuple[str, ...], client: Client, form: Form, as_json: bool, **given: Any
 ) -> None:
     """Register a task, and print the settings with which its jobs report.
 
@@ -133,7 +132,6 @@ def register(
     _check_namespace(options.namespace)
     submission = _submission(job_info)
     experiment, task_id = _named(options, submission)
-    client = client_for(url)
     declared = _declare(client, experiment, task_id, _known_fields(options, submission))
     variables = {
         "JOBPROV_URL": client.url,

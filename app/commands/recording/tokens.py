@@ -16,8 +16,8 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
-from jobprov.provenance.db.queries.intake import list_tokens
+from jobprov.app.commands.terminal.tables import Columns, table
+from jobprov.provenance.db.queries.intake import TokenRow, list_tokens
 from jobprov.provenance.services.intake.tokens import (
     OF_JOBS,
     Scope,
@@ -25,6 +25,18 @@ from jobprov.provenance.services.intake.tokens import (
     revoke_token,
     rotate_token,
 )
+
+_COLUMNS: Columns[TokenRow] = {
+    "NUMBER": lambda token: token.number,
+    "EXPERIMENT": lambda token: token.experiment,
+    "NAME": lambda token: token.name,
+    "SCOPES": lambda token: token.scopes,
+    "TASK": lambda token: token.task_id,
+    "MADE": lambda token: token.created_at,
+    "EXPIRES": lambda token: token.expires_at,
+    "REVOKED": lambda token: token.revoked_at,
+    "LAST USED": lambda token: token.last_used_at,
+}
 
 
 @click.group(cls=Group)
@@ -95,20 +107,9 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     When a token was last used is noted once an hour; of upload tickets it is not.
     """
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        rows = [row._asdict() for row in list_tokens(connection)]
-    titles = {
-        "number": "NUMBER",
-        "experiment": "EXPERIMENT",
-        "name": "NAME",
-        "scopes": "SCOPES",
-        "task_id": "TASK",
-        "created_at": "MADE",
-        "expires_at": "EXPIRES",
-        "revoked_at": "REVOKED",
-        "last_used_at": "LAST USED",
-    }
-    text = table(rows, titles) if rows else "There are no tokens."
-    emit(rows, text, as_json=as_json)
+        tokens = list_tokens(connection)
+    text = table(tokens, _COLUMNS) if tokens else "There are no tokens."
+    emit([listed._asdict() for listed in tokens], text, as_json=as_json)
 
 
 @token.command()

@@ -20,7 +20,8 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import Columns, table
+from jobprov.provenance.answers.reruns.capsules import RegisteredCapsule
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport, make_capsule
 from jobprov.provenance.services.reruns.capsules import (
@@ -34,6 +35,13 @@ from jobprov.provenance.services.reruns.traced_capsules import make_traced_capsu
 
 _PIECE = 1 << 20
 _SHOWN = 50
+_COLUMNS: Columns[RegisteredCapsule] = {
+    "EXPERIMENT": lambda capsule: capsule.experiment,
+    "NAME": lambda capsule: capsule.name,
+    "STAGES": lambda capsule: ", ".join(capsule.stages),
+    "BYTES": lambda capsule: capsule.size_bytes,
+    "SHA256": lambda capsule: capsule.sha256,
+}
 
 
 @click.group(cls=Group)
@@ -180,15 +188,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     """List the registered capsules, newest first."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         capsules = list_capsules(connection)
-    rows = [{**asdict(row), "stages": ", ".join(row.stages)} for row in capsules]
-    titles = {
-        "experiment": "EXPERIMENT",
-        "name": "NAME",
-        "stages": "STAGES",
-        "size_bytes": "BYTES",
-        "sha256": "SHA256",
-    }
-    text = table(rows, titles) if rows else "No capsule is registered."
+    text = table(capsules, _COLUMNS) if capsules else "No capsule is registered."
     emit(capsules, text, as_json=as_json)
 
 

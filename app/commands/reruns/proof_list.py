@@ -4,26 +4,29 @@ import sys
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
-from jobprov.provenance.answers.reruns.proofs import NotProvenRecipe, ProofList
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import Columns, table
+from jobprov.provenance.answers.reruns.proofs import CampaignProofs, NotProvenRecipe, ProofList
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, proof_line
 
-_COLUMNS = {"experiment": "EXPERIMENT", "campaign": "CAMPAIGN", "proof": "PROVEN BY RERUN"}
+_COLUMNS: Columns[CampaignProofs] = {
+    "EXPERIMENT": lambda campaign: campaign.experiment,
+    "CAMPAIGN": lambda campaign: campaign.campaign or "none",
+    "PROVEN BY RERUN": lambda campaign: proof_line(campaign.proof),
+}
 
 
 @click.command()
 @click.option("--experiment", help="Recipes of this experiment alone.")
-@url_option
-@json_option
-def proofs(*, experiment: str | None, url: str | None, as_json: bool) -> None:
+@asks_service
+def proofs(*, experiment: str | None, client: Client, as_json: bool) -> None:
     """List how campaigns stand, and the recipes that did not pass, with what would accept them.
 
     Exit code 1 where a recipe failed or differs.
     """
-    client = client_for(url)
     listed = client.proofs(experiment=experiment)
     if not listed.campaigns:
         refuse_unknown_names(client, {"experiment": experiment})
@@ -34,15 +37,8 @@ def proofs(*, experiment: str | None, url: str | None, as_json: bool) -> None:
 def _text(listed: ProofList) -> str:
     if not listed.campaigns:
         return "No job is over yet."
-    rows = []
-    for campaign in listed.campaigns:
-        row = {
-            "experiment": campaign.experiment,
-            "campaign": campaign.campaign or "none",
-            "proof": proof_line(campaign.proof),
-        }
-        rows.append(row)
-    return "\n".join([table(rows, _COLUMNS), *(_recipe(recipe) for recipe in listed.recipes)])
+    recipes = [_recipe(recipe) for recipe in listed.recipes]
+    return "\n".join([table(listed.campaigns, _COLUMNS), *recipes])
 
 
 def _recipe(recipe: NotProvenRecipe) -> str:

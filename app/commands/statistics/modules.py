@@ -6,16 +6,10 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    job_filters,
-    json_option,
-    url_option,
-)
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,
@@ -23,6 +17,7 @@ from jobprov.provenance.answers.statistics.modules import (
     ModuleSum,
     ModuleSums,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, number, percent
 
 _MOST = 15
@@ -43,17 +38,15 @@ _MOST = 15
     help="Compare these two groups; else the two largest.",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def modules(
-    *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
+    *, client: Client, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
 ) -> None:
     """Show what art's modules took in jobs that succeeded, and what changed between two versions.
 
     Exit code 1 where no job tells of modules.
     """
     first, second = compare or (None, None)
-    client = client_for(url)
     sums = client.modules(**query, by=by, first=first, second=second)
     if not sums.jobs:
         refuse_unknown_names(client, query)
@@ -73,75 +66,52 @@ def _lines(sums: ModuleSums) -> Iterator[str]:
             f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, "
             f"{duration(group.seconds)} in modules:"
         )
-        yield table([_row(module) for module in group.modules[:_MOST]], _COLUMNS)
+        yield table(group.modules[:_MOST], _COLUMNS)
 
 
 def _comparison_lines(compared: ModuleComparison) -> Iterator[str]:
     yield f"From {compared.first or 'unknown'} to {compared.second or 'unknown'}:"
-    rows = [_change(module) for module in compared.modules if module.outcome != "same"]
-    if rows:
-        yield table(rows[:_MOST], _CHANGES)
+    changed = [module for module in compared.modules if module.outcome != "same"]
+    if changed:
+        yield table(changed[:_MOST], _CHANGES)
     else:
         yield "No module became slower or faster."
 
 
-_CHANGES = {
-    "label": "MODULE",
-    "step": "STEP",
-    "first": "BEFORE",
-    "second": "AFTER",
-    "change": "CHANGE",
-    "outcome": "OUTCOME",
-}
-_COLUMNS = {
-    "label": "MODULE",
-    "type": "TYPE",
-    "step": "STEP",
-    "share": "SHARE",
-    "each": "PER EVENT",
-    "events": "EVENTS",
-    "jobs": "JOBS",
-}
+def _name(module: ModuleChange | ModuleShare) -> str | None:
+    """Return what a module is called: its path or type where it has no label, as the source."""
+    return module.label or module.path or module.type
 
 
-def _change(row: ModuleChange) -> dict[str, str | None]:
-    change, outcome = None, row.outcome
-    if row.change is not None:
-        change = percent(row.change, 0, sign="+")
-    if row.sigma is not None:
-        outcome += f", {abs(row.sigma):.1f} sigma"
-    return {
-        **_named(row),
-        "first": _each(row.first),
-        "second": _each(row.second),
-        "change": change,
-        "outcome": outcome,
-    }
-
-
-def _named(row: ModuleChange | ModuleShare) -> dict[str, str | None]:
-    """Return what tells a module from others of the same name.
-
-    That is its step and, without a label (as of the source), its path.
-    """
-    return {"label": row.label or row.path or row.type, "step": row.step}
-
-
-def _row(row: ModuleShare) -> dict[str, str | None]:
-    return {
-        **_named(row),
-        "type": row.type,
-        "share": None if row.share is None else percent(row.share),
-        "each": _each(row),
-        "events": number(row.events),
-        "jobs": number(row.jobs),
-    }
+def _outcome(module: ModuleChange) -> str:
+    if module.sigma is None:
+        return module.outcome
+    return f"{module.outcome}, {abs(module.sigma):.1f} sigma"
 
 
 def _each(sums: ModuleShare | ModuleSum | None) -> str | None:
     if sums is None or sums.seconds_per_event is None:
         return None
     return duration(sums.seconds_per_event)
+
+
+_CHANGES: Columns[ModuleChange] = {
+    "MODULE": _name,
+    "STEP": lambda module: module.step,
+    "BEFORE": lambda module: _each(module.first),
+    "AFTER": lambda module: _each(module.second),
+    "CHANGE": lambda module: None if module.change is None else percent(module.change, 0, sign="+"),
+    "OUTCOME": _outcome,
+}
+_COLUMNS: Columns[ModuleShare] = {
+    "MODULE": _name,
+    "TYPE": lambda module: module.type,
+    "STEP": lambda module: module.step,
+    "SHARE": lambda module: None if module.share is None else percent(module.share),
+    "PER EVENT": _each,
+    "EVENTS": lambda module: number(module.events),
+    "JOBS": lambda module: number(module.jobs),
+}
 
 
 COMMANDS = {"modules": modules}

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, settings_with
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.reports.rows import headline, moment, progress_line, tables
 from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.statistics.campaigns import CampaignReport
@@ -71,8 +71,7 @@ class _Limits(NamedTuple):
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where --on-change keeps what it said last.",
 )
-@url_option
-@json_option
+@asks_service
 def report(
     *,
     campaign: str,
@@ -83,7 +82,7 @@ def report(
     failure_share: float,
     stuck_hours: float,
     state: Path | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Report how far CAMPAIGN is: stages, waiting tasks, waivers, why jobs failed, what they took.
@@ -91,7 +90,6 @@ def report(
     Exit code 1 while units are missing; with --mail, 0 once the mail is on its way. For cron:
     --mail ADDRESS --on-change.
     """  # fmt: skip
-    client = client_for(url)
     campaign_report = client.report(campaign, experiment=experiment)
     address = f"{client.url}{campaign_page(campaign, experiment)}"
     if receivers:
@@ -197,12 +195,8 @@ def report_text(report: CampaignReport, address: str, *, is_mail: bool = False) 
     ]
     for shown in tables(report):
         lines += ["", shown.title]
-        columns = {str(place): title.upper() for place, title in enumerate(shown.columns)}
-        rows = []
-        for row in shown.rows:
-            # by place: two columns may have one title
-            rows.append({str(place): cell for place, cell in enumerate(row)})
-        lines.append(table(rows, columns, is_whole=is_mail))
+        titles = [title.upper() for title in shown.columns]
+        lines.append(cell_table(titles, shown.rows, is_whole=is_mail))
         lines += [shown.note] if shown.note else []
     last = f"Last record: {moment(report.last_record_at)}"
     if not report.is_current:

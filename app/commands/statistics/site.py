@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.site import Fetched, copy_pages, site_index
 from jobprov.provenance.answers.addresses import campaign_page, report_page
@@ -39,15 +39,14 @@ _INDEX = "/"
     show_default=True,
     help="Pages at most, nearest first.",
 )
-@url_option
-@json_option
+@asks_service
 def export_site(
     *,
     folder: Path,
     experiment: str,
     campaigns: tuple[str, ...],
     most: int,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Write pages of campaigns, their tasks, jobs, files and lineage into FOLDER.
@@ -57,7 +56,6 @@ def export_site(
     Begin with index.html: the page of the campaign, or a list of several. Links to what was not
     taken lead to the service. A copy that is there is replaced once the new one is whole.
     """
-    client = client_for(url)
     _check(folder)
     names = list(dict.fromkeys(campaigns))
     pages = {name: campaign_page(name, experiment) for name in names}

@@ -7,40 +7,20 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import (
-    emit,
-    experiment_option,
-    job_filters,
-    json_option,
-    url_option,
-)
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
+from jobprov.app.commands.terminal.tables import Columns, cell_table, table
+from jobprov.provenance.answers.statistics.marks import Mark
 from jobprov.provenance.answers.statistics.throughput import (
     MEASURES,
     QUEUED,
     Throughput,
     ended_words,
 )
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
-_OF_SPREADS = {
-    "start": "FROM (UTC)",
-    "group": "",
-    "jobs": "JOBS",
-    "p10": "10 %",
-    "median": "MEDIAN",
-    "p90": "90 %",
-    "largest": "LARGEST",
-}
-_OF_MARKS = {
-    "letter": "",
-    "at": "WHEN (UTC)",
-    "words": "WHAT CHANGED",
-    "experiment": "EXPERIMENT",
-    "jobs": "JOBS",
-}
 _NOT_KNOWN = "not known"
 _MOST_GROUPS = 6
 """So many columns fit a terminal."""
@@ -76,16 +56,14 @@ _BAR = 24
     "were there at all, as queues were reported; the last two: their distribution.",
 )
 @experiment_option
-@url_option
-@json_option
-def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
+@asks_service
+def throughput(*, client: Client, as_json: bool, **query: Any) -> None:
     """Show what ended in each step of a time: jobs, files, events or CPU hours.
 
     Also how many jobs ran or waited at once, and how run time and memory spread. Steps in which
     nothing ended are left out. What changed in that time follows: new releases, rules, sites that
     came or went. Exit code 1 where no job ended in that time, or no queue was reported.
     """
-    client = client_for(url)
     answer = client.throughput(**query, steps=_MOST_STEPS)
     if not answer.jobs:
         refuse_unknown_names(client, query)
@@ -111,10 +89,10 @@ def _lines(answer: Throughput, ended: str) -> Iterator[str]:
     step = duration(answer.step_seconds)
     yield f"{counted(answer.jobs, noun)} {verb} {window}; {measured} every {step}:"
     if any(group.spread is not None for group in answer.groups):
-        columns = {**_OF_SPREADS, "group": answer.by.upper()}
-        yield table(list(_spread_rows(answer)), columns)
+        titles = ("FROM (UTC)", answer.by.upper(), "JOBS", "10 %", "MEDIAN", "90 %", "LARGEST")
+        yield cell_table(titles, _spread_rows(answer))
     else:
-        yield table(_rows(answer), _columns(answer))
+        yield _step_table(answer)
     yield from _mark_lines(answer)
 
 
@@ -126,7 +104,7 @@ def _queue_lines(answer: Throughput, window: str) -> Iterator[str]:
     noun = "job" if answer.measure == "queue" else f"{answer.measure} job"
     step = duration(answer.step_seconds)
     yield f"{counted(answer.jobs, noun)} at once at most {window}; on average over {step}:"
-    yield table(_rows(answer), _columns(answer))
+    yield _step_table(answer)
     if answer.none_since is not None:
         yield f"None since {_time(answer.none_since)} UTC."
     yield from _mark_lines(answer)
@@ -136,24 +114,13 @@ def _mark_lines(answer: Throughput) -> Iterator[str]:
     """Yield what changed in the window, the most important first."""
     if not answer.marks:
         return
-    rows = []
-    for mark in answer.marks:
-        rows.append(
-            {
-                "letter": mark.letter,
-                "at": _time(mark.at),
-                "words": mark.words,
-                "experiment": mark.experiment,
-                "jobs": number(mark.jobs),
-            }
-        )
     yield ""
-    yield table(rows, _OF_MARKS)
+    yield table(answer.marks, _OF_MARKS)
     if answer.marks_left_out:
         yield f"{number(answer.marks_left_out)} less important changes are left out."
 
 
-def _spread_rows(answer: Throughput) -> Iterator[dict[str, str | None]]:
+def _spread_rows(answer: Throughput) -> Iterator[list[str | None]]:
     """Yield what the jobs of each step took by group, the oldest step first."""
     groups = [(group.name or f"no {answer.by}", group) for group in answer.groups]
     if answer.others is not None:
@@ -163,15 +130,9 @@ def _spread_rows(answer: Throughput) -> Iterator[dict[str, str | None]]:
             if not group.amounts[place] or group.spread is None:
                 continue
             spread = group.spread
-            yield {
-                "start": _time(start),
-                "group": name,
-                "jobs": _amount(group.amounts[place]),
-                "p10": _took(answer.measure, spread.p10[place]),
-                "median": _took(answer.measure, spread.median[place]),
-                "p90": _took(answer.measure, spread.p90[place]),
-                "largest": _took(answer.measure, spread.largest[place]),
-            }
+            took = [spread.p10, spread.median, spread.p90, spread.largest]
+            cells = [_took(answer.measure, values[place]) for values in took]
+            yield [_time(start), name, _amount(group.amounts[place]), *cells]
 
 
 def _took(measure: str, value: float | None) -> str | None:
@@ -180,33 +141,26 @@ def _took(measure: str, value: float | None) -> str | None:
     return duration(value) if measure == "wall_seconds" else size(round(value))
 
 
-def _columns(answer: Throughput) -> dict[str, str]:
-    columns = {"start": "FROM (UTC)", "bar": "", "total": "ALL"}
-    for place, group in enumerate(answer.groups[:_MOST_GROUPS]):
-        columns[f"group{place}"] = (group.name or f"no {answer.by}").upper()
+def _step_table(answer: Throughput) -> str:
+    """Return a row for each step in which anything ended, or for which queues were reported."""
+    titles = ["FROM (UTC)", "", "ALL"]
+    titles += [(group.name or f"no {answer.by}").upper() for group in answer.groups[:_MOST_GROUPS]]
     if _has_others(answer):
-        columns["others"] = "OTHERS"
-    return columns
+        titles.append("OTHERS")
+    totals = answer.totals
+    most = max(total or 0.0 for total in totals)
+    rows: list[list[str | None]] = []
+    for place, total in enumerate(totals):
+        start = _time(answer.starts[place])
+        if total is None:
+            rows.append([start, _NOT_KNOWN, *[None] * (len(titles) - 2)])
+        elif total or _is_of_queues(answer):
+            rows.append([start, _bar(total, most), *_amounts(answer, place, total)])
+    return cell_table(titles, rows)
 
 
 def _has_others(answer: Throughput) -> bool:
     return answer.others is not None or len(answer.groups) > _MOST_GROUPS
-
-
-def _rows(answer: Throughput) -> list[dict[str, str | None]]:
-    """Return a row for each step in which anything ended, or for which queues were reported."""
-    totals = answer.totals
-    most = max(total or 0.0 for total in totals)
-    rows: list[dict[str, str | None]] = []
-    for place, total in enumerate(totals):
-        start = _time(answer.starts[place])
-        if total is None:
-            rows.append({"start": start, "bar": _NOT_KNOWN})
-        elif total or _is_of_queues(answer):
-            rows.append(
-                {"start": start, "bar": _bar(total, most), **_amounts(answer, place, total)}
-            )
-    return rows
 
 
 def _bar(total: float, most: float) -> str:
@@ -216,17 +170,15 @@ def _bar(total: float, most: float) -> str:
     return "#" * max(1, round(_BAR * total / most))
 
 
-def _amounts(answer: Throughput, place: int, total: float) -> dict[str, str | None]:
-    """Return the columns of a step: in all, of each group that is shown, and of the others."""
-    amounts = {"total": total}
+def _amounts(answer: Throughput, place: int, total: float) -> list[str | None]:
+    """Return the cells of a step: in all, of each group that is shown, and of the others."""
     shown = [group.measured[place] or 0.0 for group in answer.groups[:_MOST_GROUPS]]
-    for column, amount in enumerate(shown):
-        amounts[f"group{column}"] = amount
+    amounts = [total, *shown]
     if _has_others(answer):
-        amounts["others"] = total - sum(shown)
+        amounts.append(total - sum(shown))
     # Nothing ended is left blank; no job in a queue is a number like any other
     nothing = "0" if _is_of_queues(answer) else None
-    return {column: _amount(amount) or nothing for column, amount in amounts.items()}
+    return [_amount(amount) or nothing for amount in amounts]
 
 
 def _is_of_queues(answer: Throughput) -> bool:
@@ -245,6 +197,14 @@ def _amount(amount: float) -> str | None:
 def _time(moment: str) -> str:
     return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
 
+
+_OF_MARKS: Columns[Mark] = {
+    "": lambda mark: mark.letter,
+    "WHEN (UTC)": lambda mark: _time(mark.at),
+    "WHAT CHANGED": lambda mark: mark.words,
+    "EXPERIMENT": lambda mark: mark.experiment,
+    "JOBS": lambda mark: number(mark.jobs),
+}
 
 COMMANDS = {"throughput": throughput}
 """The commands of this file, by name."""

@@ -6,29 +6,29 @@ from datetime import datetime, timedelta
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.answers.tasks.backlogs import Backlog
+from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
 
 _BAR = 30
-_COLUMNS = {"until": "UNTIL (UTC)", "bar": "", "left": "LEFT"}
+_TITLES = ("UNTIL (UTC)", "", "LEFT")
 
 
 @click.command()
 @click.argument("task_id", metavar="[TASK]", required=False)
 @click.option("--campaign", help="Of this campaign; name its experiment too.")
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def backlog(
     *,
     task_id: str | None,
     campaign: str | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Show what is left of TASK or a campaign, how it became less, and until when.
@@ -38,7 +38,6 @@ def backlog(
     """
     if (task_id is None) == (campaign is None):
         raise click.UsageError("Name either TASK or --campaign.")
-    client = client_for(url)
     if campaign is None:
         name = f"task {task_id}"
         answer = client.task(task_id or "", experiment=experiment).backlog
@@ -64,7 +63,7 @@ def _lines(name: str, backlog: Backlog) -> Iterator[str]:
     if left:
         yield _end_line(backlog)
     if any(burn_down.left):
-        yield table(_rows(backlog), _COLUMNS, drawings={"bar"})
+        yield cell_table(_TITLES, _rows(backlog), drawings={""})
 
 
 def _end_line(backlog: Backlog) -> str:
@@ -80,7 +79,7 @@ def _end_line(backlog: Backlog) -> str:
     return f"{words} {waiting}" if backlog.stays else words
 
 
-def _rows(backlog: Backlog) -> list[dict[str, str]]:
+def _rows(backlog: Backlog) -> list[tuple[str, str, str]]:
     """Return how many were left at the end of the steps, the oldest first.
 
     Steps between two with the same number are left out.
@@ -98,7 +97,7 @@ def _rows(backlog: Backlog) -> list[dict[str, str]]:
         # The last step goes on
         until = "now" if place == last else f"{start + (place + 1) * step:%Y-%m-%d %H:%M}"
         bar = "#" * max(1, round(_BAR * left / most)) if left else " "
-        rows.append({"until": until, "bar": bar, "left": number(left)})
+        rows.append((until, bar, number(left)))
     return rows
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.catalog_access import own_access
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
 _SOURCES = {
@@ -56,14 +57,13 @@ _SOURCES = {
     help="NAME=VALUE that the catalog says of its outputs.",
 )
 @click.option("--project", help="The SAM project that hands the inputs out.")
-@url_option
-@json_option
-def declare(*, task_id: str, url: str | None, as_json: bool, **options: Any) -> None:
+@asks_service
+def declare(*, task_id: str, client: Client, as_json: bool, **options: Any) -> None:
     """Declare task ID: what is to be made. This freezes the list of inputs."""
     document = _declaration(options)
     if options["catalog_url"]:
         document |= _fetched(document.get("units"), options["catalog_url"])
-    answer = client_for(url).declare_task(task_id, document)
+    answer = client.declare_task(task_id, document)
     text = f"Task {task_id} is declared"
     if answer.unit_count is not None:
         text += f" with {counted(answer.unit_count, 'unit')}"

@@ -4,25 +4,14 @@ from collections.abc import Iterator
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.tables import Columns, duration_cell, table
 from jobprov.app.reports.rows import moment, running_marks
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
-from jobprov.provenance.lineage.words import counted, duration, number, shown, size
-
-_COLUMNS = {
-    "unit": "UNIT",
-    "state": "STATE",
-    "for": "FOR",
-    "where": "WHERE",
-    "memory": "MEMORY",
-    "events": "EVENTS",
-    "batch_id": "BATCH JOB",
-    "reason": "HELD BECAUSE",
-}
+from jobprov.provenance.client import Client
+from jobprov.provenance.lineage.words import counted, number, shown, size
 
 
 @click.command()
@@ -32,19 +21,17 @@ _COLUMNS = {
 @click.option(
     "--limit", type=click.IntRange(0, 1000), default=50, show_default=True, help="Jobs to list."
 )
-@url_option
-@json_option
+@asks_service
 def queue(
     *,
     task_id: str | None,
     experiment: str | None,
     campaign: str | None,
     limit: int,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Show what runs and waits: of TASK, of a campaign, or all. Held and stuck jobs come first."""
-    client = client_for(url)
     if task_id is None:
         answer = client.queue(experiment=experiment, campaign=campaign, limit=limit)
         if not answer.counts.total:
@@ -80,28 +67,13 @@ def _lines(queue: Queue) -> Iterator[str]:
 
 
 def _table(queue: Queue) -> str:
-    columns = dict(_COLUMNS)
-    if not queue.task_id:
-        columns = {"task": "TASK", **columns}
-    rows = [_row(job) for job in queue.jobs]
-    filled: set[str] = set()
-    for row in rows:
-        filled.update(name for name, cell in row.items() if cell)
-    return table(rows, {name: title for name, title in columns.items() if name in filled})
-
-
-def _row(job: QueueEntry) -> dict[str, Cell]:
-    return {
-        "task": job.task_id,
-        "unit": job.unit,
-        "state": _state(job),
-        "for": None if job.seconds is None else duration(job.seconds),
-        "where": "/".join(word for word in (job.site, job.host) if word),
-        "memory": _memory(job),
-        "events": _events(job.progress),
-        "batch_id": job.batch_id,
-        "reason": job.hold_reason,
-    }
+    """Return the jobs as a table, without columns that are empty, or the same in every row."""
+    columns = {}
+    for title, show in _COLUMNS.items():
+        is_told_above = title == "TASK" and queue.task_id
+        if not is_told_above and any(show(job) for job in queue.jobs):
+            columns[title] = show
+    return table(queue.jobs, columns)
 
 
 def _state(job: QueueEntry) -> str:
@@ -130,6 +102,19 @@ def _events(progress: Progress | None) -> str | None:
     if progress.events_per_second is None:
         return line
     return f"{line}, {progress.events_per_second:.3g} a second"
+
+
+_COLUMNS: Columns[QueueEntry] = {
+    "TASK": lambda job: job.task_id,
+    "UNIT": lambda job: job.unit,
+    "STATE": _state,
+    "FOR": lambda job: duration_cell(job.seconds),
+    "WHERE": lambda job: "/".join(word for word in (job.site, job.host) if word),
+    "MEMORY": _memory,
+    "EVENTS": lambda job: _events(job.progress),
+    "BATCH JOB": lambda job: job.batch_id,
+    "HELD BECAUSE": lambda job: job.hold_reason,
+}
 
 
 COMMANDS = {"queue": queue}

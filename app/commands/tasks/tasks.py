@@ -6,23 +6,27 @@ from collections.abc import Iterator
 from typing import TextIO
 
 import click
-from msgspec.structs import asdict
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
-from jobprov.provenance.answers.tasks.tasks import TaskProgress
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFile, TaskProgress
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, counted_of, duration_with_band, number, size
 
 _LISTED = 10
-_MISSING = {"unit": "UNIT", "state": "STATE", "why": "WHY"}
-_READY = {
-    "name": "FILE",
-    "size": "SIZE",
-    "event_count": "EVENTS",
-    "failed_attempts": "FAILED ATTEMPTS",
+_MISSING: Columns[OpenUnit] = {
+    "UNIT": lambda unit: unit.unit,
+    "STATE": lambda unit: unit.state.label,
+    "WHY": lambda unit: unit.why,
+}
+_READY: Columns[ReadyFile] = {
+    "FILE": lambda file: file.name,
+    "SIZE": lambda file: size(file.size_bytes),
+    "EVENTS": lambda file: file.event_count,
+    "FAILED ATTEMPTS": lambda file: file.failed_attempts,
 }
 _form_option = click.option(
     "--format", "form", type=click.Choice(["text", "plain", "sam"]), default="text",
@@ -33,11 +37,9 @@ _form_option = click.option(
 @click.command()
 @click.argument("task_id", metavar="ID")
 @experiment_option
-@url_option
-@json_option
-def task(*, task_id: str, experiment: str | None, url: str | None, as_json: bool) -> None:
+@asks_service
+def task(*, task_id: str, experiment: str | None, client: Client, as_json: bool) -> None:
     """Show how far task ID is, and what stands in its way."""
-    client = client_for(url)
     progress = client.task(task_id, experiment=experiment)
     emit(progress, "\n".join(_task_lines(progress, client.url)), as_json=as_json)
 
@@ -82,17 +84,16 @@ def missing_command(task_id: str, experiment: str) -> str:
 @click.argument("task_id", metavar="ID")
 @_form_option
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def missing(
-    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+    *, task_id: str, form: str, experiment: str | None, client: Client, as_json: bool
 ) -> None:
     """List the units of task ID that are still to be made. Exit code 1 where there are any."""
-    client = client_for(url)
     units = client.missing_units(task_id, experiment=experiment)
     if form == "text" or as_json:
-        rows = [{**asdict(unit), "state": unit.state.label} for unit in units.missing]
-        text = table(rows, _MISSING) if rows else f"No unit of task {task_id} is missing."
+        text = f"No unit of task {task_id} is missing."
+        if units.missing:
+            text = table(units.missing, _MISSING)
         emit(units, text, as_json=as_json)
     else:
         click.echo(client.missing_text(task_id, form, experiment=experiment), nl=False)
@@ -106,22 +107,20 @@ def missing(
     "--format", "form", type=click.Choice(["text", "plain"]), default="text", show_default=True
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def ready(
-    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+    *, task_id: str, form: str, experiment: str | None, client: Client, as_json: bool
 ) -> None:
     """List the files that jobs of task ID made and that no job has read yet.
 
     The next stage can take them.
     """
-    files = list(client_for(url).ready_files(task_id, experiment=experiment))
+    files = list(client.ready_files(task_id, experiment=experiment))
     if form == "plain":
         # a file that several jobs made is there with each of them
         text = "\n".join(dict.fromkeys(file.name for file in files))
     else:
-        rows = [{**asdict(file), "size": size(file.size_bytes)} for file in files]
-        text = table(rows, _READY)
+        text = table(files, _READY)
     emit({"files": files}, text, as_json=as_json)
 
 
@@ -138,8 +137,7 @@ def ready(
 @click.option("--why", required=True, help="The reason, for whoever asks in a year.")
 @click.option("--withdraw", is_flag=True, help="Take back an earlier waiver of these units.")
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def waive(
     *,
     task_id: str,
@@ -149,7 +147,7 @@ def waive(
     why: str,
     withdraw: bool,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Let task ID go on without these units."""
@@ -159,7 +157,7 @@ def waive(
     if not listed:
         raise click.UsageError("Name at least one unit, or a file of them with --from.")
     waiver = {"units": listed, "who": who, "why": why, "withdrawn": withdraw}
-    answer = client_for(url).waive_units(task_id, waiver, experiment=experiment)
+    answer = client.waive_units(task_id, waiver, experiment=experiment)
     verb = "waits again for" if withdraw else "goes on without"
     units_waived = counted(answer.unit_count, "unit")
     text = f"Task {answer.task_id} {verb} {units_waived}; decided by {who}."

@@ -5,28 +5,17 @@ from datetime import datetime
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.app.commands.terminal.tables import table
-from jobprov.app.csv_rows import Cell
+from jobprov.app.commands.terminal.asking import asks_service
+from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.tables import Columns, duration_cell, table
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
-from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, Timeline, TimelineRow
+from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
+from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration
 
 _WIDTH = 40
 _LETTERS = {"idle": "-", "held": "=", "run": "#"}
 _HEIGHTS = " .:-=+*#%@"
-_OF_JOBS = {
-    "state": "STATE",
-    "job": "UNIT",
-    "line": "WHEN",
-    "queued": "QUEUED",
-    "ran": "RAN",
-    "where": "WHERE",
-    "steps": "STEPS",
-    "reason": "REASON",
-}
-_OF_PLACES = {"name": "", "line": "WHEN", "jobs": "JOBS", "most": "MOST AT ONCE"}
 
 
 @click.command()
@@ -38,15 +27,14 @@ _OF_PLACES = {"name": "", "line": "WHEN", "jobs": "JOBS", "most": "MOST AT ONCE"
     help="A line each, of a whole task.  [default: job, of many jobs site]",
 )
 @experiment_option
-@url_option
-@json_option
+@asks_service
 def timeline(
     *,
     task_id: str,
     unit: str | None,
     by: str | None,
     experiment: str | None,
-    url: str | None,
+    client: Client,
     as_json: bool,
 ) -> None:
     """Show when TASK, or one of its units, waited and ran.
@@ -56,7 +44,7 @@ def timeline(
     """
     if unit is not None and by is not None:
         raise click.UsageError("The lines of a unit are its attempts: leave out --by.")
-    answer = client_for(url).timeline(task_id, unit=unit, by=by, experiment=experiment)
+    answer = client.timeline(task_id, unit=unit, by=by, experiment=experiment)
     emit(answer, "\n".join(_lines(answer)), as_json=as_json)
 
 
@@ -69,13 +57,9 @@ def _lines(answer: Timeline) -> Iterator[str]:
     times = f"from {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
     yield f"{counted(answer.jobs, noun)} {times}:"
     if answer.step_seconds is None:
-        yield _table([_row_of_job(row, window) for row in answer.rows], _OF_JOBS)
+        yield _table_of_jobs(answer, window)
     else:
-        most = max((max(row.running) for row in answer.rows), default=0.0)
-        columns = {**_OF_PLACES, "name": answer.by.upper()}
-        yield table(
-            [_row_of_place(row, answer.by, most) for row in answer.rows], columns, drawings={"line"}
-        )
+        yield _table_of_places(answer)
     if answer.left_out:
         yield f"{counted(answer.left_out, 'row')} more, not shown."
 
@@ -95,29 +79,40 @@ class _Window:
         return min(_WIDTH - 1, max(0, int(_WIDTH * seconds / self._seconds)))
 
 
-def _table(rows: list[dict[str, Cell]], columns: dict[str, str]) -> str:
-    """Return rows as a table, without columns in which nothing stands."""
-    shown = {}
-    for name, title in columns.items():
-        if any(row[name] for row in rows):
-            shown[name] = title
-    return table(rows, shown, drawings={"line"})
-
-
-def _row_of_job(row: TimelineRow, window: _Window) -> dict[str, Cell]:
-    name = row.batch_id or row.job_id
-    if row.unit is not None and not row.of_kind("step"):
-        name = row.unit
-    return {
-        "state": row.state,
-        "job": name,
-        "line": _line(row, window),
-        "queued": _took(row, "idle"),
-        "ran": _took(row, "run"),
-        "where": "/".join(word for word in (row.site, row.host) if word),
-        "steps": ", ".join(_step_words(row)),
-        "reason": row.reason,
+def _table_of_jobs(answer: Timeline, window: _Window) -> str:
+    """Return a table of jobs, without columns in which nothing stands."""
+    columns: Columns[TimelineRow] = {
+        "STATE": lambda row: row.state,
+        "UNIT": _name,
+        "WHEN": lambda row: _line(row, window),
+        "QUEUED": lambda row: duration_cell(row.seconds_of("idle")),
+        "RAN": lambda row: duration_cell(row.seconds_of("run")),
+        "WHERE": lambda row: "/".join(word for word in (row.site, row.host) if word),
+        "STEPS": lambda row: ", ".join(_step_words(row)),
+        "REASON": lambda row: row.reason,
     }
+    filled = {}
+    for title, show in columns.items():
+        if any(show(row) for row in answer.rows):
+            filled[title] = show
+    return table(answer.rows, filled, drawings={"WHEN"})
+
+
+def _table_of_places(answer: Timeline) -> str:
+    most = max((max(row.running) for row in answer.rows), default=0.0)
+    columns: Columns[TimelineRow] = {
+        answer.by.upper(): lambda row: row.name or f"no {answer.by}",
+        "WHEN": lambda row: _heights(row.running, most),
+        "JOBS": lambda row: row.jobs,
+        "MOST AT ONCE": lambda row: f"{max(row.running):.1f}",
+    }
+    return table(answer.rows, columns, drawings={"WHEN"})
+
+
+def _name(row: TimelineRow) -> str | None:
+    if row.unit is not None and not row.of_kind("step"):
+        return row.unit
+    return row.batch_id or row.job_id
 
 
 def _line(row: TimelineRow, window: _Window) -> str:
@@ -137,11 +132,6 @@ def _is_over(stretch: Stretch) -> bool:
     return stretch.state not in UNDER_WAY
 
 
-def _took(row: TimelineRow, kind: StretchKind) -> str | None:
-    seconds = row.seconds_of(kind)
-    return None if seconds is None else duration(seconds)
-
-
 def _step_words(row: TimelineRow) -> Iterator[str]:
     for stretch in row.of_kind("step"):
         words = stretch.name or "step"
@@ -150,15 +140,6 @@ def _step_words(row: TimelineRow) -> Iterator[str]:
         if stretch.state in {"failed", "killed"}:
             words += f" ({stretch.state})"
         yield words
-
-
-def _row_of_place(row: TimelineRow, by: str, most: float) -> dict[str, Cell]:
-    return {
-        "name": row.name or f"no {by}",
-        "line": _heights(row.running, most),
-        "jobs": row.jobs,
-        "most": f"{max(row.running):.1f}",
-    }
 
 
 def _heights(running: list[float], most: float) -> str:

@@ -1,9 +1,25 @@
 """The service that commands ask, and the token that they send."""
 
-from jobprov.app.commands.terminal.opening import settings_with
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from jobprov.app.commands.terminal.opening import json_option, settings_with, url_option
 from jobprov.app.config import Settings
 from jobprov.provenance.client import Client
 from jobprov.provenance.client.transport import read_token_file
+
+
+def asks_service(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--url` and `--json`; the command gets a `client` of the service in place of `url`."""
+
+    @url_option
+    @json_option
+    @wraps(command)
+    def ask(*, url: str | None, **given: Any) -> None:
+        command(client=client_for(url), **given)
+
+    return ask
 
 
 def client_for(url: str | None) -> Client:

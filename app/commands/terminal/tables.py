@@ -9,12 +9,17 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from itertools import zip_longest
+from typing import TypeVar
 
 from jobprov.provenance.lineage.words import columns as columns_of
-from jobprov.provenance.lineage.words import elided, shown
+from jobprov.provenance.lineage.words import duration, elided, shown
+
+Row = TypeVar("Row")
+Columns = Mapping[str, Callable[[Row], object]]
+"""The titles of columns, each with what its column shows of a row."""
 
 _GAP = "  "
 _LEAST = ((30, 20), (14, 10))
@@ -26,28 +31,40 @@ _CUT = "…"
 _MISSING = "–"  # noqa: RUF001 - an en dash
 
 
-def table(
-    rows: Sequence[Mapping[str, object]],
-    columns: Mapping[str, str],
+def table(rows: Iterable[Row], columns: Columns[Row], *, drawings: Collection[str] = ()) -> str:
+    """Return rows as aligned text, under the columns' titles; an en dash for what is missing.
+
+    Args:
+        rows: what is listed, a row each.
+        columns: what is shown of it.
+        drawings: titles of columns that stay as they are, since each character has its place.
+    """
+    cells = []
+    for row in rows:
+        cells.append([show(row) for show in columns.values()])
+    return cell_table(list(columns), cells, drawings=drawings)
+
+
+def cell_table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
     *,
     drawings: Collection[str] = (),
     is_whole: bool = False,
 ) -> str:
-    """Return rows as aligned text, under the columns' titles; an en dash for what is missing.
-
-    Args:
-        rows: cells by column.
-        columns: titles by column.
-        drawings: columns that stay as they are, since each character has its place.
-        is_whole: whether the text goes elsewhere than to standard output.
-    """
-    lines = [list(columns.values())]
+    """Return rows of cells as `table` does; `is_whole` if they do not go to standard output."""
+    lines = [list(titles)]
     for row in rows:
-        lines.append([_cell(row.get(name)) for name in columns])
+        lines.append([_cell(value) for value in row])
     if is_whole or not sys.stdout.isatty():
         return _aligned(lines, _widths(lines))
-    fixed = [name in drawings for name in columns]
+    fixed = [title in drawings for title in titles]
     return fitted(lines, shutil.get_terminal_size().columns, fixed)
+
+
+def duration_cell(seconds: float | None) -> str | None:
+    """Return the cell of a time that not every row has."""
+    return None if seconds is None else duration(seconds)
 
 
 def fitted(lines: Sequence[Sequence[str]], room: int, fixed: Sequence[bool]) -> str:

@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
-from jobprov.app.commands.terminal.tables import table
+from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.services.ledger.trail import show_trail
 
@@ -48,24 +48,25 @@ def trail(
         shown = show_trail(
             connection, service.store, experiment, kind=kind, limit=limit, cursor=cursor
         )
-    titles = {"at": "WHEN", "kind": "KIND", "about": "ABOUT", "by": "BY", "from": "FROM"}
-    lines = table([_row(act) for act in shown.acts], titles)
-    text = lines if shown.acts else f"Nothing was changed in {experiment}."
+    text = f"Nothing was changed in {experiment}."
+    if shown.acts:
+        text = table(shown.acts, _COLUMNS)
     if shown.next:
         text += f"\nThere are more: --cursor {shown.next}"
     emit(shown, text, as_json=as_json)
 
 
-def _row(act: Act) -> dict[str, str]:
-    said = " ".join(word for word in (act.who, act.why) if word)
-    origin = " ".join(word for word in (act.through, act.user, act.address, act.request) if word)
-    return {
-        "at": f"{act.at:%Y-%m-%d %H:%M:%S} UTC",
-        "kind": act.kind,
-        "about": act.about,
-        "by": act.submitter or said or "-",
-        "from": origin or "-",
-    }
+def _words(*words: str | None) -> str:
+    return " ".join(word for word in words if word)
+
+
+_COLUMNS: Columns[Act] = {
+    "WHEN": lambda act: f"{act.at:%Y-%m-%d %H:%M:%S} UTC",
+    "KIND": lambda act: act.kind,
+    "ABOUT": lambda act: act.about,
+    "BY": lambda act: act.submitter or _words(act.who, act.why) or "-",
+    "FROM": lambda act: _words(act.through, act.user, act.address, act.request) or "-",
+}
 
 
 COMMANDS = {"trail": trail}

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Response, make_response, render_template
 
 from jobprov.app.web.configurations.drawing import Branch, Page, branch, inside, matching, page_of
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
+from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.fhicl import Parameter
@@ -52,13 +52,7 @@ _FILE_LINE_COLUMN = re.compile(r"(?P<file>.+):(?P<line>\d+):[^:]*", re.DOTALL)
 """Where a message of the FHiCL reader begins with the place that it is about."""
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule(
-        "/jobs/<job_id>/configurations/<path:step>", view_func=show_page, endpoint="configuration"
-    )
-
-
+@pages.get("/jobs/<job_id>/configurations/<path:step>", endpoint="configuration")
 def show_page(job_id: str, step: str) -> Response:
     """Show the configuration of a step in one of its forms.
 

@@ -4,29 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
-from jobprov.app.web.frame.page import answer, asked, here, table
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.db.queries.failures.errors import SUMS
 from jobprov.provenance.services.kept_answers.counting import ERRORS
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _FILTER_OF = {
     "stage": "stage",
     "site": "site",
@@ -101,16 +90,12 @@ class LinkedOutlier(NamedTuple):
         return jobs_list(**{**self.filters, self.place.kind: self.place.name})
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/errors", view_func=show_page, endpoint="errors")
-
-
+@pages.get("/errors", endpoint="errors")
 def show_page() -> Response:
     """Show why the jobs that pass the filters of the address failed."""
     question = _asked_question()
     filters, by, sort = question
-    errors = read_filtered(ERRORS, asked_filters(_FILTERS), by=by, sort=sort)
+    errors = read_filtered(ERRORS, asked_filters(FILTERS_OF_SUMS), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, msgspec.to_builtins(errors.causes))
 
@@ -160,7 +145,7 @@ def windows(filters: dict[str, str], now: datetime) -> list[Window]:
 
 
 def _asked_question() -> ErrorsQuestion:
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(FILTERS_OF_SUMS)
     return ErrorsQuestion(filters, asked("by"), asked("sort") or "count")
 
 

@@ -6,12 +6,12 @@ It shows the rules, who changed them, and why.
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.guard import form_grant, who_decides
-from jobprov.app.web.frame.page import answer, asked, asked_number
+from jobprov.app.web.frame.page import answer, asked, asked_number, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules
 from jobprov.provenance.errors import BadInputError, ConflictError
@@ -41,15 +41,7 @@ class FormFields(NamedTuple):
     after: str = ""
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/rules", view_func=show_page, endpoint="rules")
-    blueprint.add_url_rule("/rules", view_func=change, endpoint="change_rules", methods=["POST"])
-    blueprint.add_url_rule(
-        "/rules/reclassify", view_func=read_again, endpoint="reclassify", methods=["POST"]
-    )
-
-
+@pages.get("/rules", endpoint="rules")
 def show_page() -> Response:
     """Show the rules of an experiment, the newest or an earlier version.
 
@@ -75,6 +67,7 @@ def show_page() -> Response:
     )
 
 
+@pages.post("/rules", endpoint="change_rules")
 def change() -> Response:
     """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
@@ -100,6 +93,7 @@ def change() -> Response:
     )
 
 
+@pages.post("/rules/reclassify", endpoint="reclassify")
 def read_again() -> Response:
     """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))

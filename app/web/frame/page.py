@@ -53,24 +53,6 @@ class ListPage(Protocol):
     def _asdict(self) -> dict[str, Any]: ...
 
 
-def make_blueprint() -> Blueprint:
-    """Return the blueprint of the pages, without its routes."""
-    blueprint = Blueprint(
-        "pages",
-        __name__,
-        template_folder=str(_FOLDER / "templates"),
-        static_folder=str(_STATIC),
-        static_url_path="/static",
-    )
-    blueprint.before_request(_check_path)
-    blueprint.before_request(check_reading)
-    blueprint.before_request(check_form)
-    blueprint.before_request(note_visitor)
-    blueprint.after_request(without_copies)
-    blueprint.record_once(lambda state: _add_filters(state.app.jinja_env))
-    return blueprint
-
-
 def _check_path() -> None:
     """Refuse an address that names what cannot be.
 
@@ -143,6 +125,22 @@ def _add_filters(environment: Environment) -> None:
         timeline_page=addresses.timeline_page,
         arrivals_page=addresses.arrivals_page,
     )
+
+
+pages = Blueprint(
+    "pages",
+    __name__,
+    template_folder=str(_FOLDER / "templates"),
+    static_folder=str(_STATIC),
+    static_url_path="/static",
+)
+"""The pages: each module of them puts its own here."""
+pages.before_request(_check_path)
+pages.before_request(check_reading)
+pages.before_request(check_form)
+pages.before_request(note_visitor)
+pages.after_request(without_copies)
+pages.record_once(lambda state: _add_filters(state.app.jinja_env))
 
 
 def asset(name: str) -> str:

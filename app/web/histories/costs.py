@@ -1,16 +1,11 @@
 """The page of what a file cost: the sums in its first line, then by stage."""
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, duration
-from jobprov.app.web.frame.page import answer
-from jobprov.app.web.histories.question import (
-    asked_question,
-    query_of,
-    twin_of,
-    version_sentence,
-)
+from jobprov.app.web.frame.page import answer, pages
+from jobprov.app.web.histories.question import asked_question, query_of, twin_of, version_sentence
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page
 from jobprov.provenance.answers.histories.costs import CostSum, FileCost
@@ -19,11 +14,7 @@ from jobprov.provenance.services.histories.costs import sum_costs
 _MOST_STAGES = 60
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/cost/<path:name>", view_func=show_cost, endpoint="cost")
-
-
+@pages.get("/cost/<path:name>", endpoint="cost")
 def show_cost(name: str) -> Response:
     """Show what it took to make a file."""
     question = asked_question()

@@ -5,12 +5,12 @@ It also shows what differs there, and files to compare with.
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.comparisons import shown_row
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_pair
+from jobprov.app.web.frame.page import answer, asked, asked_pair, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page
 from jobprov.provenance.answers.comparisons.jobs import Difference, JobComparison
@@ -23,11 +23,6 @@ from jobprov.provenance.services.histories.divergence import (
 )
 
 _MOST_PARAMETERS = 12
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/diverge", view_func=show_page, endpoint="diverge")
 
 
 class PairQuestion(NamedTuple):
@@ -59,6 +54,7 @@ class PairQuestion(NamedTuple):
         }
 
 
+@pages.get("/diverge", endpoint="diverge")
 def show_page() -> Response:
     """Show where the histories of two files part; ask for files that the address does not name."""
     question = PairQuestion(asked("a"), asked("b"), asked_pair())

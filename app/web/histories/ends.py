@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_flag, experiment_asked
+from jobprov.app.web.frame.page import answer, asked, asked_flag, experiment_asked, pages
 from jobprov.app.web.histories.question import (
     asked_question,
     first_page,
@@ -33,13 +33,7 @@ _SIDES: dict[Question, str] = {
 }
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/roots/<path:name>", view_func=show_roots, endpoint="roots")
-    blueprint.add_url_rule("/leaves/<path:name>", view_func=show_leaves, endpoint="leaves")
-    blueprint.add_url_rule("/orphans", view_func=show_orphans, endpoint="orphans")
-
-
+@pages.get("/roots/<path:name>", endpoint="roots")
 def show_roots(name: str) -> Response:
     """Show the files that a file goes back to."""
     question = asked_question()
@@ -57,6 +51,7 @@ def show_roots(name: str) -> Response:
     return _show_ends("roots", roots, sentence, is_alone=is_alone)
 
 
+@pages.get("/leaves/<path:name>", endpoint="leaves")
 def show_leaves(name: str) -> Response:
     """Show the final products of a file."""
     question = asked_question()
@@ -117,6 +112,7 @@ def _orphan_question() -> OrphanQuestion:
     return OrphanQuestion(experiment_asked(), asked("namespace"), only)
 
 
+@pages.get("/orphans", endpoint="orphans")
 def show_orphans() -> Response:
     """Show files that records or catalogs name and that no recorded job made."""
     question = _orphan_question()

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag
+from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, pages
 from jobprov.app.web.histories.question import first_page, next_page
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.lookup.jobs import asked_filters, asked_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.impact import Impact
 from jobprov.provenance.services.code.commit_ranges import resolve_range
@@ -23,11 +23,6 @@ _FILTERS = (
 )  # fmt: skip
 _OF_A_FILE = {"experiment", "file", "file_experiment", "namespace"}
 _ROWS = 100
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/impact", view_func=show_impact, endpoint="impact")
 
 
 class ImpactQuestion(NamedTuple):
@@ -54,13 +49,14 @@ class ImpactQuestion(NamedTuple):
 
 
 def _asked_question() -> ImpactQuestion:
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(_FILTERS)
     namespace = asked_file()["namespace"]
     if "file" in filters and namespace is not None:
         filters["namespace"] = namespace
     return ImpactQuestion(filters, asked_flag("direct"))
 
 
+@pages.get("/impact", endpoint="impact")
 def show_impact() -> Response:
     """Show what some jobs made and all that was made from it.
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here
+from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here, pages
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
 from jobprov.app.web.histories.question import asked_question, text_of
 from jobprov.app.web.histories.sought import answer_sought
@@ -52,11 +52,6 @@ FILTERS = (
 _ROWS = 60
 _OF_THE_FILE = ("experiment", "namespace", "version", "direction", "depth", "limit")
 _NOT_OF_THE_GRAPH = frozenset({"picture", "whole", "from", "at", "start", "end", "find", "sought"})
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/lineage/<path:name>", view_func=show_page, endpoint="lineage")
 
 
 class LineageQuestion(NamedTuple):
@@ -104,6 +99,7 @@ def _asked() -> LineageQuestion:
     )
 
 
+@pages.get("/lineage/<path:name>", endpoint="lineage")
 def show_page(name: str) -> Response:
     """Show a file's history; with `picture=` its drawing alone, with `sought=` what holds words."""
     if words := asked("sought"):

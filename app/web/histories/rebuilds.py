@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, duration
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, here
+from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, here, pages
 from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page, with_query
@@ -14,19 +14,10 @@ from jobprov.provenance.answers.catalogs.replicas import LocatedFiles, Replica
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.services.catalogs.replicas import PATIENCE
-from jobprov.provenance.services.histories.rebuilds import (
-    listed_files,
-    locate_needs,
-    plan_rebuild,
-)
+from jobprov.provenance.services.histories.rebuilds import listed_files, locate_needs, plan_rebuild
 
 _MOST_JOBS = 60
 _MOST_FILES = 40
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/rebuild/<path:name>", view_func=show_plan, endpoint="rebuild")
 
 
 class NeededFile(NamedTuple):
@@ -41,6 +32,7 @@ class NeededFile(NamedTuple):
     replicas: list[Replica] | None
 
 
+@pages.get("/rebuild/<path:name>", endpoint="rebuild")
 def show_plan(name: str) -> Response:
     """Show which jobs make a file again."""
     from_scratch = asked_flag("from_scratch")

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_pair
+from jobprov.app.web.frame.page import answer, asked, asked_pair, pages
 from jobprov.app.web.histories.question import asked_as_of, first_page, next_page, text_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
@@ -16,11 +16,6 @@ from jobprov.provenance.services.histories.relations import find_common, find_pa
 _PATHS = 5
 _ROWS = 100
 _ROWS_SHOWN = 30
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/relation", view_func=show_relation, endpoint="relation")
 
 
 class PairQuestion(NamedTuple):
@@ -36,6 +31,7 @@ class PairQuestion(NamedTuple):
         return {"a": self.a, "b": self.b, **self.experiments, "as_of": text_of(self.as_of)}
 
 
+@pages.get("/relation", endpoint="relation")
 def show_relation() -> Response:
     """Show how two files are related; ask for files that the address does not name."""
     question = PairQuestion(asked("a"), asked("b"), asked_pair(), asked_as_of())

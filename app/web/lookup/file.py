@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 from markupsafe import Markup
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
-from jobprov.app.web.frame.page import answer, asked_file, asked_number
+from jobprov.app.web.frame.page import answer, asked_file, asked_number, pages
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, replicas_page, task_page
@@ -80,11 +80,7 @@ class FilePage(NamedTuple):
     sightings: Cut
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/files/<path:name>", view_func=show_page, endpoint="file")
-
-
+@pages.get("/files/<path:name>", endpoint="file")
 def show_page(name: str) -> Response:
     """Show a file."""
     service = get_service()

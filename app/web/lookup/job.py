@@ -6,19 +6,14 @@ It also says what is missing and how to close that.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from flask import Blueprint, Response, redirect
+from flask import Response, redirect
 
 from jobprov.app.errors import STATUS, problem_of
 from jobprov.app.web.frame.cuts import address, asked_section
 from jobprov.app.web.frame.formats import shown_state
-from jobprov.app.web.frame.page import answer, asked, experiment_asked
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
 from jobprov.app.web.lookup.job_sections import sections
-from jobprov.app.web.lookup.job_sentences import (
-    decided_by,
-    ending,
-    first_line,
-    wall_seconds,
-)
+from jobprov.app.web.lookup.job_sentences import decided_by, ending, first_line, wall_seconds
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
@@ -98,11 +93,7 @@ class JobPage(NamedTuple):
     evaluations: Sequence[KnownEvaluation | None]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/jobs/<job_id>", view_func=show_page, endpoint="job")
-
-
+@pages.get("/jobs/<job_id>", endpoint="job")
 def show_page(job_id: str) -> Response:
     """Show a job; a batch id leads to the newest of its attempts."""
     question, service = JobQuestion.from_request(), get_service()

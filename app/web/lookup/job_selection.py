@@ -6,9 +6,9 @@ Nothing changes here. All is in the address, so that it works without a script.
 from typing import NamedTuple, cast
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
-from jobprov.app.web.frame.page import asked
+from jobprov.app.web.frame.page import asked, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, jobs_list
 from jobprov.provenance.answers.lookup.jobs import JobSummary
@@ -39,11 +39,7 @@ class _OneTask(NamedTuple):
     units: list[str]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the way on the blueprint."""
-    blueprint.add_url_rule("/jobs/selection", view_func=go_on, endpoint="job_selection")
-
-
+@pages.get("/jobs/selection", endpoint="job_selection")
 def go_on() -> Response:
     """Lead on with the jobs that are ticked; without ticks, with all of a list by ids."""
     action = asked("do")

@@ -4,16 +4,24 @@ Jobs that are ticked are a list of their own, by their ids, from which everythin
 """
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import moment
-from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
+from jobprov.app.web.frame.page import (
+    answer_rows,
+    asked,
+    asked_file,
+    asked_number,
+    here,
+    pages,
+    table,
+)
 from jobprov.app.web.lookup.list_controls import (
     ORDER_WORDS,
     Facet,
@@ -40,32 +48,45 @@ _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
 _LISTED = ("state", "job_id")
 """Filters of several values: a form gives each by itself, addresses with commas between them."""
-_ROWS, _MOST_ROWS, _MOST_MATCHED = 50, 100, 12
-_COLUMNS = (
-    "job_id",
+FILTERS_OF_SUMS = (
     "experiment",
-    "state",
-    "batch_id",
     "campaign",
     "stage",
     "task_id",
-    "unit",
-    "hostname",
     "site",
-    "code",
-    "started_at",
-    "ended_at",
-    "exit_code",
-    "signal",
-    "failed_step",
-    "error_class",
-    "message",
-    "wall_seconds",
-    "cpu_seconds",
-    "max_rss_bytes",
-    "output_count",
-    "grade",
+    "host",
+    "revision",
+    "started_after",
+    "started_before",
 )
+"""The filters of pages that sum over many jobs."""
+_ROWS, _MOST_ROWS, _MOST_MATCHED = 50, 100, 12
+_COLUMNS: Mapping[str, Callable[[JobSummary], Cell]] = {
+    "job_id": lambda job: job.job_id,
+    "experiment": lambda job: job.experiment,
+    "state": lambda job: job.state,
+    "batch_id": lambda job: job.batch_id,
+    "campaign": lambda job: job.task.campaign,
+    "stage": lambda job: job.task.stage,
+    "task_id": lambda job: job.task.task_id,
+    "unit": lambda job: job.task.unit,
+    "hostname": lambda job: job.host.hostname,
+    "site": lambda job: job.host.site,
+    "code": lambda job: job.code,
+    "started_at": lambda job: job.started_at,
+    "ended_at": lambda job: job.ended_at,
+    "exit_code": lambda job: job.exit.code,
+    "signal": lambda job: job.exit.signal,
+    "failed_step": lambda job: job.exit.failed_step,
+    "error_class": lambda job: job.exit.error_class,
+    "message": lambda job: job.exit.message,
+    "wall_seconds": lambda job: job.resources.wall_seconds,
+    "cpu_seconds": lambda job: job.resources.cpu_seconds,
+    "max_rss_bytes": lambda job: job.resources.max_rss_bytes,
+    "output_count": lambda job: job.output_count,
+    "grade": lambda job: job.grade,
+}
+"""The columns of the list as CSV, each with what it has of a job."""
 
 
 class JobsQuestion(NamedTuple):
@@ -129,11 +150,7 @@ class JobsPage(NamedTuple):
     csv: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/jobs", view_func=show_list, endpoint="jobs")
-
-
+@pages.get("/jobs", endpoint="jobs")
 def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
     several = [name for name in _LISTED if len(request.args.getlist(name)) > 1]
@@ -142,7 +159,10 @@ def show_list() -> Response:
         return cast("Response", redirect(here(**joined), 302))
     question = JobsQuestion.from_request()
     if asked("format") == "csv":
-        return table("jobs", _COLUMNS, map(_csv_row, _list(question).jobs))
+        rows = []
+        for job in _list(question).jobs:
+            rows.append({name: cell(job) for name, cell in _COLUMNS.items()})
+        return table("jobs", list(_COLUMNS), rows)
     with get_service().reading() as connection:
         around = look_around(connection, question.filters)
 
@@ -238,6 +258,11 @@ def _filters_of_address() -> dict[str, str]:
     return filters
 
 
+def asked_words(names: Iterable[str]) -> dict[str, str]:
+    """Return the words of the address that are among these and not empty, by name."""
+    return {name: value for name in names if (value := asked(name))}
+
+
 def asked_filters(of: Container[str] | None = None) -> JobFilters:
     """Return the filters in the address; only those named `of`, where a page has no others.
 
@@ -308,31 +333,3 @@ def asked_time(name: str, *, of_day: str = "00:00:00") -> datetime | None:
             {name: ["not a time"]},
         )
     return time
-
-
-def _csv_row(job: JobSummary) -> dict[str, Cell]:
-    return {
-        "job_id": job.job_id,
-        "experiment": job.experiment,
-        "state": job.state,
-        "batch_id": job.batch_id,
-        "campaign": job.task.campaign,
-        "stage": job.task.stage,
-        "task_id": job.task.task_id,
-        "unit": job.task.unit,
-        "hostname": job.host.hostname,
-        "site": job.host.site,
-        "code": job.code,
-        "started_at": job.started_at,
-        "ended_at": job.ended_at,
-        "exit_code": job.exit.code,
-        "signal": job.exit.signal,
-        "failed_step": job.exit.failed_step,
-        "error_class": job.exit.error_class,
-        "message": job.exit.message,
-        "wall_seconds": job.resources.wall_seconds,
-        "cpu_seconds": job.resources.cpu_seconds,
-        "max_rss_bytes": job.resources.max_rss_bytes,
-        "output_count": job.output_count,
-        "grade": job.grade,
-    }

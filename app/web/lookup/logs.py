@@ -6,10 +6,10 @@ One can search it, follow it, and save its plain bytes.
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
+from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here, pages
 from jobprov.app.web.lookup.log_text import (
     WINDOW_BYTES,
     Window,
@@ -102,11 +102,7 @@ class LogPage(NamedTuple):
     last: str | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/jobs/<job_id>/logs/<path:name>", view_func=show_page, endpoint="log")
-
-
+@pages.get("/jobs/<job_id>/logs/<path:name>", endpoint="log")
 def show_page(job_id: str, name: str) -> Response:
     """Show the end of a log, or the part that the address asks for."""
     question, service = LogQuestion.from_request(), get_service()

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
-from jobprov.app.web.frame.page import answer, asked, asked_number
+from jobprov.app.web.frame.page import answer, asked, asked_number, pages
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.answers.names import is_job_id
@@ -118,12 +118,7 @@ class _Question(NamedTuple):
         return f"jobprov retry --experiment {self.experiment} {jobs}"
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/retry", view_func=show_page, endpoint="retry")
-    blueprint.add_url_rule("/retry", view_func=decide, endpoint="decide_retry", methods=["POST"])
-
-
+@pages.get("/retry", endpoint="retry")
 def show_page() -> Response:
     """Show what of a task, or of a selection of jobs, would be retried."""
     question = _asked_question()
@@ -281,6 +276,7 @@ def first_line(
     )
 
 
+@pages.post("/retry", endpoint="decide_retry")
 def decide() -> Response:
     """Order what was selected, or lead to its resubmission.
 

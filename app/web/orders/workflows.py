@@ -5,12 +5,17 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app
+from flask import Response, current_app
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
+<<<<<<< HEAD
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
 from jobprov.app.web.frame.progress import ProgressPiece, progress
+=======
+from jobprov.app.web.frame.page import answer, asked_number, experiment_asked, pages
+from jobprov.app.web.frame.progress import Piece, progress
+>>>>>>> w-rooms-s41
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.answers.tasks.tasks import UnitState
@@ -46,14 +51,7 @@ class StageRow(NamedTuple):
     retry: str
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule("/workflows", view_func=show_list, endpoint="workflows")
-    blueprint.add_url_rule(
-        "/workflows/<experiment>/<name>", view_func=show_page, endpoint="workflow"
-    )
-
-
+@pages.get("/workflows", endpoint="workflows")
 def show_list() -> Response:
     """Show the newest version of each workflow."""
     service, experiment = get_service(), experiment_asked()
@@ -71,6 +69,7 @@ def show_list() -> Response:
     )
 
 
+@pages.get("/workflows/<experiment>/<name>", endpoint="workflow")
 def show_page(experiment: str, name: str) -> Response:
     """Show how a workflow stands."""
     number_asked = asked_number("version", least=1, most=1_000_000)

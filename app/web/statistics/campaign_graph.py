@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.page import answer, asked, here
+from jobprov.app.web.frame.page import answer, asked, here, pages
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
 from jobprov.app.web.tasks import campaigns
 from jobprov.app.web.tasks.campaigns import twin_of
@@ -51,12 +51,7 @@ class ClassRow(NamedTuple):
     files_in: int
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    rule = "/campaigns/<experiment>/<path:name>/lineage"
-    blueprint.add_url_rule(rule, view_func=show_page, endpoint="campaign_lineage")
-
-
+@pages.get("/campaigns/<experiment>/<path:name>/lineage", endpoint="campaign_lineage")
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
     service, name = get_service(), asked("campaign") or name

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_attention, read_campaigns, read_throughput
 from jobprov.app.web.failures.errors import recent_errors
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration
-from jobprov.app.web.frame.page import answer, asked
+from jobprov.app.web.frame.page import answer, asked, pages
 from jobprov.app.web.starred import shared_pages, sharing_address, starred_pages
 from jobprov.app.web.statistics.burn_downs import HEIGHT, DrawnBurnDown, draw_burn_down
 from jobprov.app.web.statistics.throughput import first_line
@@ -60,11 +60,7 @@ class AttentionGroup(NamedTuple):
     needs: list[ShownNeed]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/", view_func=show_home)
-
-
+@pages.get("/")
 def show_home() -> Response:
     """Show what needs somebody and what is recorded.
 

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, percent, text
-from jobprov.app.web.frame.page import answer, asked, here, table
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
@@ -20,17 +20,6 @@ from jobprov.provenance.answers.statistics.modules import (
 )
 from jobprov.provenance.services.statistics.modules import LEAST_SIGMA, sum_modules
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _COLUMNS = (
     "by", "group", "label", "type", "share", "seconds", "events", "seconds_per_event",
     "standard_error", "slowest_seconds", "rss_growth_bytes",
@@ -39,18 +28,14 @@ _MOST_GROUPS = 8
 _CHANGES = ("slower", "faster", "new", "gone")
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/modules", view_func=show_page, endpoint="modules")
-
-
+@pages.get("/modules", endpoint="modules")
 def show_page() -> Response:
     """Show what the modules of the jobs that pass the filters of the address took."""
     chosen = {name: asked(name) for name in ("first", "second")}
     by = asked("by") or "version"
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
+    filters = asked_words(FILTERS_OF_SUMS)
     with get_service().reading() as connection:
-        sums = sum_modules(connection, asked_filters(_FILTERS), by=by, **chosen)
+        sums = sum_modules(connection, asked_filters(FILTERS_OF_SUMS), by=by, **chosen)
     if asked("format") == "csv":
         return table("modules", _COLUMNS, _flat(sums.groups, by))
     if by == "stage" and not any(chosen.values()):

@@ -8,28 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, percent, size
-from jobprov.app.web.frame.page import answer, asked, here, table
-from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.app.web.frame.page import answer, asked, here, pages, table
+from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
 from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
-_FILTERS = (
-    "experiment",
-    "campaign",
-    "stage",
-    "task_id",
-    "site",
-    "host",
-    "revision",
-    "started_after",
-    "started_before",
-)
 _TITLES = {
     "wall_seconds": "Run time",
     "cpu_seconds": "CPU",
@@ -96,16 +85,12 @@ class GroupRow(NamedTuple):
     shown: ShownMeasure | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/resources", view_func=show_page, endpoint="resources")
-
-
+@pages.get("/resources", endpoint="resources")
 def show_page() -> Response:
     """Show what the jobs that pass the filters of the address took."""
     by = asked("by") or "stage"
-    filters = {name: value for name in _FILTERS if (value := asked(name))}
-    sums = read_filtered(RESOURCES, asked_filters(_FILTERS), by=by)
+    filters = asked_words(FILTERS_OF_SUMS)
+    sums = read_filtered(RESOURCES, asked_filters(FILTERS_OF_SUMS), by=by)
     if asked("format") == "csv":
         return table("resources", _COLUMNS, _measure_rows(sums))
     if asked("format") == "bins":

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.page import answer, here, table
+from jobprov.app.web.frame.page import answer, here, pages, table
 from jobprov.provenance.answers.addresses import errors_page
 from jobprov.provenance.answers.statistics.throughput import (
     QUEUED,
@@ -106,11 +106,7 @@ class SpreadRow(NamedTuple):
     values: list[float | None]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/throughput", view_func=show_page, endpoint="throughput")
-
-
+@pages.get("/throughput", endpoint="throughput")
 def show_page() -> Response:
     """Show what ended in the window of the address."""
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, make_response
+from flask import Response, make_response
 
 from jobprov.app.kept_answers import read_answer, read_report, read_spending
 from jobprov.app.reports.page import report_page
@@ -23,7 +23,7 @@ from jobprov.app.reports.rows import (
 )
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
-from jobprov.app.web.frame.page import answer, asked, asset, here
+from jobprov.app.web.frame.page import answer, asked, asset, here, pages
 from jobprov.app.web.frame.progress import ProgressPiece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
@@ -71,16 +71,7 @@ class SpentTable(NamedTuple):
     rows: list[SpentRow]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the pages on the blueprint."""
-    blueprint.add_url_rule(
-        "/campaigns/<experiment>/<path:name>", view_func=show_page, endpoint="campaign"
-    )
-    blueprint.add_url_rule(
-        "/reports/<experiment>/<path:name>", view_func=show_report, endpoint="report"
-    )
-
-
+@pages.get("/campaigns/<experiment>/<path:name>", endpoint="campaign")
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign; `campaign=` names one that no path can."""
     name = asked("campaign") or name
@@ -248,6 +239,7 @@ def _tried(units: UnitCounts) -> str:
     return f" ({states})" if states else ""
 
 
+@pages.get("/reports/<experiment>/<path:name>", endpoint="report")
 def show_report(experiment: str, name: str) -> Response:
     """Show the report of a campaign."""
     name = asked("campaign") or name

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.reports.rows import running_marks
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked
+from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks.queue import Queue, QueueCounts
 from jobprov.provenance.errors import BadInputError
@@ -28,11 +28,7 @@ class QueuePage(NamedTuple):
     next_page: str | None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/queue", view_func=show_page, endpoint="queue")
-
-
+@pages.get("/queue", endpoint="queue")
 def show_page() -> Response:
     """Show what runs and waits of a task, a campaign, an experiment, or all."""
     return answer_rows("tasks/queue.html", _ROWS, _page)

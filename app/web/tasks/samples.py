@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from flask import Blueprint, Response
+from flask import Response
 
 from jobprov.app.csv_rows import CONTENT_TYPE, Cell, csv_lines
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.page import answer, asked, here
+from jobprov.app.web.frame.page import answer, asked, here, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks.samples import Sample, SampleCell, Samples
 from jobprov.provenance.errors import NotFoundError
@@ -44,11 +44,7 @@ class ShownSample(NamedTuple):
     cells: dict[str, ShownCell]
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/samples/<experiment>", view_func=show_page, endpoint="samples")
-
-
+@pages.get("/samples/<experiment>", endpoint="samples")
 def show_page(experiment: str) -> Response:
     """Show the samples of an experiment, as a page or as CSV."""
     samples = _read(experiment)

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
-from flask import Blueprint, Response, redirect, request
+from flask import Response, redirect, request
 
 from jobprov.app.reports.rows import state_words
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
-from jobprov.app.web.frame.page import answer, asked, experiment_asked
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
@@ -37,13 +37,7 @@ _LISTED = 200
 _WITHDRAW = "withdraw"
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page, and the step of waiving units, on the blueprint."""
-    blueprint.add_url_rule("/tasks/<path:task_id>", view_func=show_page, endpoint="task")
-    blueprint.add_url_rule("/waive", view_func=ask_for_waiver, endpoint="ask_for_waiver")
-    blueprint.add_url_rule("/waive", view_func=decide_waiver, endpoint="waive", methods=["POST"])
-
-
+@pages.get("/tasks/<path:task_id>", endpoint="task")
 def show_page(task_id: str) -> Response:
     """Show a task."""
     service, experiment = get_service(), experiment_asked()
@@ -141,6 +135,7 @@ class _ListedUnit(NamedTuple):
     why: str | None
 
 
+@pages.get("/waive", endpoint="ask_for_waiver")
 def ask_for_waiver() -> Response:
     """Ask who decides to go on without the units in the address, and why; nothing changes yet."""
     experiment, task_id = asked("experiment"), asked("task_id")
@@ -154,6 +149,7 @@ def ask_for_waiver() -> Response:
     return _ask(decision, units, is_changed=False)
 
 
+@pages.post("/waive", endpoint="waive")
 def decide_waiver() -> Response:
     """Waive units or take their waivers back, once somebody has confirmed it."""
     task, units = _task_to_decide(_given("experiment"), _given("task_id"))

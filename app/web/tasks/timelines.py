@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from jobprov.app.kept_answers import read_timeline
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration, moment, number
-from jobprov.app.web.frame.page import answer, here, table
+from jobprov.app.web.frame.page import answer, here, pages, table
 from jobprov.provenance.answers.addresses import timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
@@ -114,11 +114,7 @@ def _label(at: datetime, apart: timedelta) -> str:
     return f"{at:%H:%M}"
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/timeline", view_func=show_page, endpoint="timeline")
-
-
+@pages.get("/timeline", endpoint="timeline")
 def show_page() -> Response:
     """Show when the unit in the address waited and ran, or all of the task."""
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from operator import itemgetter
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_a_text_for_elsewhere_is_whole_in_a_terminal() -> None:
 
 
 def test_missing_cells_are_an_en_dash() -> None:
-    text = table([{"a": None, "b": ""}], {"a": "A", "b": "B"})
+    text = table([(None, "")], {"A": itemgetter(0), "B": itemgetter(1)})
 
     assert text == "A  B\n–  –"  # noqa: RUF001 - missing is an en dash
 
@@ -101,9 +102,9 @@ def test_missing_cells_are_an_en_dash() -> None:
 def run_table(*, terminal: bool, columns: int, options: str = "") -> str:
     """Return what a program prints that prints a table, into a terminal or a pipe."""
     program = (
-        "from jobprov.app.commands.terminal.tables import table\n"
-        "rows = [{'file': 98 * 'n', 'where': 'there'}]\n"
-        f"print(table(rows, {{'file': 'FILE', 'where': 'WHERE'}}{options}))"
+        "from jobprov.app.commands.terminal.tables import cell_table\n"
+        "rows = [(98 * 'n', 'there')]\n"
+        f"print(cell_table(('FILE', 'WHERE'), rows{options}))"
     )
     words = [sys.executable, "-c", program]
     environment = {**os.environ, "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
