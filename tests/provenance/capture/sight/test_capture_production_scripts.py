@@ -148,6 +148,26 @@ def test_input_that_the_script_removed_was_read_once(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_file_that_a_further_program_only_looks_at_is_an_output_all_the_same(site: Site) -> None:
+    """As all jobs of Mu2e do: art counts the events of its own output, which only the fcl names."""
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write('[ -n "$source" ] || { echo events > sim.art; sleep 0.3; }\n')
+
+    record = site.record(
+        """
+        nova -c all.fcl > reco.log
+        nova -c all.fcl -s sim.art > count.txt
+        cp $INPUTS/raw.root fetched.root; touch fetched.root
+        nova -c all.fcl -s fetched.root -o again.root
+        """
+    )
+
+    made = by_path(record["outputs"])
+    assert made["sim.art"]["step"] == "nova"
+    assert "fetched.root" not in made
+
+
+@pytest.mark.slow
 def test_list_of_inputs_that_the_script_moved_away_is_read_while_it_is_there(site: Site) -> None:
     record = site.record(
         """
