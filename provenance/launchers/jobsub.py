@@ -75,7 +75,7 @@ def read_job_info(
         elif option in ("-G", "--group"):
             experiment = value
     variables = _variables_of_jobs(settings, environment or {})
-    return Submission(batch_id, argv, variables, experiment, _copies(options))
+    return Submission(batch_id, argv, variables, experiment, _copies(argv, options))
 
 
 def _variables_of_jobs(settings: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -90,11 +90,19 @@ def _variables_of_jobs(settings: Sequence[str], environment: Mapping[str, str]) 
     return variables
 
 
-def _copies(options: Sequence[tuple[str, str]]) -> int | None:
+def _is_of_dag(argv: Sequence[str], options: Sequence[tuple[str, str]]) -> bool:
+    """Whether a submission runs a DAG file: with --dag, or as project.py of larbatch does."""
+    program = posixpath.basename(argv[0]) if argv else ""
+    return program == "jobsub_submit_dag" or any(option == "--dag" for option, _value in options)
+
+
+def _copies(argv: Sequence[str], options: Sequence[tuple[str, str]]) -> int | None:
     """Return how many jobs a submission makes; None if a SAM dataset or a DAG file decides."""
+    if _is_of_dag(argv, options):
+        return None
     copies = 1
     for option, value in options:
-        if option.startswith("--dataset") or option == "--dag":
+        if option.startswith("--dataset"):
             return None
         if option == "-N" and value.isdecimal() and len(value) <= _LONGEST_COUNT:
             copies = int(value)
@@ -152,15 +160,16 @@ def submit_again(
         raise BadInputError(
             "its jobsub_submit held a secret, which is not kept: submit it with a new one."
         )
-    for option, value in _options(words):
+    options = _options(words)
+    if _is_of_dag(words, options):
+        raise BadInputError("it was part of a DAG, which would run as a whole.")
+    for option, value in options:
         if option.startswith("--dataset"):
             raise BadInputError(
                 f"SAM handed out the files of {option} {value}: make a definition of its input "
                 "(jobprov retry JOB --format sam) and submit that."
             )
-        if option == "--dag":
-            raise BadInputError("it was part of a DAG (--dag), which would run as a whole.")
-    if _copies(_options(words)) != 1 and process is None:
+    if _copies(words, options) != 1 and process is None:
         raise BadInputError(
             "its record names no batch job, so nobody knows which of the submission it was."
         )

@@ -62,8 +62,9 @@ def test_file_of_an_option_is_not_the_executable() -> None:
     assert words[-1] == "file:///run.sh"
 
 
-def test_nobody_knows_how_many_jobs_a_dag_has() -> None:
-    assert read_job_info(ID, repr(["jobsub_submit", "--dag", "file:///x.dag"])).copies is None
+@pytest.mark.parametrize("program", [["jobsub_submit", "--dag"], ["/bin/jobsub_submit_dag"]])
+def test_nobody_knows_how_many_jobs_a_dag_has(program: list[str]) -> None:
+    assert read_job_info(ID, repr([*program, "file:///x.dag"])).copies is None
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,7 @@ def test_semicolon_parts_variables_of_jobsub() -> None:
         (["-G", "n", "-e", "T=<redacted:token>", "file://x"], 1, "held a secret"),
         (["-G", "n"], 0, "names no executable"),
         (["-G", "n", "--dag", "file://x"], 0, "part of a DAG"),
+        (["jobsub_submit_dag", "-G", "n", "file://x"], 0, "part of a DAG"),
     ],
 )
 def test_a_submission_that_cannot_be_repeated_says_why(
