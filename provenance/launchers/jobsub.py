@@ -18,7 +18,7 @@ Form = Literal["shell", "jobsub", "condor"]
 FORMS: tuple[Form, ...] = ("shell", "jobsub", "condor")
 _BATCH_ID = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?@[A-Za-z0-9._-]{1,250}")
 _TASK_NAMES = ("JOBPROV_TASK_ID", "POMS_TASK_ID", "POMS4_SUBMISSION_ID")
-_FILE_OPTIONS = ("-f", "--input-file", "--tar-file-name")
+_FILE_OPTIONS = ("-f", "--tar-file-name", "--tar_file_name")
 _LONGEST = 1024 * 1024  # characters of an argument list
 _LONGEST_COUNT = 7  # digits
 
@@ -51,30 +51,55 @@ class Submission(NamedTuple):
         return self.variables.get(name) or None
 
 
-def read_job_info(batch_id: str, arguments: str) -> Submission:
+def read_job_info(
+    batch_id: str, arguments: str, environment: Mapping[str, str] | None = None
+) -> Submission:
     """Return the submission that `--job-info` reports.
 
+    `environment` is jobsub's own: `-e NAME` takes its value from there, and so do the settings that
+    POMS adds to every submission (`JOBSUB_EXTRA_ENVIRONMENT`).
+
     Raises:
-        BadInputError: these are not the two arguments that jobsub gives.
+        BadInputError: these are not the arguments that jobsub gives.
     """
     if not _BATCH_ID.fullmatch(batch_id):
         example = "jobsub's is like 81234.0@schedd.example.org"
         raise BadInputError(f"{batch_id[:100]!r} is not a batch id; {example}.")
     argv = _argument_list(arguments)
     options = _options(argv)
-    variables: dict[str, str] = {}
     experiment: str | None = None
+    settings = []
     for option, value in options:
-        if option in ("-e", "--environment") and "=" in value:
-            name, _, text = value.partition("=")
-            variables[name] = text
+        if option in ("-e", "--environment"):
+            settings.append(value)
         elif option in ("-G", "--group"):
             experiment = value
-    return Submission(batch_id, argv, variables, experiment, _copies(options))
+    variables = _variables_of_jobs(settings, environment or {})
+    return Submission(batch_id, argv, variables, experiment, _copies(argv, options))
 
 
-def _copies(options: Sequence[tuple[str, str]]) -> int | None:
-    """Return how many jobs a submission makes; None if a SAM dataset decides."""
+def _variables_of_jobs(settings: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what jobs get by `-e NAME=VALUE`, and by `-e NAME` from jobsub's own environment."""
+    variables = {}
+    for setting in [*settings, *environment.get("JOBSUB_EXTRA_ENVIRONMENT", "").split(",")]:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            value = environment.get(name, "")
+        if value:
+            variables[name] = value
+    return variables
+
+
+def _is_of_dag(argv: Sequence[str], options: Sequence[tuple[str, str]]) -> bool:
+    """Whether a submission runs a DAG file: with --dag, or as project.py of larbatch does."""
+    program = posixpath.basename(argv[0]) if argv else ""
+    return program == "jobsub_submit_dag" or any(option == "--dag" for option, _value in options)
+
+
+def _copies(argv: Sequence[str], options: Sequence[tuple[str, str]]) -> int | None:
+    """Return how many jobs a submission makes; None if a SAM dataset or a DAG file decides."""
+    if _is_of_dag(argv, options):
+        return None
     copies = 1
     for option, value in options:
         if option.startswith("--dataset"):
@@ -103,9 +128,8 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
     """
     options: list[tuple[str, str]] = []
     for place, word in enumerate(argv):
-        is_value = argv[place - 1] in _FILE_OPTIONS
-        if word.startswith(("file://", "dropbox://")) and not is_value:
-            break  # the executable; the options that follow are its own
+        if _is_executable(argv, place):
+            break  # the options that follow are its own
         following = argv[place + 1] if place + 1 < len(argv) else ""
         if word.startswith("--"):
             name, equals, value = word.partition("=")
@@ -115,11 +139,18 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
     return options
 
 
-def submit_again(argv: Sequence[str], variables: Mapping[str, str], *, process: int | None) -> str:
+def submit_again(
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    process: int | None,
+    section: str | None = None,
+) -> str:
     """Return the command that submits one job of a recorded submission again.
 
-    The job gets the number that it had in that submission, for its program may work by it: jobsub
-    gives later `-e` options to the job in place of its own.
+    The job gets the numbers that it had in that submission, for its program may work by them:
+    jobsub gives later `-e` options to the job in place of its own. With `--maxConcurrent` each job
+    has a cluster of its own, so that they all are process 0; their `section` tells them apart.
 
     Raises:
         BadInputError: one job of it cannot be submitted alone, or a word of it was a secret.
@@ -129,34 +160,66 @@ def submit_again(argv: Sequence[str], variables: Mapping[str, str], *, process: 
         raise BadInputError(
             "its jobsub_submit held a secret, which is not kept: submit it with a new one."
         )
-    for option, value in _options(words):
+    options = _options(words)
+    if _is_of_dag(words, options):
+        raise BadInputError("it was part of a DAG, which would run as a whole.")
+    for option, value in options:
         if option.startswith("--dataset"):
             raise BadInputError(
                 f"SAM handed out the files of {option} {value}: make a definition of its input "
                 "(jobprov retry JOB --format sam) and submit that."
             )
-    if _copies(_options(words)) != 1 and process is None:
+    if _copies(words, options) != 1 and process is None:
         raise BadInputError(
             "its record names no batch job, so nobody knows which of the submission it was."
         )
-    own = []
-    numbers = {} if process is None else {"PROCESS": str(process), "JOBSUBJOBSECTION": str(process)}
-    for name, value in {**variables, **numbers}.items():
-        own += ["-e", f"{name}={value}"]
-    words = _without_copies(words)
+    numbers = {}
+    if process is not None:
+        numbers = {"PROCESS": str(process), "JOBSUBJOBSECTION": section or str(process)}
+    own = environment_options({**variables, **numbers})
+    words = [_escaped(word) for word in _without_copies(words)]
     if words and posixpath.basename(words[0]).startswith("jobsub_submit"):
         words = words[1:]
     place = _place_of_executable(words)
     return shlex.join(["jobsub_submit", *words[:place], *own, *words[place:]])
 
 
+def environment_options(variables: Mapping[str, str]) -> list[str]:
+    """Return the words `-e NAME=VALUE` with which jobsub_submit gives jobs variables.
+
+    Raises:
+        BadInputError: a value has a semicolon, with which jobsub parts variables from each other.
+    """
+    words = []
+    for name, value in variables.items():
+        if ";" in value:
+            raise BadInputError(
+                f"{name}={value}: jobsub_submit -e takes no value with a semicolon. Put it into a "
+                "script and name that."
+            )
+        words += ["-e", _escaped(f"{name}={value}")]
+    return words
+
+
+def _escaped(word: str) -> str:
+    r"""Return a word that jobsub_submit reads as the given one: it takes \x for x, and quotes away.
+
+    Source: `backslash_escape_layer` of jobsub_lite.
+    """
+    return re.sub(r"[\\']", r"\\\g<0>", word)
+
+
 def _place_of_executable(argv: Sequence[str]) -> int:
     """Return where the executable is among the words; the options that follow are its own."""
-    for place, word in enumerate(argv):
-        is_value = place > 0 and argv[place - 1] in _FILE_OPTIONS
-        if word.startswith(("file://", "dropbox://")) and not is_value:
+    for place in range(len(argv)):
+        if _is_executable(argv, place):
             return place
     raise BadInputError("its jobsub_submit names no executable (file://…).")
+
+
+def _is_executable(argv: Sequence[str], place: int) -> bool:
+    is_value = place > 0 and argv[place - 1] in _FILE_OPTIONS
+    return argv[place].startswith("file://") and not is_value
 
 
 def _without_copies(argv: Sequence[str]) -> list[str]:
@@ -192,9 +255,7 @@ def settings_lines(
             lines.append(f"JOBPROV_RUN={shlex.quote(f'sh {shlex.quote(hook_files[0])} --')}")
         return lines
     if form == "jobsub":
-        options: list[str] = []
-        for name, value in variables.items():
-            options += ["-e", f"{name}={value}"]
+        options = environment_options(variables)
         for file in files:
             options += ["-f", f"dropbox://{file}"]
         return [shlex.join(options)]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.launcher import checked, listed, quoted
+from jobprov.provenance.launchers.jobsub import environment_options
 
 HOOK = "job-end-hook.pyz"
 SCRIPT = "retry-job.sh"
@@ -235,8 +236,7 @@ def jobsub_script(repeats: Sequence[Repeat], destination: Destination) -> str:
             "JOBPROV_TOKEN_FILE": TICKET,
             **destination.commands.variables(),
         }
-        for name, value in variables.items():
-            command += ["-e", f"{name}={value}"]
+        command += environment_options(variables)
         dropped = " ".join(f'-f "dropbox://$PWD/{name}"' for name in (HOOK, PLACES, file))
         ticket = f'$([ ! -f {TICKET} ] || echo "-f dropbox://$PWD/{TICKET}")'
         script = f'"file://$PWD/{SCRIPT}" --output-dir "$output_dir" --list {file}'

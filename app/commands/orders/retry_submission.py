@@ -303,7 +303,9 @@ def _written(retry: Retry, submission: RecordedSubmission | None, experiment: st
     if submission.command is not None:
         batch_id = _BATCH_ID.fullmatch(submission.batch_id or "")
         process = int(batch_id.group(2)) if batch_id else None
-        command = submit_again(submission.command, _variables(retry), process=process)
+        command = submit_again(
+            submission.command, _variables(retry), process=process, section=submission.section
+        )
         return _Written(retry, command)
     ad = _ad_of(submission)
     missing = missing_files(ad, lambda path: Path(path).exists())

@@ -192,11 +192,13 @@ def _check_namespace(namespace: str | None) -> None:
 def _submission(job_info: tuple[str, ...]) -> Submission | None:
     if not job_info:
         return None
-    if len(job_info) != 2:  # noqa: PLR2004 - the two that jobsub gives
+    batch_id, *arguments = job_info
+    if not arguments:
         raise click.UsageError(
             "Give both, batch id and argument list, as `jobsub_submit --job-info` does; or neither."
         )
-    return read_job_info(*job_info)
+    # jobsub puts the list between double quotes for a shell: a word with such quotes ends them
+    return read_job_info(batch_id, " ".join(arguments), os.environ)
 
 
 def _named(options: _Options, submission: Submission | None) -> tuple[str, str]:

@@ -202,12 +202,14 @@ class RecordedSubmission(Struct, frozen=True, kw_only=True):
         batch_id: `cluster.process@schedd`.
         ad: attributes of its job ad.
         command: the arguments of the jobsub_submit of its task.
+        section: its number in that submission, where the batch id has none (`--maxConcurrent`).
     """
 
     job_id: str
     batch_id: str | None
     ad: JsonObject | None
     command: list[str] | None
+    section: str | None = None
 
 
 class RecordedSubmissions(Struct, frozen=True):

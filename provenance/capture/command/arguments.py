@@ -83,8 +83,8 @@ class CommandLine:
         config: the fcl file's name as given, to be looked up.
         sources, outputs: names of files; an output may hold art's `%` patterns.
         lists: files that list more sources.
-        final, process_name, sam_process_id: `--config-out`, `--process-name` and
-            `--sam-process-id`.
+        final, process_name, sam_process_id: `--config-out` or `--debug-config`, `--process-name`
+            and `--sam-process-id`.
         databases: `--timing-db` and `--memcheck-db`.
         overrides: the options that change the configuration, as given.
     """
@@ -133,7 +133,7 @@ class CommandLine:
         """Take the value of an option; tell whether the option is known."""
         if name in _CONFIG:
             self.config = value
-        elif name == "--config-out":
+        elif name in ("--config-out", "--debug-config"):
             self.final = value
         elif name == "--sam-process-id":
             self.sam_process_id = value

@@ -120,11 +120,13 @@ def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
 def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
     """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
 
-    What was only seen there is no second output.
+    What was only seen there is no second output, nor is a copy of the same name in the job's own
+    folders (`cp reco.root $CONDOR_DIR_HIST/`).
     """
     ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
     names = {entry["name"] for entry in ordered}
     copies = set()
+    first: Dict[Tuple[str, Optional[str]], Entry] = {}
     for entry in ordered:
         path = os.path.abspath(entry["path"])
         if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
@@ -133,6 +135,9 @@ def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> Li
             if place is not None:
                 entry.update(location=place, name=os.path.basename(place))
         copies.add(entry.get("location"))
+        original = first.setdefault((entry["name"], entry.get("sha256")), entry)
+        if original is not entry and entry.get("sha256"):
+            copies.add(path)
     return [entry for entry in ordered if not _is_one_of(entry, copies)]
 
 

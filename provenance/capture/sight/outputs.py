@@ -283,7 +283,8 @@ class SeenOutputs:
             outputs.update(step.program.outputs())
             sources.update(step.program.sources())
         # what one program made and the next one read is an output of the job all the same
-        return others | (sources - outputs)
+        read = sources - outputs
+        return others | {path for path in read if self.find_maker(path) is None}
 
     def _is_sidecar(self, path: str) -> bool:
         """Tell whether a file is the metadata of another file that came."""

@@ -131,7 +131,9 @@ def name_unit(
     primary = {str(entry["name"]) for entry in inputs if entry.get("role") == "primary"}
     if len(primary) == 1:
         return primary.pop()
-    index = environment.get("PROCESS") or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
+    # Jobs of a DAG (jobsub's --maxConcurrent) all are process 0
+    index = environment.get("JOBSUBJOBSECTION") or environment.get("PROCESS")
+    index = index or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
     return None if index in (None, "") else str(index)
 
 

@@ -48,6 +48,7 @@ def read_submissions(
                 batch_id=batch.get("id"),
                 ad=kept_ad or _witnessed_ad(witnesses_by_job[attempt.key]),
                 command=words,
+                section=batch.get("section"),
             )
         )
     return submissions

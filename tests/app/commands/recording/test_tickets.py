@@ -174,6 +174,18 @@ def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path)
     assert "hunter2" not in json.dumps(declared)
 
 
+def test_words_that_lost_their_quotes_on_the_way_are_one_list(live: LiveService) -> None:
+    """The list comes through a shell, between double quotes; POMS sets the task beside it."""
+    words = ("['jobsub_submit', '-G', 'toy', '-l', '+Image=/a", "b', 'file:///x']")
+    poms = {"POMS_TASK_ID": "78", "JOBSUB_EXTRA_ENVIRONMENT": "POMS_TASK_ID,A=1"}
+
+    done = live.run("register", "81235.0@jobsub01", *words, **poms)
+
+    assert done.stdout == "registered task 78\n", done.stderr
+    declared = Client(live.url).task("78", experiment="toy").declared
+    assert declared["submit_command"][4] == "+Image=/a b"
+
+
 @pytest.mark.slow
 def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
     (tmp_path / "units").write_text("a.root\nb.root\n")

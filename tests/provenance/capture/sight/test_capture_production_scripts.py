@@ -148,6 +148,40 @@ def test_input_that_the_script_removed_was_read_once(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_file_that_a_further_program_only_looks_at_is_an_output_all_the_same(site: Site) -> None:
+    """As all jobs of Mu2e do: art counts the events of its own output, which only the fcl names."""
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write('[ -n "$source" ] || { echo events > sim.art; sleep 0.3; }\n')
+
+    record = site.record(
+        """
+        nova -c all.fcl > reco.log
+        nova -c all.fcl -s sim.art > count.txt
+        cp $INPUTS/raw.root fetched.root; touch fetched.root
+        nova -c all.fcl -s fetched.root -o again.root
+        """
+    )
+
+    made = by_path(record["outputs"])
+    assert made["sim.art"]["step"] == "nova"
+    assert "fetched.root" not in made
+
+
+@pytest.mark.slow
+def test_what_art_writes_of_its_configuration_is_no_output(site: Site) -> None:
+    """As `sbndpoms_runnumber_injector.sh` reads the run number."""
+    nova = site.job.parent / "programs" / "nova"
+    nova.write_text(
+        nova.read_text().replace("-s)", "--debug-config) echo x: 1 > $2; shift ;;\n-s)")
+    )
+
+    record = site.record("nova --debug-config dump.txt -c all.fcl; nova -c all.fcl -o gen.root\n")
+
+    assert [output["path"] for output in record["outputs"]] == ["gen.root"]
+    assert record["configurations"][0]["final_sha256"]
+
+
+@pytest.mark.slow
 def test_list_of_inputs_that_the_script_moved_away_is_read_while_it_is_there(site: Site) -> None:
     record = site.record(
         """

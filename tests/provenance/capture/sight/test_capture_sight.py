@@ -179,6 +179,22 @@ def test_copy_elsewhere_is_the_same_file(site: Site) -> None:
     assert "location" not in outputs["b.root"]
 
 
+def test_copy_in_a_further_folder_of_the_job_is_no_second_output(site: Site) -> None:
+    """As jobsub's `-d HIST` wants it; files with other bytes are files of their own."""
+    record = site.record(
+        """
+        mkdir out_HIST 1 2; echo data > a.root; cp a.root out_HIST/
+        echo 1 > 1/b.root; echo 2 > 2/b.root
+        """
+    )
+
+    assert sorted(output["path"] for output in record["outputs"]) == [
+        "1/b.root",
+        "2/b.root",
+        "a.root",
+    ]
+
+
 def test_copy_that_is_renamed_elsewhere_is_the_same_file(site: Site) -> None:
     """As ifdh does: under another name first; or as a script of Python does, at once."""
     script = """

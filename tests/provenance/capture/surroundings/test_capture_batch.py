@@ -1,0 +1,20 @@
+"""The number of a job in its submission is its unit, where it has no one input."""
+
+import pytest
+
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.surroundings.batch import name_unit
+
+
+@pytest.mark.parametrize(
+    ("environment", "unit"),
+    [
+        ({"PROCESS": "7", "JOBSUBJOBSECTION": "7"}, "7"),
+        ({"PROCESS": "0", "JOBSUBJOBSECTION": "7"}, "7"),  # --maxConcurrent, --dag
+        ({"PROCESS": "7", "JOBSUBJOBSECTION": ""}, "7"),
+        ({"SLURM_ARRAY_TASK_ID": "7"}, "7"),
+        ({}, "3"),
+    ],
+)
+def test_jobs_of_a_dag_have_units_of_their_own(environment: dict[str, str], unit: str) -> None:
+    assert name_unit(Options([], {}), environment, {"ProcId": 3}, []) == unit
