@@ -1,6 +1,6 @@
 """Deflates as the hook is packed: the same bytes of the same content, whatever zlib is here.
 
-Each content becomes one block, with the codes that are the shorter for it: its own, or fixed ones.
+Each content becomes one block with codes of its own.
 
 Source: RFC 1951, 3.2.5 to 3.2.7. This module is not in the hook.
 """
@@ -10,17 +10,20 @@ import heapq
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 _WINDOW, _LONGEST_MATCH, _SHORTEST_MATCH = 32768, 258, 3
-_MOST_TRIED = 48
+_MOST_TRIED = 128
 _END_OF_BLOCK, _FIRST_LENGTH = 256, 257
 _MOST_LITERALS, _MOST_DISTANCES = 286, 30
 _LONGEST_CODE, _LONGEST_CODE_OF_LENGTHS = 15, 7
 _UNUSED_BITS = 13  # what a symbol may cost that does not occur yet
-_FIXED, _OWN = 1, 2  # kinds of blocks
+_ROUNDS = 2  # a third one gains 20 bytes
+_OWN_CODES = 2  # kind of block
 _REPEAT, _FEW_ZEROS, _MANY_ZEROS = 16, 17, 18
 _ORDER_OF_LENGTHS = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 
 Step = Tuple[int, int]
 """(length, distance) of a match; (1, 0) for the byte itself."""
+Symbol = Tuple[int, int, int]
+"""(what has a code, length, distance) of a step."""
 
 
 class _Lengths(NamedTuple):
@@ -33,28 +36,27 @@ class _Lengths(NamedTuple):
 _FIXED_LENGTHS = _Lengths([8] * 144 + [9] * 112 + [7] * 24 + [8] * 8, [5] * _MOST_DISTANCES)
 
 
-def deflate(content: bytes) -> bytes:
-    """Return the bytes as one deflate block."""
-    matches = _find_matches(content)
-    steps = _cheapest_steps(content, matches, _FIXED_LENGTHS)
-    fixed = _Bits()
-    fixed.add(1, 1)  # the last block
-    fixed.add(_FIXED, 2)
-    _add_content(fixed, content, steps, _FIXED_LENGTHS)
+def deflate(content: bytes, earlier: bytes = b"") -> bytes:
+    """Return the bytes as one deflate block, which may refer to what was unpacked before it."""
+    earlier = earlier[-_WINDOW:]
+    text, begin = earlier + content, len(earlier)
+    matches = _find_matches(text, begin)
     # What the codes are depends on the steps, and which steps are the cheapest on the codes
-    steps = _cheapest_steps(content, matches, _lengths_for(content, steps))
-    lengths = _lengths_for(content, steps)
-    own = _Bits()
-    own.add(1, 1)
-    own.add(_OWN, 2)
-    _add_lengths(own, lengths)
-    _add_content(own, content, steps, lengths)
-    return min(fixed.finish(), own.finish(), key=len)
+    lengths = _FIXED_LENGTHS
+    for _ in range(_ROUNDS):
+        symbols = _symbols(text, begin, _cheapest_steps(text, matches, lengths))
+        lengths = _lengths_for(symbols)
+    bits = _Bits()
+    bits.add(1, 1)  # the last block
+    bits.add(_OWN_CODES, 2)
+    _add_lengths(bits, lengths)
+    _add_symbols(bits, symbols, lengths)
+    return bits.finish()
 
 
-def _add_content(bits: "_Bits", content: bytes, steps: Sequence[Step], lengths: _Lengths) -> None:
+def _add_symbols(bits: "_Bits", symbols: Sequence[Symbol], lengths: _Lengths) -> None:
     literals, distances = _codes(lengths.literals), _codes(lengths.distances)
-    for literal, length, distance in _symbols(content, steps):
+    for literal, length, distance in symbols:
         bits.add_code(*literals[literal])
         if distance:
             code, extra, rest = _coded(length, _LENGTHS)
@@ -64,12 +66,12 @@ def _add_content(bits: "_Bits", content: bytes, steps: Sequence[Step], lengths: 
             bits.add(rest, extra)
 
 
-def _symbols(content: bytes, steps: Sequence[Step]) -> List[Tuple[int, int, int]]:
-    """Return (symbol, length, distance) of each step, and of the end."""
-    symbols, at = [], 0
-    while at < len(content):
+def _symbols(text: bytes, begin: int, steps: Sequence[Step]) -> List[Symbol]:
+    """Return the symbol of each step from a place on, and that of the end."""
+    symbols, at = [], begin
+    while at < len(text):
         length, distance = steps[at]
-        symbol = _FIRST_LENGTH + _coded(length, _LENGTHS)[0] if distance else content[at]
+        symbol = _FIRST_LENGTH + _coded(length, _LENGTHS)[0] if distance else text[at]
         symbols.append((symbol, length, distance))
         at += length
     return [*symbols, (_END_OF_BLOCK, 0, 0)]
@@ -90,19 +92,23 @@ def _cheapest_steps(
     steps = [(1, 0)] * len(content)
     bits = [0] * (len(content) + 1)  # that the rest from there on takes
     for at in reversed(range(len(content))):
-        bits[at] = bits[at + 1] + literal_bits[content[at]]
-        for length, distance in matches[at]:
+        least, step = bits[at + 1] + literal_bits[content[at]], (1, 0)
+        shortest = _SHORTEST_MATCH
+        for longest, distance in matches[at]:
             code = bisect.bisect_right(_DISTANCE_BASES, distance) - 1
-            cost = bits[at + length] + length_bits[length] + distance_bits[code]
-            if cost < bits[at]:
-                bits[at], steps[at] = cost, (length, distance)
+            for length in range(shortest, longest + 1):  # shorter ones have a nearer match
+                cost = bits[at + length] + length_bits[length] + distance_bits[code]
+                if cost < least:
+                    least, step = cost, (length, distance)
+            shortest = longest + 1
+        bits[at], steps[at] = least, step
     return steps
 
 
-def _lengths_for(content: bytes, steps: Sequence[Step]) -> _Lengths:
-    """Return the lengths of the codes that are the best for these steps."""
+def _lengths_for(symbols: Sequence[Symbol]) -> _Lengths:
+    """Return the lengths of the codes that are the best for these symbols."""
     literals, distances = [0] * _MOST_LITERALS, [0] * _MOST_DISTANCES
-    for symbol, _, distance in _symbols(content, steps):
+    for symbol, _, distance in symbols:
         literals[symbol] += 1
         if distance:
             distances[_coded(distance, _DISTANCES)[0]] += 1
@@ -198,22 +204,26 @@ def _repeats(lengths: Sequence[int]) -> List[Tuple[int, int, int]]:
     return words
 
 
-def _find_matches(content: bytes) -> List[List[Tuple[int, int]]]:
+def _find_matches(text: bytes, begin: int) -> List[List[Step]]:
     """Return [(length, distance)] of what stood before and stands here again, for each place.
 
-    The nearest comes first; one further away is there only where it is longer.
+    The nearest comes first; one further away is there only where it is longer. Before the beginning
+    nothing is searched for.
     """
-    matches: List[List[Tuple[int, int]]] = []
+    matches: List[List[Step]] = []
     places: Dict[bytes, List[int]] = {}  # three bytes -> where they stood
-    for at in range(len(content)):
-        earlier = places.setdefault(content[at : at + _SHORTEST_MATCH], [])
-        matches.append(_matches_at(content, at, earlier[: -_MOST_TRIED - 1 : -1]))
+    for at in range(len(text)):
+        earlier = places.setdefault(text[at : at + _SHORTEST_MATCH], [])
+        found: List[Step] = []
+        if at >= begin:
+            found = _matches_at(text, at, earlier[: -_MOST_TRIED - 1 : -1])
+        matches.append(found)
         earlier.append(at)
     return matches
 
 
-def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Tuple[int, int]]:
-    matches: List[Tuple[int, int]] = []
+def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Step]:
+    matches: List[Step] = []
     limit = min(_LONGEST_MATCH, len(content) - at)
     longest = _SHORTEST_MATCH - 1
     for place in earlier:

@@ -18,7 +18,7 @@ import sys
 import zlib
 from typing import Any, Callable, Dict
 
-_RAW_DEFLATE = -15
+_RAW_DEFLATE, _WINDOW = -15, 32768
 _FIRST, _LATER = "first", "later"
 
 
@@ -46,8 +46,8 @@ class _Finder:
     """Finds the hook's own modules; all others are left to the interpreter."""
 
     def __init__(self, archive: str, first: bytes, later: bytes) -> None:
-        self._archive, self._later = archive, later
-        self._sources = unpacked(first)
+        self._archive, self._first, self._later = archive, unpacked(first), later
+        self._sources = sources_in(self._first)
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> Any:
         if not name.startswith(__package__ + "."):
@@ -56,7 +56,7 @@ class _Finder:
         package = name.replace(".", "/") + "/__init__.py"
         later = self._later  # another thread may take it at this moment, too
         if later and module not in self._sources and package not in self._sources:
-            self._sources.update(unpacked(later))
+            self._sources.update(sources_in(unpacked(later, self._first)))
             self._later = b""
         is_package = package in self._sources
         source = self._sources.get(package if is_package else module)
@@ -68,11 +68,16 @@ class _Finder:
         return make_spec(name, loader, origin=origin, is_package=is_package)
 
 
-def unpacked(part: bytes) -> Dict[str, bytes]:
-    """Return the sources of a part, by name in the hook; `packing.fold` tells their form."""
+def unpacked(part: bytes, earlier: bytes = b"") -> bytes:
+    """Return the text of a part; the second one refers to the end of the first."""
+    return zlib.decompressobj(_RAW_DEFLATE, earlier[-_WINDOW:]).decompress(part)
+
+
+def sources_in(text: bytes) -> Dict[str, bytes]:
+    """Return the sources of a part's text, by name in the hook; `packing.fold` tells its form."""
     folder = __package__.replace(".", "/") + "/"
     sources = {}
-    for named in zlib.decompress(part, _RAW_DEFLATE).split(b"\0"):
+    for named in text.split(b"\0"):
         name, _, source = named.partition(b"\n")
         sources[folder + name.decode()] = source
     return sources

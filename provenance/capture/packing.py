@@ -83,12 +83,15 @@ _PACKAGE = __name__.rpartition(".")[0]
 _LEFT_OUT = frozenset(["packing.py", "deflating.py", "json_objects.py"])
 _FOR_ANNOTATIONS = ("typing", _PACKAGE + ".record.json_objects")
 _TOP = _PACKAGE.replace(".", "/")
-# What Python's own importer loads: stored as it is, so that the command runs without zlib, too
-_STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _TOP + "/loading.py"]
+# What Python's own importer loads: all but the loader is stored as it is, so that the command runs
+# without zlib, too
+_LOADER = _TOP + "/loading.py"
+_STORED = ["__main__.py", "jobprov_alone.py", _TOP + "/__init__.py", _LOADER]
 _STORED += ["jobprov/__init__.py", "jobprov/provenance/__init__.py"]
 # What the hook's main module imports
 _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
+_AS_IT_IS, _DEFLATED = 0, 8
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
@@ -137,16 +140,17 @@ def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
     Packed together they take less. A job that waits for its command unpacks only what comes first.
     """
     members = {name: files[name] for name in _STORED}
-    first = loaded_first(files)
+    loaded = loaded_first(files)
     parts: Dict[str, Dict[str, bytes]] = {"first": {}, "later": {}}
     for name in sorted(files):
         part = "later"
-        if name in first or name.endswith("__init__.py"):
+        if name in loaded or name.endswith("__init__.py"):
             part = "first"
         if name not in _STORED:
             parts[part][name] = files[name]
-    for part, sources in parts.items():
-        members[part] = deflate(fold(sources))
+    first_text = fold(parts["first"])
+    members["first"] = deflate(first_text)
+    members["later"] = deflate(fold(parts["later"]), first_text)
     return members
 
 
@@ -177,17 +181,20 @@ def loaded_first(files: Dict[str, bytes]) -> Set[str]:
 
 
 def packed(files: Dict[str, bytes]) -> bytes:
-    """Return the hook's bytes: a zip of members that are stored as they are."""
+    """Return the hook's bytes: a zip of members that are stored as they are, but for the loader."""
     content, listed = bytearray(SHEBANG), bytearray()
     members = folded(files)
     for name, member in sorted(members.items()):
-        encoded_name, size = name.encode(), len(member)
-        sizes = (zlib.crc32(member), size, size, len(encoded_name), 0)
+        method, kept = _AS_IT_IS, member
+        if name == _LOADER:
+            method, kept = _DEFLATED, deflate(member)
+        encoded_name = name.encode()
+        sizes = (zlib.crc32(member), len(kept), len(member), len(encoded_name), 0)
         # A zip says this twice: before the member, and in the list at the end
-        shared = struct.pack("<HHHHHIIIHH", _READER, 0, 0, 0, _FIRST_DAY, *sizes)
+        shared = struct.pack("<HHHHHIIIHH", _READER, 0, method, 0, _FIRST_DAY, *sizes)
         listed += struct.pack("<IH", _LISTED, _WRITER) + shared
         listed += struct.pack("<HHHII", 0, 0, 0, 0o644 << 16, len(content)) + encoded_name
-        content += struct.pack("<I", _MEMBER) + shared + encoded_name + member
+        content += struct.pack("<I", _MEMBER) + shared + encoded_name + kept
     count = len(members)
     end = struct.pack("<IHHHHIIH", _END, 0, 0, count, count, len(listed), len(content), 0)
     return bytes(content + listed + end)

@@ -12,6 +12,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, recording_grant
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TraceAnswer
+from jobprov.provenance.db.changes.intake import confirm_turn
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.services.intake.trace_turns import (
@@ -19,6 +20,7 @@ from jobprov.provenance.services.intake.trace_turns import (
     take_turn,
     what_kind_used,
 )
+from jobprov.provenance.services.writing import Writing
 
 section = Section("traces", "Which jobs are traced.")
 
@@ -31,11 +33,15 @@ class TraceQuestion(msgspec.Struct):
 
     Attributes:
         can_be_traced: False if it is not wanted in any case, since it cannot be traced or is over.
+        confirms: whether its hook tells by `is_traced` that it takes the turn.
+        is_traced: whether it runs traced now.
     """
 
     experiment: ExperimentName
     key: str
     can_be_traced: bool = True
+    confirms: bool = False
+    is_traced: bool = False
 
 
 _question = msgspec.json.Decoder(TraceQuestion)
@@ -61,10 +67,17 @@ def ask_turn() -> Response:
     if not service.settings.trace_first:
         return json_answer(TraceAnswer(is_wanted=False))
     kind = question.experiment, question.key
+    if question.is_traced:
+        service.write(lambda writing: confirm_turn(writing.connection, *kind, now))
+        return json_answer(TraceAnswer(is_wanted=False, is_pending=True))
     with service.reading() as connection:  # what nearly all are told costs no write
         is_wanted = question.can_be_traced and may_get_turn(connection, *kind, now)
         answer = what_kind_used(connection, *kind)
-    if is_wanted and service.write(lambda writing: take_turn(writing.connection, *kind, now)):
+
+    def take(writing: Writing) -> bool:
+        return take_turn(writing.connection, *kind, now, is_offer=question.confirms)
+
+    if is_wanted and service.write(take):
         answer = TraceAnswer(is_wanted=True, is_pending=True)
     return json_answer(answer)
 

@@ -13,8 +13,9 @@ from jobprov.provenance.capture.files.stamps import GRANULE_SECONDS
 
 _MOST_ENTRIES, _SECONDS, _DEEPEST = 20000, 2.0, 20
 NOT_LOOKED_AT = (".", "jobprov-spool")  # beginnings of names
-# Folders that hold much that is not the job's: nobody looks into them as a whole
-_NOT_OURS = frozenset(["/", "/tmp", "/var/tmp", "/home", "/data", "/scratch", "/exp", "/pnfs"])  # noqa: S108
+# Folders that many share, unless a container has one job's folder in their place
+_SHARED = frozenset(["/tmp", "/var/tmp", "/home", "/data", "/scratch", "/exp", "/pnfs"])  # noqa: S108
+_MOST_IN_OWN = 1000
 _FOLDERS_OF_TOOLS = frozenset(["__pycache__", "node_modules"])
 
 
@@ -72,14 +73,29 @@ class Listing:
 def is_own(folder: Optional[str]) -> bool:
     """Tell whether a folder may hold one job's files alone, so that what is new in it is the job's.
 
-    Not so for a person's home, or the folders at the top of a file system. A batch system may name
-    the job's scratch folder as HOME, so the user data base counts.
+    Not so for a person's home, what lies above it, or a folder like /tmp that others use too. A
+    batch system may name the job's scratch folder as HOME, so the user data base counts.
     """
     if not folder:
         return False
     real = os.path.realpath(folder)
     try:
-        home = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
+        home = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir or "/")
     except KeyError:
         home = "/"
-    return real not in _NOT_OURS and real != home
+    if os.path.commonpath([real, home]) == real:
+        return False
+    return real not in _SHARED or _is_ours_alone(real)
+
+
+def _is_ours_alone(folder: str) -> bool:
+    """Tell whether a folder holds few files, and none of others."""
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                status = entry.stat(follow_symlinks=False)
+                if number >= _MOST_IN_OWN or status.st_uid != os.getuid():
+                    return False
+    except OSError:
+        return False
+    return True

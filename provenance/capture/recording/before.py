@@ -40,6 +40,8 @@ class Before:
             self.turn = asking.wait()
         if self.options.trace or (self.turn is not None and self.turn.is_wanted):
             self._prepare_trace(glance)
+            if self.turn is not None and self.turn.is_wanted and self.tracer_words():
+                self.turn.confirm(self.options, self.environment)
 
     def may_be_asked(self) -> bool:
         """Tell whether jobs of this kind may be traced without being told."""

@@ -16,13 +16,16 @@ class Following:
         own_folders: absolute paths of folders in which all that is new is the job's.
         skipped: folders of the hook itself: what is written there is not the job's.
         followed: what the kernel follows, or None.
-        why_not: a sentence why it is None.
+        why_incomplete: sentences about what is not followed.
     """
 
     def __init__(self, options: Options, scripts: Iterable[bytes], skipped: List[str]) -> None:
         self.own_folders, self.skipped = _own_folders(options), skipped
         self.followed: Optional[Followed] = None
-        self.why_not: Optional[str] = None
+        self.why_incomplete: List[str] = []
+        if not (options.watch or self.own_folders):
+            sentence = "others keep files in {}, too: what came there was not seen"
+            self.why_incomplete.append(sentence.format(os.getcwd()))
         words = [*options.command, *named_folders.words_of_variables()]
         for script in scripts:
             words += named_folders.words_of_script(script, os.environ)
@@ -30,7 +33,8 @@ class Following:
             storage = named_folders.storage_folders(words, self.own_folders, skipped)
             self.followed = Followed(self.own_folders, skipped, storage)
         except (OSError, AttributeError) as error:  # no inotify, or no more of it
-            self.why_not = "files that came and went were not seen: {}".format(error)
+            sentence = "files that came and went were not seen: {}"
+            self.why_incomplete.append(sentence.format(error))
 
 
 def _own_folders(options: Options) -> List[str]:

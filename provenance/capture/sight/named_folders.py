@@ -35,7 +35,7 @@ def is_left_out(path: str, own_folders: Collection[str], skipped: Collection[str
         return True  # what strace writes there
     scratch = [*_SCRATCH, os.environ.get("TMPDIR", "/tmp").rstrip("/") + "/"]  # noqa: S108
     for folder in scratch:
-        is_home = any(path.startswith(folder) for path in own_folders)
+        is_home = any((own_folder + "/").startswith(folder) for own_folder in own_folders)
         if path.startswith(folder) and not is_home:  # a job in /tmp keeps its outputs there
             return True
     return False

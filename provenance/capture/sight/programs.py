@@ -128,8 +128,9 @@ def describe_processes(
         why += [children.why_incomplete] if children.why_incomplete else []
     elif wall_seconds >= _SEEN_SECONDS:
         why.append("the command ran before anybody could look")
-    if earlier.get("why_incomplete"):
-        why.insert(0, earlier["why_incomplete"])
+    known = earlier.get("why_incomplete")
+    if known:
+        why = [known, *(sentence for sentence in why if sentence not in known)]
     content = draft.take(earlier.get("sha256"))
     if content or len(seen) > 1:  # the command alone is in the record already
         lines = [json.dumps(_describe(child), sort_keys=True) + "\n" for child in seen]

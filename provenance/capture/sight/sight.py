@@ -63,7 +63,7 @@ class Sight:
         self.written: Dict[Tuple[int, bytes], str] = {}
         self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
-        self.why_incomplete: List[str] = []
+        self.why_incomplete = list(following.why_incomplete)
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
         working_folder = os.getcwd()
@@ -74,7 +74,6 @@ class Sight:
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
-        self.note(following.why_not)
         if following.followed is not None:
             self._events = FileEvents(following.followed)
             self._events.read_on()

@@ -18,13 +18,13 @@ from jobprov.provenance.capture.command.arguments import which, without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.json_objects import JsonObject
+from jobprov.provenance.capture.record.json_objects import Answer, JsonObject
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 from jobprov.provenance.capture.trace.limits import is_limited
 
-_SECONDS = 0.5
+_SECONDS, _CONFIRM_SECONDS = 0.5, 20.0
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
 # Lines of a main fcl file that are written for one job: comments, its seeds and its run
@@ -59,23 +59,38 @@ class Turn:
 
     def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
         """Ask, for half a second at most; raises where nobody answers."""
-        question = {"experiment": self._experiment, "key": self.key, "can_be_traced": can_be_traced}
-        token = read_token(options, environment)
-        service = Service(options.url or "", token, Clock(_SECONDS))
-        try:
-            answer = service.call(
-                *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
-                {"Content-Type": "application/json"},
-                lambda answer: isinstance(answer.get("is_wanted"), bool),
-            )[1]
-        finally:
-            service.close()
+        words = {"can_be_traced": can_be_traced, "confirms": True}
+        answer = self._call(options, environment, words, _SECONDS)
         self.is_wanted = answer["is_wanted"]
         self.is_pending = bool(answer.get("is_pending"))
         used = answer.get("used")
         self.used = used if isinstance(used, dict) else {}
         left_out: Any = self.used.pop("left_out", 0)
         self.left_out = left_out if isinstance(left_out, int) else 0
+
+    def confirm(self, options: Options, environment: Dict[str, str]) -> None:
+        """Tell beside the command that it runs traced; else another job soon gets the turn."""
+        words = {"can_be_traced": False, "is_traced": True}
+        Background(lambda: self._call(options, environment, words, _CONFIRM_SECONDS))
+
+    def _call(
+        self,
+        options: Options,
+        environment: Dict[str, str],
+        words: Dict[str, bool],
+        seconds: float,
+    ) -> Answer:
+        question = dict(words, experiment=self._experiment, key=self.key)
+        token = read_token(options, environment)
+        service = Service(options.url or "", token, Clock(seconds))
+        try:
+            return service.call(
+                *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
+                {"Content-Type": "application/json"},
+                lambda answer: isinstance(answer.get("is_wanted"), bool),
+            )[1]
+        finally:
+            service.close()
 
     def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
         """Ask again after the command, where the traced job of the kind had not ended before."""

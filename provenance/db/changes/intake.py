@@ -166,6 +166,13 @@ def take_over_turn(
     return connection.execute(statement.values(given_at=now, traced_at=None)).rowcount > 0
 
 
+def confirm_turn(connection: Connection, experiment: str, key: str, now: datetime) -> None:
+    """Note that a job of a kind runs traced, unless its record, or another one's, has come."""
+    is_awaited = TraceTurn.traced_at.is_(None)
+    statement = update(TraceTurn).where(*_is_kind(experiment, key), is_awaited)
+    connection.execute(statement.values(given_at=now))
+
+
 def remove_turns_before(connection: Connection, experiment: str, moment: datetime) -> None:
     """Remove turns that were given before a moment."""
     statement = delete(TraceTurn).where(TraceTurn.experiment == experiment)

@@ -140,11 +140,18 @@ def turn_of(connection: Connection, experiment: str, key: str) -> Turn | None:
     return None if row is None else Turn(*row)
 
 
-def count_turns(connection: Connection, experiment: str, since: datetime | None = None) -> int:
-    """Return how many kinds of jobs of an experiment have a turn, given after a moment."""
+def count_turns(
+    connection: Connection,
+    experiment: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Return how many kinds of jobs of an experiment have a turn, given between two moments."""
     statement = select(func.count()).where(TraceTurn.experiment == experiment)
     if since is not None:
         statement = statement.where(TraceTurn.given_at > since)
+    if until is not None:
+        statement = statement.where(TraceTurn.given_at <= until)
     return connection.scalar(statement) or 0
 
 

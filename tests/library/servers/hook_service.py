@@ -86,14 +86,14 @@ class Service:
         gaps: what it answers to a record.
         wants_traces: whether it has jobs traced; a service that does not even knows no such call.
         turn_seconds: how long it thinks about that; `turns`: keys of jobs
-            that can be traced and that were asked about.
+            that can be traced and that were asked about; `confirmed`: of jobs that run traced.
         batch_bytes: of blobs that it takes in one call; 0 for a service that has no such call.
     """
 
     def __init__(self) -> None:
         self.blobs, self.records, self.requests, self.received, self.headers = {}, {}, [], [], []
         self.faults, self.secret, self.gaps, self.lock = [], None, [], threading.Lock()
-        self.wants_traces, self.turn_seconds, self.turns = False, 0.0, []
+        self.wants_traces, self.turn_seconds, self.turns, self.confirmed = False, 0.0, [], []
         self.batch_bytes = 0
         self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self})
@@ -147,7 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer_turn(self) -> None:
         service = self.service
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if question.get("is_traced"):
+            service.confirmed.append(question["key"])
         if question["can_be_traced"]:
+            assert question["confirms"]
             service.turns.append(question["key"])
         time.sleep(service.turn_seconds)
         if service.wants_traces:

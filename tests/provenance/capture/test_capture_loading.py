@@ -144,7 +144,7 @@ def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) 
 
     loaded = {name for name in noted.read_text().splitlines() if name.startswith("jobprov.")}
     with zipfile.ZipFile(runner.hook) as archive:
-        sources = loading.unpacked(archive.read("first"))
+        sources = loading.sources_in(loading.unpacked(archive.read("first")))
     first = {name.removesuffix(".py").replace("/", ".") for name in sources}
     started_by_python = {"jobprov.provenance", "jobprov.provenance.capture"}
     started_by_python.add("jobprov.provenance.capture.loading")

@@ -58,8 +58,10 @@ def sources_in(hook: str) -> dict[str, str]:
         for name in archive.namelist():
             if name.endswith(".py"):
                 sources[name] = archive.read(name).decode()
-        for part in ("first", "later"):
-            for name, source in loading.unpacked(archive.read(part)).items():
+        first = loading.unpacked(archive.read("first"))
+        later = loading.unpacked(archive.read("later"), first)
+        for text in (first, later):
+            for name, source in loading.sources_in(text).items():
                 sources[name] = source.decode()
     return sources
 
@@ -202,3 +204,17 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (9, b"alone\n")
     assert b"not recorded: SyntaxError" in done.stderr
+
+
+def test_command_runs_alone_where_python_has_no_zlib(hook: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['zlib'] = None\n")
+
+    done = subprocess.run(
+        [sys.executable, hook, "run", "--", "sh", "-c", "echo alone; exit 9"],
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
+    )
+
+    assert (done.returncode, done.stdout) == (9, b"alone\n")
+    assert b"not recorded: ZipImportError" in done.stderr

@@ -23,9 +23,15 @@ from tests.library.records import a_record, digest
 KEY, OTHER = digest(1), digest(2)
 
 
-def ask(client: FlaskClient, key: str = KEY, experiment: str = "nova", **more: Any) -> Any:
-    question = {"experiment": experiment, "key": key}
-    return client.post("/api/v1/traces/turns", json=question, **more)
+def ask(
+    client: FlaskClient,
+    key: str = KEY,
+    experiment: str = "nova",
+    headers: dict[str, str] | None = None,
+    **more: bool,
+) -> Any:
+    question = {"experiment": experiment, "key": key, **more}
+    return client.post("/api/v1/traces/turns", json=question, headers=headers)
 
 
 def is_wanted(client: FlaskClient, key: str = KEY, experiment: str = "nova") -> bool:
@@ -55,6 +61,37 @@ def test_another_job_gets_the_turn_where_no_trace_comes(
     assert not turn_after(service, timedelta(hours=5))
     assert turn_after(service, timedelta(hours=7))
     assert not turn_after(service, timedelta(hours=8))
+
+
+def test_turn_whose_hook_gave_up_waiting_soon_goes_to_another_job(
+    client: FlaskClient, service: Service
+) -> None:
+    """Its job runs untraced, and no job of the kind was traced for six hours."""
+    assert ask(client, confirms=True).get_json()["is_wanted"]
+
+    assert not is_wanted(client)
+    assert turn_after(service, timedelta(minutes=2))
+
+
+def test_turn_that_a_hook_confirms_is_kept(client: FlaskClient, service: Service) -> None:
+    assert ask(client, confirms=True).get_json()["is_wanted"]
+    assert not ask(client, can_be_traced=False, is_traced=True).get_json()["is_wanted"]
+
+    assert not turn_after(service, timedelta(hours=5))
+    assert turn_after(service, timedelta(hours=7))
+
+
+def test_confirmation_that_comes_after_the_record_leaves_the_kind_alone(
+    client: FlaskClient, service: Service
+) -> None:
+    record = a_record(1, experiment="nova", trace={"keys": [KEY]})
+    assert ask(client, confirms=True).get_json()["is_wanted"]
+    client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+
+    answer = ask(client, can_be_traced=False, is_traced=True)
+
+    assert answer.status_code == 200
+    assert not turn_after(service, timedelta(days=30))
 
 
 def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskClient) -> None:
@@ -327,12 +364,18 @@ def test_service_that_is_told_so_has_nobody_traced(app: Flask, service: Service)
     assert not is_wanted(app.test_client())
 
 
+@pytest.mark.parametrize("confirms", [True, False])
 def test_jobs_that_are_all_of_a_new_kind_are_not_all_traced(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, *, confirms: bool
 ) -> None:
     monkeypatch.setattr(trace_turns, "MOST_AN_HOUR", 3)
 
-    assert [is_wanted(client, digest(number)) for number in range(5)] == [True] * 3 + [False] * 2
+    wanted = []
+    for number in range(5):
+        answer = ask(client, digest(number), confirms=confirms)
+        wanted.append(answer.get_json()["is_wanted"])
+
+    assert wanted == [True] * 3 + [False] * 2
 
 
 def test_kinds_that_are_remembered_are_bounded(

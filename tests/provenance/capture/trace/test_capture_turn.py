@@ -126,11 +126,13 @@ def test_scripts_that_a_tracer_disturbs_are_left_alone(
 
 @with_strace
 def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Service) -> None:
-    runner("run", "--url", asking.url, "--trace-bytes", "0", "--", "cat", "/etc/passwd")
+    command = ["sh", "-c", "cat /etc/passwd; sleep 1"]
+    runner("run", "--url", asking.url, "--trace-bytes", "0", "--", *command)
 
     record = asking.only_record()
     assert "touched_sha256" in record["environment"]
     assert record["trace"]["keys"] == asking.turns
+    assert asking.confirmed == asking.turns
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_service_that_does_not_answer_costs_half_a_second_at_most(
 ) -> None:
     url = service.url if way != "gone" else "http://127.0.0.1:9"
     if way == "silent":
-        service.turn_seconds = 50.0
+        service.wants_traces, service.turn_seconds = True, 50.0
     words = ["--budget-seconds", "4", "--url", url]
     begun = time.time()
 
@@ -177,6 +179,7 @@ def test_service_that_does_not_answer_costs_half_a_second_at_most(
     assert float(done.stdout) - begun < 30  # on a busy machine; the service thinks for longer
     if way != "gone":
         assert "touched_sha256" not in service.only_record()["environment"]
+        assert service.confirmed == []  # so that the service soon asks another job
 
 
 @pytest.fixture
