@@ -5,7 +5,6 @@ from typing import NamedTuple
 from flask import Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address
-<<<<<<< HEAD
 from jobprov.app.web.frame.manual import (
     GROUPS,
     MOST_FOUND,
@@ -14,11 +13,7 @@ from jobprov.app.web.frame.manual import (
     manual,
     search_manual,
 )
-from jobprov.app.web.frame.page import answer, asked_number
-=======
-from jobprov.app.web.frame.manual import GROUPS, MOST_FOUND, ManualPage, Part, manual, search_manual
 from jobprov.app.web.frame.page import answer, asked_number, pages
->>>>>>> w-rooms-s41
 from jobprov.provenance.answers.addresses import manual_page
 from jobprov.provenance.errors import NotFoundError
 

@@ -9,13 +9,8 @@ from flask import Response, current_app
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
-<<<<<<< HEAD
-from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
-from jobprov.app.web.frame.progress import ProgressPiece, progress
-=======
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked, pages
-from jobprov.app.web.frame.progress import Piece, progress
->>>>>>> w-rooms-s41
+from jobprov.app.web.frame.progress import ProgressPiece, progress
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.answers.tasks.tasks import UnitState
