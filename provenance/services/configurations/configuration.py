@@ -327,14 +327,9 @@ def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
     if known is None:
         return None
-    return EvaluationAnswer(
-        problem=known.problem,
-        difference=known.difference,
-        ran_as=known.ran_as,
-        parsed_as=known.parsed_as,
-        computed_as=known.computed_as,
-        as_written=known.as_written,
-    )
+    fields = known._asdict()
+    del fields["is_too_large"]
+    return EvaluationAnswer(**fields)
 
 
 class EvaluatedParameters(NamedTuple):

@@ -23,7 +23,6 @@ from jobprov.provenance.lineage.graph import (
     LeftOut,
     Node,
     Omitted,
-    Past,
 )
 
 COLUMNS = (
@@ -42,6 +41,9 @@ def graph_answer(graph: Graph) -> LineageGraph:
     edges = []
     for edge in graph.inner_edges():
         edges.append(LineageEdge(edge.source, edge.target, edge.is_sure, edge.role))
+    past: LineagePast | UnsetType = UNSET
+    if graph.past is not None:
+        past = graph.past
     return LineageGraph(
         focus=graph.focus,
         nodes=[node_answer(node) for node in graph.nodes],
@@ -50,7 +52,7 @@ def graph_answer(graph: Graph) -> LineageGraph:
         is_truncated=graph.is_truncated,
         version=graph.version,
         versions=graph.versions,
-        past=_past(graph.past),
+        past=past,
     )
 
 
@@ -125,19 +127,6 @@ def _side(left_out: LeftOut | None) -> OmittedSide | None:
     if left_out is None:
         return None
     return OmittedSide(left_out.files, left_out.jobs, left_out.is_least)
-
-
-def _past(past: Past | None) -> LineagePast | UnsetType:
-    if past is None:
-        return UNSET
-    return LineagePast(
-        as_of=_to_the_second(past.as_of),
-        is_exact=past.is_exact,
-        changed_jobs=list(past.changed_jobs),
-        changed_count=past.changed_count,
-        relinked_files=list(past.relinked_files),
-        relinked_count=past.relinked_count,
-    )
 
 
 def _to_the_second(moment: datetime) -> datetime:

@@ -12,7 +12,6 @@ from jobprov.provenance.answers.lookup.jobs import (
     JobAnswer,
     JobLinks,
     JobSummary,
-    LogTail,
     RecordOfWitness,
     Witness,
 )
@@ -235,7 +234,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         attempts=attempts,
         retry_of=summary.retry_of or _attempt_before(attempts, summary.job_id),
         links=_links(job, summary),
-        log_tails=_log_tails(connection, job),
+        log_tails=list_tails(connection, job.found.experiment, job.found.job_id),
     )
 
 
@@ -306,8 +305,3 @@ def _attempt_before(attempts: Sequence[JobSummary], job_id: str) -> str | None:
 def _links(job: ReadJob, summary: JobSummary) -> JobLinks:
     answer = f"/api/v1/jobs/{job.found.job_id}"
     return JobLinks(answer=answer, page=summary.url, bundle=f"{answer}/bundle")
-
-
-def _log_tails(connection: Connection, job: ReadJob) -> list[LogTail]:
-    tails = list_tails(connection, job.found.experiment, job.found.job_id)
-    return [LogTail(tail.name, tail.start, tail.end, tail.received_at) for tail in tails]
