@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from msgspec import UNSET, UnsetType, to_builtins
+from msgspec import UNSET, UnsetType, convert, to_builtins
 from msgspec.structs import asdict
 
 from jobprov.provenance.answers.histories.lineage import (
@@ -74,19 +74,7 @@ def node_answer(node: Node) -> LineageNode:
 
 def file_answer(node: FileNode) -> LineageFile:
     """Return a file of a graph, for answers that hold only files."""
-    return LineageFile(
-        key=node.key,
-        name=node.name,
-        namespace=node.namespace,
-        experiment=node.experiment,
-        role=node.role,
-        size_bytes=node.size_bytes,
-        data_tier=node.data_tier,
-        is_placeholder=node.is_placeholder,
-        version=node.version,
-        url=node.url,
-        writer=node.writer,
-    )
+    return convert(node, LineageFile, from_attributes=True)
 
 
 def _file_node(node: FileNode) -> LineageNode:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -242,15 +243,8 @@ def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
     """Return what one witness says of the end, even where another one prevails."""
     end = witnessed.get("exit") or {}
     reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
-    return Witness(
-        witness=record.witness,
-        revision=record.revision,
-        received_at=record.received_at,
-        submitter=record.submitter,
-        is_final=record.is_final,
-        state=witnessed.get("state"),
-        reason=": ".join(reasons) or None,
-    )
+    reason = ": ".join(reasons) or None
+    return Witness(**asdict(record), state=witnessed.get("state"), reason=reason)
 
 
 def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
