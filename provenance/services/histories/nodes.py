@@ -69,16 +69,14 @@ def node_rows(graph: Graph) -> Iterator[dict[str, object]]:
 
 def node_answer(node: Node) -> LineageNode:
     """Return a file or a job of a graph."""
-    return _file_node(node) if isinstance(node, FileNode) else _job_node(node)
+    if isinstance(node, FileNode):
+        return LineageNode(**asdict(file_answer(node)))
+    return _job_node(node)
 
 
 def file_answer(node: FileNode) -> LineageFile:
     """Return a file of a graph, for answers that hold only files."""
     return convert(node, LineageFile, from_attributes=True)
-
-
-def _file_node(node: FileNode) -> LineageNode:
-    return LineageNode(**asdict(file_answer(node)))
 
 
 def _job_node(node: JobNode) -> LineageNode:

@@ -1,8 +1,8 @@
 """Everything recorded of one job, and what the service found out about it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
 from sqlalchemy import Connection
@@ -57,7 +57,6 @@ from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, w
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.search.near_names import nearest
 
-_Verdict = TypeVar("_Verdict", bound=Mapping[str, Any])
 _MOST_BEGUN = 10
 _UUID_LENGTH, _UUID_DASHES = 36, 4
 _UUID_LETTERS = frozenset("0123456789abcdef-")
@@ -231,7 +230,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
-        best_verdict=_best(verdicts),
+        best_verdict=max(verdicts, key=_rank_of, default=None),
         attempts=attempts,
         retry_of=summary.retry_of or _attempt_before(attempts, summary.job_id),
         links=_links(job, summary),
@@ -285,8 +284,8 @@ def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     return outputs
 
 
-def _best(verdicts: Iterable[_Verdict]) -> _Verdict | None:
-    return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
+def _rank_of(verdict: Mapping[str, Any]) -> int:
+    return rank(str(verdict.get("level")))
 
 
 def _attempt_before(attempts: Sequence[JobSummary], job_id: str) -> str | None:
