@@ -43,13 +43,13 @@ class BadInputError(ProvenanceError):
 
 
 def check_choice(field: str, value: str | None, choices: Iterable[str]) -> None:
-    """Check that a field has one of the values that it may have.
+    """Check that a field has one of the values that it may have; None where it was not given.
 
     Raises:
         BadInputError: it has another one.
     """
     known = list(choices)
-    if value not in known:
+    if value is not None and value not in known:
         raise BadInputError.of_field(field, f"one of {', '.join(known)}")
 
 
