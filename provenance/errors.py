@@ -38,7 +38,7 @@ class BadInputError(ProvenanceError):
 
     @classmethod
     def of_field(cls, field: str, problem: str) -> Self:
-        """Return the error about one field; `problem` is a sentence without capital and full stop."""
+        """Return the error about one field; `problem` has no capital letter and no full stop."""
         return cls(f"{field}: {problem}.", {field: [problem]})
 
 
