@@ -38,18 +38,18 @@ class BadInputError(ProvenanceError):
 
     @classmethod
     def of_field(cls, field: str, problem: str) -> Self:
-        """Return the error about one field; `problem` is a sentence without capital and full stop."""
+        """Return the error about one field; `problem` has no capital letter and no full stop."""
         return cls(f"{field}: {problem}.", {field: [problem]})
 
 
 def check_choice(field: str, value: str | None, choices: Iterable[str]) -> None:
-    """Check that a field has one of the values that it may have.
+    """Check that a field has one of the values that it may have; None where it was not given.
 
     Raises:
         BadInputError: it has another one.
     """
     known = list(choices)
-    if value not in known:
+    if value is not None and value not in known:
         raise BadInputError.of_field(field, f"one of {', '.join(known)}")
 
 

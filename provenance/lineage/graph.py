@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobprov.provenance.answers.histories.lineage import FileWriter
+from jobprov.provenance.answers.histories.lineage import FileWriter, LineagePast
 
 _ENDED = {
     "failed": "failed",
@@ -32,31 +32,6 @@ UNHAPPY_STATES = ("failed", "killed", "lost", "silent")
 
 Drawings never hide them in a larger box of other states.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """The moment of a view of the past, and the parts that are shown as they are known today.
-
-    Attributes:
-        as_of: aware UTC.
-        changed_jobs: ids of jobs, at most a hundred, that were corrected later, or got the record
-            of another witness.
-        relinked_files: names of files, at most a hundred, whose links may have been different then:
-            since then, another job claimed them, a catalog saw them, a job that made them was
-            corrected, or jobs read them with checksums that point to other makers.
-    """
-
-    as_of: datetime
-    changed_jobs: tuple[str, ...] = ()
-    changed_count: int = 0
-    relinked_files: tuple[str, ...] = ()
-    relinked_count: int = 0
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether nothing is known to have changed since."""
-        return not self.changed_count and not self.relinked_count
 
 
 def ended(state: str) -> str:
@@ -210,7 +185,7 @@ class Graph:
     edges: tuple[Edge, ...] = ()
     omitted: Omitted = field(default_factory=Omitted)
     is_truncated: bool = False
-    past: Past | None = None
+    past: LineagePast | None = None
     direction: str = "both"
     version: int | None = None
     versions: int = 0

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from jobprov.provenance.answers.histories.lineage import LineagePast
 from jobprov.provenance.lineage.graph import (
     SHARED_ROLES,
     UNHAPPY_STATES,
@@ -18,7 +19,6 @@ from jobprov.provenance.lineage.graph import (
     LeftOut,
     Node,
     Omitted,
-    Past,
     ended,
     neighbours,
 )
@@ -116,7 +116,7 @@ def _of_the_writer(graph: Graph) -> list[str]:
     return [f"It was {known_fully(focus)}."]
 
 
-def _of_the_past(past: Past | None) -> list[str]:
+def _of_the_past(past: LineagePast | None) -> list[str]:
     """The moment of a view of the past, and how much may have changed since, a sentence each."""
     if past is None:
         return []

@@ -5,6 +5,7 @@ Names may contain any Unicode.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
@@ -77,6 +78,14 @@ def counted(value: int, word: str) -> str:
     """`1 file`, `12 files`."""
     plural = "" if value == 1 else "s"
     return f"{number(value)} {word}{plural}"
+
+
+def enumerated(names: Sequence[str], most: int) -> str:
+    """`a, b and 3 more`: the first of some names, and how many others there are."""
+    listed = ", ".join(names[:most])
+    if len(names) > most:
+        listed += f" and {len(names) - most} more"
+    return listed
 
 
 def counted_of(value: int, total: int | None, word: str) -> str:

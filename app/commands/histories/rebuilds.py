@@ -13,7 +13,7 @@ from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan, RebuildStep
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.lineage.words import counted, enumerated
 from jobprov.provenance.records.files.names import full_name
 
 _MOST_NAMED = 20
@@ -75,9 +75,7 @@ def _text(plan: RebuildPlan) -> str:
     if plan.jobs:
         lines.append(table(plan.jobs, _COLUMNS))
     if plan.needs:
-        names = ", ".join(file.name for file in plan.needs[:_MOST_NAMED])
-        if len(plan.needs) > _MOST_NAMED:
-            names += f" and {len(plan.needs) - _MOST_NAMED} more"
+        names = enumerated([file.name for file in plan.needs], _MOST_NAMED)
         lines.append(f"Taken as they are: {names}")
     if plan.jobs and plan.is_possible:
         lines.append(f"Run the first: jobprov rerun {plan.jobs[0].job_id} --into FOLDER")
@@ -96,9 +94,7 @@ def _places(located: LocatedFiles) -> list[str]:
     if len(lines) > _MOST_NAMED:
         lines[_MOST_NAMED:] = [f"  and {len(lines) - _MOST_NAMED} more; --json has all"]
     if nowhere:
-        names = ", ".join(nowhere[:_MOST_NAMED])
-        if len(nowhere) > _MOST_NAMED:
-            names += f" and {len(nowhere) - _MOST_NAMED} more"
+        names = enumerated(nowhere, _MOST_NAMED)
         lines.append(
             f"No copy is known of {names}. If they are lost too, add --lost NAME for each."
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.answers.lookup.jobs import LogTail
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -179,15 +180,6 @@ class LogPiece(NamedTuple):
         return self.start + len(self.content)
 
 
-class TailExtent(NamedTuple):
-    """The positions between which pieces of a log lie, and when the last of them came."""
-
-    name: str
-    start: int
-    end: int
-    received_at: datetime
-
-
 class TailName(NamedTuple):
     """A log of a running job, with the key, experiment and id of the job."""
 
@@ -239,7 +231,7 @@ def count_logs(connection: Connection, job: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def tail_extents(connection: Connection, experiment: str, job_id: str) -> list[TailExtent]:
+def tail_extents(connection: Connection, experiment: str, job_id: str) -> list[LogTail]:
     """Return where the pieces of each log of a job begin and end, by name."""
     query = (
         select(
@@ -254,7 +246,7 @@ def tail_extents(connection: Connection, experiment: str, job_id: str) -> list[T
         .group_by(LogTailPiece.name)
         .order_by(LogTailPiece.name)
     )
-    return [TailExtent(*row) for row in connection.execute(query)]
+    return [LogTail(*row) for row in connection.execute(query)]
 
 
 def tails_of_jobs(connection: Connection, job_ids: Sequence[str]) -> list[TailName]:

@@ -41,8 +41,7 @@ class ProductMaps(NamedTuple):
         """Return the map of an entry's product; None where nobody wrote one, or none is needed."""
         if not is_unsourced(entry) or entry.name is None:
             return None
-        manager = (entry.product.manager if entry.product else None) or ""
-        return self.of_product(entry.name, manager)
+        return self.of_product(entry.name, manager_of(entry))
 
     def of_product(self, name: str, manager: str) -> ProductMap | None:
         """Return the map of a product.
@@ -83,6 +82,11 @@ def _by_name(repositories: Sequence[RegisteredRepository]) -> dict[str, Register
 
 def _usual_name(name: str) -> str:
     return name.lower().replace("_", "-")
+
+
+def manager_of(entry: Software) -> str:
+    """Return the package manager of an entry's product; empty where it names none."""
+    return (entry.product or Product()).manager or ""
 
 
 def is_unsourced(entry: Software) -> bool:

@@ -31,7 +31,12 @@ from jobprov.provenance.db.queries.code.resolutions import RESOLVE, last_errors
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
 from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Product, Software
-from jobprov.provenance.services.code.product_maps import is_by, product_tags, read_product_maps
+from jobprov.provenance.services.code.product_maps import (
+    is_by,
+    manager_of,
+    product_tags,
+    read_product_maps,
+)
 from jobprov.provenance.services.code.repositories import find_repository
 from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
@@ -183,7 +188,7 @@ def list_products(connection: Connection) -> Products:
             known[key] = product_map
             of_known[key].append(entry)
         else:
-            key = (entry.software.name or "", _manager(entry))
+            key = (entry.software.name or "", manager_of(entry.software))
             others[key].append(entry)
         groups[entry.id] = product_map is not None, key
     counts = list_counts(connection, groups)
@@ -239,13 +244,7 @@ def _unresolved_version(
 
 
 def _version(entry: Unsourced) -> str:
-    product = entry.software.product
-    return (product.version if product else None) or ""
-
-
-def _manager(entry: Unsourced) -> str:
-    product = entry.software.product
-    return (product.manager if product else None) or ""
+    return (entry.software.product or Product()).version or ""
 
 
 def _versions(entries: Sequence[Unsourced]) -> set[str]:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
+from jobprov.provenance.lineage.words import enumerated
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
     Record,
@@ -160,8 +161,8 @@ def _changed_files(pair: Pair, sources: Mapping[str, bytes]) -> list[Difference]
     row = Difference(
         "changed",
         f"{pair.name}.{CHANGED_FILES}",
-        _listed(old),
-        _listed(new),
+        enumerated(old, _MOST_NAMED) or None,
+        enumerated(new, _MOST_NAMED) or None,
         lines=lines,
         lines_omitted=omitted,
     )
@@ -200,13 +201,6 @@ def changed_files(patch: bytes) -> dict[str, bytes]:
         end = len(patch) if following is None else following.start()
         changes[match.group(1).decode("utf-8", "replace")] = patch[match.end() : end]
     return changes
-
-
-def _listed(names: Sequence[str]) -> str | None:
-    if not names:
-        return None
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def patches_of(records: Iterable[Record]) -> set[str]:

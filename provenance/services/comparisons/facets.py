@@ -70,7 +70,8 @@ def record_facets(
     yield outputs_facet(before, after)
     yield variables_facet(physics_names, before, after)
     yield _seeds_facet(before, after)
-    yield _environment_facet(physics_names, before, after)
+    old, new = _environment(before, physics_names), _environment(after, physics_names)
+    yield facts_facet("environment", "Environment variables", CIRCUMSTANCE, old, new)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
         yield facts_facet(kind.name, kind.title, kind.matters, old, new)
@@ -86,11 +87,6 @@ def _steps_by_name(record: Record) -> dict[str, Record]:
     return keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
 
 
-def _resolved_commit(entry: Record) -> str | None:
-    commit: str | None = (entry.get("resolution") or {}).get("commit")
-    return commit
-
-
 def _picked(entry: Record, *fields: str) -> dict[str, object]:
     """Return these fields of an entry, None where it does not have them."""
     return {field: entry.get(field) for field in fields}
@@ -103,7 +99,8 @@ def _products(record: Record) -> Facts:
         product.pop("prefix", None)
         facts |= flat(product, name)
         if is_installed(entry):
-            facts |= flat({"inferred commit": _resolved_commit(entry)}, name)
+            commit = (entry.get("resolution") or {}).get("commit")
+            facts |= flat({"inferred commit": commit}, name)
     return facts | flat(_picked(record.get("environment") or {}, *_SYSTEM_FIELDS))
 
 
@@ -169,13 +166,8 @@ def _task(record: Record) -> Facts:
     return flat({**(record.get("task") or {}), "batch": batch, **times})
 
 
-def _environment_facet(physics_names: Sequence[str], before: Record, after: Record) -> Facet:
-    """Return how variables differ that do not decide physics."""
-    old, new = _environment(before, physics_names), _environment(after, physics_names)
-    return facts_facet("environment", "Environment variables", CIRCUMSTANCE, old, new)
-
-
 def _environment(record: Record, deciding: Sequence[str]) -> Facts:
+    """Return the variables that do not decide physics."""
     environment = record.get("environment") or {}
     facts = dict(environment.get("variables") or {})
     for name in deciding:

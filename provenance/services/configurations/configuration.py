@@ -130,12 +130,8 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
     Raises:
         ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
     """
+    check_uploaded(recorded, sources)
     files = recorded.files or []
-    missing = [file.name for file in files if file.sha256 not in sources]
-    if missing:
-        raise ConfigurationError(
-            f"{missing[0]} was never uploaded, so the configuration cannot be evaluated."
-        )
     if not files:
         raise ConfigurationError("The record names no fcl file of this step.")
     read_files: list[FoundFile] = []
@@ -148,6 +144,19 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
         if problem.kind == LIMIT:
             raise ConfigurationTooLargeError(str(problem)) from problem
         raise ConfigurationError(str(problem)) from problem
+
+
+def check_uploaded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> None:
+    """Check that all files of a recorded configuration are here.
+
+    Raises:
+        ConfigurationError: a file was never uploaded.
+    """
+    for file in recorded.files or ():
+        if file.sha256 not in sources:
+            raise ConfigurationError(
+                f"{file.name} was never uploaded, so the configuration cannot be evaluated."
+            )
 
 
 def read_configurations(
@@ -327,14 +336,9 @@ def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
     if known is None:
         return None
-    return EvaluationAnswer(
-        problem=known.problem,
-        difference=known.difference,
-        ran_as=known.ran_as,
-        parsed_as=known.parsed_as,
-        computed_as=known.computed_as,
-        as_written=known.as_written,
-    )
+    fields = known._asdict()
+    del fields["is_too_large"]
+    return EvaluationAnswer(**fields)
 
 
 class EvaluatedParameters(NamedTuple):
@@ -363,9 +367,7 @@ class KnownParameters:
         """
         # Checked even if the parameters are in memory: another experiment may have asked for them,
         # and this one may not read the files
-        if any(file.sha256 not in recorded.sources for file in recorded.recorded.files or ()):
-            recorded.evaluate()  # its error names the file
-            raise ConfigurationError("A file of the configuration is not here.")
+        check_uploaded(recorded.recorded, recorded.sources)
         [key] = closure_digests((recorded.recorded,))
         with self._lock:
             # Taken out and put back at the end: the first in the dict is the one unused the longest

@@ -33,7 +33,7 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.ledger.entries import enter_document
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
 from jobprov.provenance.services.writing import Writer, Writing
 
@@ -195,10 +195,10 @@ def _read(place: _Place, after: int, before: datetime) -> Iterator[_Part]:
 def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _LogsOfJobs:
     """Return the logs of jobs, and which of them may expire: those that no job needs whole."""
     needing = {job.key for job in jobs if not job.may_expire}
-    witnesses_by_job = read_witnesses(connection, place.store, [job.key for job in jobs])
+    records = read_records(connection, place.store, [job.key for job in jobs])
     jobs_by_log: dict[str, list[int]] = {}
-    for key, witnesses in witnesses_by_job.items():
-        for log in witnesses.reading().record.logs or ():
+    for key, record in records.items():
+        for log in record.logs or ():
             if log.sha256 is not None:
                 jobs_by_log.setdefault(log.sha256, []).append(key)
     expired = set(expired_logs(connection, place.whose.name, jobs_by_log))

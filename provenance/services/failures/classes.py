@@ -25,7 +25,7 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import JobRecord, Log, Step
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import writing_alone
@@ -141,8 +141,7 @@ def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
 def _read_failures(connection: Connection, store: Store, jobs: Sequence[int]) -> list[NewClass]:
     """Return what failures were, from the records of the jobs and the ends of their logs."""
     failed = failed_jobs(connection, jobs)
-    witnesses_by_job = read_witnesses(connection, store, [job.key for job in failed])
-    records = {job: witnesses.reading().record for job, witnesses in witnesses_by_job.items()}
+    records = read_records(connection, store, [job.key for job in failed])
     uploaded = _uploaded_logs(connection, failed, records)
     history = RuleHistory(connection, (job.experiment_id for job in failed))
     classes = []

@@ -57,8 +57,7 @@ def count_errors(
         BadInputError: no such facet or order.
         LimitError: counting took more than `seconds`.
     """
-    if by is not None:
-        check_choice("by", by, (*FACETS, *SUMS))
+    check_choice("by", by, (*FACETS, *SUMS))
     check_choice("sort", sort, SORTS)
     with time_limit(connection, "narrow it down to a task, a campaign or a time", seconds=seconds):
         rows = cause_rows(connection, filters, by, now=now or datetime.now(UTC), limit=_MOST_ROWS)

@@ -32,9 +32,8 @@ from jobprov.provenance.db.queries.histories.impact import (
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.software_filters import named_filters
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000
@@ -251,10 +250,8 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
-    conditions = read_conditions(filters.parameter, filters.value, filters.variable)
-    return jobs_that(
-        connection, name_software(connection, name_file(connection, filters)), conditions
-    )
+    conditions = read_conditions(filters)
+    return jobs_that(connection, named_filters(connection, filters), conditions)
 
 
 def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:

@@ -61,8 +61,7 @@ def trace_lineage(
     """
     _check(direction, limit)
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    if filters.jobs.state is not None:
-        check_choice("state", filters.jobs.state, STATES)
+    check_choice("state", filters.jobs.state, STATES)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     # Without filters, only the nodes that are drawn are read. Filters and views of the past need the
     # whole history: what passes may lie behind nodes that do not

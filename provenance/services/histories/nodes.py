@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from msgspec import UNSET, UnsetType, to_builtins
+from msgspec import UNSET, UnsetType, convert, to_builtins
 from msgspec.structs import asdict
 
 from jobprov.provenance.answers.histories.lineage import (
@@ -23,7 +23,6 @@ from jobprov.provenance.lineage.graph import (
     LeftOut,
     Node,
     Omitted,
-    Past,
 )
 
 COLUMNS = (
@@ -42,6 +41,9 @@ def graph_answer(graph: Graph) -> LineageGraph:
     edges = []
     for edge in graph.inner_edges():
         edges.append(LineageEdge(edge.source, edge.target, edge.is_sure, edge.role))
+    past: LineagePast | UnsetType = UNSET
+    if graph.past is not None:
+        past = graph.past
     return LineageGraph(
         focus=graph.focus,
         nodes=[node_answer(node) for node in graph.nodes],
@@ -50,7 +52,7 @@ def graph_answer(graph: Graph) -> LineageGraph:
         is_truncated=graph.is_truncated,
         version=graph.version,
         versions=graph.versions,
-        past=_past(graph.past),
+        past=past,
     )
 
 
@@ -67,28 +69,14 @@ def node_rows(graph: Graph) -> Iterator[dict[str, object]]:
 
 def node_answer(node: Node) -> LineageNode:
     """Return a file or a job of a graph."""
-    return _file_node(node) if isinstance(node, FileNode) else _job_node(node)
+    if isinstance(node, FileNode):
+        return LineageNode(**asdict(file_answer(node)))
+    return _job_node(node)
 
 
 def file_answer(node: FileNode) -> LineageFile:
     """Return a file of a graph, for answers that hold only files."""
-    return LineageFile(
-        key=node.key,
-        name=node.name,
-        namespace=node.namespace,
-        experiment=node.experiment,
-        role=node.role,
-        size_bytes=node.size_bytes,
-        data_tier=node.data_tier,
-        is_placeholder=node.is_placeholder,
-        version=node.version,
-        url=node.url,
-        writer=node.writer,
-    )
-
-
-def _file_node(node: FileNode) -> LineageNode:
-    return LineageNode(**asdict(file_answer(node)))
+    return convert(node, LineageFile, from_attributes=True)
 
 
 def _job_node(node: JobNode) -> LineageNode:
@@ -125,19 +113,6 @@ def _side(left_out: LeftOut | None) -> OmittedSide | None:
     if left_out is None:
         return None
     return OmittedSide(left_out.files, left_out.jobs, left_out.is_least)
-
-
-def _past(past: Past | None) -> LineagePast | UnsetType:
-    if past is None:
-        return UNSET
-    return LineagePast(
-        as_of=_to_the_second(past.as_of),
-        is_exact=past.is_exact,
-        changed_jobs=list(past.changed_jobs),
-        changed_count=past.changed_count,
-        relinked_files=list(past.relinked_files),
-        relinked_count=past.relinked_count,
-    )
 
 
 def _to_the_second(moment: datetime) -> datetime:

@@ -31,6 +31,7 @@ from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
+from jobprov.provenance.lineage.words import enumerated
 from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.histories.costs import known_total
@@ -307,18 +308,13 @@ def _circle(needed: Needed) -> list[int]:
 def _why(beyond: Sequence[str], circle: Sequence[str]) -> str | None:
     """Return why a plan cannot work, as a sentence; None if it can."""
     if beyond:
-        return f"No recorded job made {_enumerated(beyond)}."
+        return f"No recorded job made {enumerated(beyond, _MOST_NAMED)}."
     if circle:
         return (
             "These jobs read each other's outputs, so that none can be the first: "
-            f"{_enumerated(circle)}."
+            f"{enumerated(circle, _MOST_NAMED)}."
         )
     return None
-
-
-def _enumerated(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _in_order(needed: Needed) -> list[int]:

@@ -13,8 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.lookup.jobs import LogTail
 from jobprov.provenance.art.event_lines import events_in
 from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.db.changes.intake import (
@@ -48,12 +50,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _swept: dict[tuple[str, int], float] = {}  # (database, experiment) -> when this process last swept
 
 
-class LogTail(NamedTuple):
+class ReadTail(NamedTuple):
     """The end of a log.
 
     Attributes:
         start: position of its first byte in the log; `end` that behind the last.
-        content: at most 256 KiB; empty in a list.
+        content: at most 256 KiB.
         received_at: when the last of it came.
     """
 
@@ -153,7 +155,7 @@ def _add(connection: Connection, chunk: Chunk, start: int, content: bytes) -> No
     add_piece(connection, piece)
 
 
-def read_tail(connection: Connection, job: int, name: str) -> LogTail | None:
+def read_tail(connection: Connection, job: int, name: str) -> ReadTail | None:
     """Return the end of a log; None where none came."""
     runs = _runs(pieces_of(connection, job, name))
     if not runs:
@@ -164,15 +166,14 @@ def read_tail(connection: Connection, job: int, name: str) -> LogTail | None:
         end = run.end
     content = content[-KEPT_BYTES:]
     received_at = last_received(connection, job, name)
-    return LogTail(name, end - len(content), end, content, received_at)
+    return ReadTail(name, end - len(content), end, content, received_at)
 
 
 def list_tails(connection: Connection, experiment: str, job_id: str) -> list[LogTail]:
     """Return all of a job, by name, without their content."""
     tails = []
-    for extent in tail_extents(connection, experiment, job_id):
-        start = max(extent.start, extent.end - KEPT_BYTES)
-        tails.append(LogTail(extent.name, start, extent.end, b"", extent.received_at))
+    for tail in tail_extents(connection, experiment, job_id):
+        tails.append(replace(tail, start=max(tail.start, tail.end - KEPT_BYTES)))
     return tails
 
 

@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.ledger import (
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.job_record import JsonObject
+from jobprov.provenance.records.job_record import JobRecord, JsonObject
 from jobprov.provenance.records.merging import Disagreement, fill, merge_witnesses
 from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
@@ -126,6 +126,16 @@ def read_witnesses(
     records = {job: WitnessRecords() for job in jobs}
     fill_records(connection, store, records)
     return records
+
+
+def read_records(connection: Connection, store: Store, jobs: Iterable[int]) -> dict[int, JobRecord]:
+    """Return the record of each job, its witnesses together, by the keys of the jobs.
+
+    Raises:
+        NotFoundError: the records of one were erased: see `read_together`.
+    """
+    witnesses_by_job = read_witnesses(connection, store, jobs)
+    return {job: witnesses.reading().record for job, witnesses in witnesses_by_job.items()}
 
 
 def load_witnessed(

@@ -1,9 +1,10 @@
 """Everything recorded of one job, and what the service found out about it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -12,7 +13,6 @@ from jobprov.provenance.answers.lookup.jobs import (
     JobAnswer,
     JobLinks,
     JobSummary,
-    LogTail,
     RecordOfWitness,
     Witness,
 )
@@ -57,7 +57,6 @@ from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, w
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.search.near_names import nearest
 
-_Verdict = TypeVar("_Verdict", bound=Mapping[str, Any])
 _MOST_BEGUN = 10
 _UUID_LENGTH, _UUID_DASHES = 36, 4
 _UUID_LETTERS = frozenset("0123456789abcdef-")
@@ -231,11 +230,11 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
-        best_verdict=_best(verdicts),
+        best_verdict=max(verdicts, key=_rank_of, default=None),
         attempts=attempts,
         retry_of=summary.retry_of or _attempt_before(attempts, summary.job_id),
         links=_links(job, summary),
-        log_tails=_log_tails(connection, job),
+        log_tails=list_tails(connection, job.found.experiment, job.found.job_id),
     )
 
 
@@ -243,15 +242,8 @@ def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
     """Return what one witness says of the end, even where another one prevails."""
     end = witnessed.get("exit") or {}
     reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
-    return Witness(
-        witness=record.witness,
-        revision=record.revision,
-        received_at=record.received_at,
-        submitter=record.submitter,
-        is_final=record.is_final,
-        state=witnessed.get("state"),
-        reason=": ".join(reasons) or None,
-    )
+    reason = ": ".join(reasons) or None
+    return Witness(**asdict(record), state=witnessed.get("state"), reason=reason)
 
 
 def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
@@ -292,8 +284,8 @@ def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     return outputs
 
 
-def _best(verdicts: Iterable[_Verdict]) -> _Verdict | None:
-    return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
+def _rank_of(verdict: Mapping[str, Any]) -> int:
+    return rank(str(verdict.get("level")))
 
 
 def _attempt_before(attempts: Sequence[JobSummary], job_id: str) -> str | None:
@@ -306,8 +298,3 @@ def _attempt_before(attempts: Sequence[JobSummary], job_id: str) -> str | None:
 def _links(job: ReadJob, summary: JobSummary) -> JobLinks:
     answer = f"/api/v1/jobs/{job.found.job_id}"
     return JobLinks(answer=answer, page=summary.url, bundle=f"{answer}/bundle")
-
-
-def _log_tails(connection: Connection, job: ReadJob) -> list[LogTail]:
-    tails = list_tails(connection, job.found.experiment, job.found.job_id)
-    return [LogTail(tail.name, tail.start, tail.end, tail.received_at) for tail in tails]

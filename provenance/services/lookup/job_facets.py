@@ -28,9 +28,8 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
 )
 from jobprov.provenance.db.queries.statistics.home import recorded_amounts
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.software_filters import named_filters
 
 USUAL_VALUES = 20
 _NARROWER = "narrow it down by task, host or time"
@@ -80,8 +79,8 @@ def count_facets(
     recorded = None
     if filters == JobFilters() and not is_narrowed(connection):
         recorded = recorded_amounts(connection).jobs
-    asked = read_conditions(filters.parameter, filters.value, filters.variable)
-    filters = name_software(connection, name_file(connection, filters))
+    asked = read_conditions(filters)
+    filters = named_filters(connection, filters)
     filtered_by = [name for name in facets if getattr(filters, name) is not None]
     others = [name for name in facets if name not in filtered_by]
     with time_limit(connection, _NARROWER):

@@ -14,9 +14,8 @@ from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.job_facets import count_facets, uncounted
-from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.software_filters import named_filters
 
 _PAGE_FACETS = (
     "experiment",
@@ -61,7 +60,7 @@ def look_around(connection: Connection, filters: JobFilters) -> AroundJobs:
         # the list itself matters more; what PostgreSQL ended has to be given up
         connection.rollback()
         counted = uncounted(["state"])
-    named = name_software(connection, name_file(connection, filters))
+    named = named_filters(connection, filters)
     few = keys_of_few(connection, named, MOST_SORTED)
     return AroundJobs(counted, few is not None)
 

@@ -15,9 +15,8 @@ from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, read_order, sorted_jobs
 from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
-from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.software_filters import named_filters
 from jobprov.provenance.services.lookup.sorted_places import (
     read_place,
     write_place,
@@ -53,9 +52,9 @@ def list_jobs(
     """
     check_limit(limit, MOST_LISTED)
     order = read_order(sort)
-    conditions = read_conditions(filters.parameter, filters.value, filters.variable)
+    conditions = read_conditions(filters)
     searches = [ParameterSearch(connection, condition) for condition in conditions]
-    filters = name_software(connection, name_file(connection, filters))
+    filters = named_filters(connection, filters)
     with time_limit(connection, _NARROWER):
         if order.is_usual:
             page = _newest(connection, filters, searches, limit=limit, cursor=cursor)

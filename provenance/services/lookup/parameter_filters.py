@@ -6,6 +6,7 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     OF_TEXT,
     ParameterCondition,
 )
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.recording.configurations.parameters import (
     indexed_key,
     indexed_text,
@@ -54,16 +55,15 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     return ParameterCondition(key, operator, indexed_text(canonical), number or 0.0)
 
 
-def read_conditions(
-    parameter: str | None, value: str | None, variable: str | None
-) -> list[ParameterCondition]:
+def read_conditions(filters: JobFilters) -> list[ParameterCondition]:
     """Return the conditions on a parameter and on a variable; of jobs, both have to hold.
 
     Raises:
         BadInputError: one cannot be read.
     """
-    conditions = [read_condition(parameter, value), read_variable(variable)]
-    return [condition for condition in conditions if condition is not None]
+    on_parameter = read_condition(filters.parameter, filters.value)
+    on_variable = read_variable(filters.variable)
+    return [condition for condition in (on_parameter, on_variable) if condition is not None]
 
 
 def read_variable(variable: str | None) -> ParameterCondition | None:

@@ -26,7 +26,6 @@ from jobprov.provenance.records.proofs import (
     level_with_proof,
     open_codes,
 )
-from jobprov.provenance.times import exact_utc_text
 
 
 def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
@@ -48,11 +47,8 @@ def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof
     """Return the state of a job's recipe; None where nothing can prove it."""
     if summary.proof is None:
         return None
-    row = proof_of_job(connection, key)
-    if row is None:
-        return JobProof(STATES[UNPROVEN], None, None, None, is_due=True)
-    proved_at = exact_utc_text(row.proved_at)
-    return JobProof(STATES[row.state], row.message, row.level, proved_at, row.is_due)
+    never_rerun = JobProof(STATES[UNPROVEN], None, None, None, is_due=True)
+    return proof_of_job(connection, key) or never_rerun
 
 
 def with_proof(gaps: list[Gap], proof: JobProof | None) -> list[Gap]:

@@ -10,8 +10,18 @@ from jobprov.provenance.db.queries.code.software import entries_named
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import release_products
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.records.job_record import Software
+from jobprov.provenance.services.lookup.file_names import name_file
 
 _LEADING_LETTER = re.compile(r"\Av(?=\d)")
+
+
+def named_filters(connection: Connection, filters: JobFilters) -> JobFilters:
+    """Return the filters with the keys of the files and products that they name.
+
+    Raises:
+        NotFoundError, AmbiguousError, BadInputError: see `name_file`.
+    """
+    return name_software(connection, name_file(connection, filters))
 
 
 def name_software(connection: Connection, filters: JobFilters) -> JobFilters:

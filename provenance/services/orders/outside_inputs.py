@@ -5,7 +5,7 @@ is still there can only be seen from where jobs are submitted (`agents/input_sea
 """
 
 import posixpath
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -14,21 +14,13 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.orders.orders import OutsideInput, OutsideInputs
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.orders.retries import RecordedAttempt, attempts_of_units
+from jobprov.provenance.db.queries.orders.retries import attempts_of_units
 from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 
 _NODE_VARIABLES = ("TMPDIR", "_CONDOR_SCRATCH_DIR", "CONDOR_DIR_INPUT")
 _NODE_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - named to be left out
-
-
-def read_records(
-    connection: Connection, store: Store, attempts: Iterable[RecordedAttempt]
-) -> dict[int, JobRecord]:
-    """Return the records of attempts, by integer key; a few statements in all."""
-    jobs = read_witnesses(connection, store, [attempt.key for attempt in attempts])
-    return {job: witnesses.reading().record for job, witnesses in jobs.items()}
 
 
 def read_outside_inputs(
@@ -36,7 +28,7 @@ def read_outside_inputs(
 ) -> dict[str, list[OutsideInput]]:
     """Return by job the inputs that its bundle lacks; jobs that lack none are left out."""
     attempts = attempts_of_units(connection, experiment, list(dict.fromkeys(job_ids)))
-    records = read_records(connection, store, attempts)
+    records = read_records(connection, store, [attempt.key for attempt in attempts])
     digests: set[str] = set()
     for record in records.values():
         digests.update(file.sha256 for file in record.inputs or () if file.sha256)

@@ -17,8 +17,8 @@ from jobprov.provenance.launchers.resubmitting import (
     submit_file,
 )
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.orders.orders import order_id
-from jobprov.provenance.services.orders.outside_inputs import read_records
 from jobprov.provenance.services.orders.retry_choice import (
     Choice,
     show_choice,
@@ -54,7 +54,7 @@ def repeats_of(
     Tries of which only the submission is known are left out: they have nothing to run.
     """
     choice = without_bare_submissions(choice)
-    records = read_records(connection, store, [retry.job for retry in choice.tries])
+    records = read_records(connection, store, [retry.job.key for retry in choice.tries])
     repeats = []
     for retry, shown in zip(choice.tries, show_choice(choice).tries, strict=True):
         inputs = _recorded_inputs(records[retry.job.key])

@@ -38,8 +38,9 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, classes_of, lacked_input
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.orders.orders import append_orders, read_order_documents
-from jobprov.provenance.services.orders.outside_inputs import read_outside_inputs, read_records
+from jobprov.provenance.services.orders.outside_inputs import read_outside_inputs
 from jobprov.provenance.services.orders.retry_choice import (
     SUBMISSION_ALONE,
     Choice,
@@ -243,7 +244,8 @@ class _TaskRetries:
         """Return the tries that repeat the chosen attempts, by unit."""
         # A job that never began has nothing to repeat: what counts is the last one that did
         repeated = {unit: self._last_begun(attempt) for unit, attempt in chosen.items()}
-        records = read_records(self._connection, self._store, repeated.values())
+        keys = [attempt.key for attempt in repeated.values()]
+        records = read_records(self._connection, self._store, keys)
         orders = self._last_orders(chosen)
         tries = []
         for unit, attempt in chosen.items():

@@ -86,11 +86,12 @@ def without_bare_submissions(choice: Choice) -> Choice:
 def show_choice(choice: Choice) -> RetryChoice:
     """Return a choice as an answer."""
     classes = Counter(retry.class_name for retry in choice.tries)
+    skipped = []
+    for job, reason in choice.skipped:
+        skipped.append(SkippedJob(**asdict(_shown(job)), reason=reason))
     return RetryChoice(
         tries=[_show_try(retry, choice.outside_inputs) for retry in choice.tries],
-        skipped=[
-            SkippedJob(**asdict(_shown(job)), reason=reason) for job, reason in choice.skipped
-        ],
+        skipped=skipped,
         by_class=dict(classes.most_common()),
     )
 

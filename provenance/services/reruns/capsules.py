@@ -85,7 +85,7 @@ def register_capsule(
         BadInputError: the jobs are of several experiments, or one of them names no software.
         NotFoundError: no such job.
     """
-    records = _read_records(writing, jobs, experiment)
+    records = _records_of(writing, jobs, experiment)
     owner = _owner_of(records.values())
     uses = sorted({_use_of(record, job) for job, record in records.items()})
     is_new = not _is_served(writing.connection, owner, uses, name=name, sha256=stored.sha256)
@@ -102,7 +102,7 @@ def register_capsule(
     )
 
 
-def _read_records(
+def _records_of(
     writing: Writing, jobs: Sequence[str], experiment: str | None
 ) -> dict[str, JobRecord]:
     """Return the records of jobs by id, as given."""

@@ -199,7 +199,7 @@ def _judged(result: RerunResult) -> _Judged:
     if result.verified is None:
         return _not_started(result)
     verdict = result.verified.verdict
-    if verdict is None or verdict.get("level") is None:
+    if verdict is None:
         lines = " ".join(result.verified.lines[-3:])
         return _unproven(NOT_COMPARED, f"ran, and cannot be compared here: {lines}")
     if verdict["level"] in ("R1", "R2"):

@@ -9,7 +9,7 @@ from jobprov.provenance.db.queries.search.recorded_names import (
     NameFilters,
     recorded_names,
 )
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import check_choice
 from jobprov.provenance.services.paging import check_limit
 
 MOST_LISTED = 1000
@@ -30,9 +30,7 @@ def list_names(
         LimitError: the search took more than five seconds.
     """
     check_limit(limit, MOST_LISTED)
-    if kind not in KINDS:
-        choices = f"one of {', '.join(KINDS)}"
-        raise BadInputError(f"kind: {choices}.", {"kind": [choices]})
+    check_choice("kind", kind, KINDS)
     with time_limit(connection, "narrow it down to an experiment or a campaign"):
         # One more than is shown tells whether there are more
         names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)

@@ -9,7 +9,7 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.search.files import MOST_LOOKED_AT, find_files, finds_all
 from jobprov.provenance.db.queries.search.finders import FINDERS
 from jobprov.provenance.db.queries.search.matches import Matches, SearchText
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import check_choice
 from jobprov.provenance.lineage.sentences import name_in_path
 from jobprov.provenance.services.search.near_names import MOST_NEAR, near_names
 
@@ -41,9 +41,7 @@ def search(
         BadInputError: there is no such kind.
         LimitError: the search took more than five seconds.
     """
-    if kind is not None and kind not in KINDS:
-        choices = f"one of {', '.join(KINDS)}"
-        raise BadInputError(f"kind: {choices}.", {"kind": [choices]})
+    check_choice("kind", kind, KINDS)
     kinds = KINDS if kind is None else (kind,)
     text = text.strip()
     if not text or "\0" in text:

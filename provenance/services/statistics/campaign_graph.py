@@ -151,7 +151,6 @@ def _fold(
             f"Campaign {campaign} of experiment {experiment} has no task {missing[0]}."
         )
     if not tasks:
-        find_experiment(connection, experiment)
         raise NotFoundError(
             f"No task of experiment {experiment} names a campaign {campaign}.",
             nearest(connection, campaign, "campaign"),

@@ -156,14 +156,15 @@ def _jobs_by_code(
 
 
 def _first_hour(rows: Sequence[GapJobs], ended: Mapping[int, int], before: Share) -> int:
-    """Return the first hour in which the share was above that of the days before."""
+    """Return the first hour in which the share was above that of the days before.
+
+    There is one, as the share of all these hours together is above it.
+    """
     by_hour: Counter[int] = Counter()
     for row in rows:
         by_hour[row.hour] += row.jobs
-    for hour in sorted(by_hour):
-        if Share(by_hour[hour], ended[hour]).is_above(before):
-            return hour
-    return min(by_hour)
+    shares = {hour: Share(jobs, ended[hour]) for hour, jobs in by_hour.items()}
+    return min(hour for hour, share in shares.items() if share.is_above(before))
 
 
 def _most_frequent(names: Iterable[tuple[str, int]]) -> str | None:

@@ -129,13 +129,9 @@ def finish_erasures(parts: ErasurePlaces) -> dict[str, Cleared]:
     with parts.database.reading.connect() as connection:
         experiments = []
         for name in experiment_names(connection):
-            if _is_anything_erased(connection, name):
+            if erased_of(connection, name) or erased_places(connection, name):
                 experiments.append(name)
     return {experiment: clear_erased(parts, experiment) for experiment in experiments}
-
-
-def _is_anything_erased(connection: Connection, experiment: str) -> bool:
-    return bool(erased_of(connection, experiment) or erased_places(connection, experiment))
 
 
 def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:

@@ -12,11 +12,12 @@ known then. Crowded names are left out: they link only equal identities, which n
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.answers.histories.lineage import LineagePast
 from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
 from jobprov.provenance.db.recording.files.edges import (
     ClaimFacts,
@@ -37,7 +38,6 @@ from jobprov.provenance.db.tables import (
     Sighting,
 )
 from jobprov.provenance.lineage import flow
-from jobprov.provenance.lineage.graph import Past
 from jobprov.provenance.lineage.keys import key_of_claim, key_of_file, key_of_job, row_numbers
 from jobprov.provenance.records.files.checksums import unpack_checksums
 
@@ -176,7 +176,7 @@ def _unclaimed(connection: Connection, start: str, limit: StoredMoment) -> set[s
     return set()
 
 
-def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
+def changed_since(connection: Connection, history: History, moment: datetime) -> LineagePast:
     """Return which jobs and links of a history at a moment are shown as they are today."""
     limit = moment_for(connection, moment)
     keys = _keys(history)
@@ -187,11 +187,12 @@ def changed_since(connection: Connection, history: History, moment: datetime) ->
     jobs = sorted(job for job, last in last_records if last > limit)
     names = _relinked(connection, files, known, limit)
     uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()
-    return Past(
-        as_of=moment,
-        changed_jobs=tuple(sorted(uuids)),
+    return LineagePast(
+        as_of=moment.astimezone(UTC).replace(microsecond=0),
+        is_exact=not jobs and not names,
+        changed_jobs=sorted(uuids),
         changed_count=len(jobs),
-        relinked_files=tuple(sorted(names)[:MOST_NAMED]),
+        relinked_files=sorted(names)[:MOST_NAMED],
         relinked_count=len(names),
     )
 

@@ -126,6 +126,16 @@ def test_cursor_that_no_list_gave_is_refused(filled: Production, cursor: str) ->
         list_files(connection, FileFilters(), cursor=cursor)
 
 
+def test_cursor_of_0_1_0_goes_on_where_its_page_ended(filled: Production) -> None:
+    """That release wrote blanks into the JSON."""
+    with filled.database.reading.connect() as connection:
+        page = list_files(connection, FileFilters(), cursor="WyJhLnJvb3QiLCAiIiwgMV0")
+
+    assert [row.name for row in page.files] == sorted(
+        name for name in [*NAMES, "a1.root", "raw.root"] if name > "a.root"
+    )
+
+
 @pytest.mark.parametrize("limit", [0, 1001])
 def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
     with (

@@ -169,7 +169,7 @@ def break_at(step: str, production: Production, monkeypatch: pytest.MonkeyPatch)
     if step == "rows":
         monkeypatch.setattr(sealing, "_let_go", fail)
     if step == "tip":
-        monkeypatch.setattr(sealing, "_note_tip", fail)
+        monkeypatch.setattr(sealing, "note_tip", fail)
     if step == "seal":
         monkeypatch.setattr(store, "seal", fail)
 

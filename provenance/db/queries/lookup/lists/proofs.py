@@ -1,27 +1,18 @@
 """State of the recipes of jobs: of one job, and counted over those that pass filters."""
 
 from collections import Counter
-from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
+from jobprov.provenance.answers.reruns.proofs import JobProof
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     conditions_by_keys,
 )
 from jobprov.provenance.db.tables import DueProof, Job, Proof, Verdict
-
-
-class JobProofRow(NamedTuple):
-    """The state of a job's recipe. `level` is of the verdict."""
-
-    state: int
-    message: str | None
-    proved_at: datetime
-    level: str
-    is_due: bool
+from jobprov.provenance.records.proofs import STATES
+from jobprov.provenance.times import exact_utc_text
 
 
 def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
@@ -43,7 +34,7 @@ def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
     return counts
 
 
-def proof_of_job(connection: Connection, job: int) -> JobProofRow | None:
+def proof_of_job(connection: Connection, job: int) -> JobProof | None:
     """Return the state of a job's recipe; None if it was never rerun."""
     query = (
         select(Proof.state, Proof.message, Proof.proved_at, Verdict.level, DueProof.recipe)
@@ -60,4 +51,4 @@ def proof_of_job(connection: Connection, job: int) -> JobProofRow | None:
     if row is None:
         return None
     state, message, proved_at, level, due = row
-    return JobProofRow(state, message, proved_at, level, due is not None)
+    return JobProof(STATES[state], message, level, exact_utc_text(proved_at), due is not None)
