@@ -32,14 +32,7 @@ class TicketBody(msgspec.Struct):
 _decoder = msgspec.json.Decoder(TicketBody)
 
 
-@section.call(
-    "POST",
-    "/tasks/<task_id>/tickets",
-    body=TicketBody,
-    answers={201: TicketAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/tasks/<task_id>/tickets", {201: TicketAnswer}, body=TicketBody)
 def post_ticket(task_id: str) -> Response:
     """Make an upload ticket: a token that records jobs of this task and does nothing else.
 

@@ -14,11 +14,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TraceAnswer
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.services.intake.trace_turns import (
-    may_get_turn,
-    take_turn,
-    what_kind_used,
-)
+from jobprov.provenance.services.intake.trace_turns import may_get_turn, take_turn, what_kind_used
 
 section = Section("traces", "Which jobs are traced.")
 
@@ -41,14 +37,7 @@ class TraceQuestion(msgspec.Struct):
 _question = msgspec.json.Decoder(TraceQuestion)
 
 
-@section.call(
-    "POST",
-    "/traces/turns",
-    body=TraceQuestion,
-    answers={200: TraceAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/traces/turns", TraceAnswer, body=TraceQuestion)
 def ask_turn() -> Response:
     """Return whether a job that is about to run is to be traced: the first of each kind is.
 
