@@ -1,7 +1,8 @@
 """HTTP in, HTTP out: the Flask service and the `jobprov` command. No SQL here."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # `typing` is slow to import, and the command line comes by here first
 
 if TYPE_CHECKING:
     from flask import Flask

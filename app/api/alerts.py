@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.alerts import AlertList
@@ -13,13 +13,7 @@ from jobprov.provenance.services.alerts.lists import list_alerts
 section = Section("alerts", "What rules of experiments found, and whom it was told.")
 
 
-@section.call(
-    "GET",
-    "/alerts",
-    answers={200: AlertList},
-    parameters=parameters(AlertsQuery),
-    errors=(401, 404, 422),
-)
+@section.get("/alerts", AlertList, query=AlertsQuery, errors=(404,))
 def get_alerts() -> Response:
     """Return alerts, the newest first, with the messages about them."""
     query = asked(AlertsQuery)

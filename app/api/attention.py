@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_attention, read_campaigns
 from jobprov.app.wiring import get_service
@@ -14,13 +14,7 @@ from jobprov.provenance.services.tasks.queue import whole_queue
 section = Section("attention", "Whether production is all right, and since when not.")
 
 
-@section.call(
-    "GET",
-    "/attention",
-    answers={200: Attention},
-    parameters=parameters(AttentionQuery),
-    errors=(401, 422),
-)
+@section.get("/attention", Attention, query=AttentionQuery)
 def get_attention() -> Response:
     """Return what needs somebody now: alerts, new causes of failures, stages that wait, and more."""
     window = asked(AttentionQuery)["since"]

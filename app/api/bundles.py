@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -30,12 +30,8 @@ comparators_section = Section(
 _COMPARATORS_BYTES = 1024 * 1024
 
 
-@bundles_section.call(
-    "GET",
-    "/tasks/<task_id>/bundle",
-    answers=_BUNDLE_ANSWERS,
-    parameters=parameters(ManyBundleQuery),
-    errors=(300, 404, 409, 422),
+@bundles_section.get(
+    "/tasks/<task_id>/bundle", _BUNDLE_ANSWERS, query=ManyBundleQuery, errors=(300, 404, 409)
 )
 def get_task_bundle(task_id: str) -> Response:
     """Return the bundle of all jobs of a task."""
@@ -47,12 +43,11 @@ def get_task_bundle(task_id: str) -> Response:
     )
 
 
-@bundles_section.call(
-    "GET",
+@bundles_section.get(
     "/campaigns/<path:name>/bundle",
-    answers=_BUNDLE_ANSWERS,
-    parameters=parameters(CampaignBundleQuery),
-    errors=(300, 404, 409, 422),
+    _BUNDLE_ANSWERS,
+    query=CampaignBundleQuery,
+    errors=(300, 404, 409),
 )
 def get_campaign_bundle(name: str) -> Response:
     """Return the bundle of all jobs of a campaign, or of one stage of it."""
@@ -76,13 +71,10 @@ def _bundle_answer(wanted: WantedJobs, level: str | None) -> Response:
     return answer
 
 
-@comparators_section.call(
-    "PUT",
+@comparators_section.put(
     "/comparators/<experiment>",
+    {200: ComparatorsDeclared, 201: ComparatorsDeclared},
     body=OutputRules,
-    answers={200: ComparatorsDeclared, 201: ComparatorsDeclared},
-    errors=(413, 415, 422),
-    writes=True,
 )
 def put_comparators(experiment: str) -> Response:
     """Declare the comparators of an experiment as a whole.
@@ -100,12 +92,8 @@ def put_comparators(experiment: str) -> Response:
     return json_answer(answer, status)
 
 
-@comparators_section.call(
-    "GET",
-    "/comparators/<experiment>",
-    answers={200: ExperimentComparators},
-    parameters=parameters(ComparatorsQuery),
-    errors=(401, 404, 422),
+@comparators_section.get(
+    "/comparators/<experiment>", ExperimentComparators, query=ComparatorsQuery, errors=(404,)
 )
 def get_comparators(experiment: str) -> Response:
     """Return the comparators of an experiment, and when each version of them came."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs.arrivals import Arrivals
@@ -25,12 +25,8 @@ arrivals_section = Section("arrivals", "Files on their way into the catalog.")
 replicas_section = Section("replicas", "Where files are now.")
 
 
-@catalogs_section.call(
-    "GET",
-    "/tasks/<task_id>/catalog",
-    answers={200: CatalogComparison},
-    parameters=parameters(CatalogQuery),
-    errors=(300, 401, 404, 422),
+@catalogs_section.get(
+    "/tasks/<task_id>/catalog", CatalogComparison, query=CatalogQuery, errors=(300, 404)
 )
 def get_catalog(task_id: str) -> Response:
     """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
@@ -52,12 +48,11 @@ def get_catalog(task_id: str) -> Response:
     return json_answer(comparison)
 
 
-@catalogs_section.call(
-    "GET",
+@catalogs_section.get(
     "/tasks/<task_id>/draining",
-    answers={200: DrainingUnits},
-    parameters=parameters(DrainingQuery),
-    errors=(300, 401, 404, 422),
+    DrainingUnits,
+    query=DrainingQuery,
+    errors=(300, 404),
     is_text_too=True,
 )
 def get_draining(task_id: str) -> Response:
@@ -76,13 +71,7 @@ def get_draining(task_id: str) -> Response:
         return text_answer(draining_text(connection, service.store, task, catalogs, form))
 
 
-@arrivals_section.call(
-    "GET",
-    "/arrivals",
-    answers={200: Arrivals},
-    parameters=parameters(ArrivalsQuery),
-    errors=(401, 404, 422),
-)
+@arrivals_section.get("/arrivals", Arrivals, query=ArrivalsQuery, errors=(404,))
 def get_arrivals() -> Response:
     """Return how many files were written and arrived, a day each, and those that are late."""
     query = asked(ArrivalsQuery)
@@ -92,13 +81,7 @@ def get_arrivals() -> Response:
         return json_answer(list_arrivals(connection, catalogs=catalogs, **query))
 
 
-@replicas_section.call(
-    "GET",
-    "/files/<name>/replicas",
-    answers={200: LocatedFiles},
-    parameters=parameters(FileQuery),
-    errors=(300, 401, 404, 422),
-)
+@replicas_section.get("/files/<name>/replicas", LocatedFiles, query=FileQuery, errors=(300, 404))
 def get_replicas(name: str) -> Response:
     """Return where a file is now, as the experiment's Rucio or SAM says when it is asked.
 

@@ -6,7 +6,7 @@ from flask import Response
 from marshmallow import fields, validate
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.comparisons.companions import JobCompanions
@@ -37,12 +37,8 @@ class DiffQuery(ExperimentQuery):
     )
 
 
-@comparisons_section.call(
-    "GET",
-    "/jobs/<before>/diff/<after>",
-    answers={200: JobComparison},
-    parameters=parameters(DiffQuery),
-    errors=(300, 401, 404, 422),
+@comparisons_section.get(
+    "/jobs/<before>/diff/<after>", JobComparison, query=DiffQuery, errors=(300, 404)
 )
 def get_diff(before: str, after: str) -> Response:
     """Return what differs from the first job to the second, by facet.
@@ -59,12 +55,8 @@ def get_diff(before: str, after: str) -> Response:
     return json_answer(comparison)
 
 
-@comparisons_section.call(
-    "GET",
-    "/jobs/<job_id>/diff",
-    answers={200: JobCompanions},
-    parameters=parameters(ExperimentQuery),
-    errors=(300, 401, 404, 422),
+@comparisons_section.get(
+    "/jobs/<job_id>/diff", JobCompanions, query=ExperimentQuery, errors=(300, 404)
 )
 def get_companions(job_id: str) -> Response:
     """Return which jobs one would compare a job with.
@@ -76,12 +68,8 @@ def get_companions(job_id: str) -> Response:
         return json_answer(find_companions(connection, checked_name(job_id, "job_id"), **query))
 
 
-@comparisons_section.call(
-    "GET",
-    "/diff",
-    answers={200: ProductionComparison},
-    parameters=parameters(ProductionsQuery),
-    errors=(300, 401, 404, 413, 422),
+@comparisons_section.get(
+    "/diff", ProductionComparison, query=ProductionsQuery, errors=(300, 404, 413)
 )
 def get_productions() -> Response:
     """Return what differs from one campaign or release to another, stage by stage.
@@ -94,13 +82,7 @@ def get_productions() -> Response:
         return json_answer(compare_productions(connection, *names, **query))
 
 
-@recipes_section.call(
-    "GET",
-    "/recipes",
-    answers={200: DivergentRecipes},
-    parameters=parameters(RecipesQuery),
-    errors=(401, 422),
-)
+@recipes_section.get("/recipes", DivergentRecipes, query=RecipesQuery)
 def get_recipes() -> Response:
     """Return the recipes whose jobs have more than one result."""
     query = asked(RecipesQuery)
@@ -108,16 +90,14 @@ def get_recipes() -> Response:
         return json_answer(list_divergent(connection, **query))
 
 
-@recipes_section.call("GET", "/reproduction", answers={200: Reproduction}, errors=(401,))
+@recipes_section.get("/reproduction", Reproduction)
 def get_reproduction() -> Response:
     """Return which share of recipes was reproduced when last run again."""
     with get_service().reading() as connection:
         return json_answer(reproduction_facts(connection, datetime.now(UTC)))
 
 
-@recipes_section.call(
-    "GET", "/recipes/<recipe_id>", answers={200: RecipeAnswer}, errors=(401, 404, 422)
-)
+@recipes_section.get("/recipes/<recipe_id>", RecipeAnswer, errors=(404, 422))
 def get_recipe(recipe_id: str) -> Response:
     """Return a recipe: its results with the jobs that had them, the outputs that differ, and what else differs."""
     service = get_service()

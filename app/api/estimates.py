@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered
 from jobprov.provenance.answers.estimates import Estimate
@@ -14,13 +14,7 @@ from jobprov.provenance.services.kept_answers.counting import ESTIMATE
 section = Section("estimates", "What it would take to do jobs again.")
 
 
-@section.call(
-    "GET",
-    "/estimate",
-    answers={200: Estimate},
-    parameters=parameters(EstimateQuery),
-    errors=(401, 404, 413, 422),
-)
+@section.get("/estimate", Estimate, query=EstimateQuery, errors=(404, 413))
 def get_estimate() -> Response:
     """Return what it would take to do so many files or events again."""
     query = asked(EstimateQuery)

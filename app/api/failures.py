@@ -4,7 +4,7 @@ import msgspec
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -36,13 +36,7 @@ rules_section = Section("rules", "Rules of triage: what the failures of an exper
 _RULES_BYTES = 1024 * 1024
 
 
-@errors_section.call(
-    "GET",
-    "/statistics/errors",
-    answers={200: ErrorCounts},
-    parameters=parameters(ErrorsQuery),
-    errors=(401, 413, 422),
-)
+@errors_section.get("/statistics/errors", ErrorCounts, query=ErrorsQuery, errors=(413,))
 def get_errors() -> Response:
     """Return why jobs failed, and which hosts and sites stand out."""
     query = asked(ErrorsQuery)
@@ -56,14 +50,12 @@ class ReclassificationBody(msgspec.Struct, kw_only=True):
     task_id: Name | None = None
 
 
-@rules_section.call(
-    "PUT",
+@rules_section.put(
     "/rules/<experiment>",
+    {200: RulesDeclared, 201: RulesDeclared},
     body=RuleTable,
-    answers={200: RulesDeclared, 201: RulesDeclared},
-    parameters=parameters(AfterQuery),
-    errors=(409, 413, 415, 422),
-    writes=True,
+    query=AfterQuery,
+    errors=(409,),
 )
 def put_rules(experiment: str) -> Response:
     """Declare the rules of an experiment as a whole.
@@ -82,13 +74,7 @@ def put_rules(experiment: str) -> Response:
     return json_answer(answer, status)
 
 
-@rules_section.call(
-    "GET",
-    "/rules/<experiment>",
-    answers={200: ExperimentRules},
-    parameters=parameters(ComparatorsQuery),
-    errors=(401, 404, 422),
-)
+@rules_section.get("/rules/<experiment>", ExperimentRules, query=ComparatorsQuery, errors=(404,))
 def get_rules(experiment: str) -> Response:
     """Return the rules of an experiment, and who made each version and why.
 
@@ -99,13 +85,11 @@ def get_rules(experiment: str) -> Response:
         return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))
 
 
-@rules_section.call(
-    "POST",
+@rules_section.post(
     "/rules/<experiment>/reclassifications",
+    {202: RulesReapplied},
     body=ReclassificationBody,
-    answers={202: RulesReapplied},
-    errors=(404, 413, 415, 422),
-    writes=True,
+    errors=(404,),
 )
 def post_reclassification(experiment: str) -> Response:
     """Have failures read again by the newest rules, their stored logs included.

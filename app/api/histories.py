@@ -6,7 +6,7 @@ import msgspec
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
@@ -49,11 +49,7 @@ from jobprov.provenance.services.histories.lineage import trace_lineage, with_fu
 from jobprov.provenance.services.histories.lineage_filters import take_filters
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.nodes import COLUMNS, graph_answer, node_rows
-from jobprov.provenance.services.histories.rebuilds import (
-    listed_files,
-    locate_needs,
-    plan_rebuild,
-)
+from jobprov.provenance.services.histories.rebuilds import listed_files, locate_needs, plan_rebuild
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
 lineage_section = Section("lineage", "The lineage of files.")
@@ -65,17 +61,12 @@ ends_section = Section("ends", "Where histories end.")
 relations_section = Section("relations", "How two files are related.")
 divergence_section = Section("divergence", "Where the histories of two files part.")
 
-_ERRORS = (300, 401, 404, 413, 422)
 _IMPACT_COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
 _NDJSON = "application/x-ndjson"
 
 
-@lineage_section.call(
-    "GET",
-    "/files/<name>/lineage",
-    answers={200: LineageGraph},
-    parameters=parameters(LineageQuery),
-    errors=_ERRORS,
+@lineage_section.get(
+    "/files/<name>/lineage", LineageGraph, query=LineageQuery, errors=(300, 404, 413)
 )
 def get_lineage(name: str) -> Response:
     """Return the graph around a file, nearest first, with counts of what is left out.
@@ -112,12 +103,8 @@ _PROV = frozenset({"prov-json", "prov-n"})
 """Forms that are merged with those of other lineages and of jobs, by the names of files."""
 
 
-@lineage_lists_section.call(
-    "GET",
-    "/files/<name>/ancestors",
-    answers={200: LineageList},
-    parameters=parameters(VersionQuery),
-    errors=_ERRORS,
+@lineage_lists_section.get(
+    "/files/<name>/ancestors", LineageList, query=VersionQuery, errors=(300, 404, 413)
 )
 def get_ancestors(name: str) -> Response:
     """Return every file that a file was made from, at any depth."""
@@ -126,12 +113,8 @@ def get_ancestors(name: str) -> Response:
         return json_answer(list_ancestors(connection, checked_name(name), **query))
 
 
-@lineage_lists_section.call(
-    "GET",
-    "/files/<name>/descendants",
-    answers={200: LineageList},
-    parameters=parameters(VersionQuery),
-    errors=_ERRORS,
+@lineage_lists_section.get(
+    "/files/<name>/descendants", LineageList, query=VersionQuery, errors=(300, 404, 413)
 )
 def get_descendants(name: str) -> Response:
     """Return every file that was made from a file, at any depth."""
@@ -140,24 +123,16 @@ def get_descendants(name: str) -> Response:
         return json_answer(list_descendants(connection, checked_name(name), **query))
 
 
-@rebuilds_section.call(
-    "GET",
-    "/files/<name>/rebuild",
-    answers={200: RebuildPlan},
-    parameters=parameters(RebuildQuery),
-    errors=_ERRORS,
+@rebuilds_section.get(
+    "/files/<name>/rebuild", RebuildPlan, query=RebuildQuery, errors=(300, 404, 413)
 )
 def get_rebuild(name: str) -> Response:
     """Return the smallest set of jobs, in order, that makes a lost file again."""
     return json_answer(_asked_plan(name))
 
 
-@rebuilds_section.call(
-    "GET",
-    "/files/<name>/rebuild/replicas",
-    answers={200: LocatedFiles},
-    parameters=parameters(RebuildQuery),
-    errors=_ERRORS,
+@rebuilds_section.get(
+    "/files/<name>/rebuild/replicas", LocatedFiles, query=RebuildQuery, errors=(300, 404, 413)
 )
 def get_rebuild_replicas(name: str) -> Response:
     """Return where the files are now that making a lost file again takes as they are.
@@ -177,13 +152,7 @@ def _asked_plan(name: str) -> RebuildPlan:
         return plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query)
 
 
-@impact_section.call(
-    "GET",
-    "/lineage/impact",
-    answers={200: Impact},
-    parameters=parameters(ImpactQuery),
-    errors=_ERRORS,
-)
+@impact_section.get("/lineage/impact", Impact, query=ImpactQuery, errors=(300, 404, 413))
 def get_impact() -> Response:
     """Return what some jobs made and all that was made from it: counts, then a page of files.
 
@@ -230,13 +199,7 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-@costs_section.call(
-    "GET",
-    "/files/<name>/cost",
-    answers={200: FileCost},
-    parameters=parameters(CostQuery),
-    errors=_ERRORS,
-)
+@costs_section.get("/files/<name>/cost", FileCost, query=CostQuery, errors=(300, 404, 413))
 def get_cost(name: str) -> Response:
     """Return what it took to make a file, its ancestors included."""
     query = asked(CostQuery)
@@ -244,13 +207,7 @@ def get_cost(name: str) -> Response:
         return json_answer(sum_costs(connection, checked_name(name), **query))
 
 
-@ends_section.call(
-    "GET",
-    "/files/<name>/roots",
-    answers={200: FileRoots},
-    parameters=parameters(EndsQuery),
-    errors=_ERRORS,
-)
+@ends_section.get("/files/<name>/roots", FileRoots, query=EndsQuery, errors=(300, 404, 413))
 def get_roots(name: str) -> Response:
     """Return the files that a file goes back to and that were made from no others."""
     query = asked(EndsQuery)
@@ -258,13 +215,7 @@ def get_roots(name: str) -> Response:
         return json_answer(list_roots(connection, checked_name(name), **query))
 
 
-@ends_section.call(
-    "GET",
-    "/files/<name>/leaves",
-    answers={200: FileLeaves},
-    parameters=parameters(EndsQuery),
-    errors=_ERRORS,
-)
+@ends_section.get("/files/<name>/leaves", FileLeaves, query=EndsQuery, errors=(300, 404, 413))
 def get_leaves(name: str) -> Response:
     """Return the final products of a file: made from it, and no other was made from them."""
     query = asked(EndsQuery)
@@ -272,13 +223,7 @@ def get_leaves(name: str) -> Response:
         return json_answer(list_leaves(connection, checked_name(name), **query))
 
 
-@ends_section.call(
-    "GET",
-    "/lineage/orphans",
-    answers={200: Orphans},
-    parameters=parameters(OrphansQuery),
-    errors=(401, 413, 422),
-)
+@ends_section.get("/lineage/orphans", Orphans, query=OrphansQuery, errors=(413,))
 def get_orphans() -> Response:
     """Return files that records or catalogs name and that no recorded job made."""
     query = asked(OrphansQuery)
@@ -286,13 +231,7 @@ def get_orphans() -> Response:
         return json_answer(list_orphans(connection, **query))
 
 
-@relations_section.call(
-    "GET",
-    "/lineage/paths",
-    answers={200: FilePaths},
-    parameters=parameters(PathsQuery),
-    errors=_ERRORS,
-)
+@relations_section.get("/lineage/paths", FilePaths, query=PathsQuery, errors=(300, 404, 413))
 def get_paths() -> Response:
     """Return the ways from the older of two files to the younger, shortest first."""
     query = asked(PathsQuery)
@@ -300,12 +239,8 @@ def get_paths() -> Response:
         return json_answer(find_paths(connection, **query))
 
 
-@relations_section.call(
-    "GET",
-    "/lineage/common",
-    answers={200: CommonAncestors},
-    parameters=parameters(CommonQuery),
-    errors=_ERRORS,
+@relations_section.get(
+    "/lineage/common", CommonAncestors, query=CommonQuery, errors=(300, 404, 413)
 )
 def get_common() -> Response:
     """Return what two files were both made from, nearest first."""
@@ -314,13 +249,7 @@ def get_common() -> Response:
         return json_answer(find_common(connection, **query))
 
 
-@divergence_section.call(
-    "GET",
-    "/lineage/diverge",
-    answers={200: Divergence},
-    parameters=parameters(PairQuery),
-    errors=_ERRORS,
-)
+@divergence_section.get("/lineage/diverge", Divergence, query=PairQuery, errors=(300, 404, 413))
 def get_divergence() -> Response:
     """Return the first jobs of one stage, behind two files, whose recipes differ."""
     query = asked(PairQuery)

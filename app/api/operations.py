@@ -25,10 +25,9 @@ _hook_turn = threading.Lock()
 """Building it takes a second or two, so that it is done once, however many ask at the start."""
 
 
-@section.call(
-    "GET",
+@section.get(
     "/health",
-    answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}},
+    {200: {"type": "object", "properties": {"status": {"const": "alive"}}}},
     is_public=True,
 )
 def health() -> Response:
@@ -36,10 +35,9 @@ def health() -> Response:
     return json_answer({"status": "alive"})
 
 
-@section.call(
-    "GET",
+@section.get(
     "/ready",
-    answers={
+    {
         200: {
             "type": "object",
             "properties": {
@@ -75,10 +73,9 @@ def ready() -> Response:
     return json_answer(answer)
 
 
-@section.call(
-    "GET",
+@section.get(
     "/metrics",
-    answers={200: ("text/plain", "Prometheus' text format, or OpenMetrics where it is asked for.")},
+    ("text/plain", "Prometheus' text format, or OpenMetrics where it is asked for."),
     is_public=True,
 )
 def metrics() -> Response:
@@ -93,11 +90,8 @@ def metrics() -> Response:
     return Response(text, content_type=content_type)
 
 
-@section.call(
-    "GET",
-    "/hook/job-end-hook.pyz",
-    answers={200: ("application/octet-stream", "The hook, one file.")},
-    is_public=True,
+@section.get(
+    "/hook/job-end-hook.pyz", ("application/octet-stream", "The hook, one file."), is_public=True
 )
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer.
@@ -112,10 +106,9 @@ def hook() -> Response:
     return answer
 
 
-@section.call(
-    "GET",
+@section.get(
     f"/hook/{job_start.NAME}",
-    answers={200: ("text/x-shellscript", "The start script, for a shell.")},
+    ("text/x-shellscript", "The start script, for a shell."),
     is_public=True,
 )
 def start_script() -> Response:

@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.wiring import get_service
@@ -15,19 +15,13 @@ from jobprov.provenance.services.reruns.proof_lists import MOST_NEXT, list_next
 section = Section("proofs", "Which recipes came out as recorded when they were rerun.")
 
 
-@section.call(
-    "GET", "/proofs", answers={200: ProofList}, parameters=parameters(ProofsQuery),
-    errors=(401, 422),
-)  # fmt: skip
+@section.get("/proofs", ProofList, query=ProofsQuery)
 def get_proofs() -> Response:
     """Return how the recipes of campaigns stand, and those that did not pass."""
     return json_answer(read_answer(PROOFS, **asked(ProofsQuery)))
 
 
-@section.call(
-    "GET", "/proofs/next", answers={200: JobsToProve}, parameters=parameters(ToProveQuery),
-    errors=(401, 404, 422),
-)  # fmt: skip
+@section.get("/proofs/next", JobsToProve, query=ToProveQuery, errors=(404,))
 def get_next() -> Response:
     """Return the jobs of an experiment whose recipes are to be rerun next, in order."""
     query = {"limit": MOST_NEXT, **asked(ToProveQuery)}

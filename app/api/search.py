@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.search import Hits, RecordedNames
@@ -15,13 +15,7 @@ from jobprov.provenance.services.search.search import search
 section = Section("search", "What a name or id could mean, and which names there are.")
 
 
-@section.call(
-    "GET",
-    "/search",
-    answers={200: Hits},
-    parameters=parameters(SearchQuery),
-    errors=(401, 413, 422),
-)
+@section.get("/search", Hits, query=SearchQuery, errors=(413,))
 def get_hits() -> Response:
     """Return names that hold a text, by kind, with counts; jobs by the beginning of their id."""
     query = asked(SearchQuery)
@@ -29,13 +23,7 @@ def get_hits() -> Response:
         return json_answer(search(connection, query.pop("q"), **query))
 
 
-@section.call(
-    "GET",
-    "/names/<kind>",
-    answers={200: RecordedNames},
-    parameters=parameters(NamesQuery),
-    errors=(401, 413, 422),
-)
+@section.get("/names/<kind>", RecordedNames, query=NamesQuery, errors=(413,))
 def get_names(kind: str) -> Response:
     """Return the names of `experiments`, `campaigns`, `stages`, `tasks` or `sites`, in order."""
     query = asked(NamesQuery)

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_campaign, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered, read_marked_throughput
 from jobprov.app.wiring import get_service
@@ -18,11 +18,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
-from jobprov.provenance.schemas.queries import (
-    ModulesQuery,
-    ResourcesQuery,
-    ThroughputQuery,
-)
+from jobprov.provenance.schemas.queries import ModulesQuery, ResourcesQuery, ThroughputQuery
 from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.campaign_graph import (
     campaign_graph,
@@ -40,12 +36,8 @@ throughput_section = Section("throughput", "What ended when: production over tim
 modules_section = Section("modules", "What art's modules took in jobs.")
 
 
-@campaigns_section.call(
-    "GET",
-    "/campaigns/<path:name>/graph",
-    answers={200: CampaignGraph},
-    parameters=parameters(CampaignGraphQuery),
-    errors=(401, 404, 413, 422),
+@campaigns_section.get(
+    "/campaigns/<path:name>/graph", CampaignGraph, query=CampaignGraphQuery, errors=(404, 413)
 )
 def get_graph(name: str) -> Response:
     """Return a campaign as a graph of classes of jobs, with the number of files between them.
@@ -56,13 +48,7 @@ def get_graph(name: str) -> Response:
     return _graph_answer(checked_campaign(query.get("campaign", name)), query)
 
 
-@campaigns_section.call(
-    "GET",
-    "/lineage/folded",
-    answers={200: CampaignGraph},
-    parameters=parameters(FoldedQuery),
-    errors=(300, 401, 404, 413, 422),
-)
+@campaigns_section.get("/lineage/folded", CampaignGraph, query=FoldedQuery, errors=(300, 404, 413))
 def get_folded() -> Response:
     """Return the same graph; the experiment is optional if only one has a campaign of this name."""
     query = asked(FoldedQuery)
@@ -88,13 +74,7 @@ def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
     return json_answer(campaign_graph(folded))
 
 
-@resources_section.call(
-    "GET",
-    "/statistics/resources",
-    answers={200: ResourceSums},
-    parameters=parameters(ResourcesQuery),
-    errors=(401, 413, 422),
-)
+@resources_section.get("/statistics/resources", ResourceSums, query=ResourcesQuery, errors=(413,))
 def get_resources() -> Response:
     """Return distributions of what successful jobs took and made."""
     query = asked(ResourcesQuery)
@@ -102,25 +82,13 @@ def get_resources() -> Response:
     return json_answer(read_filtered(RESOURCES, JobFilters(**query), by=by))
 
 
-@throughput_section.call(
-    "GET",
-    "/statistics/throughput",
-    answers={200: Throughput},
-    parameters=parameters(ThroughputQuery),
-    errors=(401, 413, 422),
-)
+@throughput_section.get("/statistics/throughput", Throughput, query=ThroughputQuery, errors=(413,))
 def get_throughput() -> Response:
     """Return what ended in each step of a window of time, and what changed in it."""
     return json_answer(read_marked_throughput(asked(ThroughputQuery)))
 
 
-@modules_section.call(
-    "GET",
-    "/statistics/modules",
-    answers={200: ModuleSums},
-    parameters=parameters(ModulesQuery),
-    errors=(401, 404, 413, 422),
-)
+@modules_section.get("/statistics/modules", ModuleSums, query=ModulesQuery, errors=(404, 413))
 def get_modules() -> Response:
     """Return what art's modules took in successful jobs."""
     query = asked(ModulesQuery)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -79,13 +79,8 @@ _JOBS_A_TURN = 100
 """So many rows of a report take the writer as long as one record."""
 
 
-@declarations_section.call(
-    "PUT",
-    "/tasks/<task_id>",
-    body=Declaration,
-    answers={201: TaskDeclared, 200: TaskDeclared},
-    errors=(409, 413, 415, 422),
-    writes=True,
+@declarations_section.put(
+    "/tasks/<task_id>", {201: TaskDeclared, 200: TaskDeclared}, body=Declaration, errors=(409,)
 )
 def put_task(task_id: str) -> Response:
     """Declare a task: 201 the first time, 200 where it was declared before."""
@@ -117,13 +112,7 @@ def _frozen(task_id: str, document: JsonObject) -> JsonObject:
     return freeze_units(document, before, lambda experiment: open_catalog(catalogs, experiment))
 
 
-@tasks_section.call(
-    "GET",
-    "/tasks/<task_id>",
-    answers={200: TaskProgress},
-    parameters=parameters(ExperimentQuery),
-    errors=(300, 401, 404, 422),
-)
+@tasks_section.get("/tasks/<task_id>", TaskProgress, query=ExperimentQuery, errors=(300, 404))
 def get_task(task_id: str) -> Response:
     """Return how far a task is: units made and missing, errors and resources."""
     query = asked(ExperimentQuery)
@@ -133,12 +122,11 @@ def get_task(task_id: str) -> Response:
         return json_answer(show_task(connection, service.store, task))
 
 
-@units_section.call(
-    "GET",
+@units_section.get(
     "/tasks/<task_id>/missing",
-    answers={200: MissingUnits},
-    parameters=parameters(MissingQuery),
-    errors=(300, 401, 404, 422),
+    MissingUnits,
+    query=MissingQuery,
+    errors=(300, 404),
     is_text_too=True,
 )
 def get_missing(task_id: str) -> Response:
@@ -157,13 +145,8 @@ def get_missing(task_id: str) -> Response:
     return text_answer(units)
 
 
-@units_section.call(
-    "GET",
-    "/tasks/<task_id>/ready",
-    answers={200: ReadyFiles},
-    parameters=parameters(ReadyQuery),
-    errors=(300, 401, 404, 422),
-    is_text_too=True,
+@units_section.get(
+    "/tasks/<task_id>/ready", ReadyFiles, query=ReadyQuery, errors=(300, 404), is_text_too=True
 )
 def get_ready(task_id: str) -> Response:
     """Return the files that jobs of the task made and that no job has read yet, the oldest first."""
@@ -179,14 +162,12 @@ def get_ready(task_id: str) -> Response:
     return text_answer(dict.fromkeys(file.name for file in ready.files))
 
 
-@waivers_section.call(
-    "POST",
+@waivers_section.post(
     "/tasks/<task_id>/waivers",
+    {201: UnitsWaived},
     body=Waiver,
-    answers={201: UnitsWaived},
-    parameters=parameters(ExperimentQuery),
-    errors=(300, 404, 413, 415, 422),
-    writes=True,
+    query=ExperimentQuery,
+    errors=(300, 404),
 )
 def post_waiver(task_id: str) -> Response:
     """Let a task go on without some of its units, or take that back."""
@@ -206,14 +187,7 @@ def post_waiver(task_id: str) -> Response:
     return json_answer(UnitsWaived(task.task_id, task.experiment, count), 201)
 
 
-@queue_section.call(
-    "PUT",
-    "/queue/<schedd>",
-    body=QueueReportBody,
-    answers={200: QueueTaken},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@queue_section.put("/queue/<schedd>", QueueTaken, body=QueueReportBody)
 def put_queue(schedd: str) -> Response:
     """Replace what is known of a queue: all that its schedd has of an experiment now.
 
@@ -237,13 +211,7 @@ def put_queue(schedd: str) -> Response:
     return json_answer(taken)
 
 
-@queue_section.call(
-    "GET",
-    "/queue",
-    answers={200: Queue},
-    parameters=parameters(QueueQuery),
-    errors=(401, 404, 422),
-)
+@queue_section.get("/queue", Queue, query=QueueQuery, errors=(404,))
 def get_queue() -> Response:
     """Return what runs and waits: counts, and a list with held and stuck jobs first."""
     query = asked(QueueQuery)
@@ -251,13 +219,7 @@ def get_queue() -> Response:
         return json_answer(whole_queue(connection, **query))
 
 
-@queue_section.call(
-    "GET",
-    "/tasks/<task_id>/queue",
-    answers={200: Queue},
-    parameters=parameters(TaskQueueQuery),
-    errors=(300, 401, 404, 422),
-)
+@queue_section.get("/tasks/<task_id>/queue", Queue, query=TaskQueueQuery, errors=(300, 404))
 def get_task_queue(task_id: str) -> Response:
     """Return what runs and waits of a task."""
     query = asked(TaskQueueQuery)
@@ -267,24 +229,16 @@ def get_task_queue(task_id: str) -> Response:
         return json_answer(task_queue(connection, task, **query))
 
 
-@timelines_section.call(
-    "GET",
-    "/tasks/<task_id>/timeline",
-    answers={200: Timeline},
-    parameters=parameters(TimelineQuery),
-    errors=(300, 401, 404, 413, 422),
+@timelines_section.get(
+    "/tasks/<task_id>/timeline", Timeline, query=TimelineQuery, errors=(300, 404, 413)
 )
 def get_timeline(task_id: str) -> Response:
     """Return when a unit waited and ran, attempt by attempt; or when the jobs of a task ran."""
     return json_answer(read_timeline(checked_name(task_id, "task_id"), **asked(TimelineQuery)))
 
 
-@campaigns_section.call(
-    "GET",
-    "/campaigns/<path:name>",
-    answers={200: CampaignProgress},
-    parameters=parameters(NamedCampaignQuery),
-    errors=(401, 404, 413, 422),
+@campaigns_section.get(
+    "/campaigns/<path:name>", CampaignProgress, query=NamedCampaignQuery, errors=(404, 413)
 )
 def get_campaign(name: str) -> Response:
     """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
@@ -293,12 +247,8 @@ def get_campaign(name: str) -> Response:
     return json_answer(read_answer(CAMPAIGN, **query, campaign=campaign))
 
 
-@campaigns_section.call(
-    "GET",
-    "/campaigns/<path:name>/report",
-    answers={200: CampaignReport},
-    parameters=parameters(NamedCampaignQuery),
-    errors=(401, 404, 413, 422),
+@campaigns_section.get(
+    "/campaigns/<path:name>/report", CampaignReport, query=NamedCampaignQuery, errors=(404, 413)
 )
 def get_report(name: str) -> Response:
     """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
@@ -315,13 +265,7 @@ def get_report(name: str) -> Response:
             raise problem from None
 
 
-@samples_section.call(
-    "GET",
-    "/samples",
-    answers={200: Samples},
-    parameters=parameters(CampaignQuery),
-    errors=(401, 404, 413, 422),
-)
+@samples_section.get("/samples", Samples, query=CampaignQuery, errors=(404, 413))
 def get_samples() -> Response:
     """Return the declared tasks of an experiment as samples by data tier."""
     experiment, service = asked(CampaignQuery)["experiment"], get_service()

@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
@@ -15,14 +15,7 @@ from jobprov.provenance.services.ledger.trail import show_trail
 section = Section("trail", "Who changed what, when and from where.")
 
 
-@section.call(
-    "GET",
-    "/trail",
-    answers={200: Trail},
-    parameters=parameters(TrailQuery),
-    errors=(404, 422),
-    writes=True,
-)
+@section.get("/trail", Trail, query=TrailQuery, errors=(404,), needs_token=True)
 def get_trail() -> Response:
     """Return what was done in an experiment, newest first; this needs a token with scope admin."""
     grant = writing_grant(Scope.ADMIN)

@@ -20,7 +20,6 @@ from jobprov.provenance.answers.estimates import (
     Estimate,
     Hours,
     JobWait,
-    LearntFrom,
     StageEstimate,
     TotalEstimate,
 )
@@ -63,17 +62,8 @@ class StageRow(NamedTuple):
         waits_from: from how many jobs its waits were read.
     """
 
-    cpu_hours: dict[str, str]
-    slot_hours: dict[str, str]
-    wall_hours: dict[str, str]
-    stage_in_hours: dict[str, str] | None
-    queue: dict[str, str] | None
-    stage_in: dict[str, str] | None
-    output_bytes: int
-    stage: str
-    units: int
-    attempts_a_unit: float
-    learnt_from: LearntFrom
+    stage: StageEstimate
+    sums: SumsRow
     median: str
     p99: str
     hung: str | None
@@ -165,11 +155,8 @@ def _stage_row(stage: StageEstimate) -> StageRow:
     if jobs_read:
         waits_from = counted(max(jobs_read), "job")
     return StageRow(
-        **_sums_row(stage)._asdict(),
-        stage=stage.stage,
-        units=stage.units,
-        attempts_a_unit=stage.attempts_a_unit,
-        learnt_from=stage.learnt_from,
+        stage=stage,
+        sums=_sums_row(stage),
         median=duration(times.median_hours * _HOUR),
         p99=p99,
         hung=_hung_units(stage),

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +25,7 @@ from jobprov.provenance.errors import (
     NotFoundError,
     UnreachableError,
 )
-from tests.library.commands import run_alone
+from tests.library.commands import clean_environment, run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
 
@@ -677,3 +680,36 @@ def test_one_look_of_an_agent_that_finds_no_service_ends_with_3(tmp_path: Path) 
         3,
         "jobprov: No jobprov answers at http://127.0.0.1:9: it refuses connections.\n",
     )
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    environment = clean_environment()
+    environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import jobprov.app.cli"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr == ""
+
+
+def test_other_errors_while_modules_are_imported_are_printed(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise RuntimeError('broken')\n")
+    environment = clean_environment()
+    environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import jobprov.app.cli"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "RuntimeError: broken" in ended.stderr

@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -11,10 +11,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
-from jobprov.provenance.schemas.queries import (
-    FilesQuery,
-    FileVersionQuery,
-)
+from jobprov.provenance.schemas.queries import FilesQuery, FileVersionQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
@@ -28,13 +25,7 @@ files_section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
 
 
-@file_section.call(
-    "GET",
-    "/files/<name>",
-    answers={200: FileAnswer},
-    parameters=parameters(FileVersionQuery),
-    errors=(300, 401, 404, 422),
-)
+@file_section.get("/files/<name>", FileAnswer, query=FileVersionQuery, errors=(300, 404))
 def get_file(name: str) -> Response:
     """Return what made a file, and what was made from it."""
     query = asked(FileVersionQuery)
@@ -42,13 +33,7 @@ def get_file(name: str) -> Response:
         return json_answer(show_file(connection, checked_name(name), **query))
 
 
-@files_section.call(
-    "GET",
-    "/files",
-    answers={200: FileList},
-    parameters=parameters(FilesQuery),
-    errors=(401, 413, 422),
-)
+@files_section.get("/files", FileList, query=FilesQuery, errors=(413,))
 def get_files() -> Response:
     """Return files in the order of their names."""
     query = asked(FilesQuery)
@@ -57,13 +42,8 @@ def get_files() -> Response:
         return json_answer(list_files(connection, FileFilters(**query), limit=limit, cursor=cursor))
 
 
-@files_section.call(
-    "POST",
-    "/files",
-    body=SightedFile,
-    answers={201: SightingAnswer, 200: SightingAnswer},
-    errors=(409, 413, 415, 422),
-    writes=True,
+@files_section.post(
+    "/files", {201: SightingAnswer, 200: SightingAnswer}, body=SightedFile, errors=(409,)
 )
 def post_file() -> Response:
     """Take a file as a catalog or transfer service saw it, and join it to the job that made it.

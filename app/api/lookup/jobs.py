@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -69,13 +69,7 @@ _EXPORT_TYPES = (
 )
 
 
-@jobs_section.call(
-    "GET",
-    "/jobs",
-    answers={200: JobList},
-    parameters=parameters(JobsQuery),
-    errors=(300, 401, 404, 413, 422),
-)
+@jobs_section.get("/jobs", JobList, query=JobsQuery, errors=(300, 404, 413))
 def get_jobs() -> Response:
     """Return jobs in short, newest first or in the order asked for."""
     query = asked(JobsQuery)
@@ -93,13 +87,7 @@ def _filters(query: dict[str, Any]) -> JobFilters:
     return JobFilters(**query)
 
 
-@jobs_section.call(
-    "GET",
-    "/jobs/facets",
-    answers={200: JobFacets},
-    parameters=parameters(JobFacetsQuery),
-    errors=(300, 401, 404, 413, 422),
-)
+@jobs_section.get("/jobs/facets", JobFacets, query=JobFacetsQuery, errors=(300, 404, 413))
 def get_job_facets() -> Response:
     """Return how many jobs there are, by state, site, stage and so on."""
     query = asked(JobFacetsQuery)
@@ -109,12 +97,11 @@ def get_job_facets() -> Response:
         return json_answer(count_facets(connection, filters, facets, limit=limit))
 
 
-@jobs_section.call(
-    "GET",
+@jobs_section.get(
     "/jobs/<job_id>/configurations/<step>",
-    answers={200: EvaluatedConfiguration | ConfigurationFiles},
-    parameters=parameters(ConfigurationQuery),
-    errors=(300, 401, 404, 409, 422),
+    EvaluatedConfiguration | ConfigurationFiles,
+    query=ConfigurationQuery,
+    errors=(300, 404, 409),
 )
 def get_configuration(job_id: str, step: str) -> Response:
     """Return the FHiCL of a step, in one of several forms.
@@ -143,12 +130,11 @@ def get_configuration(job_id: str, step: str) -> Response:
     return json_answer(files_answer(configuration))
 
 
-@jobs_section.call(
-    "GET",
+@jobs_section.get(
     "/jobs/<job_id>/bundle",
-    answers={200: ("application/x-tar", "The bundle; its ETag names plan and level.")},
-    parameters=parameters(BundleQuery),
-    errors=(300, 401, 404, 409, 422),
+    ("application/x-tar", "The bundle; its ETag names plan and level."),
+    query=BundleQuery,
+    errors=(300, 404, 409),
 )
 def get_bundle(job_id: str) -> Response:
     """Return the rerun bundle of a job: the same bytes for the same ETag, always."""
@@ -187,14 +173,12 @@ def get_bundle(job_id: str) -> Response:
     return answer
 
 
-@jobs_section.call(
-    "POST",
+@jobs_section.post(
     "/jobs/<job_id>/verdicts",
+    {201: VerdictPosted},
     body=PostedVerdict,
-    answers={201: VerdictPosted},
-    parameters=parameters(ExperimentQuery),
-    errors=(300, 404, 413, 415, 422),
-    writes=True,
+    query=ExperimentQuery,
+    errors=(300, 404),
 )
 def add_verdict(job_id: str) -> Response:
     """Append the outcome of a rerun to a job; nothing already there changes."""
@@ -223,13 +207,7 @@ def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:
         service.write(lambda writing: note_digest(writing, bundle.key, digest.hexdigest()))
 
 
-@job_section.call(
-    "GET",
-    "/jobs/<job_id>",
-    answers={200: JobAnswer},
-    parameters=parameters(JobQuery),
-    errors=(300, 401, 404, 422),
-)
+@job_section.get("/jobs/<job_id>", JobAnswer, query=JobQuery, errors=(300, 404))
 def get_job(job_id: str) -> Response:
     """Return everything recorded of a job, and what the service found out about it."""
     query, service = asked(JobQuery), get_service()
@@ -239,12 +217,11 @@ def get_job(job_id: str) -> Response:
         return json_answer(show_job(connection, job, witness=witness))
 
 
-@exports_section.call(
-    "GET",
+@exports_section.get(
     "/jobs/<job_id>/exports/<form>",
-    answers={200: (_EXPORT_TYPES, "The job in this form.")},
-    parameters=parameters(ExperimentQuery),
-    errors=(300, 401, 404, 409, 422),
+    (_EXPORT_TYPES, "The job in this form."),
+    query=ExperimentQuery,
+    errors=(300, 404, 409),
 )
 def get_export(job_id: str, form: str) -> Response:
     """Return the job as its bundle holds it.
@@ -267,12 +244,8 @@ def get_export(job_id: str, form: str) -> Response:
     return Response(export_job(bundle, form), content_type=FORMS[form][1])
 
 
-@logs_section.call(
-    "GET",
-    "/jobs/<job_id>/logs/<name>",
-    answers={200: (TEXT, "The log.")},
-    parameters=parameters(LogQuery),
-    errors=(300, 401, 404, 416, 422),
+@logs_section.get(
+    "/jobs/<job_id>/logs/<name>", (TEXT, "The log."), query=LogQuery, errors=(300, 404, 416)
 )
 def get_log(job_id: str, name: str) -> Response:
     """Return a log as text; `Range` is honoured, `tail` gives the last lines.
@@ -301,9 +274,7 @@ def last_lines(stream: BinaryIO, size_bytes: int, lines: int) -> bytes:
     return b"".join(end_of_log.splitlines(keepends=True)[-lines:])
 
 
-@gaps_section.call(
-    "GET", "/gaps", answers={200: GapCounts}, parameters=parameters(GapsQuery), errors=(401, 422)
-)
+@gaps_section.get("/gaps", GapCounts, query=GapsQuery)
 def get_gaps() -> Response:
     """Return what would stop reruns of some jobs, counted by code."""
     query = asked(GapsQuery)

@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -52,14 +52,7 @@ section = Section("orders", "Jobs that are to be submitted, each once.")
 _BODY_BYTES = 4 * 1024 * 1024
 
 
-@section.call(
-    "POST",
-    "/orders/take",
-    body=TakeBody,
-    answers={200: TakenOrders},
-    errors=(404, 413, 415, 422),
-    writes=True,
-)
+@section.post("/orders/take", TakenOrders, body=TakeBody, errors=(404,))
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes."""
     grant = writing_grant(Scope.RUN)
@@ -71,14 +64,7 @@ def post_take() -> Response:
     return json_answer(TakenOrders(orders))
 
 
-@section.call(
-    "POST",
-    "/orders/report",
-    body=ReportBody,
-    answers={200: OrdersReported},
-    errors=(404, 413, 415, 422),
-    writes=True,
-)
+@section.post("/orders/report", OrdersReported, body=ReportBody, errors=(404,))
 def post_report() -> Response:
     """Note which orders were placed, under which batch id, and which are over.
 
@@ -94,13 +80,7 @@ def post_report() -> Response:
     return json_answer(reported)
 
 
-@section.call(
-    "GET",
-    "/orders",
-    answers={200: OrdersInFlight},
-    parameters=parameters(OrdersQuery),
-    errors=(401, 404, 422),
-)
+@section.get("/orders", OrdersInFlight, query=OrdersQuery, errors=(404,))
 def get_orders() -> Response:
     """Return the orders that were placed and are not over."""
     query = asked(OrdersQuery)
@@ -108,13 +88,7 @@ def get_orders() -> Response:
         return json_answer(list_orders_in_flight(connection, query["experiment"]))
 
 
-@section.call(
-    "GET",
-    "/retries",
-    answers={200: RetryChoice},
-    parameters=parameters(RetriesQuery),
-    errors=(401, 404, 422),
-)
+@section.get("/retries", RetryChoice, query=RetriesQuery, errors=(404,))
 def get_retries() -> Response:
     """Return which jobs would be tried again, and why others would not.
 
@@ -136,13 +110,7 @@ def get_retries() -> Response:
     return text_answer(text.splitlines())
 
 
-@section.call(
-    "GET",
-    "/retries/inputs",
-    answers={200: OutsideInputs},
-    parameters=parameters(OutsideInputsQuery),
-    errors=(401, 404, 422),
-)
+@section.get("/retries/inputs", OutsideInputs, query=OutsideInputsQuery, errors=(404,))
 def get_outside_inputs() -> Response:
     """Return the inputs that the bundles of jobs lack, and where they may be.
 
@@ -158,13 +126,7 @@ def get_outside_inputs() -> Response:
     return json_answer(locate(inputs, service.catalogs(), experiment))
 
 
-@section.call(
-    "GET",
-    "/retries/submissions",
-    answers={200: RecordedSubmissions},
-    parameters=parameters(OutsideInputsQuery),
-    errors=(401, 404, 422),
-)
+@section.get("/retries/submissions", RecordedSubmissions, query=OutsideInputsQuery, errors=(404,))
 def get_submissions() -> Response:
     """Return how jobs were submitted, as far as the records and their tasks hold it."""
     query = asked(OutsideInputsQuery)
@@ -180,14 +142,7 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-@section.call(
-    "POST",
-    "/retries",
-    body=RetryBody,
-    answers={201: RetryChoice},
-    errors=(404, 413, 415, 422),
-    writes=True,
-)
+@section.post("/retries", {201: RetryChoice}, body=RetryBody, errors=(404,))
 def post_retries() -> Response:
     """Order that jobs are tried again.
 
@@ -202,14 +157,7 @@ def post_retries() -> Response:
     return json_answer(answer, 201)
 
 
-@section.call(
-    "PUT",
-    "/retry-policies/<experiment>",
-    body=PoliciesBody,
-    answers={200: RetryPolicies},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.put("/retry-policies/<experiment>", RetryPolicies, body=PoliciesBody)
 def put_policies(experiment: str) -> Response:
     """Declare what an experiment has tried again without asking, by stage.
 
@@ -225,9 +173,7 @@ def put_policies(experiment: str) -> Response:
     return get_policies(experiment)
 
 
-@section.call(
-    "GET", "/retry-policies/<experiment>", answers={200: RetryPolicies}, errors=(401, 404, 422)
-)
+@section.get("/retry-policies/<experiment>", RetryPolicies, errors=(404, 422))
 def get_policies(experiment: str) -> Response:
     """Return what an experiment has tried again without asking."""
     with get_service().reading() as connection:

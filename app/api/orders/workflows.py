@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
@@ -52,14 +52,7 @@ section = Section("workflows", "Declared workflows: stages, how far they are, wh
 _BODY_BYTES = 2 * LONGEST_BYTES
 
 
-@section.call(
-    "PUT",
-    "/workflows/<name>",
-    body=WorkflowBody,
-    answers={201: WorkflowDeclared, 200: WorkflowDeclared},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.put("/workflows/<name>", {201: WorkflowDeclared, 200: WorkflowDeclared}, body=WorkflowBody)
 def put_workflow(name: str) -> Response:
     """Declare a workflow: 201 with its new version, 200 if this version was declared before.
 
@@ -100,13 +93,7 @@ def _catalog_of() -> Callable[[str], Catalog]:
     return lambda experiment: open_catalog(catalogs, experiment)
 
 
-@section.call(
-    "GET",
-    "/workflows",
-    answers={200: WorkflowList},
-    parameters=parameters(ExperimentQuery),
-    errors=(401, 422),
-)
+@section.get("/workflows", WorkflowList, query=ExperimentQuery)
 def get_workflows() -> Response:
     """Return the newest version of each workflow with its state, the newest first."""
     query = asked(ExperimentQuery)
@@ -115,13 +102,7 @@ def get_workflows() -> Response:
         return json_answer(list_workflows(connection, service.store, **query))
 
 
-@section.call(
-    "GET",
-    "/workflows/<name>",
-    answers={200: WorkflowStanding},
-    parameters=parameters(WorkflowQuery),
-    errors=(300, 401, 404, 422),
-)
+@section.get("/workflows/<name>", WorkflowStanding, query=WorkflowQuery, errors=(300, 404))
 def get_workflow(name: str) -> Response:
     """Return how a workflow stands: its stages, and their units by standing.
 
@@ -134,14 +115,7 @@ def get_workflow(name: str) -> Response:
         return json_answer(show_workflow(connection, service.store, version, now=datetime.now(UTC)))
 
 
-@section.call(
-    "POST",
-    "/workflows/<name>/advance",
-    answers={200: WorkflowStanding},
-    parameters=parameters(AdvanceQuery),
-    errors=(300, 404, 422),
-    writes=True,
-)
+@section.post("/workflows/<name>/advance", WorkflowStanding, query=AdvanceQuery, errors=(300, 404))
 def post_advance(name: str) -> Response:
     """Order what is ready and return how the workflow stands then.
 
@@ -169,14 +143,12 @@ def post_advance(name: str) -> Response:
     return json_answer(answer)
 
 
-@section.call(
-    "POST",
+@section.post(
     "/workflows/<name>/state",
+    WorkflowStanding,
     body=WorkflowState,
-    answers={200: WorkflowStanding},
-    parameters=parameters(WorkflowQuery),
-    errors=(300, 404, 413, 415, 422),
-    writes=True,
+    query=WorkflowQuery,
+    errors=(300, 404),
 )
 def post_state(name: str) -> Response:
     """Let a workflow run or stop it: who, and why.

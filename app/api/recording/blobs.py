@@ -34,12 +34,7 @@ from jobprov.provenance.answers.recording import (
     PartAnswer,
 )
 from jobprov.provenance.db.queries.holdings.possessions import holders_of
-from jobprov.provenance.errors import (
-    BadInputError,
-    ConflictError,
-    LimitError,
-    NotFoundError,
-)
+from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
 from jobprov.provenance.services.intake.blobs import (
     Upload,
     has_digest,
@@ -94,14 +89,7 @@ class Digests(msgspec.Struct):
 _digests = msgspec.json.Decoder(Digests)
 
 
-@section.call(
-    "POST",
-    "/blobs/missing",
-    body=Digests,
-    answers={200: MissingAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/blobs/missing", MissingAnswer, body=Digests)
 def ask_missing() -> Response:
     """Return which of some blobs the experiment has not sent yet.
 
@@ -133,13 +121,10 @@ def _missing(experiment: str | None, digests: list[str]) -> list[str]:
         return without_erased(connection, distinct)
 
 
-@section.call(
-    "PUT",
+@section.put(
     "/blobs/<sha256>",
+    {201: BlobAnswer, 200: BlobAnswer, 308: PartAnswer},
     body="application/octet-stream",
-    answers={201: BlobAnswer, 200: BlobAnswer, 308: PartAnswer},
-    errors=(413, 415, 422),
-    writes=True,
 )
 def put_blob(sha256: str) -> Response:
     """Store a blob under the digest of its uncompressed bytes.
@@ -183,14 +168,7 @@ def put_blob(sha256: str) -> Response:
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
 
 
-@section.call(
-    "POST",
-    "/blobs/batch",
-    body=CONTENT_TYPE,
-    answers={200: BlobBatchAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/blobs/batch", BlobBatchAnswer, body=CONTENT_TYPE)
 def post_blobs() -> Response:
     """Store up to 1000 small blobs, 8 MiB in all.
 
@@ -207,12 +185,7 @@ def post_blobs() -> Response:
     return json_answer(BlobBatchAnswer(_store_together(grant.experiment, blobs)))
 
 
-@section.call(
-    "GET",
-    "/blobs/<sha256>",
-    answers={200: ("application/octet-stream", "The bytes.")},
-    errors=(401, 404, 416),
-)
+@section.get("/blobs/<sha256>", ("application/octet-stream", "The bytes."), errors=(404, 416))
 def get_blob(sha256: str) -> Response:
     """Return the bytes of a blob that an experiment sent; the token's, where reading needs one.
 

@@ -3,7 +3,6 @@
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, public_url, record_answer
-from jobprov.app.api.wire.asking import parameters
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets_of, sent_document
@@ -33,14 +32,12 @@ from jobprov.provenance.services.recording.submissions import STATUS
 section = Section("events", "OpenLineage events.")
 
 
-@section.call(
-    "POST",
+@section.post(
     "/lineage",
+    {201: RecordAnswer | EventAnswer, 200: RecordAnswer | EventAnswer},
     body=OBJECT,
-    answers={201: RecordAnswer | EventAnswer, 200: RecordAnswer | EventAnswer},
-    parameters=parameters(EventQuery),
-    errors=(409, 413, 415, 422),
-    writes=True,
+    query=EventQuery,
+    errors=(409,),
 )
 def post_event() -> Response:
     """Take an OpenLineage event; 201 if it brought anything new.

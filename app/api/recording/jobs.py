@@ -72,13 +72,11 @@ _JOB_ID = re.compile(rb'"job_id"\s{0,9}:\s{0,9}"([0-9a-f-]{36})"')
 _revision = msgspec.json.Decoder(Revision)
 
 
-@section.call(
-    "PUT",
+@section.put(
     "/jobs/<job_id>",
+    {201: RecordAnswer, 200: RecordAnswer, 202: RecordAnswer},
     body=JobRecord,
-    answers={201: RecordAnswer, 200: RecordAnswer, 202: RecordAnswer},
-    errors=(409, 413, 415, 422),
-    writes=True,
+    errors=(409,),
 )
 def put_job(job_id: str) -> Response:
     """Record a job.
@@ -108,14 +106,7 @@ def put_job(job_id: str) -> Response:
     return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
 
-@section.call(
-    "POST",
-    "/jobs/batch",
-    body=BatchBody,
-    answers={200: BatchAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/jobs/batch", BatchAnswer, body=BatchBody)
 def post_batch() -> Response:
     """Record up to 1000 jobs at once.
 
@@ -157,13 +148,11 @@ def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
     return BatchAnswer([result for result in results if result is not None])
 
 
-@section.call(
-    "POST",
+@section.post(
     "/jobs/<job_id>/revisions",
+    {201: RecordAnswer, 200: RecordAnswer},
     body=RevisionBody,
-    answers={201: RecordAnswer, 200: RecordAnswer},
-    errors=(409, 413, 415, 422),
-    writes=True,
+    errors=(409,),
 )
 def post_revision(job_id: str) -> Response:
     """Keep a corrected record beside the first; the newest feeds lineage and pages."""

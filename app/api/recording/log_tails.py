@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import checked_name, parameters
+from jobprov.app.api.wire.asking import checked_name
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, check_job, recording_grant
@@ -26,14 +26,12 @@ from jobprov.provenance.services.recording.submissions import Outcome
 section = Section("log-tails", "Ends of logs of running jobs.")
 
 
-@section.call(
-    "PUT",
+@section.put(
     "/jobs/<job_id>/logs/<name>",
+    TailAnswer,
     body="application/octet-stream",
-    answers={200: TailAnswer},
-    parameters=parameters(LogTailQuery),
-    errors=(300, 404, 409, 413, 415, 422),
-    writes=True,
+    query=LogTailQuery,
+    errors=(300, 404, 409),
 )
 def put_log_tail(job_id: str, name: str) -> Response:
     """Put some bytes at their position (`offset`) in the log of a running job.

@@ -13,9 +13,9 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TicketAnswer
-from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.services.intake.tokens import TICKET_DAYS, create_ticket
 
 section = Section("tickets", "Upload tickets.")
@@ -29,24 +29,14 @@ class TicketBody(msgspec.Struct):
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = TICKET_DAYS
 
 
-_decoder = msgspec.json.Decoder(TicketBody)
-
-
-@section.call(
-    "POST",
-    "/tasks/<task_id>/tickets",
-    body=TicketBody,
-    answers={201: TicketAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/tasks/<task_id>/tickets", {201: TicketAnswer}, body=TicketBody)
 def post_ticket(task_id: str) -> Response:
     """Make an upload ticket: a token that records jobs of this task and does nothing else.
 
     The ticket is shown only once.
     """
     grant = writing_grant()
-    body = _read(read_body(_BODY_BYTES))
+    body = read_document(parse_object(read_body(_BODY_BYTES)), TicketBody, "The body")
     check_experiment(grant, body.experiment)
     checked_name(task_id, "task_id")
     now = datetime.now(UTC)
@@ -57,13 +47,3 @@ def post_ticket(task_id: str) -> Response:
         submitter=grant.submitter,
     )
     return json_answer(TicketAnswer(ticket, body.experiment, task_id, expires_at), 201)
-
-
-def _read(body: bytes) -> TicketBody:
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise BadInputError(f"{path or 'The body'}: {message}.", {path: [message]}) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None

@@ -47,14 +47,7 @@ class TraceQuestion(msgspec.Struct):
 _question = msgspec.json.Decoder(TraceQuestion)
 
 
-@section.call(
-    "POST",
-    "/traces/turns",
-    body=TraceQuestion,
-    answers={200: TraceAnswer},
-    errors=(413, 415, 422),
-    writes=True,
-)
+@section.post("/traces/turns", TraceAnswer, body=TraceQuestion)
 def ask_turn() -> Response:
     """Return whether a job that is about to run is to be traced: the first of each kind is.
 

@@ -19,11 +19,6 @@ def asked(schema: type[Schema]) -> dict[str, Any]:
     return read_query(schema, request.args)
 
 
-def parameters(schema: type[Schema]) -> list[dict[str, object]]:
-    """Return how the OpenAPI document describes the query."""
-    return [{"in": "query", "schema": schema}]
-
-
 def checked_campaign(name: str) -> str:
     """Return the name of a campaign, which may hold slashes.
 

@@ -3,8 +3,8 @@
 Flask-smorest collects the routes, msgspec describes records and answers: when somebody first asks for
 the document, as that takes longer than all else that an application is made of.
 
-Routes are described where they are made, by `Section.call`, which only notes something on the
-function: unlike flask-smorest's own decorators it adds nothing to a call. Source: OpenAPI 3.1.0;
+Routes are described where they are made, by `Section.get` and its like, which only note something
+on the function: unlike flask-smorest's own decorators they add nothing to a call. Source: OpenAPI 3.1.0;
 JSON Schema 2020-12.
 """
 
@@ -14,7 +14,7 @@ from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from types import UnionType
-from typing import Any, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 from flask import Flask, request
@@ -152,63 +152,114 @@ class Section(Blueprint):  # type: ignore[misc]
         if (request.endpoint or "").rpartition(".")[2] in self._reading:
             check_reading()
 
-    def call(
+    def get(
         self,
-        method: str,
         rule: str,
+        answers: Any,
         *,
-        answers: Mapping[int, Any],
-        body: Any = None,
-        parameters: Sequence[Mapping[str, object]] = (),
+        query: type[Schema] | None = None,
         errors: tuple[int, ...] = (),
-        writes: bool = False,
+        needs_token: bool = False,
         is_public: bool = False,
         is_text_too: bool = False,
     ) -> Callable[[F], F]:
-        """Return a decorator that routes calls to a function and notes what it takes and answers.
+        """Return a decorator that routes GET to a function and notes what it takes and answers.
 
         Args:
-            method: GET, PUT, POST.
             rule: below /api/v1, with its parameters as Flask writes them.
-            answers: by status: a msgspec type, several of them joined by `|`, a JSON schema, or
-                (content type or several, description) for anything else.
-            body: a msgspec type, or a content type.
-            parameters: of the query, as `wire.asking` makes them; those of the path are in the rule.
-            errors: statuses answered by problem+json; 401 and 403 of writing calls are added, and
-                429 of all whose callers are counted.
-            writes: whether a write token is needed.
+            answers: of status 200, or by status: a msgspec type, several of them joined by `|`, a
+                JSON schema, or (content type or several, description) for anything else.
+            query: the schema of what it is asked.
+            errors: statuses answered by problem+json. Added are 401 where readers may have to show
+                who they are, 413, 415 and 422 of bodies, 422 of queries, 401 and 403 where a token
+                is needed, and 429 of all whose callers are counted.
+            needs_token: whether a write token is needed, as for calls that write.
             is_public: whether everybody may read it, also where reading needs a token, and as
                 often as they like.
             is_text_too: whether 200 is answered with lines of text where `format=` asks for them.
         """
-        for kind in (*answers.values(), body):
+        refusals = list(errors)
+        if not (needs_token or is_public):
+            refusals.append(401)
+        call = _Call("GET", rule, answers, query=query, is_text_too=is_text_too)
+        return self._route(call, refusals, needs_token=needs_token, is_public=is_public)
+
+    def put(
+        self,
+        rule: str,
+        answers: Any,
+        *,
+        body: Any,
+        query: type[Schema] | None = None,
+        errors: tuple[int, ...] = (),
+    ) -> Callable[[F], F]:
+        """Return a decorator for a function that takes what is put; see `get`.
+
+        `body` is a msgspec type, a content type, or a JSON schema.
+        """
+        return self._route(_Call("PUT", rule, answers, body, query), errors, needs_token=True)
+
+    def post(
+        self,
+        rule: str,
+        answers: Any,
+        *,
+        body: Any = None,
+        query: type[Schema] | None = None,
+        errors: tuple[int, ...] = (),
+    ) -> Callable[[F], F]:
+        """Return a decorator for a function that takes what is posted; see `put`."""
+        return self._route(_Call("POST", rule, answers, body, query), errors, needs_token=True)
+
+    def _route(
+        self,
+        call: "_Call",
+        errors: Sequence[int],
+        *,
+        needs_token: bool,
+        is_public: bool = False,
+    ) -> Callable[[F], F]:
+        answers = call.answers if isinstance(call.answers, Mapping) else {200: call.answers}
+        for kind in (*answers.values(), call.body):
             self.types += _structs_in(kind)
-        refusals = errors
-        if writes:
-            refusals += (401, 403)
-        if not is_public:
-            refusals += (429,)
+        refusals = set(errors)
         document: dict[str, object] = {}
-        if body is not None:
-            document["requestBody"] = {"required": True, "content": _content(body)}
-        if parameters:
-            document["parameters"] = list(parameters)
-        if writes:
+        if call.body is not None:
+            document["requestBody"] = {"required": True, "content": _content(call.body)}
+            refusals |= {413, 415, 422}
+        if call.query is not None:
+            document["parameters"] = [{"in": "query", "schema": call.query}]
+            refusals.add(422)
+        if needs_token:
             document["security"] = [{"token": []}]
+            refusals |= {401, 403}
+        if not is_public:
+            refusals.add(429)
 
         def note(function: F) -> F:
             document["operationId"] = function.__name__
             document["responses"] = _responses(
-                function.__name__, answers, refusals, is_text_too=is_text_too
+                function.__name__, answers, sorted(refusals), is_text_too=call.is_text_too
             )
-            if not (writes or is_public):
+            if not (needs_token or is_public):
                 self._reading.add(function.__name__)
             # Where flask-smorest looks
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001
-            self.add_url_rule(rule, None, function, methods=[method])
+            self.add_url_rule(call.rule, None, function, methods=[call.method])
             return function
 
         return note
+
+
+class _Call(NamedTuple):
+    """A call as it is written at its function; see `Section.get`."""
+
+    method: str
+    rule: str
+    answers: Any
+    body: Any = None
+    query: type[Schema] | None = None
+    is_text_too: bool = False
 
 
 def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:

@@ -1,5 +1,7 @@
 """`jobprov demo`: run and record the demo production against a running service."""
 
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
     Its git repository is registered with the service, as an operator would; so this needs the
     service's own data folder.
     """
+    signal.signal(signal.SIGTERM, _end)
     settings = settings_with(data=data, url=url)
     with opened_service(settings) as service, tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
@@ -51,6 +54,12 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
         )
     if as_json:
         click.echo(msgspec.json.encode(result).decode())
+
+
+def _end(number: int, _frame: object) -> None:
+    """End the demo as Ctrl-C does, which stops its jobs and removes what is in /tmp."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _registration(name: str, path: str) -> Any:

@@ -328,18 +328,18 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     Only what is new is copied again. FOLDER is made where it is missing, and said to be; not the
     folder that it lies in, since the disk of a backup may not be mounted.
     """
-    if not folder.is_dir():
-        if not folder.absolute().parent.is_dir():
-            raise NotFoundError(
-                f"There is no folder {folder.parent} in which {folder.name} could be made: is its "
-                "disk mounted?"
-            )
-        if not as_json:  # lines of JSON go there
+    is_missing = not folder.is_dir()
+    if is_missing and not folder.absolute().parent.is_dir():
+        raise NotFoundError(
+            f"There is no folder {folder.parent} in which {folder.name} could be made: is its "
+            "disk mounted?"
+        )
+    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
+        if is_missing and not as_json:  # lines of JSON go there
             click.echo(
-                f"{folder} was missing and was made. Unless this is the first backup, mount its disk.",
+                f"{folder} was missing and is made. Unless this is the first backup, mount its disk.",
                 err=True,
             )
-    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         report = back_up(service.database, service.store, folder)
         note_done(service.settings.data, BACKUP)
     blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")

@@ -165,6 +165,7 @@ def show_list() -> Response:
         return table("jobs", list(_COLUMNS), rows)
     with get_service().reading() as connection:
         around = look_around(connection, question.filters)
+    question = question._replace(filters=around.filters)
 
     def page_of(rows: int) -> JobsPage:
         shorter = question._replace(limit=rows)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, Table, Text, func, or_, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
     BundlePlan,
@@ -24,7 +25,6 @@ from jobprov.provenance.db.tables import (
     UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import Base, table_of
-from jobprov.provenance.db.writer.keys import chunks
 
 _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_letters", "body"))
 
@@ -82,11 +82,8 @@ def plans_of_experiment(connection: Connection, experiment: int) -> set[str]:
 
 def plans_among(connection: Connection, digests: Sequence[str]) -> set[str]:
     """Return the digests that are bundle plans."""
-    plans: set[str] = set()
-    for part in chunks(digests):
-        query = select(BundlePlan.plan_sha256).where(BundlePlan.plan_sha256.in_(part))
-        plans.update(connection.execute(query).scalars())
-    return plans
+    query = select(BundlePlan.plan_sha256)
+    return {row[0] for row in rows_among(connection, query, BundlePlan.plan_sha256, digests)}
 
 
 def is_capsule(connection: Connection, sha256: str) -> bool:
@@ -123,13 +120,8 @@ def erased_digests_among(
     connection: Connection, experiment: int, digests: Sequence[str]
 ) -> set[str]:
     """Return the digests that the experiment erased."""
-    erased: set[str] = set()
-    for part in chunks(digests):
-        query = select(ErasedBytes.sha256).where(
-            ErasedBytes.experiment_id == experiment, ErasedBytes.sha256.in_(part)
-        )
-        erased.update(connection.execute(query).scalars())
-    return erased
+    query = select(ErasedBytes.sha256).where(ErasedBytes.experiment_id == experiment)
+    return {row[0] for row in rows_among(connection, query, ErasedBytes.sha256, digests)}
 
 
 def evaluated_configurations(

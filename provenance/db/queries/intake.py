@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.answers.lookup.jobs import LogTail
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -16,7 +17,6 @@ from jobprov.provenance.db.tables import (
     TraceTurn,
     WriteToken,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class TokenRow(NamedTuple):
@@ -110,17 +110,13 @@ def jobs_of_other_tasks(
     An upload ticket may not write to them. A job without a task, or one that is not known yet,
     belongs to the task that its first record names.
     """
-    task_of: dict[str, str] = {}
-    for part in chunks(list(dict.fromkeys(job_ids))):
-        query = (
-            select(Job.uuid, TaskRow.task_id)
-            .join(Experiment, Experiment.id == Job.experiment_id)
-            .join(TaskRow, TaskRow.id == Job.task_id)
-            .where(Experiment.name == experiment, Job.uuid.in_(part), TaskRow.task_id != task_id)
-        )
-        for job_id, other_task in connection.execute(query):
-            task_of[str(job_id)] = other_task
-    return task_of
+    query = (
+        select(Job.uuid, TaskRow.task_id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .join(TaskRow, TaskRow.id == Job.task_id)
+        .where(Experiment.name == experiment, TaskRow.task_id != task_id)
+    )
+    return dict(rows_among(connection, query, Job.uuid, dict.fromkeys(job_ids)))
 
 
 class Turn(NamedTuple):
@@ -251,17 +247,13 @@ def tail_extents(connection: Connection, experiment: str, job_id: str) -> list[L
 
 def tails_of_jobs(connection: Connection, job_ids: Sequence[str]) -> list[TailName]:
     """Return the logs of these jobs that have pieces; any experiment may have the ids."""
-    tails: list[TailName] = []
-    for part in chunks(job_ids):
-        query = (
-            select(LogTailPiece.job_id, LogTailPiece.name, Experiment.name, Job.uuid)
-            .join(Job, Job.id == LogTailPiece.job_id)
-            .join(Experiment, Experiment.id == Job.experiment_id)
-            .where(Job.uuid.in_(part))
-            .distinct()
-        )
-        tails.extend(TailName(*row) for row in connection.execute(query))
-    return tails
+    query = (
+        select(LogTailPiece.job_id, LogTailPiece.name, Experiment.name, Job.uuid)
+        .join(Job, Job.id == LogTailPiece.job_id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .distinct()
+    )
+    return [TailName(*row) for row in rows_among(connection, query, Job.uuid, job_ids)]
 
 
 def tail_sizes(connection: Connection, experiment: int) -> list[TailSize]:

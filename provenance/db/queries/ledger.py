@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, text
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import ChainHead, EntryBody, Experiment, Job, LedgerEntry
@@ -73,11 +74,7 @@ def salted_entries(connection: Connection, entries: Sequence[int]) -> list[Salte
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id, isouter=True)
     )
-    salted: list[SaltedEntry] = []
-    for part in chunks(entries):
-        rows = connection.execute(query.where(LedgerEntry.id.in_(part)))
-        salted.extend(SaltedEntry(*row) for row in rows)
-    return salted
+    return [SaltedEntry(*row) for row in rows_among(connection, query, LedgerEntry.id, entries)]
 
 
 def newest_final(connection: Connection, job: int, witness: str) -> int:

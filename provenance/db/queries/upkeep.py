@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text, union_all
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
     BundlePlan,
@@ -287,9 +288,8 @@ def records_of_jobs(
         .where(Job.experiment_id == experiment)
         .order_by(LedgerEntry.job_id, LedgerEntry.witness, LedgerEntry.revision)
     )
-    for part in chunks(job_ids):
-        for row in connection.execute(query.where(Job.uuid.in_(part))):
-            yield RecordOfJob(*row)
+    for row in rows_among(connection, query, Job.uuid, job_ids):
+        yield RecordOfJob(*row)
 
 
 def jobs_in_segment(connection: Connection, experiment: int, segment: int) -> list[int]:
@@ -375,8 +375,5 @@ def unwritten_entries(connection: Connection, experiment: int) -> list[Unwritten
 
 def keys_of_jobs(connection: Connection, experiment: int, job_ids: Iterable[str]) -> dict[str, int]:
     """Return the keys of the jobs that are recorded, by job id."""
-    keys: dict[str, int] = {}
-    for part in chunks(sorted(job_ids)):
-        query = select(Job.uuid, Job.id).where(Job.uuid.in_(part), Job.experiment_id == experiment)
-        keys.update((row.uuid, row.id) for row in connection.execute(query))
-    return keys
+    query = select(Job.uuid, Job.id).where(Job.experiment_id == experiment)
+    return dict(rows_among(connection, query, Job.uuid, sorted(job_ids)))

@@ -11,7 +11,7 @@ from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs.first_files import first_files
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
-from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, look_up_keys
 from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.lookup.job_facets import count_facets, uncounted
@@ -37,11 +37,13 @@ class AroundJobs(NamedTuple):
     """What there is to know of all jobs of a list.
 
     Attributes:
+        filters: of the list, with all that they name looked up, so that the list itself need not.
         facets: counts by state, and by all that the list is not filtered by; none where they would
             take too long for a page.
         is_short: whether it can be sorted by every column.
     """
 
+    filters: JobFilters
     facets: JobFacets
     is_short: bool
 
@@ -53,16 +55,17 @@ def look_around(connection: Connection, filters: JobFilters) -> AroundJobs:
         BadInputError, NotFoundError, AmbiguousError, LimitError: see `count_facets`.
     """
     facets = [name for name in _PAGE_FACETS if getattr(filters, name) is None]
+    filters = named_filters(connection, filters)
     try:
         with time_limit(connection, _FEWER, seconds=_COUNTING_SECONDS):
+            filters = look_up_keys(connection, filters)
             counted = count_facets(connection, filters, ["state", *facets], limit=_PAGE_VALUES)
     except LimitError:
         # the list itself matters more; what PostgreSQL ended has to be given up
         connection.rollback()
         counted = uncounted(["state"])
-    named = named_filters(connection, filters)
-    few = keys_of_few(connection, named, MOST_SORTED)
-    return AroundJobs(counted, few is not None)
+    few = keys_of_few(connection, filters, MOST_SORTED)
+    return AroundJobs(filters, counted, few is not None)
 
 
 def files_of(connection: Connection, jobs: Iterable[JobSummary]) -> dict[tuple[str, str], FileName]:

@@ -230,11 +230,13 @@ server.run()
 
 @pytest.mark.slow
 def test_demo_ends_with_its_service(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    log, temporary = tmp_path / "log", tmp_path / "tmp"
+    temporary.mkdir()
     words = [*JOBPROV, "serve", "--demo", "--port", "0", "--data", str(tmp_path / "var")]
+    environment = {**clean_environment(), "TMPDIR": str(temporary)}
     with log.open("wb") as out:
-        process = subprocess.Popen(words, env=clean_environment(), stdout=out, stderr=out)
-    wait_until(lambda: b"toyexp.git" in log.read_bytes(), "the demo does not begin")
+        process = subprocess.Popen(words, env=environment, stdout=out, stderr=out)
+    wait_until(lambda: list(temporary.glob("jobprov-demo-*/jobs/*")), "the demo does not begin")
     demos = [name for name in _running(str(tmp_path)) if "service.demo" in name]
 
     process.terminate()
@@ -242,9 +244,10 @@ def test_demo_ends_with_its_service(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 0
     assert len(demos) == 1
     wait_until(lambda: demos[0] not in _running(str(tmp_path)), "the demo goes on")
+    assert list(temporary.iterdir()) == []
 
 
-def wait_until(is_so: Callable[[], bool], why: str) -> None:
+def wait_until(is_so: Callable[[], object], why: str) -> None:
     give_up_at = time.monotonic() + 180
     while not is_so():
         assert time.monotonic() < give_up_at, why

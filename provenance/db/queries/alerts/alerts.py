@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.answers.alerts import WAITING
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import AlertCheckRow, AlertDeliveryRow, AlertRow, Experiment
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class OpenAlert(NamedTuple):
@@ -114,24 +114,18 @@ def list_alert_rows(
 
 def deliveries_of(connection: Connection, alerts: Sequence[int]) -> list[ListedDelivery]:
     """Return the deliveries of these alerts, in the order in which they were made."""
-    deliveries = []
-    for part in chunks(alerts):
-        query = (
-            select(
-                AlertDeliveryRow.alert_id,
-                AlertDeliveryRow.receiver,
-                AlertDeliveryRow.is_end,
-                AlertDeliveryRow.state,
-                AlertDeliveryRow.settled_at,
-                AlertDeliveryRow.attempts,
-                AlertDeliveryRow.due_at,
-                AlertDeliveryRow.problem,
-            )
-            .where(AlertDeliveryRow.alert_id.in_(part))
-            .order_by(AlertDeliveryRow.is_end, AlertDeliveryRow.receiver)
-        )
-        deliveries += [ListedDelivery(*row) for row in connection.execute(query)]
-    return deliveries
+    query = select(
+        AlertDeliveryRow.alert_id,
+        AlertDeliveryRow.receiver,
+        AlertDeliveryRow.is_end,
+        AlertDeliveryRow.state,
+        AlertDeliveryRow.settled_at,
+        AlertDeliveryRow.attempts,
+        AlertDeliveryRow.due_at,
+        AlertDeliveryRow.problem,
+    ).order_by(AlertDeliveryRow.is_end, AlertDeliveryRow.receiver)
+    rows = rows_among(connection, query, AlertDeliveryRow.alert_id, alerts)
+    return [ListedDelivery(*row) for row in rows]
 
 
 def list_checks(connection: Connection, experiment: int | None) -> list[ListedCheck]:

@@ -6,10 +6,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.queries.code.repositories import (
-    REPOSITORY_COLUMNS,
-    RegisteredRepository,
-)
+from jobprov.provenance.db.queries.code.repositories import REPOSITORY_COLUMNS, RegisteredRepository
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import (
@@ -21,7 +19,6 @@ from jobprov.provenance.db.tables import (
     SoftwareSetMember,
 )
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.job_record import Software
 
 # Two queries, each with an index: one query with OR across both tables would read all software
@@ -98,16 +95,15 @@ def carried_entry(connection: Connection, sha256: str) -> CarriedEntry | None:
 
 def entries_of_jobs(connection: Connection, jobs: Sequence[int]) -> dict[str, Software]:
     """Return the software entries of these jobs, by digest."""
-    entries: dict[str, Software] = {}
     query = (
         select(SoftwareRow.sha256, SoftwareRow.document)
         .join(SoftwareSetMember, SoftwareSetMember.software_id == SoftwareRow.id)
         .join(Job, Job.software_set_id == SoftwareSetMember.software_set_id)
         .distinct()
     )
-    for part in chunks(jobs):
-        for sha256, document in connection.execute(query.where(Job.id.in_(part))):
-            entries[sha256] = msgspec.json.decode(unpack(document), type=Software)
+    entries: dict[str, Software] = {}
+    for sha256, document in rows_among(connection, query, Job.id, jobs):
+        entries[sha256] = msgspec.json.decode(unpack(document), type=Software)
     return entries
 
 

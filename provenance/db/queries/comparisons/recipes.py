@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import Experiment, Job
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class ResultRow(NamedTuple):
@@ -53,17 +53,16 @@ def divergent_recipes(
 
 def results_of(connection: Connection, recipes: Iterable[bytes]) -> list[ResultRow]:
     """Return the results of these recipes, most frequent first."""
+    query = select(Job.recipe, Job.result, func.count(), func.min(Job.id)).group_by(
+        Job.recipe, Job.result
+    )
     rows: list[ResultRow] = []
-    for part in chunks(sorted(set(recipes))):
-        query = (
-            select(Job.recipe, Job.result, func.count(), func.min(Job.id))
-            .where(Job.recipe.in_(part))
-            .group_by(Job.recipe, Job.result)
-        )
-        for recipe, result, job_count, first in connection.execute(query):
-            if recipe is not None:
-                result_bytes = None if result is None else bytes(result)
-                rows.append(ResultRow(bytes(recipe), result_bytes, job_count, first))
+    for recipe, result, job_count, first in rows_among(
+        connection, query, Job.recipe, sorted(set(recipes))
+    ):
+        if recipe is not None:
+            result_bytes = None if result is None else bytes(result)
+            rows.append(ResultRow(bytes(recipe), result_bytes, job_count, first))
     return sorted(rows, key=lambda row: (row.recipe, row.result is None, -row.job_count, row.first))
 
 

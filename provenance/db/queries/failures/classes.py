@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class FailedJob(NamedTuple):
@@ -78,11 +78,7 @@ def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
         .outerjoin(FailureClass, FailureClass.job_id == Job.id)
         .where(IS_BAD)
     )
-    failed: list[FailedJob] = []
-    for part in chunks(jobs):
-        rows = connection.execute(query.where(Job.id.in_(part)))
-        failed.extend(_failed_job(row) for row in rows)
-    return failed
+    return [_failed_job(row) for row in rows_among(connection, query, Job.id, jobs)]
 
 
 def _failed_job(row: Any) -> FailedJob:

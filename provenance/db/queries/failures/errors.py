@@ -23,11 +23,11 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage
-from jobprov.provenance.db.writer.keys import chunks
 
 _IS_OVER = Job.state != RUNNING
 _AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
@@ -169,11 +169,10 @@ def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount
     """Return how many jobs of every place are over, and how many failed."""
     counts = _host_counts(connection, filters)
     names: dict[int | None, tuple[str | None, str | None]] = {}
-    for part in chunks([host for host in counts if host is not None]):
-        rows = connection.execute(
-            select(Host.id, Host.hostname, Host.site).where(Host.id.in_(part))
-        )
-        names.update((row[0], (row[1], row[2])) for row in rows)
+    query = select(Host.id, Host.hostname, Host.site)
+    known = [host for host in counts if host is not None]
+    for row in rows_among(connection, query, Host.id, known):
+        names[row[0]] = row[1], row[2]
     places = []
     for host, (jobs, failures) in counts.items():
         if jobs:

@@ -1,19 +1,25 @@
-"""Conditions that a column is one of many values."""
+"""Questions in which a column is one of many values."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
     Connection,
+    Row,
+    Select,
     any_,
     bindparam,
     func,
     select,
 )
+
+from jobprov.provenance.db.writer.keys import chunks
+
+C = TypeVarTuple("C")
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
@@ -29,3 +35,14 @@ def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnEle
         return column.in_(select(values.c.value))  # type: ignore[no-any-return]
     array = bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True)
     return column == any_(array)  # type: ignore[no-any-return]
+
+
+def rows_among(
+    connection: Connection, query: Select[*C], column: Any, values: Iterable[Any]
+) -> Iterator[Row[*C]]:
+    """Yield the rows of a query in which a column is one of these values, asked for in parts.
+
+    What a query orders, groups or makes distinct is so within a part of some hundred values.
+    """
+    for part in chunks(list(values)):
+        yield from connection.execute(query.where(column.in_(part)))

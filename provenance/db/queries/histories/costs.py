@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
-from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.queries.fragments.membership import among, rows_among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
@@ -93,9 +93,8 @@ def _named(
 ) -> list[JobCost]:
     """Return the failed jobs with these experiments and ids."""
     job_ids = sorted({job_id for _, job_id in wanted if job_id is not None})
-    costs: list[JobCost] = []
-    for part in chunks(job_ids):
-        costs += _read(connection, failed_jobs.where(Job.uuid.in_(part)))
+    rows: Iterable[Any] = rows_among(connection, failed_jobs, Job.uuid, job_ids)
+    costs = [JobCost(*row) for row in rows]
     return [cost for cost in costs if (cost.experiment, cost.uuid) in wanted]
 
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.tables import Claim, Experiment, File, Job, Stage
-from jobprov.provenance.db.writer.keys import chunks
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -35,10 +35,10 @@ def makers(connection: Connection, jobs: Collection[int]) -> dict[int, Maker]:
         select(Job.id, Job.uuid, Stage.name, Job.recipe, Job.started_at).select_from(Job)
     )
     known: dict[int, Maker] = {}
-    for part in chunks(sorted(jobs)):
-        rows = connection.execute(query.where(Job.id.in_(part)))
-        for key, job_id, stage, recipe, started_at in rows:
-            known[key] = Maker(key, job_id, stage or "", recipe, started_at or _LATEST)
+    for key, job_id, stage, recipe, started_at in rows_among(
+        connection, query, Job.id, sorted(jobs)
+    ):
+        known[key] = Maker(key, job_id, stage or "", recipe, started_at or _LATEST)
     return known
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
 from jobprov.provenance.db.tables.base import EPOCH
-from jobprov.provenance.db.writer.keys import chunks
 
 # An input that an earlier step of the job wrote is no parent here: recording has replaced it by
 # what that step read
@@ -79,27 +79,25 @@ def inputs_of(
     own output stay, but without the job as their maker (record.md). For most inputs, what was made
     from them tells the two apart; for the others, `made_inside` is called, which reads the record.
     """
+    query = (
+        select(
+            Mention.job_id, Mention.position, Mention.identity_id,
+            File.id, File.name, File.namespace, Experiment.name,
+            Claim.id, Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
+        )
+        .join(Identity, Identity.id == Mention.identity_id)
+        .join(File, File.id == Identity.file_id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .outerjoin(Producer, Producer.identity_id == Mention.identity_id)
+        .outerjoin(Claim, Claim.id == Producer.claim_id)
+        .outerjoin(Job, Job.id == Claim.job_id)
+        .order_by(Mention.job_id, Mention.position, Claim.id)
+    )  # fmt: skip
     inputs: list[InputRow] = []
-    for part in chunks(jobs):
-        query = (
-            select(
-                Mention.job_id, Mention.position, Mention.identity_id,
-                File.id, File.name, File.namespace, Experiment.name,
-                Claim.id, Claim.job_id, Claim.status, Job.state, Job.ended_at, Job.uuid,
-            )
-            .join(Identity, Identity.id == Mention.identity_id)
-            .join(File, File.id == Identity.file_id)
-            .join(Experiment, Experiment.id == File.experiment_id)
-            .outerjoin(Producer, Producer.identity_id == Mention.identity_id)
-            .outerjoin(Claim, Claim.id == Producer.claim_id)
-            .outerjoin(Job, Job.id == Claim.job_id)
-            .where(Mention.job_id.in_(part))
-            .order_by(Mention.job_id, Mention.position, Claim.id)
-        )  # fmt: skip
-        for row in connection.execute(query):
-            status, state, ended_at, maker_id = row[9:]
-            is_kept = status in (None, "written")
-            inputs.append(InputRow(*row[:9], is_kept, state == SUCCEEDED, ended_at, maker_id or ""))
+    for row in rows_among(connection, query, Mention.job_id, jobs):
+        status, state, ended_at, maker_id = row[9:]
+        is_kept = status in (None, "written")
+        inputs.append(InputRow(*row[:9], is_kept, state == SUCCEEDED, ended_at, maker_id or ""))
     return _from_outside(connection, inputs, made_inside)
 
 
@@ -145,14 +143,13 @@ def _read_before_written(
 
 def outputs_of(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
     """Return the names of what jobs made, in the order of the record."""
+    query = (
+        select(Claim.job_id, File.name)
+        .join(File, File.id == Claim.file_id)
+        .where(Claim.alias_of.is_(None))
+        .order_by(Claim.job_id, Claim.position)
+    )
     names: dict[int, list[str]] = {}
-    for part in chunks(jobs):
-        query = (
-            select(Claim.job_id, File.name)
-            .join(File, File.id == Claim.file_id)
-            .where(Claim.job_id.in_(part), Claim.alias_of.is_(None))
-            .order_by(Claim.job_id, Claim.position)
-        )
-        for job, name in connection.execute(query):
-            names.setdefault(job, []).append(name)
+    for job, name in rows_among(connection, query, Claim.job_id, jobs):
+        names.setdefault(job, []).append(name)
     return names

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
-from jobprov.provenance.db.writer.keys import chunks
 
 
 def is_awaited(connection: Connection, sha256: str) -> bool:
@@ -17,11 +17,8 @@ def is_awaited(connection: Connection, sha256: str) -> bool:
 def arrived_among(connection: Connection, digests: Sequence[str]) -> list[str]:
     """Return the digests that somebody possesses and some job waits for, sorted."""
     is_waited_for = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256)
-    arrived: set[str] = set()
-    for part in chunks(digests):
-        query = select(Possession.sha256).where(Possession.sha256.in_(part), is_waited_for.exists())
-        arrived.update(connection.execute(query).scalars())
-    return sorted(arrived)
+    query = select(Possession.sha256).where(is_waited_for.exists())
+    return sorted({row[0] for row in rows_among(connection, query, Possession.sha256, digests)})
 
 
 def jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
@@ -34,14 +31,11 @@ def jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
 
 def experiments_awaiting(connection: Connection, digests: Sequence[str]) -> list[tuple[str, str]]:
     """Return pairs of an experiment, by name, and a blob that its jobs wait for, in order."""
-    awaited: list[tuple[str, str]] = []
-    for part in chunks(digests):
-        query = (
-            select(Experiment.name, AwaitedBlob.sha256)
-            .join(Job, Job.experiment_id == Experiment.id)
-            .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
-            .where(AwaitedBlob.sha256.in_(part))
-            .distinct()
-        )
-        awaited += [(name, sha256) for name, sha256 in connection.execute(query)]
-    return sorted(awaited)
+    query = (
+        select(Experiment.name, AwaitedBlob.sha256)
+        .join(Job, Job.experiment_id == Experiment.id)
+        .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
+        .distinct()
+    )
+    rows = rows_among(connection, query, AwaitedBlob.sha256, digests)
+    return sorted((name, sha256) for name, sha256 in rows)

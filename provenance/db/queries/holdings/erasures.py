@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import ErasedBytes, ErasedEntry, Experiment, LedgerEntry
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 
 _BYTES = table_of(ErasedBytes)
 _ANY = "SELECT 1 FROM erased_bytes LIMIT 1"
@@ -63,11 +63,8 @@ def erased_anywhere(connection: Connection, digests: Sequence[str]) -> set[str]:
     """Return the digests that any experiment erased."""
     if not is_anything_erased(connection):
         return set()
-    erased: set[str] = set()
-    for part in chunks(digests):
-        query = select(ErasedBytes.sha256).where(ErasedBytes.sha256.in_(part))
-        erased |= {row[0] for row in connection.execute(query)}
-    return erased
+    query = select(ErasedBytes.sha256)
+    return {row[0] for row in rows_among(connection, query, ErasedBytes.sha256, digests)}
 
 
 def all_erased(connection: Connection) -> set[str]:
@@ -95,8 +92,10 @@ def erased_places(
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
         .where(Experiment.name == experiment, LedgerEntry.segment.is_not(None))
     )
-    for part in [None] if entries is None else chunks(entries):
-        chosen = query if part is None else query.where(ErasedEntry.entry_id.in_(part))
-        for segment, position in connection.execute(chosen):
-            positions.setdefault(segment, set()).add(position)
+    if entries is None:
+        rows: Iterable[Any] = connection.execute(query)
+    else:
+        rows = rows_among(connection, query, ErasedEntry.entry_id, entries)
+    for segment, position in rows:
+        positions.setdefault(segment, set()).add(position)
     return positions

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, exists, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
@@ -16,7 +17,6 @@ from jobprov.provenance.db.tables import (
     LedgerEntry,
     LogExpiry,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class Expired(NamedTuple):
@@ -43,9 +43,8 @@ def expired_logs(
         .join(LedgerEntry, LedgerEntry.id == ExpiredLog.entry_id)
         .where(Experiment.name == experiment)
     )
-    for part in chunks(sorted(set(digests))):
-        for row in connection.execute(query.where(ExpiredLog.sha256.in_(part))):
-            expired[row[0]] = Expired(row[1], row[2], row[3])
+    for row in rows_among(connection, query, ExpiredLog.sha256, sorted(set(digests))):
+        expired[row[0]] = Expired(row[1], row[2], row[3])
     return expired
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import Experiment, Possession
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 
 _POSSESSIONS = table_of(Possession)
 _MOST_REMEMBERED = 20_000
@@ -61,19 +61,16 @@ def senders_of(connection: Connection, digests: Iterable[str]) -> dict[str, set[
     query = select(Possession.sha256, Experiment.name).join(
         Experiment, Experiment.id == Possession.experiment_id
     )
-    for part in chunks(sorted(set(digests))):
-        for sha256, experiment in connection.execute(query.where(Possession.sha256.in_(part))):
-            senders.setdefault(sha256, set()).add(experiment)
+    wanted = sorted(set(digests))
+    for sha256, experiment in rows_among(connection, query, Possession.sha256, wanted):
+        senders.setdefault(sha256, set()).add(experiment)
     return senders
 
 
 def possessed_by_anybody(connection: Connection, digests: Sequence[str]) -> set[str]:
     """Return those of `digests` that any experiment uploaded."""
-    possessed: set[str] = set()
-    for part in chunks(digests):
-        query = select(Possession.sha256).where(Possession.sha256.in_(part))
-        possessed.update(connection.execute(query).scalars())
-    return possessed
+    query = select(Possession.sha256)
+    return {row[0] for row in rows_among(connection, query, Possession.sha256, digests)}
 
 
 def holders_of(connection: Connection, sha256: str) -> list[str]:

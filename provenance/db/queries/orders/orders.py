@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, literal_column, or_, select
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -23,7 +24,6 @@ from jobprov.provenance.db.tables import (
     OrderLease,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import counts_for_unit
 
 _BAD = [STATES.index(state) for state in ("failed", "killed", "lost")]
@@ -237,13 +237,12 @@ def find_orders(
     connection: Connection, experiment: int, order_ids: Sequence[str]
 ) -> dict[str, OrderRow]:
     """Return orders of an experiment by id; those that it does not have are left out."""
+    query = (
+        select(Order.uuid, *_ORDER_COLUMNS)
+        .join(TaskRow, TaskRow.id == Order.task_id)
+        .where(TaskRow.experiment_id == experiment)
+    )
     orders: dict[str, OrderRow] = {}
-    for part in chunks(order_ids):
-        query = (
-            select(Order.uuid, *_ORDER_COLUMNS)
-            .join(TaskRow, TaskRow.id == Order.task_id)
-            .where(Order.uuid.in_(part), TaskRow.experiment_id == experiment)
-        )
-        for order_id, *columns in connection.execute(query).all():
-            orders[order_id] = OrderRow._make(columns)
+    for order_id, *columns in rows_among(connection, query, Order.uuid, order_ids):
+        orders[order_id] = OrderRow._make(columns)
     return orders

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, literal_column, select
 
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, Stage, TaskRow
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class RecordedAttempt(NamedTuple):
@@ -47,15 +47,8 @@ def attempts_of_units(
     connection: Connection, experiment: str, job_ids: Sequence[str]
 ) -> list[RecordedAttempt]:
     """Return these jobs of an experiment; those that it does not have are left out."""
-    attempts: list[RecordedAttempt] = []
-    for part in chunks(job_ids):
-        query = (
-            _selected()
-            .where(Experiment.name == experiment, Job.uuid.in_(part))
-            .order_by(_ORDER, Job.id)
-        )
-        attempts += [_attempt(row) for row in connection.execute(query)]
-    return attempts
+    query = _selected().where(Experiment.name == experiment).order_by(_ORDER, Job.id)
+    return [_attempt(row) for row in rows_among(connection, query, Job.uuid, job_ids)]
 
 
 _ORDER = func.coalesce(Job.ended_at, Job.received_at)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import (
@@ -119,27 +120,23 @@ def what_kinds_used(connection: Connection, kinds: AbstractSet[Kind]) -> dict[Ki
     """Return JSON of what the traced job of each kind used; those without a trace are left out."""
     used: dict[Kind, str] = {}
     keys = sorted({key for _, key in kinds})
-    for part in chunks(keys):
-        query = select(TraceTurn.experiment, TraceTurn.key, TraceTurn.used)
-        rows = connection.execute(query.where(TraceTurn.key.in_(part)))
-        for experiment, key, document in rows:
-            if (experiment, key) in kinds and document is not None:
-                used[experiment, key] = document
+    query = select(TraceTurn.experiment, TraceTurn.key, TraceTurn.used)
+    for experiment, key, document in rows_among(connection, query, TraceTurn.key, keys):
+        if (experiment, key) in kinds and document is not None:
+            used[experiment, key] = document
     return used
 
 
 def made_by_jobs(connection: Connection, experiment: str, names: Iterable[str]) -> set[str]:
     """Return those of these names that a job of the experiment gave to an output."""
-    made: set[str] = set()
-    for part in chunks(sorted(names)):
-        query = (
-            select(File.name)
-            .join(Experiment, Experiment.id == File.experiment_id)
-            .join(Claim, Claim.file_id == File.id)
-            .where(Experiment.name == experiment, File.name.in_(part))
-        )
-        made.update(connection.execute(query.distinct()).scalars())
-    return made
+    query = (
+        select(File.name)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .join(Claim, Claim.file_id == File.id)
+        .where(Experiment.name == experiment)
+        .distinct()
+    )
+    return {row[0] for row in rows_among(connection, query, File.name, sorted(names))}
 
 
 def jobs_waiting(connection: Connection, kind: Kind) -> list[int]:

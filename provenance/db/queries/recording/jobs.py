@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import (
     Closure,
     ClosureSetMember,
@@ -18,7 +19,6 @@ from jobprov.provenance.db.tables import (
     SoftwareSetMember,
     UnreadRecord,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class Arrival(NamedTuple):
@@ -76,11 +76,8 @@ def jobs_configured(connection: Connection, experiment: int, closure_sha256: str
 
 def jobs_called(connection: Connection, experiment: int, job_ids: Iterable[str]) -> set[int]:
     """Return the keys of an experiment's jobs with these job ids."""
-    keys: set[int] = set()
-    for part in chunks(sorted(job_ids)):
-        query = select(Job.id).where(Job.experiment_id == experiment, Job.uuid.in_(part))
-        keys.update(connection.execute(query).scalars())
-    return keys
+    query = select(Job.id).where(Job.experiment_id == experiment)
+    return {row[0] for row in rows_among(connection, query, Job.uuid, sorted(job_ids))}
 
 
 def running_jobs(connection: Connection, experiment: int) -> set[int]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Select, and_, case, cast, func, or_, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.proofs import (
     IS_ENDED,
     OWN,
@@ -199,9 +200,8 @@ def _candidates(
     query = select(Job.id, Job.uuid, Experiment.name).join(
         Experiment, Experiment.id == Job.experiment_id
     )
-    for part in chunks(keys):
-        for job, job_id, experiment in connection.execute(query.where(Job.id.in_(part))):
-            names[job] = job_id, experiment
+    for job, job_id, experiment in rows_among(connection, query, Job.id, keys):
+        names[job] = job_id, experiment
     candidates = []
     for (recipe, _), key in zip(rows, keys, strict=True):
         candidates.append(Candidate(recipe, key, *names[key], proved_at.get(recipe)))

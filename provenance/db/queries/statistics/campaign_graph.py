@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -24,7 +25,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
 
@@ -287,11 +287,8 @@ def _job_classes(connection: Connection, groups: _Groups, outputs: _Groups) -> l
 
 
 def _stage_names(connection: Connection, keys: set[int]) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for part in chunks(sorted(keys)):
-        query = select(Stage.id, Stage.name).where(Stage.id.in_(part))
-        names.update((stage, name) for stage, name in connection.execute(query))
-    return names
+    query = select(Stage.id, Stage.name)
+    return dict(rows_among(connection, query, Stage.id, sorted(keys)))
 
 
 def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str]:
@@ -299,18 +296,17 @@ def _revisions(connection: Connection, software_sets: set[int]) -> dict[int, str
 
     By it, lists of jobs find those that ran the list's first entry.
     """
+    of_list = SoftwareSetMember.software_set_id
+    query = (
+        select(of_list, SoftwareRow.requested_ref, SoftwareRow.revision)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .order_by(of_list, SoftwareSetMember.position)
+    )
     revisions: dict[int, str] = {}
-    for part in chunks(sorted(software_sets)):
-        query = (
-            select(
-                SoftwareSetMember.software_set_id, SoftwareRow.requested_ref, SoftwareRow.revision
-            )
-            .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-            .where(SoftwareSetMember.software_set_id.in_(part))
-            .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
-        )
-        for software_set, ref, revision in connection.execute(query):
-            revisions.setdefault(software_set, ref or revision or "")
+    for software_set, ref, revision in rows_among(
+        connection, query, of_list, sorted(software_sets)
+    ):
+        revisions.setdefault(software_set, ref or revision or "")
     return revisions
 
 

@@ -19,6 +19,7 @@ from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundErro
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.commands import run_alone
 
 JOB = "00000000-0000-0000-0000-000000000001"
 
@@ -180,10 +181,20 @@ def test_backup_to_a_disk_that_is_not_mounted_is_noticed(data: Path, tmp_path: P
     first, second = (run("backup", str(copy), "--data", str(data)) for _ in range(2))
     assert first.exit_code == second.exit_code == 0
     assert (
-        f"{copy} was missing and was made. Unless this is the first backup, mount its disk."
+        f"{copy} was missing and is made. Unless this is the first backup, mount its disk."
         in first.stderr
     )
-    assert "was made" not in second.stderr
+    assert "is made" not in second.stderr
+
+
+def test_backup_without_a_database_tells_of_no_folder(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+
+    result = run_alone("backup", str(copy), "--data", str(tmp_path / "elsewhere"))
+
+    assert result.returncode == 3
+    assert result.stderr.startswith("jobprov: There is no database")
+    assert not copy.exists()
 
 
 @pytest.mark.parametrize(

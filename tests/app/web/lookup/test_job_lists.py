@@ -5,12 +5,14 @@ from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.provenance.db.queries.lookup.lists import job_facets, job_orders
 from jobprov.provenance.services.lookup import job_tables
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
+from tests.library.statements import statements_sent
 
 TASK = "toyexp-demo-reco-0001"
 FIRST, AGAIN = samples.job_id("reco-4-first"), samples.job_id("reco-4")
@@ -70,6 +72,15 @@ def test_sorted_pages_lead_on_without_loss(pages: FlaskClient) -> None:
 
     assert len(seen) == len(set(seen)) == 11
     assert lead(text) == f"11 jobs with task id {TASK}; 3 are shown, by memory, largest first."
+
+
+def test_page_looks_a_host_up_once(pages: FlaskClient) -> None:
+    """Its list and its counts are of the same jobs."""
+    with statements_sent(Engine) as statements:
+        text = pages.get("/jobs?host=wn120.fnal.gov").text
+
+    assert "with host wn120.fnal.gov" in lead(text)
+    assert len([sent for sent in statements if "hosts.hostname = " in sent.sql]) == 1
 
 
 def test_list_that_is_too_long_says_which_orders_it_has(

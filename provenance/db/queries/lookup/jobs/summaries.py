@@ -15,6 +15,7 @@ from jobprov.provenance.answers.lookup.jobs import (
     JobSummary,
     TaskOfJob,
 )
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
@@ -90,14 +91,9 @@ def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, dat
 
     `received_at` of a job is when the first one came.
     """
-    heard: dict[int, datetime] = {}
-    for part in chunks(running):
-        query = select(ProvisionalRecord.job_id, func.max(ProvisionalRecord.received_at))
-        rows = connection.execute(
-            query.where(ProvisionalRecord.job_id.in_(part)).group_by(ProvisionalRecord.job_id)
-        )
-        heard.update((row[0], row[1]) for row in rows)
-    return heard
+    job = ProvisionalRecord.job_id
+    query = select(job, func.max(ProvisionalRecord.received_at)).group_by(job)
+    return dict(rows_among(connection, query, job, running))
 
 
 def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
