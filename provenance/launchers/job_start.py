@@ -9,8 +9,9 @@ JOB_START = """\
 #!/bin/sh
 # Runs a command under jobprov's hook, or alone where the hook cannot run:
 #     sh job-start.sh [OPTION OF THE HOOK...] -- COMMAND [ARGUMENT...]
-# The hook lies beside this file, or where JOBPROV_HOOK says.
+# The hook lies beside this file, where jobsub puts a job's files, or where JOBPROV_HOOK says.
 case $0 in */*) hook=${0%/*}/job-end-hook.pyz ;; *) hook=./job-end-hook.pyz ;; esac
+[ -f "$hook" ] || hook=${CONDOR_DIR_INPUT:-.}/job-end-hook.pyz
 hook=${JOBPROV_HOOK:-$hook}
 # an empty file would be a Python program too, so the version has to be printed
 if [ -n "$(python3 "$hook" --version 2>/dev/null)" ]; then

@@ -65,7 +65,8 @@ def read_job_info(
     if not _BATCH_ID.fullmatch(batch_id):
         example = "jobsub's is like 81234.0@schedd.example.org"
         raise BadInputError(f"{batch_id[:100]!r} is not a batch id; {example}.")
-    argv = _argument_list(arguments)
+    environment = environment or {}
+    argv = _with_values(_argument_list(arguments), environment)
     options = _options(argv)
     experiment: str | None = None
     settings = []
@@ -74,8 +75,23 @@ def read_job_info(
             settings.append(value)
         elif option in ("-G", "--group"):
             experiment = value
-    variables = _variables_of_jobs(settings, environment or {})
+    variables = _variables_of_jobs(settings, environment)
     return Submission(batch_id, argv, variables, experiment, _copies(argv, options))
+
+
+def _with_values(argv: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the words, with the value of each variable that `-e NAME` took from jobsub's own.
+
+    As fife_launch calls jobsub; later, nobody knows what the variable held.
+    """
+    words = list(argv)
+    for place in range(1, len(words)):
+        if _is_executable(argv, place):
+            break
+        name = words[place]
+        if argv[place - 1] in ("-e", "--environment") and environment.get(name):
+            words[place] = f"{name}={environment[name]}"
+    return words
 
 
 def _variables_of_jobs(settings: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:

@@ -233,12 +233,12 @@ def jobsub_script(repeats: Sequence[Repeat], destination: Destination) -> str:
         variables = {
             "JOBPROV_URL": destination.url,
             "JOBPROV_EXPERIMENT": destination.experiment,
-            "JOBPROV_TOKEN_FILE": TICKET,
             **destination.commands.variables(),
         }
         command += environment_options(variables)
         dropped = " ".join(f'-f "dropbox://$PWD/{name}"' for name in (HOOK, PLACES, file))
-        ticket = f'$([ ! -f {TICKET} ] || echo "-f dropbox://$PWD/{TICKET}")'
+        with_ticket = f"-e JOBPROV_TOKEN_FILE={TICKET} -f dropbox://$PWD/{TICKET}"
+        ticket = f'$([ ! -f {TICKET} ] || echo "{with_ticket}")'
         script = f'"file://$PWD/{SCRIPT}" --output-dir "$output_dir" --list {file}'
         lines.append(f"{shlex.join(command)} {dropped} {ticket} {script}")
     return "\n".join([*lines, ""])

@@ -303,5 +303,9 @@ def _is_script(path: str) -> bool:
 
 
 def is_system(path: str) -> bool:
-    """Tell whether a path leads into a folder of the system, or of installed software."""
-    return os.path.realpath(path).startswith(SYSTEM_FOLDERS)
+    """Tell whether a path leads into a folder of the system, or of installed software.
+
+    Not into what jobsub unpacks on CVMFS for a submission, which is gone after some weeks.
+    """
+    real = os.path.realpath(path)
+    return real.startswith(SYSTEM_FOLDERS) and not real.startswith("/cvmfs/fifeuser")

@@ -104,6 +104,11 @@ JOBPROV_NAMESPACE=${JOBPROV_NAMESPACE:-$(told namespace)}
 JOBPROV_OUTPUT=$([ $# -eq 0 ] || printf '%s\n' "$@")
 JOBPROV_ANNOUNCE=1
 # Another try takes this bundle, too, for the record of this one has only paths of its work folder; it keeps this variable
+# Where no ad names this batch job, the recorded environment would name the first try: one job for both
+if [ -z "${_CONDOR_JOB_AD:-}${JOBPROV_JOB_ID:-}" ]; then
+  JOBPROV_JOB_ID=$("$python" -c 'import uuid; print(uuid.uuid4())')
+  export JOBPROV_JOB_ID
+fi
 RETRY_BUNDLE_OF=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["job_id"])' "$root/data/JOB.json")
 # A record that cannot be sent stays here, not in a home that goes with the work folder
 JOBPROV_SPOOL=${JOBPROV_SPOOL:-${_CONDOR_SCRATCH_DIR:-$here}/jobprov-spool}
@@ -169,6 +174,10 @@ output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECK
 }
 section=expected job='' total=0 number=0
 . "$here/outputs/expected.sh"
+# What run.sh would set for the steps, and what is the batch system's own here.
+processors() { :; }
+niceness() { :; }
+stdin_closed() { :; }
 # The first step is told what the job reads, the last what it makes; the others find out.
 inputs=$JOBPROV_INPUT
 unset JOBPROV_INPUT JOBPROV_OUTPUT

@@ -1,6 +1,7 @@
 """The start script runs the payload whatever is wrong with Python or with the hook."""
 
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from jobprov.provenance.launchers.job_start import JOB_START
 from jobprov.provenance.launchers.jobsub import settings_lines
 from tests.library.hook import put_hook
 
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs/how-to/record-jobs.md").read_text()
 COMMAND = ["--experiment", "toy", "--", "sh", "-c", 'echo "payload $1"; exit 7', "x", "a  b"]
 
 
@@ -56,6 +58,47 @@ def test_command_runs_under_the_hook(folder: Path) -> None:
 
     assert (done.returncode, done.stdout) == (7, "payload a  b\n")
     assert list((folder / "spool" / "ready").iterdir())
+
+
+@pytest.mark.slow
+def test_hook_is_found_where_jobsub_puts_the_files_of_a_job(folder: Path) -> None:
+    brought = folder / "TRANSFERRED_INPUT_FILES"
+    brought.mkdir()
+    (folder / "job-end-hook.pyz").rename(brought / "job-end-hook.pyz")
+
+    done = launched(folder, CONDOR_DIR_INPUT=str(brought))
+
+    assert (done.returncode, done.stdout) == (7, "payload a  b\n")
+    assert list((folder / "spool" / "ready").iterdir())
+
+
+def test_tool_that_calls_jobsub_submit_gets_the_start_script_before_its_own(tmp_path: Path) -> None:
+    """The recipe of docs/how-to/record-jobs.md."""
+    (recipe,) = re.findall(r"```sh jobsub-in-front\n(.*?)```", DOCUMENT, re.DOTALL)
+    program = tmp_path / "jobsub_submit"
+    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(0o755)
+    own = ["-G", "mu2e", "-f", "file:///d.tar", "--tar_file_name", "file:///c.tar", "-e", "A=1 2"]
+
+    done = subprocess.run(
+        ["sh", "-c", recipe, "sh", *own, "file:///x/job.sh", "-n", "a  b", "file:///y"],
+        env={"PATH": os.environ["PATH"], "JOBPROV_FOLDER": "/h", "JOBSUB_SUBMIT": str(program)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    brought = ["job-end-hook.pyz", "jobprov.token"]
+    files = [word for name in brought for word in ("-f", f"dropbox:///h/{name}")]
+    assert done.stdout.splitlines() == [
+        *own,
+        *files,
+        "-f",
+        "dropbox:///x/job.sh",
+        "file:///h/job-start.sh",
+        *["--token-file", "jobprov.token", "--", "bash", "$CONDOR_DIR_INPUT/job.sh"],
+        *["-n", "a  b", "file:///y"],
+    ]
 
 
 def test_without_python3_the_payload_runs_alone(folder: Path) -> None:

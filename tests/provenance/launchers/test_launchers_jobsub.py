@@ -42,14 +42,15 @@ def test_dataset_decides_how_many_jobs_there_are() -> None:
 
 
 def test_variables_without_a_value_are_those_of_jobsub_itself() -> None:
-    """As the wrappers of POMS submit; what POMS adds by the environment is in no argument."""
-    argv = ["jobsub_submit", "-e", "POMS_TASK_ID", "-e", "NOT_SET", "file:///x/run.sh"]
+    """As fife_launch submits; what POMS adds by the environment is in no argument."""
+    argv = ["jobsub_submit", "-e", "POMS_TASK_ID", "-e", "NOT_SET", "file:///x/run.sh", "-e", "A"]
     own = {"POMS_TASK_ID": "77", "STAGE": "reco", "JOBSUB_EXTRA_ENVIRONMENT": "STAGE,A=1"}
 
     found = read_job_info(ID, repr(argv), own)
 
     assert found.variables == {"POMS_TASK_ID": "77", "STAGE": "reco", "A": "1"}
     assert found.task_id == "77"
+    assert found.argv == [*argv[:2], "POMS_TASK_ID=77", *argv[3:]], "to submit it again"
 
 
 def test_file_of_an_option_is_not_the_executable() -> None:

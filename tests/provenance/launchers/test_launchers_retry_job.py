@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.surroundings.batch import describe_batch, name_job
 from jobprov.provenance.launchers.scripts import retry_files, retry_script
 from jobprov.provenance.triage.built_in import built_in_rules
 from jobprov.provenance.triage.rules import Failure, find_rule
@@ -75,6 +76,10 @@ def run_script(
     )
 
 
+def name_of(slurm_job: str) -> str:
+    return name_job(describe_batch({"SLURM_JOB_ID": slurm_job}, {}))
+
+
 def sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -114,6 +119,22 @@ def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(
     assert [(file["sha256"], file["role"]) for file in record["inputs"]] == [(recorded, "primary")]
     assert [file["sha256"] for file in record["outputs"]] == [toy.record["outputs"][0]["sha256"]]
     assert WORK not in json.dumps(record["command"]), "it ran where this machine has room"
+
+
+@pytest.mark.slow
+def test_a_try_is_a_job_of_its_own_and_takes_what_the_steps_set(tmp_path: Path, hook: Path) -> None:
+    """Without an ad, the recorded batch job named the try: its record was one with the first."""
+    toy = Toy()
+    toy.record["environment"]["variables"]["SLURM_JOB_ID"] = "77"
+    toy.record["environment"]["niceness"] = 3
+    toy.record["command"]["stdin"] = "closed"
+    toy.record["host"] = {"hostname": "node", "cores": 2}
+
+    done = run_script(tmp_path, toy, hook, "job.tar", SLURM_JOB_ID="78")
+
+    assert done.returncode == 0, done.stderr
+    assert "not found" not in done.stderr
+    assert spooled(tmp_path)["job_id"] not in (name_of("77"), name_of("78"))
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.command.arguments import is_system
 from tests.library.hook import Runner, only_entry
 
 pytestmark = pytest.mark.slow  # each job runs long enough to be seen
@@ -188,3 +189,17 @@ def test_files_of_the_kernel_and_the_machine_that_a_script_names_are_no_inputs(
     record, _ = record_of(runner, "cat /proc/cpuinfo /proc/sys/kernel/ostype /etc/hostname\n")
 
     assert record.get("inputs", []) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "is_lasting"),
+    [
+        ("/cvmfs/nova.opensciencegrid.org/novasoft/bin/nova", True),
+        ("/cvmfs/fifeuser3.opensciencegrid.org/sw/nova/0123abcd/bin/nova", False),
+    ],
+)
+def test_what_jobsub_unpacks_on_cvmfs_for_a_submission_is_code_of_the_job(
+    path: str, *, is_lasting: bool
+) -> None:
+    """It is removed some weeks later; nobody kept it, and no gap said so."""
+    assert is_system(path) is is_lasting

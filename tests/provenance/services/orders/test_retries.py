@@ -381,6 +381,8 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
         assert "jobsub_submit -G nova -N 2" in text
         assert '--output-dir "$output_dir"' in text
         assert "output_dir=${1:?" in text, "jobsub brings no files back"
+        ticket = '$([ ! -f jobprov.ticket ] || echo "-e JOBPROV_TOKEN_FILE=jobprov.ticket '
+        assert text.count("JOBPROV_TOKEN_FILE") == text.count(ticket) == 1
         assert f"https://jobprov.example.org/api/v1/jobs/{job_id(2)}/bundle?experiment=nova" in text
 
 
