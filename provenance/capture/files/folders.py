@@ -73,19 +73,27 @@ class Listing:
 def is_own(folder: Optional[str]) -> bool:
     """Tell whether a folder may hold one job's files alone, so that what is new in it is the job's.
 
-    Not so for a person's home, what lies above it, or a folder like /tmp that others use too. A
-    batch system may name the job's scratch folder as HOME, so the user data base counts.
+    Not so for a person's home, what lies above it, or a folder like /tmp that many share. A batch
+    system may name the job's scratch folder as HOME, so the user data base counts.
     """
     if not folder:
         return False
     real = os.path.realpath(folder)
+    return not (real in _SHARED or _is_above_home(real))
+
+
+def is_own_start(folder: str) -> bool:
+    """Tell the same of the folder in which a job starts: a container may have it as /tmp."""
+    real = os.path.realpath(folder)
+    return is_own(real) or (not _is_above_home(real) and _is_ours_alone(real))
+
+
+def _is_above_home(real: str) -> bool:
     try:
         home = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir or "/")
     except KeyError:
         home = "/"
-    if os.path.commonpath([real, home]) == real:
-        return False
-    return real not in _SHARED or _is_ours_alone(real)
+    return os.path.commonpath([real, home]) == real
 
 
 def _is_ours_alone(folder: str) -> bool:

@@ -5,7 +5,7 @@ first, and all whitespace counts as wrapping.
 """
 
 import re
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Sequence, Tuple
 
 from jobprov.provenance.capture.logs import art_place, art_report
 from jobprov.provenance.capture.record.json_objects import Finding
@@ -21,6 +21,7 @@ _ENTERED = re.compile(
     r"^\++ (?:(constructing|beginJob|endJob) module"
     r"|module for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
 )
+_BEGINS, _HANDLED = "MF_INIT_OK", "Art has handled signal "
 _LEFT = re.compile(
     r"^\++ (?:(construction|beginJob|endJob) finished"
     r"|finished for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
@@ -50,6 +51,30 @@ def failing_run(text: str) -> str:
     return failed
 
 
+def has_ended_well(runs: Sequence[str]) -> bool:
+    """Tell whether logs have runs of art, and all of them ended with status 0.
+
+    Art may write its messages to one log and its closing line to another.
+    """
+    has_closing, begun, ended = False, 0, 0
+    for run in runs:
+        statuses, has_place = art_report.CLOSING.findall(run), bool(reached(run))
+        if _HANDLED in run or set(statuses) - {"0"}:
+            return False
+        has_closing = has_closing or bool(statuses)
+        if has_place and not statuses:
+            begun += max(1, run.count(_BEGINS))
+        elif not has_place:
+            ended += len(statuses)
+    return has_closing and begun <= ended
+
+
+def after_closing(text: str) -> str:
+    """Return what a log has after art's last closing line, all where there is none."""
+    ends = [end.end() for end in art_report.CLOSING.finditer(text)]
+    return text[ends[-1] :] if ends else text
+
+
 def reached(text: str) -> Finding:
     """Return {phase, module_label, run, subrun, event} of where art was when its log ends.
 
@@ -64,7 +89,7 @@ def reached(text: str) -> Finding:
             place["phase"] = "event loop"
         if line.startswith("%MSG"):
             context = _CONTEXT.match(line)
-            if "MF_INIT_OK" in line:  # the message facility starts: a new run
+            if _BEGINS in line:  # the message facility starts: a new run
                 place, entered = {"phase": "construction"}, []
             elif context and not begun:
                 place["phase"] = art_place.phase_of(context.group(1))
@@ -73,12 +98,6 @@ def reached(text: str) -> Finding:
     if entered:
         place["phase"], place["module_label"] = entered[-1]
     return place
-
-
-def last_event(text: str) -> Optional[str]:
-    """Return `run 1 subRun 2 event 3` of the event begun last, or None."""
-    events = _BEGUN.findall(text)
-    return "run {} subRun {} event {}".format(*events[-1]) if events else None
 
 
 def _follow(line: str, entered: List[Tuple[str, str]]) -> None:

@@ -24,7 +24,7 @@ _SUMMARY_ROW = re.compile(
 )
 _LONGEST_ROW = 200
 _BASE_SEED = re.compile(r"^\s*(?:master seed|Base Seed):\s*(\d+)\s*$", re.IGNORECASE)
-_MOST_SEEDS = 2000
+_MOST_SEEDS, _MOST_REPORTS = 2000, 100
 
 
 def closing_status(text: str) -> Optional[int]:
@@ -33,13 +33,12 @@ def closing_status(text: str) -> Optional[int]:
     return int(statuses[-1]) if statuses else None
 
 
-def count_events(text: str) -> Optional[Dict[str, int]]:
-    """Return {total, passed, failed} of the last report, or None without one."""
-    reports = _EVENTS.findall(text)
-    if not reports:
-        return None
-    total, passed, failed = reports[-1]
-    return {"total": int(total), "passed": int(passed), "failed": int(failed)}
+def count_events(text: str) -> List[Dict[str, int]]:
+    """Return {total, passed, failed} of each report, one for each run of art."""
+    reports = []
+    for total, passed, failed in _EVENTS.findall(text)[-_MOST_REPORTS:]:
+        reports.append({"total": int(total), "passed": int(passed), "failed": int(failed)})
+    return reports
 
 
 def seeds(text: str) -> List[Entry]:

@@ -24,6 +24,7 @@ class Clues:
         databases: art's, as far as this command alone wrote them.
         argv: words of all its command lines.
         is_path_set: whether CET_PLUGIN_PATH was set; None where nobody knows.
+        is_script: whether it may do more than run art.
     """
 
     def __init__(
@@ -33,9 +34,10 @@ class Clues:
         argv: Sequence[str] = (),
         *,
         is_path_set: Optional[bool] = None,
+        is_script: bool = False,
     ) -> None:
         self.databases, self.argv, self.is_path_set = databases, argv, is_path_set
-        self._contents = contents
+        self._contents, self.is_script = contents, is_script
         self._modules: Optional[ConfiguredModules] = None
 
     def complete_module(self, finding: Finding) -> None:

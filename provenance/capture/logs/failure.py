@@ -103,13 +103,18 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Finding:
     texts = log_text.read_texts(outcome.logs)
     runs = [art_log.failing_run(text) for text in texts]
     reached = _first_reached(runs)
+    is_after_art = bool(clues.is_script and outcome.code) and art_log.has_ended_well(runs)
+    if is_after_art:  # what art wrote tells nothing of what failed then
+        reached = {"phase": "after art", "message": "nothing was printed after art ended well"}
+        texts = runs = [art_log.after_closing(text) for text in texts]
     finding = _first_of_art(runs)
     if finding is not None:
         finding["phase"] = finding.get("phase") or _PHASES.get(outcome.code)
         if not finding["phase"] and not finding.get("run"):
             finding.update(reached)  # of an exception that nothing caught, only the log tells where
         return _completed(finding, reached, clues)
-    clues.complete_event(reached)
+    if not is_after_art:
+        clues.complete_event(reached)
     for reading in (_linker, _option, _terminated, _geant4, _genie, _python):
         for text in texts:
             found = reading(text)
@@ -254,7 +259,8 @@ def _without_word(
         finding = art_failure.severe(run, is_own=False)
         if finding:
             return _completed(finding, reached, clues)
-    if outcome.code and 0 in map(art_report.closing_status, texts):
+    is_own_end = outcome.code and not clues.is_script
+    if is_own_end and 0 in map(art_report.closing_status, texts):
         if reached.get("event"):
             reached["phase"] = "event loop"  # what came after it is only the end that exit() makes
         sentence = "the process ended with code {}, though art's closing line says 0"
@@ -265,7 +271,7 @@ def _without_word(
         if line:
             reached["message"] = line
             return _shortened(reached) if reached.get("phase") else {"message": _short(line)}
-    return {}
+    return reached if reached.get("message") else {}
 
 
 def _signalled(

@@ -136,7 +136,7 @@ def find_clues(
     own = [path for path in dict.fromkeys(paths) if path not in before]
     is_direct = bool(steps) and steps[0].line.is_art
     is_path_set = bool(environment.get("CET_PLUGIN_PATH")) if is_direct else None
-    return Clues(contents, own, argv, is_path_set=is_path_set)
+    return Clues(contents, own, argv, is_path_set=is_path_set, is_script=not is_direct)
 
 
 def add_failure(
@@ -195,18 +195,22 @@ def add_seeds(draft: Draft, step: Step, outcome: Outcome) -> None:
 
 
 def add_events(draft: Draft, step: Step, outcome: Outcome) -> None:
-    """Keep what art's last report counts in `extra.events`.
+    """Keep what art's last report counts in `extra.events`, with those of `earlier` runs.
 
-    The only primary input was read that often.
+    Where art ran once, the only primary input was read that often.
     """
     for text in log_text.read_texts(outcome.logs):
-        counts = art_report.count_events(text)
-        if counts:
-            draft.record.setdefault("extra", {}).setdefault("events", {})[step.name] = counts
-            primary = [entry for entry in step.inputs if entry.get("role") == "primary"]
-            if len(primary) == 1:
-                primary[0].setdefault("events_read", counts["total"])
-            return
+        reports = art_report.count_events(text)
+        if not reports:
+            continue
+        counts: Dict[str, Any] = dict(reports[-1])
+        primary = [entry for entry in step.inputs if entry.get("role") == "primary"]
+        if len(reports) > 1:
+            counts["earlier"] = reports[:-1]
+        elif len(primary) == 1:
+            primary[0].setdefault("events_read", counts["total"])
+        draft.record.setdefault("extra", {}).setdefault("events", {})[step.name] = counts
+        return
 
 
 def _numbered(finding: Finding) -> Finding:

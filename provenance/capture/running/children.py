@@ -79,6 +79,10 @@ class Child:
         """Return its folder below /proc."""
         return "/proc/{}".format(self.process)
 
+    def lives_at(self, moment: float) -> None:
+        """Take in that it was seen; another thread may have seen it later."""
+        self.ended = max(self.ended, moment)
+
     def here(self, path: str) -> str:
         """Return an absolute path of the program's as the hook sees the file; see `mounts`."""
         if not self.inside_folder:
@@ -207,7 +211,7 @@ class Children:
         A process may become another program at any time (exec). Where few run, each look asks for
         that, else only about young ones.
         """
-        child.ended = moment
+        child.lives_at(moment)
         is_settled = moment - child.began > _SETTLING_SECONDS and len(self._known) > _FEW
         if is_settled and moment - child.read_at < _AGAIN_SECONDS:
             return None
@@ -233,7 +237,8 @@ class Children:
         return self._boot + int(fields[_STARTED]) / self._tick
 
     def _take_usage(self, child: Child, fields: List[bytes], moment: float) -> None:
-        child.ended = child.measured_at = moment
+        child.measured_at = moment
+        child.lives_at(moment)
         child.cpu_seconds = (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / self._tick
         if fields[_STATE] == b"Z" and len(fields) > _STATUS:
             child.exit_code = _shown(int(fields[_STATUS]))

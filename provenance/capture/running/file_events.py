@@ -20,7 +20,7 @@ to an unknown place.
 import os
 import threading
 import time
-from typing import Dict, Iterable, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
@@ -50,13 +50,14 @@ class FileEvents:
             into which nobody had looked.
     """
 
-    def __init__(self, followed: Followed) -> None:
+    def __init__(self, followed: Followed, notice: Callable[[], None] = lambda: None) -> None:
+        """Follow; `notice` is called when something was reported, to see who may have done it."""
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
         self.written: Dict[Tuple[int, bytes], str] = {}
         self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
-        self._followed = followed
+        self._followed, self._notice = followed, notice
         self._kernel, self._lock, self._storage = followed.kernel, followed.lock, followed.storage
         self._has_unplaced = False
         self._hidden: Dict[str, Made] = {}  # files that count only once they bear another name
@@ -112,6 +113,8 @@ class FileEvents:
             waiting = self._kernel.count_waiting()
             for report in self._kernel.read(waiting):
                 self._take(*report)
+            if waiting:
+                self._notice()
             self._looks.settle()
             if not waiting:
                 break

@@ -41,7 +41,7 @@ def _own_folders(options: Options) -> List[str]:
     """Return the working folder and those of `--watch`, unless others put their files there too."""
     own: List[str] = []
     working_folder = os.getcwd()
-    if folders.is_own(working_folder):
+    if folders.is_own_start(working_folder):
         own.append(working_folder)
     for named in options.watch:
         folder = os.path.abspath(named)

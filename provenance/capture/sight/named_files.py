@@ -17,6 +17,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.mounts import ELSEWHERE
 from jobprov.provenance.capture.sight.inputs import files_of_code
+from jobprov.provenance.capture.sight.named_folders import words_of_script
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
 _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
@@ -32,6 +33,7 @@ def add_named_files(draft: Draft, code: SeenCode, inputs: List[Entry]) -> List[E
     every = [*inputs, *draft.record.get("inputs", ()), *draft.record.get("outputs", ())]
     known = {os.path.realpath(entry["path"]) for entry in every if entry.get("path")}
     known |= files_of_code(draft)
+    digests = {entry.get("sha256") for entry in every}  # what a copy of it has
     for entry in every:  # which a container has under the same path
         known.add(entry.get("location", "").replace(ELSEWHERE, "", 1))
     found: List[Entry] = []
@@ -48,7 +50,8 @@ def add_named_files(draft: Draft, code: SeenCode, inputs: List[Entry]) -> List[E
             if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):
                 code.keep(path)
             elif len(found) < _MOST_INPUTS:
-                found += _describe(path, draft, code)
+                described = _describe(path, draft, code)
+                found += [entry for entry in described if entry["sha256"] not in digests]
         scripts = draft.record.get("scripts", [])
         place += 1
     return found
@@ -62,8 +65,11 @@ def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
             blob = stream.read(_MOST_BYTES)
     if b"\0" in blob[:1024]:
         return
-    words = set(_WORD.findall(blob[:_MOST_BYTES]))
-    words.update(name + b".py" for name in _IMPORT.findall(blob[:_MOST_BYTES]))
+    text = blob[:_MOST_BYTES]
+    words = set(_WORD.findall(text))
+    words.update(name + b".py" for name in _IMPORT.findall(text))
+    # `tar xzf $INPUT_TAR_DIR/code_$VERSION.tgz`
+    words.update(os.fsencode(word) for word in words_of_script(text, os.environ))
     folders = [os.getcwd(), os.path.dirname(os.path.abspath(script["path"]))]
     seen: Set[str] = set()
     for word in sorted(words)[:_MOST_WORDS]:

@@ -12,7 +12,7 @@ _MOST_PLACES = 100
 _LONGEST_WORD = 1000
 # Compiled where a script is read
 _ASSIGNMENT = r"\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)"
-_WORD = r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*"
+_WORD = r"[\w${}./:@%+,-]*[/$][\w${}./:@%+,-]*"
 _VARIABLE = r"\$\{?(\w+)\}?"
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
@@ -72,7 +72,7 @@ def _is_at(path: str, folder: str) -> bool:
 
 
 def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
-    """Return the absolute paths that a shell script writes, as far as its variables are known.
+    """Return the paths that a shell script writes, as far as its variables are known.
 
     A variable that is set to plain words counts from there on; others leave their words out.
     """
@@ -84,7 +84,7 @@ def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
             known[assigned.group(1)] = _expanded(assigned.group(2), known)
         for word in re.findall(_WORD, line):
             path = _expanded(word, known)
-            if path.startswith("/") and "$" not in path:
+            if "$" not in path:
                 words.append(path)
     return words
 

@@ -160,19 +160,25 @@ class SeenOutputs:
     def find_maker(self, path: str) -> Optional[str]:
         """Return the step of the one program that ran when a file came and was written, or None.
 
+        Of a file that came before, it is the one of art that wrote it last.
         What a script moves or copies later keeps these times, whatever its name becomes.
         """
         came = self._sight.came_and_went.get(path)
         if came is None:
             return None
-        written_at = os.stat(path).st_mtime if os.path.isfile(path) else came.written_at
-        running = []
+        written_at = os.stat(path).st_mtime if os.path.isfile(path) else came.written_at or 0.0
+        makers, writers = [], []
         for each in self._steps:
             child = each.program.child
-            is_written = child.began <= (written_at or 0.0) <= child.ended + _LATE_SECONDS
-            if is_written and child.began <= came.came_at <= child.ended:
-                running.append(each.step.name)
-        return running[0] if len(running) == 1 else None
+            if not child.began <= written_at <= child.ended + _LATE_SECONDS:
+                continue
+            if came.came_at < child.began:
+                writers.append(each)
+            elif min(came.came_at, written_at) <= child.ended:  # its coming may be told late
+                makers.append(each)
+        if not makers:  # art makes a file anew that an earlier program left there
+            makers = [each for each in writers if each.program.line.is_program]
+        return makers[0].step.name if len(makers) == 1 else None
 
     def find_gone(self, path: str) -> Optional[places.MadeFile]:
         """Return where a named output went that is no longer at its absolute path.

@@ -7,6 +7,7 @@ its own read what programs use, so that a slow file system does not hold up the 
 import collections
 import os
 import threading
+import time
 from typing import Deque, Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import folders
@@ -21,7 +22,7 @@ from jobprov.provenance.capture.sight.held_logs import HeldLogs
 
 _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
-_MOST_PROGRAMS, _MOST_WAITING = 2000, 2000
+_MOST_PROGRAMS, _MOST_WAITING, _MOST_LATEST = 2000, 2000, 20
 
 
 class Sight:
@@ -75,7 +76,7 @@ class Sight:
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
         if following.followed is not None:
-            self._events = FileEvents(following.followed)
+            self._events = FileEvents(following.followed, self._see_who_lives)
             self._events.read_on()
 
     def meet(self, child: Child) -> None:
@@ -85,6 +86,14 @@ class Sight:
         if len(self._waiting) < _MOST_WAITING:
             self._waiting.append(child)
             self._is_wanted.set()
+
+    def _see_who_lives(self) -> None:
+        """Note which steps run while files come: one may end before the next look."""
+        steps = [program for program in self.programs[-_MOST_LATEST:] if program.is_step]
+        latest = {program.child.process: program.child for program in steps}
+        for child in latest.values():
+            if os.path.exists(child.folder()):
+                child.lives_at(time.time())
 
     def is_own(self, path: str) -> bool:
         """Tell whether an absolute path lies in one of the job's own folders."""

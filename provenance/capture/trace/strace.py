@@ -252,7 +252,7 @@ def _files_below(folder: str) -> Set[str]:
     """Return the files in a job's own folder and below it, as many as can be listed in a moment."""
     found: Set[str] = set()
     end = time.monotonic() + _THERE_SECONDS
-    for parent, _, names in os.walk(folder) if folders.is_own(folder) else ():
+    for parent, _, names in os.walk(folder) if folders.is_own_start(folder) else ():
         found.update(os.path.join(parent, name) for name in names)
         if len(found) > _MOST_THERE or time.monotonic() > end:
             break

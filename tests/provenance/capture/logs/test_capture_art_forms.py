@@ -573,3 +573,53 @@ def test_references_in_a_circle_end() -> None:
 
     assert ConfiguredModules([circle]).type_of("a") is None
     assert ConfiguredModules([b"{" * 100_000 + b"module_type: X" + b"}" * 10]).label_of("X") is None
+
+
+EVENTS = "%MSG-i MF_INIT_OK:  Early 24-Nov-2026 14:50:51 UTC JobSetup\n%MSG\n" + BEGUN
+WELL = "Art has completed and will exit with status 0.\n"
+NOT_FOUND = "./job.sh: line 9: pushOutput: command not found\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "err"),
+    [
+        (EVENTS + WELL + NOT_FOUND, ""),
+        (EVENTS + WELL, NOT_FOUND),
+        ("TrigReport\n" + WELL, EVENTS + NOT_FOUND),
+        (EVENTS + WELL + EVENTS + WELL + NOT_FOUND, ""),
+    ],
+    ids=["one log", "two logs", "events to stderr", "twice"],
+)
+def test_script_that_fails_after_art_ended_well_is_told_after_art(out: str, err: str) -> None:
+    found = find(127, out, err, clues=Clues(is_script=True))
+
+    assert found == {"phase": "after art", "message": NOT_FOUND.strip()}
+
+
+def test_program_that_fails_after_art_tells_its_own_failure() -> None:
+    traceback = "Traceback (most recent call last)\n  ...\nKeyError: 'sequencer'\n"
+
+    found = find(1, EVENTS + WELL, traceback, clues=Clues(is_script=True))
+
+    assert (found["category"], found["message"]) == ("KeyError", "'sequencer' (after art)")
+    assert "event" not in found
+
+
+@pytest.mark.parametrize(
+    ("out", "err"),
+    [
+        (EVENTS + WELL + EVENTS, ""),
+        ("TrigReport\n" + WELL, EVENTS + EVENTS),
+    ],
+    ids=["one log", "events to stderr"],
+)
+def test_second_run_of_art_that_breaks_off_is_told_with_its_event(out: str, err: str) -> None:
+    found = find(139, out, err, clues=Clues(is_script=True))
+
+    assert (found["phase"], found["event"]) == ("event loop", "201")
+
+
+def test_script_that_fails_without_a_word_after_art_is_told_so() -> None:
+    found = find(3, EVENTS + WELL, clues=Clues(is_script=True))
+
+    assert found == {"phase": "after art", "message": "nothing was printed after art ended well"}

@@ -336,3 +336,15 @@ def test_reading_a_database_takes_bounded_time(
     monkeypatch.setattr(trackers, "_STEPS", 100)
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         trackers.read(str(path), {}, {})
+
+
+def test_events_of_each_run_of_art_in_one_log_are_kept(runner: Runner) -> None:
+    report = "TrigReport Events total = {0} passed = {0} failed = 0"
+    script = "; ".join(f"echo '{report.format(number)}'" for number in (5, 3, 7))
+
+    runner("run", "--input", "raw.root", "--", "sh", "-c", script)
+
+    record, _ = only_entry(runner)
+    (events,) = record["extra"]["events"].values()
+    assert (events["total"], [run["total"] for run in events["earlier"]]) == (7, [5, 3])
+    assert "events_read" not in record["inputs"][0]

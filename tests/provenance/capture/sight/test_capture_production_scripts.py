@@ -4,12 +4,21 @@ They work in a folder of their own below the job's, stage inputs in by a list, s
 folders, and remove everything at the end.
 """
 
+import os
+import subprocess
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.sight import held_logs
+from jobprov.provenance.capture.sight.following import Following
+from jobprov.provenance.capture.sight.outputs import SeenOutputs
+from jobprov.provenance.capture.sight.sight import Sight
 from tests.library.hook import Runner, only_entry, said
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
@@ -392,7 +401,7 @@ def makers(record: dict[str, Any]) -> dict[str, str]:
 def test_outputs_of_one_name_belong_to_the_program_that_wrote_each(site: Site) -> None:
     """The last of them was said to be made from the input of the first."""
     with (site.job.parent / "programs" / "nova").open("a") as program:
-        program.write("sleep 0.3\n")
+        program.write("sleep 1\n")
     (site.inputs / "raw_2.root").write_text("more raw data\n")
 
     record = site.record(
@@ -412,7 +421,7 @@ def test_output_that_the_fcl_file_names_belongs_to_the_program_that_wrote_it(sit
     """Of a job of several files, each output was said to be made from all of them."""
     (site.inputs / "raw_2.root").write_text("more raw data\n")
     with (site.job.parent / "programs" / "nova").open("a") as program:
-        program.write('cat "$source" > "$(basename "$source" .root)_reco.root"; sleep 0.3\n')
+        program.write('cat "$source" > "$(basename "$source" .root)_reco.root"; sleep 1\n')
 
     record = site.record(
         """
@@ -426,6 +435,88 @@ def test_output_that_the_fcl_file_names_belongs_to_the_program_that_wrote_it(sit
         "raw_2_reco.root": "nova-2",
         "merged.root": "job.sh",
     }
+
+
+@pytest.mark.slow
+def test_histograms_that_each_program_makes_anew_belong_to_the_last(site: Site) -> None:
+    """They were said to be the script's, made from the inputs of both."""
+    (site.inputs / "raw_2.root").write_text("more raw data\n")
+    with (site.job.parent / "programs" / "nova").open("a") as program:
+        program.write('cat "$source" > hist.root; sleep 1\n')
+
+    record = site.record("for i in raw raw_2; do nova -c all.fcl -s $INPUTS/$i.root; done\n")
+
+    assert makers(record) == {"hist.root": "nova-2"}
+
+
+BEGAN, LAST_SEEN = 1000.0, 1010.0
+
+
+@pytest.mark.parametrize(
+    ("came_at", "written_at", "is_art", "maker"),
+    [
+        (1005.0, 1006.0, True, "nova"),
+        (1009.9, 1010.3, True, "nova"),  # open when it was last seen, and closed at its end
+        (1010.3, 1009.9, True, "nova"),  # reported late
+        (1010.1, 1010.2, True, None),  # the shell's, as far as anybody can tell
+        (990.0, 1006.0, True, "nova"),  # made anew
+        (990.0, 1006.0, False, None),  # or written on
+        (990.0, 991.0, True, None),
+    ],
+)
+def test_maker_of_a_file_is_the_program_that_ran_when_it_came_and_was_written(
+    tmp_path: Path, came_at: float, written_at: float, maker: str | None, *, is_art: bool
+) -> None:
+    path = tmp_path / "hist.root"
+    path.touch()
+    os.utime(path, (written_at, written_at))
+    child = SimpleNamespace(began=BEGAN, ended=LAST_SEEN)
+    program = SimpleNamespace(child=child, line=SimpleNamespace(is_program=is_art))
+    came = SimpleNamespace(came_at=came_at, written_at=None)
+    outputs = SeenOutputs.__new__(SeenOutputs)
+    outputs._sight = SimpleNamespace(came_and_went={str(path): came})
+    outputs._steps = [SimpleNamespace(program=program, step=SimpleNamespace(name="nova"))]
+
+    assert outputs.find_maker(str(path)) == maker
+
+
+def test_program_that_runs_when_a_file_comes_is_known_to_run_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be over before the next look, and the file was the script's."""
+    monkeypatch.chdir(tmp_path)
+    program = subprocess.Popen(["sleep", "60"])
+    child = Child(program.pid, os.getpid(), time.time() - 10)
+    sight = Sight(Options([], {}), time.time(), Following(Options([], {}), [], []))
+    sight.programs.append(SimpleNamespace(child=child, is_step=True))
+    before = child.ended
+
+    sight._see_who_lives()
+    while_it_ran = child.ended
+    program.kill()
+    program.wait()
+    sight._see_who_lives()
+    sight.settle(0, is_hurried=True)
+
+    assert before < while_it_ran == child.ended
+
+
+def test_files_that_a_script_names_by_variables_are_inputs(site: Site) -> None:
+    """`tar xzf $INPUT_TAR_DIR/code_$VERSION.tgz` is over before anybody looks."""
+    for folder in (site.inputs, site.job):
+        for number in (1, 2):
+            (folder / f"code_{number}.tar").write_text(f"{folder}, {number}\n")
+
+    record = site.record(
+        """
+        VERSION=2; TABLE=$INPUTS/raw.root
+        : $INPUTS/code_$VERSION.tar; : ./code_${VERSION}.tar; : "$TABLE"
+        """
+    )
+
+    read = sorted(file["path"] for file in record["inputs"])
+    expected = [site.inputs / "code_2.tar", site.inputs / "raw.root", "code_2.tar"]
+    assert read == [str(path) for path in expected]
 
 
 @pytest.mark.slow
