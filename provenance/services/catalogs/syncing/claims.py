@@ -6,6 +6,7 @@ from functools import partial
 from jobprov.provenance.catalogs.catalog import CatalogFile
 from jobprov.provenance.db.queries.catalogs.catalogs import UnknownOutput, unknown_outputs
 from jobprov.provenance.services.catalogs.rows import write_claimed
+from jobprov.provenance.services.catalogs.syncing.retired import settle_outputs
 from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
 from jobprov.provenance.services.catalogs.syncing.task import (
     UNITS_AT_ONCE,
@@ -34,7 +35,7 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
         after = claims[-1].claim
         files = _claimed_files(compared, claims)
         names = [claim.name for claim in claims]
-        compared.writer.run(
+        doubtful = compared.writer.run(
             partial(
                 write_claimed,
                 catalog=compared.catalog,
@@ -45,6 +46,7 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
         )
         outputs = [file for file in files if not file.is_retired]
         see_renamed(compared, outputs)
+        progress = settle_outputs(compared, progress, doubtful)
         progress = progress._replace(outputs=progress.outputs + len(outputs))
 
 
