@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
+from jobprov.provenance.db.queries.catalogs.retired import gone_outputs
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Mishap,
@@ -36,6 +37,7 @@ MOST_READY = 1000
 _TASKS_AT_ONCE = 100
 _MISHAPS = (UnitState.FAILED, UnitState.KILLED)
 _MAY_HAVE_LOST_FILES = (UnitState.NO_OUTPUT, UnitState.NOT_SUBMITTED)
+_MOST_EXPLAINED = 10_000
 _NOT_SUBMITTED = StandingUnit(UnitState.NOT_SUBMITTED)
 
 
@@ -247,9 +249,16 @@ def missing_units(connection: Connection, store: Store, task: FoundTask) -> list
 def with_gone_files(
     connection: Connection, task: FoundTask, units: Sequence[OpenUnit]
 ) -> list[OpenUnit]:
-    """Return units whose `why` also tells which of their files are gone from the catalog."""
-    doubtful = [unit.unit for unit in units if unit.state in _MAY_HAVE_LOST_FILES]
-    gone = gone_files_of_units(connection, task.key, doubtful)
+    """Return units whose `why` also tells which of their files are gone from the catalog.
+
+    Of a task that lost files in so many units, only the first of these are told why.
+    """
+    if not gone_outputs(connection, task.key, limit=1):
+        return list(units)
+    doubtful = []
+    for state in _MAY_HAVE_LOST_FILES:
+        doubtful += [unit.unit for unit in units if unit.state == state]
+    gone = gone_files_of_units(connection, task.key, doubtful[:_MOST_EXPLAINED])
     return [_with_gone(unit, gone.get(unit.unit, ())) for unit in units]
 
 
