@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
-from jobprov.provenance.db.queries.catalogs.retired import gone_outputs
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Mishap,
@@ -253,8 +252,6 @@ def with_gone_files(
 
     Of a task that lost files in so many units, only the first of these are told why.
     """
-    if not gone_outputs(connection, task.key, limit=1):
-        return list(units)
     doubtful = []
     for state in _MAY_HAVE_LOST_FILES:
         doubtful += [unit.unit for unit in units if unit.state == state]
@@ -265,12 +262,17 @@ def with_gone_files(
 def _with_gone(unit: OpenUnit, files: Sequence[str]) -> OpenUnit:
     if not files:
         return unit
-    reasons = [f"{files[0]} was retired in the catalog"]
-    if len(files) > 1:
-        reasons = [f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"]
+    reasons = [retired_words(files)]
     if unit.why is not None:
         reasons.insert(0, unit.why)
     return replace(unit, why="; ".join(reasons))
+
+
+def retired_words(files: Sequence[str]) -> str:
+    """Return in words that the catalog retired these files, of which there is one at least."""
+    if len(files) == 1:
+        return f"{files[0]} was retired in the catalog"
+    return f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"
 
 
 def _with_reason(unit: OpenUnit, mishap: Mishap | None) -> OpenUnit:

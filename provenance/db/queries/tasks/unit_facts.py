@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.tasks.tasks import UnitState
-from jobprov.provenance.db.queries.catalogs.retired import gone_among
+from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
@@ -310,6 +310,8 @@ def gone_files_of_units(
 ) -> dict[str, list[str]]:
     """Return the names of the files of these units of a task that are gone from its catalog."""
     gone_names: dict[str, list[str]] = {}
+    if not gone_outputs(connection, task, limit=1):
+        return gone_names
     for part in chunks(units):
         made = (
             select(Job.unit, File.name, File.namespace)

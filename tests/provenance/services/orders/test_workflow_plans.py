@@ -301,6 +301,19 @@ def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(
     assert not plans["reco"].orders
 
 
+def test_a_unit_whose_file_somebody_retired_is_not_made_again_without_asking(facts: Facts) -> None:
+    """Whole passes are retired: an agent would have submitted a hundred thousand jobs."""
+    facts.done("gen", "0", "g0")
+    facts.stages["gen"]["states"]["0"] = UnitState.NO_OUTPUT
+    facts.stages["gen"]["retired"] = {"0": ["g0"]}
+
+    plans = facts.plan()
+
+    assert plans["gen"].orders == []
+    assert plans["gen"].problems == {"0": "g0 was retired in the catalog"}
+    assert not plans["reco"].orders
+
+
 def test_an_order_that_cannot_become_a_job_is_not_tried_for_ever(facts: Facts) -> None:
     facts.order("gen", "0", problem="not submitted: 'a\\nb' cannot stand in a submit file.")
 
