@@ -65,9 +65,9 @@ class StageFacts:
     files: Sequence[MadeFile] = ()
     listed: Sequence[str] = ()
     grows: bool = False
-    retired: Mapping[str, Sequence[str]] = field(default_factory=dict)
     short_of_memory: frozenset[int] = frozenset()
     without_work: frozenset[int] = frozenset()
+    retired: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass
