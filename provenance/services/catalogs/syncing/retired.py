@@ -174,7 +174,7 @@ def _used(compared: TaskInCatalog, retired: Sequence[KnownOutput]) -> set[KnownO
 
 
 def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) -> int:
-    """Write what became of outputs; return how many of them are gone that were not before."""
+    """Write what became of outputs; return how many files are gone that were not before."""
     connection, task = writing.connection, compared.task
     files = [*found.there.values(), *found.moved.values()]
     keys = intern_files(writing, compared.catalog, task.experiment_key, files)
@@ -197,10 +197,9 @@ def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) ->
 
     recounted = {output.file for output in (*returned, *found.moved, *found.retired)}
     count_outputs_of_makers(connection, task.key, sorted(recounted))
-    return sum(
-        presence == Presence.GONE and output.presence != Presence.GONE
-        for output, presence in presence_of.items()
-    )
+    # A file of several parents is an output of each
+    lost = {output.file for output, presence in presence_of.items() if presence == Presence.GONE}
+    return len(lost - {output.file for output in presence_of if output.presence == Presence.GONE})
 
 
 def _places(outputs: Iterable[KnownOutput]) -> list[tuple[str, int]]:
