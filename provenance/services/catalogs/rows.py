@@ -21,6 +21,7 @@ from jobprov.provenance.db.changes.catalogs import (
 from jobprov.provenance.db.queries.catalogs.retired import (
     KnownOutput,
     gone_outputs,
+    outputs_of_files,
     outputs_of_no_unit,
     outputs_of_units,
 )
@@ -64,22 +65,33 @@ def write_claimed(
     catalog: Catalog,
     task: FoundTask,
     *,
-    names: Sequence[str],
+    unit_of: Mapping[str, str],
     files: Sequence[CatalogFile],
 ) -> list[KnownOutput]:
     """Write the files of the catalog that jobs claim and that are no child of a unit.
 
     They replace those of these bare names that were found before. Return what is to be looked at
-    again: what is no output any more, and what the catalog has retired already.
+    again: what is no output any more, and what the catalog has retired already. A retired file is
+    the child of no unit to the catalog: it is an output of the unit of its job.
+
+    Args:
+        writing: where to.
+        catalog: that was asked.
+        task: which one.
+        unit_of: the unit, '' for none, of the job that made a file, by the bare name of the file.
+        files: that the catalog has of these names.
     """
     connection = writing.connection
     keys = intern_files(writing, catalog, task.experiment_key, files)
-    outputs = [("", keys[file.name]) for file in files]
-    before = outputs_of_no_unit(connection, task.key, names)
+    outputs = []
+    for file in files:
+        _, name = catalog.split(file.name)
+        unit = unit_of.get(name, "") if file.is_retired else ""
+        outputs.append((unit, keys[file.name]))
+    before = outputs_of_no_unit(connection, task.key, list(unit_of))
     vanished = _replace(connection, task.key, before, outputs)
-    retired = {keys[file.name] for file in files if file.is_retired}
-    written = outputs_of_no_unit(connection, task.key, names)
-    return vanished + [output for output in written if output.file in retired]
+    retired = [keys[file.name] for file in files if file.is_retired]
+    return vanished + outputs_of_files(connection, task.key, retired)
 
 
 def _replace(

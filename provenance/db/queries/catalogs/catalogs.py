@@ -79,6 +79,7 @@ class UnknownOutput(NamedTuple):
     name: str
     size_bytes: int | None
     job_id: str
+    unit: str | None
 
 
 class CatalogedOutput(NamedTuple):
@@ -175,7 +176,7 @@ def unknown_outputs(
     if only_of_units:
         known = known.where(or_(CatalogOutput.unit != "", _is_retired))
     query = (
-        select(Claim.id, File.namespace, File.name, Identity.size_bytes, Job.uuid)
+        select(Claim.id, File.namespace, File.name, Identity.size_bytes, Job.uuid, Job.unit)
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)

@@ -119,6 +119,20 @@ def outputs_of_no_unit(
     return outputs
 
 
+def outputs_of_files(connection: Connection, task: int, files: Sequence[int]) -> list[KnownOutput]:
+    """Return the outputs of a task that are these files of its catalog, and are there."""
+    outputs = []
+    for part in chunks(files):
+        query = (
+            select(*_COLUMNS)
+            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+            .where(CatalogOutput.file_id.in_(part), CatalogOutput.task_id == task)
+            .where(CatalogOutput.presence == Presence.THERE.value)
+        )
+        outputs += [KnownOutput._make(row) for row in connection.execute(query)]
+    return outputs
+
+
 def last_checked(connection: Connection, task: int) -> tuple[str, int] | None:
     """Return up to which output, by unit and file, the known ones were looked at again."""
     query = select(CatalogSync.checked_unit, CatalogSync.checked_file)

@@ -143,6 +143,23 @@ def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringS
     assert len(site.server.asked) - calls < 12, "what is spent is not asked about unit by unit"
 
 
+@on_sqlite
+def test_file_that_was_merged_and_deleted_before_anybody_compared_is_spent(
+    site: RetiringSite,
+) -> None:
+    """Its unit drained for ever, and would have been processed again."""
+    site.declare()
+    site.done(0, "b0.root")
+    site.merge("merged.root", ["b0.root"])
+    site.retire("b0.root")
+
+    site.sync()
+
+    assert site.counts() == (1, 0, 449)
+    assert site.draining() == UNITS[1:]
+    assert site.compared()["differences"] == {}
+
+
 @pytest.mark.parametrize("state", ["failed", "succeeded"])
 def test_job_that_left_nothing_keeps_no_retired_file_done(site: RetiringSite, state: str) -> None:
     site.declare()
