@@ -12,10 +12,10 @@ from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogS
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.presence import Presence
 
-_GONE_NAMED = """
+_RETIRED_NAMED = """
 SELECT a.name, a.namespace FROM catalog_files a
 JOIN catalog_outputs o ON o.file_id = a.id
-WHERE o.task_id = ? AND o.presence = 2 AND a.name {among}
+WHERE o.task_id = ? AND o.presence >= ? AND a.name {among}
 """
 # A job that reads its own output, as some records say, made nothing from it that would stay
 _IN_USE = """
@@ -150,18 +150,32 @@ def files_in_use(connection: Connection, files: Sequence[int]) -> set[int]:
 def gone_among(
     connection: Connection, task: int, files: Iterable[tuple[str, str]]
 ) -> set[tuple[str, str]]:
-    """Return those of these files, by name and namespace, that are gone from a task's catalog.
+    """Return those of these files, by name and namespace, that are gone from a task's catalog."""
+    return _retired_among(connection, task, files, Presence.GONE)
+
+
+def retired_among(
+    connection: Connection, task: int, files: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return those of these files, by name and namespace, that are gone or spent."""
+    return _retired_among(connection, task, files, Presence.SPENT)
+
+
+def _retired_among(
+    connection: Connection, task: int, files: Iterable[tuple[str, str]], least: Presence
+) -> set[tuple[str, str]]:
+    """Return those of these files that a task's catalog retired, this much at least.
 
     Either side may know no namespace.
     """
     asked = set(files)
     namespaces_by_name: dict[str, set[str]] = {}
     names = sorted({name for name, _ in asked})
-    for name, namespace in select_among(connection, _GONE_NAMED, names, task):
+    for name, namespace in select_among(connection, _RETIRED_NAMED, names, task, least.value):
         namespaces_by_name.setdefault(name, set()).add(namespace)
-    gone = set()
+    retired = set()
     for name, namespace in asked:
         namespaces = namespaces_by_name.get(name, set())
         if namespaces and (not namespace or namespaces & {"", namespace}):
-            gone.add((name, namespace))
-    return gone
+            retired.add((name, namespace))
+    return retired

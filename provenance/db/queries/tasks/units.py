@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks.tasks import ReadyFile
-from jobprov.provenance.db.queries.catalogs.retired import gone_among
+from jobprov.provenance.db.queries.catalogs.retired import retired_among
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
@@ -43,7 +43,7 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit and are not gone from its catalog, of jobs that made enough
+    Only files that count for their unit and are not retired in its catalog, of jobs that made enough
     of them: the others are made again when their unit is. Those of the oldest job come first. A rerun for comparison counts on
     neither side.
 
@@ -58,10 +58,12 @@ def ready_files(
     ready: list[PlacedFile] = []
     while len(ready) < limit:
         unread = _unread_files(connection, task, needed=needed, after=after, limit=limit)
-        gone = gone_among(connection, task, [(file.name, file.namespace) for _, file in unread])
+        retired = retired_among(
+            connection, task, [(file.name, file.namespace) for _, file in unread]
+        )
         for place, file in unread:
-            is_gone = (file.name, file.namespace) in gone
-            if counts_for_unit(file.name, patterns) and not is_gone:
+            is_there = (file.name, file.namespace) not in retired
+            if is_there and counts_for_unit(file.name, patterns):
                 ready.append((place, file))
         if len(unread) < limit:
             break

@@ -35,7 +35,7 @@ def test_known_files_are_read_on_from_the_last_one_without_a_sort(production: Pr
     ("statement", "keys"),
     [
         (retired._IN_USE, [1]),
-        (retired._GONE_NAMED, ["a.root"]),
+        (retired._RETIRED_NAMED, ["a.root"]),
         (output_counts._MAKERS, [1]),
         (output_counts._LOST_SOME, [1]),
         (output_counts._GONE, [1]),

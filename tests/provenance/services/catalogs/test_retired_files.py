@@ -194,6 +194,24 @@ def test_file_that_only_the_catalog_knows_makes_no_unit_done_once_retired(
     ]
 
 
+@on_sqlite
+def test_deleted_file_is_not_ready_for_the_next_stage_though_its_unit_is_done(
+    site: RetiringSite,
+) -> None:
+    """It was merged where no hook ran: the catalog alone knows what was made from it."""
+    site.declare()
+    site.done(0, "b0.root")
+    site.shelf.add(f"{site.prefix}merged.root", parents=[f"{site.prefix}b0.root"])
+    site.sync()
+    before = site.ready()
+    site.retire("b0.root")
+
+    site.sync()
+
+    assert (before, site.ready()) == (["b0.root"], [])
+    assert site.counts() == (1, 0, 449)
+
+
 def test_file_declared_bad_is_as_good_as_retired(site: RetiringSite) -> None:
     site.declare()
     site.done(0, "b0.root")
