@@ -16,7 +16,7 @@ from jobprov.provenance.schemas.queries import FileQuery
 from jobprov.provenance.services.catalogs.arrivals import list_arrivals
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
-from jobprov.provenance.services.catalogs.replicas import PATIENCE, locate_file
+from jobprov.provenance.services.catalogs.replicas import PATIENCE, locate_files, names_of_copies
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 
@@ -92,4 +92,5 @@ def get_replicas(name: str) -> Response:
     catalogs = service.catalogs()
     with service.reading() as connection:
         shown = show_file(connection, checked_name(name), **query)
-    return json_answer(locate_file(shown, catalogs, patience=PATIENCE))
+        names = names_of_copies(connection, service.store, shown)
+    return json_answer(locate_files(names, catalogs, shown.file.experiment, patience=PATIENCE))

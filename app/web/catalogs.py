@@ -31,7 +31,12 @@ from jobprov.provenance.services.catalogs.arrivals import (
 )
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
-from jobprov.provenance.services.catalogs.replicas import PATIENCE, can_locate, locate_file
+from jobprov.provenance.services.catalogs.replicas import (
+    PATIENCE,
+    can_locate,
+    locate_files,
+    names_of_copies,
+)
 from jobprov.provenance.services.lookup.file import find_file, show_found
 from jobprov.provenance.services.tasks.tasks import find_task
 
@@ -206,7 +211,8 @@ def show_replicas(name: str) -> Response:
     catalogs = service.catalogs()
     with service.reading() as connection:
         shown = show_found(connection, find_file(connection, name, **asked_file()))
-    located = locate_file(shown, catalogs, patience=PATIENCE)
+        names = names_of_copies(connection, service.store, shown)
+    located = locate_files(names, catalogs, shown.file.experiment, patience=PATIENCE)
     rows = []
     for file in located.files:
         rows += [CopyRow(file, replica) for replica in file.replicas]

@@ -24,7 +24,7 @@ class CatalogFile(NamedTuple):
         task_id: of the task, as its metadata say; None where that was lost on the way.
         job_id: of the job, by the hook's sidecar.
         born_as: the name that the job gave it, by the same.
-        is_retired: whether the catalog gave it up.
+        is_retired: whether the catalog gave it up, or calls its content bad.
         metadata: as the catalog has them, of whatever keys and types.
     """
 
@@ -131,6 +131,12 @@ class Catalog(Protocol):
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files with these metadata, without retired ones.
+
+        `parents` are from `names`.
+        """
+
+    def read_children_of_retired(self, names: Sequence[str]) -> list[CatalogFile]:
+        """Return the children of these files, which are retired, without retired children.
 
         `parents` are from `names`.
         """

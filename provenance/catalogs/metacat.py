@@ -104,6 +104,10 @@ class MetaCat:
         """Return the children of these files that have these metadata."""
         return self._children_of(self._read(self._lookups(names), with_metadata="no"), outputs)
 
+    def read_children_of_retired(self, names: Sequence[str]) -> list[CatalogFile]:
+        """Return the children of these files; MetaCat gives them of retired files as of others."""
+        return self.read_children(names, {})
+
     def read_children_of(
         self, source: str, outputs: Mapping[str, str]
     ) -> Iterator[tuple[list[str], list[CatalogFile]]]:
@@ -131,9 +135,9 @@ class MetaCat:
         children = []
         lookups = [{"fid": child_id} for child_id in parents_by_id]
         for file in self._read(lookups, with_provenance="no"):
-            if not file.get("retired") and queries.has_values(_metadata(file), outputs):
-                names = parents_by_id.get(str(file.get("fid")), [])
-                children.append(_file(file, names))
+            child = _file(file, parents_by_id.get(str(file.get("fid")), []))
+            if not child.is_retired and queries.has_values(child.metadata, outputs):
+                children.append(child)
         return children
 
     def locate(self, name: str) -> list[str]:  # noqa: ARG002 - as every catalog's
@@ -273,7 +277,7 @@ def _file(file: Mapping[str, Any], parents: Sequence[str]) -> CatalogFile:
         _task_id(metadata),
         answers.word(metadata.get("prov.job_id")),
         answers.word(metadata.get("prov.output")),
-        bool(file.get("retired")),
+        bool(file.get("retired")) or metadata.get("core.file_content_status") == "bad",
         metadata,
     )
 

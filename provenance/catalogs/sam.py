@@ -125,6 +125,14 @@ class Sam:
             children[child.name] = child._replace(parents=tuple(sorted(parents)))
         return list(children.values())
 
+    def read_children_of_retired(self, names: Sequence[str]) -> list[CatalogFile]:
+        """Return the children of these files, each by its lineage: dimensions leave retired out."""
+        children: dict[str, CatalogFile] = {}
+        for name in names:
+            for child in self._children_by_lineage(name, {}):
+                children[child.name] = child
+        return list(children.values())
+
     def read_children_of(
         self,
         source: str,  # noqa: ARG002 - as every catalog's
@@ -310,9 +318,15 @@ def _file(metadata: Mapping[str, Any]) -> CatalogFile:
         answers.word(str(tasks[0])) if tasks else None,
         answers.word(metadata.get("prov.job_id")),
         answers.word(metadata.get("prov.output")),
-        bool(metadata.get("retired_date") or metadata.get("retired")),
+        _is_retired(metadata),
         metadata,
     )
+
+
+def _is_retired(metadata: Mapping[str, Any]) -> bool:
+    """Return whether SAM retired a file, or whoever looked into it calls it bad."""
+    is_bad = metadata.get("content_status") == "bad"
+    return is_bad or bool(metadata.get("retired_date") or metadata.get("retired"))
 
 
 def _checksums(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def catalog() -> None:
 @click.option(
     "--everything",
     is_flag=True,
-    help="Ask again about units with a known output: files may have been retired.",
+    help="Ask again about all units and files: some may have been retired.",
 )
 @data_option
 @json_option
@@ -156,6 +156,8 @@ def sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
     for experiment, sync in syncs:
         progress = "compared whole" if sync.is_whole else "continues next time"
         yield f"{experiment} {sync.task_id}: {_asked_words(sync)}, {progress}"
+        if sync.retired:
+            yield f"    {counted(sync.retired, 'output')} retired or removed, and nothing made from it"
         if sync.named:
             yield f"    {counted(sync.named, 'input')} got the namespace that the catalog has"
         if sync.problem:

@@ -75,7 +75,8 @@ class JobSummary(Struct, frozen=True):
         code: name and version of the first software entry, as people call it.
         received_at: when its first record came.
         heard_at: of a running job, when a record last said that it runs; else as `received_at`.
-        output_count: how many of the files that its record says it made count for its unit.
+        output_count: how many of the files that its record says it made count for its unit, and
+            are not gone from the catalog.
         grade: closure level of its record, `L0` to `L4`; at most `L1` where its proof failed.
         proof: whether its recipe passed when it was rerun: `proven`, `failed`, `differs` or
             `unproven`; None of reruns and of jobs that are not over.
@@ -267,7 +268,8 @@ class JobAnswer(Struct, frozen=True):
     Attributes:
         failure: None where the job did not fail.
         decided_by: what decided that it failed although its process returned 0; else None.
-        output_count: how many outputs are files with something in them that count for its unit.
+        output_count: how many outputs are files with something in them that count for its unit,
+            and are not gone from the catalog.
         record: as one witness sent it, the first in precedence unless another one was asked for.
         merged: the records of all witnesses together.
         received_at: when the first record of it came.

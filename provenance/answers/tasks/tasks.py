@@ -50,7 +50,7 @@ _MEANINGS = {
     UnitState.IDLE: "A job waits in the queue of the batch system.",
     UnitState.HELD: "The batch system holds the job, and says why.",
     UnitState.NOT_SUBMITTED: "Nobody saw a job for it, neither in the queue nor in a record.",
-    UnitState.NO_OUTPUT: "A job succeeded, but fewer files than declared were seen.",
+    UnitState.NO_OUTPUT: "A job succeeded, but fewer files than declared were seen or are left.",
     UnitState.FAILED: "No job succeeded or runs; at least one ended by itself, badly.",
     UnitState.KILLED: "No job succeeded or runs, none ended by itself; something ended one.",
     UnitState.SILENT: "A job began, nobody saw its end, and nothing is heard of it any more.",

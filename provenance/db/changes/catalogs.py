@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
-from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.driver import change_many, fetch
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
@@ -23,10 +23,13 @@ from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.advisory_locks import OF_RUN
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.records.files.presence import Presence
 
 _FILE_KEY = ["name", "namespace", "experiment_id"]
 _CATALOG_SAYS = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
 """Columns of a file that the catalog may change its mind about."""
+_THERE = "UPDATE catalog_outputs SET presence = 0 WHERE task_id = ? AND unit = ? AND file_id = ?"
+_REMOVE = "DELETE FROM catalog_outputs WHERE task_id = ? AND unit = ? AND file_id = ?"
 
 
 class CatalogFileDraft(NamedTuple):
@@ -99,33 +102,51 @@ def _bring_up_to_date(connection: Connection, drafts: Mapping[int, CatalogFileDr
             connection.execute(update(table).where(table.c.id == earlier.id).values(**values))
 
 
-def replace_outputs(
-    connection: Connection, task: int, units: Sequence[str], outputs: Iterable[tuple[str, int]]
-) -> None:
-    """Write the outputs of these units of a task, as unit and file, in place of those before."""
+def add_outputs(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
+    """Note that these outputs of a task, each a unit and a file, are in its catalog."""
     table = table_of(CatalogOutput)
-    for part in chunks(units):
-        connection.execute(delete(table).where(table.c.task_id == task, table.c.unit.in_(part)))
-    rows = []
-    for unit, file in dict.fromkeys(outputs):
-        rows.append({"task_id": task, "unit": unit, "file_id": file})
-    insert_rows(connection, table, rows)
+    found = set(outputs)
+    known: set[tuple[str, int]] = set()
+    returned = []
+    for part in chunks(sorted({file for _, file in found})):
+        query = select(table.c.unit, table.c.file_id, table.c.presence)
+        rows = connection.execute(query.where(table.c.task_id == task, table.c.file_id.in_(part)))
+        for unit, file, presence in rows:
+            known.add((unit, file))
+            if (unit, file) in found and presence != Presence.THERE:
+                returned.append((unit, file))
+    mark_there(connection, task, returned)
+    put_outputs(connection, task, dict.fromkeys(sorted(found - known), Presence.THERE))
 
 
-def replace_claimed_outputs(
-    connection: Connection, task: int, names: Sequence[str], files: Iterable[int]
+def mark_there(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
+    """Note that outputs of a task, each a unit and a file, are in its catalog again."""
+    change_many(connection, _THERE, [(task, unit, file) for unit, file in outputs])
+
+
+def put_outputs(
+    connection: Connection, task: int, presence_of: Mapping[tuple[str, int], Presence]
 ) -> None:
-    """Write these outputs of a task as those of no unit, in place of any of these names."""
-    table, file = table_of(CatalogOutput), table_of(CatalogFileRow)
-    for part in chunks(names):
-        named = select(file.c.id).where(file.c.name.in_(part))
-        connection.execute(
-            delete(table).where(
-                table.c.task_id == task, table.c.unit == "", table.c.file_id.in_(named)
-            )
-        )
-    rows = [{"task_id": task, "unit": "", "file_id": key} for key in dict.fromkeys(files)]
-    insert_rows(connection, table, rows)
+    """Write outputs of a task, each a unit and a file, in place of what was known of them."""
+    remove_outputs(connection, task, presence_of)
+    rows = []
+    for (unit, file), presence in presence_of.items():
+        row = {"task_id": task, "unit": unit, "file_id": file, "presence": presence.value}
+        rows.append(row)
+    insert_rows(connection, table_of(CatalogOutput), rows)
+
+
+def remove_outputs(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
+    """Forget that these files, each a unit and a file, are outputs of a task."""
+    change_many(connection, _REMOVE, [(task, unit, file) for unit, file in outputs])
+
+
+def note_checked(connection: Connection, task: int, last: tuple[str, int] | None) -> None:
+    """Note up to which output, by unit and file, the known ones were looked at; None: all were."""
+    unit, file = last or (None, None)
+    table = table_of(CatalogSync)
+    values = {"checked_unit": unit, "checked_file": file}
+    connection.execute(update(table).where(table.c.task_id == task).values(**values))
 
 
 def replace_processes(connection: Connection, task: int, processes: Sequence[ProcessDraft]) -> None:

@@ -5,7 +5,16 @@ It is not derived from the ledger: a catalog is asked again.
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant
@@ -32,9 +41,10 @@ class CatalogFileRow(Base):
 
 
 class CatalogOutput(Base):
-    """A file that is an output of a task.
+    """A file that is an output of a task, or was one until the catalog retired it.
 
     It is the child of a unit; the unit is '' where the catalog knows no unit as a parent.
+    `presence` is one of `Presence`.
     """
 
     __tablename__ = "catalog_outputs"
@@ -45,8 +55,19 @@ class CatalogOutput(Base):
     file_id: Mapped[int] = mapped_column(
         ForeignKey("catalog_files.id"), primary_key=True, autoincrement=False
     )
+    presence: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
 
-    __table_args__ = (Index("ix_catalog_outputs_file_id", "file_id"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        Index("ix_catalog_outputs_file_id", "file_id"),
+        # Of a million outputs few are gone, and these alone cost their units the state
+        Index(
+            "ix_catalog_outputs_gone",
+            "task_id",
+            sqlite_where=text("presence = 2"),
+            postgresql_where=text("presence = 2"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class CatalogUse(Base):
@@ -80,7 +101,8 @@ class CatalogProcess(Base):
 class CatalogSync(Base):
     """How far a task was compared with its catalog.
 
-    It has the next unit of the pass under way, and when the last whole pass ended.
+    It has the next unit of the pass under way, and when the last whole pass ended. Files that were
+    found already are looked at again in turn: `checked_unit` and `checked_file` name the last one.
     """
 
     __tablename__ = "catalog_syncs"
@@ -91,3 +113,5 @@ class CatalogSync(Base):
     asked_at: Mapped[datetime] = mapped_column(UtcInstant)
     finished_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     problem: Mapped[str | None] = mapped_column(Text)
+    checked_unit: Mapped[str | None] = mapped_column(NameText)
+    checked_file: Mapped[int | None] = mapped_column(BigInteger)

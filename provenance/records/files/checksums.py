@@ -19,6 +19,21 @@ def normal_checksum(checksum: str) -> str:
     return f"{algorithm}:{value}"
 
 
+def have_other_checksum(one: str, other: str) -> bool:
+    """Return whether two lists of checksums, separated by blanks, differ in one of the same kind."""
+    first, second = _values_by_kind(one), _values_by_kind(other)
+    return any(first[kind] != second[kind] for kind in first.keys() & second.keys())
+
+
+def _values_by_kind(checksums: str) -> dict[str, str]:
+    """Return checksums without leading zeros, which some tools write and others do not."""
+    values = {}
+    for checksum in checksums.split():
+        kind, _, value = normal_checksum(checksum).partition(":")
+        values[kind] = value.lower().lstrip("0") or "0"
+    return values
+
+
 _ADLER_MODULUS = 65521
 
 

@@ -47,4 +47,9 @@ def counts_for_unit(name: str, patterns: Sequence[str]) -> bool:
 
 def is_made(output: Output) -> bool:
     """Return whether an output is there and has something in it."""
-    return output.status in (None, WRITTEN) and output.size_bytes != 0
+    return is_usable(output.status, output.size_bytes)
+
+
+def is_usable(status: str | None, size_bytes: int | None) -> bool:
+    """Return whether a file of such a status and size is there and has something in it."""
+    return status in (None, WRITTEN) and size_bytes != 0

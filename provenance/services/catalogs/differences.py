@@ -34,7 +34,6 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     recorded_names,
     sync_state,
     used_units,
-    withdrawn_outputs,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
@@ -42,8 +41,9 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
     newest_successes,
     units_in_catalog,
 )
-from jobprov.provenance.records.files.checksums import normal_checksum
+from jobprov.provenance.records.files.checksums import have_other_checksum
 from jobprov.provenance.records.files.names import full_name
+from jobprov.provenance.records.files.presence import Presence
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
     still_draining,
@@ -69,14 +69,19 @@ LATE_AFTER_HOURS = 6
 It holds where the experiment does not set `arrive_within_hours`.
 """
 DIFFERENCES = {
-    "no-output": "A job of the unit succeeded, and fewer of its files than declared were seen.",
+    "no-output": (
+        "A job of the unit succeeded, and fewer of its files than declared were seen or are left."
+    ),
     "never-arrived": (
         "A job says that it wrote the file and ended long ago; it never arrived in the catalog."
     ),
     "not-in-catalog": (
         "A job succeeded and says that it wrote the file; the catalog does not know it yet."
     ),
-    "retired": "A job succeeded and wrote the file; the catalog knew it, and retired or removed it.",
+    "retired": (
+        "A job succeeded and wrote the file; the catalog retired or removed it, and nothing that is "
+        "there was made from it."
+    ),
     "no-job": "The catalog knows the file; no job that succeeded says that it wrote it.",
     "size-differs": "Job and catalog say different sizes.",
     "checksum-differs": "Job and catalog say different checksums of the same kind.",
@@ -118,13 +123,18 @@ def compare_catalog(
         asked_at, problem = state.asked_at.isoformat(), state.problem
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
-        outputs = cataloged_outputs(connection, task.key)
+        cataloged = cataloged_outputs(connection, task.key)
+        outputs = [output for output in cataloged if output.presence != Presence.GONE]
+        gone = [output for output in cataloged if output.presence == Presence.GONE]
         made_files = _made_files(task, claimed_outputs(connection, task.key), outputs)
+        # Of what was retired after use, it matters no more what the catalog said
+        made_files = [file for file in made_files if not file.is_spent]
+        outputs = [output for output in outputs if output.presence == Presence.THERE]
         found = _find_differences(
             task,
             made_files,
             outputs,
-            withdrawn=_withdrawn_files(connection, task, made_files),
+            gone=_gone_files(made_files, gone),
             is_listed=is_listed,
             late_before=state.finished_at - late_after,
         )
@@ -167,6 +177,12 @@ class _MadeFile(NamedTuple):
         """The file under the name that it had at birth."""
         return self.names[0]
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the catalog retired it, under all its names, after something was made from it."""
+        presences = {output.presence for output in self.outputs}
+        return presences == {Presence.SPENT}
+
 
 def _made_files(
     task: FoundTask, claims: Iterable[ClaimedOutput], outputs: Iterable[CatalogedOutput]
@@ -190,31 +206,19 @@ def _made_files(
     return made_files
 
 
-def _withdrawn_files(
-    connection: Connection, task: FoundTask, made_files: Iterable[_MadeFile]
-) -> set[int]:
-    """Return which of the files the catalog knew, and retired or removed: their claims at birth."""
-    claims_by_name: dict[str, list[ClaimedOutput]] = defaultdict(list)
+def _gone_files(made_files: Iterable[_MadeFile], gone: Iterable[CatalogedOutput]) -> set[int]:
+    """Return which of the files are gone from the catalog under every name: their claims at birth."""
+    gone_by_name: dict[str, list[CatalogedOutput]] = defaultdict(list)
+    for output in gone:
+        gone_by_name[output.name].append(output)
+    origins: set[int] = set()
     for file in made_files:
-        if not file.outputs:
-            for claim in file.names:
-                claims_by_name[claim.name].append(claim)
-    names = sorted(claims_by_name)
-    withdrawn: set[int] = set()
-    for output in withdrawn_outputs(connection, task.key, task.experiment_key, names):
-        for claim in claims_by_name[output.name]:
-            if _is_surely(task, claim, output):
-                withdrawn.add(claim.origin)
-    return withdrawn
-
-
-def _is_surely(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> bool:
-    """Return whether a file has a claim's full name, or fits it and agrees in something else."""
-    if claim.namespace == output.namespace:
-        return True
-    is_as_large = claim.size_bytes is not None and claim.size_bytes == output.size_bytes
-    names_origin = output.job_id == claim.job_id or output.task_id == task.task_id
-    return claim.may_be(output) and (is_as_large or names_origin)
+        if file.outputs:
+            continue
+        for claim in file.names:
+            if any(claim.may_be(output) for output in gone_by_name.get(claim.name, ())):
+                origins.add(claim.origin)
+    return origins
 
 
 def _best_match(
@@ -226,7 +230,9 @@ def _best_match(
     """
 
     def unlikeness(output: CatalogedOutput) -> tuple[bool, bool, str]:
-        contradicts = _has_other_size(claim, output) or _has_other_checksum(claim, output)
+        contradicts = _has_other_size(claim, output) or have_other_checksum(
+            claim.checksums, output.checksums
+        )
         return contradicts, output.task_id != task.task_id, output.namespace
 
     return min(filter(claim.may_be, outputs), key=unlikeness, default=None)
@@ -245,7 +251,7 @@ def _find_differences(
     made_files: Iterable[_MadeFile],
     outputs: Iterable[CatalogedOutput],
     *,
-    withdrawn: AbstractSet[int],
+    gone: AbstractSet[int],
     is_listed: bool,
     late_before: datetime,
 ) -> Iterator[_Difference]:
@@ -256,7 +262,7 @@ def _find_differences(
             claims_of_catalog[output.namespace, output.name] = file.claim
         if file.outputs:
             yield from _contradictions(task, file.claim, file.outputs[0])
-        elif file.claim.origin in withdrawn:
+        elif file.claim.origin in gone:
             yield _Difference("retired", file.claim, None)
         elif file.claim.ended_at < late_before:
             yield _Difference("never-arrived", file.claim, None)
@@ -280,7 +286,7 @@ def _contradictions(
 ) -> Iterator[_Difference]:
     if _has_other_size(claim, output):
         yield _Difference("size-differs", claim, output)
-    if _has_other_checksum(claim, output):
+    if have_other_checksum(claim.checksums, output.checksums):
         yield _Difference("checksum-differs", claim, output)
     if output.task_id != task.task_id:
         yield _Difference("task-id-lost", claim, output)
@@ -289,21 +295,6 @@ def _contradictions(
 def _has_other_size(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
     sizes = (claim.size_bytes, output.size_bytes)
     return None not in sizes and claim.size_bytes != output.size_bytes
-
-
-def _has_other_checksum(claim: ClaimedOutput, output: CatalogedOutput) -> bool:
-    claimed, cataloged = _checksums_by_kind(claim), _checksums_by_kind(output)
-    shared_kinds = claimed.keys() & cataloged.keys()
-    return any(claimed[kind] != cataloged[kind] for kind in shared_kinds)
-
-
-def _checksums_by_kind(file: ClaimedOutput | CatalogedOutput) -> dict[str, str]:
-    """Return checksums without leading zeros, which some tools write and others do not."""
-    checksums = {}
-    for word in file.checksums.split():
-        kind, _, value = normal_checksum(word).partition(":")
-        checksums[kind] = value.lower().lstrip("0") or "0"
-    return checksums
 
 
 def _by_kind(

@@ -4,8 +4,11 @@ Places change by the hour, so none of this is kept. What `POST /files` tells of 
 thing: that is kept with the file (`sightings.py`).
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
@@ -23,6 +26,7 @@ MOST_IN_SAM = 200
 MOST_IN_RUCIO = 10_000
 PATIENCE = 30.0
 """Seconds for one call of Rucio, while a person or a program waits for a page or an answer."""
+_IN_RUCIO = re.compile(r"rucio://[^/]*/(?P<scope>[^/]+)/(?P<name>[^/]+)")
 _NOT_HELD = HeldFile(None, (), ())
 
 
@@ -61,14 +65,38 @@ def locate_files(
     return LocatedFiles(located, " ".join(search.problems) or None)
 
 
-def locate_file(shown: FileAnswer, catalogs: Catalogs, *, patience: float) -> LocatedFiles:
-    """Return where a file is now, under its own name and the others that its bytes have."""
+def names_of_copies(connection: Connection, store: Store, shown: FileAnswer) -> list[WantedFile]:
+    """Return the names under which copies of a file may be known: its own, and its aliases.
+
+    Of a file without a namespace also the one in the scope of Rucio that its job recorded.
+    """
     file = shown.file
     names = [WantedFile(file.namespace, file.name)]
     for alias in shown.aliases:
         namespace, _, name = alias.rpartition(":")
         names.append(WantedFile(namespace, name))
-    return locate_files(names, catalogs, file.experiment, patience=patience)
+    if any(name.namespace for name in names):
+        return names
+    return names + _names_in_scopes(connection, store, shown)
+
+
+def _names_in_scopes(connection: Connection, store: Store, shown: FileAnswer) -> list[WantedFile]:
+    """Return a file by the scopes that the job which made it recorded, else the first that read it.
+
+    Its location is `rucio://RSE/SCOPE/NAME`; the RSE may be left out.
+    """
+    job_ids = [consumer.job_id for consumer in shown.consumers[:1]]
+    if shown.producer is not None:
+        job_ids = [shown.producer.job_id]
+    names = []
+    for job_id in job_ids:
+        job = read_job(connection, store, job_id, experiment=shown.file.experiment)
+        record = job.reading.record
+        for file in (*(record.outputs or ()), *(record.inputs or ())):
+            place = _IN_RUCIO.fullmatch(file.location or "")
+            if file.name == shown.file.name and place is not None:
+                names.append(WantedFile(place["scope"], place["name"]))
+    return names
 
 
 def locate_inputs(

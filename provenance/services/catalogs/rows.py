@@ -12,13 +12,22 @@ from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, Process
 from jobprov.provenance.db.changes.catalogs import (
     CatalogFileDraft,
     ProcessDraft,
+    add_outputs,
     intern_catalog_files,
-    replace_claimed_outputs,
-    replace_outputs,
+    remove_outputs,
     replace_processes,
     replace_uses,
 )
+from jobprov.provenance.db.queries.catalogs.retired import (
+    KnownOutput,
+    gone_outputs,
+    outputs_of_files,
+    outputs_of_no_unit,
+    outputs_of_units,
+)
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.writing import Writing
 
 _LETTERS_OF_UUID = 36
@@ -31,12 +40,13 @@ def write_outputs(
     *,
     units: Mapping[str, str],
     files: Sequence[CatalogFile],
-) -> None:
+) -> list[KnownOutput]:
     """Write what the catalog knows of these units in place of what it knew before.
 
-    Each unit comes with what the catalog calls it.
+    Each unit comes with what the catalog calls it. Return what is no output any more, for whoever
+    finds out why.
     """
-    keys = _intern_files(writing, catalog, task.experiment_key, files)
+    keys = intern_files(writing, catalog, task.experiment_key, files)
     unit_of = {called: unit for unit, called in units.items() if unit}
     outputs = []
     for file in files:
@@ -44,7 +54,10 @@ def write_outputs(
         if not unit_of:
             names = [""]  # the task has no list of units
         outputs += [(unit, keys[file.name]) for unit in names]
-    replace_outputs(writing.connection, task.key, list(units), outputs)
+    before: list[KnownOutput] = []
+    for part in chunks(list(units)):
+        before += outputs_of_units(writing.connection, task.key, part)
+    return _replace(writing.connection, task.key, before, outputs)
 
 
 def write_claimed(
@@ -52,20 +65,53 @@ def write_claimed(
     catalog: Catalog,
     task: FoundTask,
     *,
-    names: Sequence[str],
+    unit_of: Mapping[str, str],
     files: Sequence[CatalogFile],
-) -> None:
+) -> list[KnownOutput]:
     """Write the files of the catalog that jobs claim and that are no child of a unit.
 
-    They replace those of these bare names that were found before. A retired one is no output any
-    more; that the catalog knew it is kept.
+    They replace those of these bare names that were found before. Return what is to be looked at
+    again: what is no output any more, and what the catalog has retired already. A retired file is
+    the child of no unit to the catalog: it is an output of the unit of its job.
+
+    Args:
+        writing: where to.
+        catalog: that was asked.
+        task: which one.
+        unit_of: the unit, '' for none, of the job that made a file, by the bare name of the file.
+        files: that the catalog has of these names.
     """
-    keys = _intern_files(writing, catalog, task.experiment_key, files)
-    outputs = [keys[file.name] for file in files if not file.is_retired]
-    replace_claimed_outputs(writing.connection, task.key, names, outputs)
+    connection = writing.connection
+    keys = intern_files(writing, catalog, task.experiment_key, files)
+    outputs = []
+    for file in files:
+        _, name = catalog.split(file.name)
+        unit = unit_of.get(name, "") if file.is_retired else ""
+        outputs.append((unit, keys[file.name]))
+    before = outputs_of_no_unit(connection, task.key, list(unit_of))
+    vanished = _replace(connection, task.key, before, outputs)
+    retired = [keys[file.name] for file in files if file.is_retired]
+    return vanished + outputs_of_files(connection, task.key, retired)
 
 
-def _intern_files(
+def _replace(
+    connection: Connection,
+    task: int,
+    before: Iterable[KnownOutput],
+    outputs: Sequence[tuple[str, int]],
+) -> list[KnownOutput]:
+    """Write outputs, each a unit and a file, in place of those before; return what vanished."""
+    found = set(outputs)
+    vanished = [output for output in before if (output.unit, output.file) not in found]
+    remove_outputs(connection, task, [(output.unit, output.file) for output in vanished])
+    has_lost_some = bool(gone_outputs(connection, task, limit=1))
+    add_outputs(connection, task, outputs)
+    if has_lost_some:
+        count_outputs_of_makers(connection, task, sorted({file for _, file in found}))
+    return vanished
+
+
+def intern_files(
     writing: Writing, catalog: Catalog, experiment: int, files: Iterable[CatalogFile]
 ) -> dict[str, int]:
     """Return the key of each file by name, its row brought up to date."""

@@ -15,12 +15,13 @@ from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.changes.catalogs import note_sync_end
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.catalogs.catalogs import declared_tasks
+from jobprov.provenance.db.queries.catalogs.catalogs import tasks_by_last_sync
 from jobprov.provenance.errors import ForbiddenError, ProvenanceError, UnreachableError
 from jobprov.provenance.progress import watched
 from jobprov.provenance.services.catalogs.syncing.claims import sync_claims
 from jobprov.provenance.services.catalogs.syncing.inputs import sync_inputs
 from jobprov.provenance.services.catalogs.syncing.project import sync_project
+from jobprov.provenance.services.catalogs.syncing.retired import recheck_outputs
 from jobprov.provenance.services.catalogs.syncing.task import TaskInCatalog, TaskSync
 from jobprov.provenance.services.catalogs.syncing.units import sync_units
 from jobprov.provenance.services.tasks.declarations import (
@@ -56,7 +57,7 @@ def sync_experiment(
     """
     catalog, until = open_catalog(catalogs, experiment), time.monotonic() + seconds
     with database.reading.connect() as connection:
-        names = [task_id] if task_id is not None else declared_tasks(connection, experiment)
+        names = [task_id] if task_id is not None else tasks_by_last_sync(connection, experiment)
     done: list[TaskSync] = []
     for name in watched(f"tasks of {experiment} compared", names, lambda: len(names)):
         with database.reading.connect() as connection:
@@ -64,7 +65,13 @@ def sync_experiment(
             document = read_task_document(connection, store, task)
         declaration = read_declaration(document) if document else Declaration(experiment=experiment)
         compared = TaskInCatalog(
-            database, writer, catalog, task, declaration, lambda: time.monotonic() > until
+            database,
+            writer,
+            catalog,
+            task,
+            declaration,
+            is_over=lambda: time.monotonic() > until,
+            began_at=datetime.now(UTC),
         )
         outcome, is_away = _sync(compared, everything=everything)
         done.append(outcome)
@@ -83,6 +90,8 @@ def _sync(compared: TaskInCatalog, *, everything: bool) -> tuple[TaskSync, bool]
             progress = sync_claims(compared, progress)
         if progress.is_whole:
             progress = sync_inputs(compared, progress)
+        if not compared.is_over():
+            progress = recheck_outputs(compared, progress, everything=everything)
         if compared.declaration.project and not compared.is_over():
             progress = sync_project(compared, progress, compared.declaration.project)
     except ForbiddenError as problem:

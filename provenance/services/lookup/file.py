@@ -10,11 +10,11 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
 from jobprov.provenance.db.queries.lookup.files.by_name import (
     NEAREST,
     FoundFile,
-    aliases_among,
     children_of,
     consumers,
     find_files,
     nearest_names,
+    new_names_among,
     other_names_of,
     parents_of,
     sightings_of,
@@ -63,24 +63,23 @@ def find_file(
     if not files:
         raise _unknown(connection, name, experiment, namespace)
     if len(files) > 1:
-        bare = _born_as(connection, name, files)
-        if bare is None:
+        born = _born_as(connection, files)
+        if born is None:
             raise _ambiguous(name, files, of)
-        return bare
+        return born
     return files[0]
 
 
-def _born_as(connection: Connection, name: str, files: Sequence[FoundFile]) -> FoundFile | None:
-    """Return the file that a job recorded under exactly this name, without a namespace.
+def _born_as(connection: Connection, files: Sequence[FoundFile]) -> FoundFile | None:
+    """Return the file as a job recorded it, if all others are what a catalog calls it since.
 
-    None unless all others are what a catalog calls it, such as `namespace:name`.
+    It got a namespace, or was moved to another one.
     """
-    bare = [file for file in files if file.name == name and not file.namespace]
-    if len(bare) != 1:
-        return None
-    others = [file.id for file in files if file != bare[0]]
-    is_all = aliases_among(connection, bare[0].id, others) == set(others)
-    return bare[0] if is_all else None
+    new_names = new_names_among(connection, [file.id for file in files])
+    for file in files:
+        if len(new_names.get(file.id, ())) == len(files) - 1:
+            return file
+    return None
 
 
 def find_pair(

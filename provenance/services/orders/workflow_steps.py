@@ -37,7 +37,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
     find_versions,
 )
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import gone_files_of_units, waived_units
 from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import MEMORY, classes_of, lacked_input
 from jobprov.provenance.services.orders.orders import append_orders
@@ -256,6 +256,7 @@ def _facts(
     declaration = find_declaration(connection, store, tasks[0])
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
+    without_output = [unit for unit, state in states.items() if state == UnitState.NO_OUTPUT]
     return StageFacts(
         task_id,
         states=states,
@@ -265,6 +266,7 @@ def _facts(
         failed_jobs=_failed_jobs(connection, failures, states),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
+        retired=gone_files_of_units(connection, task, without_output),
         listed=_listed(connection, store, declared, stage),
         grows=stage.follow and not declared.state.is_frozen,
     )

@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.tasks.samples import (
     outputs_of_tasks,
     versions_of_tasks,
 )
-from jobprov.provenance.db.queries.tasks.tasks import FoundTask, declared_tasks
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask, newest_declared_tasks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.tasks.declarations import (
@@ -50,7 +50,7 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
         NotFoundError: nothing of the experiment is recorded, or no task of it was declared.
         LimitError: counting took more than five seconds.
     """
-    tasks = declared_tasks(connection, experiment, most=MOST_TASKS)
+    tasks = newest_declared_tasks(connection, experiment, most=MOST_TASKS)
     if not tasks:
         find_experiment(connection, experiment)
         raise NotFoundError(

@@ -14,9 +14,15 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.queries.tasks.unit_facts import Mishap, newest_mishaps, waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import (
+    Mishap,
+    gone_files_of_units,
+    newest_mishaps,
+    waived_units,
+)
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.lineage.words import number
 from jobprov.provenance.services.paging import check_limit, read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
@@ -29,6 +35,8 @@ from jobprov.provenance.services.tasks.unit_states import (
 MOST_READY = 1000
 _TASKS_AT_ONCE = 100
 _MISHAPS = (UnitState.FAILED, UnitState.KILLED)
+_MAY_HAVE_LOST_FILES = (UnitState.NO_OUTPUT, UnitState.NOT_SUBMITTED)
+_MOST_EXPLAINED = 10_000
 _NOT_SUBMITTED = StandingUnit(UnitState.NOT_SUBMITTED)
 
 
@@ -230,11 +238,41 @@ def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
     """Return the units of a task that are still to be made, in the order of its list."""
     declaration = find_declaration(connection, store, task)
-    units = count_units(connection, task, declaration).open
+    units = with_gone_files(connection, task, count_units(connection, task, declaration).open)
     if not any(unit.state in _MISHAPS for unit in units):
         return units
     mishaps = newest_mishaps(connection, task.key)
     return [_with_reason(unit, mishaps.get((unit.unit, unit.state.value))) for unit in units]
+
+
+def with_gone_files(
+    connection: Connection, task: FoundTask, units: Sequence[OpenUnit]
+) -> list[OpenUnit]:
+    """Return units whose `why` also tells which of their files are gone from the catalog.
+
+    Of a task that lost files in so many units, only the first of these are told why.
+    """
+    doubtful = []
+    for state in _MAY_HAVE_LOST_FILES:
+        doubtful += [unit.unit for unit in units if unit.state == state]
+    gone = gone_files_of_units(connection, task.key, doubtful[:_MOST_EXPLAINED])
+    return [_with_gone(unit, gone.get(unit.unit, ())) for unit in units]
+
+
+def _with_gone(unit: OpenUnit, files: Sequence[str]) -> OpenUnit:
+    if not files:
+        return unit
+    reasons = [retired_words(files)]
+    if unit.why is not None:
+        reasons.insert(0, unit.why)
+    return replace(unit, why="; ".join(reasons))
+
+
+def retired_words(files: Sequence[str]) -> str:
+    """Return in words that the catalog retired these files, of which there is one at least."""
+    if len(files) == 1:
+        return f"{files[0]} was retired in the catalog"
+    return f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"
 
 
 def _with_reason(unit: OpenUnit, mishap: Mishap | None) -> OpenUnit:

@@ -29,6 +29,10 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import counts_for_unit
+from jobprov.provenance.records.files.presence import Presence
+
+_is_retired = CatalogOutput.presence != Presence.THERE.value
+_is_gone = CatalogOutput.presence == Presence.GONE.value
 
 
 class ClaimedOutput(NamedTuple):
@@ -75,12 +79,13 @@ class UnknownOutput(NamedTuple):
     name: str
     size_bytes: int | None
     job_id: str
+    unit: str | None
 
 
 class CatalogedOutput(NamedTuple):
-    """An output of a task as its catalog knows it, with the process that wrote it.
+    """An output of a task as its catalog knows or knew it, with the process that wrote it.
 
-    `unit` is '' where no parent is a unit.
+    `unit` is '' where no parent is a unit; `presence` is one of `Presence`.
     """
 
     namespace: str
@@ -93,6 +98,7 @@ class CatalogedOutput(NamedTuple):
     process_id: int | None
     batch_id: str | None
     node: str | None
+    presence: int
 
 
 class UsedUnit(NamedTuple):
@@ -140,7 +146,7 @@ def unknown_outputs(
     Args:
         connection: where from.
         task: which one.
-        only_of_units: whether only children of units count as known.
+        only_of_units: whether only children of units, and retired files, count as known.
         after: the claim of the last one before these.
         limit: how many.
     """
@@ -168,9 +174,9 @@ def unknown_outputs(
         )
     )
     if only_of_units:
-        known = known.where(CatalogOutput.unit != "")
+        known = known.where(or_(CatalogOutput.unit != "", _is_retired))
     query = (
-        select(Claim.id, File.namespace, File.name, Identity.size_bytes, Job.uuid)
+        select(Claim.id, File.namespace, File.name, Identity.size_bytes, Job.uuid, Job.unit)
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
@@ -207,13 +213,13 @@ def bare_inputs(connection: Connection, jobs: Sequence[int], *, experiment: int)
 
 
 def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput]:
-    """Return the outputs of a task that its catalog knows."""
+    """Return the outputs of a task that its catalog knows, or knew until it retired them."""
     query = (
         select(
             CatalogFileRow.namespace, CatalogFileRow.name, CatalogOutput.unit,
             CatalogFileRow.size_bytes, CatalogFileRow.checksums, CatalogFileRow.task_id,
             CatalogFileRow.job_uuid, CatalogFileRow.process_id, CatalogProcess.batch_id,
-            CatalogProcess.node,
+            CatalogProcess.node, CatalogOutput.presence,
         )
         .select_from(CatalogOutput)
         .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
@@ -226,44 +232,6 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
         .order_by(CatalogFileRow.name, CatalogOutput.unit)
     )  # fmt: skip
     return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
-
-
-def withdrawn_outputs(
-    connection: Connection, task: int, experiment: int, names: Sequence[str]
-) -> list[CatalogedOutput]:
-    """Return the files of these bare names that the catalog knew and has as no output of a task.
-
-    They were retired or removed, or are files of another task.
-    """
-    is_output = (
-        select(CatalogOutput.file_id)
-        .where(CatalogOutput.task_id == task, CatalogOutput.file_id == CatalogFileRow.id)
-        .exists()
-    )
-    files = []
-    for part in chunks(names):
-        query = select(
-            CatalogFileRow.namespace, CatalogFileRow.name, CatalogFileRow.size_bytes,
-            CatalogFileRow.checksums, CatalogFileRow.task_id, CatalogFileRow.job_uuid,
-        ).where(
-            CatalogFileRow.name.in_(part), CatalogFileRow.experiment_id == experiment, ~is_output
-        )  # fmt: skip
-        for namespace, name, size_bytes, checksums, task_id, job_id in connection.execute(query):
-            files.append(
-                CatalogedOutput(
-                    namespace=namespace,
-                    name=name,
-                    unit="",
-                    size_bytes=size_bytes,
-                    checksums=checksums,
-                    task_id=task_id,
-                    job_id=job_id,
-                    process_id=None,
-                    batch_id=None,
-                    node=None,
-                )
-            )
-    return files
 
 
 def recorded_names(
@@ -280,9 +248,9 @@ def recorded_names(
 
 
 def count_units_in_catalog(connection: Connection, task: int) -> int:
-    """Return of how many units of a task the catalog knows an output."""
+    """Return of how many units of a task the catalog knows an output that is not gone."""
     query = select(func.count(distinct(CatalogOutput.unit))).where(
-        CatalogOutput.task_id == task, CatalogOutput.unit != ""
+        CatalogOutput.task_id == task, CatalogOutput.unit != "", ~_is_gone
     )
     return int(connection.execute(query).scalar_one())
 
@@ -300,7 +268,7 @@ def units_with_outputs(
         query = (
             select(CatalogOutput.unit, CatalogFileRow.name)
             .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part))
+            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part), ~_is_gone)
         )
         for unit, name in connection.execute(query):
             counts[unit] += counts_for_unit(name, patterns)
@@ -347,8 +315,8 @@ def sync_state(connection: Connection, task: int) -> SyncState | None:
     return None if row is None else SyncState(*row)
 
 
-def declared_tasks(connection: Connection, experiment: str) -> list[str]:
-    """Return the declared tasks of an experiment, those compared longest ago first."""
+def tasks_by_last_sync(connection: Connection, experiment: str) -> list[str]:
+    """Return the ids of an experiment's declared tasks, those compared longest ago first."""
     query = (
         select(TaskRow.task_id)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, literal_column, or_, select
 
+from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
@@ -149,7 +150,7 @@ def failed_attempts_by_unit(connection: Connection, task: int) -> dict[str, list
 def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFile]:
     """Return the files of the jobs that did the units of a task, the oldest first.
 
-    Only files that count for a unit by their names.
+    Only files that count for a unit by their names, and none that is gone from the catalog.
 
     Args:
         connection: where from.
@@ -167,9 +168,13 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
         .order_by(*IN_ORDER)
     )
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
+    rows = connection.execute(query).all()
+    gone: set[tuple[str, str]] = set()
+    if gone_outputs(connection, task, limit=1):
+        gone = gone_among(connection, task, [(row.name, row.namespace) for row in rows])
     files = []
-    for namespace, name, unit, event_count in connection.execute(query).all():
-        if not counts_for_unit(name, patterns):
+    for namespace, name, unit, event_count in rows:
+        if (name, namespace) in gone or not counts_for_unit(name, patterns):
             continue
         full_name = f"{namespace}:{name}" if namespace else name
         files.append(MadeFile(full_name, unit, event_count))

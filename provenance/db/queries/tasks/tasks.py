@@ -80,7 +80,7 @@ def tasks_of_campaigns(
     return [FoundTask(*row) for row in connection.execute(query)]
 
 
-def declared_tasks(connection: Connection, experiment: str, *, most: int) -> list[FoundTask]:
+def newest_declared_tasks(connection: Connection, experiment: str, *, most: int) -> list[FoundTask]:
     """Return the declared tasks of an experiment, the newest first.
 
     Tasks are read in the order of their keys, until there are enough. An index of the experiment's

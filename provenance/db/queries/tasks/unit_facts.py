@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.tasks.tasks import UnitState
+from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
@@ -29,6 +30,9 @@ from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
+    CatalogFileRow,
+    CatalogOutput,
+    Claim,
     File,
     Host,
     Job,
@@ -66,7 +70,7 @@ WHERE unit IS NULL AND rerun_of IS NULL AND task_id {among}
 _CATALOGED = """
 SELECT o.task_id, o.unit, f.name FROM catalog_outputs o
 JOIN catalog_files f ON f.id = o.file_id
-WHERE o.unit <> '' AND o.task_id {among}
+WHERE o.unit <> '' AND o.presence <> 2 AND o.task_id {among}
 """
 
 _TASKS: BindParameter[Any] = bindparam("tasks", expanding=True)
@@ -301,6 +305,38 @@ def newest_mishaps(connection: Connection, task: int) -> dict[tuple[str, str], M
     return mishaps
 
 
+def gone_files_of_units(
+    connection: Connection, task: int, units: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the names of the files of these units of a task that are gone from its catalog."""
+    gone_names: dict[str, list[str]] = {}
+    if not gone_outputs(connection, task, limit=1):
+        return gone_names
+    for part in chunks(units):
+        made = (
+            select(Job.unit, File.name, File.namespace)
+            .join(Claim, Claim.job_id == Job.id)
+            .join(File, File.id == Claim.file_id)
+            .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+            .where(Job.unit.in_(part), Claim.alias_of.is_(None))
+        )
+        cataloged = (
+            select(CatalogOutput.unit, CatalogFileRow.name, CatalogFileRow.namespace)
+            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part))
+        )
+        units_by_file: dict[tuple[str, str], set[str]] = {}
+        for query in (made, cataloged):
+            for unit, name, namespace in connection.execute(query):
+                units_by_file.setdefault((name, namespace), set()).add(unit or "")
+        for name, namespace in sorted(gone_among(connection, task, units_by_file)):
+            for unit in units_by_file[name, namespace]:
+                names = gone_names.setdefault(unit, [])
+                if name not in names:
+                    names.append(name)
+    return gone_names
+
+
 class EndedJob(NamedTuple):
     """A job of a unit that succeeded; `unit` is None where it names none."""
 
@@ -336,7 +372,7 @@ def cataloged_outputs_by_unit(
 ) -> ByTask:
     """Return by task how many outputs the catalog knows of each unit, as it was last asked.
 
-    Only those that count for their unit by their names.
+    Only those that count for their unit by their names, and none that is gone.
 
     Args:
         connection: where from.
@@ -381,7 +417,7 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
         )
         units = {row[0]: row[1] for row in connection.execute(query)}
         for part in chunks(list(units)):
-            for job_id, names in _sighted_files(connection, part).items():
+            for job_id, names in _sighted_files(connection, task, part).items():
                 unit, count = units[job_id], count_named(names, patterns.get(task, ()))
                 counts[task][unit] = max(count, counts[task].get(unit, 0))
     return counts
@@ -392,17 +428,22 @@ def _sighted_tasks(connection: Connection, tasks: Sequence[int]) -> list[int]:
     return [task for (task,) in run(connection, _SIGHTED_TASKS, {"tasks": tasks})]
 
 
-def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the names of the files that were seen of these jobs, each file once."""
+def _sighted_files(
+    connection: Connection, task: int, job_ids: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the names of the files that were seen of these jobs and not retired since."""
     query = (
-        select(Sighting.job_uuid, File.id, File.name)
+        select(Sighting.job_uuid, File.id, File.name, File.namespace)
         .join(File, File.id == Sighting.file_id)
         .where(Sighting.job_uuid.in_(job_ids))
         .distinct()
     )
+    sighted = connection.execute(query).all()
+    gone = gone_among(connection, task, [(name, namespace) for *_, name, namespace in sighted])
     names: dict[str, list[str]] = {}
-    for job_id, _, name in connection.execute(query):
-        names.setdefault(str(job_id), []).append(name)
+    for job_id, _, name, namespace in sighted:
+        if (name, namespace) not in gone:
+            names.setdefault(str(job_id), []).append(name)
     return names
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, and_, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks.tasks import ReadyFile
+from jobprov.provenance.db.queries.catalogs.retired import retired_among
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
@@ -42,8 +43,8 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit, of jobs that made enough of them: the others are made
-    again when their unit is. Those of the oldest job come first. A rerun for comparison counts on
+    Only files that count for their unit and are not retired in its catalog, of jobs that made enough
+    of them: the others are made again when their unit is. Those of the oldest job come first. A rerun for comparison counts on
     neither side.
 
     Args:
@@ -57,7 +58,13 @@ def ready_files(
     ready: list[PlacedFile] = []
     while len(ready) < limit:
         unread = _unread_files(connection, task, needed=needed, after=after, limit=limit)
-        ready += [placed for placed in unread if counts_for_unit(placed[1].name, patterns)]
+        retired = retired_among(
+            connection, task, [(file.name, file.namespace) for _, file in unread]
+        )
+        for place, file in unread:
+            is_there = (file.name, file.namespace) not in retired
+            if is_there and counts_for_unit(file.name, patterns):
+                ready.append((place, file))
         if len(unread) < limit:
             break
         after, _ = unread[-1]

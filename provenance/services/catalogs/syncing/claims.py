@@ -6,6 +6,7 @@ from functools import partial
 from jobprov.provenance.catalogs.catalog import CatalogFile
 from jobprov.provenance.db.queries.catalogs.catalogs import UnknownOutput, unknown_outputs
 from jobprov.provenance.services.catalogs.rows import write_claimed
+from jobprov.provenance.services.catalogs.syncing.retired import settle_outputs
 from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
 from jobprov.provenance.services.catalogs.syncing.task import (
     UNITS_AT_ONCE,
@@ -16,7 +17,8 @@ from jobprov.provenance.services.catalogs.syncing.task import (
 
 def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
     """Ask for files that jobs say they wrote and that, to the catalog, are no child of a unit."""
-    is_listed = compared.declaration.listed_units() is not None
+    units = compared.declaration.listed_units()
+    listed = set(units or ())
     after = 0
     while True:
         if compared.is_over():
@@ -25,7 +27,7 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
             claims = unknown_outputs(
                 connection,
                 compared.task.key,
-                only_of_units=is_listed,
+                only_of_units=units is not None,
                 after=after,
                 limit=UNITS_AT_ONCE,
             )
@@ -33,18 +35,21 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
             return progress
         after = claims[-1].claim
         files = _claimed_files(compared, claims)
-        names = [claim.name for claim in claims]
-        compared.writer.run(
+        unit_of = {}
+        for claim in claims:
+            unit_of[claim.name] = claim.unit if claim.unit in listed else ""
+        doubtful = compared.writer.run(
             partial(
                 write_claimed,
                 catalog=compared.catalog,
                 task=compared.task,
-                names=names,
+                unit_of=unit_of,
                 files=files,
             )
         )
         outputs = [file for file in files if not file.is_retired]
         see_renamed(compared, outputs)
+        progress = settle_outputs(compared, progress, doubtful)
         progress = progress._replace(outputs=progress.outputs + len(outputs))
 
 

@@ -1,6 +1,7 @@
 """A task that is compared with its catalog, and what that did."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.catalogs.catalog import Catalog
@@ -24,6 +25,7 @@ class TaskSync(NamedTuple):
         problem: what the catalog could not be asked, and why.
         refused: units that the catalog would not be asked about.
         named: inputs recorded by bare name that are known by namespace and name since.
+        retired: outputs found to be gone, which were there before.
     """
 
     task_id: str
@@ -34,6 +36,7 @@ class TaskSync(NamedTuple):
     problem: str | None = None
     refused: int = 0
     named: int = 0
+    retired: int = 0
 
 
 class TaskInCatalog(NamedTuple):
@@ -45,6 +48,7 @@ class TaskInCatalog(NamedTuple):
     task: FoundTask
     declaration: Declaration
     is_over: Callable[[], bool]
+    began_at: datetime
 
     @property
     def outputs(self) -> Mapping[str, str]:

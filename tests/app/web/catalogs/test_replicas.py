@@ -63,6 +63,25 @@ def test_copies_of_a_file_are_told_by_call_and_page(pages: FlaskClient) -> None:
     assert "/replicas/f2.root" in pages.get("/files/f2.root").text
 
 
+def test_file_without_namespace_is_looked_up_in_the_scope_of_its_recorded_location(
+    pages: FlaskClient, rucio: RucioServer
+) -> None:
+    """Its job uploaded it with `rucio upload`, and read another one by `rucio download`."""
+    rucio.held["user.ann", "hist.root"] = Held(3, "00000003", [Copy("FNAL_DCACHE", f"{DOOR}/hist")])
+    rucio.held["raw.run2", "raw.root"] = Held(3, "00000003", [Copy("FNAL_DCACHE", f"{DOOR}/raw")])
+    made = {"name": "hist.root", "location": "rucio://FNAL_DCACHE/user.ann/hist.root"}
+    read = {"name": "raw.root", "location": "rucio:///raw.run2/raw.root"}
+    put_job(pages, record_of(9, outputs=[made], inputs=[read]))
+
+    addresses = []
+    for name in ("hist.root", "raw.root"):
+        files = pages.get(f"/api/v1/files/{name}/replicas").json["files"]
+        addresses += [copy["address"] for file in files for copy in file["replicas"]]
+
+    assert addresses == [f"{DOOR}/hist", f"{DOOR}/raw"]
+    assert f"{DOOR}/hist" in pages.get("/replicas/hist.root").text
+
+
 def test_a_file_on_tape_alone_is_to_be_staged(pages: FlaskClient, rucio: RucioServer) -> None:
     del rucio.held["nova", "f2.root"].copies[1]
 

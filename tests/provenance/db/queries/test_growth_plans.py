@@ -9,7 +9,7 @@ import pytest
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
 from jobprov.provenance.db.queries.statistics.campaign_graph import fold_tasks
-from jobprov.provenance.db.queries.tasks.tasks import declared_tasks
+from jobprov.provenance.db.queries.tasks.tasks import newest_declared_tasks
 from tests.library.production import Production
 from tests.library.records import a_record
 from tests.library.statements import plan_of, statements_sent
@@ -24,7 +24,7 @@ def test_tasks_that_nobody_declared_are_passed_in_the_order_of_their_keys(
 
     with production.database.reading.connect() as connection:
         with statements_sent(connection) as statements:
-            tasks = declared_tasks(connection, "nova", most=10)
+            tasks = newest_declared_tasks(connection, "nova", most=10)
         steps = plan_of(connection, statements[-1])
 
     assert tasks == []

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from jobprov.provenance.answers.catalogs.sightings import SightingAnswer
 from jobprov.provenance.answers.lookup.files import Consumer, FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import show_file
@@ -301,3 +301,34 @@ def test_lists_of_an_output_by_its_catalogs_name_hold_who_read_it_by_its_own(
     see(production, "out.root", 2, 500, namespace="dune", **RENAMED)
 
     assert [each.job_id for each in shown(production, "dune:out.root").consumers] == [job_id(2)]
+
+
+MOVED = {
+    "namespace": "mu2epro",
+    "metadata": {"prov.job_id": job_id(1), "prov.output": "moved.art"},
+}
+
+
+def test_file_that_was_moved_to_another_namespace_is_one_file_by_its_name(
+    production: Production,
+) -> None:
+    """Mu2e's declad moves what usertests has to mu2epro: "2 files", each also called the other."""
+    born = {"name": "moved.art", "namespace": "usertests", "size_bytes": 7}
+    production.record(a_record(1, outputs=[born]))
+    see(production, "moved.art", size=7, **MOVED)
+
+    file = shown(production, "moved.art")
+
+    assert (file.file.namespace, file.aliases) == ("usertests", ["mu2epro:moved.art"])
+
+
+def test_files_of_one_name_that_jobs_wrote_in_two_namespaces_stay_two(
+    production: Production,
+) -> None:
+    born = {"name": "moved.art", "namespace": "usertests", "size_bytes": 7}
+    production.record(a_record(1, outputs=[born]))
+    see(production, "moved.art", size=7, **MOVED)
+    production.record(a_record(2, outputs=[{**born, "namespace": "mu2epro", "size_bytes": 8}]))
+
+    with pytest.raises(AmbiguousError, match=r"2 files are named moved\.art"):
+        shown(production, "moved.art")

@@ -63,6 +63,7 @@ class Facts:
                 "transient": set(),
                 "short_of_memory": set(),
                 "without_work": set(),
+                "retired": {},
             }
             for stage in self.workflow.stages
         }
@@ -121,6 +122,7 @@ class Facts:
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
                 FailedJobs(held["transient"], held["short_of_memory"], held["without_work"]),
                 frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
+                retired=held["retired"],
             )
             for name, held in self.stages.items()
         }  # fmt: skip
@@ -298,6 +300,19 @@ def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(
     plans = facts.plan()
 
     assert plans["gen"].orders[0].attempt == 2
+    assert not plans["reco"].orders
+
+
+def test_a_unit_whose_file_somebody_retired_is_not_made_again_without_asking(facts: Facts) -> None:
+    """Whole passes are retired: an agent would have submitted a hundred thousand jobs."""
+    facts.done("gen", "0", "g0")
+    facts.stages["gen"]["states"]["0"] = UnitState.NO_OUTPUT
+    facts.stages["gen"]["retired"] = {"0": ["g0"]}
+
+    plans = facts.plan()
+
+    assert "0" not in units(plans["gen"])
+    assert plans["gen"].problems == {"0": "g0 was retired in the catalog"}
     assert not plans["reco"].orders
 
 

@@ -371,15 +371,23 @@ def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[
     return sorted({full_name(name, namespace) for name, namespace in rows})
 
 
-def aliases_among(connection: Connection, file: int, others: Sequence[int]) -> set[int]:
-    """Return which other files are new names of what jobs wrote under the name of a file."""
-    birth = aliased(Claim)
+def new_names_among(connection: Connection, files: Sequence[int]) -> dict[int, set[int]]:
+    """Return which of some files are new names of what jobs wrote under the name of another one.
+
+    By the one with the name at birth. What a job wrote under a name itself is no new name.
+    """
+    birth, own = aliased(Claim), aliased(Claim)
+    is_written = exists().where(own.file_id == Claim.file_id, own.alias_of.is_(None))
     query = (
-        select(Claim.file_id)
+        select(birth.file_id, Claim.file_id)
         .join(birth, birth.id == Claim.alias_of)
-        .where(Claim.file_id.in_(others), birth.file_id == file)
+        .where(Claim.file_id.in_(files), birth.file_id.in_(files), ~is_written)
+        .distinct()
     )
-    return set(connection.execute(query).scalars())
+    new_names: dict[int, set[int]] = {}
+    for file, new_name in connection.execute(query):
+        new_names.setdefault(file, set()).add(new_name)
+    return new_names
 
 
 def sightings_of(connection: Connection, file: int) -> list[JsonObject]:

@@ -1,0 +1,181 @@
+"""Files of tasks that a catalog knows or knew: which are looked at again, which are in use."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, literal_column, select, tuple_
+
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogSync
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.presence import Presence
+
+_RETIRED_NAMED = """
+SELECT a.name, a.namespace FROM catalog_files a
+JOIN catalog_outputs o ON o.file_id = a.id
+WHERE o.task_id = ? AND o.presence >= ? AND a.name {among}
+"""
+# A job that reads its own output, as some records say, made nothing from it that would stay
+_IN_USE = """
+SELECT a.id FROM catalog_files a WHERE EXISTS (
+    SELECT 1 FROM files f
+    JOIN identities i ON i.file_id = f.id
+    JOIN mentions m ON m.identity_id = i.id
+    JOIN jobs j ON j.id = m.job_id
+    WHERE f.name = a.name AND f.experiment_id = a.experiment_id
+    AND (f.namespace = '' OR a.namespace = '' OR f.namespace = a.namespace)
+    AND (i.size_bytes IS NULL OR a.size_bytes IS NULL OR i.size_bytes = a.size_bytes)
+    AND (m.status IS NULL OR m.status = 'consumed')
+    AND j.state = ? AND j.output_count > 0 AND j.rerun_of IS NULL
+    AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.job_id = j.id AND c.file_id = f.id)
+) AND a.id {among}
+"""
+
+
+class KnownOutput(NamedTuple):
+    """An output of a task that its catalog knows, or knew until it retired it.
+
+    `unit` is '' where no parent is a unit; `file` is the key of its row, whose values are as they
+    were at `seen_at`.
+    """
+
+    unit: str
+    file: int
+    namespace: str
+    name: str
+    size_bytes: int | None
+    checksums: str
+    presence: int
+    seen_at: datetime
+
+
+_COLUMNS = (
+    CatalogOutput.unit,
+    CatalogOutput.file_id,
+    CatalogFileRow.namespace,
+    CatalogFileRow.name,
+    CatalogFileRow.size_bytes,
+    CatalogFileRow.checksums,
+    CatalogOutput.presence,
+    CatalogFileRow.seen_at,
+)
+
+
+def gone_outputs(connection: Connection, task: int, *, limit: int) -> list[KnownOutput]:
+    """Return outputs of a task that are gone: any of them, as many as asked for at most."""
+    query = (
+        select(*_COLUMNS)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        # Literally the condition of an index
+        .where(CatalogOutput.task_id == task, CatalogOutput.presence == literal_column("2"))
+        .limit(limit)
+    )
+    return [KnownOutput._make(row) for row in connection.execute(query)]
+
+
+def outputs_after(
+    connection: Connection, task: int, after: tuple[str, int] | None, *, limit: int
+) -> list[KnownOutput]:
+    """Return the next outputs of a task in the order of unit and file, retired ones too."""
+    place = (CatalogOutput.unit, CatalogOutput.file_id)
+    query = (
+        select(*_COLUMNS)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        .where(CatalogOutput.task_id == task)
+        .order_by(*place)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(*place) > after)
+    return [KnownOutput._make(row) for row in connection.execute(query)]
+
+
+def outputs_of_units(connection: Connection, task: int, units: Sequence[str]) -> list[KnownOutput]:
+    """Return the outputs of units of a task that are there, as far as that was known."""
+    query = (
+        select(*_COLUMNS)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        .where(CatalogOutput.task_id == task, CatalogOutput.presence == Presence.THERE.value)
+        .where(CatalogOutput.unit.in_(units))
+    )
+    return [KnownOutput._make(row) for row in connection.execute(query)]
+
+
+def outputs_of_no_unit(
+    connection: Connection, task: int, names: Sequence[str]
+) -> list[KnownOutput]:
+    """Return the outputs of a task, as children of no unit, with these bare names that are there."""
+    outputs = []
+    for part in chunks(names):
+        query = (
+            select(*_COLUMNS)
+            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+            .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id == task)
+            .where(CatalogOutput.unit == "", CatalogOutput.presence == Presence.THERE.value)
+        )
+        outputs += [KnownOutput._make(row) for row in connection.execute(query)]
+    return outputs
+
+
+def outputs_of_files(connection: Connection, task: int, files: Sequence[int]) -> list[KnownOutput]:
+    """Return the outputs of a task that are these files of its catalog, and are there."""
+    outputs = []
+    for part in chunks(files):
+        query = (
+            select(*_COLUMNS)
+            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+            .where(CatalogOutput.file_id.in_(part), CatalogOutput.task_id == task)
+            .where(CatalogOutput.presence == Presence.THERE.value)
+        )
+        outputs += [KnownOutput._make(row) for row in connection.execute(query)]
+    return outputs
+
+
+def last_checked(connection: Connection, task: int) -> tuple[str, int] | None:
+    """Return up to which output, by unit and file, the known ones were looked at again."""
+    query = select(CatalogSync.checked_unit, CatalogSync.checked_file)
+    row = connection.execute(query.where(CatalogSync.task_id == task)).first()
+    if row is None or row.checked_unit is None:
+        return None
+    return row.checked_unit, row.checked_file
+
+
+def files_in_use(connection: Connection, files: Sequence[int]) -> set[int]:
+    """Return those of these files of catalogs from which a job made a file that counts."""
+    return {key for (key,) in select_among(connection, _IN_USE, files, SUCCEEDED)}
+
+
+def gone_among(
+    connection: Connection, task: int, files: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return those of these files, by name and namespace, that are gone from a task's catalog."""
+    return _retired_among(connection, task, files, Presence.GONE)
+
+
+def retired_among(
+    connection: Connection, task: int, files: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Return those of these files, by name and namespace, that are gone or spent."""
+    return _retired_among(connection, task, files, Presence.SPENT)
+
+
+def _retired_among(
+    connection: Connection, task: int, files: Iterable[tuple[str, str]], least: Presence
+) -> set[tuple[str, str]]:
+    """Return those of these files that a task's catalog retired, this much at least.
+
+    Either side may know no namespace.
+    """
+    asked = set(files)
+    namespaces_by_name: dict[str, set[str]] = {}
+    names = sorted({name for name, _ in asked})
+    for name, namespace in select_among(connection, _RETIRED_NAMED, names, task, least.value):
+        namespaces_by_name.setdefault(name, set()).add(namespace)
+    retired = set()
+    for name, namespace in asked:
+        namespaces = namespaces_by_name.get(name, set())
+        if namespaces and (not namespace or namespaces & {"", namespace}):
+            retired.add((name, namespace))
+    return retired

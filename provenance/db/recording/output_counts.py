@@ -1,0 +1,173 @@
+"""How many files of a job count for its unit, where a catalog retired some of them.
+
+What is recorded of a job counts its files once. A file that is gone from its catalog does not count
+any more, and it does again once the catalog has it back: `jobs.output_count` is what all counts of
+units go by, and is brought up to date here.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.tables import (
+    CatalogFileRow,
+    CatalogOutput,
+    Claim,
+    File,
+    Identity,
+)
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.checksums import have_other_checksum
+from jobprov.provenance.records.files.outputs import counts_for_unit, is_usable
+from jobprov.provenance.records.files.presence import Presence
+
+_COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"
+_COUNTED = "SELECT id, task_id, output_count FROM jobs WHERE task_id IS NOT NULL AND id {among}"
+_GONE = "SELECT file_id FROM catalog_outputs WHERE presence = 2 AND task_id {among}"
+_LOST_SOME = """
+SELECT j.id FROM jobs j
+WHERE EXISTS (SELECT 1 FROM catalog_outputs o WHERE o.task_id = j.task_id AND o.presence = 2)
+AND j.id {among}
+"""
+_MAKERS = """
+SELECT DISTINCT c.job_id FROM catalog_files a
+JOIN files f ON f.name = a.name AND f.experiment_id = a.experiment_id
+JOIN claims c ON c.file_id = f.id
+JOIN jobs j ON j.id = c.job_id
+WHERE j.task_id = ? AND a.id {among}
+"""
+
+
+def count_outputs_of_makers(connection: Connection, task: int, files: Sequence[int]) -> None:
+    """Count again the outputs of the jobs of a task that made these files of its catalog."""
+    for part in chunks(files):
+        makers = select_among(connection, _MAKERS, part, task)
+        count_outputs_again(connection, [job for (job,) in makers])
+
+
+def leave_out_gone_of_task(connection: Connection, task: int) -> None:
+    """Count the outputs of jobs again of which a task lost files."""
+    gone = [file for (file,) in select_among(connection, _GONE, [task])]
+    count_outputs_of_makers(connection, task, gone)
+
+
+def leave_out_gone(connection: Connection, jobs: Iterable[int]) -> None:
+    """Count the outputs of jobs again whose record was written anew and whose task lost files."""
+    lost_some = select_among(connection, _LOST_SOME, jobs)
+    count_outputs_again(connection, [job for (job,) in lost_some])
+
+
+class _Seen(NamedTuple):
+    """A file, under one name, as a job recorded it or as the catalog has it."""
+
+    namespace: str
+    size_bytes: int | None
+    checksums: str
+
+    def may_be(self, other: "_Seen") -> bool:
+        """Return whether a file of the same name may be this one."""
+        if "" not in (self.namespace, other.namespace) and self.namespace != other.namespace:
+            return False
+        sizes = (self.size_bytes, other.size_bytes)
+        if None not in sizes and self.size_bytes != other.size_bytes:
+            return False
+        return not have_other_checksum(self.checksums, other.checksums)
+
+
+class _MadeFile(NamedTuple):
+    """A file that a job made, by each name that it has: the first is the one it was born with."""
+
+    job: int
+    names: list[tuple[str, _Seen]]
+
+
+class _InCatalog(NamedTuple):
+    """An output of a task in its catalog."""
+
+    file: _Seen
+    is_gone: bool
+
+
+_Catalog = Mapping[tuple[int, str], Sequence[_InCatalog]]
+"""The outputs of tasks in their catalogs, by task and name."""
+
+
+def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> None:
+    """Bring the number of outputs that count up to date, of each of these jobs."""
+    for part in chunks(jobs):
+        tasks: dict[int, int] = {}
+        before: dict[int, int] = {}
+        for job, task, count in select_among(connection, _COUNTED, part):
+            tasks[job], before[job] = task, count
+        made_files = _made_files(connection, list(tasks))
+        names = {name for file in made_files for name, _ in file.names}
+        catalog = _in_catalog(connection, set(tasks.values()), names)
+        patterns = patterns_of_tasks(connection, set(tasks.values()))
+        counts = dict.fromkeys(tasks, 0)
+        for file in made_files:
+            task = tasks[file.job]
+            name_at_birth, _ = file.names[0]
+            counts[file.job] += counts_for_unit(
+                name_at_birth, patterns.get(task, ())
+            ) and not _is_gone(file, task, catalog)
+        changed = [(count, job) for job, count in counts.items() if count != before[job]]
+        change_many(connection, _COUNT, changed)
+
+
+def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
+    """Return the files that jobs say they made."""
+    query = (
+        select(
+            Claim.job_id, Claim.id, Claim.alias_of, Claim.status, File.name, File.namespace,
+            Identity.size_bytes, Identity.checksums,
+        )
+        .join(File, File.id == Claim.file_id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.job_id.in_(jobs))
+        .order_by(Claim.alias_of.is_not(None), Claim.id)
+    )  # fmt: skip
+    files: dict[int, _MadeFile] = {}
+    for job, claim, alias_of, status, name, *values in connection.execute(query):
+        seen = _Seen._make(values)
+        if not is_usable(status, seen.size_bytes):
+            continue
+        if alias_of is None:
+            files[claim] = _MadeFile(job, [(name, seen)])
+        elif alias_of in files:
+            files[alias_of].names.append((name, seen))
+    return list(files.values())
+
+
+def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[str]) -> _Catalog:
+    """Return the outputs of these tasks with these names, as their catalogs have or had them."""
+    catalog: dict[tuple[int, str], list[_InCatalog]] = defaultdict(list)
+    for part in chunks(sorted(names)):
+        query = (
+            select(
+                CatalogOutput.task_id, CatalogFileRow.name, CatalogOutput.presence,
+                CatalogFileRow.namespace, CatalogFileRow.size_bytes, CatalogFileRow.checksums,
+            )
+            .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
+            .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id.in_(tasks))
+        )  # fmt: skip
+        for task, name, presence, *seen in connection.execute(query):
+            file = _InCatalog(_Seen._make(seen), presence == Presence.GONE)
+            catalog[task, name].append(file)
+    return catalog
+
+
+def _is_gone(file: _MadeFile, task: int, catalog: _Catalog) -> bool:
+    """Return whether the catalog retired a file, and has it under no other of its names."""
+    was_retired = False
+    for name, recorded in file.names:
+        for output in catalog.get((task, name), ()):
+            if recorded.may_be(output.file):
+                if not output.is_gone:
+                    return False
+                was_retired = True
+    return was_retired

@@ -1,0 +1,206 @@
+"""Outputs that a catalog retired since they were found, and which of these are missed.
+
+A production deletes what it has merged: a retired file is *spent* while something that was made
+from it is there, and its unit stays done. It is *gone* where nothing is left of it: then its unit
+is not done any more (docs/decisions/0049-retired-files.md).
+
+What is known is looked at again in turn, a thousand files each time, so that a sync of a task with
+a million outputs takes no longer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import NamedTuple
+
+from jobprov.provenance.catalogs.catalog import CatalogFile
+from jobprov.provenance.db.changes.catalogs import (
+    add_outputs,
+    mark_there,
+    note_checked,
+    put_outputs,
+    remove_outputs,
+)
+from jobprov.provenance.db.queries.catalogs.retired import (
+    KnownOutput,
+    files_in_use,
+    gone_outputs,
+    last_checked,
+    outputs_after,
+)
+from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.checksums import have_other_checksum
+from jobprov.provenance.records.files.outputs import counts_for_unit
+from jobprov.provenance.records.files.presence import Presence
+from jobprov.provenance.services.catalogs.rows import intern_files
+from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
+from jobprov.provenance.services.catalogs.syncing.task import (
+    UNITS_AT_ONCE,
+    TaskInCatalog,
+    TaskSync,
+)
+from jobprov.provenance.services.writing import Writing
+
+MOST_CHECKED = 1000
+"""Known outputs that a sync looks at again: some five calls of the catalog."""
+
+
+def recheck_outputs(
+    compared: TaskInCatalog, progress: TaskSync, *, everything: bool = False
+) -> TaskSync:
+    """Look again at some outputs that are gone, and at the next of all that are known."""
+    with compared.database.reading.connect() as connection:
+        gone = gone_outputs(connection, compared.task.key, limit=UNITS_AT_ONCE)
+        last = last_checked(connection, compared.task.key)
+    progress = settle_outputs(compared, progress, gone)
+    just_asked = set(gone)
+    checked = 0
+    while everything or checked < MOST_CHECKED:
+        if compared.is_over():
+            return progress._replace(is_whole=progress.is_whole and not everything)
+        with compared.database.reading.connect() as connection:
+            outputs = outputs_after(connection, compared.task.key, last, limit=UNITS_AT_ONCE)
+        unasked = []
+        for output in outputs:
+            if output not in just_asked and output.seen_at < compared.began_at:
+                unasked.append(output)
+        progress = settle_outputs(compared, progress, unasked)
+        checked += len(outputs)
+        last = None
+        if len(outputs) == UNITS_AT_ONCE:
+            last = outputs[-1].unit, outputs[-1].file
+        note = partial(_note_checked, task=compared.task.key, last=last)
+        compared.writer.run(note)
+        if last is None:  # the next sync begins anew
+            break
+    return progress
+
+
+def _note_checked(writing: Writing, *, task: int, last: tuple[str, int] | None) -> None:
+    note_checked(writing.connection, task, last)
+
+
+def settle_outputs(
+    compared: TaskInCatalog, progress: TaskSync, outputs: Sequence[KnownOutput]
+) -> TaskSync:
+    """Find out whether outputs are in the catalog still, and what became of those that are not."""
+    for part in chunks(outputs, UNITS_AT_ONCE):
+        found = _look_up(compared, part)
+        lost = compared.writer.run(partial(_write_found, compared=compared, found=found))
+        see_renamed(compared, list(found.moved.values()))
+        progress = progress._replace(retired=progress.retired + lost)
+    return progress
+
+
+class _Found(NamedTuple):
+    """What the catalog says of some outputs.
+
+    Attributes:
+        there: those that it has, with what it says of them.
+        moved: those that it has in another namespace, with what it says of them there.
+        retired: those that it retired, removed or calls bad.
+        used: the retired ones from which something was made that is there.
+    """
+
+    there: Mapping[KnownOutput, CatalogFile]
+    moved: Mapping[KnownOutput, CatalogFile]
+    retired: Sequence[KnownOutput]
+    used: AbstractSet[KnownOutput]
+
+
+def _look_up(compared: TaskInCatalog, outputs: Sequence[KnownOutput]) -> _Found:
+    """Ask the catalog for outputs."""
+    full_names = {output: _full_name(compared, output) for output in outputs}
+    files = {file.name: file for file in compared.catalog.read_files(set(full_names.values()))}
+    there: dict[KnownOutput, CatalogFile] = {}
+    lost = []
+    for output, full_name in full_names.items():
+        file = files.get(full_name)
+        if file is None or file.is_retired:
+            lost.append(output)
+        else:
+            there[output] = file
+    moved = _moved(compared, lost)
+    retired = [output for output in lost if output not in moved]
+    return _Found(there, moved, retired, _used(compared, retired))
+
+
+def _full_name(compared: TaskInCatalog, output: KnownOutput) -> str:
+    return compared.catalog.join(output.namespace, output.name)
+
+
+def _moved(compared: TaskInCatalog, lost: Sequence[KnownOutput]) -> dict[KnownOutput, CatalogFile]:
+    """Return the files that the catalog has in another namespace; SAM has no namespaces."""
+    if not lost or compared.catalog.kind == "sam":
+        return {}
+    outputs_by_name: dict[str, list[KnownOutput]] = {}
+    for output in lost:
+        outputs_by_name.setdefault(output.name, []).append(output)
+    moved = {}
+    for file in compared.catalog.find_files(sorted(outputs_by_name)):
+        _, name = compared.catalog.split(file.name)
+        for output in outputs_by_name.get(name, ()):
+            if not file.is_retired and _is_same(output, file):
+                moved[output] = file
+    return moved
+
+
+def _is_same(output: KnownOutput, file: CatalogFile) -> bool:
+    """Return whether a file in another namespace has the size, and no other checksum."""
+    if output.size_bytes is None or output.size_bytes != file.size_bytes:
+        return False
+    return not have_other_checksum(output.checksums, " ".join(file.checksums))
+
+
+def _used(compared: TaskInCatalog, retired: Sequence[KnownOutput]) -> set[KnownOutput]:
+    """Return the retired files from which something that counts was made, and is there.
+
+    Records are asked first, then the catalog.
+    """
+    with compared.database.reading.connect() as connection:
+        in_use = files_in_use(connection, [output.file for output in retired])
+    used = {output for output in retired if output.file in in_use}
+    full_names = {output: _full_name(compared, output) for output in retired if output not in used}
+    if not full_names:
+        return used
+    parents: set[str] = set()
+    for child in compared.catalog.read_children_of_retired(sorted(set(full_names.values()))):
+        _, name = compared.catalog.split(child.name)
+        if counts_for_unit(name, ()):
+            parents.update(child.parents)
+    used.update(output for output, full_name in full_names.items() if full_name in parents)
+    return used
+
+
+def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) -> int:
+    """Write what became of outputs; return how many files are gone that were not before."""
+    connection, task = writing.connection, compared.task
+    files = [*found.there.values(), *found.moved.values()]
+    keys = intern_files(writing, compared.catalog, task.experiment_key, files)
+
+    returned = [output for output in found.there if output.presence != Presence.THERE]
+    mark_there(connection, task.key, _places(returned))
+    remove_outputs(connection, task.key, _places(found.moved))
+    moved_to = [(output.unit, keys[file.name]) for output, file in found.moved.items()]
+    add_outputs(connection, task.key, moved_to)
+
+    presence_of: dict[KnownOutput, Presence] = {}
+    for output in found.retired:
+        is_spent = output in found.used
+        presence_of[output] = Presence.SPENT if is_spent else Presence.GONE
+    put_outputs(
+        connection,
+        task.key,
+        {(output.unit, output.file): presence for output, presence in presence_of.items()},
+    )
+
+    recounted = {output.file for output in (*returned, *found.moved, *found.retired)}
+    count_outputs_of_makers(connection, task.key, sorted(recounted))
+    # A file of several parents is an output of each
+    lost = {output.file for output, presence in presence_of.items() if presence == Presence.GONE}
+    return len(lost - {output.file for output in presence_of if output.presence == Presence.GONE})
+
+
+def _places(outputs: Iterable[KnownOutput]) -> list[tuple[str, int]]:
+    return [(output.unit, output.file) for output in outputs]

@@ -1,0 +1,58 @@
+"""How files that a catalog retired are found: no statement goes through all outputs of a task."""
+
+import pytest
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.catalogs import retired
+from jobprov.provenance.db.recording import output_counts
+from jobprov.provenance.db.statements.selecting import _among
+from tests.library.production import Production
+from tests.library.statements import plan_of, statements_sent
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_files_that_are_gone_are_found_by_an_index_of_them_alone(production: Production) -> None:
+    with production.database.reading.connect() as connection:
+        with statements_sent(connection) as statements:
+            retired.gone_outputs(connection, 1, limit=10)
+        steps = plan_of(connection, statements[-1])
+
+    assert "ix_catalog_outputs_gone" in steps[0]
+
+
+def test_known_files_are_read_on_from_the_last_one_without_a_sort(production: Production) -> None:
+    with production.database.reading.connect() as connection:
+        with statements_sent(connection) as statements:
+            retired.outputs_after(connection, 1, ("raw7.root", 7), limit=10)
+        steps = plan_of(connection, statements[-1])
+
+    assert "catalog_outputs USING PRIMARY KEY (task_id=? AND (unit,file_id)>(?,?))" in steps[0]
+    assert not any("ORDER BY" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("statement", "keys"),
+    [
+        (retired._IN_USE, [1]),
+        (retired._RETIRED_NAMED, ["a.root"]),
+        (output_counts._MAKERS, [1]),
+        (output_counts._LOST_SOME, [1]),
+        (output_counts._GONE, [1]),
+    ],
+)
+def test_no_table_is_gone_through(
+    production: Production, statement: str, keys: list[int] | list[str]
+) -> None:
+    with production.database.reading.connect() as connection:
+        steps = _plan(connection, statement, keys)
+
+    scanned = [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
+    assert scanned == []
+
+
+def _plan(connection: Connection, statement: str, keys: list[int] | list[str]) -> list[str]:
+    text, values = _among(connection, statement, keys)
+    before = (1,) * (text.count("?") - len(values))
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", (*before, *values))
+    return [row[-1] for row in rows]
