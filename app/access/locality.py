@@ -17,8 +17,10 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 def is_local() -> bool:
     """Return whether the request comes from this machine, and from no other site's page."""
-    if any(name in request.headers for name in _FORWARDED):
-        return False
+    headers = request.headers
+    for name in _FORWARDED:
+        if name in headers:
+            return False
     return (
         is_loopback(request.remote_addr or "")
         and _names_this_machine(request.host)

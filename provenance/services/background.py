@@ -9,17 +9,17 @@ from jobprov.provenance.services.kept_answers.kept_answers import COUNT
 from jobprov.provenance.services.recording.gap_updates import refresh
 from jobprov.provenance.services.recording.rederivation import DERIVE, derive_again
 from jobprov.provenance.services.statistics.campaign_graph import FOLD, count_again
-from jobprov.provenance.services.work.classifications import CLASSIFY
+from jobprov.provenance.services.work.classifications import CLASSIFIED_AT_ONCE, CLASSIFY
 from jobprov.provenance.services.work.evaluations import EVALUATE
 from jobprov.provenance.services.work.notices import ERASED, REFRESH
-from jobprov.provenance.services.work.queue import Handler
+from jobprov.provenance.services.work.queue import Handler, Together
 
 HANDLERS: dict[str, Handler] = {
     RESOLVE: resolve_software,
     REFRESH: refresh,
     ERASED: refresh,
     EVALUATE: evaluate_configuration,
-    CLASSIFY: classify,
+    CLASSIFY: Together(classify, CLASSIFIED_AT_ONCE),
     DERIVE: derive_again,
     FOLD: count_again,
     COUNT: count_question,

@@ -98,11 +98,12 @@ def put_job(job_id: str) -> Response:
         _keep_letters([_letter(grant, job_id, problem, body)])
         raise
     refuse_secrets_of(decoded)
-    outcome = get_service().record(Submission.ready(decoded, datetime.now(UTC), grant.submitter))
+    service = get_service()
+    outcome = service.record(Submission.ready(decoded, datetime.now(UTC), grant.submitter))
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
     forget_tails([(decoded, outcome)])
-    get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
+    service.excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
     return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
 

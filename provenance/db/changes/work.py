@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import WorkItem
@@ -78,19 +78,46 @@ def lease_next(
     return item
 
 
-def put_off_item(connection: Connection, item: int, *, due_at: datetime, error: str) -> None:
-    """End the lease of an item, to be tried again later, and note why it failed."""
+def lease_alike(
+    connection: Connection, kind: str, *, most: int, now: datetime, until: datetime
+) -> list[LeasedItem]:
+    """Lease items of one kind that are due and were never tried, those first that are due first."""
+    query = (
+        select(WorkItem.id, WorkItem.key, WorkItem.due_at)
+        .where(WorkItem.kind == kind, WorkItem.due_at <= now)
+        .where(WorkItem.leased_until.is_(None), WorkItem.attempts == 0)
+        .order_by(WorkItem.due_at, WorkItem.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(query).all()
+    items = [LeasedItem(row.id, kind, row.key, 1, row.due_at) for row in rows]
+    if items:
+        leased = {"leased_until": until, "attempts": 1}
+        connection.execute(update(WorkItem).where(_is_among(items)).values(leased))
+    return items
+
+
+def put_off_items(
+    connection: Connection, items: Sequence[LeasedItem], *, due_at: datetime, error: str
+) -> None:
+    """End the leases of items, to be tried again later, and note why they failed."""
     values = {"due_at": due_at, "leased_until": None, "last_error": error}
-    connection.execute(update(WorkItem).where(WorkItem.id == item).values(values))
+    connection.execute(update(WorkItem).where(_is_among(items)).values(values))
 
 
-def end_item(connection: Connection, item: LeasedItem) -> None:
-    """Remove an item that is done; one that is to be done once more waits for its next turn."""
-    is_same = WorkItem.id == item.id
-    ended = connection.execute(delete(WorkItem).where(is_same, WorkItem.due_at == item.due_at))
-    if not ended.rowcount:
+def end_items(connection: Connection, items: Sequence[LeasedItem]) -> None:
+    """Remove items that are done; what is to be done once more waits for its next turn."""
+    leases = [(item.id, item.due_at) for item in items]
+    is_as_leased = tuple_(WorkItem.id, WorkItem.due_at).in_(leases)
+    ended = connection.execute(delete(WorkItem).where(is_as_leased))
+    if ended.rowcount < len(items):
         again = {"leased_until": None, "attempts": 0, "last_error": None}
-        connection.execute(update(WorkItem).where(is_same).values(again))
+        connection.execute(update(WorkItem).where(_is_among(items)).values(again))
+
+
+def _is_among(items: Sequence[LeasedItem]) -> ColumnElement[bool]:
+    return WorkItem.id.in_([item.id for item in items])
 
 
 def remove_waiting_key(connection: Connection, kind: str, key: str) -> None:

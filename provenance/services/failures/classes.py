@@ -115,9 +115,12 @@ def _class(match: Match | None, rules: RuleVersion) -> JobClass:
     )
 
 
-def classify(parts: Parts, key: str) -> None:
-    """Read the failures that `key` names (see `enqueue_failures`), and write what they were."""
-    jobs = [int(number) for number in key.partition(":")[2].split(",")]
+def classify(parts: Parts, keys: Sequence[str]) -> None:
+    """Read the failures that keys name (see `enqueue_failures`), and write what they were."""
+    named: set[int] = set()
+    for key in keys:
+        named.update(map(int, key.partition(":")[2].split(",")))
+    jobs = sorted(named)
     with parts.database.reading.connect() as connection:
         classes = _read_failures(connection, parts.store, jobs)
     # Of all the jobs: one that is another one's by now, or succeeded, loses its class, and is read

@@ -11,6 +11,10 @@ CLASSIFY = "classify"
 _JOBS_AN_ITEM = 16
 """Their keys fit the 200 characters of an item's, and their logs are read in some 20 ms."""
 _ITEMS_AT_ONCE = 1000
+CLASSIFIED_AT_ONCE = 16
+"""Items. Single records that come one after another make an item each, which take ten times as long
+one by one; of batches, items are as many jobs as can be read while a service that ends waits.
+"""
 
 
 def enqueue_failures(connection: Connection, jobs: Sequence[int]) -> None:

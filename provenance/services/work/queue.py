@@ -18,9 +18,10 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.work import (
     LeasedItem,
     add_items,
-    end_item,
+    end_items,
+    lease_alike,
     lease_next,
-    put_off_item,
+    put_off_items,
     renew_leased,
 )
 from jobprov.provenance.db.connections.engines import Database
@@ -48,8 +49,23 @@ class Parts(NamedTuple):
     trusted_hosts: frozenset[str] = frozenset()
 
 
-Handler = Callable[[Parts, str], None]
-"""Does the work of the item with this key. It is tried again after a ProvenanceError or OSError."""
+class Together(NamedTuple):
+    """Does the work of several items at once, which takes little longer than that of one.
+
+    Attributes:
+        work: what is done, of items with these keys.
+        most: items at once.
+    """
+
+    work: Callable[[Parts, Sequence[str]], None]
+    most: int
+
+
+Handler = Callable[[Parts, str], None] | Together
+"""Does the work of the item with this key. It is tried again after a ProvenanceError or OSError.
+
+Where several were done together, each is then tried alone, so that only the bad one fails.
+"""
 
 
 def enqueue(connection: Connection, kind: str, key: str, *, due_at: datetime | None = None) -> None:
@@ -88,49 +104,69 @@ def drain(
         handlers: by kind; items of other kinds are left alone.
         until: called between items; True ends the work.
     """
-    kinds = list(handlers)
-    item = None
+    items: list[LeasedItem] = []
     if not until():
-        item = parts.writer.run(lambda writing: _take(writing, kinds))
+        items = parts.writer.run(lambda writing: _take(writing, handlers))
     done = 0
-    while item is not None:
-        error = _error_of(parts, handlers[item.kind], item)
+    while items:
+        error = _error_of(parts, handlers[items[0].kind], items)
         if error is None:
-            done += 1
-        # One commit ends an item and takes the next: each is a turn that recording waits for
-        following = [] if until() else kinds
-        item = parts.writer.run(partial(_end_and_take, item=item, error=error, kinds=following))
+            done += len(items)
+        # One commit ends items and takes the next: each is a turn that recording waits for
+        following = {} if until() else handlers
+        items = parts.writer.run(
+            partial(_end_and_take, items=items, error=error, handlers=following)
+        )
     return done
 
 
-def _error_of(parts: Parts, handler: Handler, item: LeasedItem) -> str | None:
-    """Do the work of an item; return why it has to be tried again, None where it is done."""
+def _error_of(parts: Parts, handler: Handler, items: Sequence[LeasedItem]) -> str | None:
+    """Do the work of items; return why they have to be tried again, None where it is done."""
     try:
-        handler(parts, item.key)
+        if isinstance(handler, Together):
+            handler.work(parts, [item.key for item in items])
+        else:
+            handler(parts, items[0].key)
     except (ProvenanceError, OSError) as problem:
         return str(problem)
     return None
 
 
 def _end_and_take(
-    writing: Writing, *, item: LeasedItem, error: str | None, kinds: Sequence[str]
-) -> LeasedItem | None:
-    """End an item; return the next one of these kinds."""
+    writing: Writing,
+    *,
+    items: Sequence[LeasedItem],
+    error: str | None,
+    handlers: Mapping[str, Handler],
+) -> list[LeasedItem]:
+    """End items; return the next ones."""
     if error is None:
-        end_item(writing.connection, item)
+        end_items(writing.connection, items)
     else:
-        _put_off(writing, item, error)
-    return _take(writing, kinds) if kinds else None
+        _put_off(writing, items, error)
+    return _take(writing, handlers)
 
 
-def _take(writing: Writing, kinds: Sequence[str]) -> LeasedItem | None:
+def _take(writing: Writing, handlers: Mapping[str, Handler]) -> list[LeasedItem]:
+    """Lease the next item, with others where they are done together; none where none is due."""
+    if not handlers:
+        return []
     now = datetime.now(UTC)
-    return lease_next(writing.connection, kinds, now=now, until=now + LEASE)
+    until = now + LEASE
+    first = lease_next(writing.connection, list(handlers), now=now, until=until)
+    if first is None:
+        return []
+    handler = handlers[first.kind]
+    if not isinstance(handler, Together) or first.attempts > 1:
+        return [first]
+    most = handler.most - 1
+    others = lease_alike(writing.connection, first.kind, most=most, now=now, until=until)
+    return [first, *others]
 
 
-def _put_off(writing: Writing, item: LeasedItem, message: str) -> None:
+def _put_off(writing: Writing, items: Sequence[LeasedItem], message: str) -> None:
     # Twice as long each time, so that what never succeeds takes little time from the rest. The
     # power is bounded, since a timedelta overflows after some forty attempts
-    delay = min(FIRST_DELAY * 2 ** min(item.attempts, 20), LONGEST_DELAY)
+    delay = min(FIRST_DELAY * 2 ** min(items[0].attempts, 20), LONGEST_DELAY)
     due_at = datetime.now(UTC) + delay
-    put_off_item(writing.connection, item.id, due_at=due_at, error=message[:1000])
+    put_off_items(writing.connection, items, due_at=due_at, error=message[:1000])

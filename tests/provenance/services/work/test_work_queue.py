@@ -1,6 +1,6 @@
 """The queue of background work: what is done, in which order, how often, and in how many turns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.work.queue import (
     FIRST_DELAY,
     Parts,
+    Together,
     drain,
     enqueue,
     enqueue_all,
@@ -116,6 +117,57 @@ def test_what_fails_is_tried_again_later_and_holds_up_nothing(parts: Parts) -> N
     assert (item.key, item.attempts) == ("a", 1)
     assert item.last_error == "The repository does not answer."
     assert datetime.fromisoformat(item.due_at) >= before + FIRST_DELAY
+
+
+def test_items_that_are_done_together_are_taken_so_many_at_once(parts: Parts) -> None:
+    groups: list[list[str]] = []
+    queue(parts, "a", "b", "c")
+    parts.writer.run(lambda writing: enqueue(writing.connection, "other", "d"))
+    together = Together(lambda _parts, keys: groups.append(list(keys)), most=2)
+
+    assert drain(parts, {TOLD: together}) == 3
+
+    assert groups == [["a", "b"], ["c"]]
+    assert [item.key for item in waiting(parts)] == ["d"]
+
+
+def test_of_items_that_failed_together_each_is_tried_alone(parts: Parts) -> None:
+    groups: list[list[str]] = []
+
+    def work(_parts: Parts, keys: Sequence[str]) -> None:
+        groups.append(list(keys))
+        if "b" in keys:
+            raise UnreachableError("The record cannot be read.")
+
+    queue(parts, "a", "b", "c")
+    together = Together(work, most=9)
+    assert drain(parts, {TOLD: together}) == 0
+    assert [item.attempts for item in waiting(parts)] == [1, 1, 1]
+
+    now = datetime.now(UTC)
+    parts.writer.run(
+        lambda writing: writing.connection.execute(update(WorkItem).values(due_at=now))
+    )
+    assert drain(parts, {TOLD: together}) == 2
+
+    assert groups == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+    assert [(item.key, item.attempts) for item in waiting(parts)] == [("b", 2)]
+
+
+def test_news_of_one_of_several_has_that_one_done_once_more(parts: Parts) -> None:
+    groups: list[list[str]] = []
+
+    def work(parts: Parts, keys: Sequence[str]) -> None:
+        groups.append(list(keys))
+        if len(groups) == 1:
+            parts.writer.run(lambda writing: enqueue_news(writing.connection, TOLD, ["b"]))
+
+    queue(parts, "a", "b")
+
+    assert drain(parts, {TOLD: Together(work, most=9)}) == 3
+
+    assert groups == [["a", "b"], ["b"]]
+    assert waiting(parts) == []
 
 
 def test_news_of_what_is_worked_on_has_it_done_once_more(parts: Parts) -> None:
