@@ -24,6 +24,7 @@ from jobprov.provenance.services.intake.logout_tokens import MOST_AGE_SECONDS
 from tests.library.servers.logins import (
     CLIENT_ID,
     describe_provider,
+    is_logged_in,
     log_in,
     login_file,
     take_logins,
@@ -74,10 +75,6 @@ def logout_token(issuer: TokenIssuer, typ: Any = "logout+jwt", **claims: Any) ->
 def send(app: Flask, token: str, **more: Any) -> TestResponse:
     """Send a logout token as a provider does: without a cookie."""
     return app.test_client().post(ADDRESS, data={"logout_token": token}, **more)
-
-
-def is_logged_in(client: FlaskClient) -> bool:
-    return "Log out" in client.get("/").text
 
 
 def test_session_of_the_provider_ends_with_all_its_copies(

@@ -24,12 +24,14 @@ from tests.library.markup import tight
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
     CLIENT_ID,
+    PAGE,
     SECRET,
     TOKEN,
     begin,
     come_back,
     describe_provider,
     id_token,
+    is_logged_in,
     log_in,
     login_file,
     take_logins,
@@ -75,7 +77,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return pass_
 
 
-def form_token(client: FlaskClient, page: str = "/") -> str:
+def form_token(client: FlaskClient, page: str = PAGE) -> str:
     found = re.search(r'name="form_token" value="(\w+)"', client.get(page).text)
     assert found is not None
     return found.group(1)
@@ -92,10 +94,6 @@ def waive(client: FlaskClient, **more: Any) -> Any:
         **more,
     }
     return client.post("/waive", data=form)
-
-
-def is_logged_in(client: FlaskClient) -> bool:
-    return "Log out" in client.get("/").text
 
 
 def cookie_of(client: FlaskClient) -> str:
