@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from jobprov.app.access import wrong_tokens
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.logout_tokens import MOST_AGE_SECONDS
+from tests.library.databases import on_sqlite_alone
 from tests.library.servers.logins import (
     CLIENT_ID,
     describe_provider,
@@ -201,6 +202,7 @@ FORGERIES: dict[str, Callable[[TokenIssuer], str]] = {
 }
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("problem", FORGERIES)
 def test_token_that_is_not_right_ends_nothing(
     web: FlaskClient,

@@ -20,6 +20,7 @@ from jobprov.app.web.logins import page_here
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.app.access.test_reading import PUBLIC, answering
+from tests.library.databases import on_sqlite_alone
 from tests.library.markup import tight
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
@@ -267,6 +268,7 @@ def _by_secret(asked: dict[str, str]) -> str:
     return jwt.encode(_claims(asked), SECRET * 2, algorithm="HS256", headers={"kid": "first"})
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("problem", FORGERIES)
 def test_id_token_that_is_not_right_logs_nobody_in(
     web: FlaskClient, issuer: TokenIssuer, problem: str, caplog: pytest.LogCaptureFixture
@@ -347,6 +349,7 @@ def test_refusal_of_the_provider_is_shown_as_text(web: FlaskClient) -> None:
     assert "&lt;b&gt;no&lt;/b&gt;" in refused.text
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "elsewhere",
     [

@@ -32,6 +32,7 @@ from jobprov.provenance.services.search.search import search
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 from tests.library.production import shown_job
@@ -307,6 +308,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
         parts.writer.run(lambda writing: unmap_product(writing, "art"))
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("template", "why"),
     [
