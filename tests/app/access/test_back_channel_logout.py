@@ -78,6 +78,7 @@ def send(app: Flask, token: str, **more: Any) -> TestResponse:
     return app.test_client().post(ADDRESS, data={"logout_token": token}, **more)
 
 
+@pytest.mark.slow
 def test_session_of_the_provider_ends_with_all_its_copies(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
 ) -> None:

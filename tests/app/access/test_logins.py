@@ -206,6 +206,7 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert web.get(TRAIL).status_code == 401
 
 
+@pytest.mark.slow
 def test_forms_of_other_pages_are_refused(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
 ) -> None:
