@@ -27,6 +27,7 @@ from tests.library.home import leave_home
 from tests.library.migrated_once import migrate_once
 from tests.library.scheduling import GroupScheduling
 from tests.library.servers.s3 import BUCKET, S3Server
+from tests.library.templates_once import compile_templates_once
 
 DATABASES = ("sqlite", "postgresql")
 DATABASE_TESTS = Path(__file__).parent / "provenance" / "db"
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     share_compiled_statements()
     migrate_once()
     build_hook_once()
+    compile_templates_once()
     if config.option.markexpr == "not slow":
         try_few_examples()
 

@@ -89,6 +89,7 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     assert first == "Failed in step art with exit code 65: cet::exception."
 
 
+@pytest.mark.slow
 def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> None:
     resources = {"wall_seconds": 3688.0}
     short = {
@@ -477,6 +478,7 @@ def test_record_without_its_id_is_told_so(live: LiveService, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(a_record(5)))

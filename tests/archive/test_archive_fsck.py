@@ -111,6 +111,7 @@ def test_every_flipped_bit_of_a_document_is_found(root: Path) -> None:
         flip_bit(path, bit)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_document_that_is_kept_as_it_came_is_found(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     content = zstandard.ZstdCompressor().compress(b"one")

@@ -92,6 +92,7 @@ def test_an_answer_about_a_copy_is_that_of_the_original_but_for_names(
     assert copied != original
 
 
+@pytest.mark.slow
 def test_a_page_of_a_copy_shows_the_copy(client: FlaskClient, service: Service) -> None:
     """The record itself is the original's: the ledger is shared."""
     chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret

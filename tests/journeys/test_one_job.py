@@ -91,6 +91,7 @@ def run_job(hook: Path, url: str, repository: Path, scratch: Path, unit: str, ta
     subprocess.run(words, cwd=scratch, env=environment, check=True, capture_output=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_one_job_from_worker_node_to_rerun(
     running_service: Any, hook: Path, repository: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from jobprov.app.cli import main
 from tests.library.built_once import build_hook_once
+from tests.library.templates_once import take_compiled_templates
 
 JOBPROV = [sys.executable, "-m", "jobprov"]
 _SECONDS = 120
@@ -81,6 +82,7 @@ def _run(words: tuple[str, ...], environment: dict[str, str], output: Sequence[P
     """Be the command: in the process that was forked for it."""
     for number, file in enumerate(output, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    take_compiled_templates()
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["jobprov", *words]

@@ -21,9 +21,11 @@ from werkzeug.test import TestResponse
 from jobprov.app.access import wrong_tokens
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.logout_tokens import MOST_AGE_SECONDS
+from tests.library.databases import on_sqlite_alone
 from tests.library.servers.logins import (
     CLIENT_ID,
     describe_provider,
+    is_logged_in,
     log_in,
     login_file,
     take_logins,
@@ -76,10 +78,7 @@ def send(app: Flask, token: str, **more: Any) -> TestResponse:
     return app.test_client().post(ADDRESS, data={"logout_token": token}, **more)
 
 
-def is_logged_in(client: FlaskClient) -> bool:
-    return "Log out" in client.get("/").text
-
-
+@pytest.mark.slow
 def test_session_of_the_provider_ends_with_all_its_copies(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
 ) -> None:
@@ -204,6 +203,7 @@ FORGERIES: dict[str, Callable[[TokenIssuer], str]] = {
 }
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("problem", FORGERIES)
 def test_token_that_is_not_right_ends_nothing(
     web: FlaskClient,

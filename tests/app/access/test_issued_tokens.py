@@ -22,6 +22,7 @@ from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
 from jobprov.provenance.services.intake.issuers import read_issuers
 from tests.library.answers import assert_problem
 from tests.library.commands import run_alone
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.served_app import served
 from tests.library.servers.token_issuer import (
@@ -120,6 +121,7 @@ def test_issued_token_is_unknown_to_a_service_without_issuers(
     assert "unknown, expired or revoked" in refusal(client, issuer.token())
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("claims", "words"),
     [
@@ -223,6 +225,7 @@ def test_key_that_is_too_short_signs_nothing(
     assert "too short" in refusal(client, token)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("claims", "scopes"),
     [

@@ -20,16 +20,19 @@ from jobprov.app.web.logins import page_here
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.app.access.test_reading import PUBLIC, answering
+from tests.library.databases import on_sqlite_alone
 from tests.library.markup import tight
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
     CLIENT_ID,
+    PAGE,
     SECRET,
     TOKEN,
     begin,
     come_back,
     describe_provider,
     id_token,
+    is_logged_in,
     log_in,
     login_file,
     take_logins,
@@ -75,7 +78,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return pass_
 
 
-def form_token(client: FlaskClient, page: str = "/") -> str:
+def form_token(client: FlaskClient, page: str = PAGE) -> str:
     found = re.search(r'name="form_token" value="(\w+)"', client.get(page).text)
     assert found is not None
     return found.group(1)
@@ -92,10 +95,6 @@ def waive(client: FlaskClient, **more: Any) -> Any:
         **more,
     }
     return client.post("/waive", data=form)
-
-
-def is_logged_in(client: FlaskClient) -> bool:
-    return "Log out" in client.get("/").text
 
 
 def cookie_of(client: FlaskClient) -> str:
@@ -207,6 +206,7 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert web.get(TRAIL).status_code == 401
 
 
+@pytest.mark.slow
 def test_forms_of_other_pages_are_refused(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
 ) -> None:
@@ -269,6 +269,7 @@ def _by_secret(asked: dict[str, str]) -> str:
     return jwt.encode(_claims(asked), SECRET * 2, algorithm="HS256", headers={"kid": "first"})
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("problem", FORGERIES)
 def test_id_token_that_is_not_right_logs_nobody_in(
     web: FlaskClient, issuer: TokenIssuer, problem: str, caplog: pytest.LogCaptureFixture
@@ -349,6 +350,7 @@ def test_refusal_of_the_provider_is_shown_as_text(web: FlaskClient) -> None:
     assert "&lt;b&gt;no&lt;/b&gt;" in refused.text
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "elsewhere",
     [

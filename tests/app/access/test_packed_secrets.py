@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.secrets import find_secret
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import sha256
 
 MIB = 1 << 20
@@ -88,6 +89,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("form", PACKED)
 def test_secret_in_a_packed_file_is_refused(
     client: FlaskClient, service: Service, form: str

@@ -16,6 +16,7 @@ from jobprov.provenance.services.code.repositories import (
     registered_repositories,
     repository_json,
 )
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 CANARY = "hunter2Canary7"
@@ -193,6 +194,7 @@ def is_stored(service: Service) -> bool:
     return any(CANARY.encode() in service.store.get(name) for name in service.store.digests())
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
     client: FlaskClient, service: Service, text: str
@@ -213,6 +215,7 @@ def test_text_without_a_secret_is_left_as_it_is(text: str) -> None:
     assert redact(text.encode()) == (text.encode(), [])
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("form", RECORDS)
 def test_record_that_holds_a_secret_is_refused(client: FlaskClient, form: str) -> None:
     answer = client.put(f"/api/v1/jobs/{JOB}", json=a_record(**RECORDS[form]))
@@ -259,6 +262,7 @@ def test_secret_in_two_pieces_of_a_tail_is_not_shown(client: FlaskClient) -> Non
     assert b"end\n" in shown
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("form", RECORDS)
 def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service, form: str) -> None:
     body = json.dumps({**a_record(**RECORDS[form]), "schema_version": "none"}).encode()
@@ -272,6 +276,7 @@ def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service, form
     assert all(CANARY.encode() not in bytes(letter) for letter in kept)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("path", ["comparators/nova", "retry-policies/nova"])
 def test_declaration_with_a_secret_is_refused(client: FlaskClient, path: str) -> None:
     answer = client.put(f"/api/v1/{path}", json={"why": f"password='{CANARY}'"})

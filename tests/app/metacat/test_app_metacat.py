@@ -111,6 +111,7 @@ def see(metacat: FlaskClient, name: str, size: int, **metadata: object) -> None:
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.slow
 def test_files_are_selected_by_metadata_that_only_a_catalog_told(metacat: FlaskClient) -> None:
     """The newest sighting counts; what a job made keeps the data tier that its job says."""
     see(metacat, "hd:raw1.root", 5, core__data_tier="raw", DUNE__campaign="old")
@@ -161,6 +162,7 @@ RECORDED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_files_are_selected_by_all_metadata_that_they_are_shown_with(
     metacat: FlaskClient,
 ) -> None:
@@ -200,6 +202,7 @@ def test_files_are_selected_by_members_of_what_a_catalog_told(metacat: FlaskClie
         assert sorted(names(metacat, query)) == expected[query], query
 
 
+@pytest.mark.slow
 def test_dimensions_select_by_what_records_hold(metacat: FlaskClient) -> None:
     """As experiments ask SAM: run_number, file_format and others have no column here."""
     see(metacat, "hd:raw1.root", 5, core__runs=[9], core__file_type="detector")

@@ -131,6 +131,7 @@ def test_chunked_body_is_taken_and_limited(live: LiveService) -> None:
     assert (taken, refused) == (201, 413)
 
 
+@pytest.mark.slow
 def test_sixteen_clients_record_at_once_and_lose_nothing(live: LiveService) -> None:
     def send(first: int) -> None:
         client = Client(live.url)

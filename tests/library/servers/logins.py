@@ -15,6 +15,8 @@ from tests.library.servers.token_issuer import DISCOVERY, KEYS, TokenIssuer
 CLIENT_ID = "jobprov"
 SECRET = "a secret of the client"  # noqa: S105
 TOKEN = "/token"  # noqa: S105 - a path
+PAGE = "/docs/"
+"""A page with the frame of all pages; unlike the home page it counts nothing."""
 ROWS = """
 [[allow.nova]]
 group = "/nova/production"
@@ -96,3 +98,8 @@ def log_in(
     """Log in with these claims, and return the answer to coming back."""
     asked = begin(client, wanted)
     return come_back(client, issuer, asked["state"], id_token(issuer, asked, **claims))
+
+
+def is_logged_in(client: FlaskClient) -> bool:
+    """Return whether pages offer to log out."""
+    return "Log out" in client.get(PAGE).text

@@ -55,6 +55,7 @@ def runner(hook: str, runner: Runner) -> Runner:
     "version",
     [VERSIONS[0], *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:])],
 )
+@pytest.mark.slow
 def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) -> None:
     """Without a loader of its own, nine in ten runs under 3.6 to 3.9 fail.
 
@@ -161,6 +162,7 @@ def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_job_that_succeeds_without_an_address_loads_nothing_for_others(runner: Runner) -> None:
     ended = runner("run", "--", "true", environment={"PYTHONPROFILEIMPORTTIME": "1"}, text=True)
 

@@ -50,6 +50,7 @@ def test_job_script_hears_of_them_at_each_call(runner: Runner) -> None:
     } <= set(notes)
 
 
+@pytest.mark.slow
 def test_exit_code_below_zero_is_taken_as_the_system_would(runner: Runner) -> None:
     runner("start")
     assert runner("end", "--exit-code", "-9").returncode == 247

@@ -206,6 +206,7 @@ def test_answer_without_a_body_is_no_list_of_files(serve: Serve) -> None:
         MetaCat(access(serve(answer(b"")))).read_files(["a:b.root"])
 
 
+@pytest.mark.slow
 def test_list_of_very_many_files_may_be_one_line(serve: Serve) -> None:
     """Its time grew with the square of its length: a million files took minutes."""
     files = b",".join(

@@ -6,6 +6,7 @@ A model that copies everything, always, must come to the same result.
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ def apply(model: Model, kind: str, target: tuple[Part, ...], source: Any) -> str
 
 @given(operations)
 @settings(max_examples=examples(300), deadline=None)
+@pytest.mark.slow
 def test_sharing_is_never_seen(drawn: list[tuple[str, tuple[Part, ...], Any]]) -> None:
     model, lines = Model(), []
     start = [("constant", (name,), RICH) for name in "abc"]

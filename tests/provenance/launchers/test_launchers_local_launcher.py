@@ -66,6 +66,7 @@ def test_a_job_that_vanished_without_exit_code_is_told_as_lost(tmp_path: Path) -
     assert (wait_for(launcher, job.name)[job.name].problem or "").startswith("lost")
 
 
+@pytest.mark.slow
 def test_two_launchers_that_fill_slots_at_once_start_each_job_once(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from jobprov.provenance.launchers.local.launcher "

@@ -23,6 +23,7 @@ def boxes_of(view: View, kind: str) -> list[Box]:
 
 @given(graphs())
 @settings(max_examples=examples(100), deadline=None)
+@pytest.mark.slow
 def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     view = fold(graph)
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from jobprov.provenance.records.openlineage.runs import read_event
 from tests.library.answers import assert_problem, put_job
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record
 
 
@@ -175,6 +176,7 @@ def test_circles_in_what_clients_sent_are_answered(recorded: FlaskClient, name: 
     read(recorded, f"/lineage/impact?file={name}")
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("path", "status", "field"),
     [

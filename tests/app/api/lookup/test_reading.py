@@ -17,6 +17,7 @@ from jobprov.app.api import operations
 from jobprov.app.api.lookup.jobs import last_lines
 from jobprov.app.factory import create_app
 from tests.library.answers import assert_problem, put_job
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
@@ -257,6 +258,7 @@ def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
     assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", data=b"{"), 422)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("level", ["R2", "R5~", "R7"])
 @pytest.mark.parametrize("comparisons", [None, []])
 def test_verdict_on_outputs_that_compared_none_is_refused(

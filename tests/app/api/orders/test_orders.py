@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.library.answers import assert_problem, put_job
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record
 
 
@@ -49,6 +50,7 @@ def test_the_page_and_the_calls_say_why_a_rerun_is_not_tried_again(client: Flask
     assert "a rerun: retry the job that it repeats" in page.get_data(as_text=True)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("name", ["bad name", "x" * 65, "<script>", "-a", "é"])
 @pytest.mark.parametrize(
     ("call", "document"),
@@ -75,6 +77,7 @@ def test_failures_of_an_experiment_that_nobody_knows_are_not_read_again(
     assert client.post("/api/v1/rules/nova/reclassifications", json={}).status_code == 202
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("declared", "field"),
     [

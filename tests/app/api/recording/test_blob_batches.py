@@ -12,6 +12,7 @@ from jobprov.app.api.recording.blob_batches import BATCH_BLOBS, BATCH_BYTES
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import FIRST, JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
@@ -123,6 +124,7 @@ def test_erased_blob_is_not_stored_again(
     ]
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("body", "field"),
     [

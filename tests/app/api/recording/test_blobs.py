@@ -14,6 +14,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake import partial_blobs as half_sent
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
@@ -132,6 +133,7 @@ def test_secret_in_parts_is_not_stored(
     assert service.store.missing([digest]) == {digest}
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "text",
     ["bytes 5-3/9", "bytes 0-9/9", "0-3/9", "bytes 0-3/*", "bytes 0-3/9 x", "items 0-3/9", ""],
@@ -173,6 +175,7 @@ def test_blob_whose_digest_differs_is_refused(client: FlaskClient, service: Serv
     assert service.store.missing([DIGEST]) == {DIGEST}
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("name", ["abc", "A" * 64, "..%2f..%2fetc", "0" * 65])
 def test_name_that_is_no_digest_is_refused(client: FlaskClient, name: str) -> None:
     assert client.put(f"/api/v1/blobs/{name}", data=b"x").status_code in (404, 422)
@@ -297,6 +300,7 @@ def test_blob_that_nobody_named_is_not_read(client: FlaskClient) -> None:
     assert_problem(client.get(PUT), 404)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("body", "status"),
     [

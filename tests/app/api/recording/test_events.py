@@ -17,6 +17,7 @@ from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, R
 from openlineage.client.facet_v2 import error_message_run, parent_run, source_code_location_job
 
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record
 from tests.library.servers.openlineage import stock_client
 
@@ -144,6 +145,7 @@ def static(**of_what: Any) -> dict[str, Any]:
 _PARENT = "run.facets.parent.run.runId"
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("document", "field"),
     [
@@ -175,6 +177,7 @@ def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, 
     assert_problem(sent(client, document), 422, field)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("body", "words"),
     [(b"{", "The event is not JSON: "), (b"[{}]", "The event is not a JSON object.")],
@@ -198,6 +201,7 @@ def with_dataset(facets: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("facet", ["version", "jobprov_file"])
 @pytest.mark.parametrize("value", [None, "x", [1], 5])
 def test_facet_that_is_no_object_says_nothing(client: FlaskClient, facet: str, value: Any) -> None:
@@ -205,6 +209,7 @@ def test_facet_that_is_no_object_says_nothing(client: FlaskClient, facet: str, v
         assert sent(client, document).status_code == 201
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("file", "field"),
     [

@@ -14,6 +14,7 @@ from jobprov.provenance.db.tables import Job, LogTailPiece
 from jobprov.provenance.services.intake import log_tails
 from jobprov.provenance.services.intake.log_tails import KEPT_BYTES, Chunk, append_tail, sweep
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
@@ -167,6 +168,7 @@ def test_secret_is_refused(running: FlaskClient) -> None:
     assert_problem(running.get(PUT), 404)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("name", [".swept", "..", "a b", "x" * 101])
 def test_odd_name_is_refused(running: FlaskClient, name: str) -> None:
     answer = running.put(f"/api/v1/jobs/{JOB}/logs/{name}?offset=0", data=b"x")

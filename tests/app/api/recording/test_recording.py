@@ -18,6 +18,7 @@ from jobprov.provenance.db.tables import DeadLetter, Job, LedgerEntry
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 
 PUT = f"/api/v1/jobs/{JOB}"
@@ -99,6 +100,7 @@ def test_gzip_of_several_members_is_one_body(client: FlaskClient) -> None:
     assert answer.status_code == 201
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_gzip_of_hundreds_of_thousands_of_members_is_refused_at_once(client: FlaskClient) -> None:
     """Each copied all that followed it, which took minutes."""
@@ -113,6 +115,7 @@ def test_gzip_of_hundreds_of_thousands_of_members_is_refused_at_once(client: Fla
     assert time.process_time() - began < 5
 
 
+@on_sqlite_alone
 def test_gzip_in_members_of_any_length_is_one_body(client: FlaskClient) -> None:
     text = json.dumps(a_record(), indent=200).encode()
     members = [gzip.compress(text[place : place + 7], 0) for place in range(0, len(text), 7)]
@@ -122,6 +125,7 @@ def test_gzip_in_members_of_any_length_is_one_body(client: FlaskClient) -> None:
     assert answer.status_code == 201
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -132,6 +136,7 @@ def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> No
     assert assert_problem(answer, 413)["limit"] == 8 * MEBIBYTE
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "body", [b"no gzip", gzip.compress(b"{}", mtime=0)[:-4]], ids=["no gzip", "cut short"]
 )
@@ -139,6 +144,7 @@ def test_body_that_says_gzip_and_is_not_is_refused(client: FlaskClient, body: by
     assert_problem(client.put(PUT, data=body, headers={"Content-Encoding": "gzip"}), 422)
 
 
+@on_sqlite_alone
 def test_other_encodings_are_refused(client: FlaskClient) -> None:
     assert_problem(client.put(PUT, data=b"{}", headers={"Content-Encoding": "br"}), 415)
 
@@ -172,6 +178,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("case", BAD)
 def test_bad_record_is_refused_by_field_and_nothing_of_it_stored(
     client: FlaskClient, service: Service, case: str
@@ -184,6 +191,7 @@ def test_bad_record_is_refused_by_field_and_nothing_of_it_stored(
     assert counts(service) == (0, 0)
 
 
+@on_sqlite_alone
 def test_record_of_nine_mebibytes_is_refused(client: FlaskClient, service: Service) -> None:
     answer = client.put(PUT, json=a_record(extra={"a": "x" * 9 * MEBIBYTE}))
 
@@ -195,6 +203,7 @@ def test_address_and_record_must_name_the_same_job(client: FlaskClient) -> None:
     assert_problem(client.put(PUT, json=a_record(2)), 422, "job_id")
 
 
+@on_sqlite_alone
 def test_deeply_nested_record_is_refused(client: FlaskClient) -> None:
     assert_problem(client.put(PUT, data=b'{"a":' * 100_000 + b"1" + b"}" * 100_000), 422)
 
@@ -295,6 +304,7 @@ def test_each_record_of_a_batch_stands_or_falls_alone(client: FlaskClient) -> No
     assert results[2]["job_id"] == a_record(2)["job_id"]
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "bad",
     [
@@ -328,6 +338,7 @@ def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
         assert letter.job_id == a_record(3)["job_id"]
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "body",
     [
@@ -368,6 +379,7 @@ def test_batch_keeps_the_exact_bytes_of_each_record(client: FlaskClient) -> None
     assert client.put(PUT, data=body).get_json()["change"] == "same"
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("body", "status"),
     [({"jobs": [{}] * 1001}, 413), ({"jobs": 1}, 422), ({}, 422), ([], 422)],
@@ -393,6 +405,7 @@ def test_revision_stands_beside_the_first_and_feeds_the_job(client: FlaskClient)
     assert len(shown["revisions"]) == 1
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
 def test_revision_needs_a_reason(client: FlaskClient, reason: str) -> None:
     assert_problem(
@@ -402,6 +415,7 @@ def test_revision_needs_a_reason(client: FlaskClient, reason: str) -> None:
     )
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("digest", ["sha256:1", "sha256:" + "G" * 64, "md5:1", "", "sha256:"])
 def test_image_digest_that_is_none_is_recorded_as_it_is(client: FlaskClient, digest: str) -> None:
     record = a_record(

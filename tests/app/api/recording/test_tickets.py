@@ -17,6 +17,7 @@ from jobprov.provenance.db.tables import DeadLetter
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.services.recording.dead_letters import replay_letter
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 NewToken = Callable[..., dict[str, str]]
@@ -47,6 +48,7 @@ def test_ticket_records_jobs_of_its_task(client: FlaskClient, ticket: dict[str, 
     assert (sent.status_code, put.status_code) == (201, 201)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "record",
     [
@@ -130,6 +132,7 @@ def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
     assert service.write(partial(replay_letter, number=letters[0].number)).change == "created"
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
@@ -174,6 +177,7 @@ def test_ticket_outlives_the_job(client: FlaskClient, new_token: NewToken) -> No
         assert timedelta(days=days - 1) < left <= timedelta(days=days)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "body",
     [{}, {"experiment": "nova", "days": 0}, {"experiment": 7}, {"experiment": "nova", "days": "x"}],

@@ -11,6 +11,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.intake import list_tokens
 from jobprov.provenance.services.intake.tokens import TokenBook, WrongTokenError, revoke_token
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record, sha256
 
 PUT = f"/api/v1/jobs/{JOB}"
@@ -80,6 +81,7 @@ def test_token_cannot_judge_the_jobs_of_others(client: FlaskClient, new_token: N
     )
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "value",
     ["Bearer prov_1_" + "x" * 43, "Bearer x", "Basic eDp4", "Bearer prov_99_" + "a" * 43, "x"],

@@ -18,6 +18,7 @@ from jobprov.provenance.services.intake.trace_turns import may_get_turn, take_tu
 from jobprov.provenance.services.recording.traced_kinds import MOST_USED
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record, digest
 
 KEY, OTHER = digest(1), digest(2)
@@ -398,6 +399,7 @@ def test_tokens_ask_for_their_experiment_alone(
     assert_problem(ask(client), 401)
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "question",
     [

@@ -13,6 +13,7 @@ from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
 from jobprov.provenance.services.tasks.unit_states import standing_units
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record, job_id
 
 SCHEDD = "/api/v1/queue/sched01"
@@ -442,6 +443,7 @@ def test_report_is_of_the_tokens_experiment(
     assert client.put(SCHEDD, json=body, headers=nova).status_code == 200
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -480,6 +482,7 @@ def test_secret_in_a_hold_reason_is_refused(client: FlaskClient) -> None:
     assert answer.status_code == 422
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("cursor", ["x", "5", "9.x", "99.1", "announced.", "1.1.1", "-1.5"])
 def test_cursor_of_no_list_is_refused(client: FlaskClient, cursor: str) -> None:
     declare(client)

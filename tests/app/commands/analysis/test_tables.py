@@ -35,6 +35,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(jobprov, ["tables", *words])
 
 
+@pytest.mark.slow
 def test_tables_are_written_and_asked(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_what_a_command_made_private_is_left_out(data: Path, tmp_path: Path) -> 
     assert "Left out, since they are private: secret." in written.stdout
 
 
+@pytest.mark.slow
 def test_errors_are_one_sentence_and_an_exit_code(data: Path, tmp_path: Path) -> None:
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "thesis.tex").write_text("a year of work")

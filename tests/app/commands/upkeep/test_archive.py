@@ -264,6 +264,7 @@ def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_long_work_tells_programs_how_far_it_is(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def run(data: Path, *words: str, answer: str | None = None) -> Result:
 
 
 @pytest.mark.usefixtures("log")
+@pytest.mark.slow
 def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -> None:
     no = run(
         tmp_path, "erase", "record", JOB, *FIELD, "--field", "host.hostname", *WORDS, answer="n\n"
@@ -105,6 +106,7 @@ def test_what_was_not_looked_for_in_shared_rows_is_told(
 
 
 @pytest.mark.usefixtures("log")
+@pytest.mark.slow
 def test_sealed_record_is_replaced_by_a_file_and_told_as_json(tmp_path: Path) -> None:
     run(tmp_path, "archive", "seal")
     corrected = tmp_path / "corrected.json"

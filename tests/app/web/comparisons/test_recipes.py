@@ -60,6 +60,7 @@ def verdict(level: str, **more: str) -> dict[str, Any]:
     return {"level": level, "comparisons": [{"output": "o.root", "level": level}], **more}
 
 
+@pytest.mark.slow
 def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient) -> None:
     jobs = [job["job_id"] for job in fleet.get("/api/v1/jobs").get_json()["jobs"]]
     before = tight(fleet.get("/").get_data(as_text=True))

@@ -77,6 +77,7 @@ def test_a_branch_comes_alone_for_a_page_that_opens_it(large: FlaskClient) -> No
     assert piece.count("<li>") == 18 + 2
 
 
+@pytest.mark.slow
 def test_a_parameter_leads_to_the_jobs_that_ran_with_it(large: FlaskClient) -> None:
     found = page(large, "?form=evaluated&at=physics.producers.m8.parameter3")
 

@@ -79,6 +79,7 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
+@pytest.mark.slow
 def test_the_id_and_the_set_as_run_are_shown(client: FlaskClient) -> None:
     ran = as_run(loads(TEXT), read_command_line(ARGV), Facts(release="3.14.04"))
     path = f"/jobs/{KNOWN}/configurations/reco"

@@ -122,6 +122,7 @@ def work(service: Service) -> None:
     )
 
 
+@pytest.mark.slow
 def test_task_stands_beside_its_catalog(pages: FlaskClient) -> None:
     page = pages.get("/catalog?task_id=t1&experiment=nova")
 
@@ -142,6 +143,7 @@ def test_task_stands_beside_its_catalog(pages: FlaskClient) -> None:
     assert "3 of 5 units done" in pages.get("/tasks/t1").text
 
 
+@pytest.mark.slow
 def test_rules_are_changed_by_a_form_and_tell_what_failures_are(
     pages: FlaskClient, service: Service
 ) -> None:
@@ -319,6 +321,7 @@ def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: 
     assert pages.get(address).status_code == 200
 
 
+@pytest.mark.slow
 def test_failures_that_a_rule_makes_one_cause_stand_in_one_row_and_in_one_list(
     pages: FlaskClient, service: Service
 ) -> None:

@@ -19,6 +19,7 @@ from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowS
 from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.services.ledger.entries import read_entries
 from tests.library.answers import put_job
+from tests.library.databases import on_sqlite_alone
 from tests.library.productions.toy_workflow import TEXT, a_job, declare, launch
 from tests.library.records import a_record
 
@@ -324,6 +325,7 @@ def test_waiving_says_what_is_missing(launched: FlaskClient) -> None:
     assert len(units_offered(launched)) == 2
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("job", ["zzz", "' OR 1=1", "0b7f0f6e-0000-4000-8000-00000000000Z"])
 def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str) -> None:
     form = {
@@ -343,6 +345,7 @@ def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str)
         assert "is not the id of a job" in answer.text
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [

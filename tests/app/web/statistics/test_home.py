@@ -48,6 +48,7 @@ def test_page_says_in_words_that_nothing_needs_attention(client: FlaskClient) ->
     assert "<li" not in text
 
 
+@pytest.mark.slow
 def test_new_cause_stands_there_with_its_jobs_until_it_was_seen(client: FlaskClient) -> None:
     ended = datetime.now(UTC) - timedelta(minutes=5)
     record = a_record(
@@ -140,6 +141,7 @@ def test_page_does_not_claim_that_nothing_runs_where_no_queue_is_reported(
     assert "Nothing runs or waits." not in text
 
 
+@pytest.mark.slow
 def test_campaigns_and_lists_are_kept_by_a_button_and_shared_by_an_address(
     pages: FlaskClient,
 ) -> None:

@@ -59,6 +59,7 @@ def _files(bag: Path) -> list[str]:
         pytest.param("last", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_flipped_bit_of_every_payload_file_is_named(bag: Path, dash: Run, where: str) -> None:
     places = random.Random(7)  # noqa: S311 - the same places each time
     spoilt = [name for name in _files(bag) if name.startswith("data/") and name not in CHECKER]

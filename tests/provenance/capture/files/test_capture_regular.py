@@ -20,6 +20,7 @@ def art(runner: Runner) -> str:
 
 
 @pytest.mark.parametrize("option", ["-c", "-S"])
+@pytest.mark.slow
 def test_named_pipe_reaches_the_job_unread(runner: Runner, option: str) -> None:
     """As `-c <(sed …)` does it: what the hook took from it, art would miss."""
     pipe = runner.folder / "job.fcl"

@@ -47,6 +47,7 @@ def test_full_disk_still_sends(runner: Runner, service: Service) -> None:
     assert len(service.records) == 1, done.stderr
 
 
+@pytest.mark.slow
 def test_disk_that_fills_up_under_the_entry_still_sends_and_says_nothing(
     runner: Runner, service: Service
 ) -> None:

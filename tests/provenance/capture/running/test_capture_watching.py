@@ -107,6 +107,7 @@ def test_listing_has_sizes_and_all_digests_or_none(
     assert without == [f"{library}\t3\t-"]
 
 
+@pytest.mark.slow
 def test_record_has_the_libraries_and_the_peak(runner: Runner) -> None:
     hold = "import time; held = bytearray(60_000_000); time.sleep(0.8)"
 

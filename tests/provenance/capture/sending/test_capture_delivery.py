@@ -84,6 +84,7 @@ def test_nothing_new_takes_two_requests_and_under_three_kilobytes(
     assert sum(len(body) for body in service.received) < 3000
 
 
+@pytest.mark.slow
 def test_token_is_sent_from_file_or_variable_and_never_recorded(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:

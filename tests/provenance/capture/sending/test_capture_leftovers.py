@@ -14,6 +14,7 @@ DEAD = "http://127.0.0.1:9"
 JOB = ("--", "sh", "-c", "echo out; echo err >&2; exit 3")
 
 
+@pytest.mark.slow
 def test_record_in_the_error_output_is_read_back(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_ifdh_takes_it_where_it_is(runner: Runner, tmp_path: Path) -> None:
     assert b"copied to" in done.stderr
 
 
+@pytest.mark.slow
 def test_large_blobs_stay_behind(runner: Runner) -> None:
     program = "import os; print(os.urandom(300000).hex())"
 

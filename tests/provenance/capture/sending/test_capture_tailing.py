@@ -47,6 +47,7 @@ def log_of(live: LiveService, job_id: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(("goes_to", "job_id"), [("pipe", f"{JOB}21"), ("file", f"{JOB}22")])
+@pytest.mark.slow
 def test_job_killed_with_its_hook_keeps_what_it_said(
     runner: Runner, live: LiveService, tmp_path: Path, goes_to: str, job_id: str
 ) -> None:
@@ -84,6 +85,7 @@ def test_job_killed_with_its_hook_keeps_what_it_said(
     assert record["state"] == "running"
 
 
+@pytest.mark.slow
 def test_record_of_a_job_that_ended_takes_the_place_of_the_ends(
     runner: Runner, live: LiveService
 ) -> None:

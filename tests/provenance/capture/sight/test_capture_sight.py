@@ -706,6 +706,7 @@ time.sleep(0.5)
 """
 
 
+@pytest.mark.slow
 def test_file_that_rucio_downloads_is_no_output_of_the_job(site: Site) -> None:
     """As rucio-clients 41.5 puts it: below a folder of its scope. It was claimed as made here.
 

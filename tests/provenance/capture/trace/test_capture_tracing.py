@@ -42,6 +42,7 @@ def found_at(path: Path, **more: Any) -> Inventory:
 
 
 @with_strace
+@pytest.mark.slow
 def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
     runner: Runner,
 ) -> None:

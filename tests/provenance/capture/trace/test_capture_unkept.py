@@ -67,6 +67,7 @@ def shell(runner: Runner, script: str, **more: Any) -> Traced:
 
 
 @with_strace
+@pytest.mark.slow
 def test_files_of_working_folder_home_and_odd_places_are_inputs(runner: Runner, odd: Path) -> None:
     (odd / "table.txt").write_text("odd\n")
     (runner.folder / "in.txt").write_text("here\n")
@@ -91,6 +92,7 @@ def test_files_of_working_folder_home_and_odd_places_are_inputs(runner: Runner, 
 
 
 @with_strace
+@pytest.mark.slow
 def test_table_of_software_in_a_venv_is_kept_and_is_no_parent(runner: Runner, odd: Path) -> None:
     """Which job of a kind is traced is chance; the lineage of its outputs must not be."""
     venv = odd / "venv"
@@ -176,6 +178,7 @@ def test_module_of_perl_in_an_odd_folder_is_a_script(runner: Runner, odd: Path) 
 
 @with_strace
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="NO GCC HERE")
+@pytest.mark.slow
 def test_headers_are_inputs_and_a_program_that_the_job_builds_is_none(
     runner: Runner, odd: Path
 ) -> None:

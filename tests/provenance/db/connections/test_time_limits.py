@@ -88,6 +88,7 @@ def test_a_limit_inside_another_does_not_prolong_it(connection: Connection) -> N
     assert lasted(start) < 10
 
 
+@pytest.mark.slow
 def test_the_outer_limit_holds_once_the_inner_one_is_over(connection: Connection) -> None:
     start = time.monotonic()
 

@@ -200,6 +200,7 @@ def test_annotated_tag_is_an_object_of_the_pack(
     git(repository, "fsck", "--strict", "--full")
 
 
+@pytest.mark.slow
 def test_submodule_that_nobody_registered_is_a_need(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

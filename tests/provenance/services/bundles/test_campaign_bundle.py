@@ -108,6 +108,7 @@ def test_level_makes_a_plan_of_its_own_and_leaves_the_others(sample: Parts) -> N
         build_bundle(sample.database, sample.writer, sample.store, GOOD, level="L7")
 
 
+@pytest.mark.slow
 def test_bundles_are_built_again_and_drift_is_reported(sample: Parts) -> None:
     for job_id in (GOOD, BAD):
         build_bundle(sample.database, sample.writer, sample.store, job_id)

@@ -243,6 +243,7 @@ def test_file_leads_to_its_page_and_job_where_a_record_mentions_it(site: Site) -
     assert (orphan.job_id, orphan.unit) == (job_id(1), UNITS[0]), "as its job says"
 
 
+@pytest.mark.slow
 def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site) -> None:
     """Somebody looked for it in the transfers, where it had not been lost."""
     site.declare()

@@ -214,6 +214,7 @@ def test_tag_that_moved_between_two_resolutions_is_seen_by_the_second(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_tag_that_moved_before_any_record_named_the_repository(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
@@ -401,6 +402,7 @@ def test_segments_adopted_one_by_one_give_the_same(
     database.dispose()
 
 
+@pytest.mark.slow
 def test_jobs_that_an_earlier_version_graded_otherwise_are_graded_again(
     production: Production, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,6 +421,7 @@ def test_jobs_that_an_earlier_version_graded_otherwise_are_graded_again(
     assert len(words(production, 1)) == 1
 
 
+@pytest.mark.slow
 def test_bundle_has_the_grade_of_the_job_and_says_why(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ from jobprov.provenance.services.search.search import search
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 from tests.library.production import shown_job
@@ -150,6 +151,7 @@ def test_version_becomes_an_inferred_commit_whichever_comes_first(
     assert "its source is held, inferred from its version" in installed["message"]
 
 
+@pytest.mark.slow
 def test_one_template_serves_both_managers(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     record(parts, 1, ups("v2_0_0"))
@@ -204,6 +206,7 @@ def test_entry_that_says_which_code_it_was_is_left_alone(
 
 
 @pytest.mark.parametrize("version", ["v9_9_9", "v3_0_0"], ids=["unknown", "a branch"])
+@pytest.mark.slow
 def test_version_without_a_tag_stays_a_gap_that_says_so_and_is_tried_again(
     parts: Parts, upstream: Path, version: str
 ) -> None:
@@ -254,6 +257,7 @@ def test_version_that_is_no_name_of_a_tag_is_told(parts: Parts, upstream: Path) 
     assert resolved(parts) is None
 
 
+@pytest.mark.slow
 def test_mapping_again_corrects_what_was_inferred(
     parts: Parts, upstream: Path, tmp_path: Path
 ) -> None:
@@ -307,6 +311,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
         parts.writer.run(lambda writing: unmap_product(writing, "art"))
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("template", "why"),
     [
@@ -363,6 +368,7 @@ def test_list_shows_what_nobody_mapped_and_how_many_lists_name_it(
     assert {row["reason"] for row in mapped["unresolved"]} == {"not tried yet"}
 
 
+@pytest.mark.slow
 def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
     parts: Parts, upstream: Path
 ) -> None:
@@ -386,6 +392,7 @@ def test_impact_jobs_and_search_find_the_inferred_commit_and_say_so(
     assert (hit.text, hit.detail) == (wanted, "art-suite v1_2_3 inferred")
 
 
+@pytest.mark.slow
 def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     map_it(parts)
@@ -408,6 +415,7 @@ def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstrea
     assert differing["art.inferred commit"] == tuple(tags)
 
 
+@pytest.mark.slow
 def test_moved_tag_of_a_product_is_noted(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     map_it(parts)
@@ -502,6 +510,7 @@ def test_rebuilt_database_knows_which_submodules_are_lacking(
 
 
 @pytest.mark.parametrize("is_registered_first", [True, False])
+@pytest.mark.slow
 def test_repository_of_the_name_of_a_product_needs_no_map(
     parts: Parts, upstream: Path, *, is_registered_first: bool
 ) -> None:

@@ -19,6 +19,7 @@ from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.production import shown_job
 
@@ -166,6 +167,7 @@ def test_registering_again_changes_nothing_and_other_names_are_refused(
         parts.writer.run(lambda writing: register_repository(writing, "other", str(upstream)))
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "url", ["http://example.org/x.git", "ext::sh -c true", "git://example.org/x", "file:///etc"]
 )

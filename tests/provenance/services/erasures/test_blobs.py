@@ -112,6 +112,7 @@ def test_jobs_have_a_gap_and_others_have_none_and_nothing_is_asked_for_again(
     assert differs_rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_gone(
     production: Production,
 ) -> None:

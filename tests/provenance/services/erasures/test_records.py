@@ -152,6 +152,7 @@ def test_packed_bytes_are_gone_from_the_file_of_the_database_and_its_log(
     assert not any(packed in path.read_bytes() for path in tmp_path.glob("jobprov.db*"))
 
 
+@pytest.mark.slow
 def test_head_never_changes_and_all_other_leaves_are_proved_still(production: Production) -> None:
     production.record(*[record_of(number) for number in range(2, 300)], secret_record())
     production.seal()

@@ -22,6 +22,7 @@ from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.lookup import file as file_service
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
+from tests.library.databases import on_sqlite_alone
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 
@@ -117,6 +118,7 @@ def test_pages_hold_every_file_once_in_the_order_of_names(filled: Production) ->
     assert [name for name, _ in found] == sorted([*NAMES, "a1.root", "raw.root"])
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("cursor", ["x", "é", "e30", "W10", "WyJhIiwgImIiLCAiYyJd", "!!!!", ""])
 def test_cursor_that_no_list_gave_is_refused(filled: Production, cursor: str) -> None:
     with (

@@ -116,6 +116,7 @@ def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
     assert "data/root/bin/join" in names
 
 
+@pytest.mark.slow
 def test_newest_capsule_counts(sample: Parts, folder: Path, tmp_path: Path) -> None:
     image = tmp_path / "release.sif"
     image.write_bytes(b"image")

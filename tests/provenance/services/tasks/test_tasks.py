@@ -26,6 +26,7 @@ from jobprov.provenance.services.tasks.tasks import (
     show_task,
 )
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
+from tests.library.databases import on_sqlite_alone
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
 
@@ -158,6 +159,7 @@ def test_unit_that_is_not_on_the_list_cannot_be_waived(production: Production) -
     assert shown(production)["waived"] == 0
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -1,0 +1,9 @@
+"""On which databases a test runs."""
+
+import pytest
+
+on_sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For cases that differ in what they are refused for, and not in a statement to the database.
+
+Other tests of the same call run on both databases.
+"""
