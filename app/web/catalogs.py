@@ -15,6 +15,7 @@ from jobprov.app.web.frame.page import (
     asked_number,
     experiment_asked,
     here,
+    next_page,
     pages,
 )
 from jobprov.app.wiring import get_service
@@ -193,7 +194,7 @@ def show_arrivals() -> Response:
         days=days,
         files=cut_rows("late", arrivals.files, _LATE_ROWS),
         is_first_page=cursor is None,
-        next_page=here(cursor=arrivals.next) if arrivals.next else None,
+        next_page=next_page(arrivals.next),
     )
 
 

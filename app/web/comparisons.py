@@ -9,7 +9,7 @@ from flask import Response
 from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, experiment_asked, here, pages
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, here, next_page, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, productions_page
 from jobprov.provenance.answers.comparisons.jobs import ComparedJob, Difference, Facet
@@ -321,12 +321,11 @@ def list_recipes() -> Response:
         page = list_divergent(
             connection, experiment=experiment_asked(), limit=_RECIPE_ROWS, cursor=asked("cursor")
         )
-    next_page = None if page.next is None else here(cursor=page.next)
     return answer(
         "comparisons/recipes.html",
         twin="/recipes",
         recipes=page.recipes,
-        next_page=next_page,
+        next_page=next_page(page.next),
     )
 
 

@@ -306,3 +306,13 @@ def log_in_here(back: str | None = None) -> str | None:
 def here(**changes: str | None) -> str:
     """Return the address of this page with some words of its query changed."""
     return address(request.path, {**request.args.to_dict(), **changes})
+
+
+def first_page() -> str | None:
+    """Return the address of the first page of a list; None where this is it."""
+    return here(cursor=None) if asked("cursor") else None
+
+
+def next_page(cursor: str | None) -> str | None:
+    """Return the address of the next page of a list; None where this is the last."""
+    return here(cursor=cursor) if cursor else None

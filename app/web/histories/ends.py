@@ -7,15 +7,16 @@ from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_flag, experiment_asked, pages
-from jobprov.app.web.histories.question import (
-    asked_question,
+from jobprov.app.web.frame.page import (
+    answer,
+    asked,
+    asked_flag,
+    experiment_asked,
     first_page,
     next_page,
-    query_of,
-    twin_of,
-    version_sentence,
+    pages,
 )
+from jobprov.app.web.histories.question import asked_question, query_of, twin_of, version_sentence
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import Question, history_page
 from jobprov.provenance.answers.histories.ends import FileRoots

@@ -6,8 +6,15 @@ from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, pages
-from jobprov.app.web.histories.question import first_page, next_page
+from jobprov.app.web.frame.page import (
+    answer,
+    asked,
+    asked_file,
+    asked_flag,
+    first_page,
+    next_page,
+    pages,
+)
 from jobprov.app.web.lookup.jobs import asked_filters, asked_words
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.impact import Impact

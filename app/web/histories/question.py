@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-from jobprov.app.web.frame.page import asked, asked_file, asked_number, here
+from jobprov.app.web.frame.page import asked, asked_file, asked_number
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.provenance.answers.addresses import with_query
 from jobprov.provenance.answers.names import FileName
@@ -74,13 +74,3 @@ def version_sentence(version: int | None, versions: int) -> str:
     if version is None:
         return f" This covers all {versions} versions."
     return f" This is about version {version} of {versions}."
-
-
-def first_page() -> str | None:
-    """Return the address of the first page of a list; None where this is it."""
-    return here(cursor=None) if asked("cursor") else None
-
-
-def next_page(cursor: str | None) -> str | None:
-    """Return the address of the next page of a list; None where this is the last."""
-    return here(cursor=cursor) if cursor else None

@@ -7,8 +7,8 @@ from flask import Response
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer, asked, asked_pair, pages
-from jobprov.app.web.histories.question import asked_as_of, first_page, next_page, text_of
+from jobprov.app.web.frame.page import answer, asked, asked_pair, first_page, next_page, pages
+from jobprov.app.web.histories.question import asked_as_of, text_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.services.histories.relations import find_common, find_paths

@@ -18,7 +18,9 @@ from jobprov.app.web.frame.page import (
     asked,
     asked_file,
     asked_number,
+    first_page,
     here,
+    next_page,
     pages,
     table,
 )
@@ -194,11 +196,6 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         "cursor": question.cursor or "",
         "sort": question.sort or "",
     }
-    first_page, next_page = None, None
-    if question.cursor:
-        first_page = here(cursor=None)
-    if listed.next:
-        next_page = here(cursor=listed.next)
     cause = _cause(question, listed)
     is_sorted = question.sort not in (None, "-received_at")
     return JobsPage(
@@ -223,8 +220,8 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
             sort=question.sort,
             cursor=question.cursor,
         ),
-        first_page=first_page,
-        next_page=next_page,
+        first_page=first_page(),
+        next_page=next_page(listed.next),
         next_words="Further" if is_sorted else "Older",
         csv=here(format="csv", limit=str(question.limit)),
     )

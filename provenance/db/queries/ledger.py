@@ -12,7 +12,6 @@ from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import ChainHead, EntryBody, Experiment, Job, LedgerEntry
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.tables.ledger import IS_ACT
-from jobprov.provenance.db.writer.keys import chunks
 
 _STORED = """
 SELECT l.id, b.body, e.name, l.segment, l.position
@@ -54,10 +53,7 @@ class SaltedEntry(NamedTuple):
 
 def stored_entries(connection: Connection, entries: Iterable[int]) -> list[StoredEntry]:
     """Return these entries by key, without those that were erased."""
-    stored: list[StoredEntry] = []
-    for part in chunks(sorted(set(entries))):
-        stored.extend(map(StoredEntry._make, select_among(connection, _STORED, part)))
-    return stored
+    return list(map(StoredEntry._make, select_among(connection, _STORED, sorted(set(entries)))))
 
 
 def salted_entries(connection: Connection, entries: Sequence[int]) -> list[SaltedEntry]:

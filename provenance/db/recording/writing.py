@@ -51,7 +51,6 @@ from jobprov.provenance.db.statements.inserting import Insertions
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job, TaskRow
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.files.outputs import count_made
 from jobprov.provenance.records.gaps.gaps import Gap
@@ -148,9 +147,8 @@ class _Place(NamedTuple):
 
 def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, _Place]:
     places: dict[int, _Place] = {}
-    for part in chunks(jobs):
-        for job, task, stage in select_among(connection, _PLACES, part):
-            places[job] = _Place(task, stage)
+    for job, task, stage in select_among(connection, _PLACES, jobs):
+        places[job] = _Place(task, stage)
     return places
 
 

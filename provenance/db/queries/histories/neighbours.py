@@ -185,9 +185,8 @@ def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -
     shown = Counter(edge.target for edge in edges if edge.role not in SHARED_ROLES)
     # A claim has one job before it, which made it; a job has its inputs
     needed = {key_of_claim(claim): 1 for claim in row_numbers(reached, "c")}
-    for part in chunks(row_numbers(reached, "j")):
-        for job, count in run(connection, _INPUTS, {"jobs": part}):
-            needed[key_of_job(job)] = count
+    for job, count in run(connection, _INPUTS, {"jobs": row_numbers(reached, "j")}):
+        needed[key_of_job(job)] = count
     return _lacking(needed, shown)
 
 

@@ -26,7 +26,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode
 from jobprov.provenance.lineage.keys import (
     key_of_claim,
@@ -124,13 +123,13 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     """Return the file nodes among `keys`: claims (`c7`) and placeholders (`f9`)."""
     listed = list(keys)
     nodes = []
-    for part in chunks(row_numbers(listed, "c")):
-        claims = [_ClaimRow(*row) for row in run(connection, _CLAIMS, {"claims": part})]
-        versions = versions_of(connection, sorted({claim.file for claim in claims}))
-        numbers = _numbers_of_claims(versions.values())
-        for claim in claims:
-            has_versions = len(versions.get(claim.file, ())) > 1
-            nodes.append(_file_node(claim, numbers.get(claim.claim), has_versions=has_versions))
+    rows = run(connection, _CLAIMS, {"claims": row_numbers(listed, "c")})
+    claims = [_ClaimRow(*row) for row in rows]
+    versions = versions_of(connection, sorted({claim.file for claim in claims}))
+    numbers = _numbers_of_claims(versions.values())
+    for claim in claims:
+        has_versions = len(versions.get(claim.file, ())) > 1
+        nodes.append(_file_node(claim, numbers.get(claim.claim), has_versions=has_versions))
     return nodes + _placeholders(connection, row_numbers(listed, "f"))
 
 
@@ -181,6 +180,8 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     """
     listed = list(nodes)
     files = [row_number(node.key) for node in listed if node.is_placeholder]
+    if not files:
+        return listed
     versions = versions_of(connection, files)
     made = {}
     for file, of_file in versions.items():
@@ -209,9 +210,8 @@ def _writers(
 
     Those of `made` made another version.
     """
-    facts: dict[int, tuple[str, str | None, int]] = {}
-    for part in chunks(sorted(set(jobs.values()))):
-        facts.update((row[0], row[1:]) for row in run(connection, _WRITERS, {"jobs": part}))
+    rows = run(connection, _WRITERS, {"jobs": sorted(set(jobs.values()))})
+    facts: dict[int, tuple[str, str | None, int]] = {row[0]: row[1:] for row in rows}
     writers = {}
     for file, job in jobs.items():
         writers[file] = _writer(*facts[job], is_other_version=file in made)
@@ -219,30 +219,29 @@ def _writers(
 
 
 def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode]:
+    if not files:
+        return []
     nodes = []
-    for part in chunks(files):
-        for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": part}):
-            url = file_page(name, experiment, namespace)
-            nodes.append(
-                FileNode(
-                    key_of_file(file), name, namespace, experiment, is_placeholder=True, url=url
-                )
-            )
+    for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": files}):
+        url = file_page(name, experiment, namespace)
+        nodes.append(
+            FileNode(key_of_file(file), name, namespace, experiment, is_placeholder=True, url=url)
+        )
     return nodes
 
 
 def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
     """Return the job nodes among `keys` (`j3`)."""
+    rows = run(connection, _JOBS, {"jobs": row_numbers(keys, "j")})
+    jobs = [_JobRow(*row) for row in rows]
+    software_sets = {job.software_set for job in jobs if job.software_set is not None}
+    versions = code_versions(connection, software_sets)
     nodes = []
-    for part in chunks(row_numbers(keys, "j")):
-        jobs = [_JobRow(*row) for row in run(connection, _JOBS, {"jobs": part})]
-        software_sets = {job.software_set for job in jobs if job.software_set is not None}
-        versions = code_versions(connection, software_sets)
-        for job in jobs:
-            version = None
-            if job.software_set is not None:
-                version = versions.get(job.software_set)
-            nodes.append(_job_node(job, version))
+    for job in jobs:
+        version = None
+        if job.software_set is not None:
+            version = versions.get(job.software_set)
+        nodes.append(_job_node(job, version))
     return nodes
 
 

@@ -21,7 +21,6 @@ from jobprov.provenance.db.tables import (
     TraceTurn,
 )
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 
 _EVALUATIONS = """
@@ -71,18 +70,16 @@ def read_evaluations(
     keys = select_by(connection, table_of(Closure), ("id",), ("sha256",), unmet)
     digest_of.update((row[0], digest) for digest, row in keys.items())
     evaluations: dict[tuple[str, str], KnownEvaluation] = {}
-    for part in chunks(list(digest_of)):
-        for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):
-            evaluations[experiment, digest_of[closure]] = KnownEvaluation(*columns)
+    for closure, experiment, *columns in select_among(connection, _EVALUATIONS, digest_of):
+        evaluations[experiment, digest_of[closure]] = KnownEvaluation(*columns)
     return evaluations
 
 
 def closures_of_jobs(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
     """Return the digests of the configurations of each job, in order; none for one without any."""
     digests: dict[int, list[str]] = {job: [] for job in jobs}
-    for part in chunks(jobs):
-        for job, sha256 in select_among(connection, _CLOSURES, part):
-            digests[job].append(bytes(sha256).hex())
+    for job, sha256 in select_among(connection, _CLOSURES, jobs):
+        digests[job].append(bytes(sha256).hex())
     return digests
 
 

@@ -17,7 +17,6 @@ from jobprov.provenance.db.queries.selections.statements import FileKeys
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Host, Identity, Job, Sighting, Stage, TaskRow
-from jobprov.provenance.db.writer.keys import chunks
 
 _ROWS_AT_ONCE = 10_000
 _file = Claim.file_id + 0
@@ -184,12 +183,12 @@ def find_by_name(
     connection: Connection, experiment: int, names: Sequence[str]
 ) -> dict[str, list[NamedFile]]:
     """Return the files of an experiment by their names, whatever their namespaces."""
-    files: dict[str, list[NamedFile]] = {}
     # PostgreSQL takes no NUL, and no name has one
-    for part in chunks([name for name in names if "\0" not in name]):
-        for row in run(connection, _BY_NAME, {"experiment": experiment, "names": part}):
-            file = NamedFile(*row)
-            files.setdefault(file.name, []).append(file)
+    possible = [name for name in names if "\0" not in name]
+    files: dict[str, list[NamedFile]] = {}
+    for row in run(connection, _BY_NAME, {"experiment": experiment, "names": possible}):
+        file = NamedFile(*row)
+        files.setdefault(file.name, []).append(file)
     return files
 
 
@@ -198,9 +197,8 @@ def find_by_key(
 ) -> dict[int, NamedFile]:
     """Return the files of an experiment by their keys."""
     files: dict[int, NamedFile] = {}
-    for part in chunks(keys):
-        for row in run(connection, _BY_KEY, {"experiment": experiment, "files": part}):
-            files[row[0]] = NamedFile(*row)
+    for row in run(connection, _BY_KEY, {"experiment": experiment, "files": keys}):
+        files[row[0]] = NamedFile(*row)
     return files
 
 

@@ -114,13 +114,10 @@ def _concerned_files(
 ) -> set[int]:
     """Return the sighted files that may be outputs of these jobs, or were."""
     files: set[int] = set()
-    for part in chunks(unclaimed):
-        files.update(row[0] for row in select_among(connection, _OF_FILE, part))
-    for part in chunks(list(jobs)):
-        job_ids = [jobs[key] for key in part]
-        files.update(row[0] for row in select_among(connection, _OF_JOB, job_ids))
-        for statement in (_OF_TASK, _OF_CLAIM):
-            files.update(row[0] for row in select_among(connection, statement, part))
+    files.update(row[0] for row in select_among(connection, _OF_FILE, unclaimed))
+    files.update(row[0] for row in select_among(connection, _OF_JOB, jobs.values()))
+    for statement in (_OF_TASK, _OF_CLAIM):
+        files.update(row[0] for row in select_among(connection, statement, jobs))
     return files
 
 

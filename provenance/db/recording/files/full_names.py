@@ -104,9 +104,8 @@ def name_inputs(transaction: Transaction, jobs: Sequence[int], unclaimed: Iterab
     """
     connection = transaction.connection
     files = set(unclaimed)
-    for part in chunks(jobs):
-        for statement in (_READ_BARE, _DECLARED_BARE, _WRITTEN):
-            files.update(row[0] for row in select_among(connection, statement, part))
+    for statement in (_READ_BARE, _DECLARED_BARE, _WRITTEN):
+        files.update(row[0] for row in select_among(connection, statement, jobs))
     _place_files(transaction, files)
 
 

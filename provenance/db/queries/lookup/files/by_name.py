@@ -50,6 +50,7 @@ MOST_CONSUMERS = 100
 MOST_MAKERS = 100
 """Jobs that made one parent: tens of thousands may have made the same empty log."""
 MOST_CHILDREN = 1000
+_MOST_PARENTS = 1000
 NEAREST = 8
 _SHORTEST_BEGINNING = 3
 _LONGEST_SLIP = 61
@@ -239,20 +240,16 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
 
 def consumers(
-    connection: Connection,
-    file: int,
-    *,
-    identities: Iterable[int] | None = None,
-    limit: int = MOST_CONSUMERS,
+    connection: Connection, file: int, *, identities: Iterable[int] | None = None
 ) -> tuple[int, list[Consumer]]:
     """Return how many jobs read the file, and the first of them.
 
     Only as some identities where these are given.
     """
-    values: dict[str, object] = {"file": file, "limit": limit}
+    values: dict[str, object] = {"file": file, "limit": MOST_CONSUMERS}
     listing, counting = _CONSUMERS_OF_FILE, _CONSUMER_COUNT_OF_FILE
     if identities is not None:
-        values = {"identities": sorted(identities), "limit": limit}
+        values = {"identities": sorted(identities), "limit": MOST_CONSUMERS}
         listing, counting = _CONSUMERS_OF_IDENTITIES, _CONSUMER_COUNT_OF_IDENTITIES
     rows = run(connection, listing, values)
     # a job of several steps may read it in each: its first mention counts
@@ -261,8 +258,8 @@ def consumers(
         consumer = _consumer(row)
         first_mentions.setdefault(consumer.job_id, consumer)
     listed = list(first_mentions.values())
-    if len(rows) < limit:
-        # fewer rows than the limit: these are all, so no second query is needed
+    if len(rows) < MOST_CONSUMERS:
+        # these are all, so no second query is needed
         return len(listed), listed
     return run(connection, counting, values)[0][0], listed
 
@@ -281,12 +278,12 @@ def _consumer(row: Any) -> Consumer:
     )
 
 
-def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list[Relative]:
+def parents_of(connection: Connection, claim: int) -> list[Relative]:
     """Return the files that a claim was made from, with the jobs that made them.
 
     Of very many makers of one parent, only the last recorded are returned.
     """
-    rows = run(connection, _PARENTS, {"claim": claim, "limit": limit})
+    rows = run(connection, _PARENTS, {"claim": claim, "limit": _MOST_PARENTS})
     parents = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
         makers = list(group)

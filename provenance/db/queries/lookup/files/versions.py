@@ -25,7 +25,6 @@ from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import Claim, File, Identity, Job
 from jobprov.provenance.db.tables.base import EPOCH
-from jobprov.provenance.db.writer.keys import chunks
 
 MOST_VERSIONS = 1000
 
@@ -109,18 +108,14 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
     Files without one are left out.
     """
     claims: dict[int, list[tuple[Any, ...]]] = {}
-    for part in chunks(files):
-        for row in run(connection, _CLAIMS, {"files": part}):
-            claims.setdefault(row[0], []).append(row[1:])
+    for row in run(connection, _CLAIMS, {"files": files}):
+        claims.setdefault(row[0], []).append(row[1:])
     return {file: _numbered(rows) for file, rows in claims.items()}
 
 
 def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     """Return the job that last wrote each file without success, by file; reruns claim nothing."""
-    jobs: dict[int, int] = {}
-    for part in chunks(files):
-        jobs.update(run(connection, _TRIES, {"files": part}))
-    return jobs
+    return dict(run(connection, _TRIES, {"files": files}))
 
 
 def _numbered(rows: Iterable[tuple[Any, ...]]) -> list[Version]:

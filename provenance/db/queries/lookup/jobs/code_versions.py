@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import SoftwareRow, SoftwareSetMember
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.release_products import NOT_ONE, release_rank
 
@@ -61,8 +60,8 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
         version = remembered.get(key)
         if version is not None:
             versions[key] = version
-    for part in chunks(sorted(wanted - versions.keys())):
-        versions |= _named(connection, _main_entries(connection, part))
+    if missing := sorted(wanted - versions.keys()):
+        versions |= _named(connection, _main_entries(connection, missing))
     if len(remembered) > _MOST_REMEMBERED:
         remembered.clear()
     remembered.update(versions)
@@ -101,8 +100,8 @@ def _named(connection: Connection, chosen: Mapping[int, _Entry]) -> dict[int, st
     """Return name and version of these entries, of products the version in their document."""
     versions = {entry.key: entry.version for entry in chosen.values()}
     products = [key for key, version in versions.items() if not version]
-    for part in chunks(sorted(products)):
-        for key, document in run(connection, _DOCUMENTS, {"entries": part}):
+    if products:
+        for key, document in run(connection, _DOCUMENTS, {"entries": products}):
             product = msgspec.json.decode(unpack(document), type=Software).product
             versions[key] = (product.version if product else None) or ""
     named: dict[int, str] = {}

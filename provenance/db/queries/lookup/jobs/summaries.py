@@ -31,7 +31,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import level_with_proof, state_word
 from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
 
@@ -67,9 +66,7 @@ _SUMMARIES_OF = SUMMARIES.where(Job.id.in_(bindparam("keys", expanding=True)))
 
 def summaries_of(connection: Connection, keys: Iterable[int]) -> dict[int, JobSummary]:
     """Return these jobs in short, by integer key."""
-    rows: list[Any] = []
-    for part in chunks(sorted(set(keys))):
-        rows += run(connection, _SUMMARIES_OF, {"keys": part})
+    rows = run(connection, _SUMMARIES_OF, {"keys": sorted(set(keys))})
     return summaries(connection, rows) if rows else {}
 
 
