@@ -13,6 +13,8 @@ JOB_START = """\
 case $0 in */*) hook=${0%/*}/job-end-hook.pyz ;; *) hook=./job-end-hook.pyz ;; esac
 [ -f "$hook" ] || hook=${CONDOR_DIR_INPUT:-.}/job-end-hook.pyz
 hook=${JOBPROV_HOOK:-$hook}
+# jobsub_submit takes away the -- that follows its executable
+case ${1:---} in -*) ;; *) set -- -- "$@" ;; esac
 # an empty file would be a Python program too, so the version has to be printed
 if [ -n "$(python3 "$hook" --version 2>/dev/null)" ]; then
     exec python3 "$hook" run "$@"

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def launched(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def launched(
+    folder: Path, *, command: Sequence[str] = COMMAND, **environment: str
+) -> subprocess.CompletedProcess[str]:
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
     variables.setdefault("JOBPROV_SPOOL", str(folder / "spool"))
     return subprocess.run(
-        ["/bin/sh", "./job-start.sh", *COMMAND],
+        ["/bin/sh", "./job-start.sh", *command],
         cwd=folder,
         env=variables,
         capture_output=True,
@@ -99,6 +102,15 @@ def test_tool_that_calls_jobsub_submit_gets_the_start_script_before_its_own(tmp_
         *["--token-file", "jobprov.token", "--", "bash", "$CONDOR_DIR_INPUT/job.sh"],
         *["-n", "a  b", "file:///y"],
     ]
+
+
+@pytest.mark.slow
+def test_command_of_which_jobsub_took_the_two_dashes_runs_under_the_hook(folder: Path) -> None:
+    done = launched(folder, command=COMMAND[3:])
+
+    assert (done.returncode, done.stdout) == (7, "payload a  b\n")
+    assert list((folder / "spool" / "ready").iterdir())
+    check_payload_alone(launched(folder, command=COMMAND[3:], PATH=str(folder / "bin")))
 
 
 def test_without_python3_the_payload_runs_alone(folder: Path) -> None:
