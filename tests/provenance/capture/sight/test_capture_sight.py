@@ -570,7 +570,7 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     for number in range(3000):
         (site.job / f"{number}.dat").touch()
     script = site.job / "job.sh"
-    script.write_text("#!/bin/sh\nsleep 30\n")
+    script.write_text("#!/bin/sh\necho > ../begun\nsleep 30\n")
     script.chmod(0o755)
     process = subprocess.Popen(
         [site.runner.python, site.runner.hook, "run", "--", "./job.sh"],
@@ -578,7 +578,8 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
         env=dict(site.runner.environment, **site.variables),
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(0.8)
+    while not (site.job.parent / "begun").exists():
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=10) == -signal.SIGTERM
