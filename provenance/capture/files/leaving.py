@@ -47,13 +47,14 @@ def _may_be_read(path: str, status: os.stat_result, own_folder: Optional[str]) -
 def _holds_secret(path: str) -> bool:
     """Tell whether a rule finds a secret in a text of any size."""
     with open(path, "rb") as stream:
-        text = piece = stream.read(_HEAD_BYTES)
-        if b"\0" in piece:  # no text
+        text = stream.read(_HEAD_BYTES)
+        if b"\0" in text:  # no text
             return False
-        while piece:
+        while True:
             piece = stream.read(_SEARCHED_BYTES)
             text += piece
             if redact(text)[1]:
                 return True
+            if len(piece) < _SEARCHED_BYTES:  # that was the end
+                return False
             text = text[-_OVERLAP_BYTES:]
-    return False

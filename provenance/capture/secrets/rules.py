@@ -45,21 +45,36 @@ class Rule:
             self._flags |= re.IGNORECASE
         if each_line:  # `^` and `$` are those of a line
             self._flags |= re.MULTILINE
+        self.is_any_case = any_case
         self._compiled: List[Any] = []
+
+    def may_hit(self, lowered: bytes) -> bool:
+        """Tell whether a text, which is given in lower case, may have such a secret.
+
+        Where case does not matter, that takes a fifth of the time: patterns have no capitals then.
+        """
+        return not self.is_any_case or self._patterns()[2].search(lowered) is not None
 
     def pattern(self) -> Any:
         """Return the compiled pattern; its group `before` ends where the secret begins."""
         return self._patterns()[0]
 
     def beginning(self) -> Optional[Any]:
-        """Return the compiled pattern of a beginning; None where the secret's length is bounded."""
+        """Return the compiled pattern of a beginning; None where the secret's length is bounded.
+
+        Where case does not matter, it is for a text in lower case.
+        """
         return self._patterns()[1]
 
     def _patterns(self) -> List[Any]:
         # Compiled when first needed: most jobs need none of them
         if not self._compiled:
-            beginning = re.compile(self._beginning, self._flags) if self._beginning else None
-            self._compiled = [re.compile(self._pattern, self._flags), beginning]
+            pattern, of_lowered = re.compile(self._pattern, self._flags), None
+            flags = self._flags & ~re.IGNORECASE
+            beginning = re.compile(self._beginning, flags) if self._beginning else None
+            if self.is_any_case:
+                of_lowered = beginning or re.compile(self._pattern, flags)
+            self._compiled = [pattern, beginning, of_lowered]
         return self._compiled
 
 
@@ -158,7 +173,7 @@ OF_FILES = [
     Rule(
         "signed-query",
         b"x-amz-|x-goog-|sig=|signature=|access_token=|authz=|token=|api_key=|apikey=",
-        rb"[?&](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-Signature|sig|signature"
+        rb"[?&](?:x-amz-(?:signature|credential|security-token)|x-goog-signature|sig|signature"
         rb"|access_token|authz|token|api_?key)=",
         NO_VARIABLE + rb"[^&\s\"'<>]{6,}",
         any_case=True,

@@ -6,13 +6,12 @@ A redacted place says which rule hit it. No digest of a secret is ever made.
 import array
 import functools
 import re
-from typing import Any, Callable, List, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.secrets import programs, rules
 from jobprov.provenance.capture.secrets.rules import URL_PASSWORD, Rule
 
 RULES = [*rules.BY_FORM, *programs.PROGRAMS, *rules.OF_FILES, *rules.BY_NAME]
-_LONG_TEXT = 2000
 
 
 def _rare_signs() -> List[bytes]:
@@ -49,14 +48,14 @@ def redact_text(text: str) -> str:
 
 def redact(content: bytes) -> Tuple[bytes, List[str]]:
     """Return (content without secrets, names of the rules that hit), for any kind of text."""
-    lowered = content.lower()
-    if not has_sign(lowered):
-        return content, []
-    hits = set()
+    lowered, hits = content.lower(), set()
     for rule in possible_rules(RULES, lowered):
-        content, count = _replace(rule, content)
+        count = 0
+        if rule.may_hit(lowered):
+            content, count = _replace(rule, content, lowered)
         if count:
             hits.add(rule.name)
+            lowered = content.lower()
     return content, sorted(hits)
 
 
@@ -78,23 +77,42 @@ def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
 
 def has_sign(lowered: bytes) -> bool:
     """Tell whether a text, in lower case, may hold a secret."""
-    if len(lowered) < _LONG_TEXT:  # where one search for all signs is the faster
-        return _any_sign().search(lowered) is not None
-    return any(sign in lowered for sign in _SHORTEST_SIGNS)
+    return _any_sign().search(lowered) is not None
 
 
 @functools.lru_cache(maxsize=1)
 def _any_sign() -> Any:
-    return re.compile(b"|".join(map(re.escape, _SHORTEST_SIGNS)))
+    """Return a pattern of the shortest signs, of which no two begin at one place.
+
+    One search for all takes half the time of one for each, if what signs begin with alike is
+    written once.
+    """
+    return re.compile(_pattern_of(_SHORTEST_SIGNS))
+
+
+def _pattern_of(signs: Sequence[bytes]) -> bytes:
+    if len(signs) == 1:
+        return re.escape(signs[0])
+    rests: Dict[bytes, List[bytes]] = {}
+    for sign in signs:
+        rests.setdefault(sign[:1], []).append(sign[1:])
+    ways = [re.escape(first) + _pattern_of(rest) for first, rest in rests.items()]
+    return b"(?:" + b"|".join(ways) + b")"
 
 
 def possible_rules(among: Sequence[Rule], lowered: bytes) -> List[Rule]:
     """Return the rules of which a text, in lower case, holds a sign.
 
-    Each sign is searched at most once: most texts hold none but that of addresses, and their search
-    is what the redaction of a release costs.
+    Most texts hold none but that of addresses, and the search for signs is what the redaction of a
+    release costs.
     """
-    there = [sign for sign in _SHORTEST_SIGNS if sign in lowered]
+    there: Set[bytes] = set()
+    found = _any_sign().search(lowered)
+    while found:
+        there.add(found.group())
+        found = _any_sign().search(lowered, found.start() + 1)  # signs may overlap
+    if not there:
+        return []
 
     @functools.lru_cache(maxsize=None)
     def stands(sign: bytes) -> bool:
@@ -103,14 +121,15 @@ def possible_rules(among: Sequence[Rule], lowered: bytes) -> List[Rule]:
     return [rule for rule in among if any(map(stands, rule.signs))]
 
 
-def _replace(rule: Rule, content: bytes) -> Tuple[bytes, int]:
+def _replace(rule: Rule, content: bytes, lowered: bytes) -> Tuple[bytes, int]:
     """Return (content with the mark in place of each secret, how many they are)."""
     pattern, beginning = rule.pattern(), rule.beginning()
     marked = _marked_by(rule)
     if beginning is None:
         replaced: Tuple[bytes, int] = pattern.subn(marked, content)
         return replaced
-    starts = array.array("L", (match.start() for match in beginning.finditer(content)))
+    searched = lowered if rule.is_any_case else content
+    starts = array.array("L", (match.start() for match in beginning.finditer(searched)))
     pieces, done = [], 0
     for place, start in enumerate(starts):
         following = place + 1 + rule.further

@@ -22,6 +22,7 @@ from jobprov.provenance.capture.sight.held_logs import HeldLogs
 
 _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
+_LEAST_SET_BACK = 1.0
 _MOST_PROGRAMS, _MOST_WAITING, _MOST_LATEST = 2000, 2000, 20
 
 
@@ -67,6 +68,7 @@ class Sight:
         self.why_incomplete = list(following.why_incomplete)
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
+        self._clock = time.time() - time.monotonic()
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
         self.held_logs = HeldLogs()
@@ -115,6 +117,10 @@ class Sight:
         if self._is_over.is_set():
             return
         self.is_hurried = is_hurried
+        seconds_back = self._clock - (time.time() - time.monotonic())
+        if seconds_back > _LEAST_SET_BACK:
+            sentence = "the clock was set back by {:.0f} s: files that came then are taken for old"
+            self.note(sentence.format(seconds_back))
         self._is_over.set()
         self._is_wanted.set()
         self.reader.stop_hashing(0 if is_hurried else seconds_left)

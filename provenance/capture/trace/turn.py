@@ -24,7 +24,7 @@ from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 from jobprov.provenance.capture.trace.limits import is_limited
 
-_SECONDS, _CONFIRM_SECONDS = 0.5, 20.0
+_SECONDS, _AGAIN_SECONDS, _CONFIRM_SECONDS = 0.5, 2.0, 20.0
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
 # Lines of a main fcl file that are written for one job: comments, its seeds and its run
@@ -57,10 +57,17 @@ class Turn:
         self.used: Dict[str, List[str]] = {}
         self.left_out = 0
 
-    def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
-        """Ask, for half a second at most; raises where nobody answers."""
+    def ask(
+        self,
+        options: Options,
+        environment: Dict[str, str],
+        seconds: float = _SECONDS,
+        *,
+        can_be_traced: bool,
+    ) -> None:
+        """Ask, for half a second where the command waits; raises where nobody answers."""
         words = {"can_be_traced": can_be_traced, "confirms": True}
-        answer = self._call(options, environment, words, _SECONDS)
+        answer = self._call(options, environment, words, seconds)
         self.is_wanted = answer["is_wanted"]
         self.is_pending = bool(answer.get("is_pending"))
         used = answer.get("used")
@@ -96,7 +103,7 @@ class Turn:
         """Ask again after the command, where the traced job of the kind had not ended before."""
         if self.is_pending:
             try:
-                self.ask(options, environment, can_be_traced=False)
+                self.ask(options, environment, _AGAIN_SECONDS, can_be_traced=False)
             except Exception:
                 pass  # it stays pending
 

@@ -5,8 +5,10 @@ import hashlib
 import io
 import json
 import os
+import re
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -485,3 +487,17 @@ def test_signs_of_a_rule_stand_in_each_text_that_it_hits() -> None:
                 assert any(sign in content.lower() for sign in rule.signs), (rule.name, text)
 
     assert [rule.signs for rule in untried] == []
+
+
+def test_rules_for_which_case_does_not_matter_are_written_in_lower_case() -> None:
+    """They are tried on the text in lower case first, where a capital would match nothing."""
+    for rule in RULES:
+        literal = re.sub(rb"\\.|\[(?:\\.|[^\]])*\]|\?P<", b"", rule._pattern)
+        assert not rule.is_any_case or literal == literal.lower(), rule._pattern
+
+
+@pytest.mark.parametrize("change", [bytes.lower, bytes.upper, bytes.title])
+def test_secret_is_found_in_any_case(change: Callable[[bytes], bytes]) -> None:
+    text = change(b"x" * 3000 + b"\npassword = 'Swordfish7'\nX-Amz-Signature: ?sig=a7b8c9d0e1\n")
+
+    assert redact(text)[1] == ["assignment", "signed-query"]

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.followed import Followed
+from jobprov.provenance.capture.sight.following import Following
+from jobprov.provenance.capture.sight.sight import Sight
 from tests.library.hook import Runner, only_entry
 
 ART = """#!/bin/sh
@@ -586,7 +589,7 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     for number in range(3000):
         (site.job / f"{number}.dat").touch()
     script = site.job / "job.sh"
-    script.write_text("#!/bin/sh\nsleep 30\n")
+    script.write_text("#!/bin/sh\necho > ../begun\nsleep 30\n")
     script.chmod(0o755)
     process = subprocess.Popen(
         [site.runner.python, site.runner.hook, "run", "--", "./job.sh"],
@@ -594,7 +597,8 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
         env=dict(site.runner.environment, **site.variables),
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(0.8)
+    while not (site.job.parent / "begun").exists():
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(timeout=10) == -signal.SIGTERM
@@ -821,3 +825,18 @@ def test_file_of_a_container_is_not_taken_for_the_one_that_has_its_path_outside(
     assert (site.job / "reco.root").read_text() == "raw.root of the container\\n"
     assert "reco.root" in made
     assert not any(path.startswith(("/srv", "container")) for path in made)
+
+
+def test_clock_that_is_set_back_while_the_job_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made then is older than the job, by its time, and was neither output nor gap."""
+    monkeypatch.chdir(tmp_path)
+    sight = Sight(Options([], {}), time.time(), Following(Options([], {}), [], []))
+    usual = time.time
+
+    monkeypatch.setattr(time, "time", lambda: usual() - 3600)
+    sight.settle(0, is_hurried=True)
+
+    (why,) = sight.why_incomplete
+    assert "set back by 3600 s" in why

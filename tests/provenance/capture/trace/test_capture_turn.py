@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -382,17 +382,27 @@ def test_next_job_of_a_kind_doubts_an_input_that_another_process_changed_below_t
     runner: Runner, choosing: LiveService
 ) -> None:
     """Whether this job wrote to it nobody saw; the traced one did not."""
-    (runner.folder / "job.sh").write_text("sleep 1.5; cat $1 > out.txt\n")
-    table = runner.folder / "table.dat"
+    script = "touch ../begun; until [ -e ../changed ]; do sleep 0.1; done; cat $1 > out.txt\n"
+    (runner.folder / "job.sh").write_text(script)
+    table, begun = runner.folder / "table.dat", runner.folder.parent / "begun"
+    changed = runner.folder.parent / "changed"
+
+    def change() -> None:
+        wait_until(begun.exists)
+        table.write_text("new\n")
+        changed.touch()
+
     codes = []
-    for number in ("1", "2"):
+    for number, is_traced in (("1", ["--trace"]), ("2", [])):
         table.write_text("old\n")
         job_id = f"00000000-0000-0000-0000-00000000003{number}"
-        change = Timer(0.7, table.write_text, ["new\n"])
-        change.start()
-        words = ["--url", choosing.url, "--job-id", job_id, "--"]
+        changing = Thread(target=change)
+        changing.start()
+        words = [*is_traced, "--url", choosing.url, "--job-id", job_id, "--"]
         runner("run", *words, "sh", "job.sh", "table.dat")
-        change.join()
+        changing.join()
+        for flag in (begun, changed):
+            flag.unlink()
         with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
             job = json.loads(answer.read())
         codes.append({gap["code"] for gap in job["gaps"]})
