@@ -9,6 +9,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from tests.library.production import Production
@@ -51,6 +52,11 @@ class RetiringSite(Site):
             units = missing_units(connection, self.production.store, task)
         return [unit for unit in units if unit.state != UnitState.NOT_SUBMITTED or unit.why]
 
+    def is_retired(self, name: str) -> bool:
+        """Return whether the page of a file says that the catalog has retired it."""
+        with self.production.database.reading.connect() as connection:
+            return show_file(connection, name).is_retired
+
     def ready(self) -> list[str]:
         """Return the files that are ready for the next stage."""
         with self.production.database.reading.connect() as connection:
@@ -89,6 +95,7 @@ def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> N
     assert site.draining() == UNITS[1:]
     assert site.compared()["differences"] == {"no-output": [UNITS[1]], "retired": ["b1.root"]}
     assert site.ready() == ["b0.root"]
+    assert (site.is_retired("b0.root"), site.is_retired("b1.root")) == (False, True)
 
 
 def test_unit_is_done_again_when_its_file_is_back_or_was_made_again(site: RetiringSite) -> None:
