@@ -9,6 +9,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.services.catalogs.syncing import retired
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
@@ -148,6 +149,39 @@ def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringS
 
     assert site.counts() == (2, 0, 448)
     assert len(site.server.asked) - calls < 12, "what is spent is not asked about unit by unit"
+
+
+def test_syncs_go_through_all_known_files_in_turn(
+    site: RetiringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each looks at as many as the last one, so a task with a million takes no longer."""
+    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
+    site.declare()
+    for number in range(450):
+        site.made(number, f"b{number:03}.root")
+    site.sync()
+    site.retire("b449.root")
+    site.retire("b250.root")
+
+    lost = [site.sync().retired for _ in range(3)]
+
+    assert lost == [1, 1, 0]
+    assert site.shown()["produced"] == 448
+
+
+@on_sqlite
+def test_everything_is_looked_at_when_that_is_asked_for(
+    site: RetiringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
+    site.declare()
+    for number in range(450):
+        site.made(number, f"b{number:03}.root")
+    site.sync()
+    site.retire("b449.root")
+
+    assert site.sync(everything=True).retired == 1
+    assert site.shown()["produced"] == 449
 
 
 @on_sqlite
