@@ -151,6 +151,23 @@ def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringS
     assert len(site.server.asked) - calls < 12, "what is spent is not asked about unit by unit"
 
 
+@on_sqlite
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_other_catalog_than_before_retires_nothing(site: RetiringSite) -> None:
+    """An operator who mistypes the address would have had every task begin anew."""
+    site.declare()
+    site.done(0, "b0.root")
+    site.sync()
+    site.shelf.files.clear()
+
+    done = site.sync()
+
+    assert site.counts() == (1, 0, 449)
+    assert done.problem is not None
+    assert "is it another catalog than before?" in done.problem
+
+
+@pytest.mark.slow
 def test_syncs_go_through_all_known_files_in_turn(
     site: RetiringSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +186,7 @@ def test_syncs_go_through_all_known_files_in_turn(
     assert site.shown()["produced"] == 448
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_everything_is_looked_at_when_that_is_asked_for(
     site: RetiringSite, monkeypatch: pytest.MonkeyPatch
