@@ -64,6 +64,8 @@ def file_text(
     lines += names("became", children)
     lines += names("also called", answer.aliases)
     lines += names("seen at", answer.locations)
+    if answer.is_retired:
+        lines.append(fact("catalog", "has retired it, removed it or declared it bad"))
     if located is not None:
         lines += replica_lines(located)
     if job is not None:

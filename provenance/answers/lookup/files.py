@@ -106,6 +106,8 @@ class FileAnswer(Struct, frozen=True):
         task: that of `producer`; without one, the task that a catalog names, in `prov.task_id`.
         aliases: other names of the same bytes.
         sightings: what catalogs sent, as they sent it, each with `seen_at`; the newest first.
+        is_retired: the catalog had it, under whichever name, and has retired it, removed it or
+            declared it bad, as `jobprov catalog sync` last saw.
     """
 
     file: FileName
@@ -123,3 +125,4 @@ class FileAnswer(Struct, frozen=True):
     task: TaskOfJob | None
     aliases: list[str]
     sightings: list[JsonObject]
+    is_retired: bool = False

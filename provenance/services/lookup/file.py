@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
+from jobprov.provenance.db.queries.catalogs.retired import is_retired
 from jobprov.provenance.db.queries.lookup.files.by_name import (
     NEAREST,
     FoundFile,
@@ -237,7 +238,17 @@ def show_found(
         task=task,
         aliases=aliases,
         sightings=sightings,
+        is_retired=_is_retired(connection, file, aliases),
     )
+
+
+def _is_retired(connection: Connection, file: FoundFile, aliases: Sequence[str]) -> bool:
+    """Return whether the catalog of its experiment has retired a file under all its names."""
+    names = {(file.namespace, file.name)}
+    for alias in aliases:
+        namespace, _, name = alias.rpartition(":")
+        names.add((namespace, name))
+    return is_retired(connection, file.experiment, names)
 
 
 def _task_by_catalog(

@@ -1,6 +1,6 @@
 """Files of tasks that a catalog knows or knew: which are looked at again, which are in use."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, literal_column, select, tuple_
 
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
-from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogSync
+from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogSync, Experiment
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.presence import Presence
 
@@ -140,6 +140,25 @@ def last_checked(connection: Connection, task: int) -> tuple[str, int] | None:
     if row is None or row.checked_unit is None:
         return None
     return row.checked_unit, row.checked_file
+
+
+def is_retired(connection: Connection, experiment: str, names: Collection[tuple[str, str]]) -> bool:
+    """Return whether the catalog had a file, under any of its names, and has it under none.
+
+    Each is a namespace, '' for none, and a name.
+    """
+    query = (
+        select(CatalogFileRow.namespace, CatalogFileRow.name, CatalogOutput.presence)
+        .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
+        .join(Experiment, Experiment.id == CatalogFileRow.experiment_id)
+        .where(Experiment.name == experiment)
+        .where(CatalogFileRow.name.in_(sorted({name for _, name in names})))
+    )
+    presences = set()
+    for namespace, name, presence in connection.execute(query):
+        if {("", name), (namespace, name)} & set(names) or not namespace:
+            presences.add(presence)
+    return bool(presences) and Presence.THERE not in presences
 
 
 def files_in_use(connection: Connection, files: Sequence[int]) -> set[int]:

@@ -30,6 +30,8 @@ from jobprov.provenance.db.queries.catalogs.retired import (
 )
 from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.files.checksums import have_other_checksum
 from jobprov.provenance.records.files.outputs import counts_for_unit
 from jobprov.provenance.records.files.presence import Presence
@@ -122,8 +124,30 @@ def _look_up(compared: TaskInCatalog, outputs: Sequence[KnownOutput]) -> _Found:
         else:
             there[output] = file
     moved = _moved(compared, lost)
+    if not files and not moved:
+        _check_same_catalog(compared, outputs)
     retired = [output for output in lost if output not in moved]
     return _Found(there, moved, retired, _used(compared, retired))
+
+
+def _check_same_catalog(compared: TaskInCatalog, outputs: Sequence[KnownOutput]) -> None:
+    """Refuse a MetaCat that knows neither any of these outputs nor their units.
+
+    It never forgets a file: it is another one than before, or a part of it is lost. SAM may forget.
+
+    Raises:
+        BadInputError: it does not.
+    """
+    units = sorted({output.unit for output in outputs if output.unit})
+    if compared.catalog.kind != "metacat" or not units:
+        return
+    if not compared.catalog.read_files([compared.full_name(unit) for unit in units]):
+        known = f"{counted(len(outputs), 'output')} from {_full_name(compared, outputs[0])} on"
+        raise BadInputError(
+            f"The catalog had {known}, and knows neither these nor their inputs any more: is it "
+            "another catalog than before?",
+            {"url": ["is of another catalog"]},
+        )
 
 
 def _full_name(compared: TaskInCatalog, output: KnownOutput) -> str:

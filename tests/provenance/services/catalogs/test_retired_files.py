@@ -9,6 +9,8 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.services.catalogs.syncing import retired
+from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from tests.library.production import Production
@@ -51,6 +53,11 @@ class RetiringSite(Site):
             units = missing_units(connection, self.production.store, task)
         return [unit for unit in units if unit.state != UnitState.NOT_SUBMITTED or unit.why]
 
+    def is_retired(self, name: str) -> bool:
+        """Return whether the page of a file says that the catalog has retired it."""
+        with self.production.database.reading.connect() as connection:
+            return show_file(connection, name).is_retired
+
     def ready(self) -> list[str]:
         """Return the files that are ready for the next stage."""
         with self.production.database.reading.connect() as connection:
@@ -89,6 +96,7 @@ def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> N
     assert site.draining() == UNITS[1:]
     assert site.compared()["differences"] == {"no-output": [UNITS[1]], "retired": ["b1.root"]}
     assert site.ready() == ["b0.root"]
+    assert (site.is_retired("b0.root"), site.is_retired("b1.root")) == (False, True)
 
 
 def test_unit_is_done_again_when_its_file_is_back_or_was_made_again(site: RetiringSite) -> None:
@@ -141,6 +149,57 @@ def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringS
 
     assert site.counts() == (2, 0, 448)
     assert len(site.server.asked) - calls < 12, "what is spent is not asked about unit by unit"
+
+
+@on_sqlite
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_other_catalog_than_before_retires_nothing(site: RetiringSite) -> None:
+    """An operator who mistypes the address would have had every task begin anew."""
+    site.declare()
+    site.done(0, "b0.root")
+    site.sync()
+    site.shelf.files.clear()
+
+    done = site.sync()
+
+    assert site.counts() == (1, 0, 449)
+    assert done.problem is not None
+    assert "is it another catalog than before?" in done.problem
+
+
+@pytest.mark.slow
+def test_syncs_go_through_all_known_files_in_turn(
+    site: RetiringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each looks at as many as the last one, so a task with a million takes no longer."""
+    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
+    site.declare()
+    for number in range(450):
+        site.made(number, f"b{number:03}.root")
+    site.sync()
+    site.retire("b449.root")
+    site.retire("b250.root")
+
+    lost = [site.sync().retired for _ in range(3)]
+
+    assert lost == [1, 1, 0]
+    assert site.shown()["produced"] == 448
+
+
+@pytest.mark.slow
+@on_sqlite
+def test_everything_is_looked_at_when_that_is_asked_for(
+    site: RetiringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
+    site.declare()
+    for number in range(450):
+        site.made(number, f"b{number:03}.root")
+    site.sync()
+    site.retire("b449.root")
+
+    assert site.sync(everything=True).retired == 1
+    assert site.shown()["produced"] == 449
 
 
 @on_sqlite
