@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 from flask import Flask, Response, current_app, g, request
 from prometheus_client import (
@@ -33,6 +33,13 @@ from jobprov.provenance.services.writing import ORIGIN, Origin
 SLOW_SECONDS = 2.0
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _log = logging.getLogger("jobprov.requests")
+
+
+class _Begun(NamedTuple):
+    """The number of a request, and when it came by the clock of `time.perf_counter`."""
+
+    number: str
+    at: float
 
 
 class Measures:
@@ -113,25 +120,27 @@ def register_measures(app: Flask) -> None:
     prefix, numbers = secrets.token_hex(4), itertools.count(1)
 
     def begin() -> None:
-        g.request_id = f"{prefix}-{next(numbers)}"
-        g.began = time.perf_counter()
+        begun = _Begun(f"{prefix}-{next(numbers)}", time.perf_counter())
+        g.begun = begun
         through = "call" if request.path.startswith("/api/") else "page"
-        ORIGIN.set(Origin(through, request.remote_addr or "?", g.request_id))
+        ORIGIN.set(Origin(through, request.remote_addr or "?", begun.number))
 
     def forget(_: BaseException | None) -> None:
         ORIGIN.set(None)
 
     def end(answer: Response) -> Response:
-        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        now = time.perf_counter()
+        begun: _Begun = g.get("begun") or _Begun("", now)
+        seconds = now - begun.at
         rule = request.url_rule
         route = rule.rule if rule is not None else "(none)"
         method = request.method if rule is not None else "(any)"
         measures.add(method, route, answer.status_code, seconds)
-        answer.headers.add("X-Request-Id", g.get("request_id", ""))
+        answer.headers.add("X-Request-Id", begun.number)
         if answer.status_code >= 500 or seconds > SLOW_SECONDS:  # noqa: PLR2004 - HTTP's own number
             _log.warning(
                 "%s %s %s %d %.3f s",
-                g.get("request_id"),
+                begun.number,
                 request.method,
                 request.path,
                 answer.status_code,

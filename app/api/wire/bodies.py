@@ -41,7 +41,7 @@ def body_chunks(limit_bytes: int) -> Iterator[bytes]:
     if _encoding() == "gzip":
         yield read_body(limit_bytes)
         return
-    _check_length(limit_bytes)
+    _checked_length(limit_bytes)
     stream, left = _stream(limit_bytes), limit_bytes
     while chunk := stream.read(_CHUNK_BYTES):
         left -= len(chunk)
@@ -59,8 +59,7 @@ def _encoding() -> str:
 
 
 def _read(limit_bytes: int) -> bytes:
-    _check_length(limit_bytes)
-    length = request.content_length
+    length = _checked_length(limit_bytes)
     if length is not None:
         return _read_exactly(length)
     stream = _stream(limit_bytes)
@@ -90,11 +89,13 @@ def _stream(limit_bytes: int) -> BinaryIO:
     return cast("BinaryIO", request.stream)
 
 
-def _check_length(limit_bytes: int) -> None:
+def _checked_length(limit_bytes: int) -> int | None:
+    """Return the length that the client announced, None where it announced none."""
     length = request.content_length
     if length is not None and length > limit_bytes:
         _discard(length)
         raise _too_long(limit_bytes)
+    return length
 
 
 def _discard(length: int) -> None:
