@@ -26,16 +26,12 @@ def test_script_that_was_cut_off_neither_runs_nor_confirms_anything(
     for share in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
         (data / script).unlink()
         (data / script).write_bytes(whole[: int(share * len(whole))])
-        ran = shell(data / "run.sh", tmp_path / "again")
-        checked = shell(data / "verify.sh", "--bundle")
-        compared = shell(data / "verify.sh", out)
-
         if script != "verify.sh":
-            assert ran.returncode != 0, share
+            assert shell(data / "run.sh", tmp_path / "again").returncode != 0, share
             assert not (tmp_path / "again").exists()
         if script != "run.sh":
-            assert (checked.returncode, compared.returncode) == (2, 2), share
-        shutil.rmtree(tmp_path / "again", ignore_errors=True)
+            assert shell(data / "verify.sh", "--bundle").returncode == 2, share
+            assert shell(data / "verify.sh", out).returncode == 2, share
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_cells_of_the_truth_tables_are_read_from_what_jobs_left(shared_data: Pat
 
 @pytest.mark.slow
 def test_cells_of_the_truth_tables_are_in_the_records_of_the_hook(
-    hook: str, shared_data: Path, tmp_path: Path
+    compiled_hook: str, shared_data: Path, tmp_path: Path
 ) -> None:
     """Each job that failed or warned is run again by a stand-in that prints, leaves and returns what art did."""
     jobs = shared_data / "art-jobs"
@@ -156,7 +156,7 @@ def test_cells_of_the_truth_tables_are_in_the_records_of_the_hook(
             continue
         folder = tmp_path / job["job"]
         folder.mkdir()
-        told.append((job, replay(Runner(hook, folder), jobs / job["job"])))
+        told.append((job, replay(Runner(compiled_hook, folder), jobs / job["job"])))
 
     compare(told)
 

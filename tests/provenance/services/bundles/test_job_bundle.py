@@ -20,6 +20,7 @@ from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.productions.joining import (
     BAD,
@@ -59,6 +60,7 @@ def test_bundle_holds_what_was_recorded_and_resolved(sample: Parts, sample_check
     assert b"first: 1" in found["fcl/evaluated.fcl"]
 
 
+@on_sqlite_alone
 def test_tar_has_the_size_that_was_told(sample: Parts) -> None:
     bundle = build(sample)
 
@@ -122,6 +124,7 @@ def test_plan_that_was_never_made_is_not_found(sample: Parts) -> None:
         build(sample, number=2)
 
 
+@on_sqlite_alone
 def test_git_reads_the_pack_and_checks_out_what_src_holds(sample: Parts, tmp_path: Path) -> None:
     bundle = build(sample, BAD)
     data = unpack(io.BytesIO(b"".join(bundle.stream())), tmp_path / "bundle") / "data"

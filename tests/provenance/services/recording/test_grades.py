@@ -20,6 +20,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.production import shown_job
 from tests.library.productions.joining import (
@@ -203,6 +204,7 @@ def _entry(
     }
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_path: Path) -> None:
     wanted = variants(tmp_path)

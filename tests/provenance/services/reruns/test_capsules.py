@@ -29,6 +29,7 @@ from jobprov.provenance.services.reruns.capsules import (
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.logical_tables import differences
 from tests.library.production import Production, shown_job, tables_at
@@ -103,6 +104,7 @@ def test_grade_is_that_of_the_bundle_before_and_after(sample: Parts, folder: Pat
     assert after["summary"]["grade"] == "L4"
 
 
+@on_sqlite_alone
 def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
     sample: Parts, folder: Path
 ) -> None:
@@ -137,6 +139,7 @@ def test_newest_capsule_counts(sample: Parts, folder: Path, tmp_path: Path) -> N
             find_capsule(connection, "release-2")
 
 
+@on_sqlite_alone
 def test_folder_that_is_no_capsule_is_refused(sample: Parts, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no data/root"):
         store_capsule(sample.store, tmp_path)

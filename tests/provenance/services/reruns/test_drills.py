@@ -21,6 +21,7 @@ from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
+from tests.library.databases import on_sqlite_alone
 from tests.library.production import shown_job
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, sample_parts
 from tests.library.productions.trials import record, shell_job, trial_parts
@@ -76,6 +77,7 @@ def test_drill_goes_on_where_it_was_and_then_begins_anew(parts: TrialParts) -> N
     assert drill(parts, DrillLimits()) == []  # all were compared within a day
 
 
+@on_sqlite_alone
 def test_limits_end_a_drill_before_the_next_job(parts: TrialParts) -> None:
     assert len(drill(parts, ANY_AGE._replace(seconds=0.0)) or ()) == 0
     small = drill(parts, ANY_AGE._replace(disk_bytes=1000))
@@ -85,6 +87,7 @@ def test_limits_end_a_drill_before_the_next_job(parts: TrialParts) -> None:
     assert verdicts(parts, GOOD) == []
 
 
+@on_sqlite_alone
 def test_only_one_drill_works_in_a_folder(parts: TrialParts) -> None:
     parts.folder.mkdir()
     with (parts.folder / "lock").open("w") as lock:
@@ -96,6 +99,7 @@ def test_only_one_drill_works_in_a_folder(parts: TrialParts) -> None:
     assert len(drill(parts, DrillLimits()) or ()) == 2
 
 
+@on_sqlite_alone
 def test_job_that_does_not_end_is_stopped_and_says_so(parts: TrialParts) -> None:
     record(parts, shell_job(parts, 7, "sleep 60 & sleep 61", outputs=[]))
     began = time.monotonic()
@@ -110,6 +114,7 @@ def test_job_that_does_not_end_is_stopped_and_says_so(parts: TrialParts) -> None
     assert verdicts(parts, done.job_id)[0]["reason"] == "stopped after 2 s"
 
 
+@on_sqlite_alone
 def test_rerun_has_no_network_and_no_environment(
     parts: TrialParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.proof_lists import list_proofs
 from jobprov.provenance.services.reruns.proving import ProvedJob, prove
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+from tests.library.databases import on_sqlite_alone
 from tests.library.production import shown_job
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD
 from tests.library.productions.trials import record, shell_job, trial_parts
@@ -206,6 +207,7 @@ def test_comparator_is_offered_for_what_differs(parts: TrialParts) -> None:
     assert (again.state, again.level) == ("proven", "R4")
 
 
+@on_sqlite_alone
 def test_fork_bomb_is_stopped(parts: TrialParts) -> None:
     """The bomb is bounded: 2,000 processes, each of which ends after 60 seconds."""
     bomb = "i=0; while [ $i -lt 2000 ]; do sleep 60 & i=$((i+1)); done; wait; echo x > o"
@@ -216,6 +218,7 @@ def test_fork_bomb_is_stopped(parts: TrialParts) -> None:
     assert done.seconds < 30
 
 
+@on_sqlite_alone
 def test_job_that_fills_disk_or_memory_is_stopped(parts: TrialParts) -> None:
     fill = "dd if=/dev/zero of=full bs=1M count=4000 2>/dev/null; sleep 20"
     disk = one(parts, shell_job(parts, 16, fill, outputs=[]), disk_bytes=200 << 20)
@@ -235,6 +238,7 @@ def test_budget_ends_proofs(parts: TrialParts) -> None:
     assert len(prove(parts, {EXPERIMENT: ProofBudget(jobs=0)}, ProofBudget()) or ()) == 0
 
 
+@on_sqlite_alone
 def test_bundle_too_large_for_the_disk_is_unproven(parts: TrialParts) -> None:
     done = proved(parts, disk_bytes=1000)
 
@@ -243,6 +247,7 @@ def test_bundle_too_large_for_the_disk_is_unproven(parts: TrialParts) -> None:
     assert proved(parts) == []  # until the next turn
 
 
+@on_sqlite_alone
 def test_nothing_is_proven_with_a_network(parts: TrialParts) -> None:
     with pytest.raises(BundleError, match="no namespace"):
         prove(parts._replace(isolation=Isolation()), {}, ProofBudget())
