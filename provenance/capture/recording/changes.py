@@ -76,10 +76,10 @@ def weaken_folders(draft: Draft, step: Step) -> None:
         for folder in (software.get("checkout"), (software.get("product") or {}).get("prefix")):
             if folder:
                 told.append(folder.rstrip("/") + "/")
-    files = []
-    for entry in record.get("outputs", []) + record.get("inputs", []):
-        if entry.get("path"):
-            files.append(entry["path"])
+    entries = [*record.get("outputs", ()), *record.get("inputs", ()), *record.get("scripts", ())]
+    for configuration in record.get("configurations", ()):
+        entries += configuration.get("files", ())
+    files = [entry["path"] for entry in entries if entry.get("path")]
     for folder in step.folders:
         real = os.path.realpath(folder) + "/"
         is_used = any(os.path.realpath(path).startswith(real) for path in files)

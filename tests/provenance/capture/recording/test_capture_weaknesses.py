@@ -14,6 +14,7 @@ from jobprov.provenance.capture.command.randomness import find_run_specific, fin
 from tests.library.hook import Runner, entry_of, only_entry
 
 SECRET = "password='purple-elephant-7'"  # noqa: S105 - of nobody
+NOBODY_SAW = "nobody saw which of its files were read"
 
 
 def weak(record: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -173,9 +174,22 @@ def test_folder_of_which_nobody_saw_what_was_read_is_told(runner: Runner) -> Non
 
     runner("run", "--", "ls", "cards", "--group=empty", "/usr", "..")
 
-    assert weak(only_entry(runner)[0]) == [
-        ("input-missing", "folder cards", "nobody saw which of its files were read")
-    ]
+    assert weak(only_entry(runner)[0]) == [("input-missing", "folder cards", NOBODY_SAW)]
+
+
+@pytest.mark.parametrize(("read", "is_told"), [("code/a.txt", False), ("/dev/null", True)])
+def test_tarball_that_jobsub_unpacked_is_told_unless_its_files_are_recorded(
+    runner: Runner, read: str, *, is_told: bool
+) -> None:
+    """`condor_lar.sh` copies it with `cp -r`, and a rerun had none of it."""
+    (runner.folder / "code").mkdir()
+    (runner.folder / "code" / "a.txt").write_text("a")
+    brought = {"INPUT_TAR_DIR_LOCAL": str(runner.folder / "code")}
+
+    runner("run", "--", "sh", "-c", f"cat {read}; sleep 0.5", "x", read, environment=brought)
+
+    told = [("input-missing", f"folder {runner.folder}/code", NOBODY_SAW)]
+    assert weak(only_entry(runner)[0]) == (told if is_told else [])
 
 
 def test_folder_that_the_job_writes_to_is_no_weakness(runner: Runner) -> None:
