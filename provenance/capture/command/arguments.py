@@ -10,7 +10,7 @@ import re
 from typing import Collection, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
-from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
+from jobprov.provenance.capture.files.names import is_in_system_folder
 
 ART_PROGRAMS = frozenset(
     ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
@@ -303,9 +303,10 @@ def _is_script(path: str) -> bool:
 
 
 def is_system(path: str) -> bool:
-    """Tell whether a path leads into a folder of the system, or of installed software.
+    """Tell whether a path leads into a folder of the system, or of installed software."""
+    return is_in_system_folder(os.path.realpath(path))
 
-    Not into what jobsub unpacks on CVMFS for a submission, which is gone after some weeks.
-    """
-    real = os.path.realpath(path)
-    return real.startswith(SYSTEM_FOLDERS) and not real.startswith("/cvmfs/fifeuser")
+
+def is_of_machine(path: str) -> bool:
+    """Tell whether a path lies in a folder of the system, of software or of the machine's state."""
+    return is_in_system_folder(path) or path.startswith(MACHINE_FOLDERS)

@@ -130,9 +130,6 @@ class Glance:
         self._look_at_scripts(options.script)
         self._look_at_configurations(options.config, environment)
         self._name_inputs(options)
-        # Where jobsub unpacked what `--tar_file_name` brought; a script copies it as a whole
-        brought = ["", environment.get("INPUT_TAR_DIR_LOCAL", "")]
-        self.folders += self._try("folders", find_folders, brought) or []
         self._hash_inputs()
         self.heads = self._try("programs", heads_of_programs, self.argv) or []
         self.commits = commits_of(self.tops)

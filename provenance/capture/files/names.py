@@ -31,6 +31,8 @@ DATA_SUFFIXES = (
     ".pkl",
 )
 SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+# jobsub unpacks the tarballs of submissions there, and removes them after some weeks
+_FLEETING = "/cvmfs/fifeuser"
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Compiled where they are needed: few jobs do before their command
 _DID = r"(?s)([A-Za-z0-9_.-]*):(?!//)((?:.*/)?[^:/]+)\Z"
@@ -40,6 +42,11 @@ _ART_PATTERN = r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])"
 def is_url(path: str) -> bool:
     """Tell whether a name is an address: it is recorded, and never opened."""
     return _URL.match(path) is not None
+
+
+def is_in_system_folder(path: str) -> bool:
+    """Tell whether a path lies in a folder of the system or of software that stays."""
+    return path.startswith(SYSTEM_FOLDERS) and not path.startswith(_FLEETING)
 
 
 def split_did(word: str) -> Tuple[Optional[str], str]:

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import private
-from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS, from_here
+from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.sight import Sight
@@ -27,7 +27,6 @@ _BLOCK, _LEAST_HOLE = 512, 1 << 16
 _FOLDER, _NEW_FOLDER, _LINK = "folder", "new folder", "link"
 _KINDS = {stat.S_IFDIR: _FOLDER, stat.S_IFLNK: _LINK, stat.S_IFIFO: "pipe"}
 _NOT_OURS = ("/", "/tmp", "/var/tmp")  # noqa: S108 - every rerun has these
-_SYSTEM = (*SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 
 
 class Layout:
@@ -99,7 +98,7 @@ class Layout:
 
     def _add_links(self, path: str) -> None:
         """Add a link or pipe, and the links on the way to a path."""
-        while path not in self._seen and path != "/" and not path.startswith(_SYSTEM):
+        while path not in self._seen and path != "/" and not arguments.is_of_machine(path):
             self._seen.add(path)
             self._add_link(path)
             path = os.path.dirname(path)
@@ -144,7 +143,7 @@ class Layout:
 
     def _is_foreign(self, path: str) -> bool:
         """Tell whether a folder belongs to the system or to software, or lies around the job's."""
-        if path in _NOT_OURS or (path + "/").startswith(_SYSTEM):
+        if path in _NOT_OURS or arguments.is_of_machine(path + "/"):
             return True
         is_around = (os.getcwd() + "/").startswith(path + "/")
         return is_around or private.is_software(path + "/x")

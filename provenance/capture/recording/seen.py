@@ -17,7 +17,7 @@ from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.child_programs import marks_of_products
 from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of
-from jobprov.provenance.capture.sight.named_files import add_named_files
+from jobprov.provenance.capture.sight.named_files import NamedFiles
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import (
     describe_processes,
@@ -117,12 +117,13 @@ class Seen:
         known += [os.path.realpath(path) for path in known]
         opened = None if watch is None else watch.files
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
-        # a job script of several steps names the files of all of them
-        is_whole = self._draft.record["command"].get("argv") == redact_arguments(self._step.argv)
-        if self._code is not None and is_whole and not self._sight.is_hurried:
-            every = [*self._step.inputs, *self.inputs]
-            named = self._draft.need("files", add_named_files, self._draft, self._code, every)
-            self.inputs += [dict(entry, step=self._step.name) for entry in named or ()]
+        if self._code is not None and not self._sight.is_hurried:
+            named = NamedFiles(self._draft, self._code, [*self._step.inputs, *self.inputs])
+            # a job script of several steps names the files of all of them
+            if self._draft.record["command"].get("argv") == redact_arguments(self._step.argv):
+                self._draft.need("files", named.add_from_scripts)
+            self._draft.need("files", named.add_unpacked)
+            self.inputs += [dict(entry, step=self._step.name) for entry in named.inputs]
         self._draft.extend("inputs", self.inputs)
 
     def find_staged_in(self) -> List[Entry]:

@@ -5,9 +5,10 @@ So words of scripts that are names of files count: code goes with the record as 
 as an input, though no parent of what was made.
 """
 
+import itertools
 import os
 import re
-from typing import Iterator, List, Set, Tuple
+from typing import Iterator, List, Optional, Set
 
 from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
 from jobprov.provenance.capture.files import leaving
@@ -21,40 +22,79 @@ from jobprov.provenance.capture.sight.named_folders import words_of_script
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
 _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
+_UNPACKED = "INPUT_TAR_DIR_LOCAL"  # and …_1, …_2: one for each --tar_file_name
 _WORD = re.compile(rb"[\w.+@/-]*[./][\w.+@/-]+")
 _IMPORT = re.compile(rb"^\s*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _CODE_ENDS = (".py", ".sh", ".pl", ".pm", ".r", ".c", ".so", ".awk", ".sed", ".jl", ".rb")
 
 
-def add_named_files(draft: Draft, code: SeenCode, inputs: List[Entry]) -> List[Entry]:
-    """Keep what scripts name; return the entries of inputs beside those that are known."""
-    scripts = draft.record.get("scripts", [])
-    # of earlier steps, too
-    every = [*inputs, *draft.record.get("inputs", ()), *draft.record.get("outputs", ())]
-    known = {os.path.realpath(entry["path"]) for entry in every if entry.get("path")}
-    known |= files_of_code(draft)
-    digests = {entry.get("sha256") for entry in every}  # what a copy of it has
-    for entry in every:  # which a container has under the same path
-        known.add(entry.get("location", "").replace(ELSEWHERE, "", 1))
-    found: List[Entry] = []
-    place = 0
-    while (
-        place < min(len(scripts), _MOST_SCRIPTS) and code.clock.left()
-    ):  # what is found may name more
-        for path in _named_by(scripts[place], draft):
-            if path in known or path.startswith(MACHINE_FOLDERS) or not code.was_there(path):
-                continue
-            if code.is_known(path) or code.is_tracked(path):
-                continue
-            known.add(path)
-            if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):
-                code.keep(path)
-            elif len(found) < _MOST_INPUTS:
-                described = _describe(path, draft, code)
-                found += [entry for entry in described if entry["sha256"] not in digests]
-        scripts = draft.record.get("scripts", [])
-        place += 1
-    return found
+class NamedFiles:
+    """Files that somebody named: code goes with the record, all else becomes an input.
+
+    Attributes:
+        inputs: the entries of new ones.
+    """
+
+    def __init__(self, draft: Draft, code: SeenCode, inputs: List[Entry]) -> None:
+        self.inputs: List[Entry] = []
+        self._draft, self._code = draft, code
+        # of earlier steps, too
+        every = [*inputs, *draft.record.get("inputs", ()), *draft.record.get("outputs", ())]
+        self._known = {os.path.realpath(entry["path"]) for entry in every if entry.get("path")}
+        self._known |= files_of_code(draft)
+        self._digests = {entry.get("sha256") for entry in every}  # what a copy of it has
+        for entry in every:  # which a container has under the same path
+            self._known.add(entry.get("location", "").replace(ELSEWHERE, "", 1))
+
+    def add_from_scripts(self) -> None:
+        """Keep what the text of scripts names."""
+        place = 0
+        while place < _MOST_SCRIPTS and self._code.clock.left():
+            scripts = self._draft.record.get("scripts", ())  # one that is found may name more
+            if place >= len(scripts):
+                break
+            for path in _named_by(scripts[place], self._draft):
+                self._keep(path)
+            place += 1
+
+    def add_unpacked(self) -> None:
+        """Keep what jobsub unpacked for the submission, or name the folder.
+
+        It is gone some weeks later, and a script copies it whole: `cp -r $INPUT_TAR_DIR_LOCAL .`
+        """
+        for name, folder in sorted(os.environ.items()):
+            if name.startswith(_UNPACKED) and os.path.isabs(folder):
+                files = list(itertools.islice(_files_below(folder), _MOST_WORDS + 1))
+                left_out = [path for path in files[:_MOST_WORDS] if not self._keep(path)]
+                if left_out or len(files) > _MOST_WORDS:
+                    why = "jobsub unpacked it, and not all of its files are kept: {} of {}"
+                    counts = len(left_out), len(files)
+                    self._draft.weaken("code-unknown", folder, why.format(*counts))
+
+    def _keep(self, path: str) -> bool:
+        """Keep a file that was there before the command; tell whether somebody has it."""
+        code = self._code
+        if path in self._known or path.startswith(MACHINE_FOLDERS) or not code.was_there(path):
+            return True
+        if code.is_known(path) or code.is_tracked(path):
+            return True
+        self._known.add(path)
+        if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):
+            return code.keep(path)
+        entry = _describe(path, self._draft, code) if len(self.inputs) < _MOST_INPUTS else None
+        if entry is not None and entry["sha256"] not in self._digests:
+            self.inputs.append(entry)
+        return entry is not None
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield the real paths of the files below a folder, in one order."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.realpath(os.path.join(parent, name))
+            if os.path.isfile(path):
+                yield path
 
 
 def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
@@ -80,17 +120,17 @@ def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
                 yield path
 
 
-def _describe(path: str, draft: Draft, code: SeenCode) -> List[Entry]:
-    """Return the entry of a small file, as a list of one, and keep its bytes; empty for others."""
+def _describe(path: str, draft: Draft, code: SeenCode) -> Optional[Entry]:
+    """Return the entry of a small file, and keep its bytes; None for others."""
     try:
         status = os.stat(path)
         if status.st_size > SMALL_BYTES or not leaving.may_leave(path, status, os.getcwd()):
-            return []
-        hashed: Tuple[int, str, str] = hash_file(path, code.clock)
+            return None
+        size, digest, checksum = hash_file(path, code.clock)
     except (OSError, OutOfTimeError):
-        return []
-    draft.add_file(hashed[1], path)
+        return None
+    draft.add_file(digest, path)
     entry: Entry = {"name": os.path.basename(path), "path": from_here(path)}
-    entry.update(role="configuration", status="consumed", evidence="seen", size_bytes=hashed[0])
-    entry.update(sha256=hashed[1], checksums=[hashed[2]])
-    return [entry]
+    entry.update(role="configuration", status="consumed", evidence="seen", size_bytes=size)
+    entry.update(sha256=digest, checksums=[checksum])
+    return entry

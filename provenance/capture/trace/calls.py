@@ -9,13 +9,11 @@ import os
 import re
 from typing import Dict, List, Set, Tuple
 
-from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
-from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
+from jobprov.provenance.capture.command.arguments import is_of_machine
 from jobprov.provenance.capture.trace.touched import interpreters, plain
 
 MOST_PATHS = 20000
 _MOST_HOSTS = 100
-_SYSTEM = (*SYSTEM_FOLDERS, *MACHINE_FOLDERS)
 # How a path was used first: made new, opened to be changed, looked at, read, executed
 MADE, CHANGED, LOOKED_AT, READ, EXECUTED = range(5)
 
@@ -124,7 +122,7 @@ class Calls:
         if not (name.startswith(b"/") or folder or process in self._folders):
             return
         path = _normal(self._absolute(process, folder, name))
-        if path.startswith(_SYSTEM) or path in self.absent:
+        if is_of_machine(path) or path in self.absent:
             return
         if len(self.absent) < MOST_PATHS:
             self.absent.add(path)

@@ -9,13 +9,12 @@ from typing import Iterable, List, Set
 
 from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS, real_path
+from jobprov.provenance.capture.files.names import real_path
 from jobprov.provenance.capture.record.json_objects import Entry, Record
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.installed import Installed
 
-_SYSTEM = (*SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 # What HTCondor and the hook put into the job's folder
 BESIDE = (
     *("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp"),
@@ -38,7 +37,7 @@ class KeptElsewhere:
         self.outputs = paths_of(entry for entry in outputs if entry.get("step") == step)
         self.named = files_of(record, of_other_steps)
         self._uses = calls.uses
-        self._folders = _SYSTEM + tuple(folder.rstrip("/") + "/" for folder in own)
+        self._folders = tuple(folder.rstrip("/") + "/" for folder in own)
         self._installed = Installed()
 
     def has(self, path: str) -> bool:
@@ -48,6 +47,8 @@ class KeptElsewhere:
     def is_known(self, path: str) -> bool:
         """Tell whether a path is in the record already, or belongs to what is installed."""
         if path in self.named or path in self.outputs or path.startswith(self._folders):
+            return True
+        if arguments.is_of_machine(path):
             return True
         return os.path.basename(path).startswith(BESIDE) or self._installed.has(path)
 

@@ -177,19 +177,19 @@ def test_folder_of_which_nobody_saw_what_was_read_is_told(runner: Runner) -> Non
     assert weak(only_entry(runner)[0]) == [("input-missing", "folder cards", NOBODY_SAW)]
 
 
-@pytest.mark.parametrize(("read", "is_told"), [("code/a.txt", False), ("/dev/null", True)])
-def test_tarball_that_jobsub_unpacked_is_told_unless_its_files_are_recorded(
-    runner: Runner, read: str, *, is_told: bool
-) -> None:
+def test_tarball_that_jobsub_unpacked_is_kept_in_each_step_of_a_script(runner: Runner) -> None:
     """`condor_lar.sh` copies it with `cp -r`, and a rerun had none of it."""
     (runner.folder / "code").mkdir()
     (runner.folder / "code" / "a.txt").write_text("a")
     brought = {"INPUT_TAR_DIR_LOCAL": str(runner.folder / "code")}
 
-    runner("run", "--", "sh", "-c", f"cat {read}; sleep 0.5", "x", read, environment=brought)
+    runner("start", environment=brought)
+    runner("step", "--name", "copy", "--", "sleep", "0.5", environment=brought)
+    runner("end", environment=brought)
 
-    told = [("input-missing", f"folder {runner.folder}/code", NOBODY_SAW)]
-    assert weak(only_entry(runner)[0]) == (told if is_told else [])
+    record = only_entry(runner)[0]
+    assert [file["path"] for file in record["inputs"]] == ["code/a.txt"]
+    assert weak(record) == []
 
 
 def test_folder_that_the_job_writes_to_is_no_weakness(runner: Runner) -> None:

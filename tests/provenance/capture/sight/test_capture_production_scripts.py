@@ -519,6 +519,28 @@ def test_files_that_a_script_names_by_variables_are_inputs(site: Site) -> None:
     assert read == [str(path) for path in expected]
 
 
+def test_files_that_jobsub_unpacked_for_the_job_are_kept_or_named(site: Site) -> None:
+    """As `cp -r $INPUT_TAR_DIR_LOCAL/* .` of project.py's jobs: the folder is gone weeks later."""
+    unpacked = site.job.parent / "fifeuser"
+    (unpacked / "bin").mkdir(parents=True)
+    (unpacked / "wrapper.fcl").write_text("process_name: Wrapped\n")
+    (unpacked / "bin" / "setup.sh").write_text("export READY=1\n")
+    with (unpacked / "larsoft.tar").open("wb") as large:
+        large.truncate(17 << 20)
+
+    record = site.record("cp $INPUT_TAR_DIR_LOCAL/wrapper.fcl .", INPUT_TAR_DIR_LOCAL=str(unpacked))
+
+    kept = {file["path"]: file["role"] for file in record["inputs"]}
+    assert kept[str(unpacked / "wrapper.fcl")] == "configuration"
+    assert str(unpacked / "bin" / "setup.sh") in by_path(record["scripts"])
+    assert str(unpacked / "larsoft.tar") not in kept
+    (gap,) = [gap for gap in record["weaknesses"] if gap["name"] == str(unpacked)]
+    assert (gap["kind"], gap["detail"]) == (
+        "code-unknown",
+        "jobsub unpacked it, and not all of its files are kept: 1 of 3",
+    )
+
+
 @pytest.mark.slow
 def test_input_that_only_the_log_names_is_of_the_program_that_ran(site: Site) -> None:
     """As where art asks SAM, or where a driver writes the inputs into the fcl file."""
