@@ -4,7 +4,7 @@ import functools
 import os
 import pwd
 import re
-from typing import List, Optional, Tuple
+from typing import List, Optional, Set, Tuple
 
 # These are compiled where they are needed, most of them after the job's command has begun.
 # Folders of a home that hold installed software; a Python lies anywhere
@@ -21,6 +21,14 @@ _PRIVATE_NAME = (
     r"|(?:^|[_.-])(?:token|proxy|credentials?|secrets?|passwords?|(?:host|user|private)-?key)"
     r"(?:\.(?:txt|json|pem|jwt|key))?$"
 )
+
+
+_withheld: Set[str] = set()
+
+
+def withhold(path: str) -> None:
+    """Count a file as private: a command reads a secret from it."""
+    _withheld.add(path)
 
 
 def is_private(path: str) -> bool:
@@ -46,7 +54,9 @@ def _is_in_python(folder: str) -> bool:
 
 
 def names_secret(path: str) -> bool:
-    """Tell whether a file has a name that files with proxies, tokens, keys and passwords have."""
+    """Tell whether a file is withheld, or named like files with proxies, tokens, keys and passwords."""
+    if path in _withheld:
+        return True
     return re.search(_PRIVATE_NAME, path.rpartition("/")[2]) is not None
 
 

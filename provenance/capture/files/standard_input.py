@@ -11,6 +11,7 @@ import os
 import re
 from typing import Iterator, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.files import private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock
 
 _CHUNK = 1024 * 1024
@@ -72,12 +73,16 @@ def look(argv: Sequence[str]) -> Tuple[Optional[StandardInput], Optional[str]]:
     start = os.lseek(0, 0, os.SEEK_CUR)
     if start >= status.st_size:
         return None, None  # there is nothing to read, as in a rerun
-    if _asks_for_secret(argv):
+    if asks_for_secret(argv):
+        private.withhold(_path() or "")  # though the command is seen to hold it open
         return None, "standard input is not recorded: the command reads a secret from it"
     return StandardInput(status, start), None
 
 
-def _asks_for_secret(argv: Sequence[str]) -> bool:
+def asks_for_secret(argv: Sequence[str]) -> bool:
+    """Tell whether a command reads a secret from its standard input."""
+    if not argv:
+        return False
     if os.path.basename(argv[0]) in _ASKING or any(re.match(_OPTION, word) for word in argv[1:]):
         return True
     pairs = zip(argv, argv[1:])  # noqa: B905, RUF007 - Python 3.6

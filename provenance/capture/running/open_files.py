@@ -12,6 +12,8 @@ leaves, as justin(1) and its wrapper job have them.
 import os
 from typing import Dict, Iterable, List, Optional, Set, Tuple
 
+from jobprov.provenance.capture.files.private import withhold
+from jobprov.provenance.capture.files.standard_input import asks_for_secret
 from jobprov.provenance.capture.running import mounts
 from jobprov.provenance.capture.running.written_files import key_of
 
@@ -95,6 +97,9 @@ class OpenFiles:
         """Return the files that one process has open now, and note which of them for writing."""
         descriptors = _open_files(process)
         for path, descriptor in descriptors:
+            # each time: the process may have been a shell that was about to run the command
+            if descriptor == "0" and asks_for_secret(_words(process)):
+                withhold(path)
             key = (process, path)
             if key not in self._modes_read and len(self._modes_read) < _MOST_FILES:
                 self._modes_read.add(key)

@@ -283,14 +283,16 @@ class SeenOutputs:
             if entry.get("path"):
                 others.add(os.path.abspath(entry["path"]))
         outputs: Set[str] = set()
-        sources: Set[str] = set()
         for step in self._steps:
             others.update(step.program.place(path) for path in _beside(step.step))
             outputs.update(step.program.outputs())
-            sources.update(step.program.sources())
-        # what one program made and the next one read is an output of the job all the same
-        read = sources - outputs
-        return others | {path for path in read if self.find_maker(path) is None}
+        for step in self._steps:
+            for path in set(step.program.sources()) - outputs:
+                # What another program made is an output of the job all the same. The reader itself
+                # seems to have made what a `cp` right before it brought
+                if self.find_maker(path) in (None, step.step.name):
+                    others.add(path)
+        return others
 
     def _is_sidecar(self, path: str) -> bool:
         """Tell whether a file is the metadata of another file that came."""

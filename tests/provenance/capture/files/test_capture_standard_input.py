@@ -4,6 +4,7 @@ The job finds it as it would alone.
 """
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -125,6 +126,27 @@ def test_what_may_be_a_password_stays_here(runner: Runner, words: list[str], nam
     assert b"canary" not in b"".join(
         content for digest, content in blobs.items() if digest not in logs
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_in_script", [True, False])
+def test_password_file_that_a_command_holds_open_stays_here(
+    runner: Runner, *, is_in_script: bool
+) -> None:
+    """It was seen to be open, and became an input with its bytes."""
+    path = runner.folder / "steering.txt"
+    path.write_bytes(b"canary")
+    kinit = runner.folder / "kinit"
+    shutil.copy("/bin/sleep", kinit)
+
+    if is_in_script:
+        runner("run", "--", "sh", "-c", "./kinit 1 < steering.txt; true")
+    else:
+        run_from(runner, path, str(kinit), "1")
+
+    record, blobs = only_entry(runner)
+    assert "inputs" not in record
+    assert b"canary" not in blobs.values()
 
 
 def test_secrets_in_it_are_taken_out(runner: Runner) -> None:
