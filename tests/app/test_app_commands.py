@@ -684,34 +684,28 @@ def test_one_look_of_an_agent_that_finds_no_service_ends_with_3(tmp_path: Path) 
     )
 
 
-def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+def _import_with_click(tmp_path: Path, click: str) -> "subprocess.CompletedProcess[str]":
+    """Import the command line where the first module that it imports is this text."""
+    (tmp_path / "click.py").write_text(click)
     environment = clean_environment()
     environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
-
-    ended = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", "import jobprov.app.cli"],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path: Path) -> None:
+    ended = _import_with_click(tmp_path, "raise KeyboardInterrupt\n")
 
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr == ""
 
 
 def test_other_errors_while_modules_are_imported_are_printed(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("raise RuntimeError('broken')\n")
-    environment = clean_environment()
-    environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
-
-    ended = subprocess.run(
-        [sys.executable, "-c", "import jobprov.app.cli"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = _import_with_click(tmp_path, "raise RuntimeError('broken')\n")
 
     assert "RuntimeError: broken" in ended.stderr
