@@ -1,11 +1,11 @@
 """The OpenAPI document, made from the code.
 
-Flask-smorest collects the routes, msgspec describes records and answers: when somebody first asks for
-the document, as that takes longer than all else that an application is made of.
+Flask-smorest collects the routes, msgspec describes records and answers: when somebody first asks
+for the document, as that takes longer than all else that an application is made of.
 
 Routes are described where they are made, by `Section.get` and its like, which only note something
-on the function: unlike flask-smorest's own decorators they add nothing to a call. Source: OpenAPI 3.1.0;
-JSON Schema 2020-12.
+on the function: unlike flask-smorest's own decorators they add nothing to a call. Source: OpenAPI
+3.1.0; JSON Schema 2020-12.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
@@ -27,7 +28,6 @@ from jobprov.provenance.db.tables import (
     Mention,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import counts_for_unit
 from jobprov.provenance.records.files.presence import Presence
 
@@ -238,13 +238,9 @@ def recorded_names(
     connection: Connection, experiment: int, names: Sequence[str]
 ) -> set[tuple[str, str]]:
     """Return namespace and name of an experiment's files of these bare names that have a page."""
-    found: set[tuple[str, str]] = set()
-    for part in chunks(names):
-        query = select(File.namespace, File.name).where(
-            File.name.in_(part), File.experiment_id == experiment
-        )
-        found.update((namespace, name) for namespace, name in connection.execute(query))
-    return found
+    query = select(File.namespace, File.name).where(File.experiment_id == experiment)
+    found = rows_among(connection, query, File.name, names)
+    return {(namespace, name) for namespace, name in found}
 
 
 def count_units_in_catalog(connection: Connection, task: int) -> int:
@@ -264,14 +260,13 @@ def units_with_outputs(
     """
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
     counts: Counter[str] = Counter()
-    for part in chunks(units):
-        query = (
-            select(CatalogOutput.unit, CatalogFileRow.name)
-            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part), ~_is_gone)
-        )
-        for unit, name in connection.execute(query):
-            counts[unit] += counts_for_unit(name, patterns)
+    query = (
+        select(CatalogOutput.unit, CatalogFileRow.name)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        .where(CatalogOutput.task_id == task, ~_is_gone)
+    )
+    for unit, name in rows_among(connection, query, CatalogOutput.unit, units):
+        counts[unit] += counts_for_unit(name, patterns)
     return {unit for unit, count in counts.items() if count >= max(1, needed)}
 
 

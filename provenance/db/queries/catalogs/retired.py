@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, literal_column, select, tuple_
+from sqlalchemy import Connection, Select, literal_column, select, tuple_
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput, CatalogSync, Experiment
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.presence import Presence
 
 _RETIRED_NAMED = """
@@ -51,7 +51,7 @@ class KnownOutput(NamedTuple):
     seen_at: datetime
 
 
-_COLUMNS = (
+_KNOWN = select(
     CatalogOutput.unit,
     CatalogOutput.file_id,
     CatalogFileRow.namespace,
@@ -60,17 +60,18 @@ _COLUMNS = (
     CatalogFileRow.checksums,
     CatalogOutput.presence,
     CatalogFileRow.seen_at,
-)
+).join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+_THERE = _KNOWN.where(CatalogOutput.presence == Presence.THERE.value)
 
 
 def gone_outputs(connection: Connection, task: int, *, limit: int) -> list[KnownOutput]:
     """Return outputs of a task that are gone: any of them, as many as asked for at most."""
     query = (
-        select(*_COLUMNS)
-        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        _KNOWN
         # Literally the condition of an index
-        .where(CatalogOutput.task_id == task, CatalogOutput.presence == literal_column("2"))
-        .limit(limit)
+        .where(CatalogOutput.task_id == task, CatalogOutput.presence == literal_column("2")).limit(
+            limit
+        )
     )
     return [KnownOutput._make(row) for row in connection.execute(query)]
 
@@ -80,13 +81,7 @@ def outputs_after(
 ) -> list[KnownOutput]:
     """Return the next outputs of a task in the order of unit and file, retired ones too."""
     place = (CatalogOutput.unit, CatalogOutput.file_id)
-    query = (
-        select(*_COLUMNS)
-        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-        .where(CatalogOutput.task_id == task)
-        .order_by(*place)
-        .limit(limit)
-    )
+    query = _KNOWN.where(CatalogOutput.task_id == task).order_by(*place).limit(limit)
     if after is not None:
         query = query.where(tuple_(*place) > after)
     return [KnownOutput._make(row) for row in connection.execute(query)]
@@ -94,43 +89,28 @@ def outputs_after(
 
 def outputs_of_units(connection: Connection, task: int, units: Sequence[str]) -> list[KnownOutput]:
     """Return the outputs of units of a task that are there, as far as that was known."""
-    query = (
-        select(*_COLUMNS)
-        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-        .where(CatalogOutput.task_id == task, CatalogOutput.presence == Presence.THERE.value)
-        .where(CatalogOutput.unit.in_(units))
-    )
-    return [KnownOutput._make(row) for row in connection.execute(query)]
+    query = _THERE.where(CatalogOutput.task_id == task)
+    return _among(connection, query, CatalogOutput.unit, units)
 
 
 def outputs_of_no_unit(
     connection: Connection, task: int, names: Sequence[str]
 ) -> list[KnownOutput]:
-    """Return the outputs of a task, as children of no unit, with these bare names that are there."""
-    outputs = []
-    for part in chunks(names):
-        query = (
-            select(*_COLUMNS)
-            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-            .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id == task)
-            .where(CatalogOutput.unit == "", CatalogOutput.presence == Presence.THERE.value)
-        )
-        outputs += [KnownOutput._make(row) for row in connection.execute(query)]
-    return outputs
+    """Return the outputs of a task, as children of no unit, with these bare names, still there."""
+    query = _THERE.where(CatalogOutput.task_id == task, CatalogOutput.unit == "")
+    return _among(connection, query, CatalogFileRow.name, names)
 
 
 def outputs_of_files(connection: Connection, task: int, files: Sequence[int]) -> list[KnownOutput]:
     """Return the outputs of a task that are these files of its catalog, and are there."""
-    outputs = []
-    for part in chunks(files):
-        query = (
-            select(*_COLUMNS)
-            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-            .where(CatalogOutput.file_id.in_(part), CatalogOutput.task_id == task)
-            .where(CatalogOutput.presence == Presence.THERE.value)
-        )
-        outputs += [KnownOutput._make(row) for row in connection.execute(query)]
-    return outputs
+    query = _THERE.where(CatalogOutput.task_id == task)
+    return _among(connection, query, CatalogOutput.file_id, files)
+
+
+def _among(
+    connection: Connection, query: Select[*tuple[Any, ...]], column: Any, values: Sequence[Any]
+) -> list[KnownOutput]:
+    return [KnownOutput._make(row) for row in rows_among(connection, query, column, values)]
 
 
 def last_checked(connection: Connection, task: int) -> tuple[str, int] | None:

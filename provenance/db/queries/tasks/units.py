@@ -43,9 +43,9 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit and are not retired in its catalog, of jobs that made enough
-    of them: the others are made again when their unit is. Those of the oldest job come first. A rerun for comparison counts on
-    neither side.
+    Only files that count for their unit and are not retired in its catalog, of jobs that made
+    enough of them: the others are made again when their unit is. Those of the oldest job come
+    first. A rerun for comparison counts on neither side.
 
     Args:
         connection: where from.

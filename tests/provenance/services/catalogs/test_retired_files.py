@@ -77,6 +77,15 @@ def site(
     production.close()
 
 
+def sync_more_than_are_checked(site: RetiringSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a task of 450 files known, of which each further sync looks at 200."""
+    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
+    site.declare()
+    for number in range(450):
+        site.made(number, f"b{number:03}.root")
+    site.sync()
+
+
 def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> None:
     """A plain sync is enough: nobody gives --everything from cron."""
     site.declare()
@@ -172,11 +181,7 @@ def test_syncs_go_through_all_known_files_in_turn(
     site: RetiringSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each looks at as many as the last one, so a task with a million takes no longer."""
-    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
-    site.declare()
-    for number in range(450):
-        site.made(number, f"b{number:03}.root")
-    site.sync()
+    sync_more_than_are_checked(site, monkeypatch)
     site.retire("b449.root")
     site.retire("b250.root")
 
@@ -191,11 +196,7 @@ def test_syncs_go_through_all_known_files_in_turn(
 def test_everything_is_looked_at_when_that_is_asked_for(
     site: RetiringSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retired, "MOST_CHECKED", 200)
-    site.declare()
-    for number in range(450):
-        site.made(number, f"b{number:03}.root")
-    site.sync()
+    sync_more_than_are_checked(site, monkeypatch)
     site.retire("b449.root")
 
     assert site.sync(everything=True).retired == 1
