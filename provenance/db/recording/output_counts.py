@@ -45,9 +45,8 @@ WHERE j.task_id = ? AND a.id {among}
 
 def count_outputs_of_makers(connection: Connection, task: int, files: Sequence[int]) -> None:
     """Count again the outputs of the jobs of a task that made these files of its catalog."""
-    for part in chunks(files):
-        makers = select_among(connection, _MAKERS, part, task)
-        count_outputs_again(connection, [job for (job,) in makers])
+    makers = {job for (job,) in select_among(connection, _MAKERS, files, task)}
+    count_outputs_again(connection, sorted(makers))
 
 
 def leave_out_gone_of_task(connection: Connection, task: int) -> None:
