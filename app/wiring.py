@@ -169,7 +169,7 @@ class Service:
 
     def _reading_engine(self) -> Engine:
         readable = self.readable()
-        # Of whom something is hidden reads by temporary views, which a standby cannot have
+        # What is hidden from somebody is left out by temporary views, which a standby cannot have
         is_narrowed = readable is not self.database
         if self.standby is None or is_narrowed or not self.standby.may_lag():
             return readable.reading
@@ -357,23 +357,22 @@ def open_service(settings: Settings) -> Service:
             # Whoever reads is answered all the same
             _log.warning("The use of token %d cannot be noted: %s", number, problem)
 
-    lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
     return Service(
-        settings,
-        database,
-        store,
-        writer,
-        TokenBook(database.reading, note_use),
-        _issued_tokens(settings.token_issuers),
-        _login(settings),
-        lost,
-        quota,
-        unclaimed,
-        Excerpts(),
-        turns,
-        {"until": 0.0},
-        NarrowedDatabase(settings.database_url),
-        record,
+        settings=settings,
+        database=database,
+        store=store,
+        writer=writer,
+        tokens=TokenBook(database.reading, note_use),
+        issued_tokens=_issued_tokens(settings.token_issuers),
+        login=_login(settings),
+        lost_blobs=LostBlobs(store),
+        blob_quota=BlobQuota(settings.blob_quota_gb * 10**9),
+        unclaimed=unclaimed,
+        excerpts=Excerpts(),
+        batch_turns=turns,
+        written={"until": 0.0},
+        narrowed=NarrowedDatabase(settings.database_url),
+        _record=record,
     )
 
 
@@ -412,7 +411,7 @@ def _login(settings: Settings) -> Login | None:
     if settings.secret_key and len(settings.secret_key) < _LEAST_KEY:
         raise BadInputError(
             f"JOBPROV_LOGIN needs a JOBPROV_SECRET_KEY of {_LEAST_KEY} characters or more: whoever "
-            "guesses it is anybody.",
+            "guesses a shorter one can log in as anybody.",
             {"JOBPROV_SECRET_KEY": [f"{_LEAST_KEY} characters or more"]},
         )
     if rules.provider is None:
@@ -441,7 +440,7 @@ def _login(settings: Settings) -> Login | None:
 def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:
     """Return why the service cannot work with its archive; None if it can.
 
-    The error of a process of its own, so that it is one that can be sent to another process.
+    A process of its own calls it, so only errors that can be sent between processes come back.
     """
     try:
         service = open_service(settings)
