@@ -79,7 +79,7 @@ def focus_of(
     numbered = {recorded.number: recorded for recorded in versions}
     if version is not None and version not in numbered:
         problem = f"there is no version {version}; {_known(versions)}"
-        raise BadInputError(f"version: {problem}.", {"version": [problem]})
+        raise BadInputError.of_field("version", problem)
     if not versions:
         return Focus(file_id, None)
     chosen = versions[-1] if version is None else numbered[version]

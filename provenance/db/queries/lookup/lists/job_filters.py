@@ -232,7 +232,7 @@ def read_states(states: str) -> list[int]:
     for name in _listed(states, "state"):
         if name not in STATES:
             problem = f"{name[:40]!r} is not one of {', '.join(STATES)}"
-            raise BadInputError(f"state: {problem}.", {"state": [problem]})
+            raise BadInputError.of_field("state", problem)
         numbers.append(STATES.index(name))
     return numbers
 
@@ -246,11 +246,11 @@ def read_job_ids(ids: str) -> list[str]:
     names = _listed(ids, "job_id")
     if len(names) > MOST_IDS:
         problem = f"at most {MOST_IDS} ids at a time, not {len(names)}"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", problem)
     for name in names:
         if not is_job_id(name):
             problem = f"{name[:40]!r} is not the id of a job"
-            raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+            raise BadInputError.of_field("job_id", problem)
     return names
 
 

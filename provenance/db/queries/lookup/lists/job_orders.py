@@ -101,7 +101,7 @@ def read_order(sort: str | None) -> JobOrder:
             f"{sort[:40]!r} is not an order; there are {', '.join(JOB_ORDERS)}, each with a - in "
             "front for the largest or latest first"
         )
-        raise BadInputError(f"sort: {problem}.", {"sort": [problem]})
+        raise BadInputError.of_field("sort", problem)
     return order
 
 
@@ -146,7 +146,7 @@ def _too_long(order: JobOrder) -> BadInputError:
         "filter by task, host, cause or time of start as well, or sort by "
         f"{', '.join(_HAVE_INDEX)}, which indexes have"
     )
-    return BadInputError(f"sort: {problem}.", {"sort": [problem]})
+    return BadInputError.of_field("sort", problem)
 
 
 def _sort(
