@@ -22,7 +22,6 @@ from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.throughput import (
-    FACETS,
     SPREADS,
     RankedValue,
     ended_jobs,
@@ -43,7 +42,6 @@ from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
 RUNNING = "running"
-BYS = tuple(FACETS)
 DEFAULT_SINCE = "7d"
 MOST_STEPS = 1000
 """A window of more steps is refused."""
