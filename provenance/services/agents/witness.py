@@ -333,7 +333,7 @@ def report_queues(
         client: of the service.
         experiment: jobs that name none count as its own; None reports only those that name one.
         schedd: its name, where it is not this machine's own.
-        before: experiments that were reported before: that they have no job is told, too.
+        before: experiments that were reported before: they are reported without jobs, too.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.

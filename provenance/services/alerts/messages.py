@@ -1,7 +1,7 @@
 """What is written to receivers: alerts that began and that are over, in one message.
 
 Words of a message come from rules, and from what jobs said: control characters are taken out, and
-what a chat would take for a call to everybody is told apart by a space that is not seen.
+an invisible space is put into words that a chat would take for a call to everybody.
 """
 
 from collections.abc import Sequence

@@ -322,7 +322,7 @@ def _waiting_stage(campaign: CampaignStages, stage: StageProgress, units: int) -
 def _units_that_need_somebody(stage: StageProgress) -> int:
     """Return how many units wait for a decision, 0 while others of the stage are on their way.
 
-    Where nobody declared how many there are to be, nobody knows whether any is missing.
+    Also 0 where the expected number of units was not declared.
     """
     states = stage.units.states
     if not stage.units.missing or any(states.get(state) for state in UNDER_WAY):
@@ -363,7 +363,7 @@ def _held(connection: Connection, queue: Queue, now: datetime) -> NeedsOfKind:
 
 
 def _reasons_words(queue: Queue) -> str:
-    """Return for what most jobs are held; '' where no queue says it of any."""
+    """Return the reasons for which most jobs are held; '' where no queue reports one."""
     words = []
     for reason in queue.held_reasons[:_REASONS]:
         if reason.words:

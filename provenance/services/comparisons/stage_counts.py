@@ -1,6 +1,6 @@
 """How many jobs of a stage have which code, software, variables and parameters.
 
-Counted are kinds of jobs, of which there are few; see `db/queries/comparisons/stages.py`.
+Kinds of jobs are counted, since these are few; see `db/queries/comparisons/stages.py`.
 """
 
 from collections import Counter

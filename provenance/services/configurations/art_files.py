@@ -210,7 +210,7 @@ def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
     """Return the record of the job that made a file, as far as the file knows it, and its blobs.
 
     Raises:
-        BadInputError: the file does not tell which process wrote it, or when.
+        BadInputError: the file does not name the process that wrote it, or the time.
     """
     stored, last = file.stored, file.last
     if last is None:

@@ -80,7 +80,7 @@ class RecordedConfiguration(NamedTuple):
 
     Attributes:
         position: in the record's `configurations`.
-        sources: bytes by digest, of the files that were uploaded, and of what the program wrote.
+        sources: bytes by digest, of uploaded files and of the set that the program wrote.
         evaluation: the result of the background work; None if it has not been done yet.
         art: the run of art that read it; None where the record has no command line of it.
         source_list: name and SHA-256 of the list of source files that art read (-S).
@@ -113,7 +113,7 @@ class RecordedConfiguration(NamedTuple):
             try:
                 written = loads(final)
             except FhiclError:
-                written = None  # the evaluation says so
+                written = None  # the evaluation gives the reason
         return compute_run(self.evaluate(), self.art, written, self._source_lists())
 
     def _source_lists(self) -> dict[str, str]:

@@ -247,7 +247,7 @@ def _identity_of(configuration: Configuration | None) -> str | None:
 def _searched(
     configuration: Configuration | None, variables: dict[str, str] | None
 ) -> tuple[str | None, list[IndexedTable]]:
-    """Return a name and the tables of what is searched: a set, and variables that decide physics."""
+    """Return the name and the tables of a set for searches, with the variables that decide physics."""
     identity, tables = None, []
     if configuration is not None:
         identity = configuration.parameter_set_id

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
 
-# What `triage` calls a failure is what it is told of one
+# In `triage`, Failure is the input of the rules
 from jobprov.provenance.answers.lookup.jobs import Failure as JobClass
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
@@ -202,7 +202,7 @@ def _new_class(job: int, job_class: JobClass, rules: RuleVersion, cause: Cause) 
 def program_of(record: JobRecord) -> str | None:
     """Return the program of the step that failed, without its folder.
 
-    `art` for any that read FHiCL; None where nothing tells.
+    `art` for any that read FHiCL; None where it is not known.
     """
     failed_step = record.exit.failed_step if record.exit else None
     if _has_read_fcl(record, failed_step):
@@ -270,5 +270,5 @@ def _log_ends(store: Store, record: JobRecord, uploaded: Collection[str]) -> Ite
                 stream.seek(start)
                 content = stream.read(END_BYTES)
         except ArchiveError:
-            continue  # damaged or gone: `archive check` says so
+            continue  # damaged or gone: `archive check` reports it
         yield log_end(log.name or "", content, start)

@@ -109,7 +109,7 @@ def _of_windows(connection: Connection) -> Iterator[str]:
     for since in _FIRST_WINDOWS:
         if not have_more_ended(connection, now - length_of(since, "since"), MOST_COUNTED_AT_ONCE):
             continue
-        # As the page of throughput asks that nobody has told which window
+        # As the page of throughput asks where the reader chose no window
         words = {} if since == DEFAULT_SINCE else {"since": since}
         yield from _questions(THROUGHPUT, {**words, "by": "state", "measure": "jobs"})
         yield from _questions(MARKS, words)

@@ -94,7 +94,7 @@ def find_pair(
 ) -> tuple[FoundFile, FoundFile]:
     """Return the two files that a question is about.
 
-    `experiment` is of both where nothing else is said of one.
+    `experiment` holds for both; `experiment_a` and `experiment_b` replace it for one.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -117,7 +117,7 @@ def name_for_questions(connection: Connection, file: FoundFile) -> str:
 def _unknown(
     connection: Connection, name: str, experiment: str | None, namespace: str | None
 ) -> NotFoundError:
-    """Return that nobody knows a name, or that it is known elsewhere."""
+    """Return the error for a name that is not recorded, or only elsewhere."""
     is_narrowed = experiment is not None or namespace is not None
     elsewhere = find_files(connection, name) if is_narrowed else []
     if not elsewhere:

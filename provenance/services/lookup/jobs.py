@@ -80,7 +80,7 @@ def _newest(
     cursor: str | None,
 ) -> _Page:
     before = read_cursor(cursor)
-    # one more than is shown tells whether there are more
+    # one more than is shown: then there is a next page
     rows = list_job_rows(connection, filters, limit=limit + 1, before=before, searches=searches)
     if len(rows) <= limit:
         return _Page(rows, None)

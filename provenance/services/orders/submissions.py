@@ -95,5 +95,5 @@ def _kept_ads(
                 text = store.get(digest).decode("utf-8", "replace")
                 ads[digest] = submission_of(parse_ad(text))
         except ArchiveError:
-            continue  # damaged or gone: `archive check` says so
+            continue  # damaged or gone: `archive check` reports it
     return ads

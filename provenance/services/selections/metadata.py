@@ -208,7 +208,7 @@ def _recorded_of(
         try:
             records[key] = witnesses.reading().record
         except NotFoundError:
-            continue  # erased: what the tables hold is told all the same
+            continue  # erased: the answer is made from the tables alone
     recorded = {}
     for file, version in versions.items():
         record = records.get(version.job_key)

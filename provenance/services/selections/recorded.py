@@ -1,6 +1,6 @@
 """Files by metadata that a record holds: they are read, and the files found stand for the condition.
 
-What a catalog told of a file is asked of the database. What only the record of its job holds (runs,
+Metadata from a catalog are in the database. What only the record of its job holds (runs,
 formats, `--metadata` of the hook) stands in the ledger alone: here the files that the rest of a
 selection leaves are read and compared, as many as can be within a question.
 
@@ -74,8 +74,8 @@ def with_recorded(
 ) -> Selection:
     """Return a selection whose conditions on metadata hold for what records say as well.
 
-    With `refuses_unknown`, a key that no catalog told and no record of the files has that the rest
-    selects is refused, as SAM refuses an unknown dimension; else it selects nothing, as in MetaCat.
+    With `refuses_unknown`, a key is refused if no catalog gave it and no record of the files that the
+    rest selects has it, as SAM refuses an unknown dimension; else it selects nothing, as in MetaCat.
 
     Raises:
         LimitError: too many files are to be read.

@@ -69,7 +69,7 @@ class FoldedCampaign(NamedTuple):
         key: the campaign's, where its graph is kept.
         to_keep: what was counted now and is to be kept; see `follow_up`.
         stages: in the order in which they began, where no file joins them; else none, since files
-            tell the order.
+            give the order.
     """
 
     experiment: str

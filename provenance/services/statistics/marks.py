@@ -34,13 +34,13 @@ from jobprov.provenance.times import utc_text
 
 MOST_MARKS = 20
 QUIET_STEPS, QUIET_FOR = 12, timedelta(hours=6)
-"""A site whose last job ended so long before the last one of all ran no more; the longer of both.
+"""A site counts as quiet if its last job ended so long before the last one of all.
 
-Jobs take hours: steps of a minute would tell of each site in turn.
+The longer of both: jobs take hours, and with steps of a minute each site would be quiet at times.
 """
 LEAST_JOBS = 5
 LEAST_SHARE = 0.01
-"""Of a site in the window, and of all jobs in it: of fewer it is no news that it ran none lately."""
+"""A quiet site is shown if it ran so many jobs in the window, and such a share of all."""
 _POLICIES = "retry policies"
 _RULES = "error rules, version "
 _COMMIT = re.compile(r"[0-9a-f]{12}")

@@ -1,7 +1,7 @@
 """How many jobs waited and ran in each step of a window, as their queues were reported.
 
 A sample of a report says how many jobs its queue had. It holds until the next one, for a quarter of
-an hour at most: after that nobody knows. A sample of an hour or a day holds for all of it. What a
+an hour at most: after that the number is not known. A sample of an hour or a day holds for all of it. What a
 step has is the mean over the part of it that is known.
 
 Where several queues are asked about, a step is known only if every queue that was reported within

@@ -46,7 +46,7 @@ class Share(NamedTuple):
 def first_worse_hour(hours: Mapping[int, Share], usual: Share, of_day: Share) -> int:
     """Return the hour from which on a share was worse.
 
-    A single failure in an hour of few jobs tells nothing. So each hour counts by how many failures it
+    A single failure in an hour of few jobs means nothing. So each hour counts by how many failures it
     has more than half-way between the usual share and that of the day, and the hour is taken from
     which on these add up to most.
     """

@@ -160,7 +160,7 @@ def _gathered(
 
 
 def _told(rows: Sequence[Any], ran: Ran) -> list[int]:
-    """Return the jobs of (job, list, experiment) that may be told of the list."""
+    """Return the jobs of (job, list, experiment) whose experiment knows what the list holds."""
     return [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
 
 

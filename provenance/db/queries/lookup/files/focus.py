@@ -121,7 +121,7 @@ def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
         rows = fetch(connection, _OF_NAME, (focus.file_id, focus.file_id))
     identities: dict[int, bool] = {}
     for identity, is_sure in rows:
-        # None: contents of the name itself, which a version may have told more of before
+        # None: contents of the name itself; the row of a version may have come before and decides
         known = identities.get(identity, True) if is_sure is None else bool(is_sure)
         identities[identity] = known
     return identities

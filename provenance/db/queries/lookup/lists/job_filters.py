@@ -51,7 +51,7 @@ class JobFilters(NamedTuple):
         variable: `NAME=VALUE` of an environment variable that decides physics, or its name.
         seed: of a random engine, as the job drew it.
         software: name of code that the job used; with `revision`, of the code that was at it.
-        software_keys: integer keys of software entries, of which the job used one.
+        software_keys: integer keys of software entries; the job used one of them.
         file: a file that the job consumed or produced, by name, with `file_experiment` and
             `namespace` ('' for none).
         reads: a file that the job consumed, named alike.
@@ -297,8 +297,8 @@ def look_up_keys(connection: Connection, filters: JobFilters) -> JobFilters:
     A question that takes several queries looks them up once, before the first.
 
     PostgreSQL knows how many jobs have each list of software, but only guesses how many a join has,
-    and reads all jobs then. And an index has the jobs of one host in order, but not those of what a
-    sub-query returns.
+    and then reads all jobs. And an index has the jobs of one host in order, but not those of hosts
+    that a sub-query returns.
     """
     if software_conditions(filters) and filters.software_sets is None:
         sets = connection.execute(_software_sets(filters)).scalars()
