@@ -127,10 +127,13 @@ def _releases(
     """Return the releases that no job ran before the window, those of most jobs first."""
     lists = {row.software_set for row in ran if row.software_set is not None}
     versions = code_versions(connection, lists)
-    rows = [row for row in ran if versions.get(row.software_set or 0)]
-    releases = _summed((versions[row.software_set or 0], row) for row in rows)
-    if not releases:
+    rows_with_release = []
+    for row in ran:
+        if row.software_set is not None and versions.get(row.software_set):
+            rows_with_release.append((versions[row.software_set], row))
+    if not rows_with_release:
         return []
+    releases = _summed(rows_with_release)
     # The list of a release may be another today, for example with one more product
     products = {release.rpartition(" ")[0] or release for release in releases}
     versions |= code_versions(connection, lists_with(connection, products))
@@ -139,7 +142,7 @@ def _releases(
         filters,
         window.start,
         lists=[key for key, release in versions.items() if release in releases],
-        experiments={row.experiment for row in rows},
+        experiments={row.experiment for _, row in rows_with_release},
     )
     return _firsts(releases, {versions[key] for _, key in before}, "release")
 
