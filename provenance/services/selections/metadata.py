@@ -23,6 +23,7 @@ from jobprov.provenance.db.queries.selections.relatives import (
     children_of_files,
     parents_of_claims,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Output, Software
 from jobprov.provenance.selections.conditions import Selection
@@ -87,8 +88,7 @@ def describe_files(
 ) -> list[FileMetadata]:
     """Return what is known of files, in their order."""
     described = []
-    for start in range(0, len(files), FILES_AT_ONCE):
-        page = files[start : start + FILES_AT_ONCE]
+    for page in chunks(files, FILES_AT_ONCE):
         described += _describe_page(connection, store, experiment, page, wanted)
     return described
 
@@ -107,11 +107,10 @@ def list_described(
     """
     with reading() as connection:
         keys = select_files(connection, experiment, selection)
-        for start in range(0, len(keys), PAGE):
-            files = named(connection, keys[start : start + PAGE].tolist())
-            for place in range(0, len(files), FILES_AT_ONCE):
-                page = files[place : place + FILES_AT_ONCE]
-                yield _describe_page(connection, store, experiment, page, wanted)
+        for keys_of_page in chunks(keys, PAGE):
+            files = named(connection, keys_of_page)
+            for part in chunks(files, FILES_AT_ONCE):
+                yield _describe_page(connection, store, experiment, part, wanted)
 
 
 def _describe_page(

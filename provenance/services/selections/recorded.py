@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.selections.files import named
 from jobprov.provenance.db.queries.selections.sighted import has_sighted_key, sighted_keys
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -176,11 +177,11 @@ def _recorded_values(
     """
     values = {}
     wanted = WantedMetadata(relatives=False)
-    for start in range(0, len(files), FILES_AT_ONCE):
+    for part in chunks(files, FILES_AT_ONCE):
         if time.monotonic() > question.until:
             message = f"The answer took more than {_SECONDS} s; {_NARROW}."
             raise LimitError(message, _SECONDS)
-        page = named(question.connection, list(files[start : start + FILES_AT_ONCE]))
+        page = named(question.connection, part)
         for file in describe_files(
             question.connection, question.store, question.experiment, page, wanted
         ):
