@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -260,22 +260,23 @@ def _computed_text(recorded: RecordedConfiguration) -> bytes:
 def run_answer(recorded: RecordedConfiguration) -> RunAnswer:
     """Return which set ran, as far as it is known.
 
-    Only where the names of files differ between jobs with this configuration is it computed now.
+    It is computed now only where the names of files differ between jobs with this configuration.
     """
-    known = recorded.evaluation
-    written = known.ran_as if known else None
-    computed = known.computed_as if known else None
-    not_known = known.as_written if known else None
+    written = computed = not_known = None
+    if recorded.evaluation is not None:
+        written = recorded.evaluation.ran_as
+        computed, not_known = recorded.evaluation.computed_as, recorded.evaluation.as_written
     if computed is None and not_known is None:
         try:
             run = recorded.compute_run()
             computed, not_known = run.identity, run.not_known
         except ConfigurationError as problem:
             not_known = str(problem).split("\n", maxsplit=1)[0]
-    evidence: Literal["written", "computed"] | None = None
-    if written or computed:
-        evidence = "written" if written else "computed"
-    return RunAnswer(written or computed, evidence, computed, not_known)
+    if written:
+        return RunAnswer(written, "written", computed, not_known)
+    if computed:
+        return RunAnswer(computed, "computed", computed, not_known)
+    return RunAnswer(None, None, computed, not_known)
 
 
 def source_of(recorded: RecordedConfiguration, name: str) -> bytes:

@@ -134,16 +134,8 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     experiment = None
     if filters.experiment is not None:
         experiment = _key_of(Experiment, {Experiment.name: filters.experiment}).scalar_subquery()
-    tasks = {
-        TaskRow.task_id: filters.task_id,
-        Stage.campaign: filters.campaign,
-    }
     if is_of_tasks(filters):
-        keys_of_tasks = _key_of(TaskRow, tasks)
-        if filters.stage is not None:
-            keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
-        if filters.campaign is not None or filters.stage is not None:
-            keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
+        keys_of_tasks = _keys_of_tasks(filters)
         if experiment is not None:
             keys_of_tasks = keys_of_tasks.where(TaskRow.experiment_id == experiment)
         conditions.append(Job.task_id.in_(keys_of_tasks))
@@ -155,6 +147,17 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if any(value is not None for value in hosts.values()):
         conditions.append(Job.host_id.in_(_key_of(Host, hosts)))
     return conditions
+
+
+def _keys_of_tasks(filters: JobFilters) -> Select[int]:
+    """Return the query for the tasks that filters on tasks, campaigns and stages choose."""
+    wanted = {TaskRow.task_id: filters.task_id, Stage.campaign: filters.campaign}
+    keys = _key_of(TaskRow, wanted)
+    if filters.stage is not None:
+        keys = keys.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
+    if filters.campaign is not None or filters.stage is not None:
+        keys = keys.join(Stage, Stage.id == TaskRow.stage_id)
+    return keys
 
 
 def _key_of(table: Any, wanted: Mapping[Any, str | None]) -> Select[int]:
