@@ -1,4 +1,4 @@
-"""What needs somebody now: each need comes from the one place that knows it; few are listed."""
+"""What needs somebody now; of each kind, only a few needs are listed."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -60,9 +60,9 @@ SEALED_WITHIN = timedelta(days=2)
 """A service that runs seals each hour."""
 _LONGEST = 200
 _REASONS, _LONGEST_REASON = 2, 50
-"""For which jobs are held, that are named."""
+"""How many reasons for held jobs are named, and how long each may be."""
 _MOST_COUNTED = 10_000
-"""Ledger entries: who needs to know does not need more."""
+"""Ledger entries; of more, `at least` so many are shown."""
 
 
 class Backups(NamedTuple):
@@ -422,7 +422,7 @@ def _unsealed(connection: Connection, now: datetime) -> NeedsOfKind:
 
 
 def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOfKind:
-    """Return that no backup was made for days: since the last one, or since anything is recorded."""
+    """Return the need of a backup: none was made for days, or none since the first record."""
     if backups.within is None:
         return NeedsOfKind([])
     last_at = backups.last_at

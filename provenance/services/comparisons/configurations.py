@@ -169,7 +169,7 @@ def _facts_beside_fcl(entry: Record) -> Facts:
 
 
 def _differing_ids(old: Record, new: Record) -> list[Difference]:
-    """Return that art ran different parameter sets, where both jobs recorded which they ran."""
+    """Return the difference of the parameter sets that art ran, where both jobs recorded theirs."""
     before, after = old.get("parameter_set_id"), new.get("parameter_set_id")
     if not before or not after:
         return []
@@ -196,9 +196,9 @@ class _Side(NamedTuple):
 
     @classmethod
     def of(cls, job: JobSide, entry: Record) -> Self:
-        """Return those of one step's configuration.
+        """Return the pages of one step's configuration.
 
-        They are named by the step where only it is called so, else by position.
+        A step with a name of its own is in their address by name, any other by position.
         """
         entries = job.configurations
         step = entry.get("step")

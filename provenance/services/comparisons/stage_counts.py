@@ -28,7 +28,7 @@ _ValueOf = Callable[[UsedSoftware], str]
 
 
 class ValueName(NamedTuple):
-    """What a value is of: a checkout, a parameter; and the step, None where there is one alone."""
+    """The name of a value: a checkout or parameter, and its step; None where there is only one."""
 
     key: str
     part: str | None

@@ -160,7 +160,7 @@ def _place(experiment: str | None, namespace: str | None) -> str:
 
 
 def _ambiguous(name: str, files: Sequence[FoundFile], of: str | None) -> AmbiguousError:
-    """Return that several files have a name, with how to ask for each."""
+    """Return the error for a name of several files, with the question that finds each."""
     choices = [(file.experiment, file.namespace) for file in files]
     if of is None:
         how = "say which with experiment= and namespace="

@@ -250,8 +250,8 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
         experiment=experiment,
         size_bytes=facts.size,
         checksums=seen.checksums,
-        event_count=_told(seen, "core.event_count", int),
-        data_tier=_told(seen, "core.data_tier", str),
+        event_count=_sighted_value(seen, "core.event_count", int),
+        data_tier=_sighted_value(seen, "core.data_tier", str),
         file_type=output.file_type,
         file_format=output.file_format,
         data_stream=output.data_stream,
@@ -284,7 +284,7 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
     )
 
 
-def _told(seen: _Sighting, key: str, kind: type[T]) -> T | None:
+def _sighted_value(seen: _Sighting, key: str, kind: type[T]) -> T | None:
     """Return a value that a catalog has of a file, if it has the right type."""
     value = seen.metadata.get(key)
     return value if isinstance(value, kind) else None
@@ -328,7 +328,7 @@ def _others(metadata: Mapping[str, Any]) -> dict[str, object]:
     """Return metadata with dotted keys that appear nowhere else in the answer."""
     others = {}
     for key, value in metadata.items():
-        is_told = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))
-        if "." in key and not is_told:
+        is_shown = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))
+        if "." in key and not is_shown:
             others[key] = value
     return others
