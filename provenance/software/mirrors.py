@@ -296,7 +296,7 @@ def _lock_of(folder: Path) -> Path:
 def compare_refs(
     before: Mapping[str, str], now: Mapping[str, str], *, is_ancestor: Callable[[str, str], bool]
 ) -> list[RefObservation]:
-    """Return what changed, sorted by ref. `is_ancestor(old, new)` separates growth from rewrites."""
+    """Return what changed, sorted by ref. `is_ancestor(old, new)` tells growth from a rewrite."""
     changes = []
     for ref in sorted(before.keys() | now.keys()):
         old, new = before.get(ref), now.get(ref)

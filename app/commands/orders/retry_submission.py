@@ -84,7 +84,8 @@ def check_inputs(
 ) -> Checked:
     """Return a choice without the tries that cannot be run.
 
-    A try cannot be run if its inputs are out of reach from here, or if only its submission is known.
+    A try cannot be run if its inputs are out of reach from here, or if only its submission is
+    known.
     """
     choice = _without_bare_submissions(choice)
     bundles: dict[str, None] = {}

@@ -141,7 +141,7 @@ class Workshop:
         return None if note is None else note.order
 
     def tidy(self, open_names: Collection[str], *, days: float) -> int:
-        """Remove old folders and notes of jobs that are over, and old bundles; return how many jobs.
+        """Remove old bundles, and folders and notes of jobs long over; return how many jobs.
 
         They are old if nobody touched them for so many days.
         """

@@ -229,9 +229,9 @@ def _parse(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Parsed:
 def _set_to_search(
     ran: Configuration | None, computed: ComputedRun | None, parsed: Configuration | None
 ) -> Configuration | None:
-    """Return the set for searches: the one that ran, since art adds to the files' set and prunes it.
+    """Return the set for searches: the one that ran, else the one computed to have run.
 
-    Else the one that is computed to have run, else the one of the files.
+    Else it is the set of the files, to which art adds and which it prunes.
     """
     if ran is not None:
         return ran
@@ -247,7 +247,7 @@ def _identity_of(configuration: Configuration | None) -> str | None:
 def _searched(
     configuration: Configuration | None, variables: dict[str, str] | None
 ) -> tuple[str | None, list[IndexedTable]]:
-    """Return the name and the tables of a set for searches, with the variables that decide physics."""
+    """Return name and tables of a set for searches, with the variables that decide physics."""
     identity, tables = None, []
     if configuration is not None:
         identity = configuration.parameter_set_id

@@ -351,7 +351,7 @@ class _Service:
             report(f"task {stage.task_id} was not declared: the service answered {status}")
 
     def knows(self, job_id: str) -> bool:
-        """Return whether the record of a job has arrived; only the status 404 means that it has not."""
+        """Return whether the record of a job has arrived; only the status 404 denies it."""
         status = self._call("GET", f"/jobs/{job_id}?experiment={EXPERIMENT}").status_code
         return bool(status != requests.codes.not_found)
 

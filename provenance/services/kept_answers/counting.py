@@ -1,4 +1,4 @@
-"""The table of all countings: what pages and calls count of many jobs, and whose answers are kept."""
+"""The table of all countings: what pages and calls count of many jobs and keep."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -70,7 +70,7 @@ _MOST_LISTED_AT_ONCE = 5000
 _MOST_ENDED_AT_ONCE = 2000
 """Jobs of a window: the answer about more is kept, since the cause of each is looked up."""
 _MOST_GAPS_AT_ONCE = 500
-"""Jobs of eight days: the gaps of so many are counted for each first page; of more they are kept."""
+"""Jobs of eight days: the gaps of so many are counted for each first page, of more kept."""
 _FIRST_PAGE = "24h"
 """The window of throughput on the first page."""
 _FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")

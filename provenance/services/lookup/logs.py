@@ -23,7 +23,8 @@ class OpenLog(NamedTuple):
         sha256: of the bytes of the stream.
         is_truncated: whether the hook kept only head and tail.
         expired_at: when its middle expired, where it did.
-        tail_at: if it is only the end that the hook sent while the job ran: when the last piece came.
+        tail_at: when the last piece came, if it is only the end that the hook sent while the job
+            ran.
     """
 
     name: str

@@ -75,8 +75,9 @@ def with_recorded(
 ) -> Selection:
     """Return a selection whose conditions on metadata hold for what records say as well.
 
-    With `refuses_unknown`, a key is refused if no catalog gave it and no record of the files that the
-    rest selects has it, as SAM refuses an unknown dimension; else it selects nothing, as in MetaCat.
+    With `refuses_unknown`, a key is refused if no catalog gave it and no record of the files that
+    the rest selects has it, as SAM refuses an unknown dimension; else it selects nothing, as in
+    MetaCat.
 
     Raises:
         LimitError: too many files are to be read.

@@ -1,8 +1,8 @@
 """How many jobs waited and ran in each step of a window, as their queues were reported.
 
 A sample of a report has the number of jobs in its queue. It holds until the next one, for a quarter
-of an hour at most: after that the number is not known. A sample of an hour or a day holds for all of
-it. The number of a step is the mean over the part of it that is known.
+of an hour at most: after that the number is not known. A sample of an hour or a day holds for all
+of it. The number of a step is the mean over the part of it that is known.
 
 Where several queues are asked about, a step is known only if every queue that was reported within
 the day before is known in it: a sum of some would look as if the others were empty.

@@ -1,4 +1,4 @@
-"""Shares of jobs: how large they are, and when one of the last day is clearly above the week before."""
+"""Shares of jobs: when one of the last day is clearly above that of the week before."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -45,9 +45,9 @@ class Share(NamedTuple):
 def first_worse_hour(hours: Mapping[int, Share], usual: Share, of_day: Share) -> int:
     """Return the hour from which on a share was worse.
 
-    A single failure in an hour of few jobs means nothing. So each hour counts by how many failures it
-    has more than half-way between the usual share and that of the day, and the hour is taken from
-    which on these add up to most.
+    A single failure in an hour of few jobs means nothing. So each hour counts by the failures that
+    it has beyond half-way between the usual share and that of the day. From the hour returned on,
+    these add up to most.
     """
     half_way = (usual.value + of_day.value) / 2
     first, most, added_up = max(hours), 0.0, 0.0

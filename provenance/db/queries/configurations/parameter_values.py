@@ -1,4 +1,4 @@
-"""A condition on parameters: in SQL as far as columns decide it, else in Python by the exact text."""
+"""A condition on parameters: in SQL where columns decide it, else in Python by the exact text."""
 
 from typing import Any, NamedTuple
 

@@ -71,7 +71,7 @@ MOST_VALUES = 6000
 class ParameterSearch:
     """A condition on parameters, and what was looked up for it.
 
-    The values that lead to jobs are also the reason why these are listed: a list needs both, and the
+    The values that lead to jobs are also the reason why these are listed. A list needs both, so the
     way from values to sets is walked once.
     """
 
