@@ -138,14 +138,18 @@ def list_needs(
     for kind in kinds:
         needs += kind.needs
     needs = _without_repeats(needs)
+    counted_at, is_current, unseen_experiments = utc_text(now), False, 0
+    if causes is not None:
+        counted_at, is_current = causes.counted_at, causes.is_current
+        unseen_experiments = causes.unseen_experiments
     return Attention(
-        counted_at=utc_text(now) if causes is None else causes.counted_at,
-        is_current=causes is not None and causes.is_current,
+        counted_at=counted_at,
+        is_current=is_current,
         window=window,
         needs=needs,
         left_out=sum(kind.left_out for kind in kinds),
         since=min((need.since for need in needs if need.since), default=None),
-        unseen_experiments=0 if causes is None else causes.unseen_experiments,
+        unseen_experiments=unseen_experiments,
     )
 
 

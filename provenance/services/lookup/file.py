@@ -219,9 +219,9 @@ def show_found(
     if identities is None and aliases:
         identities = identities_of(connection, Focus(file.id, None))
     consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
-    locations: set[str] = set()
-    for sighting in sightings:
-        locations.update(sighting.get("locations") or ())
+    written_by = None
+    if not versions:
+        written_by = _last_try(connection, file)
     return FileAnswer(
         file=file.as_answer(),
         version=number,
@@ -229,17 +229,25 @@ def show_found(
         is_crowded=file.is_crowded,
         versions=[_version(version, jobs[version.job_id]) for version in reversed(versions)],
         producer=producer,
-        written_by=None if versions else _last_try(connection, file),
+        written_by=written_by,
         parents=parents,
         children=children_of(connection, file.id, identities=identities),
         consumers=first_consumers,
         consumer_count=consumer_count,
-        locations=sorted(locations),
+        locations=_locations(sightings),
         task=task,
         aliases=aliases,
         sightings=sightings,
         is_retired=_is_retired(connection, file, aliases),
     )
+
+
+def _locations(sightings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the places at which catalogs and transfer services saw a file."""
+    locations: set[str] = set()
+    for sighting in sightings:
+        locations.update(sighting.get("locations") or ())
+    return sorted(locations)
 
 
 def _is_retired(connection: Connection, file: FoundFile, aliases: Sequence[str]) -> bool:

@@ -104,7 +104,9 @@ def _sorted(
     page = sorted_jobs(connection, filters, order, limit=limit, after=after, conditions=met)
     summaries = summaries_of(connection, page.keys)
     rows = [(key, summaries[key]) for key in page.keys]
-    return _Page(rows, None if page.end is None else write_place(page.end, order))
+    if page.end is None:
+        return _Page(rows, None)
+    return _Page(rows, write_place(page.end, order))
 
 
 def _matched(
