@@ -7,9 +7,6 @@ question is wrong: its usage, or a name that nobody or that several have; 3 serv
 unreachable. Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
-from jobprov.app import interrupts  # noqa: F401 - before what takes time to import
-
-# isort: split
 import gc
 import importlib.util
 import shlex

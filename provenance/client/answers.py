@@ -58,7 +58,7 @@ def check(answer: requests.Response) -> requests.Response:
 
 
 def _is_of_jobprov(status: int, problem: Mapping[str, Any]) -> bool:
-    """Tell whether an error is jobprov's own word: problem+json with one of its types."""
+    """Return whether an error comes from jobprov itself: problem+json with one of its types."""
     kind = problem.get("type")
     return (
         isinstance(kind, str) and kind.startswith("/problems/") and problem.get("status") == status

@@ -292,7 +292,7 @@ def reason_of(problem: Exception) -> str:
 
 
 def is_too_large(refusal: GatewayError) -> bool:
-    """Tell whether a gateway refuses a request for its size."""
+    """Return whether a gateway refuses a request for its size."""
     return refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 

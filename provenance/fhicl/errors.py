@@ -27,24 +27,6 @@ DATABASE = "database_lookup"
 UNKNOWN_ID = "unknown_parameter_set"
 LIMIT = "limit"
 
-KINDS = (
-    SYNTAX,
-    BAD_STRING,
-    PROLOG_PLACEMENT,
-    INCLUDE_MALFORMED,
-    INCLUDE_NOT_FOUND,
-    INCLUDE_RECURSIVE,
-    UNREADABLE,
-    LOCAL_LOOKUP,
-    TYPE_MISMATCH,
-    ASSIGNMENT,
-    ERASE,
-    PROTECTION,
-    DATABASE,
-    UNKNOWN_ID,
-    LIMIT,
-)
-
 _NOT_PRINTABLE = re.compile("[^ -~]")
 _LONGEST_MESSAGE = 600  # a message quotes names, and a name may be as long as the file
 _KEPT_AT_END = 200
@@ -62,7 +44,7 @@ class FhiclError(ProvenanceError):
     """A document is not FHiCL, or a limit of the reader stopped it.
 
     Attributes:
-        kind: one of `KINDS`, stable, for programs.
+        kind: one of the words at the top of this module, stable, for programs.
         message: one sentence without its place.
         file: path of the file as it was looked up; "" if the place is not known.
         line: line in that file, from 1; 0 if not known.
@@ -121,7 +103,7 @@ class TextError(Exception):
     """An error inside one text, before its file and line are looked up. Never leaves the package.
 
     Attributes:
-        kind: one of `errors.KINDS`.
+        kind: as `FhiclError` has it.
         message: one sentence without its place.
         offset: position in the text being read.
     """

@@ -74,7 +74,7 @@ def result_of(record: JobRecord) -> bytes | None:
     Its kept outputs, by known content, else by bytes.
 
     None if the job did not succeed or kept no output, or if one of them cannot be compared: the
-    bytes of a ROOT file contain the date of writing, and so tell nothing.
+    bytes of a ROOT file contain the date of writing, and so prove nothing.
     """
     if record.state != "succeeded":
         return None
@@ -176,7 +176,7 @@ def _container_parts(record: JobRecord) -> list[_Part]:
     if digest:
         return ["container", digest]
     if container.image:
-        # Its name alone does not tell which image ran
+        # Its name alone does not identify the image that ran
         return ["container", None]
     return ["container", ""]
 

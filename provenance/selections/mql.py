@@ -126,12 +126,6 @@ def read_did(text: str, *, home: str) -> Did:
     return Did(namespace, name)
 
 
-def selection_of_file(did: Did, *, home: str) -> Selection:
-    """Return the selection of one file by its namespace and name."""
-    name = Comparison("file_name", Operator.EQUAL, (Value(did.name),))
-    return all_of([name, _in_namespace(did.namespace, home)])
-
-
 def selection_of_dataset(did: Did, *, home: str) -> Selection:
     """Return the files of a dataset; in another namespace than `home`, those of them in it."""
     if did.namespace == home:

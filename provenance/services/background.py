@@ -1,4 +1,4 @@
-"""What background work there is: the one table of kinds and who does them."""
+"""The kinds of background work, each with the function that does it."""
 
 from jobprov.provenance.db.queries.code.resolutions import RESOLVE
 from jobprov.provenance.services.code.resolutions import resolve_software

@@ -14,11 +14,11 @@ def find_experiment(connection: Connection, name: str, *, offers_names: bool = T
     Args:
         connection: where from.
         name: of the experiment.
-        offers_names: False where the connection sees experiments that whoever asks may not see, as
+        offers_names: False where the connection sees experiments that the reader may not see, as
             the connections that write do.
 
     Raises:
-        NotFoundError: nothing of it is recorded; it names those that are spelled much like it.
+        NotFoundError: it is not recorded; the error names experiments that are spelled like it.
     """
     key = experiment_key(connection, name)
     if key is None:

@@ -1,4 +1,4 @@
-"""What a replay read ahead in the ledger, before the rows that say it are written.
+"""What a replay read ahead in the ledger, before it writes the rows.
 
 Records are graded by what is true in the end, whenever they came.
 """

@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 
 class Origin(NamedTuple):
-    """Where it comes from that somebody has something written.
+    """Where a request to write came from.
 
     Attributes:
         through: `page`, `call` or `command`.
         address: of the client; of a command the name of its machine.
         request: the number of the request, as its answer and the log have it.
-        user: of a command the login name of whoever gave it, of a page who is logged in.
+        user: the login name behind a command, or the person logged in on a page.
     """
 
     through: str
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
 
 
 ORIGIN: ContextVar[Origin | None] = ContextVar("jobprov-origin", default=None)
-"""Of what this thread does: set for each request, and by commands; None in the background."""
+"""The origin of what this thread does; requests and commands set it, the background does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Writing(Transaction):
 
     Attributes:
         store: the archive.
-        received_at: when that came which is written.
+        received_at: when it came.
         submitter: who sent it; None where the service writes of its own accord.
         origin: where it came from; None where nobody asked for it.
         physics_variables: which variables of a job's environment decide physics.

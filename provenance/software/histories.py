@@ -36,7 +36,7 @@ def find_history(
         return unpushed
     commits = _list(mirror, pushed)
     if software.history.is_shallow:
-        # A clone of some depth: the newest ones, as far as their number tells
+        # A shallow clone: the newest ones, as far as their number shows
         return [*unpushed, *commits[: max(0, (software.history.commits or 1) - len(unpushed))]]
     if len(commits) + len(unpushed) <= MOST_COMMITS:
         return [*unpushed, *commits]

@@ -182,10 +182,6 @@ class Mirror:
         present = self._refs_under(*wanted)
         return {ref: present[ref] for ref in wanted if ref in present}
 
-    def pins(self) -> list[str]:
-        """Return the ids of the commits that are kept for ever."""
-        return [ref.removeprefix(PINS) for ref in self._refs_under(PINS.rstrip("/"))]
-
     def pin(self, commit: str) -> None:
         """Keep a commit and everything that it needs, whatever happens on the server.
 
@@ -268,7 +264,7 @@ class Mirror:
                 kind, _ = objects.read(oid)
                 return kind
 
-            keeping = old_values_to_keep(changes, kind_of=kind_of, pins=PINS, tags=TAG_OBJECTS)
+            keeping = _old_values_to_keep(changes, kind_of)
         first = [f"update {ref} {oid}\n" for ref, oid in keeping.items()]
         second = []
         for change in changes:
@@ -309,18 +305,12 @@ def compare_refs(
     return changes
 
 
-def old_values_to_keep(
-    changes: Iterable[RefObservation], *, kind_of: Callable[[str], str], pins: str, tags: str
+def _old_values_to_keep(
+    changes: Iterable[RefObservation], kind_of: Callable[[str], str]
 ) -> dict[str, str]:
     """Return the refs that keep old values which no other ref would reach any more.
 
-    Return the object id by name of the new ref.
-
-    Args:
-        changes: as observed.
-        kind_of: returns the type of an object.
-        pins: prefix of the refs that keep commits.
-        tags: prefix of the refs that keep tag objects.
+    Return the object id by name of the new ref; `kind_of` returns the type of an object.
     """
     lost: set[str] = set()
     for change in changes:
@@ -328,7 +318,7 @@ def old_values_to_keep(
             lost.add(change.old)
     keeping: dict[str, str] = {}
     for oid in sorted(lost):
-        prefix = tags if kind_of(oid) == "tag" else pins
+        prefix = TAG_OBJECTS if kind_of(oid) == "tag" else PINS
         keeping[f"{prefix}{oid}"] = oid
     return keeping
 

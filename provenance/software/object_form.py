@@ -47,19 +47,8 @@ class CommitFields:
 
     tree: str
     parents: tuple[str, ...]
-    authored_at: datetime | None
     committed_at: datetime | None
     subject: str
-
-
-@dataclass(frozen=True)
-class TagFields:
-    """The fields of an annotated tag; `target` is the object that it names."""
-
-    target: str
-    target_kind: str
-    name: str
-    is_signed: bool
 
 
 def object_id(kind: str, content: bytes) -> str:
@@ -89,26 +78,23 @@ def parse_commit(content: bytes) -> CommitFields:
     return CommitFields(
         first[b"tree"].decode("ascii", "replace"),
         parents,
-        _moment(first.get(b"author", b"")),
         _moment(first.get(b"committer", b"")),
         subject,
     )
 
 
-def parse_tag(content: bytes) -> TagFields:
-    """Return the fields of an annotated tag.
+def tagged_object(content: bytes) -> str:
+    """Return the id of the object that an annotated tag names.
 
     Raises:
-        SoftwareError: it names no object.
+        SoftwareError: it names none.
     """
-    header, _, message = content.partition(b"\n\n")
+    header = content.partition(b"\n\n")[0]
     fields = dict(line.split(b" ", 1) for line in header.split(b"\n") if b" " in line)
     try:
-        target, kind = fields[b"object"].decode("ascii"), fields[b"type"].decode("ascii")
+        return fields[b"object"].decode("ascii")
     except (KeyError, UnicodeDecodeError) as error:
         raise SoftwareError("A tag object names no object: the repository is damaged.") from error
-    is_signed = b"-----BEGIN " in message
-    return TagFields(target, kind, fields.get(b"tag", b"").decode("utf-8", "replace"), is_signed)
 
 
 def parse_tree(content: bytes) -> list[TreeEntry]:

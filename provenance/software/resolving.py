@@ -12,7 +12,7 @@ from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.git_command import run_git
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.names import is_abbreviated_oid, is_oid, is_ref_name, is_sha256_oid
-from jobprov.provenance.software.object_form import parse_commit, parse_tag
+from jobprov.provenance.software.object_form import parse_commit, tagged_object
 from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
 
 _MAX_TAGS_OF_TAGS = 20
@@ -127,7 +127,7 @@ def _resolved(
     tag_objects: list[str] = []
     while kind == "tag" and len(tag_objects) < _MAX_TAGS_OF_TAGS:
         tag_objects.append(oid)
-        oid = parse_tag(content).target
+        oid = tagged_object(content)
         kind, content = objects.read(oid, f"under tag object {tag_objects[-1]}")
     if kind != "commit":
         where = f"in repository {mirror.url.public}"

@@ -64,18 +64,31 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
     """Return the urls in `.gitmodules` by path."""
-    # As git does, read it only if it is a regular file: a link may lead anywhere
-    files = []
+    urls: dict[str, str] = {}
+    for fields in _sections(_gitmodules(objects, entries)):
+        if "path" in fields and "url" in fields:
+            urls[fields["path"]] = fields["url"]
+    return urls
+
+
+def _gitmodules(objects: Trees, entries: Iterable[TreeEntry]) -> bytes:
+    """Return the content of `.gitmodules`, empty if there is no such file."""
     for entry in entries:
+        # As git does, read it only if it is a regular file: a link may lead anywhere
         if entry.path == ".gitmodules" and entry.mode.startswith("100"):
-            files.append(entry)
-    if not files:
-        return {}
-    _, content = objects.read(files[0].oid, files[0].path)
-    if len(content) > _MAX_BYTES:
-        raise SoftwareError(
-            f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}."
-        )
+            _, content = objects.read(entry.oid, entry.path)
+            if len(content) > _MAX_BYTES:
+                raise SoftwareError(
+                    f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}."
+                )
+            return content
+    return b""
+
+
+def _sections(content: bytes) -> Iterable[dict[str, str]]:
+    """Return the fields of each submodule in `.gitmodules`."""
+    if not content:
+        return ()
     # Parsed by git itself. --no-includes, so that it opens no other file that the text names
     command = ["config", "--no-includes", "--file", "-", "--null", "--list"]
     answer = run_git(command, stdin=content, accept=(0, 1, 3, 128))
@@ -85,11 +98,7 @@ def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str
         if key.startswith("submodule."):
             name, _, field = key.removeprefix("submodule.").rpartition(".")
             fields_by_name.setdefault(name, {})[field] = value
-    urls: dict[str, str] = {}
-    for fields in fields_by_name.values():
-        if "path" in fields and "url" in fields:
-            urls[fields["path"]] = fields["url"]
-    return urls
+    return fields_by_name.values()
 
 
 def _absolute(url: str | None, base_url: str | None) -> str | None:

@@ -684,13 +684,13 @@ def test_one_look_of_an_agent_that_finds_no_service_ends_with_3(tmp_path: Path) 
     )
 
 
-def _import_with_click(tmp_path: Path, click: str) -> "subprocess.CompletedProcess[str]":
-    """Import the command line where the first module that it imports is this text."""
+def _start_with_click(tmp_path: Path, click: str) -> "subprocess.CompletedProcess[str]":
+    """Start the command line where the first module that it imports is this text."""
     (tmp_path / "click.py").write_text(click)
     environment = clean_environment()
     environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
     return subprocess.run(
-        [sys.executable, "-c", "import jobprov.app.cli"],
+        [sys.executable, "-m", "jobprov"],
         env=environment,
         capture_output=True,
         text=True,
@@ -699,13 +699,22 @@ def _import_with_click(tmp_path: Path, click: str) -> "subprocess.CompletedProce
 
 
 def test_ctrl_c_while_modules_are_imported_prints_no_traceback(tmp_path: Path) -> None:
-    ended = _import_with_click(tmp_path, "raise KeyboardInterrupt\n")
+    ended = _start_with_click(tmp_path, "raise KeyboardInterrupt\n")
 
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr == ""
 
 
 def test_other_errors_while_modules_are_imported_are_printed(tmp_path: Path) -> None:
-    ended = _import_with_click(tmp_path, "raise RuntimeError('broken')\n")
+    ended = _start_with_click(tmp_path, "raise RuntimeError('broken')\n")
 
     assert "RuntimeError: broken" in ended.stderr
+
+
+def test_import_of_the_command_line_leaves_the_excepthook_as_it_was() -> None:
+    """Programs of others import it too, such as for the text of its help."""
+    program = "import sys, jobprov.app.cli; assert sys.excepthook is sys.__excepthook__"
+
+    ended = subprocess.run([sys.executable, "-c", program], env=clean_environment(), check=False)
+
+    assert ended.returncode == 0

@@ -141,6 +141,9 @@ def get_bundle(job_id: str) -> Response:
     query = asked(BundleQuery)
     service = get_service()
     name, experiment = checked_name(job_id, "job_id"), query.get("experiment")
+    reading_everything = None
+    if service.hidden_experiments():
+        reading_everything = service.reading_everything
     located: Places = {}
     if query["locate"] and "plan" not in query:
         catalogs = service.catalogs()
@@ -158,8 +161,13 @@ def get_bundle(job_id: str) -> Response:
         is_holey=query["holey"],
         located=located,
         readable_by_readers_of=service.readable_by_readers_of,
-        reading_everything=service.reading_everything if service.hidden_experiments() else None,
+        reading_everything=reading_everything,
     )
+    return _bundle_answer(service, bundle)
+
+
+def _bundle_answer(service: Service, bundle: Bundle) -> Response:
+    """Return the answer with a bundle, its ETag and the digest of its tar."""
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes
     answer.set_etag(bundle.etag)

@@ -28,7 +28,7 @@ def checked_campaign(name: str) -> str:
     # Nothing but dots and slashes is no address of a file, and may be a campaign's name
     bare = name.replace("/", "")
     if bare.strip(".") and (problem := name_problem(bare)):
-        raise BadInputError(f"campaign: {problem}.", {"campaign": [problem]})
+        raise BadInputError.of_field("campaign", problem)
     return name
 
 
@@ -39,5 +39,5 @@ def checked_name(name: str, field: str = "name") -> str:
         BadInputError: it holds control characters, or is longer than 3000 bytes.
     """
     if problem := name_problem(name):
-        raise BadInputError(f"{field}: {problem}.", {field: [problem]})
+        raise BadInputError.of_field(field, problem)
     return name

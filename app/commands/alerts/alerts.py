@@ -48,7 +48,7 @@ def check(*, data: str | None, as_json: bool) -> None:
         settings = service.alerts()
         assert settings is not None  # noqa: S101 - `_settings` saw to it
         done = run_alerts(service.parts(), settings, is_forced=True)
-    emit(done, "\n".join(_told(done)), as_json=as_json)
+    emit(done, "\n".join(_sentences(done)), as_json=as_json)
     if done.failed or any(checked.problem for checked in done.checked):
         sys.exit(1)
 
@@ -142,7 +142,7 @@ def _chosen(settings: Settings, experiment: str, names: tuple[str, ...]) -> dict
     return {name: known_receivers[name] for name in names or known_receivers}
 
 
-def _told(done: Round) -> list[str]:
+def _sentences(done: Round) -> list[str]:
     lines = []
     for checked in done.checked:
         began, over = counted(checked.began, "alert"), checked.over

@@ -75,12 +75,18 @@ def run_as_asked(configuration: Configuration, file: str) -> Configuration:
 def _facts_here(options: ArtOptions, release: str | None) -> Facts:
     """Return what this machine and its environment decide."""
     plugins = os.environ.get(_PLUGIN_PATH_VARIABLE)
+    has_root_output = None
+    if plugins is not None:
+        has_root_output = _has_root_output(plugins.split(":"))
     listed = options.text("source-list")
+    source_lists = {}
+    if listed is not None:
+        source_lists[listed] = _text(listed)
     return Facts(
         release=release or os.environ.get(_RELEASE_VARIABLE),
-        has_root_output=None if plugins is None else _has_root_output(plugins.split(":")),
+        has_root_output=has_root_output,
         most_threads=len(os.sched_getaffinity(0)),
-        source_lists={} if listed is None else {listed: _text(listed)},
+        source_lists=source_lists,
     )
 
 

@@ -18,8 +18,10 @@ import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
 from jobprov.app.commands.orders.retry_submission import (
+    JOBS_AT_ONCE,
     HandSubmission,
     check_inputs,
+    in_parts,
     write_as_submitted,
 )
 from jobprov.app.commands.terminal.asking import asks_service
@@ -30,9 +32,6 @@ from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.local_retries import run_here
-
-_AT_ONCE = 80
-"""Ids of jobs in one address."""
 
 _NOT_YET = (
     "Nothing is submitted yet: --order lets the agent submit, --format condor -o FOLDER writes a "
@@ -164,11 +163,7 @@ def retry(
         text = f"Ordered {counted(len(ordered.tries), 'job')}.\n{_shown(ordered)}"
         emit(ordered, text, as_json=as_json)
     else:
-        text = _shown(checked.choice)
-        if checked.choice.tries:
-            text += f"\n{_NOT_YET}"
-        emit(checked.choice, text, as_json=as_json)
-        sys.exit(0 if checked.choice.tries else 1)
+        _show(checked.choice, as_json=as_json)
 
 
 @click.command(name="retry-policy")
@@ -196,6 +191,16 @@ def retry_policy(*, experiment: str, file: Path | None, client: Client, as_json:
         )
     titles = ("STAGE", "TIMES", "TRANSIENT ONLY", "MEMORY", "OTHER SITE")
     emit(policies, cell_table(titles, rows), as_json=as_json)
+
+
+def _show(choice: RetryChoice, *, as_json: bool) -> None:
+    """Show what would be tried again; exit code 1 if nothing would."""
+    text = _shown(choice)
+    if choice.tries:
+        text += f"\n{_NOT_YET}"
+    emit(choice, text, as_json=as_json)
+    if not choice.tries:
+        sys.exit(1)
 
 
 def _question(options: RetryOptions) -> dict[str, object]:
@@ -233,9 +238,9 @@ def _name_skipped(choice: RetryChoice) -> None:
 
 def _dimension(client: Client, question: Mapping[str, object], jobs: Sequence[str]) -> str:
     """Return the SAM dimension of the inputs of what would be tried again."""
-    if len(jobs) > _AT_ONCE:
+    if len(jobs) > JOBS_AT_ONCE:
         raise BadInputError(
-            f"{len(jobs)} jobs do not fit into one dimension; name {_AT_ONCE} at most."
+            f"{len(jobs)} jobs do not fit into one dimension; name {JOBS_AT_ONCE} at most."
         )
     selection = {"jobs": ",".join(jobs)} if jobs else {}
     return client.retries_text("sam", **question, **selection)
@@ -257,11 +262,11 @@ def _choice(client: Client, question: Mapping[str, object], jobs: Sequence[str])
     tries: list[Retry] = []
     skipped: list[SkippedJob] = []
     classes: Counter[str] = Counter()
-    for start in range(0, len(jobs), _AT_ONCE):
-        part = client.retries(**question, jobs=",".join(jobs[start : start + _AT_ONCE]))
-        tries += part.tries
-        skipped += part.skipped
-        classes.update(part.by_class)
+    for part in in_parts(jobs):
+        answer = client.retries(**question, jobs=",".join(part))
+        tries += answer.tries
+        skipped += answer.skipped
+        classes.update(answer.by_class)
     return RetryChoice(tries, skipped, dict(classes))
 
 

@@ -10,7 +10,7 @@ HTCondor's history, where this machine has it.
 
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ from jobprov.provenance.services.agents.input_search import InputSearch, Look
 from jobprov.provenance.services.orders.resubmission import repeat_of, resubmission
 from jobprov.provenance.services.orders.retry_choice import SUBMISSION_ALONE
 
-_AT_ONCE = 80
+JOBS_AT_ONCE = 80
 """Ids of jobs in one address."""
 _AS_SUBMITTED = "as-submitted.sh"
 _BATCH_ID = re.compile(r"(\d{1,12})\.(\d{1,9})@(.{1,250})")
@@ -71,7 +71,7 @@ class Checked(NamedTuple):
     Attributes:
         choice: the tries whose inputs can be reached; the others are skipped, with the reason.
         looks: by job of the bundle.
-        problem: why the catalog does not tell where (all of) the inputs are.
+        problem: why the catalog does not know where (all of) the inputs are.
     """
 
     choice: RetryChoice
@@ -84,13 +84,16 @@ def check_inputs(
 ) -> Checked:
     """Return a choice without the tries that cannot be run.
 
-    Their inputs are out of reach from here, or no more than their submission is known.
+    A try cannot be run if its inputs are out of reach from here, or if only its submission is
+    known.
     """
     choice = _without_bare_submissions(choice)
-    outside = [file for retry in choice.tries for file in retry.outside_inputs]
-    if not outside:
+    bundles: dict[str, None] = {}
+    for retry in choice.tries:
+        bundles.update(dict.fromkeys(file.job_id for file in retry.outside_inputs))
+    if not bundles:
         return Checked(choice, {})
-    located = _located(client, experiment, dict.fromkeys(file.job_id for file in outside))
+    located = _located(client, experiment, list(bundles))
     search = InputSearch(input_dirs, settings_with(url=client.url).fetch_command)
     looks: dict[str, list[Look]] = {}
     for file in located.inputs:
@@ -119,25 +122,30 @@ def _without_bare_submissions(choice: RetryChoice) -> RetryChoice:
     return msgspec.structs.replace(choice, tries=tries, skipped=skipped)
 
 
+def in_parts(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield ids of jobs, as many at a time as one address holds."""
+    for start in range(0, len(job_ids), JOBS_AT_ONCE):
+        yield job_ids[start : start + JOBS_AT_ONCE]
+
+
 def submissions_of(
     client: Client, experiment: str, jobs: Sequence[str]
 ) -> list[RecordedSubmission]:
     """Return how jobs were submitted; many jobs are asked about in parts."""
     submissions: list[RecordedSubmission] = []
-    for start in range(0, len(jobs), _AT_ONCE):
-        submissions += client.submissions(experiment, jobs[start : start + _AT_ONCE])
+    for part in in_parts(jobs):
+        submissions += client.submissions(experiment, part)
     return submissions
 
 
-def _located(client: Client, experiment: str, jobs: Iterable[str]) -> OutsideInputs:
+def _located(client: Client, experiment: str, jobs: Sequence[str]) -> OutsideInputs:
     """Return the inputs that bundles lack; many jobs are asked about in parts."""
-    ids = list(jobs)
     inputs: list[OutsideInput] = []
     problem = None
-    for start in range(0, len(ids), _AT_ONCE):
-        part = client.outside_inputs(experiment, ids[start : start + _AT_ONCE])
-        inputs += part.inputs
-        problem = problem or part.problem
+    for part in in_parts(jobs):
+        answer = client.outside_inputs(experiment, part)
+        inputs += answer.inputs
+        problem = problem or answer.problem
     return OutsideInputs(inputs, problem)
 
 
@@ -203,9 +211,9 @@ class HandSubmission:
         return self.checked.looks.get(retry.order.bundle_of or "", [])
 
     def _delivered(self, retry: Retry) -> tuple[str, ...]:
-        """Return the files that go with a job: of the folders that were named by hand.
+        """Return the files that go with a job: those in the folders that were named by hand.
 
-        What lies where the record says is there for the worker node, as it was for the job.
+        Files at their recorded places are there for the worker node, too.
         """
         delivered = []
         for look in self._looks(retry):
@@ -340,7 +348,7 @@ def _ad_of(submission: RecordedSubmission) -> Ad:
 
 
 def _variables(retry: Retry) -> dict[str, str]:
-    """Return the variables by which the hook knows whose try a job is."""
+    """Return the variables by which the hook knows the unit that a job tries again."""
     order = retry.order
     variables = {
         "JOBPROV_TASK_ID": order.task_id,

@@ -29,7 +29,7 @@ from jobprov.provenance.services.agents.witness import (
     Deliver,
     Report,
     ReportedQueue,
-    Telling,
+    WitnessRun,
     report_queues,
     witness_batch,
 )
@@ -160,7 +160,7 @@ def witness(
     not collide.
     """
     options = WitnessOptions(**given)
-    telling = Telling(
+    run = WitnessRun(
         now=int(time.time()),
         experiment=options.experiment,
         settle_seconds=options.settle_seconds,
@@ -178,8 +178,8 @@ def witness(
             stamps = _read_files(collection, state, files, options.schedd)
         else:
             window = Window(options.schedd, options.days, options.overlap_seconds)
-            _ask(collection, state, window, telling.now)
-        report = witness_batch(client, collection, state, telling)
+            _ask(collection, state, window, run.now)
+        report = witness_batch(client, collection, state, run)
         if not dry_run:
             _remember(state, report, stamps)
         if options.with_running and not files:
@@ -216,14 +216,14 @@ def look(
     Raises:
         UnreachableError: HTCondor or the service does not answer.
     """
-    telling = Telling(
+    run = WitnessRun(
         int(time.time()), experiment, _LOOK_SETTLE_SECONDS, deliver=_deliver_to(settings)
     )
     client = client_of(settings)
     collection = Collection()
     with WitnessState(state_file) as state:
-        _ask(collection, state, Window(schedd), telling.now)
-        report = witness_batch(client, collection, state, telling)
+        _ask(collection, state, Window(schedd), run.now)
+        report = witness_batch(client, collection, state, run)
         _remember(state, report, [])
         # After the ends: what was over then is in the history, and what began since is running
         for queue in _report_queues(client, state, experiment, schedd):

@@ -114,7 +114,7 @@ _BY_LETTER = {option.letter: option for option in _OPTIONS if option.letter}
 _TRUE, _FALSE = ("", "on", "yes", "1", "true"), ("off", "no", "0", "false")
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _LARGEST_INTEGER, _LARGEST_COUNT = (1 << 31) - 1, (1 << 64) - 1
-# The options of which art allows one
+# Options that art allows once
 _ALTERNATIVES = (
     ("trace", "no-trace"),
     ("timing", "no-timing"),

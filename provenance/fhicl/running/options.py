@@ -118,13 +118,7 @@ def _set_first_event(work: WorkingSet, start: str) -> None:
 
 def set_outputs(work: WorkingSet, options: ArtOptions, facts: Facts) -> None:
     """Set the names of output files, add output modules, or remove them all."""
-    histograms = options.text("TFileName")
-    if histograms is not None:
-        service = work.find("services", "TFileService")
-        if not histograms and service is not None and not work.table("services", "TFileService"):
-            histograms = "hist.root"
-        if histograms:
-            work.put_text(("services", "TFileService", "fileName"), histograms)
+    _set_histogram_file(work, options.text("TFileName"))
     outputs = options.texts("output")
     if "no-output" in options:
         if outputs:
@@ -135,6 +129,17 @@ def set_outputs(work: WorkingSet, options: ArtOptions, facts: Facts) -> None:
     folder = options.text("tmpdir") or options.text("tmpDir")
     if folder:
         _set_tmpdir(work, folder)
+
+
+def _set_histogram_file(work: WorkingSet, name: str | None) -> None:
+    """Set the file of histograms; an empty name gives an empty TFileService the usual one."""
+    if name is None:
+        return
+    service = work.find("services", "TFileService")
+    if not name and service is not None and not work.table("services", "TFileService"):
+        name = "hist.root"
+    if name:
+        work.put_text(("services", "TFileService", "fileName"), name)
 
 
 def _set_output(work: WorkingSet, output: str, facts: Facts, *, is_first: bool) -> None:

@@ -1,8 +1,8 @@
 """Gaps of the capture: what nobody saw, what is not kept though a trace saw it, weaknesses.
 
-What the hook saw by itself, or could not see, counts like what it was told: a record that names
-nothing is not complete for that. Of each weakness the hook names the kind, which is the code of a
-gap, and what it is about; the sentence is made here.
+What the hook saw by itself, or could not see, counts like what the user declared: a record is not
+complete because it names nothing. For each weakness the hook names the kind, which is the code of a
+gap, and its subject; the sentence is made here.
 
 Source: docs/reference/gaps.md, docs/reference/record.md (`command.processes`, `outputs_not_there`,
 `trace`, `environment.withheld_read`, `weaknesses`).

@@ -13,7 +13,7 @@ from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.job_record import JobRecord, LeftOut, Software
 
 UNREAD = frozenset({"ignored", "data", "private"})
-"""Why files were left out of which nothing shows that the job read them."""
+"""Reasons for leaving out files that the job, as far as anything shows, did not read."""
 
 _LEFT_OUT_SENTENCES = {
     "untracked-left-out": "{name} held files that are not here: {files}.",

@@ -35,7 +35,7 @@ class Findings(msgspec.Struct, frozen=True):
         unreferenced: positions of entries of `software` whose commit no branch or tag led to when
             it was resolved.
         submodules: positions of entries of `software` whose tree has submodules that are not held.
-        ambiguous: what to tell about entries of `software` whose branch or tag may have meant
+        ambiguous: sentences about entries of `software` whose branch or tag may have meant
             another commit, by position.
         inferred: positions of installed products in `software` whose source was inferred from their
             version.

@@ -182,7 +182,7 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
 def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
     """Return the shared parts by field, and the bytes with a `0` in their places.
 
-    Nothing where one cannot be told apart.
+    Nothing if the place of one of them is not certain.
     """
     places = _shared_bytes.decode(body)
     shared: dict[str, Part[Any]] = {}

@@ -1,7 +1,7 @@
-"""Proves recipes in the idle time of an agent, one after the other, beside nothing else.
+"""Proves recipes in the idle time of an agent, one after the other.
 
 It reaches the service over HTTP alone: it asks which recipe is next, fetches the bundle, reruns it
-here, and posts the verdict. When an order comes, the rerun is ended, and nothing is said of it.
+here, and posts the verdict. When an order comes, the rerun is ended and not reported.
 """
 
 import threading

@@ -141,9 +141,9 @@ class Workshop:
         return None if note is None else note.order
 
     def tidy(self, open_names: Collection[str], *, days: float) -> int:
-        """Remove what nobody touched for so many days; return the number of jobs.
+        """Remove old bundles, and folders and notes of jobs long over; return how many jobs.
 
-        That is folders and notes of jobs that are over, and bundles.
+        They are old if nobody touched them for so many days.
         """
         before = time.time() - days * 86_400
         removed = 0

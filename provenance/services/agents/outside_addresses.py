@@ -45,7 +45,7 @@ def look_at(address: str, seconds: float) -> requests.Response:
 
 
 def is_inner(host: str, own: str) -> bool:
-    """Tell whether an IP address is of this machine or of its link, or no host's at all.
+    """Return whether an IP address is this machine's, its link's, or no host's at all.
 
     Args:
         host: the address.

@@ -1,10 +1,9 @@
 """The witness outside: reports to the service what the batch system knows of jobs.
 
-Attempts that ended are reported whether their hook did so or not. This is idempotent: what was
-reported is remembered, and to report it again changes nothing. It is bounded: so many attempts a
-run, oldest first.
+Attempts that ended are reported whether their hook did so or not. Reported attempts are remembered,
+and reporting one again changes nothing. A run reports a bounded number of attempts, oldest first.
 
-What runs and waits in the queue is reported as a whole: what is no longer in it is gone.
+The queue is reported as a whole: jobs that are no longer in the report are no longer in the queue.
 """
 
 import hashlib
@@ -44,8 +43,8 @@ Deliver = Callable[[BinaryIO], object]
 
 
 @dataclass(frozen=True)
-class Telling:
-    """What to report, and what not.
+class WitnessRun:
+    """What one run of the witness is to report.
 
     Attributes:
         now: seconds since 1970.
@@ -144,7 +143,7 @@ class _Entry:
 
 
 def witness_batch(
-    client: Client | None, collection: Collection, state: WitnessState, telling: Telling
+    client: Client | None, collection: Collection, state: WitnessState, run: WitnessRun
 ) -> Report:
     """Report the attempts of a collection that were not reported yet.
 
@@ -154,15 +153,15 @@ def witness_batch(
         UnreachableError: the service does not answer; what was reported before is remembered.
         ForbiddenError: the token does not allow it.
     """
-    report = Report(reached=telling.now)
-    chosen = _choose(collection, state, telling, report)
+    report = Report(reached=run.now)
+    chosen = _choose(collection, state, run, report)
     leftovers = Leftovers()
     for start in range(0, len(chosen), _BATCH_RECORDS):
         batch = chosen[start : start + _BATCH_RECORDS]
         entries = [_Entry.of(ended) for ended in batch]
         if client is not None:
-            held_up = _send_leftovers(leftovers, entries, telling, report)
-            settled = _send_records(client, entries, telling, report)
+            held_up = _send_leftovers(leftovers, entries, run, report)
+            settled = _send_records(client, entries, run, report)
             state.note_told(
                 (entry.job_id, entry.ended.at) for entry in settled if entry.job_id not in held_up
             )
@@ -172,28 +171,28 @@ def witness_batch(
 
 
 def _choose(
-    collection: Collection, state: WitnessState, telling: Telling, report: Report
+    collection: Collection, state: WitnessState, run: WitnessRun, report: Report
 ) -> list[EndedAttempt]:
     """Return the attempts that are to be reported, oldest first; count the others."""
     chosen: list[EndedAttempt] = []
     for attempt in collection.attempts.values():
-        experiment = experiment_of(attempt) or telling.experiment
+        experiment = experiment_of(attempt) or run.experiment
         # Without any date it could be waited for for ever
         at = end_of(attempt).at or last_seen_at(attempt) or 0.0
-        if experiment is None or telling.experiment not in (None, experiment):
+        if experiment is None or run.experiment not in (None, experiment):
             report.elsewhere += 1
         elif state.was_told(job_id_of(attempt)):
             report.told_before += 1
-        elif telling.now - telling.settle_seconds < at <= telling.now + _SKEW_SECONDS:
+        elif run.now - run.settle_seconds < at <= run.now + _SKEW_SECONDS:
             report.waiting += 1
             _hold_back(report, at)
         else:
             chosen.append(EndedAttempt(attempt, experiment, at))
     chosen.sort(key=lambda ended: (ended.at, ended.attempt.identity, ended.attempt.number))
-    if len(chosen) > telling.limit:
-        report.left = len(chosen) - telling.limit
-        _hold_back(report, chosen[telling.limit].at)
-    return chosen[: telling.limit]
+    if len(chosen) > run.limit:
+        report.left = len(chosen) - run.limit
+        _hold_back(report, chosen[run.limit].at)
+    return chosen[: run.limit]
 
 
 def _hold_back(report: Report, at: float) -> None:
@@ -204,10 +203,10 @@ def _hold_back(report: Report, at: float) -> None:
 
 
 def _send_records(
-    client: Client, entries: Sequence[_Entry], telling: Telling, report: Report
+    client: Client, entries: Sequence[_Entry], run: WitnessRun, report: Report
 ) -> list[_Entry]:
     """Send records and their logs; return those that need not be sent again."""
-    if telling.with_logs:
+    if run.with_logs:
         _send_logs(client, entries)
     bodies = [entry.body() for entry in entries]
     settled = []
@@ -236,14 +235,14 @@ def _note_result(report: Report, job_id: str, result: BatchResult) -> bool:
 
 
 def _send_leftovers(
-    leftovers: Leftovers, entries: Sequence[_Entry], telling: Telling, report: Report
+    leftovers: Leftovers, entries: Sequence[_Entry], run: WitnessRun, report: Report
 ) -> set[str]:
     """Send records that the hook could not send.
 
     Return the ids of the jobs whose records the service could not take now.
     """
     held_up: set[str] = set()
-    deliver = telling.deliver
+    deliver = run.deliver
     if deliver is None:
         return held_up
     for entry in entries:
@@ -333,7 +332,7 @@ def report_queues(
         client: of the service.
         experiment: jobs that name none count as its own; None reports only those that name one.
         schedd: its name, where it is not this machine's own.
-        before: experiments that were reported before: that they have no job is told, too.
+        before: experiments that were reported before: they are reported without jobs, too.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.

@@ -1,1 +1,1 @@
-"""Alerts: rules of experiments looked at, what they find told once, and told again when over."""
+"""Alerts: checks the rules of experiments, and sends a message when an alert begins and ends."""

@@ -161,7 +161,7 @@ class Watch:
         scope = self._scope(rule)
         known = self._open_subjects(rule.name)
         found = []
-        # More than are told: those that failed before too are left out
+        # More than are shown, since those that failed before too are left out
         for cause in causes_since(
             self._connection, scope, least=rule.least, most=10 * MOST_SUBJECTS
         ):

@@ -1,4 +1,4 @@
-"""Sends what there is to tell: one message a receiver, tried again until it is sent or given up.
+"""Sends the messages that are due: one a receiver, tried again until it is sent or given up.
 
 Several processes may do so at once: who sends what is taken in the database first, by a lease that
 is longer than sending may take.

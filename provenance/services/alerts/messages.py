@@ -1,7 +1,7 @@
 """What is written to receivers: alerts that began and that are over, in one message.
 
 Words of a message come from rules, and from what jobs said: control characters are taken out, and
-what a chat would take for a call to everybody is told apart by a space that is not seen.
+an invisible space is put into words that a chat would take for a call to everybody.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def compose(taken: Sequence[TakenDelivery], address: str) -> Message:
     experiment = taken[0].experiment
     # That an alert began and that it is over may both have waited
     alerts = list({delivery.uuid: delivery for delivery in taken}.values())
-    paragraphs = [_told(alert, address) for alert in alerts[:MOST_TOLD]]
+    paragraphs = [_paragraph(alert, address) for alert in alerts[:MOST_TOLD]]
     left = len(alerts) - len(paragraphs)
     if left:
         paragraphs.append(f"And {counted(left, 'alert')} more.")
@@ -68,7 +68,7 @@ def _is_over(delivery: TakenDelivery) -> bool:
     return delivery.ended_at is not None
 
 
-def _told(delivery: TakenDelivery, address: str) -> str:
+def _paragraph(delivery: TakenDelivery, address: str) -> str:
     """Return the paragraph about one alert."""
     lines = [f"{delivery.rule}: {delivery.words}"]
     began = minute_text(delivery.began_at)

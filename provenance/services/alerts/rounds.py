@@ -33,7 +33,7 @@ class Round(NamedTuple):
 
     Attributes:
         checked: the experiments that were looked at.
-        unrecorded: experiments of the file of which nothing is recorded yet.
+        unrecorded: experiments of the file that have nothing recorded yet.
         sent, failed: messages.
     """
 
@@ -69,7 +69,7 @@ def run_alerts(parts: Parts, settings: AlertSettings, *, is_forced: bool = False
             if done is not None:
                 checked.append(done)
     finally:
-        # What was found before is told, whatever keeps an experiment from being looked at now
+        # Alerts found before are sent, whatever keeps an experiment from being looked at now
         sent, failed = send_due(parts, settings.address, rules)
     return Round(checked, unrecorded, sent, failed)
 

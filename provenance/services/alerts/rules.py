@@ -51,9 +51,9 @@ class Rule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_fi
     """What all rules have.
 
     Attributes:
-        name: told in messages; an experiment has each once.
+        name: shown in messages; unique in an experiment.
         to: names of receivers.
-        urgent: told in quiet hours, too.
+        urgent: sent in quiet hours, too.
     """
 
     name: _Name

@@ -1,4 +1,4 @@
-"""What needs somebody now: each need comes from the one place that knows it; few are listed."""
+"""What needs somebody now; of each kind, only a few needs are listed."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -60,9 +60,9 @@ SEALED_WITHIN = timedelta(days=2)
 """A service that runs seals each hour."""
 _LONGEST = 200
 _REASONS, _LONGEST_REASON = 2, 50
-"""For which jobs are held, that are named."""
+"""How many reasons for held jobs are named, and how long each may be."""
 _MOST_COUNTED = 10_000
-"""Ledger entries: who needs to know does not need more."""
+"""Ledger entries; of more, `at least` so many are shown."""
 
 
 class Backups(NamedTuple):
@@ -138,14 +138,18 @@ def list_needs(
     for kind in kinds:
         needs += kind.needs
     needs = _without_repeats(needs)
+    counted_at, is_current, unseen_experiments = utc_text(now), False, 0
+    if causes is not None:
+        counted_at, is_current = causes.counted_at, causes.is_current
+        unseen_experiments = causes.unseen_experiments
     return Attention(
-        counted_at=utc_text(now) if causes is None else causes.counted_at,
-        is_current=causes is not None and causes.is_current,
+        counted_at=counted_at,
+        is_current=is_current,
         window=window,
         needs=needs,
         left_out=sum(kind.left_out for kind in kinds),
         since=min((need.since for need in needs if need.since), default=None),
-        unseen_experiments=0 if causes is None else causes.unseen_experiments,
+        unseen_experiments=unseen_experiments,
     )
 
 
@@ -322,7 +326,7 @@ def _waiting_stage(campaign: CampaignStages, stage: StageProgress, units: int) -
 def _units_that_need_somebody(stage: StageProgress) -> int:
     """Return how many units wait for a decision, 0 while others of the stage are on their way.
 
-    Where nobody declared how many there are to be, nobody knows whether any is missing.
+    Also 0 where the expected number of units was not declared.
     """
     states = stage.units.states
     if not stage.units.missing or any(states.get(state) for state in UNDER_WAY):
@@ -363,7 +367,7 @@ def _held(connection: Connection, queue: Queue, now: datetime) -> NeedsOfKind:
 
 
 def _reasons_words(queue: Queue) -> str:
-    """Return for what most jobs are held; '' where no queue says it of any."""
+    """Return the reasons for which most jobs are held; '' where no queue reports one."""
     words = []
     for reason in queue.held_reasons[:_REASONS]:
         if reason.words:
@@ -422,7 +426,7 @@ def _unsealed(connection: Connection, now: datetime) -> NeedsOfKind:
 
 
 def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOfKind:
-    """Return that no backup was made for days: since the last one, or since anything is recorded."""
+    """Return the need of a backup: none was made for days, or none since the first record."""
     if backups.within is None:
         return NeedsOfKind([])
     last_at = backups.last_at

@@ -375,7 +375,7 @@ def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
 def _read_carried(connection: Connection, sha256: str) -> WantedCode | None:
     """Return the entry if the objects that came for it give more than it is resolved to.
 
-    That is so if they came late, or if its checkout had no remote, so that they are the whole tree.
+    They do if they came late, or if its checkout had no remote, so that they are the whole tree.
     """
     entry = carried_entry(connection, sha256)
     if entry is None or entry.software.objects_sha256 is None:

@@ -150,14 +150,13 @@ def _has_same_code(pair: Pair) -> bool:
 
 def _changed_files(pair: Pair, sources: Mapping[str, bytes]) -> list[Difference]:
     """Return the files whose uncommitted changes differ, with the lines of both patches."""
-    patches = [_patch(entry, sources) for entry in (pair.before, pair.after)]
-    if patches[0] is None and patches[1] is None:
+    patch_before, patch_after = _patch(pair.before, sources), _patch(pair.after, sources)
+    if patch_before is None and patch_after is None:
         return []
-    files = [changed_files(patch or b"") for patch in patches]
-    old, new = _differing_patches(files, pair, patches)
+    old, new = _differing_files(pair, patch_before, patch_after)
     if not old and not new:
         return []
-    lines, omitted = unified(patches[0] or b"", patches[1] or b"")
+    lines, omitted = unified(patch_before or b"", patch_after or b"")
     row = Difference(
         "changed",
         f"{pair.name}.{CHANGED_FILES}",
@@ -173,15 +172,15 @@ def _patch(entry: Record | None, sources: Mapping[str, bytes]) -> bytes | None:
     return sources.get(str((entry or {}).get("dirty_patch_sha256")))
 
 
-def _differing_patches(
-    files: Sequence[Mapping[str, bytes]], pair: Pair, patches: Sequence[bytes | None]
+def _differing_files(
+    pair: Pair, patch_before: bytes | None, patch_after: bytes | None
 ) -> tuple[list[str], list[str]]:
     """Return the files that each patch changes, but for those that both change alike.
 
-    A patch that is not here stands for no files, unless its checkout is clean.
+    If the patch of a changed checkout is not here, all files of the other patch are returned.
     """
-    before, after = files
-    if _lacks_patch(pair.before, patches[0]) or _lacks_patch(pair.after, patches[1]):
+    before, after = changed_files(patch_before or b""), changed_files(patch_after or b"")
+    if _lacks_patch(pair.before, patch_before) or _lacks_patch(pair.after, patch_after):
         return sorted(before), sorted(after)
     old = sorted(name for name in before if after.get(name) != before[name])
     new = sorted(name for name in after if before.get(name) != after[name])

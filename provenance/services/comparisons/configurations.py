@@ -64,16 +64,16 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
         compared_steps += 1
         part = step.name if len(steps) > 1 else None
         try:
-            changes, is_written_differently = _compared_step(jobs, step.before, step.after, sources)
+            result = _compared_step(jobs, step.before, step.after, sources)
         except ConfigurationError as problem:
             problems.append(f"Step {step.name}: {problem}")
         else:
-            rows += [msgspec.structs.replace(row, part=part) for row in changes]
-            if is_written_differently:
+            rows += [msgspec.structs.replace(row, part=part) for row in result.rows]
+            if result.is_written_differently:
                 notes.append(f"Step {step.name}: same as run, written differently.")
-    result = facet("configuration", "Configuration", RECIPE, rows, compared_steps)
-    result.problems, result.notes = problems, notes
-    return result
+    answer = facet("configuration", "Configuration", RECIPE, rows, compared_steps)
+    answer.problems, answer.notes = problems, notes
+    return answer
 
 
 def _paired_steps(jobs: Sequence[JobSide]) -> list[_StepPair]:
@@ -110,13 +110,24 @@ def _lone_step(step: _StepPair) -> Difference:
     return Difference("added", key, after=entry.get("main") or "fcl")
 
 
+class _ComparedStep(NamedTuple):
+    """How the configuration of one step differs.
+
+    Attributes:
+        is_written_differently: whether the same set ran in both jobs, from different files.
+    """
+
+    rows: list[Difference]
+    is_written_differently: bool = False
+
+
 def _compared_step(
     jobs: Sequence[JobSide], old: Record, new: Record, sources: Mapping[str, bytes]
-) -> tuple[list[Difference], bool]:
+) -> _ComparedStep:
     """Return how the configuration of one step differs.
 
-    What ran is compared where both sets are known, names of files apart; else what the files say,
-    with the facts beside them. The second value tells that the same ran, written differently.
+    The sets that ran are compared where both are known, without the names of files; else the sets
+    in the files, with the facts beside them.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
@@ -124,23 +135,22 @@ def _compared_step(
     old_run, new_run = run_of(jobs[0], old), run_of(jobs[1], new)
     old_run_unnamed, new_run_unnamed = unnamed(old_run), unnamed(new_run)
     facts = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
-    # Evaluating takes longest: files and command lines that are the same need none of it
+    # Evaluating takes longest, and is not needed where files and command lines are the same
     if _closure(old) == _closure(new) and old_run_unnamed == new_run_unnamed:
         if old_run is None or old_run.not_known is not None:
-            return facts or _differing_ids(old, new), False
-        if old_run == new_run:
-            return _differing_ids(old, new), bool(facts)
-        # Names of files differ in what ran, and so do the ids
-        return [], bool(facts)
+            return _ComparedStep(facts or _differing_ids(old, new))
+        # If the names of files differ, the ids of the sets must differ, too
+        rows = _differing_ids(old, new) if old_run == new_run else []
+        return _ComparedStep(rows, is_written_differently=bool(facts))
     before, after = _evaluated(old, sources), _evaluated(new, sources)
     sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
     ran_before = compute_run(before, old_run_unnamed).configuration
     ran_after = compute_run(after, new_run_unnamed).configuration
     if ran_before is not None and ran_after is not None:
-        changes = diff(ran_before, ran_after).changes
-        return [_row(change, sides) for change in changes], not changes
-    written = [_row(change, sides) for change in diff(before, after).changes]
-    return [*facts, *written] or _differing_ids(old, new), False
+        rows = [_row(change, sides) for change in diff(ran_before, ran_after).changes]
+        return _ComparedStep(rows, is_written_differently=not rows)
+    rows = [_row(change, sides) for change in diff(before, after).changes]
+    return _ComparedStep([*facts, *rows] or _differing_ids(old, new))
 
 
 def unnamed(run: ArtRun | None) -> ArtRun | None:
@@ -159,7 +169,7 @@ def _facts_beside_fcl(entry: Record) -> Facts:
 
 
 def _differing_ids(old: Record, new: Record) -> list[Difference]:
-    """Return that art ran different parameter sets, where both jobs recorded which they ran."""
+    """Return the difference of the parameter sets that art ran, where both jobs recorded theirs."""
     before, after = old.get("parameter_set_id"), new.get("parameter_set_id")
     if not before or not after:
         return []
@@ -186,9 +196,9 @@ class _Side(NamedTuple):
 
     @classmethod
     def of(cls, job: JobSide, entry: Record) -> Self:
-        """Return those of one step's configuration.
+        """Return the pages of one step's configuration.
 
-        They are named by the step where only it is called so, else by position.
+        A step with a name of its own is in their address by name, any other by position.
         """
         entries = job.configurations
         step = entry.get("step")

@@ -107,7 +107,7 @@ def _products(record: Record) -> Facts:
 def _seeds_facet(before: Record, after: Record) -> Facet:
     """Return how seeds, threads and conditions differ.
 
-    Seeds are compared where both records have some: a log that was cut off tells of none.
+    Seeds are compared where both records have some: a log that was cut off has none.
     """
     old, new = _threads_and_conditions(before), _threads_and_conditions(after)
     seeds = _seeds(before), _seeds(after)

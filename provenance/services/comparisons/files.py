@@ -50,7 +50,7 @@ class PairedFiles(NamedTuple):
 
 def inputs_facet(before: Record, after: Record) -> Facet:
     """Return how the inputs differ: the same bytes under another name are the same input."""
-    old, new = _told_inputs(before), _told_inputs(after)
+    old, new = _comparable_inputs(before), _comparable_inputs(after)
     files = paired(old, new, _role)
     rows: list[Difference] = []
     for mine, other in files.pairs:
@@ -60,8 +60,8 @@ def inputs_facet(before: Record, after: Record) -> Facet:
     return facet("inputs", "Inputs", RECIPE, rows, max(len(old), len(new)))
 
 
-def _told_inputs(record: Record) -> list[Record]:
-    """Return the inputs but those that were only seen: of an equal job a look may miss them."""
+def _comparable_inputs(record: Record) -> list[Record]:
+    """Return the inputs without those that the hook only happened to see: it may miss them."""
     return [file for file in record.get("inputs") or () if file.get("evidence") not in UNTOLD]
 
 

@@ -191,9 +191,9 @@ def _digest_of(output: Output) -> str | None:
 
 
 def _differing_facts(examples: Sequence[_Example]) -> list[DifferingFact]:
-    """Return what the recipe leaves out and the jobs do not agree in.
+    """Return the facts outside of the recipe in which the jobs differ.
 
-    That is host, processor, system, variables.
+    These are host, processor, system and variables.
     """
     by_result = {example.result_id: _facts(example.raw) for example in examples}
     fields: set[str] = set()

@@ -73,9 +73,9 @@ class JobSide(NamedTuple):
         return digests
 
     def scripts(self) -> dict[str, str]:
-        """Return the digests of the scripts by name, but those that were only seen.
+        """Return the digests of the scripts by name.
 
-        Of an equal job a look may miss them.
+        Scripts that the hook only happened to see are left out: in an equal job it may miss them.
         """
         recorded = []
         for script in self.record.get("scripts") or ():

@@ -1,6 +1,6 @@
 """How many jobs of a stage have which code, software, variables and parameters.
 
-Counted are kinds of jobs, of which there are few; see `db/queries/comparisons/stages.py`.
+Kinds of jobs are counted, since these are few; see `db/queries/comparisons/stages.py`.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ _ValueOf = Callable[[UsedSoftware], str]
 
 
 class ValueName(NamedTuple):
-    """What a value is of: a checkout, a parameter; and the step, None where there is one alone."""
+    """The name of a value: a checkout or parameter, and its step; None where there is only one."""
 
     key: str
     part: str | None

@@ -79,7 +79,7 @@ def compare_productions(
             a version alone is that of the experiment's product, such as sbndcode.
         before: the first.
         after: the second.
-        experiment: whose they are, where several have them.
+        experiment: the one that has them, where several do.
         limit: differences of one side of a stage at most.
 
     Raises:
@@ -231,7 +231,7 @@ def _facet(name: str, counts: Sequence[Counts], limit: int) -> StageFacet:
 def _differing_values(before: Counts, after: Counts) -> list[StageDifference]:
     """Return the names whose values differ, by part and name.
 
-    Those come first of which the two sides have no value in common.
+    Names for which the two sides have no value in common come first.
     """
     differences: list[tuple[bool, StageDifference]] = []
     for value_name in before.values.keys() | after.values.keys():

@@ -203,14 +203,19 @@ def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, object]:
     """
     merged = job["merged"]
     facts = {name: merged[name] for name in _FACTS_OF_JOB if merged.get(name)}
-    return {"schema_version": 1, "witness": "import", **facts, "extra": {"checked": _told(file)}}
+    return {
+        "schema_version": 1,
+        "witness": "import",
+        **facts,
+        "extra": {"checked": _known_processes(file)},
+    }
 
 
 def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
     """Return the record of the job that made a file, as far as the file knows it, and its blobs.
 
     Raises:
-        BadInputError: the file does not tell which process wrote it, or when.
+        BadInputError: the file does not name the process that wrote it, or the time.
     """
     stored, last = file.stored, file.last
     if last is None:
@@ -236,7 +241,7 @@ def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
         "software": _software(metadata),
         "inputs": [{"name": name, "role": "primary"} for name in parents],
         "outputs": [_output(path.name, stored, checksums, parents)],
-        "extra": {"reconstructed": _told(file)},
+        "extra": {"reconstructed": _known_processes(file)},
     }
     facts = {name: value for name, value in record.items() if value not in (None, [])}
     return ReconstructedRecord(facts, blobs)
@@ -287,7 +292,7 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
     return Process(name, identity, name == wrote, configuration, problem)
 
 
-def _told(file: ArtFile) -> dict[str, object]:
+def _known_processes(file: ArtFile) -> dict[str, object]:
     """Return the processes that led to a file, as the record's `extra` has them."""
     processes = []
     for process in file.processes:

@@ -98,14 +98,24 @@ def _completed(
     is_list_missing = "source-list" in options and not facts.source_lists
     if is_list_missing and isinstance(names, list):
         facts = replace(facts, listed_sources=[str(name) for name in names])
-    configured, outputs = _at(parsed.as_tree(), "outputs"), _at(tree, "outputs")
-    types: dict[str, str] = {}
-    for label in outputs if isinstance(outputs, dict) else ():
-        kind = _at(outputs, label, "module_type")
-        is_configured = isinstance(configured, dict) and label in configured
-        if not is_configured and isinstance(kind, str):
-            types[label] = kind
-    return replace(facts, output_types=types)
+    return replace(facts, output_types=_types_of_added_outputs(parsed.as_tree(), tree))
+
+
+def _types_of_added_outputs(parsed: object, written: object) -> dict[str, str]:
+    """Return the module types of the outputs that art itself added, by label."""
+    configured, outputs = _table_at(parsed, "outputs"), _table_at(written, "outputs")
+    types = {}
+    for label in outputs.keys() - configured.keys():
+        module_type = _at(outputs, label, "module_type")
+        if isinstance(module_type, str):
+            types[label] = module_type
+    return types
+
+
+def _table_at(tree: object, name: str) -> Mapping[str, object]:
+    """Return the table with a name; an empty one where there is none."""
+    table = _at(tree, name)
+    return table if isinstance(table, dict) else {}
 
 
 def _at(tree: object, *path: str) -> object:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -80,7 +80,7 @@ class RecordedConfiguration(NamedTuple):
 
     Attributes:
         position: in the record's `configurations`.
-        sources: bytes by digest, of the files that were uploaded, and of what the program wrote.
+        sources: bytes by digest, of uploaded files and of the set that the program wrote.
         evaluation: the result of the background work; None if it has not been done yet.
         art: the run of art that read it; None where the record has no command line of it.
         source_list: name and SHA-256 of the list of source files that art read (-S).
@@ -113,7 +113,7 @@ class RecordedConfiguration(NamedTuple):
             try:
                 written = loads(final)
             except FhiclError:
-                written = None  # the evaluation says so
+                written = None  # the evaluation gives the reason
         return compute_run(self.evaluate(), self.art, written, self._source_lists())
 
     def _source_lists(self) -> dict[str, str]:
@@ -260,22 +260,23 @@ def _computed_text(recorded: RecordedConfiguration) -> bytes:
 def run_answer(recorded: RecordedConfiguration) -> RunAnswer:
     """Return which set ran, as far as it is known.
 
-    Only where the names of files differ between jobs with this configuration is it computed now.
+    It is computed now only where the names of files differ between jobs with this configuration.
     """
-    known = recorded.evaluation
-    written = known.ran_as if known else None
-    computed = known.computed_as if known else None
-    not_known = known.as_written if known else None
+    written = computed = not_known = None
+    if recorded.evaluation is not None:
+        written = recorded.evaluation.ran_as
+        computed, not_known = recorded.evaluation.computed_as, recorded.evaluation.as_written
     if computed is None and not_known is None:
         try:
             run = recorded.compute_run()
             computed, not_known = run.identity, run.not_known
         except ConfigurationError as problem:
             not_known = str(problem).split("\n", maxsplit=1)[0]
-    evidence: Literal["written", "computed"] | None = None
-    if written or computed:
-        evidence = "written" if written else "computed"
-    return RunAnswer(written or computed, evidence, computed, not_known)
+    if written:
+        return RunAnswer(written, "written", computed, not_known)
+    if computed:
+        return RunAnswer(computed, "computed", computed, not_known)
+    return RunAnswer(None, None, computed, not_known)
 
 
 def source_of(recorded: RecordedConfiguration, name: str) -> bytes:

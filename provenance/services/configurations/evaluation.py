@@ -199,7 +199,7 @@ def _evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -
             contradictions += _differences(parsed.configuration, computed, ran)
 
     problem, is_too_large = parsed.problem, parsed.is_too_large
-    searched = _most_telling(ran, computed, parsed.configuration)
+    searched = _set_to_search(ran, computed, parsed.configuration)
     if searched is not None and searched.value_count > _MOST_SEARCHED:
         values = f"the set is known, but its {searched.value_count:,} values cannot be searched"
         problem = f"{values}: the limit of {_MOST_SEARCHED:,} is passed"
@@ -226,12 +226,12 @@ def _parse(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Parsed:
         return _Parsed(None, _first_line(error), is_too_large)
 
 
-def _most_telling(
+def _set_to_search(
     ran: Configuration | None, computed: ComputedRun | None, parsed: Configuration | None
 ) -> Configuration | None:
-    """Return the set to be searched: what ran, as the files lack what art added and pruned.
+    """Return the set for searches: the one that ran, else the one computed to have run.
 
-    Else what is computed to have run, else what the files say.
+    Else it is the set of the files, to which art adds and which it prunes.
     """
     if ran is not None:
         return ran
@@ -247,7 +247,7 @@ def _identity_of(configuration: Configuration | None) -> str | None:
 def _searched(
     configuration: Configuration | None, variables: dict[str, str] | None
 ) -> tuple[str | None, list[IndexedTable]]:
-    """Return a name and the tables of what is searched: a set, and variables that decide physics."""
+    """Return name and tables of a set for searches, with the variables that decide physics."""
     identity, tables = None, []
     if configuration is not None:
         identity = configuration.parameter_set_id

@@ -169,11 +169,9 @@ class Production:
     def _smear_and_select(
         self, unit: int, overrides: str, attempt: int = 1, correction: PlannedJob | None = None
     ) -> PlannedJob:
-        source, stem, fcl = (
-            f"{self._stem('gen', unit)}.root",
-            self._stem("reco", unit),
-            f"smear_{unit:04d}.fcl",
-        )
+        source = f"{self._stem('gen', unit)}.root"
+        stem = self._stem("reco", unit)
+        fcl = f"smear_{unit:04d}.fcl"
         script = str(self.release.checkout / "bin" / "run_reco.sh")
         return self._planned(
             stage="reco",
@@ -230,8 +228,11 @@ class Production:
         correction: PlannedJob | None = None,
     ) -> PlannedJob:
         job_id = str(uuid.uuid4())
+        name = f"{stage}-{index:04d}"
+        if attempt > 1:
+            name += f"-try{attempt}"
         job = BatchJob(
-            name=f"{stage}-{index:04d}" + (f"-try{attempt}" if attempt > 1 else ""),
+            name=name,
             argv=argv,
             environment={
                 **self._environment(stage, index),
@@ -269,12 +270,9 @@ class Production:
 
 def _search_path() -> str:
     """Return the folders of this Python, of git and of the system's programs."""
+    folders = [str(Path(sys.executable).parent)]
     git = shutil.which("git")
-    folders = [
-        str(Path(sys.executable).parent),
-        *([str(Path(git).parent)] if git else []),
-        "/usr/local/bin",
-        "/usr/bin",
-        "/bin",
-    ]
+    if git is not None:
+        folders.append(str(Path(git).parent))
+    folders += ["/usr/local/bin", "/usr/bin", "/bin"]
     return os.pathsep.join(dict.fromkeys(folders))

@@ -260,9 +260,9 @@ def _sentence(planned: PlannedJob, end: JobEnd) -> str:
         outcome = f"killed by signal {end.signal} after {end.wall_seconds:.1f} s"
     else:
         outcome = end.problem or f"failed with exit code {end.exit_code}"
-    return f"{end.job.name}: {outcome}" + (
-        ", is corrected and started again" if planned.correction else ""
-    )
+    if planned.correction:
+        outcome += ", is corrected and started again"
+    return f"{end.job.name}: {outcome}"
 
 
 def _check_stage(stage: Stage, result: DemoReport) -> None:
@@ -317,14 +317,13 @@ def _report_end(
 
 
 class _Service:
-    """The few calls that are not the hook's: is it there, declare a task, did a record arrive."""
+    """The calls to the service that the hook does not make."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self._base = f"{url.rstrip('/')}/api/v1"
         self._session = requests.Session()
-        self._session.trust_env = (
-            False  # neither proxies nor .netrc come between this machine and itself
-        )
+        # Neither proxies nor .netrc come between this machine and itself
+        self._session.trust_env = False
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -352,10 +351,7 @@ class _Service:
             report(f"task {stage.task_id} was not declared: the service answered {status}")
 
     def knows(self, job_id: str) -> bool:
-        """Tell whether the record of a job has arrived.
-
-        Only a plain "not found" says that it has not.
-        """
+        """Return whether the record of a job has arrived; only the status 404 denies it."""
         status = self._call("GET", f"/jobs/{job_id}?experiment={EXPERIMENT}").status_code
         return bool(status != requests.codes.not_found)
 

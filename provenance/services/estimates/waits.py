@@ -218,7 +218,7 @@ def stage_waits(samples: Sequence[SampledWait], attempts: float) -> StageWaits:
 def add_waits(stages: Sequence[StageEstimate]) -> ChainWaits:
     """Return what a file waits on its way through all stages, and the hours that stage-in takes.
 
-    Stages that do not say it are left out: `learnt_from.stages` says how many do.
+    Stages without these times are left out: `learnt_from.stages` is the number of stages with them.
     """
     stage_in_hours = [stage.stage_in_hours for stage in stages if stage.stage_in_hours]
     total_stage_in = None

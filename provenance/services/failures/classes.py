@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
 
-# What `triage` calls a failure is what it is told of one
-from jobprov.provenance.answers.lookup.jobs import Failure as JobClass
+# The answer, and below what the rules of triage are given: both are called Failure at home
+from jobprov.provenance.answers.lookup.jobs import Failure as ClassifiedFailure
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.failures.classes import FailedJob, failed_jobs
+from jobprov.provenance.db.queries.failures.classes import FailedJobRow, failed_jobs
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.writer.keys import chunks
@@ -30,7 +30,8 @@ from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import writing_alone
 from jobprov.provenance.triage.causes import Cause, name_cause
-from jobprov.provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
+from jobprov.provenance.triage.rules import Failure as FailureFacts
+from jobprov.provenance.triage.rules import LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
 MEMORY = "memory"
@@ -43,30 +44,30 @@ _MISSING_INPUT = ("built-in.missing-input", "built-in.missing-input-checked")
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
 
 
-def lacked_input(job_class: JobClass) -> bool:
+def lacked_input(job_class: ClassifiedFailure) -> bool:
     """Return whether a job did nothing, because an input was not there."""
     return job_class.rule in _MISSING_INPUT
 
 
-def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, JobClass]:
+def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, ClassifiedFailure]:
     """Return what the failures of these jobs were, by integer key.
 
     Jobs that did not fail are left out. A few statements in all.
     """
     failed = failed_jobs(connection, sorted(set(jobs)))
     history = RuleHistory(connection, (job.experiment_id for job in failed))
-    classes: dict[int, JobClass] = {}
+    classes: dict[int, ClassifiedFailure] = {}
     for job in failed:
         if job.read_class is not None:
             rules = history.version(job.experiment_id, job.read_class.version)
             classes[job.key] = _in_words(job.read_class, rules)
         else:
             rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
-            classes[job.key] = _class(find_rule(rules.rules(), _failure(job)), rules)
+            classes[job.key] = _class(find_rule(rules.rules(), _facts_of(job)), rules)
     return classes
 
 
-def _in_words(job_class: JobClass, rules: RuleVersion) -> JobClass:
+def _in_words(job_class: ClassifiedFailure, rules: RuleVersion) -> ClassifiedFailure:
     """Return what a failure was, with words and advice of the rule that fitted then."""
     for rule in rules.rules():
         if rule.name == job_class.rule:
@@ -74,8 +75,8 @@ def _in_words(job_class: JobClass, rules: RuleVersion) -> JobClass:
     return job_class
 
 
-def _failure(job: FailedJob, program: str | None = None) -> Failure:
-    return Failure(
+def _facts_of(job: FailedJobRow, program: str | None = None) -> FailureFacts:
+    return FailureFacts(
         job.state,
         job.exit_code,
         job.exit_signal,
@@ -86,8 +87,8 @@ def _failure(job: FailedJob, program: str | None = None) -> Failure:
     )
 
 
-def _class(match: Match | None, rules: RuleVersion) -> JobClass:
-    unknown = JobClass(
+def _class(match: Match | None, rules: RuleVersion) -> ClassifiedFailure:
+    unknown = ClassifiedFailure(
         class_name=UNKNOWN,
         words=None,
         advice=None,
@@ -152,7 +153,7 @@ def _read_failures(connection: Connection, store: Store, jobs: Sequence[int]) ->
         record = records[job.key]
         rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
         logs = list(_log_ends(store, record, uploaded[job.experiment]))
-        failure = _failure(job, program_of(record))
+        failure = _facts_of(job, program_of(record))
         match = find_rule(rules.rules(), failure, logs)
         job_class = _class(match, rules)
         if job_class.log_name is None:
@@ -175,7 +176,9 @@ def failure_details(record: JobRecord, step: str | None) -> Mapping[str, Any]:
     return details if isinstance(details, Mapping) else {}
 
 
-def _with_place(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -> JobClass:
+def _with_place(
+    job_class: ClassifiedFailure, failure: FailureFacts, logs: Sequence[LogEnd]
+) -> ClassifiedFailure:
     """Return the class with the line of a log that holds the exit message."""
     place = find_cause(failure, logs)
     if place is None:
@@ -184,7 +187,9 @@ def _with_place(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -
     return replace(job_class, log_name=log_name, log_at=log_at)
 
 
-def _new_class(job: int, job_class: JobClass, rules: RuleVersion, cause: Cause) -> NewClass:
+def _new_class(
+    job: int, job_class: ClassifiedFailure, rules: RuleVersion, cause: Cause
+) -> NewClass:
     return NewClass(
         job_id=job,
         class_name=job_class.class_name,
@@ -202,7 +207,7 @@ def _new_class(job: int, job_class: JobClass, rules: RuleVersion, cause: Cause) 
 def program_of(record: JobRecord) -> str | None:
     """Return the program of the step that failed, without its folder.
 
-    `art` for any that read FHiCL; None where nothing tells.
+    `art` for any that read FHiCL; None where it is not known.
     """
     failed_step = record.exit.failed_step if record.exit else None
     if _has_read_fcl(record, failed_step):
@@ -240,7 +245,7 @@ def _steps_of(record: JobRecord) -> Sequence[Step]:
 
 
 def _uploaded_logs(
-    connection: Connection, jobs: Iterable[FailedJob], records: Mapping[int, JobRecord]
+    connection: Connection, jobs: Iterable[FailedJobRow], records: Mapping[int, JobRecord]
 ) -> dict[str, set[str]]:
     """Return the digests of those logs of the jobs that their experiments uploaded.
 
@@ -270,5 +275,5 @@ def _log_ends(store: Store, record: JobRecord, uploaded: Collection[str]) -> Ite
                 stream.seek(start)
                 content = stream.read(END_BYTES)
         except ArchiveError:
-            continue  # damaged or gone: `archive check` says so
+            continue  # damaged or gone: `archive check` reports it
         yield log_end(log.name or "", content, start)

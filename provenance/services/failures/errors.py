@@ -108,7 +108,7 @@ def _by_version(connection: Connection, rows: list[CauseRow]) -> list[CauseRow]:
 def _sum(first: CauseRow, second: CauseRow) -> CauseRow:
     """Return two rows of one cause as one.
 
-    A host that is in both counts once a row, so `hosts` is at most that.
+    The two rows may share hosts: the larger number is taken, as a lower bound.
     """
     return first._replace(
         job_count=first.job_count + second.job_count,

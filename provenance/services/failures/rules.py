@@ -82,7 +82,7 @@ def declare_rules(
     The same again changes nothing.
 
     Args:
-        experiment: whose they are.
+        experiment: the one that declares them.
         document: see `RuleTable`.
         after: the version that it was made from; None where that does not matter.
 

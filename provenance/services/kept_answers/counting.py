@@ -1,4 +1,4 @@
-"""What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
+"""The table of all countings: what pages and calls count of many jobs and keep."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.archive.store import Store
 from jobprov.provenance.answers.attention import (
     GrowingGaps,
     NewCauses,
@@ -34,8 +33,9 @@ from jobprov.provenance.services.estimates.estimates import estimate
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.kept_answers.kept_answers import (
     COUNT,
+    Asked,
     Counting,
-    Words,
+    QuestionFields,
     count_again,
     question_of,
 )
@@ -66,24 +66,25 @@ _MOST_LEARNT_AT_ONCE = 4000
 It reads no more than the newest units of a stage.
 """
 _MOST_LISTED_AT_ONCE = 5000
-"""Jobs: the first page asks for much besides the campaigns, so that fewer are counted for it."""
+"""Jobs: the first page asks for more than the campaigns, so that fewer are counted for it."""
 _MOST_ENDED_AT_ONCE = 2000
-"""Jobs of a window: of more it is kept what they failed of, as each is looked up."""
+"""Jobs of a window: the answer about more is kept, since the cause of each is looked up."""
 _MOST_GAPS_AT_ONCE = 500
-"""Jobs of eight days: gaps of so many are counted for each first page, of more they are kept."""
+"""Jobs of eight days: the gaps of so many are counted for each first page, of more kept."""
 _FIRST_PAGE = "24h"
 """The window of throughput on the first page."""
 _FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
-"""The fields of a question for the time for which throughput is counted; times as texts."""
+"""The fields of a question for the window of throughput; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions about anything narrower (a task, a host, a release, a time) are counted when asked."""
 
 
 def enqueue_first_counts(parts: Parts) -> int:
-    """Have what many people ask first, and was never counted, counted before they wait for it.
+    """Have the usual first questions counted before anybody waits for them; return how many.
 
-    It is of large campaigns, and of the usual windows of throughput. Return how much there is.
+    These are about large campaigns, and about throughput in the usual windows. Questions that were
+    counted before are left out.
     """
     with parts.database.reading.connect() as connection:
         questions = []
@@ -99,26 +100,26 @@ def _of_campaigns(connection: Connection) -> Iterator[str]:
     """Yield the questions about large campaigns."""
     for campaign in campaign_counts(connection):
         if campaign.job_count > MOST_COUNTED_AT_ONCE:
-            words = {"experiment": campaign.experiment, "campaign": campaign.campaign}
-            yield from _questions(CAMPAIGN, words)
+            fields = {"experiment": campaign.experiment, "campaign": campaign.campaign}
+            yield from _questions(CAMPAIGN, fields)
 
 
 def _of_windows(connection: Connection) -> Iterator[str]:
-    """Yield the questions of the first page and of throughput's about windows of many jobs."""
+    """Yield the questions of the first page and of throughput about windows with many jobs."""
     now = datetime.now(UTC)
     for since in _FIRST_WINDOWS:
         if not have_more_ended(connection, now - length_of(since, "since"), MOST_COUNTED_AT_ONCE):
             continue
-        # As the page of throughput asks that nobody has told which window
-        words = {} if since == DEFAULT_SINCE else {"since": since}
-        yield from _questions(THROUGHPUT, {**words, "by": "state", "measure": "jobs"})
-        yield from _questions(MARKS, words)
+        # As the page of throughput asks where the reader chose no window
+        fields = {} if since == DEFAULT_SINCE else {"since": since}
+        yield from _questions(THROUGHPUT, {**fields, "by": "state", "measure": "jobs"})
+        yield from _questions(MARKS, fields)
         if since == _FIRST_PAGE:
-            yield from _questions(THROUGHPUT, words)
+            yield from _questions(THROUGHPUT, fields)
 
 
-def _questions(counting: Counting[Any], words: Words) -> Iterator[str]:
-    question = question_of(counting.kind, words)
+def _questions(counting: Counting[Any], fields: QuestionFields) -> Iterator[str]:
+    question = question_of(counting.kind, fields)
     if question is not None:
         yield question
 
@@ -128,38 +129,30 @@ def count_question(parts: Parts, question: str) -> None:
     count_again(parts, question, COUNTINGS)
 
 
-def _errors(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> ErrorCounts:
-    filters, options = _apart(question_fields, "by", "sort")
-    return count_errors(connection, filters, **options, seconds=seconds)
+def _errors(asked: Asked) -> ErrorCounts:
+    filters, options = _apart(asked.fields, "by", "sort")
+    return count_errors(asked.connection, filters, **options, seconds=asked.seconds)
 
 
-def _resources(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> ResourceSums:
-    filters, options = _apart(question_fields, "by")
-    return sum_resources(connection, filters, **options, seconds=seconds)
+def _resources(asked: Asked) -> ResourceSums:
+    filters, options = _apart(asked.fields, "by")
+    return sum_resources(asked.connection, filters, **options, seconds=asked.seconds)
 
 
-def _estimate(
-    connection: Connection, store: Store, question_fields: Words, seconds: float
-) -> Estimate:
-    filters, options = _apart(question_fields, "files", "events", "slots")
-    return estimate(connection, store, filters, **options, seconds=seconds)
+def _estimate(asked: Asked) -> Estimate:
+    filters, options = _apart(asked.fields, "files", "events", "slots")
+    return estimate(asked.connection, asked.store, filters, **options, seconds=asked.seconds)
 
 
-def _throughput(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> Throughput:
-    filters, options = _apart(question_fields, "by", "measure", *WINDOW_FIELDS)
+def _throughput(asked: Asked) -> Throughput:
+    filters, options = _apart(asked.fields, "by", "measure", *WINDOW_FIELDS)
     window = _window(options)
-    return count_throughput(connection, filters, window, **options, seconds=seconds)
+    return count_throughput(asked.connection, filters, window, **options, seconds=asked.seconds)
 
 
-def _marks(connection: Connection, _store: Any, question_fields: Words, seconds: float) -> Marks:
-    filters, options = _apart(question_fields, *WINDOW_FIELDS)
-    return find_marks(connection, filters, _window(options), seconds=seconds)
+def _marks(asked: Asked) -> Marks:
+    filters, options = _apart(asked.fields, *WINDOW_FIELDS)
+    return find_marks(asked.connection, filters, _window(options), seconds=asked.seconds)
 
 
 def _window(options: dict[str, Any]) -> Window:
@@ -179,75 +172,63 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _campaigns(connection: Connection, store: Store, _words: Words, seconds: float) -> CampaignList:
-    with time_limit(connection, "ask for one campaign", seconds=seconds):
-        return list_campaigns(connection, store)
+def _campaigns(asked: Asked) -> CampaignList:
+    with time_limit(asked.connection, "ask for one campaign", seconds=asked.seconds):
+        return list_campaigns(asked.connection, asked.store)
 
 
-def _campaign(
-    connection: Connection, store: Store, question_fields: Words, seconds: float
-) -> CampaignProgress:
-    with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
+def _campaign(asked: Asked) -> CampaignProgress:
+    with time_limit(asked.connection, "ask for its tasks one by one", seconds=asked.seconds):
         return show_campaign(
-            connection, store, question_fields["experiment"], question_fields["campaign"]
+            asked.connection, asked.store, asked.fields["experiment"], asked.fields["campaign"]
         )
 
 
-def _spending(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> Spending:
-    filters = JobFilters(**question_fields)
-    return count_spending(connection, filters, datetime.now(UTC), seconds=seconds)
+def _spending(asked: Asked) -> Spending:
+    filters = JobFilters(**asked.fields)
+    return count_spending(asked.connection, filters, datetime.now(UTC), seconds=asked.seconds)
 
 
-def _states(connection: Connection, _store: Any, _words: Words, seconds: float) -> JobStates:
-    with time_limit(connection, "ask again in a minute", seconds=seconds):
-        return JobStates(counts=count_states(connection))
+def _states(asked: Asked) -> JobStates:
+    with time_limit(asked.connection, "ask again in a minute", seconds=asked.seconds):
+        return JobStates(counts=count_states(asked.connection))
 
 
-def _proofs(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> ProofList:
-    with time_limit(connection, "ask for one experiment", seconds=seconds):
-        return list_proofs(connection, **question_fields)
+def _proofs(asked: Asked) -> ProofList:
+    with time_limit(asked.connection, "ask for one experiment", seconds=asked.seconds):
+        return list_proofs(asked.connection, **asked.fields)
 
 
-def _new_causes(
-    connection: Connection, _store: Any, question_fields: Words, seconds: float
-) -> NewCauses:
-    since = datetime.now(UTC) - length_of(question_fields["since"], "since")
-    return list_new_causes(connection, since, seconds=seconds)
+def _new_causes(asked: Asked) -> NewCauses:
+    since = datetime.now(UTC) - length_of(asked.fields["since"], "since")
+    return list_new_causes(asked.connection, since, seconds=asked.seconds)
 
 
-def _growing_gaps(
-    connection: Connection, _store: Any, _words: Words, seconds: float
-) -> GrowingGaps:
-    return list_growing_gaps(connection, datetime.now(UTC), seconds=seconds)
+def _growing_gaps(asked: Asked) -> GrowingGaps:
+    return list_growing_gaps(asked.connection, datetime.now(UTC), seconds=asked.seconds)
 
 
-def _worse_sites(connection: Connection, _store: Any, _words: Words, seconds: float) -> WorseSites:
-    return list_worse_sites(connection, datetime.now(UTC), seconds=seconds)
+def _worse_sites(asked: Asked) -> WorseSites:
+    return list_worse_sites(asked.connection, datetime.now(UTC), seconds=asked.seconds)
 
 
-def _slower_stages(
-    connection: Connection, _store: Any, _words: Words, seconds: float
-) -> SlowerStages:
-    return list_slower_stages(connection, datetime.now(UTC), seconds=seconds)
+def _slower_stages(asked: Asked) -> SlowerStages:
+    return list_slower_stages(asked.connection, datetime.now(UTC), seconds=asked.seconds)
 
 
-def _timeline(
-    connection: Connection, store: Store, question_fields: Words, seconds: float
-) -> Timeline:
+def _timeline(asked: Asked) -> Timeline:
     task = find_task(
-        connection, question_fields["task_id"], experiment=question_fields["experiment"]
+        asked.connection, asked.fields["task_id"], experiment=asked.fields["experiment"]
     )
-    return show_timeline(connection, store, task, by=question_fields.get("by"), seconds=seconds)
+    return show_timeline(
+        asked.connection, asked.store, task, by=asked.fields.get("by"), seconds=asked.seconds
+    )
 
 
-def _apart(question_fields: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
+def _apart(fields: QuestionFields, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
-    for name, value in question_fields.items():
+    for name, value in fields.items():
         if name in names:
             options[name] = value
         else:

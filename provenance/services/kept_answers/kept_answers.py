@@ -1,10 +1,8 @@
 """Answers that count the jobs of whole campaigns and experiments.
 
-What was counted of many jobs is kept.
-
-What counts at most 20,000 jobs is counted when asked for. Of more, the answer is kept; it is
-counted again in the background when somebody asks and anything was recorded since, at most a
-twentieth of the time. What can be asked in this way is in `counting.py`.
+Up to 20,000 jobs are counted when somebody asks. The answer about more jobs is kept; it is counted
+again in the background when somebody asks and anything was recorded since, at most a twentieth of
+the time. What can be asked in this way is in `counting.py`.
 """
 
 import json
@@ -41,15 +39,29 @@ An older one is counted again.
 """
 _KEPT_FOR = timedelta(days=7)
 PATIENCE_SECONDS = 5.0
-"""For so long somebody waits for a count."""
+"""How long somebody waits for a count."""
 _BACKGROUND_SECONDS = 600.0
 _TRIED_AGAIN_SECONDS = 600.0
 _MOST_NOTED = 1000
 _too_long: "WeakKeyDictionary[Engine, dict[str, float]]" = WeakKeyDictionary()
-"""Of each database until when questions are not counted while somebody waits."""
+"""By database and question, until when it is not counted while somebody waits."""
 
-Words = Mapping[str, Any]
+QuestionFields = Mapping[str, Any]
+"""What a question asks for: the parameters of the call, by name."""
 Answer = TypeVar("Answer", bound=CountedAt)
+
+
+class Asked(NamedTuple):
+    """A question to be counted now.
+
+    Attributes:
+        seconds: that counting may take.
+    """
+
+    connection: Connection
+    store: Store
+    fields: QuestionFields
+    seconds: float
 
 
 class Counting(NamedTuple, Generic[Answer]):
@@ -58,7 +70,7 @@ class Counting(NamedTuple, Generic[Answer]):
     Attributes:
         kind: its name, in the questions under which answers are kept.
         answer_type: of its answers.
-        answer: (connection, archive, words of the question, seconds it may take) -> the answer.
+        answer: counts the answer to a question.
         jobs: how many jobs an answer counted.
         most: an answer that counted more is kept; None: the usual number.
         fresh_for: an older answer is not shown but counted again while somebody waits; None: any is
@@ -67,7 +79,7 @@ class Counting(NamedTuple, Generic[Answer]):
 
     kind: str
     answer_type: type[Answer]
-    answer: Callable[[Connection, Any, Words, float], Answer]
+    answer: Callable[[Asked], Answer]
     jobs: Callable[[Answer], int]
     most: int | None = None
     fresh_for: timedelta | None = None
@@ -113,12 +125,12 @@ class CountedAnswer(NamedTuple, Generic[Answer]):
         return self.content
 
 
-def question_of(kind: str, words: Words) -> str | None:
+def question_of(kind: str, fields: QuestionFields) -> str | None:
     """Return the question under which an answer is kept; None where it is too long."""
-    given_words = {name: value for name, value in words.items() if value is not None}
+    given = {name: value for name, value in fields.items() if value is not None}
     # sorted, so that the same question has one text whatever the order of its words
     text = json.dumps(
-        {"kind": kind, **given_words}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        {"kind": kind, **given}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
     )
     return text if len(text) <= _LONGEST_QUESTION else None
 
@@ -127,7 +139,7 @@ def ask(
     connection: Connection,
     store: Store,
     counting: Counting[Answer],
-    words: Words,
+    fields: QuestionFields,
     question: str | None,
     *,
     patience: float = PATIENCE_SECONDS,
@@ -140,7 +152,7 @@ def ask(
         connection: where from.
         store: the archive.
         counting: how it is counted.
-        words: of the question.
+        fields: of the question.
         question: under which it is kept.
         patience: seconds that somebody waits for what is not kept.
 
@@ -149,15 +161,15 @@ def ask(
         ProvenanceError: whatever counting raises.
     """
     if question is None:
-        answer, counted = _count(connection, store, counting, words, patience)
-        return CountedAnswer(_dated(answer, counted), None, None)
+        answer, counted = _count(counting, Asked(connection, store, fields, patience))
+        return CountedAnswer(_dated(answer, counted))
     kept = read_answer(connection, question)
     if kept is not None and counting.may_show(kept):
         return _from_kept(connection, counting, question, kept)
     if patience <= 0 or _took_too_long(connection, question):
         return _left_to_background(connection, counting, question, kept)
     try:
-        answer, counted = _count(connection, store, counting, words, patience)
+        answer, counted = _count(counting, Asked(connection, store, fields, patience))
     except LimitError:
         if patience >= PATIENCE_SECONDS:
             _note_too_long(connection, question)
@@ -181,17 +193,18 @@ def follow_up(writing: Writing, counted: CountedAnswer[Any]) -> None:
 
 def count_again(parts: Parts, question: str, countings: Mapping[str, Counting[Any]]) -> None:
     """Count the answer to a question and keep it."""
-    words = json.loads(question)
-    counting = countings[words.pop("kind")]
+    fields = json.loads(question)
+    counting = countings[fields.pop("kind")]
     with parts.database.reading.connect() as connection:
-        _, counted = _count(connection, parts.store, counting, words, _BACKGROUND_SECONDS)
+        asked = Asked(connection, parts.store, fields, _BACKGROUND_SECONDS)
+        _, counted = _count(counting, asked)
     parts.writer.run(lambda writing: _keep(writing.connection, question, counted))
 
 
 def _took_too_long(connection: Connection, question: str) -> bool:
     """Return whether somebody waited for this count in vain within the last ten minutes.
 
-    Else many who look at one page would each have it counted for five seconds.
+    Without this, everybody who looks at a page would have it counted for five seconds.
     """
     until = _too_long.get(connection.engine, {}).get(question, 0.0)
     return time.monotonic() < until
@@ -212,14 +225,9 @@ def _left_to_background(
     return CountedAnswer(None, question, recount_at=datetime.now(UTC))
 
 
-def _count(
-    connection: Connection, store: Store, counting: Counting[Answer], words: Words, seconds: float
-) -> tuple[Answer, KeptAnswer]:
-    return count_now(
-        connection,
-        lambda: counting.answer(connection, store, words, seconds),
-        lambda answer: answer,
-    )
+def _count(counting: Counting[Answer], asked: Asked) -> tuple[Answer, KeptAnswer]:
+    """Return the answer to a question, and the form in which it is kept."""
+    return count_now(asked.connection, lambda: counting.answer(asked), lambda answer: answer)
 
 
 def _from_kept(
@@ -229,7 +237,9 @@ def _from_kept(
     is_due = not nothing_new or datetime.now(UTC) - kept.counted_at > _FRESH
     answer = msgspec.json.decode(kept.document, type=counting.answer_type)
     dated = _dated(answer, kept, is_current=nothing_new)
-    return CountedAnswer(dated, question, recount_at=recount_at(kept) if is_due else None)
+    if not is_due:
+        return CountedAnswer(dated, question)
+    return CountedAnswer(dated, question, recount_at=recount_at(kept))
 
 
 def _dated(answer: Answer, counted: KeptAnswer, *, is_current: bool = True) -> Answer:

@@ -94,7 +94,7 @@ def find_pair(
 ) -> tuple[FoundFile, FoundFile]:
     """Return the two files that a question is about.
 
-    `experiment` is of both where nothing else is said of one.
+    `experiment` holds for both; `experiment_a` and `experiment_b` replace it for one.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -117,7 +117,7 @@ def name_for_questions(connection: Connection, file: FoundFile) -> str:
 def _unknown(
     connection: Connection, name: str, experiment: str | None, namespace: str | None
 ) -> NotFoundError:
-    """Return that nobody knows a name, or that it is known elsewhere."""
+    """Return the error for a name that is not recorded, or only elsewhere."""
     is_narrowed = experiment is not None or namespace is not None
     elsewhere = find_files(connection, name) if is_narrowed else []
     if not elsewhere:
@@ -160,7 +160,7 @@ def _place(experiment: str | None, namespace: str | None) -> str:
 
 
 def _ambiguous(name: str, files: Sequence[FoundFile], of: str | None) -> AmbiguousError:
-    """Return that several files have a name, with how to ask for each."""
+    """Return the error for a name of several files, with the question that finds each."""
     choices = [(file.experiment, file.namespace) for file in files]
     if of is None:
         how = "say which with experiment= and namespace="
@@ -219,9 +219,9 @@ def show_found(
     if identities is None and aliases:
         identities = identities_of(connection, Focus(file.id, None))
     consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
-    locations: set[str] = set()
-    for sighting in sightings:
-        locations.update(sighting.get("locations") or ())
+    written_by = None
+    if not versions:
+        written_by = _last_try(connection, file)
     return FileAnswer(
         file=file.as_answer(),
         version=number,
@@ -229,17 +229,25 @@ def show_found(
         is_crowded=file.is_crowded,
         versions=[_version(version, jobs[version.job_id]) for version in reversed(versions)],
         producer=producer,
-        written_by=None if versions else _last_try(connection, file),
+        written_by=written_by,
         parents=parents,
         children=children_of(connection, file.id, identities=identities),
         consumers=first_consumers,
         consumer_count=consumer_count,
-        locations=sorted(locations),
+        locations=_locations(sightings),
         task=task,
         aliases=aliases,
         sightings=sightings,
         is_retired=_is_retired(connection, file, aliases),
     )
+
+
+def _locations(sightings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the places at which catalogs and transfer services saw a file."""
+    locations: set[str] = set()
+    for sighting in sightings:
+        locations.update(sighting.get("locations") or ())
+    return sorted(locations)
 
 
 def _is_retired(connection: Connection, file: FoundFile, aliases: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Which file is meant by filters of jobs: they name one as every other question does."""
+"""Finds the file that filters of jobs name, by the rules of every other question."""
 
 from sqlalchemy import Connection
 
@@ -13,8 +13,7 @@ _WITHOUT_FILE = "says of which file; name that too"
 def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
     """Return filters in which the files that they name are replaced by their keys.
 
-    It is the file of the jobs' experiment where that has one of this name, unless `file_experiment`
-    says otherwise.
+    Without `file_experiment`, a file of the jobs' own experiment goes first.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.

@@ -44,7 +44,7 @@ def list_files(
     check_limit(limit, MOST_LISTED)
     after = _read_cursor(cursor)
     with time_limit(connection, "narrow it down by the beginning of the name, or by task"):
-        # one more than is shown tells whether there are more
+        # one more than is shown: then there is a next page
         rows = list_file_rows(connection, filters, limit=limit + 1, after=after)
     next_cursor = None
     if len(rows) > limit:

@@ -80,7 +80,7 @@ def _newest(
     cursor: str | None,
 ) -> _Page:
     before = read_cursor(cursor)
-    # one more than is shown tells whether there are more
+    # one more than is shown: then there is a next page
     rows = list_job_rows(connection, filters, limit=limit + 1, before=before, searches=searches)
     if len(rows) <= limit:
         return _Page(rows, None)
@@ -104,7 +104,9 @@ def _sorted(
     page = sorted_jobs(connection, filters, order, limit=limit, after=after, conditions=met)
     summaries = summaries_of(connection, page.keys)
     rows = [(key, summaries[key]) for key in page.keys]
-    return _Page(rows, None if page.end is None else write_place(page.end, order))
+    if page.end is None:
+        return _Page(rows, None)
+    return _Page(rows, write_place(page.end, order))
 
 
 def _matched(

@@ -23,7 +23,8 @@ class OpenLog(NamedTuple):
         sha256: of the bytes of the stream.
         is_truncated: whether the hook kept only head and tail.
         expired_at: when its middle expired, where it did.
-        tail_at: where it is only what the hook sent while the job ran: when the last of it came.
+        tail_at: when the last piece came, if it is only the end that the hook sent while the job
+            ran.
     """
 
     name: str
@@ -39,7 +40,7 @@ class OpenLog(NamedTuple):
 def read_log(connection: Connection, store: Store, job: ReadJob, name: str) -> OpenLog:
     """Return a job's log by name; the caller closes the stream.
 
-    Where no record brought it, the end that came while the job ran.
+    If no record brought the log, it is the end that the hook sent while the job ran.
 
     Raises:
         NotFoundError: the job has no such log, or its bytes never came.

@@ -27,8 +27,8 @@ def named_filters(connection: Connection, filters: JobFilters) -> JobFilters:
 def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
     """Return the filters with a product's version and qualifiers replaced by its entries.
 
-    `NAME=VERSION:QUALIFIERS` asks for a version (`*` stands for any letters) and for qualifiers,
-    of which an entry has at least these, in any order. UPS writes `v10_04_01` and `e26:prof`, Spack
+    `NAME=VERSION:QUALIFIERS` asks for a version (`*` stands for any letters) and for qualifiers, in
+    any order; an entry may have more. UPS writes `v10_04_01` and `e26:prof`, Spack
     `10.04.01` and `+root cxxstd=17`; a version in the one form finds it in the other.
     """
     if filters.software is None or "=" not in filters.software:

@@ -156,24 +156,23 @@ def write_order_rows(
 ) -> None:
     """Write the rows of orders whose ledger entry is there."""
     orders = msgspec.convert(body["orders"], list[EnteredOrder])
-    workflows: dict[tuple[str, int], int | None] = {}
+    keys: dict[tuple[str, int] | None, int | None] = {None: None}
     rows = []
     for position, order in enumerate(orders):
         workflow = order.workflow
-        if workflow is not None and workflow not in workflows:
-            workflows[workflow] = _workflow_key(writing.connection, experiment, *workflow)
-        rows.append(
-            NewOrderRow(
-                order_id=order.order_id,
-                task=intern_task(writing, experiment, order.task_id),
-                workflow=None if workflow is None else workflows[workflow],
-                unit=order.unit,
-                attempt=order.attempt,
-                position=position,
-                retry_of=order.retry_of,
-                inputs=order.inputs,
-            )
+        if workflow is not None and workflow not in keys:
+            keys[workflow] = _workflow_key(writing.connection, experiment, *workflow)
+        row = NewOrderRow(
+            order_id=order.order_id,
+            task=intern_task(writing, experiment, order.task_id),
+            workflow=keys[workflow],
+            unit=order.unit,
+            attempt=order.attempt,
+            position=position,
+            retry_of=order.retry_of,
+            inputs=order.inputs,
         )
+        rows.append(row)
     add_orders(writing.connection, entry, rows)
 
 

@@ -51,7 +51,7 @@ def repeats_of(
 ) -> list[Repeat]:
     """Return what is tried again, with the files that each job read as recorded.
 
-    Tries of which only the submission is known are left out: they have nothing to run.
+    Tries with a known submission alone are left out: they have nothing to run.
     """
     choice = without_bare_submissions(choice)
     records = read_records(connection, store, [retry.job.key for retry in choice.tries])

@@ -386,10 +386,10 @@ class _TaskRetries:
         return order
 
     def _memory_factor(self, attempt: RecordedAttempt) -> float:
-        """Return so many times the memory that a try gets: 1 unless memory was the cause.
+        """Return the factor by which a try gets more memory: 1 unless memory was the cause.
 
-        More would not help, and waits longer for a slot. Who asks for more by hand gets it also
-        where nobody knows the cause, for a job that was killed may have been killed for its memory.
+        More would not help, and a larger job waits longer for a slot. By hand, more is given also
+        where the cause is not known: the job may have been killed for its memory.
         """
         job_class = self._classes.get(attempt.key)
         class_name = job_class.class_name if job_class else UNKNOWN

@@ -37,27 +37,29 @@ def read_submissions(
     for attempt in attempts:
         record = records[attempt.key]
         batch, task = record.get("batch") or {}, record.get("task") or {}
-        command = task.get("submit_command") or commands.get(attempt.task_id or "")
-        words = None
-        if isinstance(command, list):
-            words = [str(word) for word in command]
         kept_ad = ads.get(str(batch.get("classad_sha256")))
-        submissions.append(
-            RecordedSubmission(
-                job_id=attempt.job_id,
-                batch_id=batch.get("id"),
-                ad=kept_ad or _witnessed_ad(witnesses_by_job[attempt.key]),
-                command=words,
-                section=batch.get("section"),
-            )
+        submission = RecordedSubmission(
+            job_id=attempt.job_id,
+            batch_id=batch.get("id"),
+            ad=kept_ad or _witnessed_ad(witnesses_by_job[attempt.key]),
+            command=_words(task.get("submit_command") or commands.get(attempt.task_id or "")),
+            section=batch.get("section"),
         )
+        submissions.append(submission)
     return submissions
+
+
+def _words(command: object) -> list[str] | None:
+    """Return a recorded argument list; None where there is none."""
+    if not isinstance(command, list):
+        return None
+    return [str(word) for word in command]
 
 
 def _witnessed_ad(witnesses: WitnessRecords) -> Ad | None:
     """Return what the batch history knows of the submission; None where no witness looked.
 
-    The merged record does not have it: of `extra` the first witness provides the whole.
+    The merged record may lack it, since it has the `extra` of the first witness alone.
     """
     for record in witnesses.records_but(None).values():
         submission = (record.get("extra") or {}).get("batch_submission")
@@ -95,5 +97,5 @@ def _kept_ads(
                 text = store.get(digest).decode("utf-8", "replace")
                 ads[digest] = submission_of(parse_ad(text))
         except ArchiveError:
-            continue  # damaged or gone: `archive check` says so
+            continue  # damaged or gone: `archive check` reports it
     return ads

@@ -192,10 +192,8 @@ def _place_units(plan: StagePlan, facts: StageFacts, settled_before: datetime) -
         if standing == "failed":
             plan.failed.append(unit)
             problem = orders[-1].problem
-            if problem is None and unit in facts.retired:
-                problem = retired_words(facts.retired[unit])
-            if problem is None and facts.states.get(unit) == UnitState.NO_OUTPUT:
-                problem = UnitState.NO_OUTPUT.label
+            if problem is None:
+                problem = _problem_with_files(facts, unit)
             if problem:
                 plan.problems[unit] = problem
         elif standing == "retrying":
@@ -203,6 +201,15 @@ def _place_units(plan: StagePlan, facts: StageFacts, settled_before: datetime) -
     for unit in facts.waived - facts.orders.keys():
         plan.standing_of[unit] = "waived"
     return retries
+
+
+def _problem_with_files(facts: StageFacts, unit: str) -> str | None:
+    """Return why the files of a unit do not count; None where nothing is known against them."""
+    if unit in facts.retired:
+        return retired_words(facts.retired[unit])
+    if facts.states.get(unit) == UnitState.NO_OUTPUT:
+        return UnitState.NO_OUTPUT.label
+    return None
 
 
 def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: datetime) -> UnitStanding:

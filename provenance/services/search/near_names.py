@@ -85,7 +85,7 @@ def nearest(connection: Connection, name: str, kind: str) -> list[str]:
 def _by_usual_words(connection: Connection, text: str, most: int) -> list[Hit]:
     """Return files that hold the text after its words are corrected to words that many names have.
 
-    A short word with a slip in its middle leaves nothing that an index could be asked for.
+    A short word with a slip in its middle has no part long enough for a search in the index.
     """
     usual_words: set[str] = set()
     for name in sample_of_names(connection):
@@ -114,7 +114,7 @@ class _Closeness:
     def of(self, name: str) -> float:
         """Return the share of letters that a name has in common with the text.
 
-        That of the whole text, or that of its least similar word, whichever is larger.
+        This is the share of the whole text or of its least similar word, whichever is larger.
         """
         folded = name.lower()
         shares_of_words = [self._of_word(word, folded) for word in self._words]

@@ -32,7 +32,7 @@ def list_names(
     check_limit(limit, MOST_LISTED)
     check_choice("kind", kind, KINDS)
     with time_limit(connection, "narrow it down to an experiment or a campaign"):
-        # One more than is shown tells whether there are more
+        # One more than is shown: then there are more
         names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
     shown = names[:limit]
     next_cursor = None

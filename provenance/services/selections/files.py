@@ -22,6 +22,7 @@ from jobprov.provenance.db.queries.selections.files import (
     sum_files,
 )
 from jobprov.provenance.db.queries.selections.statements import FileKeys, select_keys
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did
@@ -118,8 +119,8 @@ def list_selected(
     """
     with reading() as connection:
         keys = select_files(connection, experiment, selection)
-        for start in range(0, len(keys), PAGE):
-            yield _page(connection, keys[start : start + PAGE].tolist(), with_sizes=with_sizes)
+        for keys_of_page in chunks(keys, PAGE):
+            yield _page(connection, list(keys_of_page), with_sizes=with_sizes)
 
 
 def _page(connection: Connection, keys: Sequence[int], *, with_sizes: bool) -> list[ListedFile]:

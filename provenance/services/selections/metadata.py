@@ -23,6 +23,7 @@ from jobprov.provenance.db.queries.selections.relatives import (
     children_of_files,
     parents_of_claims,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Output, Software
 from jobprov.provenance.selections.conditions import Selection
@@ -87,8 +88,7 @@ def describe_files(
 ) -> list[FileMetadata]:
     """Return what is known of files, in their order."""
     described = []
-    for start in range(0, len(files), FILES_AT_ONCE):
-        page = files[start : start + FILES_AT_ONCE]
+    for page in chunks(files, FILES_AT_ONCE):
         described += _describe_page(connection, store, experiment, page, wanted)
     return described
 
@@ -107,11 +107,10 @@ def list_described(
     """
     with reading() as connection:
         keys = select_files(connection, experiment, selection)
-        for start in range(0, len(keys), PAGE):
-            files = named(connection, keys[start : start + PAGE].tolist())
-            for place in range(0, len(files), FILES_AT_ONCE):
-                page = files[place : place + FILES_AT_ONCE]
-                yield _describe_page(connection, store, experiment, page, wanted)
+        for keys_of_page in chunks(keys, PAGE):
+            files = named(connection, keys_of_page)
+            for part in chunks(files, FILES_AT_ONCE):
+                yield _describe_page(connection, store, experiment, part, wanted)
 
 
 def _describe_page(
@@ -208,7 +207,7 @@ def _recorded_of(
         try:
             records[key] = witnesses.reading().record
         except NotFoundError:
-            continue  # erased: what the tables hold is told all the same
+            continue  # erased: the answer is made from the tables alone
     recorded = {}
     for file, version in versions.items():
         record = records.get(version.job_key)
@@ -251,8 +250,8 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
         experiment=experiment,
         size_bytes=facts.size,
         checksums=seen.checksums,
-        event_count=_told(seen, "core.event_count", int),
-        data_tier=_told(seen, "core.data_tier", str),
+        event_count=_sighted_value(seen, "core.event_count", int),
+        data_tier=_sighted_value(seen, "core.data_tier", str),
         file_type=output.file_type,
         file_format=output.file_format,
         data_stream=output.data_stream,
@@ -285,7 +284,7 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
     )
 
 
-def _told(seen: _Sighting, key: str, kind: type[T]) -> T | None:
+def _sighted_value(seen: _Sighting, key: str, kind: type[T]) -> T | None:
     """Return a value that a catalog has of a file, if it has the right type."""
     value = seen.metadata.get(key)
     return value if isinstance(value, kind) else None
@@ -329,7 +328,7 @@ def _others(metadata: Mapping[str, Any]) -> dict[str, object]:
     """Return metadata with dotted keys that appear nowhere else in the answer."""
     others = {}
     for key, value in metadata.items():
-        is_told = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))
-        if "." in key and not is_told:
+        is_shown = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))
+        if "." in key and not is_shown:
             others[key] = value
     return others

@@ -1,6 +1,6 @@
 """Files by metadata that a record holds: they are read, and the files found stand for the condition.
 
-What a catalog told of a file is asked of the database. What only the record of its job holds (runs,
+Metadata from a catalog are in the database. What only the record of its job holds (runs,
 formats, `--metadata` of the hook) stands in the ledger alone: here the files that the rest of a
 selection leaves are read and compared, as many as can be within a question.
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.selections.files import named
 from jobprov.provenance.db.queries.selections.sighted import has_sighted_key, sighted_keys
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -74,8 +75,9 @@ def with_recorded(
 ) -> Selection:
     """Return a selection whose conditions on metadata hold for what records say as well.
 
-    With `refuses_unknown`, a key that no catalog told and no record of the files has that the rest
-    selects is refused, as SAM refuses an unknown dimension; else it selects nothing, as in MetaCat.
+    With `refuses_unknown`, a key is refused if no catalog gave it and no record of the files that
+    the rest selects has it, as SAM refuses an unknown dimension; else it selects nothing, as in
+    MetaCat.
 
     Raises:
         LimitError: too many files are to be read.
@@ -176,11 +178,11 @@ def _recorded_values(
     """
     values = {}
     wanted = WantedMetadata(relatives=False)
-    for start in range(0, len(files), FILES_AT_ONCE):
+    for part in chunks(files, FILES_AT_ONCE):
         if time.monotonic() > question.until:
             message = f"The answer took more than {_SECONDS} s; {_NARROW}."
             raise LimitError(message, _SECONDS)
-        page = named(question.connection, list(files[start : start + FILES_AT_ONCE]))
+        page = named(question.connection, part)
         for file in describe_files(
             question.connection, question.store, question.experiment, page, wanted
         ):

@@ -69,7 +69,7 @@ class FoldedCampaign(NamedTuple):
         key: the campaign's, where its graph is kept.
         to_keep: what was counted now and is to be kept; see `follow_up`.
         stages: in the order in which they began, where no file joins them; else none, since files
-            tell the order.
+            give the order.
     """
 
     experiment: str
@@ -165,15 +165,10 @@ def _fold(
     if jobs > MOST_NOT_KEPT:
         return _left_to_background(key, experiment)
     graph, counted = _count(connection, list(tasks))
-    is_kept = jobs > MOST_COUNTED_AT_ONCE and not task_ids
-    return FoldedCampaign(
-        experiment,
-        campaign,
-        graph,
-        counted.counted_at,
-        key=key,
-        to_keep=counted if is_kept else None,
-    )
+    folded = FoldedCampaign(experiment, campaign, graph, counted.counted_at, key=key)
+    if jobs > MOST_COUNTED_AT_ONCE and not task_ids:
+        folded = folded._replace(to_keep=counted)
+    return folded
 
 
 def experiment_of_campaign(

@@ -1,9 +1,7 @@
-"""What all answers that are kept have in common.
+"""When a kept answer is up to date, and when it is counted again.
 
-They share when something counts as counted lately, and when it is counted again.
-
-What counts many jobs is kept and counted again in the background, at most a twentieth of the time.
-What is kept where is up to `services/kept_answers` and `campaign_graph.py`.
+Answers about many jobs are kept, and counted again in the background, at most a twentieth of the
+time. `services/kept_answers` and `campaign_graph.py` decide what they keep, and where.
 """
 
 import time
@@ -38,7 +36,7 @@ def count_now(
 
 def is_current(connection: Connection, kept: KeptAnswer) -> bool:
     """Return whether nothing final was recorded since."""
-    # Less than that is the newest for whoever may not see all experiments
+    # It may be smaller: a reader may not see all experiments
     return newest_entry(connection) <= kept.entry_id
 
 

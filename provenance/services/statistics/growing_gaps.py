@@ -112,7 +112,7 @@ def _growing(
         jobs = settled if code in CLOSES_ITSELF else day
         before = Share(had_before[code], sum(jobs_before.values()))
         of_day = jobs.share_of(code)
-        if of_day.jobs >= LEAST_JOBS and of_day.is_above(before):
+        if of_day.part >= LEAST_JOBS and of_day.is_above(before):
             growing.append(_growing_gap(experiment, code, jobs, before, began))
     return growing
 
@@ -127,9 +127,9 @@ def _growing_gap(
     return GrowingGap(
         experiment=experiment,
         code=code,
-        jobs=of_day.jobs,
+        jobs=of_day.part,
         ended=of_day.ended,
-        jobs_before=before.jobs,
+        jobs_before=before.part,
         ended_before=before.ended,
         site=_most_frequent((row.site, row.jobs) for row in rows),
         stage=_most_frequent((row.stage, row.jobs) for row in rows),

@@ -34,13 +34,13 @@ from jobprov.provenance.times import utc_text
 
 MOST_MARKS = 20
 QUIET_STEPS, QUIET_FOR = 12, timedelta(hours=6)
-"""A site whose last job ended so long before the last one of all ran no more; the longer of both.
+"""A site counts as quiet if its last job ended so long before the last one of all.
 
-Jobs take hours: steps of a minute would tell of each site in turn.
+The longer of both: jobs take hours, and with steps of a minute each site would be quiet at times.
 """
 LEAST_JOBS = 5
 LEAST_SHARE = 0.01
-"""Of a site in the window, and of all jobs in it: of fewer it is no news that it ran none lately."""
+"""A quiet site is shown if it ran so many jobs in the window, and such a share of all."""
 _POLICIES = "retry policies"
 _RULES = "error rules, version "
 _COMMIT = re.compile(r"[0-9a-f]{12}")
@@ -127,10 +127,13 @@ def _releases(
     """Return the releases that no job ran before the window, those of most jobs first."""
     lists = {row.software_set for row in ran if row.software_set is not None}
     versions = code_versions(connection, lists)
-    rows = [row for row in ran if versions.get(row.software_set or 0)]
-    releases = _summed((versions[row.software_set or 0], row) for row in rows)
-    if not releases:
+    rows_with_release = []
+    for row in ran:
+        if row.software_set is not None and versions.get(row.software_set):
+            rows_with_release.append((versions[row.software_set], row))
+    if not rows_with_release:
         return []
+    releases = _summed(rows_with_release)
     # The list of a release may be another today, for example with one more product
     products = {release.rpartition(" ")[0] or release for release in releases}
     versions |= code_versions(connection, lists_with(connection, products))
@@ -139,7 +142,7 @@ def _releases(
         filters,
         window.start,
         lists=[key for key, release in versions.items() if release in releases],
-        experiments={row.experiment for row in rows},
+        experiments={row.experiment for _, row in rows_with_release},
     )
     return _firsts(releases, {versions[key] for _, key in before}, "release")
 

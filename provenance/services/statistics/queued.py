@@ -1,8 +1,8 @@
 """How many jobs waited and ran in each step of a window, as their queues were reported.
 
-A sample of a report says how many jobs its queue had. It holds until the next one, for a quarter of
-an hour at most: after that nobody knows. A sample of an hour or a day holds for all of it. What a
-step has is the mean over the part of it that is known.
+A sample of a report has the number of jobs in its queue. It holds until the next one, for a quarter
+of an hour at most: after that the number is not known. A sample of an hour or a day holds for all
+of it. The number of a step is the mean over the part of it that is known.
 
 Where several queues are asked about, a step is known only if every queue that was reported within
 the day before is known in it: a sum of some would look as if the others were empty.
@@ -33,23 +33,23 @@ from jobprov.provenance.db.queries.tasks.queue_samples import (
 from jobprov.provenance.errors import BadInputError
 
 BYS = ("state", "stage")
-"""What jobs of a queue are grouped by; those that wait are at no site yet."""
+"""How jobs of a queue can be grouped; waiting jobs are at no site yet."""
 _STATES = ("running", "idle", "held")
 _FILTERS = frozenset({"experiment", "campaign", "stage"})
 _HOLDS = timedelta(minutes=15)
 _EXPECTED = timedelta(days=1)
-"""A queue is missed for so long after its last report; later it is taken for one that is gone."""
+"""How long a queue is missed after its last report; later it counts as gone."""
 _LONGEST = timedelta(days=1)
-"""For which a sample stands."""
+"""The longest time for which a sample stands."""
 
 
 class _Stretch(NamedTuple):
-    """A time for which a sample says what a queue had.
+    """The time for which a sample holds.
 
     Attributes:
         start, end: the queue is known in between.
-        missed_until: and is expected to be reported until then.
-        counts: by group.
+        missed_until: the next report is expected until then.
+        counts: jobs by group.
     """
 
     start: datetime
@@ -83,7 +83,7 @@ def queued_at_once(
     """Return how many jobs waited or ran at once in each step, by group: the largest first.
 
     Raises:
-        BadInputError: samples are not kept by what is asked for.
+        BadInputError: samples are not kept by these filters or groups.
     """
     _check(filters, by, measure)
     since = window.start - _EXPECTED - _LONGEST
@@ -181,7 +181,7 @@ def _states_of(measure: str) -> tuple[str, ...]:
 def _stretches(
     samples: Sequence[FoundSample], counts: Mapping[int, Mapping[str, float]], now: datetime
 ) -> Iterator[_Stretch]:
-    """Yield for how long each sample of a queue says what it had, the oldest first."""
+    """Yield the time for which each sample of a queue holds, the oldest first."""
     for place, sample in enumerate(samples):
         end = _ends_by(sample)
         if not sample.step_seconds:
@@ -194,32 +194,46 @@ def _stretches(
 
 
 def _known_steps(stretches: Sequence[_Stretch], window: Window) -> list[_Known | None]:
-    """Return what is known of a queue in each step; None where nobody misses a report of it."""
-    step = window.step
-    seconds = [0.0] * window.step_count
-    samples = [0] * window.step_count
-    sums: list[defaultdict[str, float]] = [defaultdict(float) for _ in range(window.step_count)]
-    is_missed = [False] * window.step_count
+    """Return what is known of a queue in each step; None where no report of it is missed."""
+    steps = [_StepSums() for _ in range(window.step_count)]
     for stretch in stretches:
         for place in _places(stretch.start, stretch.missed_until, window):
-            is_missed[place] = True
+            steps[place].is_missed = True
         for place in _places(stretch.start, stretch.end, window):
-            start = window.start + place * step
-            length = min(stretch.end, start + step) - max(stretch.start, start)
-            seconds[place] += length.total_seconds()
-            samples[place] += 1
-            for group, count in stretch.counts.items():
-                sums[place][group] += count * length.total_seconds()
-    known: list[_Known | None] = []
-    for place in range(window.step_count):
-        if seconds[place]:
-            means = {group: amount / seconds[place] for group, amount in sums[place].items()}
-            known.append(_Known(seconds[place], samples[place], means))
-        elif is_missed[place]:
-            known.append(_Known(0.0, 0, {}))
-        else:
-            known.append(None)
-    return known
+            start = window.start + place * window.step
+            length = min(stretch.end, start + window.step) - max(stretch.start, start)
+            steps[place].add(length.total_seconds(), stretch.counts)
+    return [step.known() for step in steps]
+
+
+class _StepSums:
+    """The samples of one queue in one step, added up.
+
+    Attributes:
+        is_missed: whether the queue was expected to be reported.
+    """
+
+    def __init__(self) -> None:
+        self.is_missed = False
+        self._seconds = 0.0
+        self._samples = 0
+        self._job_seconds: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, seconds: float, counts: Mapping[str, float]) -> None:
+        """Add a sample that holds for so many seconds of the step."""
+        self._seconds += seconds
+        self._samples += 1
+        for group, count in counts.items():
+            self._job_seconds[group] += count * seconds
+
+    def known(self) -> _Known | None:
+        """Return what is known of the step; None where no report is missed."""
+        if self._seconds:
+            means = {}
+            for group, job_seconds in self._job_seconds.items():
+                means[group] = job_seconds / self._seconds
+            return _Known(self._seconds, self._samples, means)
+        return _Known(0.0, 0, {}) if self.is_missed else None
 
 
 def _places(start: datetime, end: datetime, window: Window) -> range:

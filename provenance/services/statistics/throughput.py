@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,7 +22,6 @@ from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.throughput import (
-    FACETS,
     SPREADS,
     RankedValue,
     ended_jobs,
@@ -43,7 +42,6 @@ from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
 RUNNING = "running"
-BYS = tuple(FACETS)
 DEFAULT_SINCE = "7d"
 MOST_STEPS = 1000
 """A window of more steps is refused."""
@@ -147,16 +145,17 @@ class _Group(NamedTuple):
     """A group as it is counted.
 
     Attributes:
-        facet: what the database tells it apart by; '' for jobs that name none; None for several
-            groups as one.
+        facet: its value in the database; '' for jobs that name none; None for several groups as
+            one.
+        shown: the group as the answer has it.
     """
 
     facet: Any
-    group: ThroughputGroup
+    shown: ThroughputGroup
 
     def with_spread(self, spreads: Mapping[Any, Spread]) -> "_Group":
         """Return the group with its distributions."""
-        return self._replace(group=msgspec.structs.replace(self.group, spread=spreads[self.facet]))
+        return self._replace(shown=msgspec.structs.replace(self.shown, spread=spreads[self.facet]))
 
 
 def count_throughput(
@@ -191,11 +190,11 @@ def count_throughput(
             others = joined(groups[MOST_GROUPS:])
             shown = _ShownGroups(most_at_once(groups), groups[:MOST_GROUPS], others)
         elif measure == RUNNING:
-            shown = _shown_groups(_running(connection, filters, window, by, now), window)
+            shown = _first_groups(_running(connection, filters, window, by, now), window)
         elif measure in SPREADS:
             shown = _distributed(connection, filters, window, by, measure)
         else:
-            shown = _shown_groups(_ended(connection, filters, window, by, measure), window)
+            shown = _first_groups(_ended(connection, filters, window, by, measure), window)
         newest = newest_end(connection)
     return Throughput(
         jobs=shown.jobs,
@@ -218,14 +217,20 @@ class _ShownGroups(NamedTuple):
     groups: list[ThroughputGroup]
     others: ThroughputGroup | None
 
+    @classmethod
+    def of(cls, groups: Sequence[_Group], others: _Group | None) -> Self:
+        """Return groups, with those beyond the first as one."""
+        shown = [group.shown for group in groups]
+        jobs = sum(group.jobs for group in shown)
+        if others is None:
+            return cls(jobs, shown, None)
+        return cls(jobs + others.shown.jobs, shown, others.shown)
 
-def _shown_groups(groups: Sequence[_Group], window: Window) -> _ShownGroups:
+
+def _first_groups(groups: Sequence[_Group], window: Window) -> _ShownGroups:
+    """Return the first groups, and the others as one."""
     others = _sum_of(groups[MOST_GROUPS:], window.step_count)
-    return _ShownGroups(
-        sum(counted.group.jobs for counted in groups),
-        [counted.group for counted in groups[:MOST_GROUPS]],
-        None if others is None else others.group,
-    )
+    return _ShownGroups.of(groups[:MOST_GROUPS], others)
 
 
 def _distributed(
@@ -233,16 +238,14 @@ def _distributed(
 ) -> _ShownGroups:
     """Return how what jobs took is distributed in each step."""
     groups = _ended(connection, filters, window, by, measure)
-    named = groups[:MOST_GROUPS]
-    facets = [counted.facet for counted in named]
+    first_groups = groups[:MOST_GROUPS]
+    facets = [group.facet for group in first_groups]
     values = ranked_values(connection, filters, window, by=by, measure=measure, facets=facets)
     spreads = _spreads(values, window.step_count)
     others = _sum_of(groups[MOST_GROUPS:], window.step_count)
-    return _ShownGroups(
-        sum(counted.group.jobs for counted in groups),
-        [counted.with_spread(spreads).group for counted in named],
-        None if others is None else others.with_spread(spreads).group,
-    )
+    if others is not None:
+        others = others.with_spread(spreads)
+    return _ShownGroups.of([group.with_spread(spreads) for group in first_groups], others)
 
 
 def _ended(
@@ -276,11 +279,11 @@ def _in_order(by: str, amounts: Mapping[Any, list[float]], jobs: Mapping[Any, in
     groups = []
     for facet, group_amounts in amounts.items():
         name = STATES[facet] if by == "state" else facet or None
-        group = ThroughputGroup(name, jobs[facet], sum(group_amounts), group_amounts)
-        groups.append(_Group(facet, group))
+        shown = ThroughputGroup(name, jobs[facet], sum(group_amounts), group_amounts)
+        groups.append(_Group(facet, shown))
     if by == "state":
-        return sorted(groups, key=lambda counted: counted.facet)
-    return sorted(groups, key=lambda counted: (-counted.group.total, counted.group.name or ""))
+        return sorted(groups, key=lambda group: group.facet)
+    return sorted(groups, key=lambda group: (-group.shown.total, group.shown.name or ""))
 
 
 def _sum_of(groups: Sequence[_Group], steps: int) -> _Group | None:
@@ -288,10 +291,10 @@ def _sum_of(groups: Sequence[_Group], steps: int) -> _Group | None:
     if not groups:
         return None
     amounts = [0.0] * steps
-    for counted in groups:
-        for place, amount in enumerate(counted.group.amounts):
+    for group in groups:
+        for place, amount in enumerate(group.shown.amounts):
             amounts[place] += amount
-    jobs = sum(counted.group.jobs for counted in groups)
+    jobs = sum(group.shown.jobs for group in groups)
     return _Group(None, ThroughputGroup(None, jobs, sum(amounts), amounts))
 
 

@@ -74,9 +74,9 @@ def _worse(
     worse = []
     for site in ended:
         of_day = Share(failures[site], ended[site])
-        elsewhere = Share(failures.total() - of_day.jobs, ended.total() - of_day.ended)
+        elsewhere = Share(failures.total() - of_day.part, ended.total() - of_day.ended)
         usual = usual_shares.get(site, Share(0, 0))
-        if not site or of_day.jobs < LEAST_JOBS or usual.ended < LEAST_BEFORE:
+        if not site or of_day.part < LEAST_JOBS or usual.ended < LEAST_BEFORE:
             continue
         if not of_day.is_above(usual) or not of_day.is_points_above(elsewhere):
             continue
@@ -86,9 +86,9 @@ def _worse(
             WorseSite(
                 experiment=experiment,
                 site=site,
-                failures=of_day.jobs,
+                failures=of_day.part,
                 ended=of_day.ended,
-                failures_before=usual.jobs,
+                failures_before=usual.part,
                 ended_before=usual.ended,
                 since=utc_text(began + timedelta(hours=hour)),
             )

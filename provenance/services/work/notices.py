@@ -13,7 +13,7 @@ from jobprov.provenance.services.work.queue import enqueue_news
 
 REFRESH = "refresh"
 ERASED = "erased"
-"""Kind of the notices of `blob_erased`, which whoever erases can do without the others."""
+"""Kind of the notices of `blob_erased`, which an erasure works off without the others."""
 
 
 def blob_arrived(connection: Connection, sha256: str) -> None:

@@ -85,7 +85,7 @@ def enqueue_all(
 def enqueue_news(connection: Connection, kind: str, keys: Sequence[str]) -> None:
     """Queue items about something new.
 
-    One that is worked on now is done once more: whoever does it may have looked before this came.
+    One that is worked on now is done once more: its worker may have looked before this came.
     """
     renewed = renew_leased(connection, kind, keys, due_at=datetime.now(UTC))
     enqueue_all(connection, kind, [key for key in keys if key not in renewed])

@@ -20,7 +20,6 @@ _TRAILER_BYTES = 20
 _LARGE = 1 << 31
 _ASSUME_VALID = 0x8000
 _LONGEST_NAME = 0xFFF
-_FIXED_BYTES = 62  # of an entry: ten numbers, the id, the flags
 _BLANK_STATUS = bytes(24)
 
 

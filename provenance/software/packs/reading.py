@@ -114,17 +114,10 @@ def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
     return None
 
 
-def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
-    """Return the files, links and submodules of a commit or tree, in the byte order of their paths.
+def tree_files(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
+    """Yield the files, links and submodules of a commit or tree, in the byte order of their paths.
 
-    Raises:
-        SoftwareError: the pack is damaged, or lacks an object of the commit.
-    """
-    return list(iterate_tree(pack, commit))
-
-
-def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
-    """Yield what `tree_files` returns, with the content of only one file in memory at a time.
+    The content of only one file is in memory at a time.
 
     Raises:
         SoftwareError: before the first file, if the pack is damaged or lacks an object of the

@@ -10,7 +10,7 @@ from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.condor.attempts import Collection
-from jobprov.provenance.services.agents.witness import Report, Telling, witness_batch
+from jobprov.provenance.services.agents.witness import Report, WitnessRun, witness_batch
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOW = 1_800_000_000
@@ -70,4 +70,4 @@ def attempt(number: int, *, ended: int = NOW - 1000, **more: Any) -> dict[str, A
 def tell(service: Any, state: WitnessState, ads: list[dict[str, Any]], **more: Any) -> Report:
     collection = Collection()
     collection.add(ads, "epochs")
-    return witness_batch(service, collection, state, Telling(NOW, **more))
+    return witness_batch(service, collection, state, WitnessRun(NOW, **more))

@@ -9,8 +9,8 @@ from jobprov.provenance.software import object_form
 from jobprov.provenance.software.object_form import (
     object_id,
     parse_commit,
-    parse_tag,
     parse_tree,
+    tagged_object,
     walk_tree,
 )
 from jobprov.provenance.software.packs.reading import tree_files
@@ -37,10 +37,8 @@ def test_commit_fields_come_from_its_header_alone() -> None:
     assert fields.tree == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     assert fields.parents == ("1" * 40, "2" * 40)
     assert fields.subject == "Subject line"
-    assert fields.authored_at is not None
-    assert fields.authored_at.isoformat() == "2023-11-14T22:13:20+00:00"
     assert fields.committed_at is not None
-    assert (fields.committed_at - fields.authored_at).total_seconds() == 60
+    assert fields.committed_at.isoformat() == "2023-11-14T22:14:20+00:00"
 
 
 @pytest.mark.parametrize("date", [b"", b"99999999999999999999 +0000", b"soon", b"-1e9 +0000"])
@@ -48,12 +46,10 @@ def test_unreadable_date_is_no_date(date: bytes) -> None:
     assert parse_commit(b"tree x\ncommitter A <a> " + date + b"\n\n").committed_at is None
 
 
-def test_tag_names_its_object_and_whether_it_is_signed() -> None:
-    plain = b"object " + b"1" * 40 + b"\ntype commit\ntag v1\ntagger A <a> 0 +0000\n\nrelease\n"
+def test_tag_names_its_object() -> None:
+    tag = b"object " + b"1" * 40 + b"\ntype commit\ntag v1\ntagger A <a> 0 +0000\n\nrelease\n"
 
-    assert parse_tag(plain).target == "1" * 40
-    assert (parse_tag(plain).name, parse_tag(plain).is_signed) == ("v1", False)
-    assert parse_tag(plain + b"-----BEGIN PGP SIGNATURE-----\n").is_signed
+    assert tagged_object(tag) == "1" * 40
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"author x\n\ny"])
@@ -61,7 +57,7 @@ def test_objects_without_their_link_are_refused(content: bytes) -> None:
     with pytest.raises(SoftwareError):
         parse_commit(content)
     with pytest.raises(SoftwareError):
-        parse_tag(content)
+        tagged_object(content)
 
 
 @pytest.mark.parametrize("name", [b"..", b".", b"", b".git", b".GIT", b"a/b", b"/etc"])
@@ -70,7 +66,7 @@ def test_entry_that_leads_out_of_the_tree_is_refused(name: bytes) -> None:
     pack = pack_of_objects([("tree", tree), ("blob", b"x")])
 
     with pytest.raises(SoftwareError, match=r"not allowed|cut off"):
-        tree_files(pack, object_id("tree", tree))
+        list(tree_files(pack, object_id("tree", tree)))
 
 
 def test_entry_named_twice_is_refused() -> None:
@@ -97,7 +93,7 @@ def test_tree_of_trees_that_grows_without_bounds_is_given_up(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_refused(content: bytes) -> None:
-    for parse in (parse_tree, parse_commit, parse_tag):
+    for parse in (parse_tree, parse_commit, tagged_object):
         try:
             parse(content)
         except SoftwareError:

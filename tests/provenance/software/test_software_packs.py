@@ -298,7 +298,7 @@ def test_pack_that_lacks_a_file_says_which(production: Repository) -> None:
     )
 
     with pytest.raises(SoftwareError, match=r"bin/run\.sh"):
-        tree_files(pack, commit)
+        list(tree_files(pack, commit))
 
 
 @given(

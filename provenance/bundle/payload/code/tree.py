@@ -23,7 +23,7 @@ from jobprov.provenance.bundle.needs import tsv
 from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES
 from jobprov.provenance.bundle.recent import Recent
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.packs.reading import TreeFile, iterate_tree
+from jobprov.provenance.software.packs.reading import TreeFile, tree_files
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _REMEMBERED = 8  # trees
@@ -185,7 +185,7 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
     remembered = _recent.get(key)
     if remembered is not None:
         return remembered
-    files = iterate_tree(draft.reader.get(pack_sha256), tree)
+    files = tree_files(draft.reader.get(pack_sha256), tree)
     planned = _Tree(pack_sha256, name, top).plan(files)
     if len(planned.fragment.members) <= _LARGEST_REMEMBERED:
         _recent.keep(key, planned)

@@ -57,7 +57,7 @@ _IS_NOT_REPRODUCED: tuple[ColumnElement[Any], ...] = (
 
 
 class EndedScope(NamedTuple):
-    """Which jobs that ended: of an experiment, since a moment, and of what else; None for any.
+    """A choice of jobs that ended: of an experiment and since a moment; None in a field: any.
 
     Attributes:
         until: only those that ended before this moment.

@@ -1,1 +1,1 @@
-"""Rows of the tables for analysis, page by page, and what tells whether they changed."""
+"""Rows of the tables for analysis, page by page, and stamps that show whether they changed."""

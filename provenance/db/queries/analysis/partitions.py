@@ -3,9 +3,9 @@
 A partition is what one experiment recorded of jobs that ended in one month (UTC); a job without an
 end counts by when its first record came. A stamp is made of counts and sums over what can change:
 jobs, the ledger entries behind them, declarations of their tasks, classes of failures, and which
-jobs files are resolved to. The last changes whenever any job tells more of a name, so it cannot be
-told from the ledger which months an entry touches: the sums are taken anew each time, in one pass
-over each table.
+jobs files are resolved to. The last changes whenever any job knows more about a name, so the ledger
+does not show which months an entry touches: the sums are taken anew each time, in one pass over
+each table.
 """
 
 from collections.abc import Mapping

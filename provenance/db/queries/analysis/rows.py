@@ -32,6 +32,7 @@ from jobprov.provenance.db.tables import (
     ParameterValue,
 )
 from jobprov.provenance.db.tables.configurations import sets_in
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.checksums import unpack_checksums
 from jobprov.provenance.records.files.names import full_name
 
@@ -292,8 +293,7 @@ def parameter_rows(
     closures = _evaluated_closures(connection, experiment)
     keys = _parameter_keys(connection, patterns) if closures else {}
     ordered = sorted(keys, key=keys.__getitem__)
-    for start in range(0, len(ordered), _KEYS_AT_ONCE):
-        part = ordered[start : start + _KEYS_AT_ONCE]
+    for part in chunks(ordered, _KEYS_AT_ONCE):
         query = _VALUES.where(among(connection, ParameterValue.key_id, part))
         rows: set[Row] = set()  # a value may be in several tables of one set
         for key, canonical, number, block, members in connection.execute(query):

@@ -12,7 +12,7 @@ from jobprov.provenance.db.writer.keys import chunks
 Ref = tuple[str, str]
 """Repository, by its match key, and full name of a ref."""
 
-_REFS_AT_ONCE = 200  # half of what other queries take: each ref needs two bound parameters
+_REFS_AT_ONCE = 200  # half as many as in other queries: each ref needs two bound parameters
 
 
 class SeenObject(NamedTuple):

@@ -1,7 +1,7 @@
 """What the jobs of two productions ran, by stage.
 
-Jobs are counted by what they share, lists of software and of configurations, of which there are
-few. What these hold is read once, whatever the number of jobs.
+Jobs share lists of software and of configurations, and there are few such lists. So jobs are
+counted by list, and each list is read once, however many jobs have it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -135,7 +135,7 @@ def _near(
             rows = connection.execute(_walk(is_wanted, before, after, length)).all()
         else:
             rows = fetch(connection, through, (keys, before, after, length))
-        yield _told(rows, ran)
+        yield _known_to_experiment(rows, ran)
         if len(rows) == length:
             before, length = rows[-1][0], min(length * _GROWTH, _LONGEST_STRETCH)
         else:
@@ -153,14 +153,14 @@ def _gathered(
         statement = _THROUGH_JOBS[dialect].format(among=AMONG[dialect])
     while True:
         rows = fetch(connection, statement, (keys, before, 0, length))
-        yield _told(rows, ran)
+        yield _known_to_experiment(rows, ran)
         if len(rows) < length:
             return
         before, length = rows[-1][0], min(length * _GROWTH, _LONGEST_STRETCH)
 
 
-def _told(rows: Sequence[Any], ran: Ran) -> list[int]:
-    """Return the jobs of (job, list, experiment) that may be told of the list."""
+def _known_to_experiment(rows: Sequence[Any], ran: Ran) -> list[int]:
+    """Return the jobs of (job, list, experiment) whose experiment knows what the list holds."""
     return [job for job, closure_set, experiment in rows if (experiment, closure_set) in ran]
 
 

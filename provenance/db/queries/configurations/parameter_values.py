@@ -1,7 +1,4 @@
-"""A question to parameters, and for which values it holds.
-
-In SQL as far as a column says it, exactly where only the text does.
-"""
+"""A condition on parameters: in SQL where columns decide it, else in Python by the exact text."""
 
 from typing import Any, NamedTuple
 

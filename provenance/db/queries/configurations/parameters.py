@@ -59,7 +59,7 @@ AMONG = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(?
 Ran = set[tuple[int, int]]
 """Integer keys of experiments and lists of configurations.
 
-Jobs of the one that ran the other may be told so.
+A job counts only where its own experiment knows that the condition holds in the list that it ran.
 """
 
 _MOST_PAIRS = 20_000
@@ -71,8 +71,8 @@ MOST_VALUES = 6000
 class ParameterSearch:
     """A condition on parameters, and what was looked up for it.
 
-    The values that lead to jobs also tell why these are listed: a list asks for both, and the way
-    from values to sets is gone once.
+    The values that lead to jobs are also the reason why these are listed. A list needs both, so the
+    way from values to sets is walked once.
     """
 
     def __init__(self, connection: Connection, condition: ParameterCondition) -> None:
@@ -205,7 +205,7 @@ def _values_with(connection: Connection, condition: ParameterCondition) -> Itera
 
 
 def _surely(condition: ParameterCondition, rows: Iterable[Any]) -> list[int]:
-    """Return the values for which the condition holds by all digits, where floats do not tell."""
+    """Return the values for which the condition holds exactly: floats may lack digits."""
     return [key for key, text in rows if text is None or holds_exactly(condition, text)]
 
 
@@ -246,9 +246,9 @@ def listed(connection: Connection, keys: Sequence[int]) -> str:
 
 
 def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
-    """Return the condition that a job ran one of these lists, and may be told so.
+    """Return the condition that a job ran one of these lists, as its own experiment knows them.
 
-    For jobs that are wanted all; the newest alone come sooner from `newest_that_ran`.
+    This is for finding all such jobs; `newest_that_ran` finds the newest ones sooner.
     """
     sets: dict[int, list[int]] = {}
     for experiment, closure_set in sorted(ran):
@@ -259,6 +259,6 @@ def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
         by_experiment.append(and_(Job.experiment_id == experiment, ran_one))
     if len(sets) == 1:
         return by_experiment[0]
-    # the index of lists answers what holds of all
+    # this condition alone lets the database use the index of lists
     all_sets = sorted({closure_set for _, closure_set in ran})
     return and_(among(connection, Job.closure_set_id, all_sets), or_(*by_experiment))

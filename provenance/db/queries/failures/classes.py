@@ -13,7 +13,7 @@ from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
 
 
-class FailedJob(NamedTuple):
+class FailedJobRow(NamedTuple):
     """A job that failed, as the list of jobs knows it.
 
     Attributes:
@@ -70,7 +70,7 @@ def cause_of(connection: Connection, experiment: str, job_uuid: str) -> str | No
     return connection.execute(asked).scalar_one_or_none()
 
 
-def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
+def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJobRow]:
     """Return those of the jobs that failed."""
     query = (
         select(*_COLUMNS)
@@ -81,7 +81,7 @@ def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
     return [_failed_job(row) for row in rows_among(connection, query, Job.id, jobs)]
 
 
-def _failed_job(row: Any) -> FailedJob:
+def _failed_job(row: Any) -> FailedJobRow:
     read_class = None
     if row.class_name is not None:
         read_class = Failure(
@@ -97,7 +97,7 @@ def _failed_job(row: Any) -> FailedJob:
             cause=row.cause,
             cause_id=row.cause_key,
         )
-    return FailedJob(
+    return FailedJobRow(
         row.id,
         row.experiment_id,
         row.experiment,

@@ -33,7 +33,7 @@ _IS_OVER = Job.state != RUNNING
 _AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
 _DAY = timedelta(days=1)
 
-# '' is what was not said, of a place as of a stage that is told in part.
+# '' stands for an unknown host, site or stage.
 _SITE = func.nullif(Host.site, "")
 _COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "stage": func.nullif(Stage.name, ""),
@@ -184,8 +184,8 @@ def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount
 def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None, tuple[int, int]]:
     """Return (jobs that are over, failures) by key of the host.
 
-    Of all jobs, or all of an experiment, an index alone tells, and reruns, which are few, are taken
-    off: a million jobs take a tenth of looking at each.
+    All jobs, or all of an experiment, are counted in an index alone, and the few reruns among them
+    are subtracted: for a million jobs this takes a tenth of the time of reading each.
     """
     conditions = (*job_conditions(filters), _IS_OVER)
     sums = (func.count(), _count(IS_BAD))

@@ -42,7 +42,7 @@ def rows_among(
 ) -> Iterator[Row[*C]]:
     """Yield the rows of a query in which a column is one of these values, asked for in parts.
 
-    What a query orders, groups or makes distinct is so within a part of some hundred values.
+    ORDER BY, GROUP BY and DISTINCT of the query hold only within each part of some hundred values.
     """
     for part in chunks(list(values)):
         yield from connection.execute(query.where(column.in_(part)))

@@ -31,9 +31,8 @@ _TASKS_OF_SEVERAL = select(_Several.id).where(_Several.has_several_stages)
 def is_at_stage(name: str) -> ColumnElement[bool]:
     """Return the condition that a job's own stage, else that of its task, has a name.
 
-    Only jobs of tasks that have the stage, or several, are to be asked. Nearly all tasks have one:
-    their jobs are told by the task, which the index of tasks has. Jobs of the others are looked up
-    once, by their keys.
+    Nearly all tasks have one stage: their jobs are found by task, in the index of tasks. Only jobs
+    of tasks with several stages are looked up themselves, once, by their keys.
     """
     own_name = func.coalesce(func.nullif(_Own.name, ""), _Placed.name)
     jobs = (

@@ -1,4 +1,4 @@
-"""Steps of a window of time: in which one a moment of a job lies, and how long after the start."""
+"""The steps of a window of time, and the step in which a moment of a job lies."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple

@@ -15,7 +15,7 @@ from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditio
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
-from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.queries.fragments.membership import among, rows_among
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
@@ -32,7 +32,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000
@@ -182,27 +181,27 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
 
     Other names of the same bytes are left out.
     """
-    for part in chunks(claims):
-        query = (
-            select(
-                Claim.id,
-                PLACE,
-                File.name,
-                File.namespace,
-                Experiment.name,
-                Job.uuid,
-                TaskRow.task_id,
-                Stage.name,
-            )
-            .join(File, File.id == Claim.file_id)
-            .join(Experiment, Experiment.id == File.experiment_id)
-            .join(Job, Job.id == Claim.job_id)
-            .outerjoin(TaskRow, TaskRow.id == Job.task_id)
-            .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-            .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_version(Job.state))
-            .order_by(*IN_ORDER)
+    query = (
+        select(
+            Claim.id,
+            PLACE,
+            File.name,
+            File.namespace,
+            Experiment.name,
+            Job.uuid,
+            TaskRow.task_id,
+            Stage.name,
         )
-        yield from (TouchedFile(*row) for row in connection.execute(query))
+        .join(File, File.id == Claim.file_id)
+        .join(Experiment, Experiment.id == File.experiment_id)
+        .join(Job, Job.id == Claim.job_id)
+        .outerjoin(TaskRow, TaskRow.id == Job.task_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .where(Claim.alias_of.is_(None), is_version(Job.state))
+        .order_by(*IN_ORDER)
+    )
+    for row in rows_among(connection, query, Claim.id, claims):
+        yield TouchedFile(*row)
 
 
 def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.histories.neighbours import (
     ChildRow,
+    ConsumerRow,
     ParentRow,
     child_rows,
     consumer_rows,
@@ -244,11 +246,7 @@ def _one_level_down(
     for part in chunks(sorted(sources_of)):
         for use in consumer_rows(connection, part, picture.limit):
             sources = _made_by_others(use.job_id, sources_of[use.identity_id], maker)
-            if sources and picture.add(key_of_job(use.job_id)):
-                for source, is_sure in sources:
-                    picture.join(
-                        source, key_of_job(use.job_id), is_sure=is_sure, role=use.role or ""
-                    )
+            _add_reader(picture, use, sources)
         for made in child_rows(connection, part, picture.limit):
             sources = _made_by_others(made.job_id, sources_of[made.identity_id], maker)
             if made.is_input and not sources:
@@ -258,38 +256,54 @@ def _one_level_down(
     return [key for key in next_files if key not in picture.below]
 
 
+class _Source(NamedTuple):
+    """A file that an identity may stand for, and whether it surely does."""
+
+    key: str
+    is_sure: bool
+
+
 def _made_by_others(
-    job: int, sources: Sequence[tuple[str, bool]], maker: Mapping[str, int]
-) -> list[tuple[str, bool]]:
+    job: int, sources: Sequence[_Source], maker: Mapping[str, int]
+) -> list[_Source]:
     """Return the sources that a job did not make itself: what it reads is never its own output."""
-    return [source for source in sources if maker.get(source[0]) != job]
+    return [source for source in sources if maker.get(source.key) != job]
 
 
-def _add_child(picture: _Picture, made: ChildRow, sources: Sequence[tuple[str, bool]]) -> bool:
+def _add_reader(picture: _Picture, use: ConsumerRow, sources: Sequence[_Source]) -> None:
+    """Add a job that read some of these files, if there is room."""
+    job = key_of_job(use.job_id)
+    if sources and picture.add(job):
+        for source in sources:
+            picture.join(source.key, job, is_sure=source.is_sure, role=use.role or "")
+
+
+def _add_child(picture: _Picture, made: ChildRow, sources: Sequence[_Source]) -> bool:
     """Add a file that was made from others, and its job; return whether there was room."""
     job, child = key_of_job(made.job_id), key_of_claim(made.claim_id)
     if not (picture.add(job) and picture.add(child)):
         return False
-    for source, is_sure in sources:
-        picture.join(source, job, is_sure=is_sure)
+    for source in sources:
+        picture.join(source.key, job, is_sure=source.is_sure)
     picture.join(job, child)
     return True
 
 
 def _identities_of(
     connection: Connection, keys: Sequence[str], focus: Focus
-) -> dict[int, list[tuple[str, bool]]]:
-    """Return the files that each identity resolves to, each with whether it surely does.
+) -> dict[int, list[_Source]]:
+    """Return the files that each identity resolves to.
 
     The focus is found by the identities of all its names.
     """
-    files: dict[int, list[tuple[str, bool]]] = {}
+    files: dict[int, list[_Source]] = {}
     if focus.key in keys:
         for identity, is_sure in identities_of(connection, focus).items():
-            files[identity] = [(focus.key, is_sure)]
+            files[identity] = [_Source(focus.key, is_sure)]
     claims = [claim for claim in row_numbers(keys, "c") if claim != focus.claim_id]
     for identity, claim, is_sure in select_among(connection, _PRODUCED, claims):
-        files.setdefault(identity, []).append((key_of_claim(claim), bool(is_sure)))
+        source = _Source(key_of_claim(claim), bool(is_sure))
+        files.setdefault(identity, []).append(source)
     return files
 
 

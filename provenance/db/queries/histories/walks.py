@@ -52,7 +52,7 @@ _STEPS = {
 claims that were made from a claim.
 
 The step back also follows inputs with the name of a job's own output, since an identity does not
-tell which job reads it. Rows of such inputs have `is_own`, and `own_inputs.py` removes what was
+name the job that reads it. Rows of such inputs have `is_own`, and `own_inputs.py` removes what was
 reached only through them.
 """
 _JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding=True)))

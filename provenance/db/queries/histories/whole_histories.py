@@ -68,7 +68,7 @@ class History:
         is_cut: whether a limit ended the walk.
         sources: for each file that a job made, what it was made from: inputs of the job, or others
             of its outputs.
-        direction: which way was walked. The links alone do not tell: in a circle, what is before
+        direction: the way that was walked. Links alone do not show it: in a circle, what is before
             the start is also after it.
     """
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.tables import (
     BundlePlan,
@@ -17,7 +18,6 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class JobName(NamedTuple):
@@ -64,10 +64,8 @@ def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     served: set[int] = set()
     for registration in registrations:
         served.update(jobs_served(connection, registration))
-    names: list[JobName] = []
-    for part in chunks(sorted(served)):
-        names += _named(connection, _jobs().where(Job.id.in_(part)))
-    return sorted(names)
+    jobs = rows_among(connection, _jobs(), Job.id, sorted(served))
+    return sorted({JobName(*job) for job in jobs})
 
 
 def jobs_of_entries(

@@ -173,10 +173,8 @@ def _numbers_of_claims(versions: Iterable[Sequence[Version]]) -> dict[int, int]:
 def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
     """Return the nodes, each placeholder with the job that wrote a file of its name.
 
-    That job made another version of the file, or wrote it without success.
-
-    This is what is known today: in a view of the past, a file that is only mentioned may be the
-    very one that was recorded later.
+    That job made another version of the file, or wrote it without success. This is what is known
+    today: in a view of the past, a file that is only mentioned may be the one recorded later.
     """
     listed = list(nodes)
     files = [row_number(node.key) for node in listed if node.is_placeholder]
@@ -189,17 +187,17 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
             made[file] = of_file[-1].job_id
     tried = last_tries(connection, [file for file in files if file not in versions])
     writers = _writers(connection, {**made, **tried}, made)
-    return [
-        replace(node, writer=writers.get(row_number(node.key))) if node.is_placeholder else node
-        for node in listed
-    ]
+    with_writer = []
+    for node in listed:
+        if node.is_placeholder:
+            with_writer.append(replace(node, writer=writers.get(row_number(node.key))))
+        else:
+            with_writer.append(node)
+    return with_writer
 
 
 def _is_crowd(versions: Sequence[Version]) -> bool:
-    """Return whether the name is crowded.
-
-    If so, what is only mentioned may be one of these versions all the same.
-    """
+    """Return whether a name is crowded: then a file that is only mentioned may be a version of it."""
     return len(versions) >= CROWD
 
 

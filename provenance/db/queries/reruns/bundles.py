@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.db.tables import (
     ComparatorSet,
@@ -18,7 +19,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 _MOST_SIGHTINGS = 10_000
 _COLUMNS: tuple[Any, ...] = (
@@ -37,11 +37,8 @@ def jobs_with_ids(
     connection: Connection, job_ids: Iterable[str], *, experiment: str | None, limit: int
 ) -> list[BundledJob]:
     """Return the recorded ones of these jobs, the first `limit` of each few hundred."""
-    jobs: list[BundledJob] = []
     query = _jobs(experiment, limit)
-    for part in chunks(sorted(set(job_ids))):
-        jobs += _read(connection, query.where(Job.uuid.in_(part)))
-    return jobs
+    return _bundled_jobs(rows_among(connection, query, Job.uuid, sorted(set(job_ids))))
 
 
 def jobs_in(
@@ -63,7 +60,7 @@ def jobs_in(
         query = query.where(Stage.campaign == campaign)
     if stage:
         query = query.where(Stage.name == stage)
-    return _read(connection, query)
+    return _bundled_jobs(connection.execute(query))
 
 
 def input_sightings(connection: Connection, job: int) -> list[tuple[int, str]]:
@@ -94,8 +91,8 @@ def _jobs(experiment: str | None, limit: int) -> Select[Any]:
     return query
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[BundledJob]:
-    return [BundledJob(FoundJob(*row[:5]), row[5]) for row in connection.execute(query)]
+def _bundled_jobs(rows: Iterable[Any]) -> list[BundledJob]:
+    return [BundledJob(FoundJob(*row[:5]), row[5]) for row in rows]
 
 
 class NewestComparators(NamedTuple):

@@ -104,9 +104,9 @@ def recipes_to_prove(
 ) -> list[Candidate]:
     """Return the recipes of an experiment that are to be rerun, in order.
 
-    First those that are not proven, of which something came since or that were rerun before a
-    moment; then those that were never rerun. Of both, those first that most jobs share; of equals,
-    the newest.
+    First those that are not proven and were rerun before a moment, or have news since; then those
+    that were never rerun. In both groups the recipes that most jobs share come first, then the
+    newest.
     """
     again = _again(connection, experiment, before, limit)
     return again + _never(connection, experiment, limit - len(again))

@@ -30,13 +30,13 @@ from jobprov.provenance.records.files.names import full_name
 
 MOST_LOOKED_AT = 200_000
 _MOST_TRIGRAMS = 3
-"""Of a text that an index is asked for, those that fewest names have.
+"""How many trigrams of a text the index is asked for: those that the fewest names have.
 
-To read who has a fourth takes longer than comparing the names that are left.
+Reading the names with a fourth one takes longer than comparing the names that are left.
 """
 _GOLDEN = 0.6180339887498949
 _SAMPLED = 200
-"""Names that tell which letters are rare."""
+"""Names that are looked at to see which letters are rare."""
 _NO_MAKER = "no recorded job made it"
 _late, _late_job = aliased(Claim), aliased(Job)
 _NEWEST_CLAIM = (

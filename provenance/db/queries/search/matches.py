@@ -16,9 +16,9 @@ from jobprov.provenance.db.tables.name_index import LETTERS
 MOST_COUNTED = 1000
 """How many of a kind are counted."""
 MOST_ROWS = MOST_COUNTED + 1
-"""One more tells that there are more."""
+"""One more shows that there are more."""
 _MOST_WORDS = 8
-"""What follows them is one word, with its blanks."""
+"""The rest of the text counts as one word, with its blanks."""
 
 
 class SearchText(NamedTuple):

@@ -1,1 +1,1 @@
-"""Selections of files as SQL, and what catalog clients are told of the files."""
+"""Selections of files as SQL, and the answers to catalog clients about the files."""

@@ -1,4 +1,4 @@
-"""What catalog clients are told of selected files: their number, sums, names and standing versions.
+"""Answers to catalog clients about selected files: number, sums, names and standing versions.
 
 The *standing version* of a file is the last one: `queries/lookup/files/versions.py` has the order. Lists
 of keys come in pages of a few thousand, one value of a statement each.

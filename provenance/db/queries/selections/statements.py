@@ -3,8 +3,8 @@
 A file is selected by its name, by the jobs that made it or by those that read it. Conditions on
 one maker that are joined by `and` hold for the same version of a file; a file with several versions
 is found by any of them. What reruns for comparison and failed jobs wrote is no version
-(`queries/lookup/files/versions.py`). Of a file that no job made, data tier, events and size are those that
-a catalog told, and by other metadata that catalogs tell any file is selected (`sighted.py`).
+(`queries/lookup/files/versions.py`). A file that no job made has the data tier, events and size
+that a catalog gave; by other metadata of catalogs any file can be selected (`sighted.py`).
 
 Sets are joined by UNION, INTERSECT and EXCEPT, never row by row, and relations are nested IN lists
 and one recursion, so that each table is entered by an index.

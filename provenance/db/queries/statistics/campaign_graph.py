@@ -29,10 +29,7 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
 
 MOST_GROUPS = 20_000
-"""Groups of jobs, or of files between them, that are told apart by code version.
-
-Beyond, versions are not told apart.
-"""
+"""Groups of jobs, or of files between them; with more, jobs are not grouped by code version."""
 
 _SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
 

@@ -72,7 +72,7 @@ class RankedValue(NamedTuple):
     Attributes:
         place: which step, 0 the first.
         facet: as in `Step`; '' where the job names none; None for all but the named ones as one.
-        jobs: how many of them say it.
+        jobs: how many of them have a value.
         rank: of this one, 1 the smallest.
     """
 
@@ -88,7 +88,7 @@ def ended_jobs(
 ) -> list[Step]:
     """Return what ended in a window, by step and facet; reruns are left out.
 
-    Of what jobs took (`SPREADS`), the amount is how many say it.
+    With a measure of `SPREADS`, the amount is the number of jobs that have a value.
     """
     group: list[Any] = [
         place_of(connection, Job.ended_at, window).label("place"),
@@ -119,15 +119,15 @@ def ranked_values(
     measure: str,
     facets: Sequence[Any],
 ) -> list[RankedValue]:
-    """Return of each step and facet the values from which its quantiles follow: seven at most.
+    """Return for each step and facet the values from which its quantiles follow: seven at most.
 
     Args:
         connection: where from.
         filters: which jobs.
         window: when they ended.
-        by: what they are told apart by.
+        by: the facet by which they are grouped.
         measure: one of `SPREADS`.
-        facets: those that are told apart, '' for jobs that name none; all others are one.
+        facets: values with a group of their own, '' for jobs without one; all others are one group.
     """
     place = place_of(connection, Job.ended_at, window).label("place")
     facet = _among(FACETS[by], facets).label("facet")

@@ -21,6 +21,7 @@ from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.kept_answers import counting, kept_answers
 from jobprov.provenance.services.kept_answers.kept_answers import (
+    Asked,
     CountedAnswer,
     follow_up,
     question_of,
@@ -234,7 +235,7 @@ def test_every_kind_is_kept_and_counted_again_to_the_same(
         fresh = kept_answers.ask(
             connection, campaign.store, countings[kind], words, question
         ).answer()
-        counted = countings[kind].answer(connection, campaign.store, words, 5.0)
+        counted = countings[kind].answer(Asked(connection, campaign.store, words, 5.0))
 
     assert members(stale) == {**members(first.answer()), "is_current": False}
     assert members(fresh)["is_current"]

@@ -79,7 +79,7 @@ def focus_of(
     numbered = {recorded.number: recorded for recorded in versions}
     if version is not None and version not in numbered:
         problem = f"there is no version {version}; {_known(versions)}"
-        raise BadInputError(f"version: {problem}.", {"version": [problem]})
+        raise BadInputError.of_field("version", problem)
     if not versions:
         return Focus(file_id, None)
     chosen = versions[-1] if version is None else numbered[version]
@@ -121,7 +121,7 @@ def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
         rows = fetch(connection, _OF_NAME, (focus.file_id, focus.file_id))
     identities: dict[int, bool] = {}
     for identity, is_sure in rows:
-        # None: contents of the name itself, which a version may have told more of before
+        # None: contents of the name itself; the row of a version may have come before and decides
         known = identities.get(identity, True) if is_sure is None else bool(is_sure)
         identities[identity] = known
     return identities

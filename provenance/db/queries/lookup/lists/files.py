@@ -152,16 +152,15 @@ def list_unmade(
     after: int,
     limit: int,
 ) -> tuple[list[Orphan], int | None]:
-    """Return files that no recorded job made, behind the file with key `after`, and where to go on.
+    """Return files that no recorded job made, after the one with key `after`, and the next `after`.
 
-    None at the end.
+    The next `after` is None at the end. A bounded number of files is looked through, since there
+    may be millions of others between two. Outputs of reruns do not count as made; those of failed jobs
+    count only where something was surely made from them, as among versions.
 
-    With `isolated` only those of which no file was made, with `unread` only those that no job read
-    either.
-
-    Looks through a bounded number of files, since there may be millions of others between two. What
-    a rerun or a failed job claims is not made by it; a failed job's counts where something is
-    surely made of it, as among versions.
+    Args:
+        isolated: only files from which no other file was made.
+        unread: only files that no job read.
     """
     first = connection.execute(_first_behind(after)).scalar()
     if first is None:
@@ -206,7 +205,7 @@ def _first_behind(key: int) -> Select[Any]:
 def _orphans(connection: Connection, rows: Sequence[Row[int, str, str, str, bool]]) -> list[Orphan]:
     """Return the files with their readers, a job once whatever it read of a file.
 
-    The first few tell whether they read it as a shared input.
+    Whether they read it as a shared input is seen from the first few.
     """
     keys = [row.id for row in rows]
     counts: dict[int, int] = dict(select_among(connection, _READERS, keys))

@@ -32,8 +32,8 @@ class CountedGaps(NamedTuple):
 def count_gaps(connection: Connection, filters: JobFilters) -> CountedGaps:
     """Return how many of the jobs that pass the filters have each gap.
 
-    Jobs share lists of gaps, of which there are few: one pass over the jobs, one row for each list
-    and state of proof. A failed proof is a gap as well, and a passing one closes one.
+    Jobs share a few lists of gaps: one pass over the jobs gives one row for each list and state of
+    proof. A failed proof is a gap as well, and a passing one closes one.
     """
     columns = (GapSet.document, STATE_OF_JOB.label("proof"), func.count(), func.max(Job.id))
     query = (

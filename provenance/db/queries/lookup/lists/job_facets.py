@@ -183,12 +183,8 @@ def _add_tasks(
     columns: Mapping[str, Sequence[Any]],
     counts: dict[str, Counter[Value]],
 ) -> None:
-    """Count the campaigns, stages and tasks of jobs.
-
-    The columns have their tasks, and the stages that records name themselves.
-    """
+    """Count the campaigns, stages and tasks of jobs."""
     tasks_of_jobs = columns.get("task", ())
-    own_stages_of_jobs = columns.get("own_stage", ())
     tasks = Counter(tasks_of_jobs)
     task_ids: dict[int | None, str] = {}
     stages: dict[int | None, int | None] = {}
@@ -198,15 +194,30 @@ def _add_tasks(
         stages[task] = stage
     if "task_id" in counts:
         counts["task_id"] = _named(tasks, task_ids)
-
     # Stages are few, while each job may be of a task of its own
     stages_of_tasks = map(stages.get, tasks_of_jobs)
-    pairs = Counter(zip(stages_of_tasks, own_stages_of_jobs, strict=True))
-    names = _stage_names(connection, {stage for pair in pairs for stage in pair})
+    pairs = Counter(zip(stages_of_tasks, columns.get("own_stage", ()), strict=True))
+    _add_stages(connection, pairs, counts)
+
+
+def _add_stages(
+    connection: Connection,
+    pairs: Counter[tuple[int | None, int | None]],
+    counts: dict[str, Counter[Value]],
+) -> None:
+    """Count the campaigns and stages of jobs.
+
+    `pairs` has the number of jobs by the stage of their task and the stage in their own record,
+    which goes first.
+    """
+    keys: set[int | None] = set()
+    for pair in pairs:
+        keys.update(pair)
+    names = _stage_names(connection, keys)
     campaigns: Counter[Value] = Counter()
     stage_names: Counter[Value] = Counter()
-    for (stage, own_stage), job_count in pairs.items():
-        of_task, of_record = names[stage], names[own_stage]
+    for (stage_of_task, own_stage), job_count in pairs.items():
+        of_task, of_record = names[stage_of_task], names[own_stage]
         campaigns[of_task.campaign or None] += job_count
         stage_names[of_record.stage or of_task.stage or None] += job_count
     if "campaign" in counts:

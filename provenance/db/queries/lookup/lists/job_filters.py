@@ -51,7 +51,7 @@ class JobFilters(NamedTuple):
         variable: `NAME=VALUE` of an environment variable that decides physics, or its name.
         seed: of a random engine, as the job drew it.
         software: name of code that the job used; with `revision`, of the code that was at it.
-        software_keys: integer keys of software entries, of which the job used one.
+        software_keys: integer keys of software entries; the job used one of them.
         file: a file that the job consumed or produced, by name, with `file_experiment` and
             `namespace` ('' for none).
         reads: a file that the job consumed, named alike.
@@ -134,16 +134,8 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     experiment = None
     if filters.experiment is not None:
         experiment = _key_of(Experiment, {Experiment.name: filters.experiment}).scalar_subquery()
-    tasks = {
-        TaskRow.task_id: filters.task_id,
-        Stage.campaign: filters.campaign,
-    }
     if is_of_tasks(filters):
-        keys_of_tasks = _key_of(TaskRow, tasks)
-        if filters.stage is not None:
-            keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
-        if filters.campaign is not None or filters.stage is not None:
-            keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
+        keys_of_tasks = _keys_of_tasks(filters)
         if experiment is not None:
             keys_of_tasks = keys_of_tasks.where(TaskRow.experiment_id == experiment)
         conditions.append(Job.task_id.in_(keys_of_tasks))
@@ -155,6 +147,17 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     if any(value is not None for value in hosts.values()):
         conditions.append(Job.host_id.in_(_key_of(Host, hosts)))
     return conditions
+
+
+def _keys_of_tasks(filters: JobFilters) -> Select[int]:
+    """Return the query for the tasks that filters on tasks, campaigns and stages choose."""
+    wanted = {TaskRow.task_id: filters.task_id, Stage.campaign: filters.campaign}
+    keys = _key_of(TaskRow, wanted)
+    if filters.stage is not None:
+        keys = keys.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
+    if filters.campaign is not None or filters.stage is not None:
+        keys = keys.join(Stage, Stage.id == TaskRow.stage_id)
+    return keys
 
 
 def _key_of(table: Any, wanted: Mapping[Any, str | None]) -> Select[int]:
@@ -232,7 +235,7 @@ def read_states(states: str) -> list[int]:
     for name in _listed(states, "state"):
         if name not in STATES:
             problem = f"{name[:40]!r} is not one of {', '.join(STATES)}"
-            raise BadInputError(f"state: {problem}.", {"state": [problem]})
+            raise BadInputError.of_field("state", problem)
         numbers.append(STATES.index(name))
     return numbers
 
@@ -246,11 +249,11 @@ def read_job_ids(ids: str) -> list[str]:
     names = _listed(ids, "job_id")
     if len(names) > MOST_IDS:
         problem = f"at most {MOST_IDS} ids at a time, not {len(names)}"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", problem)
     for name in names:
         if not is_job_id(name):
             problem = f"{name[:40]!r} is not the id of a job"
-            raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+            raise BadInputError.of_field("job_id", problem)
     return names
 
 
@@ -297,8 +300,8 @@ def look_up_keys(connection: Connection, filters: JobFilters) -> JobFilters:
     A question that takes several queries looks them up once, before the first.
 
     PostgreSQL knows how many jobs have each list of software, but only guesses how many a join has,
-    and reads all jobs then. And an index has the jobs of one host in order, but not those of what a
-    sub-query returns.
+    and then reads all jobs. And an index has the jobs of one host in order, but not those of hosts
+    that a sub-query returns.
     """
     if software_conditions(filters) and filters.software_sets is None:
         sets = connection.execute(_software_sets(filters)).scalars()

@@ -3,7 +3,7 @@
 Each page reads a bounded number of rows. When jobs came, started and ended is in an index: a page
 walks it from where the page before ended, looks at so many jobs at most, and may find fewer than it
 was to have. All other orders are of lists that are short anyway: of a task, a host, a cause or a
-time with not more than `MOST_SORTED` jobs. Whether it is so, an index tells by itself.
+time with not more than `MOST_SORTED` jobs. They are counted in an index alone.
 """
 
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ def read_order(sort: str | None) -> JobOrder:
             f"{sort[:40]!r} is not an order; there are {', '.join(JOB_ORDERS)}, each with a - in "
             "front for the largest or latest first"
         )
-        raise BadInputError(f"sort: {problem}.", {"sort": [problem]})
+        raise BadInputError.of_field("sort", problem)
     return order
 
 
@@ -146,7 +146,7 @@ def _too_long(order: JobOrder) -> BadInputError:
         "filter by task, host, cause or time of start as well, or sort by "
         f"{', '.join(_HAVE_INDEX)}, which indexes have"
     )
-    return BadInputError(f"sort: {problem}.", {"sort": [problem]})
+    return BadInputError.of_field("sort", problem)
 
 
 def _sort(
@@ -207,7 +207,7 @@ def _page(rows: Sequence[Any], limit: int, last: Any) -> SortedPage:
 def _parts(order: JobOrder, after: PageEnd | None) -> list[Select[Any]]:
     """Return the queries for keys and values of the jobs behind a place, sorted.
 
-    The first is for jobs of which the value is known, the second for those of which it is not.
+    The first query is for jobs with a known value, the second for jobs without one.
     """
     parts = []
     if after is None or after.value is not None:
@@ -256,7 +256,7 @@ def _is_behind(order: JobOrder, place: PageEnd) -> ColumnElement[bool]:
     column = order.column
     is_further = column < place.value if order.is_descending else column > place.value
     is_as_far = column <= place.value if order.is_descending else column >= place.value
-    # the first says it to the index, which has no keys
+    # the first condition repeats it for the index, which has no keys
     return and_(is_as_far, or_(is_further, _is_key_behind(order, place.key)))
 
 

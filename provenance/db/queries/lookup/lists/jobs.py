@@ -56,7 +56,7 @@ def list_job_rows(
         filters: what they must pass.
         limit: how many at most.
         before: only jobs that were recorded before the one with this key.
-        searches: of what the filters `parameter`, `value` and `variable` say.
+        searches: for the filters `parameter`, `value` and `variable`.
     """
     filters = look_up_keys(connection, filters)
     if searches and not _is_of_few(filters):
@@ -153,7 +153,7 @@ def recent_keys(
         wanted: what must hold of the jobs.
         before: only jobs that were recorded before the one with this key.
         limit: how many at most.
-        least: how many must be found; as many as the limit where nothing is said.
+        least: how many must be found; None for as many as the limit.
     """
     few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
     if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
