@@ -12,6 +12,7 @@ from jobprov.provenance.db.tables.catalogs import (
     CatalogProcess,
     CatalogSync,
     CatalogUse,
+    UnarrivedFile,
 )
 from jobprov.provenance.db.tables.code import (
     ProductMapRow,
@@ -194,6 +195,7 @@ __all__ = [
     "TraceTurn",
     "UnreadRecord",
     "Verdict",
+    "UnarrivedFile",
     "WaivedUnit",
     "WorkItem",
     "WorkflowRow",

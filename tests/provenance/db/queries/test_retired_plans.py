@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.catalogs import retired
+from jobprov.provenance.db.queries.tasks import units
 from jobprov.provenance.db.recording import output_counts
 from jobprov.provenance.db.statements.selecting import _among
 from tests.library.production import Production
@@ -29,6 +30,15 @@ def test_known_files_are_read_on_from_the_last_one_without_a_sort(production: Pr
 
     assert "catalog_outputs USING PRIMARY KEY (task_id=? AND (unit,file_id)>(?,?))" in steps[0]
     assert not any("ORDER BY" in step for step in steps)
+
+
+def test_who_did_a_unit_before_is_found_by_an_index_of_units(production: Production) -> None:
+    with production.database.reading.connect() as connection:
+        with statements_sent(connection) as statements:
+            units._unread_files(connection, 1, needed=1, after=0, limit=10)
+        steps = plan_of(connection, statements[-1])
+
+    assert any("ix_jobs_task_id_unit (task_id=? AND unit=?)" in step for step in steps), steps
 
 
 @pytest.mark.parametrize(
