@@ -32,13 +32,13 @@ SELECT a.id FROM catalog_files a WHERE EXISTS (
     AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.job_id = j.id AND c.file_id = f.id)
 ) AND a.id {among}
 """
-# What jobs read of what catalogs retired; from jobs on, as SQLite might begin at the catalog
+# What jobs read of what catalogs retired
 _RETIRED_INPUTS = """
 SELECT DISTINCT o.task_id, o.file_id FROM mentions m
-CROSS JOIN identities i ON i.id = m.identity_id
-CROSS JOIN files f ON f.id = i.file_id
-CROSS JOIN catalog_files a ON a.name = f.name AND a.experiment_id = f.experiment_id
-CROSS JOIN catalog_outputs o ON o.file_id = a.id
+JOIN identities i ON i.id = m.identity_id
+JOIN files f ON f.id = i.file_id
+JOIN catalog_files a ON a.name = f.name AND a.experiment_id = f.experiment_id
+JOIN catalog_outputs o ON o.file_id = a.id
 WHERE o.presence <> 0 AND (f.namespace = '' OR a.namespace = '' OR f.namespace = a.namespace)
 AND m.job_id {among}
 """

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, func, literal, select
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks.tasks import ReadyFile
 from jobprov.provenance.db.queries.catalogs.retired import retired_among
+from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.patterns import without_index
@@ -44,7 +45,7 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit and are not retired in its catalog, of jobs that made
+    Only files that count for their unit and that its catalog did not retire or miss, of jobs that made
     enough of them: the others are made again when their unit is. If several jobs did a unit, only
     the files of the first one are listed, as in samples and workflows: the next stage would process
     the same events twice. Those of the oldest job come first. A rerun for comparison counts on
@@ -136,6 +137,7 @@ def _unread_files(
             behind(after),
             Claim.alias_of.is_(None),
             is_made(),
+            is_not_lost(),
             Job.state == SUCCEEDED,
             Job.output_count >= least,
             Job.rerun_of.is_(None),

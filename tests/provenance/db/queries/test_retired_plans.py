@@ -46,9 +46,12 @@ def test_who_did_a_unit_before_is_found_by_an_index_of_units(production: Product
     [
         (retired._IN_USE, [1]),
         (retired._RETIRED_NAMED, ["a.root"]),
+        (retired._RETIRED_INPUTS, [1]),
         (output_counts._MAKERS, [1]),
         (output_counts._LOST_SOME, [1]),
         (output_counts._GONE, [1]),
+        (output_counts._UNARRIVED, [1]),
+        (output_counts._UNARRIVED_OF_JOBS, [1]),
     ],
 )
 def test_no_table_is_gone_through(

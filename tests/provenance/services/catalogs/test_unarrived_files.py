@@ -160,7 +160,7 @@ def test_limit_is_the_one_of_the_experiment(site: LosingSite) -> None:
 @on_sqlite
 def test_files_that_nobody_declares_make_no_unit_not_done(site: LosingSite) -> None:
     """Histograms stay where they are; a unit that needs two files has one of them."""
-    site.declare(files_per_unit=2)
+    site.declare(outputs_per_unit=2)
     for number in range(3):
         outputs = [
             {"name": f"{UNITS[number][:-5]}_reco.root", "size_bytes": number + 1},
