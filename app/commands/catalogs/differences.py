@@ -156,6 +156,8 @@ def sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
     for experiment, sync in syncs:
         progress = "compared whole" if sync.is_whole else "continues next time"
         yield f"{experiment} {sync.task_id}: {_asked_words(sync)}, {progress}"
+        if sync.unarrived:
+            yield f"    {counted(sync.unarrived, 'output')} never arrived, and others overtook them"
         if sync.retired:
             yield f"    {counted(sync.retired, 'output')} retired or removed, and nothing made from it"
         if sync.named:

@@ -18,6 +18,7 @@ from jobprov.provenance.db.tables import (
     File,
     Identity,
     Sighting,
+    UnarrivedFile,
 )
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.advisory_locks import OF_RUN
@@ -29,6 +30,7 @@ _FILE_KEY = ["name", "namespace", "experiment_id"]
 _CATALOG_SAYS = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
 """Columns of a file that the catalog may change its mind about."""
 _THERE = "UPDATE catalog_outputs SET presence = 0 WHERE task_id = ? AND unit = ? AND file_id = ?"
+_ARRIVED = "DELETE FROM unarrived_files WHERE task_id = ? AND job_id = ? AND file_id = ?"
 _REMOVE = "DELETE FROM catalog_outputs WHERE task_id = ? AND unit = ? AND file_id = ?"
 
 
@@ -139,6 +141,17 @@ def put_outputs(
 def remove_outputs(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
     """Forget that these files, each a unit and a file, are outputs of a task."""
     change_many(connection, _REMOVE, [(task, unit, file) for unit, file in outputs])
+
+
+def add_unarrived(connection: Connection, task: int, files: Iterable[tuple[int, int]]) -> None:
+    """Note that these files, each a job and a file that it made, never arrived in the catalog."""
+    rows = [{"task_id": task, "job_id": job, "file_id": file} for job, file in files]
+    insert_rows(connection, table_of(UnarrivedFile), rows)
+
+
+def remove_unarrived(connection: Connection, task: int, files: Iterable[tuple[int, int]]) -> None:
+    """Note that these files are not taken any more for files that never arrived."""
+    change_many(connection, _ARRIVED, [(task, job, file) for job, file in files])
 
 
 def note_checked(connection: Connection, task: int, last: tuple[str, int] | None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
-from jobprov.provenance.db.recording.output_counts import leave_out_gone_of_task
+from jobprov.provenance.db.recording.output_counts import leave_out_lost_of_task
 from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -82,7 +82,7 @@ def count_outputs_by(connection: Connection, task: int, patterns: Sequence[str])
             changed.append((count, job))
     if changed:
         change_many(connection, _COUNT, changed)
-    leave_out_gone_of_task(connection, task)
+    leave_out_lost_of_task(connection, task)
 
 
 def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> None:

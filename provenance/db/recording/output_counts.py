@@ -1,8 +1,8 @@
-"""How many files of a job count for its unit, where a catalog retired some of them.
+"""How many files of a job count for its unit, where a catalog retired some or never got them.
 
-What is recorded of a job counts its files once. A file that is gone from its catalog does not count
-any more, and it does again once the catalog has it back: `jobs.output_count` is what all counts of
-units go by, and is brought up to date here.
+What is recorded of a job counts its files once. A file that is gone from its catalog, or that never
+arrived there, does not count, and it does again once the catalog has it: `jobs.output_count` is what
+all counts of units go by, and is brought up to date here.
 """
 
 from collections import defaultdict
@@ -31,8 +31,15 @@ _COUNTED = "SELECT id, task_id, output_count FROM jobs WHERE task_id IS NOT NULL
 _GONE = "SELECT file_id FROM catalog_outputs WHERE presence = 2 AND task_id {among}"
 _LOST_SOME = """
 SELECT j.id FROM jobs j
-WHERE EXISTS (SELECT 1 FROM catalog_outputs o WHERE o.task_id = j.task_id AND o.presence = 2)
+WHERE (EXISTS (SELECT 1 FROM catalog_outputs o WHERE o.task_id = j.task_id AND o.presence = 2)
+OR EXISTS (SELECT 1 FROM unarrived_files u WHERE u.task_id = j.task_id AND u.job_id = j.id))
 AND j.id {among}
+"""
+_UNARRIVED = "SELECT job_id FROM unarrived_files WHERE task_id {among}"
+_UNARRIVED_OF_JOBS = """
+SELECT u.job_id, u.file_id FROM jobs j
+JOIN unarrived_files u ON u.task_id = j.task_id AND u.job_id = j.id
+WHERE j.id {among}
 """
 _MAKERS = """
 SELECT DISTINCT c.job_id FROM catalog_files a
@@ -43,19 +50,24 @@ WHERE j.task_id = ? AND a.id {among}
 """
 
 
-def count_outputs_of_makers(connection: Connection, task: int, files: Sequence[int]) -> None:
-    """Count again the outputs of the jobs of a task that made these files of its catalog."""
+def count_outputs_of_makers(connection: Connection, task: int, files: Sequence[int]) -> set[int]:
+    """Count again the outputs of the jobs of a task that made these files of its catalog.
+
+    Return the jobs as `count_outputs_again` does.
+    """
     makers = {job for (job,) in select_among(connection, _MAKERS, files, task)}
-    count_outputs_again(connection, sorted(makers))
+    return count_outputs_again(connection, sorted(makers))
 
 
-def leave_out_gone_of_task(connection: Connection, task: int) -> None:
+def leave_out_lost_of_task(connection: Connection, task: int) -> None:
     """Count the outputs of jobs again of which a task lost files."""
     gone = [file for (file,) in select_among(connection, _GONE, [task])]
     count_outputs_of_makers(connection, task, gone)
+    unarrived = select_among(connection, _UNARRIVED, [task])
+    count_outputs_again(connection, sorted({job for (job,) in unarrived}))
 
 
-def leave_out_gone(connection: Connection, jobs: Iterable[int]) -> None:
+def leave_out_lost(connection: Connection, jobs: Iterable[int]) -> None:
     """Count the outputs of jobs again whose record was written anew and whose task lost files."""
     lost_some = select_among(connection, _LOST_SOME, jobs)
     count_outputs_again(connection, [job for (job,) in lost_some])
@@ -79,9 +91,13 @@ class _Seen(NamedTuple):
 
 
 class _MadeFile(NamedTuple):
-    """A file that a job made, by each name that it has: the first is the one it was born with."""
+    """A file that a job made, by each name that it has: the first is the one it was born with.
+
+    `job` is a key, and so is `file`, of that first name.
+    """
 
     job: int
+    file: int
     names: list[tuple[str, _Seen]]
 
 
@@ -96,8 +112,12 @@ _Catalog = Mapping[tuple[int, str], Sequence[_InCatalog]]
 """The outputs of tasks in their catalogs, by task and name."""
 
 
-def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> None:
-    """Bring the number of outputs that count up to date, of each of these jobs."""
+def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]:
+    """Bring the number of outputs that count up to date, of each of these jobs.
+
+    Return those that had some and have none now, or the other way round.
+    """
+    turned: set[int] = set()
     for part in chunks(jobs):
         tasks: dict[int, int] = {}
         before: dict[int, int] = {}
@@ -107,22 +127,26 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> None:
         names = {name for file in made_files for name, _ in file.names}
         catalog = _in_catalog(connection, set(tasks.values()), names)
         patterns = patterns_of_tasks(connection, set(tasks.values()))
+        unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, part))
         counts = dict.fromkeys(tasks, 0)
         for file in made_files:
             task = tasks[file.job]
             name_at_birth, _ = file.names[0]
-            counts[file.job] += counts_for_unit(
-                name_at_birth, patterns.get(task, ())
-            ) and not _is_gone(file, task, catalog)
+            if (file.job, file.file) in unarrived or _is_gone(file, task, catalog):
+                continue
+            counts[file.job] += counts_for_unit(name_at_birth, patterns.get(task, ()))
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
         change_many(connection, _COUNT, changed)
+        turned.update(job for count, job in changed if not (count and before[job]))
+    return turned
 
 
 def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
     """Return the files that jobs say they made."""
     query = (
         select(
-            Claim.job_id, Claim.id, Claim.alias_of, Claim.status, File.name, File.namespace,
+            Claim.job_id, Claim.file_id, Claim.id, Claim.alias_of, Claim.status, File.name,
+            File.namespace,
             Identity.size_bytes, Identity.checksums,
         )
         .join(File, File.id == Claim.file_id)
@@ -131,12 +155,12 @@ def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
         .order_by(Claim.alias_of.is_not(None), Claim.id)
     )  # fmt: skip
     files: dict[int, _MadeFile] = {}
-    for job, claim, alias_of, status, name, *values in connection.execute(query):
+    for job, file, claim, alias_of, status, name, *values in connection.execute(query):
         seen = _Seen._make(values)
         if not is_usable(status, seen.size_bytes):
             continue
         if alias_of is None:
-            files[claim] = _MadeFile(job, [(name, seen)])
+            files[claim] = _MadeFile(job, file, [(name, seen)])
         elif alias_of in files:
             files[alias_of].names.append((name, seen))
     return list(files.values())

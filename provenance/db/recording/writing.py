@@ -34,7 +34,7 @@ from jobprov.provenance.db.recording.job_rows import (
     stage_key,
 )
 from jobprov.provenance.db.recording.module_rows import write_modules
-from jobprov.provenance.db.recording.output_counts import leave_out_gone
+from jobprov.provenance.db.recording.output_counts import leave_out_lost
 from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
 from jobprov.provenance.db.recording.source_rows import write_sources
@@ -133,7 +133,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     place_tasks(transaction, shared.tasks.said)
     # A task's stage follows from its jobs: where one of them left, it may be another now
     if replaced:
-        leave_out_gone(connection, replaced)
+        leave_out_lost(connection, replaced)
         place_again(transaction, _left_tasks(before, _places(connection, replaced)))
     return removed.claimed
 

@@ -12,6 +12,7 @@ from jobprov.provenance.db.tables.catalogs import (
     CatalogProcess,
     CatalogSync,
     CatalogUse,
+    UnarrivedFile,
 )
 from jobprov.provenance.db.tables.code import (
     ProductMapRow,
@@ -192,6 +193,7 @@ __all__ = [
     "Stage",
     "TaskRow",
     "TraceTurn",
+    "UnarrivedFile",
     "UnreadRecord",
     "Verdict",
     "WaivedUnit",

@@ -70,6 +70,26 @@ class CatalogOutput(Base):
     )
 
 
+class UnarrivedFile(Base):
+    """A file, by its name at birth, that a job wrote and that never arrived in the catalog.
+
+    It does not count among the outputs of the job (`recording/output_counts.py`).
+    """
+
+    __tablename__ = "unarrived_files"
+    task_id: Mapped[int] = mapped_column(
+        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
+    )
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    file_id: Mapped[int] = mapped_column(
+        ForeignKey("files.id"), primary_key=True, autoincrement=False
+    )
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class CatalogUse(Base):
     """A unit was given to a process of the task's project."""
 

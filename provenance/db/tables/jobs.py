@@ -110,6 +110,8 @@ class Job(Base):
             postgresql_where=text("rerun_of IS NOT NULL"),
         ),
         Index("ix_jobs_task_id_state", "task_id", "state"),
+        # Whether a unit was done before, without a look at all jobs of its task
+        Index("ix_jobs_task_id_unit", "task_id", "unit"),
         Index("ix_jobs_started_at", "started_at"),
         Index("ix_jobs_ended_at", "ended_at"),
         Index("ix_jobs_batch_id", "batch_id"),

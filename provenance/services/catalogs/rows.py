@@ -4,7 +4,9 @@ Not in the ledger: it is asked again. What is asked, and when, is in `catalogs/s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -33,6 +35,18 @@ from jobprov.provenance.services.writing import Writing
 _LETTERS_OF_UUID = 36
 
 
+class Unsettled(NamedTuple):
+    """What is to be looked at after files of a catalog were written.
+
+    Attributes:
+        outputs: what is no output any more, and what the catalog has retired already.
+        jobs: keys of jobs that had no file that counts and have some again, or the other way round.
+    """
+
+    outputs: Sequence[KnownOutput] = ()
+    jobs: AbstractSet[int] = frozenset()
+
+
 def write_outputs(
     writing: Writing,
     catalog: Catalog,
@@ -40,11 +54,10 @@ def write_outputs(
     *,
     units: Mapping[str, str],
     files: Sequence[CatalogFile],
-) -> list[KnownOutput]:
+) -> Unsettled:
     """Write what the catalog knows of these units in place of what it knew before.
 
-    Each unit comes with what the catalog calls it. Return what is no output any more, for whoever
-    finds out why.
+    Each unit comes with what the catalog calls it.
     """
     keys = intern_files(writing, catalog, task.experiment_key, files)
     unit_of = {called: unit for unit, called in units.items() if unit}
@@ -67,12 +80,11 @@ def write_claimed(
     *,
     unit_of: Mapping[str, str],
     files: Sequence[CatalogFile],
-) -> list[KnownOutput]:
+) -> Unsettled:
     """Write the files of the catalog that jobs claim and that are no child of a unit.
 
-    They replace those of these bare names that were found before. Return what is to be looked at
-    again: what is no output any more, and what the catalog has retired already. A retired file is
-    the child of no unit to the catalog: it is an output of the unit of its job.
+    They replace those of these bare names that were found before. A retired file is the child of no
+    unit to the catalog: it is an output of the unit of its job.
 
     Args:
         writing: where to.
@@ -89,9 +101,10 @@ def write_claimed(
         unit = unit_of.get(name, "") if file.is_retired else ""
         outputs.append((unit, keys[file.name]))
     before = outputs_of_no_unit(connection, task.key, list(unit_of))
-    vanished = _replace(connection, task.key, before, outputs)
+    unsettled = _replace(connection, task.key, before, outputs)
     retired = [keys[file.name] for file in files if file.is_retired]
-    return vanished + outputs_of_files(connection, task.key, retired)
+    of_retired = outputs_of_files(connection, task.key, retired)
+    return unsettled._replace(outputs=[*unsettled.outputs, *of_retired])
 
 
 def _replace(
@@ -99,16 +112,17 @@ def _replace(
     task: int,
     before: Iterable[KnownOutput],
     outputs: Sequence[tuple[str, int]],
-) -> list[KnownOutput]:
-    """Write outputs, each a unit and a file, in place of those before; return what vanished."""
+) -> Unsettled:
+    """Write outputs, each a unit and a file, in place of those before."""
     found = set(outputs)
     vanished = [output for output in before if (output.unit, output.file) not in found]
     remove_outputs(connection, task, [(output.unit, output.file) for output in vanished])
     has_lost_some = bool(gone_outputs(connection, task, limit=1))
     add_outputs(connection, task, outputs)
+    turned: set[int] = set()
     if has_lost_some:
-        count_outputs_of_makers(connection, task, sorted({file for _, file in found}))
-    return vanished
+        turned = count_outputs_of_makers(connection, task, sorted({file for _, file in found}))
+    return Unsettled(vanished, turned)
 
 
 def intern_files(

@@ -7,7 +7,7 @@ compared.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -18,17 +18,15 @@ from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.catalogs.catalogs import tasks_by_last_sync
 from jobprov.provenance.errors import ForbiddenError, ProvenanceError, UnreachableError
 from jobprov.provenance.progress import watched
+from jobprov.provenance.services.catalogs.arrivals import hours_to_arrive
 from jobprov.provenance.services.catalogs.syncing.claims import sync_claims
 from jobprov.provenance.services.catalogs.syncing.inputs import sync_inputs
 from jobprov.provenance.services.catalogs.syncing.project import sync_project
 from jobprov.provenance.services.catalogs.syncing.retired import recheck_outputs
 from jobprov.provenance.services.catalogs.syncing.task import TaskInCatalog, TaskSync
+from jobprov.provenance.services.catalogs.syncing.unarrived import judge_unarrived
 from jobprov.provenance.services.catalogs.syncing.units import sync_units
-from jobprov.provenance.services.tasks.declarations import (
-    Declaration,
-    read_declaration,
-    read_task_document,
-)
+from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.writing import Writer
 
@@ -62,16 +60,19 @@ def sync_experiment(
     for name in watched(f"tasks of {experiment} compared", names, lambda: len(names)):
         with database.reading.connect() as connection:
             task = find_task(connection, name, experiment=experiment)
-            document = read_task_document(connection, store, task)
-        declaration = read_declaration(document) if document else Declaration(experiment=experiment)
+            declaration = find_declaration(connection, store, task)
+        if declaration is None:
+            declaration = Declaration(experiment=experiment)
         compared = TaskInCatalog(
             database,
             writer,
+            store,
             catalog,
             task,
             declaration,
             is_over=lambda: time.monotonic() > until,
             began_at=datetime.now(UTC),
+            arrive_within=timedelta(hours=hours_to_arrive(catalogs, experiment)),
         )
         outcome, is_away = _sync(compared, everything=everything)
         done.append(outcome)
@@ -90,6 +91,8 @@ def _sync(compared: TaskInCatalog, *, everything: bool) -> tuple[TaskSync, bool]
             progress = sync_claims(compared, progress)
         if progress.is_whole:
             progress = sync_inputs(compared, progress)
+        if progress.is_whole:
+            progress = judge_unarrived(compared, progress)
         if not compared.is_over():
             progress = recheck_outputs(compared, progress, everything=everything)
         if compared.declaration.project and not compared.is_over():

@@ -22,9 +22,10 @@ from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
     last_attempt,
 )
+from jobprov.provenance.db.queries.tasks.unit_facts import LostFiles
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
 from jobprov.provenance.launchers.workflow import Stage, Workflow
-from jobprov.provenance.services.tasks.units import retired_words
+from jobprov.provenance.services.tasks.units import lost_words
 
 UnitStanding = Literal[
     "done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived"
@@ -63,7 +64,8 @@ class StageFacts:
         failed_jobs: the jobs of these attempts.
         waived: units that the task goes on without.
         files: what jobs that succeeded made.
-        retired: by unit, which of its files the catalog retired, if it is not done for that.
+        lost: by unit, which of its files the catalog retired or never got, if it is not done for
+            that.
         listed: the units that a catalog listed, if the stage takes its files from there.
         grows: whether that list may become longer.
     """
@@ -78,7 +80,7 @@ class StageFacts:
     files: Sequence[MadeFile] = ()
     listed: Sequence[str] = ()
     grows: bool = False
-    retired: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lost: Mapping[str, LostFiles] = field(default_factory=dict)
 
 
 @dataclass
@@ -205,8 +207,8 @@ def _place_units(plan: StagePlan, facts: StageFacts, settled_before: datetime) -
 
 def _problem_with_files(facts: StageFacts, unit: str) -> str | None:
     """Return why the files of a unit do not count; None where nothing is known against them."""
-    if unit in facts.retired:
-        return retired_words(facts.retired[unit])
+    if unit in facts.lost:
+        return lost_words(facts.lost[unit])
     if facts.states.get(unit) == UnitState.NO_OUTPUT:
         return UnitState.NO_OUTPUT.label
     return None
@@ -247,8 +249,9 @@ def _may_retry(stage: Stage, facts: StageFacts, unit: str) -> bool:
     # The same order would be refused again
     if _was_refused(orders[-1]):
         return False
-    # Somebody retired what it made, and a task may be retired as a whole: a person decides
-    if unit in facts.retired:
+    # Somebody retired what it made, and a task may be retired as a whole, or its files may still
+    # lie where they were written: a person decides
+    if unit in facts.lost:
         return False
     # Somebody removed it, or has to bring its input: only a person knows whether it is to run
     if failures and failures[-1].job in facts.failed_jobs.without_work:

@@ -37,7 +37,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
     find_versions,
 )
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.db.queries.tasks.unit_facts import gone_files_of_units, waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import lost_files_of_units, waived_units
 from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import MEMORY, classes_of, lacked_input
 from jobprov.provenance.services.orders.orders import append_orders
@@ -266,7 +266,7 @@ def _facts(
         failed_jobs=_failed_jobs(connection, failures, states),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
-        retired=gone_files_of_units(connection, task, without_output),
+        lost=lost_files_of_units(connection, task, without_output),
         listed=_listed(connection, store, declared, stage),
         grows=stage.follow and not declared.state.is_frozen,
     )

@@ -28,7 +28,7 @@ from jobprov.provenance.services.tasks.declarations import (
 )
 from jobprov.provenance.services.tasks.time_left import time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
-from jobprov.provenance.services.tasks.units import count_units, with_gone_files
+from jobprov.provenance.services.tasks.units import count_units, with_lost_files
 from jobprov.provenance.services.tasks.waivers import list_waivers
 
 MOST_CAUSES = 50
@@ -96,7 +96,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         errors=list_causes(connection, jobs_of_task, most=MOST_CAUSES),
         failing_jobs=failing_jobs(connection, task.key),
         resources=resource_sums(connection, task.key),
-        blocking=with_gone_files(connection, task, units.open[:MOST_LISTED]),
+        blocking=with_lost_files(connection, task, units.open[:MOST_LISTED]),
         waivers=list_waivers(connection, store, units.entries),
         backlog=backlog_of(burn_down, [units.states], left, now),
     )

@@ -15,8 +15,9 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
+    LostFiles,
     Mishap,
-    gone_files_of_units,
+    lost_files_of_units,
     newest_mishaps,
     waived_units,
 )
@@ -238,51 +239,48 @@ def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
     """Return the units of a task that are still to be made, in the order of its list."""
     declaration = find_declaration(connection, store, task)
-    units = with_gone_files(connection, task, count_units(connection, task, declaration).open)
+    units = with_lost_files(connection, task, count_units(connection, task, declaration).open)
     if not any(unit.state in _MISHAPS for unit in units):
         return units
     mishaps = newest_mishaps(connection, task.key)
-    return [_with_reason(unit, mishaps.get((unit.unit, unit.state.value))) for unit in units]
+    reasons = {end: _mishap_words(mishap) for end, mishap in mishaps.items()}
+    return [_with_reason(unit, reasons.get((unit.unit, unit.state.value))) for unit in units]
 
 
-def with_gone_files(
+def with_lost_files(
     connection: Connection, task: FoundTask, units: Sequence[OpenUnit]
 ) -> list[OpenUnit]:
-    """Return units whose `why` also tells which of their files are gone from the catalog.
+    """Return units whose `why` also tells which of their files the catalog lost or never got.
 
     Of a task that lost files in so many units, only the first of these are told why.
     """
     doubtful = []
     for state in _MAY_HAVE_LOST_FILES:
         doubtful += [unit.unit for unit in units if unit.state == state]
-    gone = gone_files_of_units(connection, task.key, doubtful[:_MOST_EXPLAINED])
-    return [_with_gone(unit, gone.get(unit.unit, ())) for unit in units]
+    lost = lost_files_of_units(connection, task.key, doubtful[:_MOST_EXPLAINED])
+    reasons = {unit: lost_words(files) for unit, files in lost.items()}
+    return [_with_reason(unit, reasons.get(unit.unit)) for unit in units]
 
 
-def _with_gone(unit: OpenUnit, files: Sequence[str]) -> OpenUnit:
-    if not files:
-        return unit
-    reasons = [retired_words(files)]
-    if unit.why is not None:
-        reasons.insert(0, unit.why)
-    return replace(unit, why="; ".join(reasons))
+def lost_words(files: LostFiles) -> str:
+    """Return in words what became of files that a unit lost, of which there is one at least."""
+    reasons = []
+    if files.retired:
+        verb = "was" if len(files.retired) == 1 else "were"
+        reasons.append(f"{_names(files.retired)} {verb} retired in the catalog")
+    if files.unarrived:
+        reasons.append(f"{_names(files.unarrived)} never arrived in the catalog")
+    return "; ".join(reasons)
 
 
-def retired_words(files: Sequence[str]) -> str:
-    """Return in words that the catalog retired these files, of which there is one at least."""
-    if len(files) == 1:
-        return f"{files[0]} was retired in the catalog"
-    return f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"
+def _names(files: Sequence[str]) -> str:
+    return files[0] if len(files) == 1 else f"{files[0]} and {number(len(files) - 1)} more"
 
 
-def _with_reason(unit: OpenUnit, mishap: Mishap | None) -> OpenUnit:
-    """Return a unit whose `why` also tells how its newest job failed, or what ended it."""
-    if mishap is None:
-        return unit
-    reasons = [_mishap_words(mishap)]
-    if unit.why is not None:
-        reasons.insert(0, unit.why)
-    return replace(unit, why="; ".join(reasons))
+def _with_reason(unit: OpenUnit, reason: str | None) -> OpenUnit:
+    """Return a unit whose `why` ends with a reason, if there is one."""
+    reasons = [why for why in (unit.why, reason) if why is not None]
+    return replace(unit, why="; ".join(reasons) or None)
 
 
 def _mishap_words(mishap: Mishap) -> str:

@@ -49,7 +49,14 @@ NOT_DERIVED: Mapping[str, str] = {
         "and looked for in the batch system first"
     ),
     **dict.fromkeys(
-        ("catalog_files", "catalog_outputs", "catalog_uses", "catalog_processes", "catalog_syncs"),
+        (
+            "catalog_files",
+            "catalog_outputs",
+            "unarrived_files",
+            "catalog_uses",
+            "catalog_processes",
+            "catalog_syncs",
+        ),
         "ask the file catalog again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",

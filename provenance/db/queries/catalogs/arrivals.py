@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Select, case, func, select
 
+from jobprov.provenance.db.queries.fragments.arrived import was_seen
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
-    CatalogFileRow,
     CatalogSync,
     Claim,
     File,
     Host,
     Identity,
     Job,
-    Sighting,
     Stage,
     TaskRow,
 )
@@ -71,7 +69,7 @@ def count_written(
         _written(experiment, days[0], days[-1])
         .add_columns(
             case(*places, else_=len(days) - 2).label("day"),
-            case((_has_arrived(), 1), else_=0).label("has_arrived"),
+            case((was_seen(), 1), else_=0).label("has_arrived"),
             case((_ended_at < late_before, 1), else_=0).label("is_late"),
         )
         .subquery()
@@ -106,7 +104,7 @@ def unseen_files(
         .outerjoin(Stage, Stage.id == Job.stage_id)
         .outerjoin(Host, Host.id == Job.host_id)
         .outerjoin(CatalogSync, CatalogSync.task_id == TaskRow.id)
-        .where(~_has_arrived())
+        .where(~was_seen())
         .order_by(Claim.id.desc())
         .limit(limit)
     )  # fmt: skip
@@ -138,30 +136,3 @@ def _written(experiment: int, since: datetime, until: datetime) -> Select[int]:
         .where(Job.rerun_of.is_(None), Claim.alias_of.is_(None), is_made())
         .where(since <= _ended_at, until > _ended_at)
     )
-
-
-def _has_arrived() -> ColumnElement[bool]:
-    """Return the condition that a claimed file was seen, under whichever of its names."""
-    renamed, file = aliased(Claim), aliased(File)
-    names = (
-        select(file.id)
-        .select_from(renamed)
-        .join(file, file.id == renamed.file_id)
-        .where(
-            renamed.job_id == Claim.job_id,
-            or_(renamed.id == Claim.id, renamed.alias_of == Claim.id),
-        )
-        .correlate(Claim)
-    )
-    sighted = names.join(Sighting, Sighting.file_id == file.id)
-    cataloged = names.join(
-        CatalogFileRow,
-        (CatalogFileRow.name == file.name)
-        & (CatalogFileRow.experiment_id == file.experiment_id)
-        & or_(
-            file.namespace == "",
-            CatalogFileRow.namespace == "",
-            file.namespace == CatalogFileRow.namespace,
-        ),
-    )
-    return or_(sighted.exists(), cataloged.exists())

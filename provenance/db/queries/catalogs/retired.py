@@ -32,6 +32,16 @@ SELECT a.id FROM catalog_files a WHERE EXISTS (
     AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.job_id = j.id AND c.file_id = f.id)
 ) AND a.id {among}
 """
+# What jobs read of what catalogs retired
+_RETIRED_INPUTS = """
+SELECT DISTINCT o.task_id, o.file_id FROM mentions m
+JOIN identities i ON i.id = m.identity_id
+JOIN files f ON f.id = i.file_id
+JOIN catalog_files a ON a.name = f.name AND a.experiment_id = f.experiment_id
+JOIN catalog_outputs o ON o.file_id = a.id
+WHERE o.presence <> 0 AND (f.namespace = '' OR a.namespace = '' OR f.namespace = a.namespace)
+AND m.job_id {among}
+"""
 
 
 class KnownOutput(NamedTuple):
@@ -105,6 +115,20 @@ def outputs_of_files(connection: Connection, task: int, files: Sequence[int]) ->
     """Return the outputs of a task that are these files of its catalog, and are there."""
     query = _THERE.where(CatalogOutput.task_id == task)
     return _among(connection, query, CatalogOutput.file_id, files)
+
+
+def retired_inputs(connection: Connection, jobs: Sequence[int]) -> dict[int, list[KnownOutput]]:
+    """Return the inputs of jobs that a catalog retired, by the task whose outputs they are."""
+    files_of_task: dict[int, list[int]] = {}
+    for task, file in select_among(connection, _RETIRED_INPUTS, jobs):
+        files_of_task.setdefault(task, []).append(file)
+    inputs = {}
+    for task, files in files_of_task.items():
+        query = _KNOWN.where(
+            CatalogOutput.task_id == task, CatalogOutput.presence != Presence.THERE.value
+        )
+        inputs[task] = _among(connection, query, CatalogOutput.file_id, files)
+    return inputs
 
 
 def _among(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, literal_column, or_, select
 
 from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
+from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
@@ -150,7 +151,8 @@ def failed_attempts_by_unit(connection: Connection, task: int) -> dict[str, list
 def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFile]:
     """Return the files of the jobs that did the units of a task, the oldest first.
 
-    Only files that count for a unit by their names, and none that is gone from the catalog.
+    Only files that count for a unit by their names, and none that is gone from the catalog or never
+    arrived there.
 
     Args:
         connection: where from.
@@ -164,7 +166,8 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
         .join(Claim, Claim.job_id == done.c.id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
-        .where(done.c.unit.is_not(None), Claim.alias_of.is_(None), is_made())
+        .join(Job, Job.id == done.c.id)
+        .where(done.c.unit.is_not(None), Claim.alias_of.is_(None), is_made(), is_not_lost())
         .order_by(*IN_ORDER)
     )
     patterns = patterns_of_tasks(connection, [task]).get(task, [])

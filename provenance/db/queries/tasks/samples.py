@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
@@ -70,7 +71,8 @@ def _sums_of_all_files(
         .select_from(done)
         .join(Claim, Claim.job_id == done.c.id)
         .join(Identity, Identity.id == Claim.identity_id)
-        .where(Claim.alias_of.is_(None), is_made())
+        .join(Job, Job.id == Claim.job_id)
+        .where(Claim.alias_of.is_(None), is_made(), is_not_lost())
         .group_by(done.c.task_id, Claim.data_tier)
     )
     outputs: dict[int, dict[str | None, TierOutput]] = {}
@@ -101,7 +103,8 @@ def _sums_by_name(
         .join(Claim, Claim.job_id == done.c.id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
-        .where(Claim.alias_of.is_(None), is_made())
+        .join(Job, Job.id == Claim.job_id)
+        .where(Claim.alias_of.is_(None), is_made(), is_not_lost())
         .execution_options(yield_per=_AT_ONCE)
     )
     patterns = patterns_of_tasks(connection, tasks)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.tasks.tasks import TaskResources
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
@@ -61,6 +62,16 @@ def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> 
     if experiment is not None:
         query = query.where(Experiment.name == experiment)
     return [FoundTask(*row) for row in connection.execute(query)]
+
+
+def tasks_of_keys(connection: Connection, keys: Sequence[int]) -> list[FoundTask]:
+    """Return the tasks with these keys."""
+    query = (
+        select(*_COLUMNS)
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+    )
+    return [FoundTask(*row) for row in rows_among(connection, query, TaskRow.id, keys)]
 
 
 def tasks_of_campaigns(

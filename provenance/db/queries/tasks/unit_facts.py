@@ -39,6 +39,7 @@ from jobprov.provenance.db.tables import (
     LedgerEntry,
     Order,
     Sighting,
+    UnarrivedFile,
     WaivedUnit,
 )
 from jobprov.provenance.db.writer.keys import chunks
@@ -305,36 +306,65 @@ def newest_mishaps(connection: Connection, task: int) -> dict[tuple[str, str], M
     return mishaps
 
 
-def gone_files_of_units(
+class LostFiles(NamedTuple):
+    """Names of the files that a unit lost: its catalog retired them, or they never arrived there."""
+
+    retired: list[str]
+    unarrived: list[str]
+
+
+def lost_files_of_units(
     connection: Connection, task: int, units: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return the names of the files of these units of a task that are gone from its catalog."""
-    gone_names: dict[str, list[str]] = {}
-    if not gone_outputs(connection, task, limit=1):
-        return gone_names
+) -> dict[str, LostFiles]:
+    """Return the files that these units of a task lost; units that lost none are left out."""
+    lost: dict[str, LostFiles] = {}
     for part in chunks(units):
-        made = (
-            select(Job.unit, File.name, File.namespace)
-            .join(Claim, Claim.job_id == Job.id)
-            .join(File, File.id == Claim.file_id)
-            .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
-            .where(Job.unit.in_(part), Claim.alias_of.is_(None))
-        )
-        cataloged = (
-            select(CatalogOutput.unit, CatalogFileRow.name, CatalogFileRow.namespace)
-            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
-            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part))
-        )
-        units_by_file: dict[tuple[str, str], set[str]] = {}
-        for query in (made, cataloged):
-            for unit, name, namespace in connection.execute(query):
-                units_by_file.setdefault((name, namespace), set()).add(unit or "")
-        for name, namespace in sorted(gone_among(connection, task, units_by_file)):
-            for unit in units_by_file[name, namespace]:
-                names = gone_names.setdefault(unit, [])
-                if name not in names:
-                    names.append(name)
-    return gone_names
+        for unit, name in _gone_files(connection, task, part):
+            lost.setdefault(unit, LostFiles([], [])).retired.append(name)
+        for unit, name in _unarrived_files(connection, task, part):
+            lost.setdefault(unit, LostFiles([], [])).unarrived.append(name)
+    return lost
+
+
+def _gone_files(connection: Connection, task: int, units: Sequence[str]) -> list[tuple[str, str]]:
+    """Return units and names of their files that are gone from the catalog, in order."""
+    if not gone_outputs(connection, task, limit=1):
+        return []
+    made = (
+        select(Job.unit, File.name, File.namespace)
+        .join(Claim, Claim.job_id == Job.id)
+        .join(File, File.id == Claim.file_id)
+        .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+        .where(Job.unit.in_(units), Claim.alias_of.is_(None))
+    )
+    cataloged = (
+        select(CatalogOutput.unit, CatalogFileRow.name, CatalogFileRow.namespace)
+        .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+        .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(units))
+    )
+    units_by_file: dict[tuple[str, str], set[str]] = {}
+    for query in (made, cataloged):
+        for unit, name, namespace in connection.execute(query):
+            units_by_file.setdefault((name, namespace), set()).add(unit or "")
+    gone: set[tuple[str, str]] = set()
+    for name, namespace in gone_among(connection, task, units_by_file):
+        gone.update((unit, name) for unit in units_by_file[name, namespace])
+    return sorted(gone)
+
+
+def _unarrived_files(
+    connection: Connection, task: int, units: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return units and names of their files that never arrived in the catalog, in order."""
+    query = (
+        select(Job.unit, File.name)
+        .select_from(UnarrivedFile)
+        .join(Job, Job.id == UnarrivedFile.job_id)
+        .join(File, File.id == UnarrivedFile.file_id)
+        .where(UnarrivedFile.task_id == task, Job.task_id == task, Job.unit.in_(units))
+        .distinct()
+    )
+    return sorted((unit or "", name) for unit, name in connection.execute(query))
 
 
 class EndedJob(NamedTuple):

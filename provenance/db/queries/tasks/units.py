@@ -7,8 +7,10 @@ from sqlalchemy import Connection, and_, func, literal, select
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks.tasks import ReadyFile
 from jobprov.provenance.db.queries.catalogs.retired import retired_among
+from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -43,9 +45,11 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit and are not retired in its catalog, of jobs that made
-    enough of them: the others are made again when their unit is. Those of the oldest job come
-    first. A rerun for comparison counts on neither side.
+    Only files that count for their unit and that its catalog did not retire or miss, of jobs that made
+    enough of them: the others are made again when their unit is. If several jobs did a unit, only
+    the files of the first one are listed, as in samples and workflows: the next stage would process
+    the same events twice. Those of the oldest job come first. A rerun for comparison counts on
+    neither side.
 
     Args:
         connection: where from.
@@ -75,7 +79,25 @@ def _unread_files(
     connection: Connection, task: int, *, needed: int, after: int, limit: int
 ) -> list[PlacedFile]:
     """Return files of jobs that made enough which count, under whichever names; none was read."""
+    # One file at least: so most files that are read here count
+    least = max(1, needed)
     consumer = Job.__table__.alias("consumer")
+    earlier = Job.__table__.alias("earlier")
+    earlier_jobs = (
+        select(func.count())
+        .select_from(earlier)
+        .where(
+            earlier.c.task_id == Job.task_id,
+            earlier.c.unit == Job.unit,
+            # By the index of task and unit: jobs of this state may be a million
+            without_index(earlier.c.state) == SUCCEEDED,
+            without_index(earlier.c.id) < Job.id,
+            earlier.c.output_count >= least,
+            earlier.c.rerun_of.is_(None),
+        )
+        .correlate(Job)
+        .scalar_subquery()
+    )
 
     def readers(*conditions: Any) -> Any:
         return (
@@ -115,12 +137,13 @@ def _unread_files(
             behind(after),
             Claim.alias_of.is_(None),
             is_made(),
+            is_not_lost(),
             Job.state == SUCCEEDED,
-            # One at least: so most files that are read here count
-            Job.output_count >= max(1, needed),
+            Job.output_count >= least,
             Job.rerun_of.is_(None),
-            # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins
+            # Numbers, not NOT EXISTS: PostgreSQL looks them up for each claim of the task, and joins
             # no whole tables
+            earlier_jobs == 0,
             number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )
         # the job's own key, in whose order SQLite finds the task's jobs: no sort, the limit ends it

@@ -6,7 +6,7 @@ from functools import partial
 from jobprov.provenance.catalogs.catalog import CatalogFile
 from jobprov.provenance.db.queries.catalogs.catalogs import UnknownOutput, unknown_outputs
 from jobprov.provenance.services.catalogs.rows import write_claimed
-from jobprov.provenance.services.catalogs.syncing.retired import settle_outputs
+from jobprov.provenance.services.catalogs.syncing.retired import settle
 from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
 from jobprov.provenance.services.catalogs.syncing.task import (
     UNITS_AT_ONCE,
@@ -38,7 +38,7 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
         unit_of = {}
         for claim in claims:
             unit_of[claim.name] = claim.unit if claim.unit in listed else ""
-        doubtful = compared.writer.run(
+        unsettled = compared.writer.run(
             partial(
                 write_claimed,
                 catalog=compared.catalog,
@@ -49,7 +49,7 @@ def sync_claims(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
         )
         outputs = [file for file in files if not file.is_retired]
         see_renamed(compared, outputs)
-        progress = settle_outputs(compared, progress, doubtful)
+        progress = settle(compared, progress, unsettled)
         progress = progress._replace(outputs=progress.outputs + len(outputs))
 
 

@@ -27,7 +27,9 @@ from jobprov.provenance.db.queries.catalogs.retired import (
     gone_outputs,
     last_checked,
     outputs_after,
+    retired_inputs,
 )
+from jobprov.provenance.db.queries.tasks.tasks import tasks_of_keys
 from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError
@@ -35,7 +37,7 @@ from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.files.checksums import have_other_checksum
 from jobprov.provenance.records.files.outputs import counts_for_unit
 from jobprov.provenance.records.files.presence import Presence
-from jobprov.provenance.services.catalogs.rows import intern_files
+from jobprov.provenance.services.catalogs.rows import Unsettled, intern_files
 from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
 from jobprov.provenance.services.catalogs.syncing.task import (
     UNITS_AT_ONCE,
@@ -46,6 +48,8 @@ from jobprov.provenance.services.writing import Writing
 
 MOST_CHECKED = 1000
 """Known outputs that a sync looks at again: some five calls of the catalog."""
+MOST_FOLLOWED = 5000
+"""Retired inputs that are looked at because something made from them changed."""
 
 
 def recheck_outputs(
@@ -55,7 +59,7 @@ def recheck_outputs(
     with compared.database.reading.connect() as connection:
         gone = gone_outputs(connection, compared.task.key, limit=UNITS_AT_ONCE)
         last = last_checked(connection, compared.task.key)
-    progress = settle_outputs(compared, progress, gone)
+    progress = settle(compared, progress, Unsettled(gone))
     just_asked = set(gone)
     checked = 0
     while everything or checked < MOST_CHECKED:
@@ -67,7 +71,7 @@ def recheck_outputs(
         for output in outputs:
             if output not in just_asked and output.seen_at < compared.began_at:
                 unasked.append(output)
-        progress = settle_outputs(compared, progress, unasked)
+        progress = settle(compared, progress, Unsettled(unasked))
         checked += len(outputs)
         last = None
         if len(outputs) == UNITS_AT_ONCE:
@@ -83,16 +87,55 @@ def _note_checked(writing: Writing, *, task: int, last: tuple[str, int] | None) 
     note_checked(writing.connection, task, last)
 
 
-def settle_outputs(
-    compared: TaskInCatalog, progress: TaskSync, outputs: Sequence[KnownOutput]
-) -> TaskSync:
-    """Find out whether outputs are in the catalog still, and what became of those that are not."""
+def settle(compared: TaskInCatalog, progress: TaskSync, unsettled: Unsettled) -> TaskSync:
+    """Find out whether outputs are in the catalog still, and what became of those that are not.
+
+    What becomes of a file decides about what it was made from, so their retired inputs follow.
+    """
+    lost, changed = _settle_outputs(compared, unsettled.outputs)
+    progress = progress._replace(retired=progress.retired + lost)
+    return settle_inputs(compared, progress, changed | unsettled.jobs)
+
+
+def settle_inputs(compared: TaskInCatalog, progress: TaskSync, jobs: AbstractSet[int]) -> TaskSync:
+    """Look again at the retired inputs of jobs that lost all their files or have some again.
+
+    These are outputs of any tasks. Whatever changes decides about its own inputs, in turn.
+    """
+    followed = 0
+    while jobs and followed < MOST_FOLLOWED:
+        with compared.database.reading.connect() as connection:
+            inputs = retired_inputs(connection, sorted(jobs))
+            tasks = tasks_of_keys(connection, sorted(inputs))
+        jobs = set()
+        for task in tasks:
+            if compared.is_over():
+                return progress
+            followed += len(inputs[task.key])
+            lost, turned = _settle_outputs(compared.beside(task), inputs[task.key])
+            progress = progress._replace(retired=progress.retired + lost)
+            jobs |= turned
+    return progress
+
+
+def _settle_outputs(
+    compared: TaskInCatalog, outputs: Sequence[KnownOutput]
+) -> tuple[int, set[int]]:
+    """Find out what became of outputs of a task.
+
+    Return how many files are gone that were not before, and the jobs that lost all their files or
+    have some again.
+    """
+    lost, turned = 0, set[int]()
     for part in chunks(outputs, UNITS_AT_ONCE):
         found = _look_up(compared, part)
-        lost = compared.writer.run(partial(_write_found, compared=compared, found=found))
+        lost_of_part, turned_of_part = compared.writer.run(
+            partial(_write_found, compared=compared, found=found)
+        )
         see_renamed(compared, list(found.moved.values()))
-        progress = progress._replace(retired=progress.retired + lost)
-    return progress
+        lost += lost_of_part
+        turned |= turned_of_part
+    return lost, turned
 
 
 class _Found(NamedTuple):
@@ -197,8 +240,10 @@ def _used(compared: TaskInCatalog, retired: Sequence[KnownOutput]) -> set[KnownO
     return used
 
 
-def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) -> int:
-    """Write what became of outputs; return how many files are gone that were not before."""
+def _write_found(
+    writing: Writing, *, compared: TaskInCatalog, found: _Found
+) -> tuple[int, set[int]]:
+    """Write what became of outputs; return what `_settle_outputs` does."""
     connection, task = writing.connection, compared.task
     files = [*found.there.values(), *found.moved.values()]
     keys = intern_files(writing, compared.catalog, task.experiment_key, files)
@@ -220,10 +265,11 @@ def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) ->
     )
 
     recounted = {output.file for output in (*returned, *found.moved, *found.retired)}
-    count_outputs_of_makers(connection, task.key, sorted(recounted))
+    turned = count_outputs_of_makers(connection, task.key, sorted(recounted))
     # A file of several parents is an output of each
     lost = {output.file for output, presence in presence_of.items() if presence == Presence.GONE}
-    return len(lost - {output.file for output in presence_of if output.presence == Presence.GONE})
+    lost -= {output.file for output in presence_of if output.presence == Presence.GONE}
+    return len(lost), turned
 
 
 def _places(outputs: Iterable[KnownOutput]) -> list[tuple[str, int]]:

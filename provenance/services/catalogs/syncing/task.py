@@ -1,14 +1,15 @@
 """A task that is compared with its catalog, and what that did."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import ProvenanceError
-from jobprov.provenance.services.tasks.declarations import Declaration
+from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.writing import Writer
 
 UNITS_AT_ONCE = 200
@@ -26,6 +27,7 @@ class TaskSync(NamedTuple):
         refused: units that the catalog would not be asked about.
         named: inputs recorded by bare name that are known by namespace and name since.
         retired: outputs found to be gone, which were there before.
+        unarrived: outputs that never arrived and that were waited for until now.
     """
 
     task_id: str
@@ -37,18 +39,24 @@ class TaskSync(NamedTuple):
     refused: int = 0
     named: int = 0
     retired: int = 0
+    unarrived: int = 0
 
 
 class TaskInCatalog(NamedTuple):
-    """A declared task, the catalog that it is compared with, and what else that takes."""
+    """A declared task, the catalog that it is compared with, and what else that takes.
+
+    `arrive_within` is how long a file may take into the catalog.
+    """
 
     database: Database
     writer: Writer
+    store: Store
     catalog: Catalog
     task: FoundTask
     declaration: Declaration
     is_over: Callable[[], bool]
     began_at: datetime
+    arrive_within: timedelta
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -63,6 +71,16 @@ class TaskInCatalog(NamedTuple):
     def full_name(self, unit: str) -> str:
         """Return what the catalog calls a unit."""
         return self.catalog.join(*self.declaration.place_of(unit))
+
+    def beside(self, task: FoundTask) -> "TaskInCatalog":
+        """Return another task of the experiment beside the same catalog."""
+        if task.key == self.task.key:
+            return self
+        with self.database.reading.connect() as connection:
+            declaration = find_declaration(connection, self.store, task)
+        if declaration is None:
+            declaration = Declaration(experiment=task.experiment)
+        return self._replace(task=task, declaration=declaration)
 
     def is_away(self) -> bool:
         """Return whether the catalog answers nothing at all, or only what this task asks fails."""

@@ -18,11 +18,10 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     sync_state,
     units_with_outputs,
 )
-from jobprov.provenance.db.queries.catalogs.retired import KnownOutput
 from jobprov.provenance.errors import BadInputError, LimitError, UnreachableError
 from jobprov.provenance.lineage.words import counted, number
-from jobprov.provenance.services.catalogs.rows import write_outputs
-from jobprov.provenance.services.catalogs.syncing.retired import settle_outputs
+from jobprov.provenance.services.catalogs.rows import Unsettled, write_outputs
+from jobprov.provenance.services.catalogs.syncing.retired import settle
 from jobprov.provenance.services.catalogs.syncing.sightings import see_renamed
 from jobprov.provenance.services.catalogs.syncing.task import (
     UNITS_AT_ONCE,
@@ -155,11 +154,11 @@ def _write_found(
     full_names = {compared.full_name(unit) for unit in units}
     theirs = [child for child in children if full_names & {*child.parents}]
     if units:
-        vanished = compared.writer.run(
+        unsettled = compared.writer.run(
             partial(_write_part, compared=compared, units=units, files=theirs, following=0)
         )
         see_renamed(compared, theirs)
-        progress = settle_outputs(compared, progress, vanished)
+        progress = settle(compared, progress, unsettled)
     return progress._replace(
         units=progress.units + len(units), outputs=progress.outputs + len(theirs)
     )
@@ -185,9 +184,9 @@ def _sync_part(
     write = partial(
         _write_part, compared=compared, units=askable, files=children, following=following
     )
-    vanished = compared.writer.run(write)
+    unsettled = compared.writer.run(write)
     see_renamed(compared, children)
-    progress = settle_outputs(compared, progress, vanished)
+    progress = settle(compared, progress, unsettled)
     return progress._replace(
         units=progress.units + len(askable), outputs=progress.outputs + len(children)
     )
@@ -200,9 +199,9 @@ def _sync_files_of_task(compared: TaskInCatalog, progress: TaskSync) -> TaskSync
     write = partial(
         write_outputs, catalog=compared.catalog, task=compared.task, units={"": ""}, files=files
     )
-    vanished = compared.writer.run(write)
+    unsettled = compared.writer.run(write)
     see_renamed(compared, files)
-    progress = settle_outputs(compared, progress, vanished)
+    progress = settle(compared, progress, unsettled)
     return progress._replace(outputs=progress.outputs + len(files), is_whole=True)
 
 
@@ -234,9 +233,9 @@ def _write_part(
     units: Sequence[str],
     files: Sequence[CatalogFile],
     following: int,
-) -> list[KnownOutput]:
-    """Write the children of some units; return what is no child of them any more."""
+) -> Unsettled:
+    """Write the children of some units."""
     called = {unit: compared.full_name(unit) for unit in units}
-    vanished = write_outputs(writing, compared.catalog, compared.task, units=called, files=files)
+    unsettled = write_outputs(writing, compared.catalog, compared.task, units=called, files=files)
     note_next_unit(writing.connection, compared.task.key, following, asked_at=datetime.now(UTC))
-    return vanished
+    return unsettled

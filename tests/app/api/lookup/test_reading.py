@@ -349,10 +349,10 @@ def test_a_task_that_another_experiment_has_is_not_said_to_be_unknown(
 
 def test_plain_list_names_a_file_that_two_jobs_made_once(recorded: FlaskClient) -> None:
     """The next stage took each line for an input."""
-    for number in (31, 32):
+    for number, unit in ((31, "a"), (32, "b")):
         job = a_record(
             number,
-            task={"task_id": "twice", "unit": "a"},
+            task={"task_id": "twice", "unit": unit},
             inputs=[],
             outputs=[{"name": "twice.root"}],
         )

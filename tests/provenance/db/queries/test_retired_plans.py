@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.catalogs import retired
+from jobprov.provenance.db.queries.tasks import units
 from jobprov.provenance.db.recording import output_counts
 from jobprov.provenance.db.statements.selecting import _among
 from tests.library.production import Production
@@ -31,14 +32,26 @@ def test_known_files_are_read_on_from_the_last_one_without_a_sort(production: Pr
     assert not any("ORDER BY" in step for step in steps)
 
 
+def test_who_did_a_unit_before_is_found_by_an_index_of_units(production: Production) -> None:
+    with production.database.reading.connect() as connection:
+        with statements_sent(connection) as statements:
+            units._unread_files(connection, 1, needed=1, after=0, limit=10)
+        steps = plan_of(connection, statements[-1])
+
+    assert any("ix_jobs_task_id_unit (task_id=? AND unit=?)" in step for step in steps), steps
+
+
 @pytest.mark.parametrize(
     ("statement", "keys"),
     [
         (retired._IN_USE, [1]),
         (retired._RETIRED_NAMED, ["a.root"]),
+        (retired._RETIRED_INPUTS, [1]),
         (output_counts._MAKERS, [1]),
         (output_counts._LOST_SOME, [1]),
         (output_counts._GONE, [1]),
+        (output_counts._UNARRIVED, [1]),
+        (output_counts._UNARRIVED_OF_JOBS, [1]),
     ],
 )
 def test_no_table_is_gone_through(

@@ -215,6 +215,7 @@ def test_both_sides_are_held_together(site: Site) -> None:
     site.sync()
 
     assert site.compared()["differences"] == {
+        "no-output": [UNITS[5]],
         "never-arrived": ["b5.root"],
         "no-job": ["b7.root"],
         "size-differs": ["b1.root"],

@@ -220,6 +220,29 @@ def test_files_are_ready_until_a_job_that_reads_them_runs_or_succeeds(
     assert found[0].size_bytes == 4
 
 
+def test_files_of_a_unit_that_two_jobs_did_are_ready_once(production: Production) -> None:
+    """The next stage processed its events twice."""
+    task = {"task_id": "t1", "unit": "a"}
+    unnamed = {"task_id": "t1"}
+    production.record(
+        record_of(1, task=task, outputs=[{"name": "failed.root"}], state="failed"),
+        record_of(2, task=task, outputs=[]),
+        record_of(3, task=task, outputs=[{"name": "first.root"}]),
+        record_of(4, task=task, outputs=[{"name": "second.root"}]),
+        record_of(5, task={**task, "task_id": "t2"}, outputs=[{"name": "other-task.root"}]),
+        record_of(6, task=unnamed, outputs=[{"name": "unnamed-1.root"}]),
+        record_of(7, task=unnamed, outputs=[{"name": "unnamed-2.root"}]),
+    )
+
+    names = [file.name for file in ready(production).files]
+
+    assert names == ["first.root", "unnamed-1.root", "unnamed-2.root"]
+
+    production.record(record_of(8, inputs=[{"name": "first.root"}], task={"task_id": "next"}))
+
+    assert [file.name for file in ready(production).files] == names[1:], "not the second one's"
+
+
 def test_ready_files_come_page_by_page(production: Production) -> None:
     production.record(*[record_of(number, task=unit(number), inputs=[]) for number in range(1, 6)])
     names, cursor = [], None

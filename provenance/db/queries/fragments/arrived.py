@@ -1,0 +1,46 @@
+"""Conditions on whether a claimed file reached its catalog."""
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.tables import CatalogFileRow, Claim, File, Job, Sighting, UnarrivedFile
+
+
+def was_seen() -> ColumnElement[bool]:
+    """Return the condition that a claimed file was seen, under whichever of its names."""
+    renamed, file = aliased(Claim), aliased(File)
+    names = (
+        select(file.id)
+        .select_from(renamed)
+        .join(file, file.id == renamed.file_id)
+        .where(
+            renamed.job_id == Claim.job_id,
+            or_(renamed.id == Claim.id, renamed.alias_of == Claim.id),
+        )
+        .correlate(Claim)
+    )
+    sighted = names.join(Sighting, Sighting.file_id == file.id)
+    cataloged = names.join(
+        CatalogFileRow,
+        (CatalogFileRow.name == file.name)
+        & (CatalogFileRow.experiment_id == file.experiment_id)
+        & or_(
+            file.namespace == "",
+            CatalogFileRow.namespace == "",
+            file.namespace == CatalogFileRow.namespace,
+        ),
+    )
+    return or_(sighted.exists(), cataloged.exists())
+
+
+def is_not_lost() -> ColumnElement[bool]:
+    """Return the condition that a claim is of no file that never arrived, as syncs judged it.
+
+    For a statement with the claim at birth and its job.
+    """
+    lost = select(UnarrivedFile.file_id).where(
+        UnarrivedFile.task_id == Job.task_id,
+        UnarrivedFile.job_id == Claim.job_id,
+        UnarrivedFile.file_id == Claim.file_id,
+    )
+    return ~lost.correlate(Job, Claim).exists()
