@@ -68,7 +68,7 @@ class OneCommand:
         from jobprov.provenance.capture.sight.sight import Sight
 
         self._sight = sight = Sight(self.options, glance.began, following)
-        self._watch = Watch(process, sight.meet)
+        self._watch = Watch(process, sight.meet, sight.has_come_elsewhere)
 
     def _job_and_step(self) -> "Tuple[Job, Step]":
         """Return job and step; the record is opened where it is not yet."""
