@@ -14,7 +14,8 @@ A folder that the job makes in the storage is followed when it is reported. A fi
 there sooner lacks the other half of its move. It is searched for at the end: by its inode, if
 anybody saw it in time, and by the handle under which the kernel reported that it was written
 (`written_files`, with newer kernels). Nothing is inferred from a time or a name: else it has gone
-to an unknown place.
+to an unknown place. If the job had just made a folder of its own, which is gone now, that is the
+likely place: such a file is told, and is no output.
 """
 
 import os
@@ -48,6 +49,7 @@ class FileEvents:
         overtaken: {absolute path: how many went from there to a place where nobody sees them}: a
             file before the next one came there, whereas `made` has the last one alone; or a folder
             into which nobody had looked.
+        has_come_elsewhere: set when a file came in a folder that is not the job's own.
     """
 
     def __init__(self, followed: Followed, notice: Callable[[], None] = lambda: None) -> None:
@@ -57,6 +59,7 @@ class FileEvents:
         self.written: Dict[Tuple[int, bytes], str] = {}
         self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
+        self.has_come_elsewhere = threading.Event()
         self._followed, self._notice = followed, notice
         self._kernel, self._lock, self._storage = followed.kernel, followed.lock, followed.storage
         self._has_unplaced = False
@@ -64,6 +67,11 @@ class FileEvents:
         self._stored: Dict[str, Tuple[str, Made]] = {}  # {place: (path in `made`, file)}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
         self._moving_folders: Dict[int, str] = {}  # cookie -> old path
+        # Own folders that came with the last two readings: who moved a file there may have done so
+        # before they were followed
+        self._just_made: List[str] = []
+        self._made_before: List[str] = []
+        self._maybe_in: Dict[str, List[str]] = {}  # {path from which a file went: those folders}
         self._looks = Looks()
         self._is_closed = threading.Event()
         self._reading: Optional[Background] = None
@@ -111,6 +119,7 @@ class FileEvents:
         halves = {*self._moving, *self._moving_folders}
         for _ in range(_MOST_LAST_ROUNDS if is_last else _MOST_ROUNDS):
             waiting = self._kernel.count_waiting()
+            self._made_before, self._just_made = self._just_made, []
             for report in self._kernel.read(waiting):
                 self._take(*report)
             if waiting:
@@ -134,6 +143,7 @@ class FileEvents:
                 self._followed.handles.close()
                 self._followed.handles = None
             self._join_halves()
+            self._end_with_folders()
             self._is_closed.set()
         if self._reading is None:
             self._kernel.close()
@@ -170,6 +180,9 @@ class FileEvents:
             file = self._files_of(path).pop(path, None)
             was_there = os.path.dirname(path) not in self._followed.new
             self._moving[cookie] = (path, file or Made(was_there=was_there))
+            folders = self._made_before + self._just_made
+            if folders and len(self._maybe_in) < _MOST_FILES:
+                self._maybe_in[path] = folders
         elif mask & inotify.MOVED_HERE:
             origin, file = self._moving.pop(cookie, ("", Made()))
             self._forget_stored(origin, file)
@@ -197,6 +210,7 @@ class FileEvents:
                     del self.made[old]  # it is seen anew
                     self._rename(old, path + old[len(origin) :])
             self._followed.follow(path, self._see)
+            self._just_made.append(path)
 
     def _happened_in_storage(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a file elsewhere; most are other jobs'."""
@@ -212,6 +226,8 @@ class FileEvents:
             self._moving[cookie] = self._stored.pop(path)
         elif mask & (inotify.MOVED_HERE | inotify.DELETED):
             self._replace(path)
+        elif mask & inotify.CREATED:
+            self.has_come_elsewhere.set()
 
     def _happened_to_stored_folder(self, path: str, levels: int, mask: int, cookie: int) -> None:
         """Take in what happened to a folder elsewhere."""
@@ -253,6 +269,17 @@ class FileEvents:
         for path, file in self.made.items():
             if file.is_moved and file.place is None and file.identity in by_identity:
                 self._rename(path, by_identity[file.identity])
+
+    def _end_with_folders(self) -> None:
+        """Take in which files went away when a folder had just come that is gone as well."""
+        for path, folders in self._maybe_in.items():
+            file = self.made.get(path)
+            is_lost = file is not None and file.is_moved and file.place is None
+            if file is None or not is_lost or path in self.renamed:
+                continue
+            if not any(os.path.isdir(folder) for folder in folders):
+                file.end()
+                self._overtake(path)
 
     def _was_followed(self, folder: str, place: str) -> bool:
         """Tell whether a folder that came to a place was followed, not the next of its name."""

@@ -43,16 +43,18 @@ class Watch:
         self,
         process: int,
         meet: Optional[Callable[[Child], None]] = None,
+        has_come_elsewhere: Optional[threading.Event] = None,
     ) -> None:
         """Watch a process.
 
-        `meet` is told of each program that it starts.
+        `meet` is told of each program that it starts. `has_come_elsewhere` is set when a file came
+        outside of the job's own folders: who holds it open made it, maybe for a moment only.
         """
         self.peak_rss_bytes: Optional[int] = None
         self.libraries: Set[str] = set()
         self.files = OpenFiles(time.time())
         self.children = None if meet is None else Children(process)
-        self._meet = meet
+        self._meet, self._has_come_elsewhere = meet, has_come_elsewhere
         self._process, self._stopped, self._began = process, threading.Event(), time.monotonic()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._maps_due = list(_MAPS_SECONDS)
@@ -81,6 +83,10 @@ class Watch:
             self.files.glimpse(child.process, moment, LOOK_SECONDS)
             if self._meet is not None:
                 self._meet(child)
+        if self._has_come_elsewhere is not None and self._has_come_elsewhere.is_set():
+            self._has_come_elsewhere.clear()
+            for process in children.alive:
+                self.files.glimpse(process, moment, LOOK_SECONDS)
 
     def stop(self) -> None:
         """Look no more."""

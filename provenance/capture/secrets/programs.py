@@ -1,5 +1,8 @@
 """Programs that are given a password, and where it stands in their command."""
 
+import re
+from typing import List
+
 from jobprov.provenance.capture.secrets.rules import NO_VARIABLE, Rule
 
 _NAME = "user-password"
@@ -69,6 +72,20 @@ _PIPE_READERS = (
     rb"|gpg2?\s[^\n|;&]{0,99}--passphrase-fd|ansible-vault|" + _LOGIN_PROGRAM + _LOGIN
 )
 # What may stand between an option and a password, and a password that is a word
+# `READER < FILE`, `cat FILE | READER`, `--password-file FILE`
+_OPTION = rb"--?[\w-]*(?:passw(?:or)?d|passphrase|secret)[\w-]*-"
+_FILE = rb"\s{0,9}[\"']?([^\s\"'|;&<>()]+)"
+_FILES = (
+    rb"(?:\b(?:" + _PIPE_READERS + rb")\b|" + _OPTION + rb"(?:stdin|fd)\b|-pass\w*\s(?:stdin|fd:0))"
+    rb"[^\n|;&<]{0,200}<(?![<(])"
+    + _FILE
+    + rb"|\bcat\s"
+    + _FILE
+    + rb"[\"']?\s{0,9}\|[^\n|;&]{0,99}?\b(?:"
+    + _PIPE_READERS
+    + rb")\b"
+    rb"|(?:" + _OPTION + rb"file[\s=]|-pass(?:in|out|phrase)?\sfile:|\bsshpass\s+-f)" + _FILE
+)
 _GAP = rb"[ \t=]{0,9}[\"']?"
 _WORD = rb"(?![$<{-])[^\s\"'$<|;&]{4,}"
 # Rules that hold for a list of arguments, joined by blanks, as for a line of a script
@@ -143,3 +160,8 @@ PROGRAMS = [
         rb"(?=[\"']?\s{0,9}\|\s{0,9}(?:/\S{0,80}/|sudo )?(?:" + _PIPE_READERS + rb")\b)",
     ),
 ]
+
+
+def secret_files(line: bytes) -> List[bytes]:
+    """Return the words of a command, as a script has it, that name files with a password in them."""
+    return [b"".join(words) for words in re.findall(_FILES, line)]

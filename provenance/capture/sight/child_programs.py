@@ -20,6 +20,7 @@ from jobprov.provenance.capture.files.hashing import (
 )
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.children import Child, read_environment
+from jobprov.provenance.capture.secrets.programs import secret_files
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS, _MOST_FOLDERS = 5000, 200, 8
@@ -239,6 +240,8 @@ class ChildProgram:
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
         words = argv[1:]
+        for file in secret_files(os.fsencode(" ".join(argv))):
+            private.withhold(self.place(os.fsdecode(file)))
         if arguments.INTERPRETERS.match(name):
             self._read_script(argv, reader)
             name = os.path.basename(self._script)

@@ -14,11 +14,17 @@ from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.files.private import withhold
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.mounts import ELSEWHERE
+from jobprov.provenance.capture.secrets.programs import secret_files
 from jobprov.provenance.capture.sight.inputs import files_of_code
-from jobprov.provenance.capture.sight.named_folders import words_of_script
+from jobprov.provenance.capture.sight.named_folders import (
+    expanded,
+    lines_of_script,
+    words_of_script,
+)
 from jobprov.provenance.capture.sight.seen_code import SeenCode
 
 _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
@@ -105,12 +111,17 @@ def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
             blob = stream.read(_MOST_BYTES)
     if b"\0" in blob[:1024]:
         return
-    text = blob[:_MOST_BYTES]
+    text = blob[:_MOST_BYTES].replace(b"\\\n", b" ")
+    folders = [os.getcwd(), os.path.dirname(os.path.abspath(script["path"]))]
+    for line, known in lines_of_script(text, os.environ):
+        for name in secret_files(os.fsencode(line)):
+            word = expanded(os.fsdecode(name), known)
+            for folder in folders:
+                withhold(os.path.realpath(os.path.join(folder, word)))
     words = set(_WORD.findall(text))
     words.update(name + b".py" for name in _IMPORT.findall(text))
     # `tar xzf $INPUT_TAR_DIR/code_$VERSION.tgz`
     words.update(os.fsencode(word) for word in words_of_script(text, os.environ))
-    folders = [os.getcwd(), os.path.dirname(os.path.abspath(script["path"]))]
     seen: Set[str] = set()
     for word in sorted(words)[:_MOST_WORDS]:
         for folder in folders:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Collection, Dict, Iterable, List, Mapping
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
@@ -76,18 +76,27 @@ def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
 
     A variable that is set to plain words counts from there on; others leave their words out.
     """
-    known = dict(variables)
     words: List[str] = []
-    for line in content.decode("utf-8", "replace").splitlines():
-        assigned = re.match(_ASSIGNMENT, line)
-        if assigned is not None:
-            known[assigned.group(1)] = _expanded(assigned.group(2), known)
+    for line, known in lines_of_script(content, variables):
         for word in re.findall(_WORD, line):
-            path = _expanded(word, known)
+            path = expanded(word, known)
             if "$" not in path:
                 words.append(path)
     return words
 
 
-def _expanded(word: str, variables: Mapping[str, str]) -> str:
+def lines_of_script(
+    content: bytes, variables: Mapping[str, str]
+) -> Iterator[Tuple[str, Dict[str, str]]]:
+    """Yield the lines of a shell script, each with the variables that are known there."""
+    known = dict(variables)
+    for line in content.decode("utf-8", "replace").splitlines():
+        assigned = re.match(_ASSIGNMENT, line)
+        if assigned is not None:
+            known[assigned.group(1)] = expanded(assigned.group(2), known)
+        yield line, known
+
+
+def expanded(word: str, variables: Mapping[str, str]) -> str:
+    """Return a word with the variables that are known."""
     return re.sub(_VARIABLE, lambda name: variables.get(name.group(1), name.group()), word)

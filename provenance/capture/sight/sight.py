@@ -46,6 +46,8 @@ class Sight:
         why_incomplete: sentences about what may have been missed.
         why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
         is_hurried: whether somebody waits for the end, after `settle`.
+        has_come_elsewhere: set when a file came outside of the job's own folders; None where nobody
+            could see that.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Sight:
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
+        self.has_come_elsewhere: Optional[threading.Event] = None
         if following.followed is not None:
             self._events = FileEvents(following.followed, self._see_who_lives)
+            self.has_come_elsewhere = self._events.has_come_elsewhere
             self._events.read_on()
 
     def meet(self, child: Child) -> None:

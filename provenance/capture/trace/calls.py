@@ -10,6 +10,8 @@ import re
 from typing import Dict, List, Set, Tuple
 
 from jobprov.provenance.capture.command.arguments import is_of_machine
+from jobprov.provenance.capture.files.private import withhold
+from jobprov.provenance.capture.files.standard_input import asks_for_secret
 from jobprov.provenance.capture.trace.touched import interpreters, plain
 
 MOST_PATHS = 20000
@@ -19,8 +21,10 @@ MADE, CHANGED, LOOKED_AT, READ, EXECUTED = range(5)
 
 _CALL = re.compile(rb"(\w+)\((.*)", re.DOTALL)
 _PATH = re.compile(rb'(?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"')
+_WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _HERE = re.compile(rb"AT_FDCWD<((?:[^>\\]|\\.)*)>")
 _DESCRIPTOR = re.compile(rb"\d+<((?:[^>\\]|\\.)*)>")
+_TO_STDIN = re.compile(rb"\d+<((?:[^>\\]|\\.)*)>, 0\b")
 _FAILED = re.compile(rb"= -1 (E[A-Z0-9]+) \([^()]*\)\s*$")
 _MADE_NEW = re.compile(rb"\bO_(?:TRUNC|EXCL)\b")
 _TO_WRITE = re.compile(rb"\bO_(?:WRONLY|RDWR)\b")
@@ -38,7 +42,7 @@ TRACED = (
     "?open ?openat ?openat2 ?creat ?execve ?execveat ?stat ?lstat ?newfstatat ?stat64 ?lstat64"
     " ?fstatat64 ?statx ?access ?faccessat ?faccessat2 ?readlink ?readlinkat ?chdir ?fchdir"
     " ?getdents ?getdents64 ?mkdir ?mkdirat ?rename ?renameat ?renameat2 ?link ?linkat ?symlink"
-    " ?symlinkat ?unlink ?unlinkat ?truncate ?connect"
+    " ?symlinkat ?unlink ?unlinkat ?truncate ?connect ?dup2 ?dup3"
 ).replace(" ", ",")
 
 
@@ -73,6 +77,7 @@ class Calls:
         self._unfinished: Dict[bytes, bytes] = {}
         self._pythons: Set[bytes] = set()
         self._last: Dict[bytes, str] = {}  # process -> the path of the call before
+        self._stdin: Dict[bytes, str] = {}  # process -> the file that it has for standard input
 
     def take(self, line: bytes) -> None:
         """Take in a line."""
@@ -105,6 +110,11 @@ class Calls:
             self._place_waiting(process, self._folder)
 
     def _take_call(self, process: bytes, name: bytes, words: bytes) -> None:
+        if name in (b"dup2", b"dup3"):
+            match = _TO_STDIN.match(words)
+            if match is not None:
+                self._stdin[process] = plain(match.group(1))
+            return
         if name in (b"getdents", b"getdents64", b"fchdir"):
             match = _DESCRIPTOR.match(words)
             if match is not None:
@@ -137,6 +147,7 @@ class Calls:
         elif name in (b"execve", b"execveat"):
             self._use(process, found[0], EXECUTED)
             self._note_program(process, os.path.basename(found[0][1]))
+            self._keep_secret(process, [plain(word) for word in _WORD.findall(words)])
         elif name in _MAKING or name in _GOING:
             self._take_change(process, name, found)
         elif name == b"truncate":
@@ -153,6 +164,16 @@ class Calls:
             self._pythons.add(process)
         else:
             self._pythons.discard(process)
+
+    def _keep_secret(self, process: bytes, argv: List[str]) -> None:
+        """Keep the file from which a program reads a secret: `kinit < FILE`.
+
+        A shell may have redirected its own input, and no line says who began the program.
+        """
+        if asks_for_secret(argv):
+            own = self._stdin.get(process)
+            for path in self._stdin.values() if own is None else [own]:
+                withhold(path)
 
     def _take_change(self, process: bytes, name: bytes, found: List[Tuple[bytes, bytes]]) -> None:
         if name.startswith(b"unlink"):  # what comes in its place is new
@@ -239,7 +260,7 @@ class Calls:
     def _forget(self, process: bytes) -> None:
         """Forget a process that ended; another one may get its number."""
         self._place_waiting(process, self._folders.get(process, self._folder))
-        for known in (self._folders, self._unfinished, self._last):
+        for known in (self._folders, self._unfinished, self._last, self._stdin):
             known.pop(process, None)
         self._pythons.discard(process)
 

@@ -29,8 +29,8 @@ from jobprov.provenance.capture.trace.touched import interpreters
 
 LARGEST_LOG = 64 * 1024 * 1024  # bytes that wait on a disk that takes nothing back
 _FAST = "--seccomp-bpf"
-_OPTIONS = (
-    *("-DD", "-f", "-q", "-y", "-s", "1", "-I2"),
+_OPTIONS = (  # so many words of a command line, and characters of each: for `calls`
+    *("-DD", "-f", "-q", "-y", "-s", "32", "-I2"),
     *("-e", "trace=" + TRACED, "-e", "signal=none"),
     "-A",  # what is cut off stays cut off
 )

@@ -68,7 +68,7 @@ class OneCommand:
         from jobprov.provenance.capture.sight.sight import Sight
 
         self._sight = sight = Sight(self.options, glance.began, following)
-        self._watch = Watch(process, sight.meet)
+        self._watch = Watch(process, sight.meet, sight.has_come_elsewhere)
 
     def _job_and_step(self) -> "Tuple[Job, Step]":
         """Return job and step; the record is opened where it is not yet."""
@@ -221,6 +221,8 @@ class OneCommand:
         add_usage(draft.record, outcome, job.job_ad)
         self._add_watch(job)
         self._add_system(draft, outcome)
+        if self.trace is not None:
+            draft.attempt("trace", self.trace.end)  # it tells which files hold secrets
         job.after(step, outcome, self._prefix, self._sight)
         words_of_job = (draft.record, job.job_ad, self.environment)
         draft.attempt("outputs left behind", left_behind.mark, *words_of_job)

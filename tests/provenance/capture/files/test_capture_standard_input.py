@@ -7,11 +7,12 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from tests.library.hook import Runner, only_entry, said
+from tests.library.hook import Runner, entry_of, only_entry, said
 
 STEERING = b"1\n2\n3\n"
 
@@ -147,6 +148,55 @@ def test_password_file_that_a_command_holds_open_stays_here(
     record, blobs = only_entry(runner)
     assert "inputs" not in record
     assert b"canary" not in blobs.values()
+
+
+def run_with_passwords(runner: Runner, script: str, *options: str) -> dict[str, Any]:
+    """Run a script that reads a harmless file, too; return its record, which knows no password."""
+    for name in "abcdef":
+        (runner.folder / f"pw_{name}.txt").write_bytes(b"canary")
+    (runner.folder / "other.txt").write_text("other")
+    shutil.copy("/bin/true", runner.folder / "kinit")
+    (runner.folder / "job.sh").write_text(f"cat other.txt\n{script}\n")
+
+    runner("run", *options, "--", "sh", "job.sh")
+
+    record, blobs = entry_of(runner)
+    assert b"canary" not in blobs.values()
+    return record
+
+
+def test_password_files_that_a_script_names_stay_here(runner: Runner) -> None:
+    """Their bytes went with the record as inputs: each word of a script that is a file's name."""
+    script = """
+PW=$PWD/pw_a.txt
+[ -f $PW ] && ./kinit alice < $PW
+cat pw_b.txt | ./kinit alice
+./kinit alice \\
+    < pw_c.txt
+true --password-file pw_d.txt other.txt
+openssl version -passin file:pw_e.txt
+sshpass -f pw_f.txt true
+true
+"""
+    record = run_with_passwords(runner, script)
+
+    assert [entry["name"] for entry in record["inputs"]] == ["other.txt"]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace here")
+def test_password_files_that_the_trace_alone_saw_stay_here(runner: Runner) -> None:
+    """The commands are over before anybody looks who has the file open."""
+    script = """
+name=pw
+KINIT=./kinit
+$KINIT alice < $name""_a.txt
+/bin/true --password-stdin < $name""_b.txt
+bash -c "$KINIT alice < $name""_d.txt; true"
+exec $KINIT < $name""_c.txt
+"""
+    record = run_with_passwords(runner, script, "--trace")
+
+    assert [entry["name"] for entry in record["inputs"]] == ["other.txt"]
 
 
 def test_secrets_in_it_are_taken_out(runner: Runner) -> None:

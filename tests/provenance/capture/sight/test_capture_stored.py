@@ -140,6 +140,28 @@ def test_installed_copy_is_the_same_file(runner: Runner, storage: Path) -> None:
     assert places_of(record, storage) == {"out.root": "u7.root"}
 
 
+WRITER = """
+import os, time
+for number in range(4):
+    with open(os.environ["STORE"] + "/prod5/00/" + "abcd"[number] + ".root", "w") as file:
+        file.write(str(number))
+        time.sleep(0.2)
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_files_that_are_open_in_the_storage_for_a_moment_are_outputs(
+    runner: Runner, storage: Path
+) -> None:
+    """No word names them, and looks at open files are a second apart."""
+    (runner.folder / "write.py").write_text(WRITER)
+    record = record_of(runner, f"{sys.executable} -S write.py")
+
+    found = {os.path.relpath(output["path"], storage) for output in record["outputs"]}
+    assert found == {f"prod5/00/{name}.root" for name in "abcd"}
+
+
 @pytest.mark.usefixtures("storage")
 def test_file_that_is_removed_from_the_storage_is_no_output(runner: Runner) -> None:
     record = record_of(runner, 'echo data > out.root; mv out.root "$STORE/x.root"; rm "$STORE"/x*')
@@ -361,6 +383,38 @@ def test_folder_that_went_before_anybody_looked_into_it_is_told(following: Follo
     assert following.events.overtaken == {str(following.job / "out"): 2}
     assert set(made) == {"out/last.root"}
     assert not made["out/last.root"].is_moved
+
+
+def test_files_that_went_with_a_folder_nobody_saw_are_told_and_are_no_outputs(
+    following: Following,
+) -> None:
+    """`mkdir log; mv *.json log/; rm -r log`: 24 of them counted as the unit's files."""
+    for number in range(2):
+        (following.job / f"{number}.json").write_text("{}")
+    following.events.read()
+    (following.job / "log").mkdir()
+    for number in range(2):
+        (following.job / f"{number}.json").rename(following.job / "log" / f"{number}.json")
+    shutil.rmtree(following.job / "log")
+    following.store("out.root", "out.root")
+
+    made = following.end()
+
+    lost = [str(following.job / f"{number}.json") for number in range(2)]
+    assert following.events.overtaken == dict.fromkeys(lost, 1)
+    assert {name for name, file in made.items() if not file.is_deleted} == {"out.root"}
+
+
+def test_file_that_went_elsewhere_while_a_folder_came_is_an_output(following: Following) -> None:
+    (following.job / "out.root").write_text("data")
+    following.events.read()
+    (following.job / "log").mkdir()
+    (following.job / "out.root").rename(following.other / "out.root")
+
+    out = following.end()["out.root"]
+
+    assert (out.place, out.is_deleted, out.is_moved) == (None, False, True)
+    assert not following.events.overtaken
 
 
 def test_new_folder_of_the_storage_is_followed_at_once(following: Following) -> None:
