@@ -1,6 +1,6 @@
 """Makes the Flask application: API, pages, errors, measures and headers, on one wired service."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -36,6 +36,14 @@ HEADERS = {
 }
 
 
+class Application(Flask):
+    """Flask, whose views are all plain functions here."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function; Flask would look at each view and hook of each request for `async`."""
+        return func
+
+
 def create_app(
     settings: Settings | Mapping[str, str] | None = None, *, service: Service | None = None
 ) -> Flask:
@@ -50,7 +58,7 @@ def create_app(
         UnreachableError: the database's address is none.
     """
     read = settings if isinstance(settings, Settings) else load_settings(settings)
-    app = Flask("jobprov.app", static_folder=None, template_folder="templates")
+    app = Application("jobprov.app", static_folder=None, template_folder="templates")
     app.secret_key = read.session_key()
     app.session_interface = PageSessions()
     app.config.update(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -51,6 +52,8 @@ from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer, Writing
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from jobprov.provenance.services.intake.identity_provider import IdentityProvider
     from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
 
@@ -457,7 +460,13 @@ def archive_problem(settings: Settings) -> ConflictError | UnreachableError | No
 
 def get_service() -> Service:
     """Return the service of the running application."""
+    return cast("Service", _running_application().extensions["jobprov"])
+
+
+@cache
+def _running_application() -> "Flask":
+    """Return what stands for the application of whoever calls it: one object for all of them."""
     # Commands that open the service do without a web server's 12 MB
     from flask import current_app  # noqa: PLC0415
 
-    return cast("Service", current_app.extensions["jobprov"])
+    return current_app

@@ -11,6 +11,7 @@ guessing) as facts of behaviour.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from jobprov.provenance.fhicl.running.errors import NotKnownError, RefusedError
@@ -137,6 +138,16 @@ _ONLY_PRINTS = (
     "print-description",
     "version",
 )
+_CHECKED = frozenset(
+    (
+        *_ONLY_PRINTS,
+        "status-bar",
+        *chain.from_iterable(_ALTERNATIVES),
+        *_ANNOTATE,
+        *(name for name, _ in _LEAST_NUMBERS),
+    )
+)
+"""The options that art refuses by some value, or beside some others."""
 
 
 REPORTS_UNUSED = {"art": True, "lar": True, "mu2e": False}
@@ -319,6 +330,8 @@ def _check(options: ArtOptions) -> None:
     Raises:
         RefusedError: it ends there.
     """
+    if "config" in options and _CHECKED.isdisjoint(options.values):
+        return  # most command lines
     for name in _ONLY_PRINTS:
         if name in options:
             raise RefusedError(f"With --{name} art prints and runs nothing.")
