@@ -210,3 +210,19 @@ def grade_words(grade: str, proof: JobProof | None) -> str:
         return grade
     words = {"proven": "proven", "failed": "its rerun failed", "differs": "its rerun differs"}
     return f"{grade}, {words.get(proof.state, 'not proven')}"
+
+
+def retired_words(files: Sequence[str]) -> str:
+    """Return in words that the catalog retired these files, of which there is one at least."""
+    if len(files) == 1:
+        return f"{files[0]} was retired in the catalog"
+    return f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"
+
+
+def without_output(retired: Sequence[str]) -> str:
+    """Return what became of the files of a job that succeeded, of which none counts any more.
+
+    Args:
+        retired: names of its files that the catalog has retired.
+    """
+    return f", but {retired_words(retired)}" if retired else " without output"

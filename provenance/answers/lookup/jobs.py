@@ -277,7 +277,8 @@ class JobAnswer(Struct, frozen=True):
             found) and `moved_ref` (what a tag that moved was seen to name).
         inputs: the entries of `merged`, each with the `url` of its page and its `producers`; with
             `did`, `namespace:name`, where the record names no namespace and its catalog has one.
-        outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
+        outputs: the entries of `merged`, each with the `url` of its page, its `consumer_count` and
+            whether the catalog of the task has retired it (`is_retired`).
         proof: how its recipe stands; None as in `summary`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.
         missing_blobs: digests of blobs and small inputs that its records name and nobody sent.

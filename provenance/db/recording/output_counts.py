@@ -1,4 +1,4 @@
-"""How many files of a job count for its unit, where a catalog retired some of them.
+"""How many files of a job count for its unit, where a catalog retired some of them, and which.
 
 What is recorded of a job counts its files once. A file that is gone from its catalog does not count
 any more, and it does again once the catalog has it back: `jobs.output_count` is what all counts of
@@ -79,9 +79,13 @@ class _Seen(NamedTuple):
 
 
 class _MadeFile(NamedTuple):
-    """A file that a job made, by each name that it has: the first is the one it was born with."""
+    """A file that a job made, by each name that it has: the first is the one it was born with.
+
+    `position` is its place among the outputs of its job.
+    """
 
     job: int
+    position: int
     names: list[tuple[str, _Seen]]
 
 
@@ -89,7 +93,7 @@ class _InCatalog(NamedTuple):
     """An output of a task in its catalog."""
 
     file: _Seen
-    is_gone: bool
+    presence: Presence
 
 
 _Catalog = Mapping[tuple[int, str], Sequence[_InCatalog]]
@@ -104,26 +108,38 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> None:
         for job, task, count in select_among(connection, _COUNTED, part):
             tasks[job], before[job] = task, count
         made_files = _made_files(connection, list(tasks))
-        names = {name for file in made_files for name, _ in file.names}
-        catalog = _in_catalog(connection, set(tasks.values()), names)
+        catalog = _in_catalog(connection, set(tasks.values()), made_files)
         patterns = patterns_of_tasks(connection, set(tasks.values()))
         counts = dict.fromkeys(tasks, 0)
         for file in made_files:
             task = tasks[file.job]
             name_at_birth, _ = file.names[0]
-            counts[file.job] += counts_for_unit(
-                name_at_birth, patterns.get(task, ())
-            ) and not _is_gone(file, task, catalog)
+            counts[file.job] += (
+                counts_for_unit(name_at_birth, patterns.get(task, ()))
+                and _presence(file, task, catalog) != Presence.GONE
+            )
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
         change_many(connection, _COUNT, changed)
+
+
+def retired_outputs(connection: Connection, job: int) -> set[int]:
+    """Return which outputs of a job, by position, the catalog of its task has retired."""
+    retired = set()
+    for _, task, _ in select_among(connection, _COUNTED, [job]):
+        made_files = _made_files(connection, [job])
+        catalog = _in_catalog(connection, [task], made_files)
+        for file in made_files:
+            if _presence(file, task, catalog) in (Presence.SPENT, Presence.GONE):
+                retired.add(file.position)
+    return retired
 
 
 def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
     """Return the files that jobs say they made."""
     query = (
         select(
-            Claim.job_id, Claim.id, Claim.alias_of, Claim.status, File.name, File.namespace,
-            Identity.size_bytes, Identity.checksums,
+            Claim.job_id, Claim.position, Claim.id, Claim.alias_of, Claim.status,
+            File.name, File.namespace, Identity.size_bytes, Identity.checksums,
         )
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
@@ -131,19 +147,22 @@ def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
         .order_by(Claim.alias_of.is_not(None), Claim.id)
     )  # fmt: skip
     files: dict[int, _MadeFile] = {}
-    for job, claim, alias_of, status, name, *values in connection.execute(query):
+    for job, position, claim, alias_of, status, name, *values in connection.execute(query):
         seen = _Seen._make(values)
         if not is_usable(status, seen.size_bytes):
             continue
         if alias_of is None:
-            files[claim] = _MadeFile(job, [(name, seen)])
+            files[claim] = _MadeFile(job, position, [(name, seen)])
         elif alias_of in files:
             files[alias_of].names.append((name, seen))
     return list(files.values())
 
 
-def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[str]) -> _Catalog:
-    """Return the outputs of these tasks with these names, as their catalogs have or had them."""
+def _in_catalog(
+    connection: Connection, tasks: Iterable[int], files: Iterable[_MadeFile]
+) -> _Catalog:
+    """Return the outputs of tasks with the names of files, as their catalogs have or had them."""
+    names = {name for file in files for name, _ in file.names}
     catalog: dict[tuple[int, str], list[_InCatalog]] = defaultdict(list)
     for part in chunks(sorted(names)):
         query = (
@@ -155,18 +174,15 @@ def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[st
             .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id.in_(tasks))
         )  # fmt: skip
         for task, name, presence, *seen in connection.execute(query):
-            file = _InCatalog(_Seen._make(seen), presence == Presence.GONE)
-            catalog[task, name].append(file)
+            catalog[task, name].append(_InCatalog(_Seen._make(seen), Presence(presence)))
     return catalog
 
 
-def _is_gone(file: _MadeFile, task: int, catalog: _Catalog) -> bool:
-    """Return whether the catalog retired a file, and has it under no other of its names."""
-    was_retired = False
+def _presence(file: _MadeFile, task: int, catalog: _Catalog) -> Presence | None:
+    """Return whether the catalog has a file, under whichever name; None if it never knew it."""
+    presences = []
     for name, recorded in file.names:
         for output in catalog.get((task, name), ()):
             if recorded.may_be(output.file):
-                if not output.is_gone:
-                    return False
-                was_retired = True
-    return was_retired
+                presences.append(output.presence)
+    return min(presences, default=None)

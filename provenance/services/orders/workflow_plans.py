@@ -24,7 +24,7 @@ from jobprov.provenance.db.queries.orders.orders import (
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
 from jobprov.provenance.launchers.workflow import Stage, Workflow
-from jobprov.provenance.services.tasks.units import retired_words
+from jobprov.provenance.lineage.words import retired_words
 
 UnitStanding = Literal[
     "done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived"

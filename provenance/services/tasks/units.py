@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
 )
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.lineage.words import number
+from jobprov.provenance.lineage.words import retired_words
 from jobprov.provenance.services.paging import check_limit, read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
@@ -266,13 +266,6 @@ def _with_gone(unit: OpenUnit, files: Sequence[str]) -> OpenUnit:
     if unit.why is not None:
         reasons.insert(0, unit.why)
     return replace(unit, why="; ".join(reasons))
-
-
-def retired_words(files: Sequence[str]) -> str:
-    """Return in words that the catalog retired these files, of which there is one at least."""
-    if len(files) == 1:
-        return f"{files[0]} was retired in the catalog"
-    return f"{files[0]} and {number(len(files) - 1)} more were retired in the catalog"
 
 
 def _with_reason(unit: OpenUnit, mishap: Mishap | None) -> OpenUnit:

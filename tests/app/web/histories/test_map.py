@@ -195,7 +195,7 @@ def test_what_a_link_opened_is_asked_for_once_ahead_of_the_scripts(
 
 
 def test_the_first_frame_paints_no_more_than_the_window_shows(wide: Watched) -> None:
-    """cytoscape would paint the whole picture first, into a canvas as large as that."""
+    """Cytoscape would paint the whole picture first, into a canvas as large as that."""
     page = wide.page
     page.add_init_script(
         """window.painted = [];
