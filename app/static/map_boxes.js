@@ -202,6 +202,8 @@ const paint = (context, [name, attributes, words]) => {
 // browser takes as long for two hundred small SVG documents as for all the rest of the map.
 // `boxNamed` finds the box by the name that is its `background-image`.
 export const paintBoxes = (renderer, boxNamed) => {
+  // Else its first frame waits for a layer with the whole picture, up to 64 MB of what nobody sees
+  renderer.data.lyrTxrCache.firstGet = false;
   renderer.getCachedImage = (name) => ({ complete: true, ...boxNamed(name) });
   renderer.drawInscribedImage = (context, { box, colours }, node, place, opacity) => {
     context.save();

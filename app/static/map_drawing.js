@@ -27,22 +27,20 @@ export class Drawing {
     this.counts = this.countsOf(view);
     const after = before && this.middleOf(keys, (id) => this.places.get(id));
     const anchor = after ? { x: before.x - after.x, y: before.y - after.y } : { x: 0, y: 0 };
+    this.goals = new Map();
+    for (const [id, place] of this.places)
+      this.goals.set(id, { x: place.x + anchor.x, y: place.y + anchor.y });
+    const isMoved = after && !STILL.matches;
     const was = new Map(this.cy.nodes().map((node) => [node.id(), { ...node.position() }]));
+    const from = (id) => (isMoved ? was.get(id) || before : this.goals.get(id));
     this.cy.batch(() => {
       this.cy.elements().remove();
       this.cy.style(styleOf(this.colours, NARROW.matches));
-      this.cy.add(view.boxes.map((box) => this.nodeOf(box)));
+      this.cy.add(view.boxes.map((box) => this.nodeOf(box, from(box.id))));
       this.cy.add(view.arrows.map((arrow) => this.lineOf(arrow)));
     });
-    const isMoved = after && !STILL.matches;
-    this.goals = new Map();
-    for (const node of this.cy.nodes()) {
-      const place = this.places.get(node.id()),
-        to = { x: place.x + anchor.x, y: place.y + anchor.y };
-      this.goals.set(node.id(), to);
-      node.position(isMoved ? was.get(node.id()) || before : to);
-      if (isMoved) node.animate({ position: to }, { duration: MOVE });
-    }
+    for (const node of isMoved ? this.cy.nodes() : [])
+      node.animate({ position: this.goals.get(node.id()) }, { duration: MOVE });
     this.room = this.extentOf(this.goals.keys());
     this.showLegend();
   }
@@ -94,8 +92,9 @@ export class Drawing {
     return found;
   }
 
-  nodeOf(box) {
-    return { group: "nodes", data: { id: box.id, ...outer(box), image: this.imageOf(box) } };
+  nodeOf(box, at) {
+    const data = { id: box.id, ...outer(box), image: this.imageOf(box) };
+    return { group: "nodes", data, position: { ...at } };
   }
 
   // A name for what is to be painted: a new one each time, since cytoscape keeps by it what was

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
+from jobprov.provenance.records.files.presence import LostFiles
 from jobprov.provenance.times import minute_text
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
@@ -210,3 +211,23 @@ def grade_words(grade: str, proof: JobProof | None) -> str:
         return grade
     words = {"proven": "proven", "failed": "its rerun failed", "differs": "its rerun differs"}
     return f"{grade}, {words.get(proof.state, 'not proven')}"
+
+
+def lost_words(files: LostFiles) -> str:
+    """Return in words what became of files that a job or unit lost, of which there is one at least."""
+    reasons = []
+    if files.retired:
+        verb = "was" if len(files.retired) == 1 else "were"
+        reasons.append(f"{_first_of(files.retired)} {verb} retired in the catalog")
+    if files.unarrived:
+        reasons.append(f"{_first_of(files.unarrived)} never arrived in the catalog")
+    return "; ".join(reasons)
+
+
+def _first_of(files: Sequence[str]) -> str:
+    return files[0] if len(files) == 1 else f"{files[0]} and {number(len(files) - 1)} more"
+
+
+def without_output(files: LostFiles) -> str:
+    """Return why no file counts of a job that succeeded: those that it lost, if any."""
+    return f", but {lost_words(files)}" if any(files) else " without output"

@@ -18,7 +18,14 @@ from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.provenance.answers.lookup.jobs import Failure, JobAnswer, JobSummary
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, duration, evidence_words, grade_words, size
+from jobprov.provenance.lineage.words import (
+    counted,
+    duration,
+    evidence_words,
+    grade_words,
+    size,
+    without_output,
+)
 from jobprov.provenance.records.verdicts import rank
 
 
@@ -112,8 +119,8 @@ def _sentence(answer: JobAnswer) -> str:
     seconds, end = summary.resources.wall_seconds, summary.exit
     took = "" if seconds is None else f" after {duration(seconds)}"
     if summary.state == "succeeded":
-        without = "" if answer.output_count else " without output"
-        return f"Succeeded{took}{without}{_reruns(answer.verdicts)}."
+        left = "" if answer.output_count else without_output(answer.lost_files())
+        return f"Succeeded{took}{left}{_reruns(answer.verdicts)}."
     sentence = summary.state.capitalize()
     if end.failed_step:
         sentence += f" in step {end.failed_step}"

@@ -16,7 +16,7 @@ from jobprov.app.web.frame.formats import (
     text,
 )
 from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary
-from jobprov.provenance.lineage.words import evidence_words, grade_words
+from jobprov.provenance.lineage.words import evidence_words, grade_words, without_output
 from jobprov.provenance.records.job_record import DecidedBy
 
 _REPRODUCED = {
@@ -44,7 +44,7 @@ def first_line(job: JobAnswer) -> str:
     if job.decided_by is not None and job.decided_by.evidence:
         ended += f", decided by {text(evidence_words(job.decided_by.evidence))}"
     if job.summary.state == "succeeded" and not job.output_count:
-        ended += " without output"
+        ended += text(without_output(job.lost_files()))
     if shown_state(job.summary.state, job.summary.heard_at) == "succeeded":
         return "; ".join([ended, *quality]) + "."
     rest = "; ".join(quality)

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.reruns.proofs import JobProof, ProofCounts
+from jobprov.provenance.records.files.presence import LostFiles
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy, JsonObject
 from jobprov.provenance.records.merging import Disagreement
@@ -277,7 +278,9 @@ class JobAnswer(Struct, frozen=True):
             found) and `moved_ref` (what a tag that moved was seen to name).
         inputs: the entries of `merged`, each with the `url` of its page and its `producers`; with
             `did`, `namespace:name`, where the record names no namespace and its catalog has one.
-        outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
+        outputs: the entries of `merged`, each with the `url` of its page, its `consumer_count`,
+            and whether the catalog of the task has retired it (`is_retired`) or never got it
+            (`is_unarrived`).
         proof: how its recipe stands; None as in `summary`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.
         missing_blobs: digests of blobs and small inputs that its records name and nobody sent.
@@ -317,6 +320,12 @@ class JobAnswer(Struct, frozen=True):
     retry_of: str | None
     links: JobLinks
     log_tails: list[LogTail]
+
+    def lost_files(self) -> LostFiles:
+        """Return the outputs that the catalog retired or never got; 0.1.0 does not say which."""
+        retired = [str(file["name"]) for file in self.outputs if file.get("is_retired")]
+        unarrived = [str(file["name"]) for file in self.outputs if file.get("is_unarrived")]
+        return LostFiles(retired, unarrived)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of it."""

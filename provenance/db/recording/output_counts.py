@@ -93,10 +93,12 @@ class _Seen(NamedTuple):
 class _MadeFile(NamedTuple):
     """A file that a job made, by each name that it has: the first is the one it was born with.
 
-    `job` is a key, and so is `file`, of that first name.
+    `job` is a key, and so is `file`, of that first name; `position` is the place of the file among
+    the outputs of its job.
     """
 
     job: int
+    position: int
     file: int
     names: list[tuple[str, _Seen]]
 
@@ -105,7 +107,7 @@ class _InCatalog(NamedTuple):
     """An output of a task in its catalog."""
 
     file: _Seen
-    is_gone: bool
+    presence: Presence
 
 
 _Catalog = Mapping[tuple[int, str], Sequence[_InCatalog]]
@@ -124,15 +126,16 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]
         for job, task, count in select_among(connection, _COUNTED, part):
             tasks[job], before[job] = task, count
         made_files = _made_files(connection, list(tasks))
-        names = {name for file in made_files for name, _ in file.names}
-        catalog = _in_catalog(connection, set(tasks.values()), names)
+        catalog = _in_catalog(connection, set(tasks.values()), made_files)
         patterns = patterns_of_tasks(connection, set(tasks.values()))
         unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, part))
         counts = dict.fromkeys(tasks, 0)
         for file in made_files:
             task = tasks[file.job]
             name_at_birth, _ = file.names[0]
-            if (file.job, file.file) in unarrived or _is_gone(file, task, catalog):
+            if (file.job, file.file) in unarrived:
+                continue
+            if _presence(file, task, catalog) == Presence.GONE:
                 continue
             counts[file.job] += counts_for_unit(name_at_birth, patterns.get(task, ()))
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
@@ -141,13 +144,34 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]
     return turned
 
 
+class LostOutputs(NamedTuple):
+    """Which outputs of a job the catalog of its task retired or never got, by position."""
+
+    retired: set[int]
+    unarrived: set[int]
+
+
+def lost_outputs(connection: Connection, job: int) -> LostOutputs:
+    """Return which outputs of a job are not in the catalog any more, or never arrived there."""
+    lost = LostOutputs(set(), set())
+    for _, task, _ in select_among(connection, _COUNTED, [job]):
+        made_files = _made_files(connection, [job])
+        catalog = _in_catalog(connection, [task], made_files)
+        unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, [job]))
+        for file in made_files:
+            if (job, file.file) in unarrived:
+                lost.unarrived.add(file.position)
+            elif _presence(file, task, catalog) in (Presence.SPENT, Presence.GONE):
+                lost.retired.add(file.position)
+    return lost
+
+
 def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
     """Return the files that jobs say they made."""
     query = (
         select(
-            Claim.job_id, Claim.file_id, Claim.id, Claim.alias_of, Claim.status, File.name,
-            File.namespace,
-            Identity.size_bytes, Identity.checksums,
+            Claim.job_id, Claim.position, Claim.file_id, Claim.id, Claim.alias_of, Claim.status,
+            File.name, File.namespace, Identity.size_bytes, Identity.checksums,
         )
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
@@ -155,19 +179,22 @@ def _made_files(connection: Connection, jobs: Sequence[int]) -> list[_MadeFile]:
         .order_by(Claim.alias_of.is_not(None), Claim.id)
     )  # fmt: skip
     files: dict[int, _MadeFile] = {}
-    for job, file, claim, alias_of, status, name, *values in connection.execute(query):
+    for job, position, file, claim, alias_of, status, name, *values in connection.execute(query):
         seen = _Seen._make(values)
         if not is_usable(status, seen.size_bytes):
             continue
         if alias_of is None:
-            files[claim] = _MadeFile(job, file, [(name, seen)])
+            files[claim] = _MadeFile(job, position, file, [(name, seen)])
         elif alias_of in files:
             files[alias_of].names.append((name, seen))
     return list(files.values())
 
 
-def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[str]) -> _Catalog:
-    """Return the outputs of these tasks with these names, as their catalogs have or had them."""
+def _in_catalog(
+    connection: Connection, tasks: Iterable[int], files: Iterable[_MadeFile]
+) -> _Catalog:
+    """Return the outputs of tasks with the names of files, as their catalogs have or had them."""
+    names = {name for file in files for name, _ in file.names}
     catalog: dict[tuple[int, str], list[_InCatalog]] = defaultdict(list)
     for part in chunks(sorted(names)):
         query = (
@@ -179,18 +206,15 @@ def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[st
             .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id.in_(tasks))
         )  # fmt: skip
         for task, name, presence, *seen in connection.execute(query):
-            file = _InCatalog(_Seen._make(seen), presence == Presence.GONE)
-            catalog[task, name].append(file)
+            catalog[task, name].append(_InCatalog(_Seen._make(seen), Presence(presence)))
     return catalog
 
 
-def _is_gone(file: _MadeFile, task: int, catalog: _Catalog) -> bool:
-    """Return whether the catalog retired a file, and has it under no other of its names."""
-    was_retired = False
+def _presence(file: _MadeFile, task: int, catalog: _Catalog) -> Presence | None:
+    """Return whether the catalog has a file, under whichever name; None if it never knew it."""
+    presences = []
     for name, recorded in file.names:
         for output in catalog.get((task, name), ()):
             if recorded.may_be(output.file):
-                if not output.is_gone:
-                    return False
-                was_retired = True
-    return was_retired
+                presences.append(output.presence)
+    return min(presences, default=None)

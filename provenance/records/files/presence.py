@@ -4,6 +4,7 @@ Source: docs/decisions/0049-retired-files.md.
 """
 
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Presence(IntEnum):
@@ -18,3 +19,10 @@ class Presence(IntEnum):
     THERE = 0
     SPENT = 1
     GONE = 2
+
+
+class LostFiles(NamedTuple):
+    """Names of the files that a job or unit lost: the catalog retired them, or never got them."""
+
+    retired: list[str]
+    unarrived: list[str]

@@ -35,6 +35,7 @@ from jobprov.provenance.db.queries.lookup.jobs.details import (
 )
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
+from jobprov.provenance.db.recording.output_counts import lost_outputs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.files.names import full_name
@@ -275,12 +276,19 @@ def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
 
 
 def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
-    """Return the outputs as recorded, each with its page and how many jobs read it."""
+    """Return the outputs as recorded, each with what the service knows of it."""
     key = job.found.key
     counts, urls = output_consumers(connection, key), output_urls(connection, key)
+    lost = lost_outputs(connection, key)
     outputs = []
     for place, file in enumerate(job.reading.raw.get("outputs") or ()):
-        outputs.append({**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)})
+        findings = {
+            "url": urls.get(place),
+            "consumer_count": counts.get(place, 0),
+            "is_retired": place in lost.retired,
+            "is_unarrived": place in lost.unarrived,
+        }
+        outputs.append({**file, **findings})
     return outputs
 
 

@@ -22,10 +22,10 @@ from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
     last_attempt,
 )
-from jobprov.provenance.db.queries.tasks.unit_facts import LostFiles
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
 from jobprov.provenance.launchers.workflow import Stage, Workflow
-from jobprov.provenance.services.tasks.units import lost_words
+from jobprov.provenance.lineage.words import lost_words
+from jobprov.provenance.records.files.presence import LostFiles
 
 UnitStanding = Literal[
     "done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived"

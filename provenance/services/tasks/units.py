@@ -15,7 +15,6 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
-    LostFiles,
     Mishap,
     lost_files_of_units,
     newest_mishaps,
@@ -23,7 +22,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
 )
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.lineage.words import number
+from jobprov.provenance.lineage.words import lost_words
 from jobprov.provenance.services.paging import check_limit, read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
@@ -260,21 +259,6 @@ def with_lost_files(
     lost = lost_files_of_units(connection, task.key, doubtful[:_MOST_EXPLAINED])
     reasons = {unit: lost_words(files) for unit, files in lost.items()}
     return [_with_reason(unit, reasons.get(unit.unit)) for unit in units]
-
-
-def lost_words(files: LostFiles) -> str:
-    """Return in words what became of files that a unit lost, of which there is one at least."""
-    reasons = []
-    if files.retired:
-        verb = "was" if len(files.retired) == 1 else "were"
-        reasons.append(f"{_names(files.retired)} {verb} retired in the catalog")
-    if files.unarrived:
-        reasons.append(f"{_names(files.unarrived)} never arrived in the catalog")
-    return "; ".join(reasons)
-
-
-def _names(files: Sequence[str]) -> str:
-    return files[0] if len(files) == 1 else f"{files[0]} and {number(len(files) - 1)} more"
 
 
 def _with_reason(unit: OpenUnit, reason: str | None) -> OpenUnit:

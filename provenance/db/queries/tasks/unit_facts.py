@@ -44,6 +44,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import count_named, counts_for_unit
+from jobprov.provenance.records.files.presence import LostFiles
 
 # Of attempts that went wrong, the most telling one counts
 _WORST_KNOWN_FIRST = ("failed", "killed", "lost", "never began")
@@ -304,13 +305,6 @@ def newest_mishaps(connection: Connection, task: int) -> dict[tuple[str, str], M
     for unit, state, *mishap in run(connection, _MISHAPS, {"task": task}):
         mishaps[unit, STATES[state]] = Mishap._make(mishap)
     return mishaps
-
-
-class LostFiles(NamedTuple):
-    """Names of the files that a unit lost: its catalog retired them, or they never arrived there."""
-
-    retired: list[str]
-    unarrived: list[str]
 
 
 def lost_files_of_units(

@@ -194,6 +194,33 @@ def test_what_a_link_opened_is_asked_for_once_ahead_of_the_scripts(
     watched.context.close()
 
 
+def test_the_first_frame_paints_no_more_than_the_window_shows(wide: Watched) -> None:
+    """Cytoscape would paint the whole picture first, into a canvas as large as that."""
+    page = wide.page
+    page.add_init_script(
+        """window.painted = [];
+        window.OffscreenCanvas = class extends OffscreenCanvas {
+          constructor(width, height) { super(width, height); painted.push({ width, height }); }
+        };"""
+    )
+    open_map(page, wide.site + LINEAGE)
+    handles = page.evaluate(
+        """document.querySelector(".map-place").map.view.boxes.map(box => box.open)
+        .filter(Boolean)"""
+    )
+    open_map(page, wide.site + LINEAGE + "".join(f"&expanded={handle}" for handle in handles))
+
+    sizes = page.evaluate(
+        """() => {
+          const { room, cy } = document.querySelector(".map-place").map;
+          const whole = (room.x2 - room.x1) * (room.y2 - room.y1);
+          return { whole, largest: Math.max(...painted.map(one => one.width * one.height)) };
+        }"""
+    )
+    assert sizes["largest"], "boxes are painted on canvases"
+    assert sizes["largest"] < sizes["whole"] / 2
+
+
 def test_a_double_click_on_a_stack_opens_it_where_it_stands(wide: Watched) -> None:
     page = wide.page
     open_map(page, f"{wide.site}{LINEAGE}&find=dimuon")

@@ -2,15 +2,26 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Connection, insert, select
 
+from jobprov.app.commands.lookup.job import job_text
+from jobprov.provenance.answers.lookup.jobs import JobAnswer
+from jobprov.provenance.db.changes.catalogs import CatalogFileDraft, put_outputs
+from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
+from jobprov.provenance.db.tables import CatalogFileRow, TaskRow
+from jobprov.provenance.records.files.presence import Presence
 from tests.library.markup import tight
 from tests.library.records import a_record, job_id
 from tests.library.servers.served_app import AppOn, opened_service
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -81,3 +92,42 @@ def test_page_of_a_job_says_that_it_succeeded_without_output(pages: FlaskClient)
 
     assert "without output" in lead(pages.get(f"/jobs/{job_id(1)}").text)
     assert "without output" not in lead(pages.get(f"/jobs/{job_id(2)}").text)
+
+
+def test_job_and_file_say_that_the_catalog_retired_what_was_made(
+    app_on: AppOn, sqlite_template: Path, tmp_path: Path
+) -> None:
+    with opened_service(sqlite_template, tmp_path) as service:
+        pages = app_on(service).test_client()
+        record(pages, 1, "c", outputs=[{"name": "a.root", "size_bytes": 9}, {"name": "b.root"}])
+        record(pages, 2, "c", outputs=[{"name": "kept.root", "size_bytes": 9}])
+        service.write(lambda writing: retire(writing.connection, "c", ["a.root", "b.root"]))
+
+        job = pages.get(f"/jobs/{job_id(1)}").text
+        kept = pages.get(f"/jobs/{job_id(2)}").text
+        file = pages.get("/files/a.root?experiment=nova").text
+        answer = service_answer(pages, 1)
+
+    retired = ", but a.root and 1 more were retired in the catalog; grade"
+    assert retired in lead(job)
+    assert job.count('<span class="tag">retired</span>') == 2
+    assert "retired" not in kept
+    assert "The catalog has retired this file" in tight(file)
+    assert job_text(answer, "http://x").startswith(
+        "Succeeded, but a.root and 1 more were retired in the catalog."
+    )
+
+
+def retire(connection: Connection, task_id: str, names: list[str]) -> None:
+    """Have the catalog retire outputs of a task from which nothing was made."""
+    task = connection.execute(select(TaskRow).where(TaskRow.task_id == task_id)).one()
+    for key, name in enumerate(names, start=1):
+        file = CatalogFileDraft(name, "", task.experiment_id, None, "", None, None, None, NOW)
+        connection.execute(insert(CatalogFileRow).values(id=key, **file._asdict()))
+        put_outputs(connection, task.id, {("", key): Presence.GONE})
+    count_outputs_of_makers(connection, task.id, list(range(1, len(names) + 1)))
+
+
+def service_answer(pages: FlaskClient, number: int) -> JobAnswer:
+    """Return what the Python client gets of a job."""
+    return msgspec.json.decode(pages.get(f"/api/v1/jobs/{job_id(number)}").data, type=JobAnswer)

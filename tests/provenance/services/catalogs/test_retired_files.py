@@ -12,10 +12,11 @@ from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.catalogs.sync import sync_experiment
 from jobprov.provenance.services.catalogs.syncing import retired
 from jobprov.provenance.services.lookup.file import show_file
+from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from tests.library.production import Production
-from tests.library.records import record_of
+from tests.library.records import job_id, record_of
 from tests.provenance.services.catalogs.test_sync import UNITS, Site, on_sqlite
 
 
@@ -66,6 +67,13 @@ class RetiringSite(Site):
         with self.production.database.reading.connect() as connection:
             return show_file(connection, name).is_retired
 
+    def retired_outputs(self, number: int) -> list[str]:
+        """Return which outputs of a job were retired, as its page and command say."""
+        with self.production.database.reading.connect() as connection:
+            job = read_job(connection, self.production.store, job_id(number))
+            outputs = show_job(connection, job).outputs
+        return [output["name"] for output in outputs if output["is_retired"]]
+
     def ready(self) -> list[str]:
         """Return the files that are ready for the next stage."""
         with self.production.database.reading.connect() as connection:
@@ -114,6 +122,26 @@ def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> N
     assert site.compared()["differences"] == {"no-output": [UNITS[1]], "retired": ["b1.root"]}
     assert site.ready() == ["b0.root"]
     assert (site.is_retired("b0.root"), site.is_retired("b1.root")) == (False, True)
+
+
+def test_job_tells_which_of_its_outputs_were_retired(site: RetiringSite) -> None:
+    site.declare()
+    for number in range(3):
+        site.done(number, f"b{number}.root")
+    site.sync()
+    # What was merged is there, so its input is spent and its job still has output
+    site.merge("merged.root", ["b0.root"])
+    for number in range(2):
+        site.retire(f"b{number}.root")
+    site.sync()
+
+    assert site.counts()[0] == 2
+    assert [site.retired_outputs(number) for number in (1, 2, 3)] == [["b0.root"], ["b1.root"], []]
+
+    site.retire("b1.root", is_retired=False)
+    site.sync()
+
+    assert site.retired_outputs(2) == []
 
 
 def test_unit_is_done_again_when_its_file_is_back_or_was_made_again(site: RetiringSite) -> None:
