@@ -85,6 +85,7 @@ def _run(words: tuple[str, ...], environment: dict[str, str], output: Sequence[P
     take_compiled_templates()
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it is where this environment says
     sys.argv = ["jobprov", *words]
     build_hook_once()
     main()

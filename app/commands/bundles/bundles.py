@@ -1,6 +1,7 @@
 """`jobprov bundle`, `rerun`, `verify`, `export`: take a job's rerun bundle, run it, compare it."""
 
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -154,8 +155,9 @@ def rerun(
 
     Exit code 0 where all outputs are equal.
     """
-    folder = _empty_folder(into)
-    root = unpacked(what, folder, experiment=experiment, url=url)
+    if into is not None:
+        _make_empty(into)
+    folder, root = unpacked(what, into, experiment=experiment, url=url)
     out = (folder / "out").resolve()
     # With --json only the answer goes to stdout: these lines would break it
     report = partial(click.echo, err=as_json)
@@ -206,28 +208,38 @@ def _places_of_inputs(client: Client, job_id: str, experiment: str | None) -> li
     return lines
 
 
-def _empty_folder(into: Path | None) -> Path:
-    """Return the folder for bundle and rerun, made if it is not there.
+def _make_empty(folder: Path) -> None:
+    """Make the folder for bundle and rerun, if it is not there.
 
     Raises:
         BadInputError: it is not empty.
     """
-    folder = into or Path(tempfile.mkdtemp(prefix="jobprov-rerun-"))
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BadInputError(f"{folder} is not empty; name a new folder.", {"into": ["not empty"]})
-    return folder
 
 
 def _exit_by(decision: execution.Decision | None) -> NoReturn:
     sys.exit(int(decision != "equal"))
 
 
-def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
-    """Unpack a bundle that lies here, or that the service builds, below `folder`.
+def unpacked(
+    what: str, into: Path | None, *, experiment: str | None, url: str | None
+) -> tuple[Path, Path]:
+    """Unpack a bundle that lies here, or that the service builds, below `into` or a new folder.
 
-    Return its own folder.
+    Return this folder and the bundle's own. A new one does not stay where there is no bundle.
     """
+    folder = into or Path(tempfile.mkdtemp(prefix="jobprov-rerun-"))
+    try:
+        return folder, _unpack(what, folder, experiment=experiment, url=url)
+    except BaseException:
+        if into is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
     if Path(what).is_file():
         return execution.unpack(Path(what), folder / "bundle")
     if what.endswith(".tar") or "/" in what:

@@ -6,7 +6,6 @@ The agent submits them, or you do by hand, or you run one here to see its error.
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -290,8 +289,7 @@ def _run_here(client: Client, jobs: Sequence[str], options: RetryOptions) -> int
     """Run one job in a new folder, with its output on this terminal; return its exit code."""
     if len(jobs) != 1:
         raise click.UsageError("--here runs one job; name it.")
-    folder = Path(tempfile.mkdtemp(prefix="jobprov-retry-"))
-    root = unpacked(jobs[0], folder, experiment=options.experiment, url=client.url)
+    folder, root = unpacked(jobs[0], None, experiment=options.experiment, url=client.url)
     click.echo(f"Running {root.name} in {folder / 'out'}", err=True)
     try:
         code = run_here(root, folder / "out", events=options.events, input_dirs=options.input_dirs)

@@ -196,12 +196,13 @@ def test_retries_are_chained_to_what_they_repeat(
 
 
 def test_an_error_is_seen_by_running_the_job_here(
-    trial: Trial, blocked: dict[str, dict[str, Any]]
+    trial: Trial, blocked: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     assert blocked
     [job] = [job for job in trial.jobs("toy-v1-gen") if job["task"]["unit"] == "5"]
 
-    done = trial.service.run("retry", job["job_id"], "--experiment", "toyexp", "--here")
+    words = ("retry", job["job_id"], "--experiment", "toyexp", "--here")
+    done = trial.service.run(*words, TMPDIR=str(tmp_path))
 
     assert done.returncode == 65
     assert "bad input" in done.stderr
