@@ -619,7 +619,7 @@ def test_unit_does_not_depend_on_the_trace(site: Site, option: str) -> None:
     (site.job / "raw_7.root").write_text("7")
     (site.job / "list.txt").write_text("raw_6.root\nraw_7.root\n")
     site.variables.update(JOBPROV_TASK_ID="t1", PROCESS="1")
-    script = 'of=li; read a < ${of}st.txt; sleep 2 < $(printf "raw_%s.root" 7)\n'
+    script = 'read a < $(printf "li%s" st.txt); sleep 2 < $(printf "raw_%s.root" 7)\n'
     (site.job / "job.sh").write_text(script)
 
     site.runner("run", option, "--", "sh", "job.sh", environment=site.variables)
