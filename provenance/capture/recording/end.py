@@ -116,16 +116,17 @@ def _complete(
 
 
 def _brought_inputs(record: Record) -> List[Entry]:
-    """Return the inputs but for those that an earlier program of the job made.
+    """Return the inputs but for those that an earlier program of the job made, and traced ones.
 
-    Those have the same names in all jobs.
+    The former have the same names in all jobs; of the latter, only a traced job knows.
     """
     made: Set[str] = set()
     for output in record.get("outputs", ()):
         made.update(output[key] for key in ("path", "sha256") if key in output)
     brought = []
     for entry in record.get("inputs", ()):
-        if entry.get("path") not in made and entry.get("sha256") not in made:
+        is_made = entry.get("path") in made or entry.get("sha256") in made
+        if not is_made and entry.get("evidence") != "traced":
             brought.append(entry)
     return brought
 

@@ -38,12 +38,17 @@ class Following:
 
 
 def _own_folders(options: Options) -> List[str]:
-    """Return the working folder and those of `--watch`, unless others put their files there too."""
+    """Return the folders in which a job's files are, unless others put theirs there too.
+
+    The working folder, those of `--watch`, and HTCondor's for the job, which may start elsewhere.
+    """
     own: List[str] = []
     working_folder = os.getcwd()
     if folders.is_own_start(working_folder):
         own.append(working_folder)
-    for named in options.watch:
+    scratch = os.environ.get("_CONDOR_SCRATCH_DIR", "")
+    is_elsewhere = bool(scratch) and not is_below(working_folder, [scratch])
+    for named in [*options.watch, *([scratch] if is_elsewhere else ())]:
         folder = os.path.abspath(named)
         if os.path.isdir(folder) and not is_below(folder, own):
             own.append(folder)

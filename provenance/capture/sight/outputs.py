@@ -114,6 +114,7 @@ class SeenOutputs:
             if file.place is None and self._sight.why_unplaced is not None:
                 draft.weaken("children-unseen", "output " + path, self._sight.why_unplaced)
         self._add_stored(draft, outputs)
+        self._tell_folders(draft)
         if len(outputs) > MOST_OUTPUTS:
             sentence = "only {} of {} files that were made are recorded"
             sentence = sentence.format(MOST_OUTPUTS, len(outputs))
@@ -129,12 +130,21 @@ class SeenOutputs:
                 if place in found:
                     continue
                 lost -= self._sight.is_own(path)
-                if places.may_be_output(place):
+                is_beside = places.is_log(place) or self._is_sidecar(place)
+                if places.may_be_output(place) and not is_beside:
                     outputs.append(places.MadeFile(place, place))
         if lost > 0:
             paths = ", ".join(sorted(self._sight.overtaken)[:_MOST_NAMED])
             sentence = "{} moved away from {} so fast that nobody saw where to".format(lost, paths)
             draft.weaken("children-unseen", "outputs", sentence)
+
+    def _tell_folders(self, draft: Draft) -> None:
+        """Tell of programs that ran where nobody saw what came, but for what their words name."""
+        for step in self._steps:
+            folder = step.program.child.working_directory
+            if folder and not self._sight.is_own(folder):
+                sentence = "it ran in {}, where what comes is not seen without --watch"
+                draft.weaken("children-unseen", step.step.name, sentence.format(folder))
 
     def _find_file(self, path: str, began: float) -> Optional[places.MadeFile]:
         """Return the output that came at a path; None where it is none, or was scratch.

@@ -19,7 +19,7 @@ from jobprov.provenance.capture.sight import held_logs
 from jobprov.provenance.capture.sight.following import Following
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.sight import Sight
-from tests.library.hook import Runner, only_entry, said
+from tests.library.hook import Runner, can_trace, entry_of, only_entry, said
 from tests.provenance.capture.sight.test_capture_sight import Site, by_path
 
 # art's words about its input
@@ -564,3 +564,64 @@ def test_input_that_only_the_log_names_is_of_the_program_that_ran(site: Site) ->
         "raw.root": "nova",
         "raw_2.root": "nova-2",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["", "_CONDOR_SCRATCH_DIR"])
+def test_job_that_goes_elsewhere_to_work_is_seen_there_or_has_a_gap(
+    site: Site, variable: str
+) -> None:
+    """`cd $TMPDIR`, as mu2eprodsys.sh does: a record without inputs and outputs had no gap."""
+    away = site.job.parent / "away"
+    away.mkdir()
+    if variable:
+        site.variables[variable] = str(away)
+
+    script = f"cp all.fcl {away}; cd {away}; nova -c all.fcl > reco.log; echo 1 > plain.root\n"
+    record = site.record(script)
+
+    is_seen = [output["path"] for output in record.get("outputs", ())] == [f"{away}/plain.root"]
+    has_gap = f"it ran in {away}" in gaps_of(record)
+    assert (is_seen, has_gap) == (bool(variable), not variable)
+
+
+@pytest.mark.slow
+def test_what_is_stored_beside_outputs_in_a_folder_that_is_renamed_is_no_output(
+    site: Site,
+) -> None:
+    """As mu2eprodsys.sh does; the copies were seen to be written in the storage."""
+    record = site.record(
+        """
+        nova -c all.fcl -o reco.root > reco.log
+        echo '{}' > reco.root.json
+        mkdir $STORAGE/tmp.1
+        for name in reco.root reco.root.json reco.log; do
+            python3 -c "
+import sys, time
+with open(sys.argv[2], 'wb') as target:
+    target.write(open(sys.argv[1], 'rb').read())
+    target.flush()
+    time.sleep(0.3)" $name $STORAGE/tmp.1/$name
+        done
+        mv $STORAGE/tmp.1 $STORAGE/done
+        """
+    )
+
+    places = {output["name"]: output.get("location") for output in record["outputs"]}
+    assert places == {"reco.root": str(site.storage / "done" / "reco.root")}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_trace(), reason="strace may not trace here")
+@pytest.mark.parametrize("option", ["--trace", "--no-trace"])
+def test_unit_does_not_depend_on_the_trace(site: Site, option: str) -> None:
+    """A list of all jobs' inputs, which the trace alone shows, made the job's number its unit."""
+    (site.job / "raw_7.root").write_text("7")
+    (site.job / "list.txt").write_text("raw_6.root\nraw_7.root\n")
+    site.variables.update(JOBPROV_TASK_ID="t1", PROCESS="1")
+    script = 'read a < $(printf "li%s" st.txt); sleep 2 < $(printf "raw_%s.root" 7)\n'
+    (site.job / "job.sh").write_text(script)
+
+    site.runner("run", option, "--", "sh", "job.sh", environment=site.variables)
+
+    assert entry_of(site.runner)[0]["task"]["unit"] == "raw_7.root"
