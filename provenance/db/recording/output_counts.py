@@ -1,8 +1,9 @@
 """How many files of a job count for its unit, where a catalog retired some or never got them.
 
 What is recorded of a job counts its files once. A file that is gone from its catalog, or that never
-arrived there, does not count, and it does again once the catalog has it: `jobs.output_count` is what
-all counts of units go by, and is brought up to date here.
+arrived there, does not count, and it does again once the catalog has it. Of a job that lost a file
+like this, only what the catalog has counts: a histogram that is left makes no unit done.
+`jobs.output_count` is what all counts of units go by, and is brought up to date here.
 """
 
 from collections import defaultdict
@@ -105,7 +106,7 @@ class _InCatalog(NamedTuple):
     """An output of a task in its catalog."""
 
     file: _Seen
-    is_gone: bool
+    presence: Presence
 
 
 _Catalog = Mapping[tuple[int, str], Sequence[_InCatalog]]
@@ -128,13 +129,19 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]
         catalog = _in_catalog(connection, set(tasks.values()), names)
         patterns = patterns_of_tasks(connection, set(tasks.values()))
         unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, part))
+        presences = [_presence(file, tasks[file.job], catalog) for file in made_files]
+        robbed = {job for job, _ in unarrived}
+        for file, presence in zip(made_files, presences, strict=True):
+            if presence == Presence.GONE:
+                robbed.add(file.job)
         counts = dict.fromkeys(tasks, 0)
-        for file in made_files:
-            task = tasks[file.job]
-            name_at_birth, _ = file.names[0]
-            if (file.job, file.file) in unarrived or _is_gone(file, task, catalog):
-                continue
-            counts[file.job] += counts_for_unit(name_at_birth, patterns.get(task, ()))
+        for file, presence in zip(made_files, presences, strict=True):
+            is_left = presence is None and file.job not in robbed
+            if is_left or presence in (Presence.THERE, Presence.SPENT):
+                name_at_birth, _ = file.names[0]
+                counts[file.job] += counts_for_unit(
+                    name_at_birth, patterns.get(tasks[file.job], ())
+                )
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
         change_many(connection, _COUNT, changed)
         turned.update(job for count, job in changed if not (count and before[job]))
@@ -179,18 +186,15 @@ def _in_catalog(connection: Connection, tasks: Iterable[int], names: Iterable[st
             .where(CatalogFileRow.name.in_(part), CatalogOutput.task_id.in_(tasks))
         )  # fmt: skip
         for task, name, presence, *seen in connection.execute(query):
-            file = _InCatalog(_Seen._make(seen), presence == Presence.GONE)
-            catalog[task, name].append(file)
+            catalog[task, name].append(_InCatalog(_Seen._make(seen), Presence(presence)))
     return catalog
 
 
-def _is_gone(file: _MadeFile, task: int, catalog: _Catalog) -> bool:
-    """Return whether the catalog retired a file, and has it under no other of its names."""
-    was_retired = False
+def _presence(file: _MadeFile, task: int, catalog: _Catalog) -> Presence | None:
+    """Return whether the catalog has a file, under any of its names; None if it never did."""
+    presences = set()
     for name, recorded in file.names:
         for output in catalog.get((task, name), ()):
             if recorded.may_be(output.file):
-                if not output.is_gone:
-                    return False
-                was_retired = True
-    return was_retired
+                presences.add(output.presence)
+    return min(presences, default=None)
