@@ -1,8 +1,9 @@
 """How many files of a job count for its unit, where a catalog retired some or never got them.
 
 What is recorded of a job counts its files once. A file that is gone from its catalog, or that never
-arrived there, does not count, and it does again once the catalog has it: `jobs.output_count` is what
-all counts of units go by, and is brought up to date here.
+arrived there, does not count, and it does again once the catalog has it. Of a job that lost a file
+like this, only what the catalog has counts: a histogram that is left makes no unit done.
+`jobs.output_count` is what all counts of units go by, and is brought up to date here.
 """
 
 from collections import defaultdict
@@ -129,15 +130,20 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]
         catalog = _in_catalog(connection, set(tasks.values()), made_files)
         patterns = patterns_of_tasks(connection, set(tasks.values()))
         unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, part))
+        presences = [_presence(file, tasks[file.job], catalog) for file in made_files]
+        lost_some = {job for job, _ in unarrived}
+        for file, presence in zip(made_files, presences, strict=True):
+            if presence == Presence.GONE:
+                lost_some.add(file.job)
         counts = dict.fromkeys(tasks, 0)
-        for file in made_files:
-            task = tasks[file.job]
-            name_at_birth, _ = file.names[0]
-            if (file.job, file.file) in unarrived:
-                continue
-            if _presence(file, task, catalog) == Presence.GONE:
-                continue
-            counts[file.job] += counts_for_unit(name_at_birth, patterns.get(task, ()))
+        for file, presence in zip(made_files, presences, strict=True):
+            # What no catalog knows, such as a histogram, stands in for no file that was lost
+            is_left = presence is None and file.job not in lost_some
+            if is_left or presence in (Presence.THERE, Presence.SPENT):
+                name_at_birth, _ = file.names[0]
+                counts[file.job] += counts_for_unit(
+                    name_at_birth, patterns.get(tasks[file.job], ())
+                )
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
         change_many(connection, _COUNT, changed)
         turned.update(job for count, job in changed if not (count and before[job]))

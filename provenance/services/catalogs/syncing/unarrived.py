@@ -6,9 +6,12 @@ merged first. What is lost has been overtaken by files of its kind, and its unit
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from functools import partial
+
+from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.catalogs import add_unarrived, remove_unarrived
 from jobprov.provenance.db.queries.catalogs.unarrived import (
@@ -46,43 +49,55 @@ _WRITTEN_AT_ONCE = 500
 
 def judge_unarrived(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
     """Find the outputs that never arrived, and take back what was taken for such and came."""
+    task = compared.task.key
     with compared.database.reading.connect() as connection:
-        before = unarrived_files(connection, compared.task.key)
+        before = unarrived_files(connection, task)
+        overtaken = _overtaken(connection, compared, _unseen_outputs(connection, compared))
     lost: set[FileOfJob] = set()
-    for part in chunks(_overtaken(compared), UNITS_AT_ONCE):
+    for part in chunks(overtaken, UNITS_AT_ONCE):
         if compared.is_over():
             return progress._replace(is_whole=False)
         lost |= _unknown_to_catalog(compared, part)
     turned: set[int] = set()
     for changed in chunks(sorted(lost ^ before), _WRITTEN_AT_ONCE):
-        write = partial(_write, task=compared.task.key, changed=changed, lost=lost)
+        write = partial(_write, task=task, changed=set(changed), lost=lost)
         turned |= compared.writer.run(write)
     progress = settle_inputs(compared, progress, turned)
     return progress._replace(unarrived=len(lost - before))
 
 
-def _overtaken(compared: TaskInCatalog) -> list[UnseenOutput]:
-    """Return the outputs that nobody saw though others of their kind arrived, and came later."""
-    task, late_at = compared.task.key, compared.began_at - compared.arrive_within
-    with compared.database.reading.connect() as connection:
-        unseen = unseen_outputs(connection, task, written_before=late_at)
-        if not unseen:
-            return []
-        patterns = patterns_of_tasks(connection, [task]).get(task, [])
-        arrival = newest_arrival(connection, task, before=late_at)
-        units = units_under_other_names(connection, task, {file.unit or "" for file in unseen})
-        kinds = {kind_of(file.name, file.unit) for file in unseen}
-        arrived = Counter(kind_of(name, unit) for name, unit in seen_outputs(connection, task))
+def _unseen_outputs(connection: Connection, compared: TaskInCatalog) -> list[UnseenOutput]:
+    """Return the outputs that count for a unit, were not used, and that nobody saw in time."""
+    task = compared.task.key
+    late_at = compared.began_at - compared.arrive_within
+    unseen = unseen_outputs(connection, task, written_before=late_at)
+    patterns = patterns_of_tasks(connection, [task]).get(task, [])
+    return [file for file in unseen if counts_for_unit(file.name, patterns)]
+
+
+def _overtaken(
+    connection: Connection, compared: TaskInCatalog, unseen: Sequence[UnseenOutput]
+) -> list[UnseenOutput]:
+    """Return those of these outputs that others of their kind overtook on the way."""
+    if not unseen:
+        return []
+    task = compared.task.key
+    late_at = compared.began_at - compared.arrive_within
     overtaken_before = late_at - LONGEST_OUTAGE
+    arrival = newest_arrival(connection, task, before=late_at)
     if arrival is not None:
         overtaken_before = max(overtaken_before, arrival)
     missing = Counter(kind_of(file.name, file.unit) for file in unseen)
-    arriving = {kind for kind in kinds if arrived[kind] * _ONE_IN >= arrived[kind] + missing[kind]}
+    arrived = Counter(kind_of(name, unit) for name, unit in seen_outputs(connection, task))
+    arriving = {
+        kind for kind in missing if arrived[kind] * _ONE_IN >= arrived[kind] + missing[kind]
+    }
+    renamed = units_under_other_names(connection, task, {file.unit or "" for file in unseen})
     overtaken = []
     for file in unseen:
-        is_expected = counts_for_unit(file.name, patterns) and file.unit not in units
         is_of_arriving_kind = kind_of(file.name, file.unit) in arriving
-        if is_expected and is_of_arriving_kind and file.written_at < overtaken_before:
+        was_overtaken = file.written_at < overtaken_before
+        if is_of_arriving_kind and was_overtaken and file.unit not in renamed:
             overtaken.append(file)
     return overtaken
 
@@ -114,10 +129,9 @@ def _can_be_asked(compared: TaskInCatalog, file: UnseenOutput) -> bool:
 
 
 def _write(
-    writing: Writing, *, task: int, changed: Iterable[FileOfJob], lost: set[FileOfJob]
+    writing: Writing, *, task: int, changed: AbstractSet[FileOfJob], lost: AbstractSet[FileOfJob]
 ) -> set[int]:
     """Write what became of files; return the jobs that have no file any more, or have some again."""
-    files = set(changed)
-    remove_unarrived(writing.connection, task, files)
-    add_unarrived(writing.connection, task, sorted(files & lost))
-    return count_outputs_again(writing.connection, sorted({job for job, _ in files}))
+    remove_unarrived(writing.connection, task, changed)
+    add_unarrived(writing.connection, task, sorted(changed & lost))
+    return count_outputs_again(writing.connection, sorted({job for job, _ in changed}))

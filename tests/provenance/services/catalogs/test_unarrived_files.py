@@ -176,7 +176,35 @@ def test_files_that_nobody_declares_make_no_unit_not_done(site: LosingSite) -> N
 
     assert site.counts() == (2, 1, 448)
     [unit] = site.missing()
-    assert unit.why == "1 of 2 files; a000_reco.root never arrived in the catalog"
+    assert unit.why == "0 of 2 files; a000_reco.root never arrived in the catalog"
+
+
+@on_sqlite
+def test_histogram_that_is_left_makes_no_unit_done(site: LosingSite) -> None:
+    """Nearly every job leaves one beside its events, and most tasks declare no number of files."""
+    site.declare()
+    for number in range(3):
+        outputs = [
+            {"name": f"reco_{number}.root", "size_bytes": number + 1},
+            {"name": f"hist_{number}.root", "size_bytes": 1},
+        ]
+        site.ran_before(48, number, "", outputs=outputs)
+        if number:
+            site.made(number, f"reco_{number}.root", checksums={})
+    site.sync()
+    site.arrived_before(30)
+
+    site.sync()
+
+    assert site.counts() == (2, 1, 448)
+    assert [unit.why for unit in site.missing()] == ["reco_0.root never arrived in the catalog"]
+    assert "hist_0.root" not in site.ready()
+
+    site.made(0, "reco_0.root", checksums={})
+    site.sync()
+
+    assert site.counts() == (3, 0, 447)
+    assert "hist_0.root" in site.ready()
 
 
 @on_sqlite
