@@ -104,7 +104,7 @@ def get_workflows() -> Response:
 
 @section.get("/workflows/<name>", WorkflowStanding, query=WorkflowQuery, errors=(300, 404))
 def get_workflow(name: str) -> Response:
-    """Return how a workflow stands: its stages, and their units by standing.
+    """Return how a workflow stands: its stages, and their units by surveyed.
 
     It also says why no more can be ordered now.
     """
@@ -169,8 +169,8 @@ def post_state(name: str) -> Response:
     with service.reading() as connection:
         version = find_workflow(connection, checked_name(name), **query)
         check_experiment(grant, version.experiment)
-        standing = survey(connection, service.store, version, now=now, room=0)
-    state = changed_state(standing, requested)
+        surveyed = survey(connection, service.store, version, now=now, room=0)
+    state = changed_state(surveyed, requested)
     service.write(
         lambda writing: set_state(writing, version, state),
         received_at=now,
