@@ -104,7 +104,7 @@ def get_workflows() -> Response:
 
 @section.get("/workflows/<name>", WorkflowStanding, query=WorkflowQuery, errors=(300, 404))
 def get_workflow(name: str) -> Response:
-    """Return how a workflow stands: its stages, and their units by surveyed.
+    """Return how a workflow stands: its stages, and their units by standing.
 
     It also says why no more can be ordered now.
     """
