@@ -134,9 +134,7 @@ SECTIONS = {
             "failures.errors",
             "Show why jobs failed, most frequent cause first, and which hosts and sites stand out",
         ),
-        "rules": Listed(
-            "failures.rules", "Show and declare the rules that tell what failures mean"
-        ),
+        "rules": Listed("failures.rules", "Show and declare the rules that classify failures"),
         "throughput": Listed(
             "statistics.throughput",
             "Show what ended in each step of a time: jobs, files, events or CPU hours",

@@ -24,7 +24,6 @@ class ResolvedRef:
     """What a name means in a mirror.
 
     Attributes:
-        asked: the name as given.
         ref_kind: `annotated tag`, `tag`, `branch` or `commit`.
         full_ref: `refs/tags/…` or `refs/heads/…`; None for a commit id.
         tag_objects: ids of the annotated tag objects on the way to the commit, outermost first.
@@ -38,7 +37,6 @@ class ResolvedRef:
         is_reachable: whether a branch or tag of the server leads to the commit today.
     """
 
-    asked: str
     ref_kind: str
     full_ref: str | None
     tag_objects: tuple[str, ...]
@@ -60,7 +58,6 @@ class ResolvedRef:
 class UnresolvedRef:
     """A name that means nothing in a mirror; `reason` is one sentence for people."""
 
-    asked: str
     reason: str
 
 
@@ -78,7 +75,7 @@ def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
         with mirror.objects() as objects:
             return _resolved(mirror, objects, name, full_ref, oid)
     except MissingObjectError as error:
-        return UnresolvedRef(name, str(error))
+        return UnresolvedRef(str(error))
 
 
 def resolve_and_pin(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
@@ -95,11 +92,11 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
     """Return (full ref or None, object id) of a name: tag before branch before abbreviated id."""
     where = mirror.url.public
     if is_sha256_oid(name):
-        return UnresolvedRef(name, "Ids of git's SHA-256 format are not supported yet.")
+        return UnresolvedRef("Ids of git's SHA-256 format are not supported yet.")
     if is_oid(name):
         return None, name
     if not is_ref_name(name):
-        return UnresolvedRef(name, f"{name[:80]!r} cannot be the name of a tag, branch or commit.")
+        return UnresolvedRef(f"{name[:80]!r} cannot be the name of a tag, branch or commit.")
     branch = name.removeprefix("origin/")
     refs = mirror.refs_named(
         name, f"refs/tags/{name}", f"refs/heads/{name}", f"refs/heads/{branch}"
@@ -109,7 +106,7 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
     oid = _whole_oid(mirror, name) if is_abbreviated_oid(name) else None
     if oid:
         return None, oid
-    return UnresolvedRef(name, f"Repository {where} has no tag, branch or commit {name!r}.")
+    return UnresolvedRef(f"Repository {where} has no tag, branch or commit {name!r}.")
 
 
 def _whole_oid(mirror: Mirror, beginning: str) -> str | None:
@@ -131,13 +128,12 @@ def _resolved(
         kind, content = objects.read(oid, f"under tag object {tag_objects[-1]}")
     if kind != "commit":
         where = f"in repository {mirror.url.public}"
-        return UnresolvedRef(name, f"{name!r} names a {kind} {where}, not a commit.")
+        return UnresolvedRef(f"{name!r} names a {kind} {where}, not a commit.")
     try:
         fields = parse_commit(content)
     except SoftwareError as error:
-        return UnresolvedRef(name, str(error))
+        return UnresolvedRef(str(error))
     return ResolvedRef(
-        asked=name,
         ref_kind=_kind_of(full_ref, tag_objects),
         full_ref=full_ref,
         tag_objects=tuple(tag_objects),

@@ -169,8 +169,8 @@ def post_state(name: str) -> Response:
     with service.reading() as connection:
         version = find_workflow(connection, checked_name(name), **query)
         check_experiment(grant, version.experiment)
-        standing = survey(connection, service.store, version, now=now, room=0)
-    state = changed_state(standing, requested)
+        surveyed = survey(connection, service.store, version, now=now, room=0)
+    state = changed_state(surveyed, requested)
     service.write(
         lambda writing: set_state(writing, version, state),
         received_at=now,

@@ -40,9 +40,9 @@ def alerts() -> None:
 @data_option
 @json_option
 def check(*, data: str | None, as_json: bool) -> None:
-    """Look at all rules now, and send what is due; exit code 1 where something was not done.
+    """Check all rules now, and send what is due; exit code 1 where something failed.
 
-    A service that runs does so each minute by itself. Both together send nothing twice.
+    A running service does this by itself each minute; nothing is sent twice.
     """
     with opened_service(_settings(data)) as service:
         settings = service.alerts()
@@ -55,7 +55,9 @@ def check(*, data: str | None, as_json: bool) -> None:
 
 @alerts.command("list")
 @click.option("--experiment", help="Alerts of this experiment alone.")
-@click.option("--state", type=click.Choice(STATES), help="Only those that are not over, or are.")
+@click.option(
+    "--state", type=click.Choice(STATES), help="Only open alerts, or only those that are over."
+)
 @list_limit_option
 @click.option("--cursor", help="`next` of the answer before.")
 @data_option
@@ -69,7 +71,7 @@ def list_all(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """List alerts, the newest first, and whom they were told."""
+    """List alerts, the newest first, and who got a message."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         listed = list_alerts(
             connection, experiment=experiment, state=state, limit=limit, cursor=cursor

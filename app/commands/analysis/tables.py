@@ -43,7 +43,7 @@ def tables() -> None:
     "--experiment",
     "experiments",
     multiple=True,
-    help="Only this one, also if it is private; may be repeated. Else all but private ones.",
+    help="Only this experiment, even if private; may be repeated. By default all but private ones.",
 )
 @click.option(
     "--parameter",

@@ -49,7 +49,7 @@ def product() -> None:
 @click.argument("name")
 @click.argument("repository")
 @click.option(
-    "--manager", default="", help="Only the product of this manager: ups, spack and their like."
+    "--manager", default="", help="Only the product of this manager: ups, spack and so on."
 )
 @click.option(
     "--ref",
@@ -126,7 +126,7 @@ def _lines(products: Products) -> list[str]:
 def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) -> None:
     """Forget what product NAME is built from.
 
-    What was resolved by it stays, said to be inferred.
+    Code that was resolved by it stays, marked as inferred.
     """
     with opened_service(settings_with(data=data)) as service:
         count = service.write(lambda writing: unmap_product(writing, name, manager))

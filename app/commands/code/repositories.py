@@ -39,7 +39,7 @@ def repository() -> None:
 def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
     """Register a repository by URL or local path.
 
-    What records ran of it is then found out in the background.
+    Code of it that records name is then resolved in the background.
     """
     with opened_service(settings_with(data=data)) as service:
         added = service.write(lambda writing: register_repository(writing, name, url))
@@ -76,7 +76,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 @data_option
 @json_option
 def fetch(*, name: str, data: str | None, as_json: bool) -> None:
-    """Fetch a repository now, and say which tags moved since."""
+    """Fetch a repository now, and list the tags that moved."""
     settings = settings_with(data=data)
     with opened_service(settings) as service:
         with service.reading() as connection:

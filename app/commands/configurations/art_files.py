@@ -45,8 +45,8 @@ from jobprov.provenance.services.configurations.art_files import (
     "--check",
     is_flag=True,
     help=(
-        "Hold the file against the record of the job that made it; that they differ becomes a gap "
-        "of the job."
+        "Compare the file with the record of the job that made it; a difference becomes a gap of "
+        "the job."
     ),
 )
 @click.option(

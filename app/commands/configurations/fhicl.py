@@ -53,7 +53,7 @@ def fhicl() -> None:
 @_policy_option
 @json_option
 def expand(*, file: str, search_path: tuple[str, ...], policy: str, as_json: bool) -> None:
-    """Print FILE with its includes in, be the result FHiCL or not."""
+    """Print FILE with its includes, even if the result is not valid FHiCL."""
     expansion = reader.expand(file, _folders(search_path), policy=policy)
     if as_json:
         files = [asdict(opened_file) for opened_file in expansion.files]
@@ -64,9 +64,9 @@ def expand(*, file: str, search_path: tuple[str, ...], policy: str, as_json: boo
 
 @fhicl.command(cls=AsRunCommand)
 @click.argument("file")
-@click.option("--annotate", is_flag=True, help="Say where each value comes from, behind it.")
-@click.option("--prefix-annotate", is_flag=True, help="Say where each value comes from, above it.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it all.")
+@click.option("--annotate", is_flag=True, help="Show behind each value where it comes from.")
+@click.option("--prefix-annotate", is_flag=True, help="Show above each value where it comes from.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code is the answer.")
 @_search_path_option
 @_policy_option
 @json_option
@@ -134,7 +134,9 @@ def get(*, key: str, file: str, search_path: tuple[str, ...], policy: str, as_js
 
 @fhicl.command()
 @click.argument("name")
-@click.option("-a", "--all", "is_all", is_flag=True, help="Print all, the one that counts first.")
+@click.option(
+    "-a", "--all", "is_all", is_flag=True, help="Print all matches, the one that is used first."
+)
 @_search_path_option
 def which(*, name: str, is_all: bool, search_path: tuple[str, ...]) -> None:
     """Print where the search path has the file that `#include "NAME"` means; exit code 1 if nowhere."""
@@ -168,7 +170,7 @@ def diff(
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @json_option
 def conformance(*, folder: Path | None, as_json: bool) -> None:
-    """Judge this reader by the reference's answers in FOLDER, or in the folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
+    """Compare this reader with the reference's answers in FOLDER, or in folder `fhicl` of JOBPROV_SHARED; exit code 1 where any differs."""
     # Slow, and seldom wanted
     from jobprov.provenance.fhicl.conformance import score  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ _TRANSIENT = {True: "try again", False: "stays", None: ""}
 
 @click.group(cls=Group)
 def rules() -> None:
-    """Show and declare the rules that tell what failures mean."""
+    """Show and declare the rules that classify failures."""
 
 
 @rules.command()
@@ -27,7 +27,9 @@ def rules() -> None:
 @click.option(
     "--version", type=click.IntRange(1), help="An earlier version; the newest by default."
 )
-@click.option("--built-in", is_flag=True, help="Also the rules behind them.")
+@click.option(
+    "--built-in", is_flag=True, help="Also the built-in rules, which are tried after them."
+)
 @asks_service
 def show(
     *, experiment: str, version: int | None, built_in: bool, client: Client, as_json: bool
@@ -58,7 +60,7 @@ def show(
 @click.option("--who", help="The person who changes them; else the file's `who`.")
 @click.option("--why", help="The reason; else the file's `why`.")
 @click.option(
-    "--after", type=click.IntRange(0), help="Refuse where the newest version is another one by now."
+    "--after", type=click.IntRange(0), help="Refuse if another version is the newest by now."
 )
 @asks_service
 def set_(
@@ -92,7 +94,7 @@ def rerun(*, experiment: str, task_id: str | None, client: Client, as_json: bool
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def check(*, file: Path, as_json: bool) -> None:
-    """Say whether a file of rules can be declared. Exit code 2 where it cannot."""
+    """Check whether a file of rules can be declared. Exit code 2 where it cannot."""
     from jobprov.provenance.triage.rules import read_rules  # noqa: PLC0415
 
     rule_table = read_rules({"who": "nobody", "why": "a check", **read_toml_or_json(file)})

@@ -49,7 +49,7 @@ def _lost_name(given: str) -> str:
 @click.option(
     "--locate",
     is_flag=True,
-    help="Ask the experiment's Rucio or SAM, too, where the files are that are taken as they are.",
+    help="Also ask the experiment's Rucio or SAM where the existing inputs are.",
 )
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
@@ -83,7 +83,7 @@ def _text(plan: RebuildPlan) -> str:
 
 
 def _places(located: LocatedFiles) -> list[str]:
-    """Return where the files are that are taken as they are, and which nowhere."""
+    """Return where the existing inputs are, and the names of those that are nowhere."""
     lines, nowhere = [], []
     for file in located.files:
         name = full_name(file.name, file.namespace)

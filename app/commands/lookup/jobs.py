@@ -130,9 +130,7 @@ def _checked_order(sort: str | None) -> str | None:
 @click.option("--job", "job_id", metavar="ID,…", help="These jobs alone, commas between their ids.")
 @click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
 @click.option("--reads", type=file_name, help="Jobs that consumed this file.")
-@click.option(
-    "--file-experiment", help="Whose file it is, where several experiments know its name."
-)
+@click.option("--file-experiment", help="The experiment of the file, where several know its name.")
 @job_filters("revision")
 @click.option(
     "--sort",

@@ -32,8 +32,8 @@ _RETRY_SECONDS = 60
 
 
 @click.command()
-@click.option("--experiment", required=True, help="Whose orders.")
-@click.option("--once", is_flag=True, help="One look, for cron.")
+@click.option("--experiment", required=True, help="The experiment whose orders are submitted.")
+@click.option("--once", is_flag=True, help="Look once and end, for cron.")
 @click.option(
     "--retry-task",
     "tasks",

@@ -63,7 +63,7 @@ class RetryOptions(NamedTuple):
     metavar="TASK_ID",
     help="Retry what the policy of this task's stage offers.",
 )
-@click.option("--experiment", required=True, help="Whose jobs.")
+@click.option("--experiment", required=True, help="The experiment of the jobs.")
 @click.option(
     "--memory-factor",
     type=click.FloatRange(1, 10),

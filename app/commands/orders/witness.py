@@ -100,12 +100,12 @@ class WitnessOptions(NamedTuple):
 @click.option(
     "--schedd", help="Name of the schedd: to ask, and for event logs that do not name it."
 )
-@click.option("--experiment", help="Only its jobs, and those that name none.")
+@click.option("--experiment", help="Only jobs of this experiment, and jobs that name none.")
 @click.option(
     "--state",
     "state_file",
     type=_FILE,
-    help="What was reported already; witness.db in JOBPROV_DATA by default.",
+    help="File that remembers what was reported; witness.db in JOBPROV_DATA by default.",
 )
 @click.option(
     "--days",

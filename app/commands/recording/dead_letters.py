@@ -60,7 +60,7 @@ def dead_letter() -> None:
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List the letters, oldest first, with why they were refused."""
+    """List the letters, oldest first, with the reason of refusal."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         letters = list_letters(connection)
     text = table(letters, _COLUMNS) if letters else "There are no dead letters."

@@ -67,7 +67,7 @@ class _Options(NamedTuple):
 )
 @click.option(
     "--namespace",
-    help="Where the files of its jobs are that are named without a namespace, in MetaCat.",
+    help="The MetaCat namespace of files that its jobs name without one.",
 )
 @click.option("--campaign", help="The campaign that the task is part of.")
 @click.option("--stage", help="The stage that the task is a submission of.")
@@ -116,7 +116,7 @@ class _Options(NamedTuple):
     type=click.Choice(FORMS),
     default="shell",
     show_default=True,
-    help="For whom to print.",
+    help="The form of what is printed.",
 )
 @asks_service
 def register(

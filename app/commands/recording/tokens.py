@@ -102,9 +102,9 @@ def create(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List tokens; what they are is not kept.
+    """List tokens, without their secret text, which is not kept.
 
-    When a token was last used is noted once an hour; of upload tickets it is not.
+    The last use of a token is noted once an hour, but not for upload tickets.
     """
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         tokens = list_tokens(connection)

@@ -61,9 +61,9 @@ def capsule() -> None:
     "--from-trace",
     "jobs",
     multiple=True,
-    help="A job that was recorded by `run --trace`; several times.",
+    help="A job that was recorded by `run --trace`; may be repeated.",
 )
-@click.option("--experiment", help="Whose, where several have such a job.")
+@click.option("--experiment", help="The experiment of the job, where several have it.")
 @data_option
 @json_option
 def make(
@@ -143,7 +143,7 @@ def _listed(paths: Sequence[str], why: str) -> list[str]:
     help="A job of the release: one of each stage that it serves.",
 )
 @click.option("--name", help="What the capsule is called; the name of PATH by default.")
-@click.option("--experiment", help="Whose, where several have such a job.")
+@click.option("--experiment", help="The experiment of the job, where several have it.")
 @data_option
 @json_option
 def add(

@@ -25,24 +25,28 @@ _GIB = 1024**3
 
 @click.command("drill")
 @click.option(
-    "--jobs", type=click.IntRange(1), default=10, show_default=True, help="So many reruns at most."
+    "--jobs", type=click.IntRange(1), default=10, show_default=True, help="How many reruns at most."
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0),
     default=3600,
     show_default=True,
-    help="Begin none after so many.",
+    help="Begin no rerun after so many seconds.",
 )
 @click.option(
     "--job-seconds",
     type=click.FloatRange(1),
     default=600,
     show_default=True,
-    help="Stop a rerun after so many.",
+    help="Stop a rerun after so many seconds.",
 )
 @click.option(
-    "--disk", type=click.FloatRange(0.001), default=10, show_default=True, help="GiB for one rerun."
+    "--disk",
+    type=click.FloatRange(0.001),
+    default=10,
+    show_default=True,
+    help="Disk for one rerun, in GiB.",
 )
 @click.option(
     "--again-after",
@@ -51,7 +55,7 @@ _GIB = 1024**3
     show_default=True,
     help="Days until a recipe's next turn.",
 )
-@click.option("--network", is_flag=True, help="Leave reruns the network.")
+@click.option("--network", is_flag=True, help="Let reruns use the network.")
 @click.option("--experiment", help="Jobs of this experiment alone.")
 @data_option
 @json_option

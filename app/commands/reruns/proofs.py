@@ -22,14 +22,14 @@ from jobprov.provenance.services.reruns.recorded_trials import TrialParts
 
 
 @click.command("prove")
-@click.option("--jobs", type=click.IntRange(0), help="So many reruns at most, an experiment.")
-@click.option("--seconds", type=click.FloatRange(0), help="Begin none after so many.")
+@click.option("--jobs", type=click.IntRange(0), help="How many reruns of an experiment at most.")
+@click.option("--seconds", type=click.FloatRange(0), help="Begin no rerun after so many seconds.")
 @click.option(
-    "--cpu-seconds", type=click.FloatRange(0), help="Nor after reruns took so much of processors."
+    "--cpu-seconds", type=click.FloatRange(0), help="Begin no rerun after so many CPU seconds."
 )
-@click.option("--job-seconds", type=click.FloatRange(1), help="Stop a rerun after so many.")
-@click.option("--disk", type=click.FloatRange(0.001), help="GiB for one rerun.")
-@click.option("--memory", type=click.FloatRange(0.001), help="GiB for one rerun.")
+@click.option("--job-seconds", type=click.FloatRange(1), help="Stop a rerun after so many seconds.")
+@click.option("--disk", type=click.FloatRange(0.001), help="Disk for one rerun, in GiB.")
+@click.option("--memory", type=click.FloatRange(0.001), help="Memory for one rerun, in GiB.")
 @click.option(
     "--processes", type=click.IntRange(10), help="Processes and threads of one rerun, at once."
 )

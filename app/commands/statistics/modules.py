@@ -35,7 +35,7 @@ _MOST = 15
     "--compare",
     nargs=2,
     metavar="FIRST SECOND",
-    help="Compare these two groups; else the two largest.",
+    help="Compare these two groups; the two largest by default.",
 )
 @experiment_option
 @asks_service
@@ -44,7 +44,7 @@ def modules(
 ) -> None:
     """Show what art's modules took in jobs that succeeded, and what changed between two versions.
 
-    Exit code 1 where no job tells of modules.
+    Exit code 1 where no job recorded its modules.
     """
     first, second = compare or (None, None)
     sums = client.modules(**query, by=by, first=first, second=second)

@@ -50,7 +50,7 @@ class _Limits(NamedTuple):
 @click.option(
     "--on-change",
     is_flag=True,
-    help="Mail only when a stage is done, fails too often, or all stands still.",
+    help="Mail only when a stage is done, fails too often, or nothing moves.",
 )
 @click.option(
     "--failure-share",
@@ -64,12 +64,12 @@ class _Limits(NamedTuple):
     type=click.FloatRange(0, min_open=True),
     default=6,
     show_default=True,
-    help="Hours without a record that are too long.",
+    help="Hours without a record after which nothing moves.",
 )
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where --on-change keeps what it said last.",
+    help="The file in which --on-change remembers its last mail.",
 )
 @asks_service
 def report(

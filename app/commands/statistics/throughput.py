@@ -33,19 +33,19 @@ _BAR = 24
 @click.option(
     "--state",
     metavar="STATE,…",
-    help="Jobs that ended so: succeeded, failed, killed or lost; several with commas between them.",
+    help="Jobs that ended in this state: succeeded, failed, killed or lost; several with commas between them.",
 )
 @job_filters("revision")
 @click.option("--since", metavar="TIME", help="How far back: 90m, 24h, 7d, 4w.  [default: 7d]")
 @click.option("--ended-after", metavar="TIME", help="From this time on, instead of --since.")
-@click.option("--ended-before", metavar="TIME", help="Until this time; else until now.")
+@click.option("--ended-before", metavar="TIME", help="Until this time; now by default.")
 @click.option("--step", metavar="LENGTH", help="Length of a step: 10m, 1h, 1d.")
 @click.option(
     "--by",
     type=click.Choice(["state", "stage", "site", "class"]),
     default="state",
     show_default=True,
-    help="What to tell apart; class: of failures alone.",
+    help="How to group; class: failures only.",
 )
 @click.option(
     "--measure",

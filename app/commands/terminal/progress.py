@@ -19,7 +19,7 @@ from jobprov.provenance.progress import Progress, watching
 
 _BAR = 24
 _LEAST_SECONDS = 3.0
-"""Before so long nobody can say how long it will take."""
+"""Before that, there is no estimate of how long it will take."""
 
 
 class Display(Protocol):
@@ -31,7 +31,7 @@ class Display(Protocol):
     """How often at most, from then on."""
 
     def show(self, progress: Progress, left: float | None) -> None:
-        """Show it; `left` are the seconds that it will take, where that can be said."""
+        """Show it; `left` is how many seconds more it will take, None without an estimate."""
 
     def end(self) -> None:
         """Make room for the answer."""
@@ -93,17 +93,20 @@ class JsonLines:
 
     def show(self, progress: Progress, left: float | None) -> None:
         """Write an object."""
-        told: dict[str, object] = {"progress": progress.what, **progress._asdict()}
-        told.pop("what")
-        told["seconds_left"] = None if left is None else round(left)
-        click.echo(json.dumps(told), file=self._out)
+        document = {
+            "progress": progress.what,
+            "done": progress.done,
+            "total": progress.total,
+            "seconds_left": None if left is None else round(left),
+        }
+        click.echo(json.dumps(document), file=self._out)
 
     def end(self) -> None:
         """Do nothing: what was written stays."""
 
 
-class Teller:
-    """Passes on what is told, seldom enough to be read, and estimates how long it will take."""
+class Pacer:
+    """Shows progress, seldom enough to be read, and estimates how long the work will take."""
 
     def __init__(self, display: Display, clock: Callable[[], float] = time.monotonic) -> None:
         self._display = display
@@ -139,7 +142,7 @@ def shown_progress(*, as_json: bool) -> Iterator[None]:
     else:
         display = Lines(sys.stderr)
     try:
-        with watching(Teller(display)):
+        with watching(Pacer(display)):
             yield
     finally:
         display.end()

@@ -225,7 +225,6 @@ def _unpushed(revision: str, extra: _Objects) -> ResolvedRef | None:
         if kind == "commit" and object_id(kind, content) == revision:
             fields = parse_commit(content)
             return ResolvedRef(
-                asked=revision,
                 ref_kind="commit",
                 full_ref=None,
                 tag_objects=(),

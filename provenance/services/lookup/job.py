@@ -16,6 +16,7 @@ from jobprov.provenance.answers.lookup.jobs import (
     RecordOfWitness,
     Witness,
 )
+from jobprov.provenance.answers.reruns.proofs import JobProof
 from jobprov.provenance.db.queries.lookup.jobs.by_id import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.queries.lookup.jobs.details import (
     FoundJob,
@@ -40,7 +41,7 @@ from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.gaps.findings import blobs_to_send
-from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.merging import merge_witnesses
@@ -183,21 +184,11 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         NotFoundError: that witness sent no record.
     """
     key, reading = job.found.key, job.reading
-    closures = closures_of_jobs(connection, [key])[key]
-    [findings] = find_for(connection, Memory(), [reading], [closures])
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
-    recorded_gaps = find_gaps(reading.record, findings)
-    gaps = with_proof(recorded_gaps, proof)
-    level = level_of(recorded_gaps, reading.record, findings)
-    level = level_proven(level, recorded_gaps, proof)
-    recipe_id, result_id, decided_by = None, None, None
-    recipe = recipe_of(reading.record)
-    if recipe is not None:
-        recipe_id = recipe_text(recipe)
-    result = result_of(reading.record)
-    if result is not None:
-        result_id = result_text(result)
+    grading = _grading(connection, job, proof)
+    recipe, result = recipe_of(reading.record), result_of(reading.record)
+    decided_by = None
     if reading.record.exit is not None:
         decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
@@ -220,14 +211,14 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         configurations=reading.raw.get("configurations") or [],
         inputs=_inputs(connection, job),
         outputs=_outputs(connection, job),
-        grade=f"L{level}",
-        level=level,
+        grade=f"L{grading.level}",
+        level=grading.level,
         proof=proof,
-        next_level_needs=needs_of_next(level, gaps),
-        gaps=gaps,
-        missing_blobs=blobs_to_send(reading.record, findings),
-        recipe_id=recipe_id,
-        result_id=result_id,
+        next_level_needs=needs_of_next(grading.level, grading.gaps),
+        gaps=grading.gaps,
+        missing_blobs=grading.missing_blobs,
+        recipe_id=None if recipe is None else recipe_text(recipe),
+        result_id=None if result is None else result_text(result),
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
@@ -236,6 +227,28 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         retry_of=summary.retry_of or _attempt_before(attempts, summary.job_id),
         links=_links(job, summary),
         log_tails=list_tails(connection, job.found.experiment, job.found.job_id),
+    )
+
+
+class _Grading(NamedTuple):
+    """The closure level of a job, its gaps, and the blobs that its records name and lack."""
+
+    level: int
+    gaps: list[Gap]
+    missing_blobs: list[str]
+
+
+def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> _Grading:
+    """Return how complete a job is, by its records and by the proof of its recipe."""
+    key, reading = job.found.key, job.reading
+    closures = closures_of_jobs(connection, [key])[key]
+    [findings] = find_for(connection, Memory(), [reading], [closures])
+    recorded_gaps = find_gaps(reading.record, findings)
+    level = level_of(recorded_gaps, reading.record, findings)
+    return _Grading(
+        level=level_proven(level, recorded_gaps, proof),
+        gaps=with_proof(recorded_gaps, proof),
+        missing_blobs=blobs_to_send(reading.record, findings),
     )
 
 

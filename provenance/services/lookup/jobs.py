@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
-from jobprov.provenance.db.queries.configurations.matched_values import matched_values
+from jobprov.provenance.db.queries.configurations.matched_values import (
+    matched_seeds,
+    matched_values,
+)
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters

@@ -119,10 +119,10 @@ def advance_workflow(
     # Two steps at once would both see the same units as not ordered yet
     lock_workflow(writing.connection, version.key)
     problems = _take_listings(writing, version, followed) if followed else {}
-    standing = survey(writing.connection, writing.store, version, now=writing.received_at)
-    if standing.declared.state.state == "running":
-        standing = _take_step(writing, standing)
-    return show_standing(standing, follow_problems=problems)
+    surveyed = survey(writing.connection, writing.store, version, now=writing.received_at)
+    if surveyed.declared.state.state == "running":
+        surveyed = _take_step(writing, surveyed)
+    return show_standing(surveyed, follow_problems=problems)
 
 
 def _take_listings(
@@ -138,15 +138,15 @@ def _take_listings(
     return {**followed.problems, **refused}
 
 
-def _take_step(writing: Writing, standing: WorkflowSurvey) -> WorkflowSurvey:
+def _take_step(writing: Writing, surveyed: WorkflowSurvey) -> WorkflowSurvey:
     """End or stop a running workflow, or else order what is ready; return how it stands then."""
-    declared, plans = standing
+    declared, plans = surveyed
     version = declared.version
-    new_state = _stopped(declared, plans) or _completed(standing)
+    new_state = _stopped(declared, plans) or _completed(surveyed)
     if new_state is not None:
         set_state(writing, version, new_state)
     else:
-        _declare_tasks(writing, standing)
+        _declare_tasks(writing, surveyed)
         orders = []
         for plan in plans:
             orders += plan.orders
@@ -189,13 +189,13 @@ def list_workflows(
 
 
 def show_standing(
-    standing: WorkflowSurvey, *, follow_problems: Mapping[str, str] | None = None
+    surveyed: WorkflowSurvey, *, follow_problems: Mapping[str, str] | None = None
 ) -> WorkflowStanding:
-    """Return a standing as an answer.
+    """Return how a workflow stands, as an answer.
 
     `follow_problems` are by stage; None where no step was asked for.
     """
-    declared, plans = standing
+    declared, plans = surveyed
     stages = [_show_stage(plan) for plan in plans]
     if follow_problems is not None:
         for place, stage in enumerate(stages):
@@ -317,41 +317,41 @@ def _stopped(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> Workflow
     return None
 
 
-def _completed(standing: WorkflowSurvey) -> WorkflowState | None:
+def _completed(surveyed: WorkflowSurvey) -> WorkflowState | None:
     """Return the complete state if nothing more can come of any stage; else None."""
-    if not standing.is_complete:
+    if not surveyed.is_complete:
         return None
-    state = standing.declared.state
-    waived = sum(plan.standings["waived"] for plan in standing.plans)
+    state = surveyed.declared.state
+    waived = sum(plan.standings["waived"] for plan in surveyed.plans)
     why = "every unit of every stage is done"
     if waived:
         why += f", {waived} are waived"
     return msgspec.structs.replace(state, state="complete", who="jobprov", why=why)
 
 
-def changed_state(standing: WorkflowSurvey, request: WorkflowState) -> WorkflowState:
+def changed_state(surveyed: WorkflowSurvey, request: WorkflowState) -> WorkflowState:
     """Return the state that somebody asks for; frozen lists stay frozen.
 
     Where the workflow runs again, what failed until now no longer counts.
     """
-    current = standing.declared.state
+    current = surveyed.declared.state
     forgiven = current.forgiven
     # To freeze a running workflow forgives nothing: it did not stop for what failed
     only_freezes = request.is_frozen and current.state == "running"
     if request.state == "running" and not only_freezes:
-        forgiven = {plan.stage.name: len(plan.failed) for plan in standing.plans if plan.failed}
+        forgiven = {plan.stage.name: len(plan.failed) for plan in surveyed.plans if plan.failed}
     return msgspec.structs.replace(
         request, forgiven=forgiven, is_frozen=request.is_frozen or current.is_frozen
     )
 
 
-def _declare_tasks(writing: Writing, standing: WorkflowSurvey) -> None:
+def _declare_tasks(writing: Writing, surveyed: WorkflowSurvey) -> None:
     """Declare the task of each stage that has units, again where their number changed.
 
     Tasks with lists of a catalog are declared with their list.
     """
-    version, workflow = standing.declared.version, standing.declared.workflow
-    for plan in standing.plans:
+    version, workflow = surveyed.declared.version, surveyed.declared.workflow
+    for plan in surveyed.plans:
         if not plan.expected or plan.stage.source is not None:
             continue
         units: list[str] | int = plan.expected

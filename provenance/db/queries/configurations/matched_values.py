@@ -1,13 +1,15 @@
-"""Which parameters of listed jobs are why they are in the list."""
+"""Which parameters and seeds of listed jobs are why they are in the list."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.configurations.job_sources import sources_of
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch, fetch_among
+from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.tables import JobSeed, RandomEngine
 
 _MOST_OF_A_JOB = 3
 
@@ -24,7 +26,7 @@ JOIN parameter_keys AS k ON k.id = v.key_id WHERE v.id {among}
 
 
 class MatchedValue(NamedTuple):
-    """A parameter, or a variable as `$NAME`, and its canonical value as the index keeps it."""
+    """A parameter, a variable as `$NAME` or a seed, and its value as the index keeps it."""
 
     key: str
     value: str
@@ -66,3 +68,19 @@ def _named(connection: Connection, values: Iterable[int]) -> dict[int, MatchedVa
     keys = sorted(values)
     rows = fetch_among(connection, _NAMED, keys) if keys else []
     return {key: MatchedValue(name, canonical) for key, name, canonical in rows}
+
+
+def matched_seeds(
+    connection: Connection, seed: int, jobs: Sequence[int]
+) -> dict[int, list[MatchedValue]]:
+    """Return the first engines of each job that began with a seed, by key of the job."""
+    query = (
+        select(JobSeed.job_id, RandomEngine.name)
+        .join(RandomEngine, RandomEngine.id == JobSeed.engine_id)
+        .where(among(connection, JobSeed.job_id, jobs), JobSeed.seed == seed)
+        .order_by(JobSeed.job_id, RandomEngine.name)
+    )
+    matched: dict[int, list[MatchedValue]] = {}
+    for job, engine in connection.execute(query):
+        matched.setdefault(job, []).append(MatchedValue(f"seed of {engine}", str(seed)))
+    return matched

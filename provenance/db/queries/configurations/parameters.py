@@ -43,7 +43,7 @@ _MANY_KEYS = 500
 Those of fewer keys are looked up.
 """
 
-_TOLD = """
+_LISTS_WITH_SETS = """
 SELECT e.experiment_id, m.closure_set_id
 FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id
 WHERE e.set_id {among}
@@ -102,7 +102,7 @@ class ParameterSearch:
 
     def _look_up(self) -> Ran:
         sets = _sets_with(self.connection, self.condition, self._way)
-        rows = fetch_among(self.connection, _TOLD, sets) if sets else []
+        rows = fetch_among(self.connection, _LISTS_WITH_SETS, sets) if sets else []
         return {(row[0], row[1]) for row in rows}
 
 
@@ -113,9 +113,9 @@ class _Way:
         self._value_count = 0
         self._pair_count = 0
         self._values: dict[int, list[int]] = {}
-        """Of tables."""
+        """By table."""
         self._tables: dict[int, list[tuple[int, int]]] = {}
-        """Of blocks of sets, each with those of the block that have it."""
+        """By block of sets: tables, each with the sets of the block that have it."""
 
     @property
     def is_full(self) -> bool:

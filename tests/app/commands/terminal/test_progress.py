@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobprov.app.commands.terminal.progress import Bar, Display, JsonLines, Lines, Teller
+from jobprov.app.commands.terminal.progress import Bar, Display, JsonLines, Lines, Pacer
 from jobprov.provenance.progress import Progress, tell, watched, watching
 
 
@@ -22,7 +22,7 @@ class Clock:
 def run(display: Display, seconds: float) -> None:
     """Do four pieces of work, each of which takes so long."""
     clock = Clock()
-    with watching(Teller(display, clock)):
+    with watching(Pacer(display, clock)):
         for _ in watched("blobs copied", range(4), lambda: 4):
             clock.now += seconds
 
