@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from jobprov.provenance.bundle.payload.payload import Payload
 
-EDITION = 1
+EDITION = 2
 FOLDER = files(__name__)
 _COMPARISON = (
     "root_masking",
@@ -22,6 +22,7 @@ _COMPARISON = (
     "root_tolerance",
     "root_statistics",
     "text_comparison",
+    "differences",
     "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
@@ -29,8 +30,9 @@ _MARK = re.compile(r"@[A-Z]+@")
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
-def add_programs(payload: Payload, *, edition: int) -> None:
+def add_programs(payload: Payload) -> None:
     """Write the programs of a bundle, the record's schema and the JSON-LD contexts."""
+    edition = payload.edition
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
     if payload.draft.find("data/env/os-packages.tsv"):
