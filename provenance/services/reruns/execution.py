@@ -6,7 +6,6 @@ whoever calls this.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -15,12 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Required, TypedDict
+from typing import BinaryIO, Literal, NamedTuple
+
+import msgspec
 
 from jobprov.provenance.bundle.bag_check import check_bag
 from jobprov.provenance.bundle.cksum import PosixCksum
 from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.untar import BundleTar, Entry
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation, end_group
 
@@ -35,34 +37,6 @@ _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _REPORT_BYTES = 16 * 1024 * 1024
 
 
-class ComparedOutput(TypedDict, total=False):
-    """How one output of a rerun compared."""
-
-    output: str
-    level: str
-    comparator: str
-
-
-class RerunVerdict(TypedDict, total=False):
-    """A verdict as JSON: what `verify.sh --report` writes, and what else is known of the rerun.
-
-    Its fields are described at `PostedVerdict`, the reading of what was posted.
-    """
-
-    level: Required[str]
-    revision: int
-    comparisons: list[ComparedOutput]
-    environment_grade: str
-    host: str
-    when: str
-    reason: str
-    by: str
-    plan: str
-    missing: str
-    unproven: str
-    offers: list[dict[str, object]]
-
-
 class VerifyResult(NamedTuple):
     """How a rerun compares with the record.
 
@@ -73,13 +47,13 @@ class VerifyResult(NamedTuple):
     """
 
     decision: Decision
-    verdict: RerunVerdict | None
+    verdict: PostedVerdict | None
     lines: tuple[str, ...]
 
     @property
     def level(self) -> str | None:
         """The level reached, `R7` to `R0` or `R1=`; None where it is undecided."""
-        return None if self.verdict is None else self.verdict["level"]
+        return None if self.verdict is None else self.verdict.level
 
 
 class RerunResult(NamedTuple):
@@ -299,16 +273,13 @@ def _run_script(
     return code, tuple(lines), watch.stopped
 
 
-def _read_verdict(file: Path) -> RerunVerdict | None:
+def _read_verdict(file: Path) -> PostedVerdict | None:
     if not file.is_file():
         return None
     try:
         with file.open("rb") as stream:
-            verdict: RerunVerdict = json.loads(stream.read(_REPORT_BYTES))
-        if isinstance(verdict["level"], str):
-            return verdict
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise BundleError(
-        "The report of verify.sh cannot be read; check the bundle: sh verify.sh --bundle."
-    )
+            return msgspec.json.decode(stream.read(_REPORT_BYTES), type=PostedVerdict)
+    except msgspec.DecodeError:
+        raise BundleError(
+            "The report of verify.sh cannot be read; check the bundle: sh verify.sh --bundle."
+        ) from None

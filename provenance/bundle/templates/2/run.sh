@@ -385,7 +385,10 @@ program() {
     programs_found=$programs_found$program_file:
     return 0
   fi
-  say "missing: program $1 (looked in $job_path)"
+  case $1 in
+    /*) say "missing: program $1" ;;
+    *) say "missing: program $1 (looked in $job_path)" ;;
+  esac
   missing=$((missing + 1))
 }
 program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a script names it by its recorded path
@@ -496,38 +499,45 @@ tell_program() { # KIND NAME PLACES: of those in PLACES one is enough
   checked=1
 }
 
-# How the software here compares with the files of it that the job was seen to use: $software_told, if it was traced.
-compare_software() {
-  software_told='' used=0 absent=0 absent_names='' others=''
+# What of the installed software that the job was seen to use is not here: $absent_told, if it was traced.
+find_absent_software() {
+  absent_told='' used=0 absent=0 programs=0 absent_names='' other=''
   [ -f "$here/env/touched.tsv" ] || return 0
   tab=$(printf '\t') software_root=''
   [ ! -d "$capsule" ] || software_root=${capsule%/}
   while IFS=$tab read -r path kind _ _ digest; do
-    case $kind$digest$path in file-* | *%*) continue ;; file*) ;; *) continue ;; esac
+    is_software || continue
     used=$((used + 1))
     [ ! -f "$software_root$path" ] || continue
-    absent=$((absent + 1))
     case $path in
-      */bin/* | */sbin/* | */libexec/*) absent_names="$absent_names $path" ;;
-      *) others=$path ;;
+      */bin/* | */sbin/*)
+        [ -n "$software_root" ] || ! find_program "${path##*/}" || continue # it is elsewhere here
+        programs=$((programs + 1))
+        [ "$programs" -gt 10 ] || absent_names="$absent_names $path"
+        ;;
+      *) other=$path ;;
     esac
+    absent=$((absent + 1))
   done <"$here/env/touched.tsv"
-  [ "$absent" -eq 0 ] && software_told="all $used files of installed software that the job was seen to use are here" && return
-  software_told="$absent of the $used files of installed software that the job was seen to use are not here:${absent_names:- $others}"
+  [ "$absent" -eq 0 ] ||
+    absent_told="not here: $absent of the $used files of installed software that the job was seen to use:${absent_names:- $other}"
 }
-# Whether files of the same name have the recorded bytes tells whether this is the job's release.
+# Whether a line of env/touched.tsv has the digest of a file that each machine of a release has alike.
+is_software() {
+  case $kind$digest in file-) return 1 ;; file*) ;; *) return 1 ;; esac
+  case $path in *%* | /etc/* | /var/* | /run/*) return 1 ;; esac
+}
 tell_software() {
-  compare_software
-  [ -n "$software_told" ] || return 0
-  say "$software_told (env/touched.tsv)"
-  [ -z "$absent_names" ] || checked=1
-  differing=$(recorded_software <"$here/env/touched.tsv" | check_digests | name_failed | wc -l)
-  [ "$differing" -eq 0 ] || say "$((differing)) of those that are here have other bytes: this is not the release of software that the job used"
+  find_absent_software
+  [ "$programs" -eq 0 ] || checked=1
+  [ -z "$absent_told" ] || say "$absent_told (env/touched.tsv lists them)"
+  [ "$used" -gt 0 ] || return 0
+  differing=$(software_here <"$here/env/touched.tsv" | check_digests | name_failed | wc -l)
+  [ "$differing" -eq 0 ] || say "of other versions here: $((differing)) of these $used files"
 }
-recorded_software() { # env/touched.tsv, as `sha256sum -c` takes it
+software_here() { # env/touched.tsv as `sha256sum -c` takes it
   while IFS=$tab read -r path kind _ _ digest; do
-    case $kind$digest$path in file-* | *%*) continue ;; file*) ;; *) continue ;; esac
-    [ ! -f "$software_root$path" ] || [ ! -r "$software_root$path" ] || printf '%s  %s\n' "$digest" "$software_root$path"
+    is_software && [ -f "$software_root$path" ] && [ -r "$software_root$path" ] && printf '%s  %s\n' "$digest" "$software_root$path"
   done
 }
 # What may be the reason where a job ends as it did not when it was recorded.
@@ -541,8 +551,8 @@ tell_why() {
     126 | 127) say "- a program is not here, or a library or interpreter that it needs: the last lines of $out/run.log name it" ;;
     *) say "- the last lines of $out/run.log" ;;
   esac
-  compare_software
-  [ "${absent:-0}" -eq 0 ] || say "- $software_told"
+  find_absent_software
+  [ -z "$absent_told" ] || say "- $absent_told"
   [ "$way" != rewritten ] || say "- without a root of its own, a script or program that names a recorded path finds nothing there: see README.txt, Files at fixed places"
 }
 
