@@ -6,13 +6,12 @@ tolerance may be chosen by it. Nothing here decides a verdict.
 Part of a bundle's verify.py: Python 3.6, standard library, and uproot where it is installed.
 """
 
-import itertools
 from typing import Any, Dict, Iterator, List
 
 from jobprov.provenance.bundle.comparison.parameters import Comparator
 from jobprov.provenance.bundle.comparison.root_content import TREES, entry_ranges, open_root
 from jobprov.provenance.bundle.comparison.root_tolerance import flat_parts, kept_content
-from jobprov.provenance.bundle.comparison.text_comparison import masked_text
+from jobprov.provenance.bundle.comparison.text_comparison import differing_numbers, masked_text
 
 _MOST = 5
 """Sentences on one output; the rest is counted."""
@@ -30,22 +29,29 @@ def differences(path: str, reference: str, comparator: Comparator) -> List[str]:
     if is_root:
         found = list(_of_root(path, reference, comparator))
     else:
-        text = masked_text(path, comparator.mask)
-        found = list(_of_lines(text, masked_text(reference, comparator.mask)))
+        text, recorded = (masked_text(file, comparator.mask) for file in (path, reference))
+        found = [*_of_numbers(text, recorded), *_of_lines(text, recorded)]
     if len(found) > _MOST:
         found[_MOST:] = [f"and {len(found) - _MOST} more differences"]
     return found
 
 
+def _of_numbers(text: str, recorded: str) -> Iterator[str]:
+    """Yield the largest relative difference, if two texts have the same words but for numbers."""
+    pairs = differing_numbers(text, recorded)
+    if pairs:
+        number, known = max(pairs, key=lambda pair: abs(pair[0] - pair[1]) / (abs(pair[1]) or 1))
+        size = abs(number - known) / (abs(known) or 1)
+        yield f"only numbers differ, by {size:.2g} of the recorded one at most: {number}, recorded was {known}"
+
+
 def _of_lines(text: str, recorded: str) -> Iterator[str]:
-    pairs = itertools.zip_longest(text.split("\n"), recorded.split("\n"))
-    for number, (line, recorded_line) in enumerate(pairs, 1):
-        if line == recorded_line:
-            continue
-        if line is None or recorded_line is None:
-            yield f"from line {number} on, only {'the record' if line is None else 'this file'} has any"
-            return
-        yield f"line {number}: {_shown(line)}, recorded was {_shown(recorded_line)}"
+    lines, recorded_lines = text.split("\n"), recorded.split("\n")
+    for number, (line, recorded_line) in enumerate(zip(lines, recorded_lines), 1):
+        if line != recorded_line:
+            yield f"line {number}: {_shown(line)}, recorded was {_shown(recorded_line)}"
+    if len(lines) != len(recorded_lines):
+        yield f"line ends {len(lines) - 1}, recorded were {len(recorded_lines) - 1}"
 
 
 def _shown(line: str) -> str:

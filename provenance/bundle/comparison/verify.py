@@ -374,7 +374,7 @@ def main(arguments: List[str]) -> int:
         if chosen.act == "explain":
             known = _read_recorded(vars(chosen))
             found = differences(chosen.file, known.reference, read_comparator(known.comparator))
-            print(*found, sep="\n")
+            print("\n".join(found))
             return 0
         verdict = compare(chosen.file, vars(chosen))
     except UndecidedError as error:

@@ -1,5 +1,8 @@
 """The scripts of a bundle: a folder for each edition, with the files that differ from the last.
 
+Edition 1 is of 0.1.0. Edition 2 names files that are gone, compares the software here with what the
+job used, says what differs in an output, and does without here-documents, which need a /tmp.
+
 A folder is never edited once it is released. The newest verify.py is put together from the modules
 of `comparison`. So before a new edition, the present text of verify.py must be saved as
 `verify.py.txt` in the folder of the last one. A plan names its scripts by digest, and so keeps its

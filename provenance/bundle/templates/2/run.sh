@@ -28,7 +28,7 @@ usage() {
   say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
   say "  --program NAME=FILE   use FILE where the job names the program NAME, a bare name or the recorded path: an interpreter that"
   say "                        lies elsewhere here; may be given often"
-  say "  --changed             run although files of this bundle were changed or lost; not to be verified"
+  say "  --changed             run although files of this bundle were changed; not to be verified"
   say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
   say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
   say "The exit code is the job's own; 125 if the job could not be started. The job's own output goes to OUT/run.log."
@@ -386,7 +386,7 @@ program() {
     return 0
   fi
   case $1 in
-    /*) say "missing: program $1" ;;
+    /*) say "missing: program $1 (it is not here)" ;;
     *) say "missing: program $1 (looked in $job_path)" ;;
   esac
   missing=$((missing + 1))
@@ -425,7 +425,7 @@ find_changed_files() {
 name_lost() {
   while IFS= read -r line; do
     case ${line#*  } in data/inputs/files/*) continue ;; esac
-    [ -e "${line#*  }" ] || [ -h "${line#*  }" ] || printf '%s\n' "${line#*  }"
+    [ -e "${line#*  }" ] || [ -h "${line#*  }" ] || printf '%s is gone\n' "${line#*  }"
   done
 }
 # The lines of a manifest whose files are there: never a link or a pipe, which may have no end.
@@ -442,9 +442,9 @@ name_failed() { # what `sha256sum -c` prints, on standard input
 refuse_changed_files() {
   find_changed_files
   [ -n "$changed_files" ] || return 0
-  say "changed or lost since the bundle was made:"
+  say "changed since the bundle was made:"
   say "$changed_files"
-  [ "$may_be_changed" = yes ] || refuse "files of this bundle were changed or lost, see above; --changed runs it all the same."
+  [ "$may_be_changed" = yes ] || refuse "files of this bundle were changed, see above; --changed runs it all the same."
 }
 check_needs() {
   missing=0 input_places=$nl programs_found=
@@ -1094,7 +1094,7 @@ if [ "$act" = check ] || [ "$act" = dry-run ]; then
     tell_needs
     tell_software
     find_changed_files
-    [ -z "$changed_files" ] || { checked=1 && say "changed or lost since the bundle was made: $changed_files"; }
+    [ -z "$changed_files" ] || { checked=1 && say "changed since the bundle was made: $changed_files"; }
     [ "$checked" -ne 0 ] || say "run.sh: nothing is missing, as far as this can be told before the job runs."
     exit "$checked"
   fi

@@ -454,7 +454,7 @@ tell_difference() {
   esac
   if [ -n "$reference" ] && [ -n "$interpreter" ]; then
     "$interpreter" -B "$here/verify.py" explain "$place" --reference "$reference" --comparator "$comparator" 2>/dev/null |
-      while IFS= read -r line; do say "  $line"; done
+      while IFS= read -r line; do [ -z "$line" ] || say "  $line"; done
   fi
   case $name in
     *.[gG][zZ] | *.tgz | *.tar | *.zip | *.jar | *.a | *.pdf | *.ps | *.eps | *.svg | *.h5 | *.hdf5) dated="$dated${dated:+, }$name" ;;
