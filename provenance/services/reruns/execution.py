@@ -44,11 +44,13 @@ class VerifyResult(NamedTuple):
         decision: `undecided` where the outputs cannot be compared here, and where nothing ran.
         verdict: what `POST /jobs/{id}/verdicts` takes; None while an output is undecided.
         lines: what verify.sh printed, for people.
+        stopped: the limit that ended the comparison.
     """
 
     decision: Decision
     verdict: PostedVerdict | None
     lines: tuple[str, ...]
+    stopped: str | None = None
 
     @property
     def level(self) -> str | None:
@@ -65,7 +67,7 @@ class RerunResult(NamedTuple):
         verified: the comparison; None if the job was not started.
         lines: what run.sh and verify.sh printed, in order.
         log: file with the job's own output.
-        stopped: the limit that ended it; then nothing is compared.
+        stopped: the limit that ended the job or its comparison; then there is no verdict.
     """
 
     exit_code: int
@@ -152,7 +154,7 @@ def rerun(
     if not (out / "exit-codes.txt").is_file():
         return RerunResult(NOT_STARTED, None, lines, log)
     verified = verify(bundle_root, out, report, isolation=isolation)
-    return RerunResult(code, verified, lines + verified.lines, log)
+    return RerunResult(code, verified, lines + verified.lines, log, verified.stopped)
 
 
 def verify(
@@ -173,7 +175,9 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
         file = Path(scratch) / "verdict.json"
         arguments = ["--report", str(file), str(out.resolve())]
-        code, lines, _ = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
+        code, lines, stopped = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
+        if stopped is not None:
+            return VerifyResult("undecided", None, lines, f"the comparison was {stopped}")
         return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
 
 

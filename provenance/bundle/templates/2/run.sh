@@ -548,7 +548,8 @@ tell_why() {
     *) say "run.sh: step $step_name ended with exit code $code, recorded was $expected. What may be the reason:" ;;
   esac
   case $code in
-    126 | 127) say "- a program is not here, or a library or interpreter that it needs: the last lines of $out/run.log name it" ;;
+    126) say "- a program may not be executed, as on a disk that is mounted with noexec: the last lines of $out/run.log name it" ;;
+    127) say "- a program is not here, or a library or interpreter that it needs: the last lines of $out/run.log name it" ;;
     *) say "- the last lines of $out/run.log" ;;
   esac
   find_absent_software
@@ -719,7 +720,8 @@ obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
     rm -f "$out/exit-codes.txt"
     refuse "$container_tool could not start step $step_name inside $capsule (it ended with $code); $out/run.log says why."
   fi
-  printf '%s\n' "$code" >>"$out/exit-codes.txt"
+  printf '%s\n' "$code" >>"$out/exit-codes.txt" ||
+    refuse "step $step_name ended with $code, and $out cannot be written any more, so that what it made may be cut off: is the disk full?"
   printf 'run.sh: step %s ended with exit code %s\n' "$step_name" "$code" >>"$out/run.log"
   [ "$code" -eq 0 ] && return 0
   [ "$exit_code" -ne 0 ] || exit_code=$code
