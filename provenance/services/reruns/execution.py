@@ -146,15 +146,15 @@ def rerun(
     if capsule is not None:
         arguments += ["--capsule", str(capsule.resolve())]
     arguments.append(str(out.resolve()))
-    code, lines, stopped = _run_script(bundle_root, "run.sh", arguments, report, isolation)
+    ran = _run_script(bundle_root, "run.sh", arguments, report, isolation)
     log = out / "run.log"
-    if stopped is not None:
-        return RerunResult(code, None, lines, log, stopped)
+    if ran.stopped is not None:
+        return RerunResult(ran.code, None, ran.lines, log, ran.stopped)
     # run.sh makes this file just before it starts the job: without it nothing ran
     if not (out / "exit-codes.txt").is_file():
-        return RerunResult(NOT_STARTED, None, lines, log)
+        return RerunResult(NOT_STARTED, None, ran.lines, log)
     verified = verify(bundle_root, out, report, isolation=isolation)
-    return RerunResult(code, verified, lines + verified.lines, log, verified.stopped)
+    return RerunResult(ran.code, verified, ran.lines + verified.lines, log, verified.stopped)
 
 
 def verify(
@@ -175,10 +175,11 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
         file = Path(scratch) / "verdict.json"
         arguments = ["--report", str(file), str(out.resolve())]
-        code, lines, stopped = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
-        if stopped is not None:
-            return VerifyResult("undecided", None, lines, f"the comparison was {stopped}")
-        return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
+        ran = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
+        if ran.stopped is not None:
+            return VerifyResult("undecided", None, ran.lines, f"the comparison was {ran.stopped}")
+        decision = _DECISIONS.get(ran.code, "undecided")
+        return VerifyResult(decision, _read_verdict(file), ran.lines)
 
 
 @contextmanager
@@ -227,40 +228,34 @@ def _write_file(archive: BundleTar, entry: Entry, target: Path) -> Member:
     )
 
 
+class _Ran(NamedTuple):
+    """A script of a bundle after it ran: its exit code, as a shell gives it, and what it printed.
+
+    Attributes:
+        stopped: the limit that ended it.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+    stopped: str | None
+
+
 def _run_script(
     root: Path,
     script: str,
     arguments: list[str],
     report: Callable[[str], None],
     isolation: Isolation,
-) -> tuple[int, tuple[str, ...], str | None]:
-    """Run a script of the bundle.
-
-    Return its exit code as a shell gives it, its lines, and the limit that ended it (or None).
-    """
+) -> _Ran:
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(
             f"There is no bundle at {root}: {path.name} is missing; unpack its tar first."
         )
-    # verify.sh compares with this Python, which may have the reader of ROOT files
-    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
     command = ["sh", str(path), *arguments]
     if script == "run.sh":
         command = [*isolation.tracer, *command]
-    try:
-        process = subprocess.Popen(
-            [*isolation.prefix, *command],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a job may end its process group, which is not the caller's
-        )
-    except OSError as error:
-        raise BundleError(
-            f"A bundle needs a POSIX shell named sh on the PATH ({error})."
-        ) from error
+    process = _start([*isolation.prefix, *command], isolation)
     lines: list[str] = []
     with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
         try:
@@ -274,7 +269,25 @@ def _run_script(
     if code < 0:
         # Python gives a signal as a negative number, a shell as 128 plus the signal
         code = 128 - code
-    return code, tuple(lines), watch.stopped
+    return _Ran(code, tuple(lines), watch.stopped)
+
+
+def _start(command: list[str], isolation: Isolation) -> "subprocess.Popen[bytes]":
+    # verify.sh compares with this Python, which may have the reader of ROOT files
+    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a job may end its process group, which is not the caller's
+        )
+    except OSError as error:
+        raise BundleError(
+            f"A bundle needs a POSIX shell named sh on the PATH ({error})."
+        ) from error
 
 
 def _read_verdict(file: Path) -> PostedVerdict | None:
