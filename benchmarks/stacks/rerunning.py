@@ -67,12 +67,12 @@ def run_again(
             verified = verify(root, out)  # its report goes where the other may not write
     except Exception as error:  # noqa: BLE001 - a bundle that cannot be unpacked is a result
         return Rerun(125, None, 0, tuple(recorded.digests), (repr(error),), "")
-    verdict = (verified and verified.verdict) or {}
+    verdict = verified.verdict if verified is not None else None
     lines = (*result.lines, str(result.stopped or ""), *_end_of(result.log))
     return Rerun(
         result.exit_code,
-        verdict.get("level"),
-        len(verdict.get("comparisons", ())),
+        verdict.level if verdict else None,
+        len(verdict.comparisons or ()) if verdict else 0,
         tuple(_differing(recorded, out)),
         lines,
         needs,

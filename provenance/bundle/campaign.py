@@ -18,7 +18,14 @@ from jobprov.provenance.bundle.names import Shelf, percent, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
 from jobprov.provenance.bundle.payload.environment.environment import variable_lines
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
+from jobprov.provenance.bundle.plan import (
+    SPEC_VERSION,
+    Plan,
+    bundle_time,
+    ceiling_of,
+    fill,
+    finished_plan,
+)
 from jobprov.provenance.bundle.templates import EDITION, add_programs, filled, template
 from jobprov.provenance.errors import BundleError
 
@@ -45,7 +52,7 @@ class _JobPayload(Payload):
     def __init__(
         self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common"
     ) -> None:
-        super().__init__(ingredients, draft, top, level)
+        super().__init__(ingredients, draft, top, level, EDITION)
         self.shelf = common.shelf
         self.repositories = common.repositories
         self.job_id = self.record.text("job_id")
@@ -129,8 +136,7 @@ def _finished(
     draft.add("data/NEEDS.tsv", needs.table())
     facts = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
     draft.add("data/README.txt", filled(template(EDITION, "README-campaign.txt"), facts))
-    programs = Payload(planned[0].ingredients, draft, top, ceiling)
-    add_programs(programs, edition=EDITION)
+    add_programs(Payload(planned[0].ingredients, draft, top, ceiling, EDITION))
     draft.add("data/ro-crate-metadata.json", campaign_crate(planned, name, mtime))
     job_ids = "".join(f"{payload.job_id}\n" for payload in planned)
     add_bag(
@@ -140,17 +146,7 @@ def _finished(
         level=reached,
         mtime=mtime,
     )
-    draft.finish()
-    return Plan(
-        spec_version=SPEC_VERSION,
-        job_id=name,
-        revision=0,
-        top=top,
-        level=f"L{reached}",
-        mtime=mtime,
-        own=tuple(draft.own()),
-        fragments=draft.fragments,
-    )
+    return finished_plan(draft, name, revision=0, top=top, level=reached, mtime=mtime)
 
 
 def _row(payload: _JobPayload) -> tuple[str, ...]:

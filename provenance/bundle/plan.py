@@ -18,7 +18,7 @@ import msgspec
 from jobprov.provenance.bundle.bag import BagFacts, add_bag, add_holey_bag
 from jobprov.provenance.bundle.description.crate import add_crate
 from jobprov.provenance.bundle.description.exports import add_exports
-from jobprov.provenance.bundle.description.gap_list import add_gaps, known_gaps
+from jobprov.provenance.bundle.description.gap_list import KnownGaps, add_gaps, known_gaps
 from jobprov.provenance.bundle.description.readme import add_readme
 from jobprov.provenance.bundle.draft import Draft, Member, WriteBlob, by_path
 from jobprov.provenance.bundle.fields import RecordPart, canonical_json
@@ -179,40 +179,55 @@ def make_plan(
     Raises:
         BundleError: an unknown level.
     """
-    ceiling = ceiling_of(level)
     job_id = RecordPart(ingredients.record).text("job_id")
     top, mtime = plain_name(job_id, "job"), bundle_time(ingredients)
-    draft = Draft(reader, write_blob)
-    payload = Payload(ingredients, draft, top, ceiling)
+    payload = Payload(ingredients, Draft(reader, write_blob), top, ceiling_of(level), edition)
     payload.fetched = {} if is_holey else None
     payload.write("JOB.json", ingredients.record_bytes)
     fill(payload)
-    reached = min(ceiling, payload.needs.level())
+    reached = min(payload.level, payload.needs.level())
+    _describe(payload, known_gaps(ingredients, reader), level=reached, mtime=mtime)
+    _add_bag(payload, job_id, level=reached, mtime=mtime)
+    return finished_plan(
+        payload.draft, job_id, revision=ingredients.revision, top=top, level=reached, mtime=mtime
+    )
+
+
+def _describe(payload: Payload, known: KnownGaps, *, level: int, mtime: int) -> None:
+    """Write what a bundle says of itself, and its programs, once the rest of its payload is there."""
     payload.write("NEEDS.tsv", payload.needs.table())
-    known = known_gaps(ingredients, reader)
     add_gaps(payload, known)
-    add_programs(payload, edition=edition)
-    add_readme(payload, known, edition=edition, level=reached)
+    add_programs(payload)
+    add_readme(payload, known, level=level)
     add_exports(payload, mtime=mtime)
-    add_crate(payload, job_id=job_id, mtime=mtime)
+    add_crate(payload, mtime=mtime)
+
+
+def _add_bag(payload: Payload, job_id: str, *, level: int, mtime: int) -> None:
     facts: BagFacts = {
         "identifier": f"urn:uuid:{job_id}",
         "spec_version": SPEC_VERSION,
-        "level": reached,
+        "level": level,
         "mtime": mtime,
-        "record_sha256": hashlib.sha256(ingredients.record_bytes).hexdigest(),
+        "record_sha256": hashlib.sha256(payload.ingredients.record_bytes).hexdigest(),
     }
     if payload.fetched:
-        add_holey_bag(draft, list(payload.fetched.values()), **facts)
+        add_holey_bag(payload.draft, list(payload.fetched.values()), **facts)
     else:
-        add_bag(draft, **facts)
+        add_bag(payload.draft, **facts)
+
+
+def finished_plan(
+    draft: Draft, name: str, *, revision: int, top: str, level: int, mtime: int
+) -> Plan:
+    """The plan of everything that was written into a draft; `name` is the job's, or that of many."""
     draft.finish()
     return Plan(
         spec_version=SPEC_VERSION,
-        job_id=job_id,
-        revision=ingredients.revision,
+        job_id=name,
+        revision=revision,
         top=top,
-        level=f"L{reached}",
+        level=f"L{level}",
         mtime=mtime,
         own=tuple(draft.own()),
         fragments=draft.fragments,

@@ -19,6 +19,7 @@ from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import (
@@ -49,7 +50,7 @@ from jobprov.provenance.services.lookup.job import find_job, read_job, show_job
 from jobprov.provenance.services.lookup.job_facets import count_facets, read_facets
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.lookup.logs import read_log
-from jobprov.provenance.services.reruns.verdicts import PostedVerdict, post_verdict
+from jobprov.provenance.services.reruns.verdicts import post_verdict
 
 jobs_section = Section("jobs", "Jobs, their configurations, logs and bundles.")
 job_section = Section("job", "Everything recorded of a job.")

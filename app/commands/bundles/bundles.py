@@ -174,7 +174,7 @@ def rerun(
         decision, verdict = result.verified.decision, result.verified.verdict
     posted = None
     if post and verdict is not None:
-        posted = client_for(url).post_verdict(root.name, verdict)
+        posted = client_for(url).post_verdict(root.name, verdict.document())
         report(f"Posted: {posted.level}, {posted.meaning}.")
     if as_json:
         answer = {

@@ -26,6 +26,7 @@ from jobprov.app.web.lookup.entries import complete, complete_all
 from jobprov.app.web.lookup.job_sentences import wall_seconds
 from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary, Witness
+from jobprov.provenance.bundle.verdicts import Comparison, PostedVerdict
 from jobprov.provenance.lineage.words import elided
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import (
@@ -57,7 +58,6 @@ from jobprov.provenance.records.job_record import (
     Task,
 )
 from jobprov.provenance.records.release_products import software_rank
-from jobprov.provenance.services.reruns.verdicts import Comparison, PostedVerdict
 
 BAR = 1000
 _SHORTEST_BAR = 4

@@ -7,7 +7,7 @@ Part of a bundle's verify.py: Python 3.6, standard library only.
 
 import math
 import re
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from jobprov.provenance.bundle.comparison.parameters import Comparator
 
@@ -38,6 +38,21 @@ def is_near_text(text: str, recorded: str, comparator: Comparator) -> bool:
         if word != recorded_word and not _is_near_word(word, recorded_word, comparator):
             return False
     return True
+
+
+def differing_numbers(text: str, recorded: str) -> List[Tuple[float, float]]:
+    """Return the numbers that differ, each with the recorded one; none if other words differ, too."""
+    words, recorded_words = _SEPARATOR.split(text), _SEPARATOR.split(recorded)
+    pairs: List[Tuple[float, float]] = []
+    if len(words) != len(recorded_words):
+        return pairs
+    for word, recorded_word in zip(words, recorded_words):
+        if word != recorded_word:
+            number, recorded_number = _number(word), _number(recorded_word)
+            if number is None or recorded_number is None:
+                return []
+            pairs.append((number, recorded_number))
+    return pairs
 
 
 def _is_near_word(word: str, recorded: str, comparator: Comparator) -> bool:

@@ -17,6 +17,7 @@ import traceback
 import zlib
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Union
 
+from jobprov.provenance.bundle.comparison.differences import differences
 from jobprov.provenance.bundle.comparison.parameters import Comparator, read_comparator
 from jobprov.provenance.bundle.comparison.root_content import root_content, root_objects
 from jobprov.provenance.bundle.comparison.root_masking import (
@@ -351,15 +352,16 @@ _STEPS: Dict[str, List[Step]] = {
 
 
 def main(arguments: List[str]) -> int:
-    """Run `compare FILE …` or `digest FILE`, and return the exit code.
+    """Run `compare FILE …`, `explain FILE …` or `digest FILE`, and return the exit code.
 
-    `compare` prints `VERDICT LEVEL COMPARATOR` and `digest` a content digest. Where something is
-    missing here, both print a sentence that says what, and the exit code is 2.
+    `compare` prints `VERDICT LEVEL COMPARATOR`, `explain` what differs from the recorded file, and
+    `digest` a content digest. Where something is missing here, they print a sentence that says
+    what, and the exit code is 2.
     """
     parser = argparse.ArgumentParser(
         prog="verify.py", description="Compare the content of an output with the record."
     )
-    parser.add_argument("act", choices=["compare", "digest"])
+    parser.add_argument("act", choices=["compare", "explain", "digest"])
     parser.add_argument("file")
     for field in Recorded._fields:
         parser.add_argument(f"--{field}", default="-")
@@ -368,6 +370,11 @@ def main(arguments: List[str]) -> int:
     try:
         if chosen.act == "digest":
             print(content_digest(chosen.file, chosen.algorithm))
+            return 0
+        if chosen.act == "explain":
+            known = _read_recorded(vars(chosen))
+            found = differences(chosen.file, known.reference, read_comparator(known.comparator))
+            print("\n".join(found))
             return 0
         verdict = compare(chosen.file, vars(chosen))
     except UndecidedError as error:

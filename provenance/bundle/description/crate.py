@@ -78,9 +78,9 @@ class _Entity:
         return {"@id": self.id, "@type": types, **self.properties, **language}
 
 
-def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
+def add_crate(payload: Payload, *, mtime: int) -> None:
     """Write the crate's metadata and its page for people. Call it after all other payload files."""
-    date = _date(mtime)
+    date, job_id = _date(mtime), payload.record.text("job_id")
     experiment = _experiment(payload)
     inputs = [_data(payload, file, "inputs") for file in payload.record.parts("inputs")]
     outputs = [_data(payload, file, "outputs") for file in payload.record.parts("outputs")]

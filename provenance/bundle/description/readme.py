@@ -75,7 +75,7 @@ _RULES = {
 }
 
 
-def add_readme(payload: Payload, known: KnownGaps, *, edition: int, level: int) -> None:
+def add_readme(payload: Payload, known: KnownGaps, *, level: int) -> None:
     """Write README.txt."""
     record = payload.record
     marks = {
@@ -89,7 +89,7 @@ def add_readme(payload: Payload, known: KnownGaps, *, edition: int, level: int) 
         "@SYSTEM@": "\n".join(_system(payload)),
         "@PLACES@": "\n".join(_places(payload)),
     }
-    payload.write("README.txt", filled(template(edition, "README.txt"), marks))
+    payload.write("README.txt", filled(template(payload.edition, "README.txt"), marks))
 
 
 def _wrapped(sentence: str, *, first: str = "", then: str = "") -> str:
@@ -326,6 +326,11 @@ def _listings(payload: Payload) -> Iterable[str]:
         yield _wrapped("env/packages.txt lists interpreters and packages with their versions.")
     if find("data/env/libs.tsv"):
         yield _wrapped("env/libs.tsv lists the shared libraries that were seen to be loaded.")
+    if find("data/env/touched.tsv"):
+        yield _wrapped(
+            "env/touched.tsv lists every installed file that the job was seen to use, with its "
+            "SHA-256: `sh run.sh --check` compares this machine with it."
+        )
     if not any(need.kind in _ENVIRONMENT_KINDS for need in payload.needs.sorted()):
         yield "No list of installed packages was recorded."
 

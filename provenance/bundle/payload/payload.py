@@ -77,6 +77,7 @@ class Payload:
         steps: the steps of the job that a rerun replays.
         environment: of the record; empty if it has none.
         level: the ceiling that was asked for. What only higher levels need is left out.
+        edition: of the programs, some of which read more files than earlier ones.
         layout: lines of `command/layout.sh`, which run.sh follows in this order.
         links: symbolic links of checkouts, laid out after all files.
         links_in_out: links from one folder of OUT to another, which a rerun in its own
@@ -94,11 +95,14 @@ class Payload:
         then_lists: recorded lists of folders, by the variable that follows the rewritten ones.
     """
 
-    def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
+    def __init__(
+        self, ingredients: Ingredients, draft: Draft, top: str, level: int, edition: int
+    ) -> None:
         self.ingredients = ingredients
         self.record = RecordPart(ingredients.record)
         self.draft = draft
         self.level = level
+        self.edition = edition
         self.top = top
         self.shelf = Shelf(top)
         self.repositories: dict[str, str] = {}

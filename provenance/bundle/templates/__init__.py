@@ -1,5 +1,8 @@
 """The scripts of a bundle: a folder for each edition, with the files that differ from the last.
 
+Edition 1 is of 0.1.0. Edition 2 names files that are gone, compares the software here with what the
+job used, says what differs in an output, and does without here-documents, which need a /tmp.
+
 A folder is never edited once it is released. The newest verify.py is put together from the modules
 of `comparison`. So before a new edition, the present text of verify.py must be saved as
 `verify.py.txt` in the folder of the last one. A plan names its scripts by digest, and so keeps its
@@ -13,7 +16,7 @@ from importlib.resources import files
 
 from jobprov.provenance.bundle.payload.payload import Payload
 
-EDITION = 1
+EDITION = 2
 FOLDER = files(__name__)
 _COMPARISON = (
     "root_masking",
@@ -22,6 +25,7 @@ _COMPARISON = (
     "root_tolerance",
     "root_statistics",
     "text_comparison",
+    "differences",
     "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
@@ -29,8 +33,9 @@ _MARK = re.compile(r"@[A-Z]+@")
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
-def add_programs(payload: Payload, *, edition: int) -> None:
+def add_programs(payload: Payload) -> None:
     """Write the programs of a bundle, the record's schema and the JSON-LD contexts."""
+    edition = payload.edition
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
     if payload.draft.find("data/env/os-packages.tsv"):

@@ -109,7 +109,7 @@ class IdleProver:
         self._cpu_seconds += trial.cpu_seconds
         if self._gives_way.is_set():
             return
-        verdict = verdict_of(trial, place.by)
+        verdict = verdict_of(trial, place.by).document()
         self.client.post_verdict(job.job_id, verdict, experiment=job.experiment)
         proof = proof_of(verdict)
         state = STATES[UNPROVEN if proof is None else proof.state]

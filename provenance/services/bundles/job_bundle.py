@@ -115,9 +115,7 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             earlier = _bundle(store, job, plan_numbered(connection, job.found, number))
-            if reading_everything is not None:
-                with reading_everything() as everything:
-                    _check_readable(connection, everything, job, earlier)
+            _check_readable(connection, job, earlier, reading_everything)
             return earlier
     shared = database
     if readable_by_readers_of is not None:
@@ -127,6 +125,20 @@ def build_bundle(
         stored = plan_made_of(connection, job.found, gathered.digest)
     if stored is not None:
         return _bundle(store, job, stored)
+    return _first_build(database, writer, store, gathered, level=level, is_holey=is_holey)
+
+
+def _first_build(
+    database: Database,
+    writer: Writer,
+    store: Store,
+    gathered: Gathered,
+    *,
+    level: str | None,
+    is_holey: bool,
+) -> Bundle:
+    """Return a bundle of which there is no plan yet, after its plan was stored and entered."""
+    job = gathered.job
     plan, plan_sha256 = _make_plan(database, store, gathered, level=level, is_holey=is_holey)
     document = {
         "job_id": job.found.job_id,
@@ -194,18 +206,24 @@ def _bundle(
 
 
 def _check_readable(
-    readable: Connection, everything: Connection, job: ReadJob, bundle: Bundle
+    readable: Connection,
+    job: ReadJob,
+    bundle: Bundle,
+    reading_everything: Callable[[], AbstractContextManager[Connection]] | None,
 ) -> None:
     """Check that a plan holds nothing of an experiment that is hidden from its reader.
 
     Raises:
         NotFoundError: it does, since it was made when that experiment was open, or by 0.1.0.
     """
+    if reading_everything is None:
+        return
     generated = tuple(member for member in bundle.plan.own if member.part_of)
     alone = replace(bundle.plan, own=generated, fragments={})
     texts = b"".join(stream_plan(alone, bundle.reader))
-    if shows_hidden_input(readable, everything, job, texts):
-        raise _no_such_plan(job)
+    with reading_everything() as everything:
+        if shows_hidden_input(readable, everything, job, texts):
+            raise _no_such_plan(job)
 
 
 def _no_such_plan(job: ReadJob) -> NotFoundError:

@@ -6,7 +6,6 @@ whoever calls this.
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -15,12 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Required, TypedDict
+from typing import BinaryIO, Literal, NamedTuple
+
+import msgspec
 
 from jobprov.provenance.bundle.bag_check import check_bag
 from jobprov.provenance.bundle.cksum import PosixCksum
 from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.untar import BundleTar, Entry
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation, end_group
 
@@ -35,34 +37,6 @@ _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _REPORT_BYTES = 16 * 1024 * 1024
 
 
-class ComparedOutput(TypedDict, total=False):
-    """How one output of a rerun compared."""
-
-    output: str
-    level: str
-    comparator: str
-
-
-class RerunVerdict(TypedDict, total=False):
-    """A verdict as JSON: what `verify.sh --report` writes, and what else is known of the rerun.
-
-    Its fields are described at `PostedVerdict`, the reading of what was posted.
-    """
-
-    level: Required[str]
-    revision: int
-    comparisons: list[ComparedOutput]
-    environment_grade: str
-    host: str
-    when: str
-    reason: str
-    by: str
-    plan: str
-    missing: str
-    unproven: str
-    offers: list[dict[str, object]]
-
-
 class VerifyResult(NamedTuple):
     """How a rerun compares with the record.
 
@@ -70,16 +44,18 @@ class VerifyResult(NamedTuple):
         decision: `undecided` where the outputs cannot be compared here, and where nothing ran.
         verdict: what `POST /jobs/{id}/verdicts` takes; None while an output is undecided.
         lines: what verify.sh printed, for people.
+        stopped: the limit that ended the comparison.
     """
 
     decision: Decision
-    verdict: RerunVerdict | None
+    verdict: PostedVerdict | None
     lines: tuple[str, ...]
+    stopped: str | None = None
 
     @property
     def level(self) -> str | None:
         """The level reached, `R7` to `R0` or `R1=`; None where it is undecided."""
-        return None if self.verdict is None else self.verdict["level"]
+        return None if self.verdict is None else self.verdict.level
 
 
 class RerunResult(NamedTuple):
@@ -91,7 +67,7 @@ class RerunResult(NamedTuple):
         verified: the comparison; None if the job was not started.
         lines: what run.sh and verify.sh printed, in order.
         log: file with the job's own output.
-        stopped: the limit that ended it; then nothing is compared.
+        stopped: the limit that ended the job or its comparison; then there is no verdict.
     """
 
     exit_code: int
@@ -170,15 +146,15 @@ def rerun(
     if capsule is not None:
         arguments += ["--capsule", str(capsule.resolve())]
     arguments.append(str(out.resolve()))
-    code, lines, stopped = _run_script(bundle_root, "run.sh", arguments, report, isolation)
+    ran = _run_script(bundle_root, "run.sh", arguments, report, isolation)
     log = out / "run.log"
-    if stopped is not None:
-        return RerunResult(code, None, lines, log, stopped)
+    if ran.stopped is not None:
+        return RerunResult(ran.code, None, ran.lines, log, ran.stopped)
     # run.sh makes this file just before it starts the job: without it nothing ran
     if not (out / "exit-codes.txt").is_file():
-        return RerunResult(NOT_STARTED, None, lines, log)
+        return RerunResult(NOT_STARTED, None, ran.lines, log)
     verified = verify(bundle_root, out, report, isolation=isolation)
-    return RerunResult(code, verified, lines + verified.lines, log)
+    return RerunResult(ran.code, verified, ran.lines + verified.lines, log, verified.stopped)
 
 
 def verify(
@@ -199,8 +175,11 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
         file = Path(scratch) / "verdict.json"
         arguments = ["--report", str(file), str(out.resolve())]
-        code, lines, _ = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
-        return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
+        ran = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
+        if ran.stopped is not None:
+            return VerifyResult("undecided", None, ran.lines, f"the comparison was {ran.stopped}")
+        decision = _DECISIONS.get(ran.code, "undecided")
+        return VerifyResult(decision, _read_verdict(file), ran.lines)
 
 
 @contextmanager
@@ -249,40 +228,34 @@ def _write_file(archive: BundleTar, entry: Entry, target: Path) -> Member:
     )
 
 
+class _Ran(NamedTuple):
+    """A script of a bundle after it ran: its exit code, as a shell gives it, and what it printed.
+
+    Attributes:
+        stopped: the limit that ended it.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+    stopped: str | None
+
+
 def _run_script(
     root: Path,
     script: str,
     arguments: list[str],
     report: Callable[[str], None],
     isolation: Isolation,
-) -> tuple[int, tuple[str, ...], str | None]:
-    """Run a script of the bundle.
-
-    Return its exit code as a shell gives it, its lines, and the limit that ended it (or None).
-    """
+) -> _Ran:
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(
             f"There is no bundle at {root}: {path.name} is missing; unpack its tar first."
         )
-    # verify.sh compares with this Python, which may have the reader of ROOT files
-    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
     command = ["sh", str(path), *arguments]
     if script == "run.sh":
         command = [*isolation.tracer, *command]
-    try:
-        process = subprocess.Popen(
-            [*isolation.prefix, *command],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a job may end its process group, which is not the caller's
-        )
-    except OSError as error:
-        raise BundleError(
-            f"A bundle needs a POSIX shell named sh on the PATH ({error})."
-        ) from error
+    process = _start([*isolation.prefix, *command], isolation)
     lines: list[str] = []
     with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
         try:
@@ -296,19 +269,34 @@ def _run_script(
     if code < 0:
         # Python gives a signal as a negative number, a shell as 128 plus the signal
         code = 128 - code
-    return code, tuple(lines), watch.stopped
+    return _Ran(code, tuple(lines), watch.stopped)
 
 
-def _read_verdict(file: Path) -> RerunVerdict | None:
+def _start(command: list[str], isolation: Isolation) -> "subprocess.Popen[bytes]":
+    # verify.sh compares with this Python, which may have the reader of ROOT files
+    environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a job may end its process group, which is not the caller's
+        )
+    except OSError as error:
+        raise BundleError(
+            f"A bundle needs a POSIX shell named sh on the PATH ({error})."
+        ) from error
+
+
+def _read_verdict(file: Path) -> PostedVerdict | None:
     if not file.is_file():
         return None
     try:
         with file.open("rb") as stream:
-            verdict: RerunVerdict = json.loads(stream.read(_REPORT_BYTES))
-        if isinstance(verdict["level"], str):
-            return verdict
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise BundleError(
-        "The report of verify.sh cannot be read; check the bundle: sh verify.sh --bundle."
-    )
+            return msgspec.json.decode(stream.read(_REPORT_BYTES), type=PostedVerdict)
+    except msgspec.DecodeError:
+        raise BundleError(
+            "The report of verify.sh cannot be read; check the bundle: sh verify.sh --bundle."
+        ) from None

@@ -11,10 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.services.reruns.execution import ComparedOutput
+from jobprov.provenance.bundle.verdicts import Comparison
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 KeptFile = Callable[[str, Path], bool]
@@ -40,10 +38,10 @@ class _Differing(NamedTuple):
 def offer_comparators(
     root: Path,
     out: Path,
-    comparisons: Sequence[ComparedOutput],
+    comparisons: Sequence[Comparison],
     isolation: Isolation,
     kept: KeptFile,
-) -> list[dict[str, object]]:
+) -> list[OutputRule]:
     """Return a rule for each output that differs, the strictest that would accept it.
 
     Args:
@@ -53,12 +51,12 @@ def offer_comparators(
         isolation: how the comparison is kept apart.
         kept: where recorded files come from.
     """
-    below = {str(item.get("output")) for item in comparisons if item.get("level") == "R2"}
-    offers: list[dict[str, object]] = []
+    below = {compared.output for compared in comparisons if compared.level == "R2"}
+    offers: list[OutputRule] = []
     for differing in islice(_differing(root, out, below, kept), _MOST_OUTPUTS):
         for rule in _rules(differing):
             if _accepts(root, differing, rule, isolation):
-                offers.append(msgspec.to_builtins(rule))  # without the fields that say nothing
+                offers.append(rule)
                 break
     return offers
 

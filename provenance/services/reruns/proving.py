@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.db.queries.fragments.proofs import job_of_key
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.reruns.proofs import recipes_to_prove
@@ -21,7 +22,6 @@ from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.proofs import PROVEN, STATES, UNPROVEN, proof_of
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.reruns.execution import RerunVerdict
 from jobprov.provenance.services.reruns.isolation import check_offline
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.recorded_trials import (
@@ -110,9 +110,9 @@ def next_to_prove(
     return recipes_to_prove(connection, key, before=before, limit=limit)
 
 
-def proved(candidate: Candidate, trial: Trial, verdict: RerunVerdict) -> ProvedJob:
+def proved(candidate: Candidate, trial: Trial, verdict: PostedVerdict) -> ProvedJob:
     """Return the outcome of a rerun as commands report it."""
-    proof = proof_of(verdict)
+    proof = proof_of(verdict.document())
     state, message = (UNPROVEN, None) if proof is None else proof
     return ProvedJob(
         job_id=candidate.job_id,
@@ -120,7 +120,7 @@ def proved(candidate: Candidate, trial: Trial, verdict: RerunVerdict) -> ProvedJ
         recipe_id=recipe_name(candidate.recipe),
         state=STATES[state],
         message=message,
-        level=verdict["level"],
+        level=verdict.level,
         seconds=trial.seconds,
         cpu_seconds=trial.cpu_seconds,
     )

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobprov.archive.store import Store
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.reruns.execution import RerunVerdict
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.trial import PackedJob, Trial, Workplace, try_job
 from jobprov.provenance.services.reruns.verdicts import post_verdict
@@ -85,15 +85,15 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
     return try_job(place, pack)
 
 
-def record_trial(parts: TrialParts, candidate: Candidate, verdict: RerunVerdict) -> None:
+def record_trial(parts: TrialParts, candidate: Candidate, verdict: PostedVerdict) -> None:
     """Record the verdict on a rerun, sent by whoever made it."""
     now = datetime.now(UTC)
     parts.writer.run(
         lambda writing: post_verdict(
-            writing, candidate.job_id, verdict, experiment=candidate.experiment
+            writing, candidate.job_id, verdict.document(), experiment=candidate.experiment
         ),
         received_at=now,
-        submitter=verdict["by"],
+        submitter=verdict.by,
     )
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.errors import BundleError, LimitError, ProvenanceError, UnreachableError
 from jobprov.provenance.records.proofs import INPUT_NOT_HERE, NOT_COMPARED, STOPPED
-from jobprov.provenance.services.reruns.execution import RerunResult, RerunVerdict, rerun, unpack
+from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.first_missing import (
     first_missing,
     last_words,
@@ -76,7 +77,7 @@ class Trial(NamedTuple):
         is_limit: it did not run since its bundle is too large.
     """
 
-    verdict: RerunVerdict | None
+    verdict: PostedVerdict | None
     reason: str | None
     seconds: float
     cpu_seconds: float
@@ -85,20 +86,20 @@ class Trial(NamedTuple):
     @property
     def level(self) -> str | None:
         """The level of the verdict."""
-        return None if self.verdict is None else self.verdict["level"]
+        return None if self.verdict is None else self.verdict.level
 
 
 class _Judged(NamedTuple):
     """The outcome of a rerun: the verdict, and the reason where nothing was compared."""
 
-    verdict: RerunVerdict
+    verdict: PostedVerdict
     reason: str | None
 
 
 class _Outcome(NamedTuple):
     """What became of a trial: the verdict, None where there was no rerun, and the reason then."""
 
-    verdict: RerunVerdict | None
+    verdict: PostedVerdict | None
     reason: str | None
 
 
@@ -145,21 +146,19 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     return Trial(outcome.verdict, outcome.reason, seconds, cpu_seconds, is_limit)
 
 
-def verdict_of(trial: Trial, by: str) -> RerunVerdict:
+def verdict_of(trial: Trial, by: str) -> PostedVerdict:
     """Return the verdict on a rerun, also where none was made: the recipe then has a reason."""
     if trial.verdict is not None:
         return trial.verdict
     reason = (trial.reason or "no reason is known")[:_REASON_LENGTH]
-    verdict: RerunVerdict = {
-        "level": "R0",
-        "reason": reason,
-        "missing": f"Its bundle cannot be rerun: {reason}",
-        "when": _now(),
-        "by": by,
-    }
-    if trial.is_limit:
-        verdict["unproven"] = STOPPED
-    return verdict
+    return PostedVerdict(
+        level="R0",
+        reason=reason,
+        missing=f"Its bundle cannot be rerun: {reason}",
+        unproven=STOPPED if trial.is_limit else None,
+        when=_now(),
+        by=by,
+    )
 
 
 def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
@@ -181,10 +180,11 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
     out = folder / "out"
     result = rerun(root, out, isolation=isolation, input_dirs=place.input_dirs)
     judged = _judged(result)
-    verdict: RerunVerdict = {"plan": packed.plan, "when": when, "by": place.by, **judged.verdict}
-    if verdict["level"] == "R2":
-        comparisons = verdict.get("comparisons") or []
-        verdict["offers"] = offer_comparators(root, out, comparisons, isolation, packed.kept)
+    verdict = judged.verdict
+    verdict.plan, verdict.by, verdict.when = packed.plan, place.by, verdict.when or when
+    if verdict.level == "R2":
+        comparisons = verdict.comparisons or []
+        verdict.offers = offer_comparators(root, out, comparisons, isolation, packed.kept)
     return _Outcome(verdict, judged.reason)
 
 
@@ -202,43 +202,44 @@ def _judged(result: RerunResult) -> _Judged:
     if verdict is None:
         lines = " ".join(result.verified.lines[-3:])
         return _unproven(NOT_COMPARED, f"ran, and cannot be compared here: {lines}")
-    if verdict["level"] in ("R1", "R2"):
+    if verdict.level in ("R1", "R2"):
         _add_cause(verdict, result)
     return _Judged(verdict, None)
 
 
 def _unproven(why: str, reason: str) -> _Judged:
     """Return the verdict on a rerun that proves nothing about the recipe."""
-    return _Judged({"level": "R0", "reason": reason[:_REASON_LENGTH], "unproven": why}, reason)
+    verdict = PostedVerdict(level="R0", reason=reason[:_REASON_LENGTH], unproven=why)
+    return _Judged(verdict, reason)
 
 
 def _not_started(result: RerunResult) -> _Judged:
     reason = "not started: " + " ".join(result.lines[-5:])
-    verdict: RerunVerdict = {"level": "R0", "reason": reason[:_REASON_LENGTH]}
+    verdict = PostedVerdict(level="R0", reason=reason[:_REASON_LENGTH])
     missing = first_missing(result.lines)
     if missing is not None:
-        verdict["missing"] = missing.sentence
+        verdict.missing = missing.sentence
     if missing_inputs_alone(result.lines):
-        verdict["unproven"] = INPUT_NOT_HERE
+        verdict.unproven = INPUT_NOT_HERE
     return _Judged(verdict, reason)
 
 
-def _add_cause(verdict: RerunVerdict, result: RerunResult) -> None:
+def _add_cause(verdict: PostedVerdict, result: RerunResult) -> None:
     """Name the first thing missing, of a job that ended otherwise or made something else."""
-    has_failed = verdict["level"] == "R1"
+    has_failed = verdict.level == "R1"
     log = _log_lines(result.log)
     missing = first_missing(result.lines, log)
     # A job that succeeds may well print that a file is not there
     if missing is not None and (has_failed or missing.is_limit):
-        verdict["missing"] = missing.sentence
+        verdict.missing = missing.sentence
         if missing.is_limit:
-            verdict["unproven"] = STOPPED
+            verdict.unproven = STOPPED
     elif has_failed:
         sentence = f"It ended with exit code {result.exit_code}, not as recorded."
         last_line = last_words(log)
         if last_line:
             sentence += f" Its last line: {last_line}"
-        verdict["missing"] = sentence
+        verdict.missing = sentence
 
 
 def _log_lines(log: Path) -> list[str]:

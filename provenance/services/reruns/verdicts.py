@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.reruns.verdicts import VerdictPosted
-from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.bundle.verdicts import PostedVerdict
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
 from jobprov.provenance.db.queries.lookup.jobs.details import has_succeeded
 from jobprov.provenance.errors import BadInputError, check_choice
@@ -22,41 +21,6 @@ from jobprov.provenance.records.verdicts import LEVELS, OF_OUTPUTS
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.writing import Writing
-
-
-class Comparison(msgspec.Struct, kw_only=True):
-    """How one output compared."""
-
-    output: str
-    level: str | None = None
-    comparator: str | None = None
-
-
-class PostedVerdict(msgspec.Struct, kw_only=True):
-    """What `verify.sh --report` writes, and what else is known of the rerun.
-
-    Attributes:
-        reason: why nothing could be compared, with R0.
-        by: `drill` or `prove` where the service or its agent made the rerun.
-        plan: the ETag of the bundle.
-        missing: the first thing that the rerun lacked, as a sentence.
-        unproven: why the rerun says nothing of the recipe: `input-not-here`, `stopped` or
-            `not-compared`.
-        offers: rules of comparators that would accept the outputs that differ.
-    """
-
-    level: str
-    revision: int | None = None
-    comparisons: list[Comparison] | None = None
-    environment_grade: str | None = None
-    host: str | None = None
-    when: str | None = None
-    reason: str | None = None
-    by: str | None = None
-    plan: str | None = None
-    missing: str | None = None
-    unproven: str | None = None
-    offers: list[OutputRule] | None = None
 
 
 def check_verdict(document: Mapping[str, Any]) -> PostedVerdict:

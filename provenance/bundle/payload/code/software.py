@@ -28,7 +28,9 @@ def add_code(payload: Payload) -> None:
     for index in outer_first:
         _add_entry(payload, entries[index], index, resolutions.get(index))
     _add_folder_links(payload)
-    if not entries and not payload.record.parts("scripts"):
+    # Of a hook, no software means that it looked and found only what the system has
+    is_looked_for = bool(payload.record.part("hook")) and bool(payload.steps)
+    if not entries and not payload.record.parts("scripts") and not is_looked_for:
         payload.needs.add(CODE, "code", "", "the record names no software and no script")
 
 

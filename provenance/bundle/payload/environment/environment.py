@@ -63,6 +63,7 @@ def add_environment(payload: Payload) -> None:
     _write_container(payload)
     _write_listing(payload, "packages_sha256", "env/packages.txt")
     _write_listing(payload, "libraries_sha256", "env/libs.tsv")
+    _write_touched(payload)
 
 
 def _write_listing(payload: Payload, field: str, path: str) -> None:
@@ -73,6 +74,16 @@ def _write_listing(payload: Payload, field: str, path: str) -> None:
         payload.needs.add(CODE, "environment", field, "a listing of the environment", digest=sha256)
     elif payload.level >= CODE:
         payload.keep(path, sha256)
+
+
+def _write_touched(payload: Payload) -> None:
+    """Write `env/touched.tsv`, what a traced job used of installed software, if it is here.
+
+    A rerun can do without it, and bundles of the first edition have none.
+    """
+    sha256 = payload.environment.digest("touched_sha256")
+    if payload.edition > 1 and payload.level >= CODE and payload.has(sha256):
+        payload.keep("env/touched.tsv", sha256)
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:

@@ -72,6 +72,35 @@ def test_changed_bundle_is_run_only_if_told_so_and_gets_no_level(
     assert "from a bundle that was changed (data/inputs/files/a.txt)" in compared.stderr
 
 
+def test_bundle_that_lost_a_file_is_run_only_if_told_so(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
+    """Code that is not here would fail in a way of its own, or make another result."""
+    data, out = data_of(toy, tmp_path), tmp_path / "out"
+    lost = next(iter(sorted((data / "src").rglob("join.sh"))))
+    lost.unlink()
+
+    refused = shell(data / "run.sh", out)
+    checked = shell(data / "run.sh", "--check")
+
+    assert refused.returncode == 125
+    assert f"{lost.relative_to(data.parent)} is gone" in refused.stderr
+    assert checked.returncode == 1
+    assert not out.exists()
+
+
+def test_kept_input_that_is_gone_may_lie_elsewhere(toy: Toy, tmp_path: Path, shell: Run) -> None:
+    data, out, inputs = data_of(toy, tmp_path), tmp_path / "out", tmp_path / "inputs"
+    inputs.mkdir()
+    (data / "inputs/files/a.txt").rename(inputs / "other-name.txt")
+
+    ran = shell(data / "run.sh", "--input-dir", inputs, out)
+    compared = shell(data / "verify.sh", out)
+
+    assert ran.returncode == 0, ran.stderr
+    assert compared.returncode == 0, compared.stderr
+
+
 def test_rerun_of_another_job_is_not_compared(toy: Toy, tmp_path: Path, shell: Run) -> None:
     data, out = data_of(toy, tmp_path), tmp_path / "out"
     shell(data / "run.sh", out)

@@ -17,6 +17,7 @@ from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.ustar import Headers
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.execution import NOT_STARTED, rerun, unpack, verify
+from jobprov.provenance.services.reruns.isolation import Isolation, RerunLimits
 from tests.library.productions.toy_job import Toy
 
 TOP = "0f8b6a4e-3c51-5a0e-9c3f-000000000017"
@@ -58,7 +59,7 @@ def test_rerun_reports_the_verdict_that_the_service_takes(root: Path, tmp_path: 
     assert result.verified is not None
     assert (result.verified.decision, result.verified.level) == ("equal", "R7")
     assert result.verified.verdict is not None
-    assert set(result.verified.verdict) == {
+    assert set(result.verified.verdict.document()) == {
         "revision",
         "level",
         "comparisons",
@@ -69,6 +70,17 @@ def test_rerun_reports_the_verdict_that_the_service_takes(root: Path, tmp_path: 
     assert heard == list(result.lines)
     assert "IDENTICAL result.txt" in result.lines
     assert "made out/result.txt" in result.log.read_text()
+
+
+def test_comparison_that_takes_too_long_is_stopped_and_says_so(root: Path, tmp_path: Path) -> None:
+    """A file of many gigabytes may take longer to compare than to make."""
+    (root / "data/verify.sh").write_text("sleep 60\n")
+    limits = RerunLimits(seconds=1, disk_bytes=1 << 30)
+
+    verified = verify(root, tmp_path, isolation=Isolation().within(limits, tmp_path))
+
+    assert verified.stopped == "the comparison was stopped after 1 s"
+    assert (verified.decision, verified.verdict) == ("undecided", None)
 
 
 @pytest.mark.slow
