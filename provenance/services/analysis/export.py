@@ -148,8 +148,9 @@ def _check_is_for_tables(folder: Folder) -> None:
     if manifest is not None:
         read_manifest(manifest, folder.where)
         return
-    # A first export that was killed leaves these
-    strange = [name for name in folder.first_names() if not name.startswith((LOCK, STAGING))]
+    # A first export that was killed, or had no room, leaves these
+    own = (LOCK, STAGING, f".{MANIFEST}-")
+    strange = [name for name in folder.first_names() if not name.startswith(own)]
     if strange:
         raise BadInputError(
             f"{folder.where} holds something else ({', '.join(sorted(strange))}), and an export "

@@ -399,6 +399,37 @@ def test_strange_folders_are_refused_in_words_and_left_as_they_are(
         export(production, "gs://bucket/x")
 
 
+def test_what_a_later_version_left_half_published_is_left_to_it(
+    production: Production, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tables"
+    production.record(record_of(1))
+    export(production, folder)
+    manifest = msgspec.json.decode((folder / "_jobprov.json").read_bytes())
+    later = {**manifest, "schema_version": 99, "parts": {"of": "another form"}}
+    left = {"staged": ["jobs/new.parquet"], "removed": ["jobs/old.parquet"], "manifest": later}
+    (folder / "_publishing.json").write_bytes(msgspec.json.encode(left))
+    before = contents(folder)
+
+    with pytest.raises(ConflictError, match="schema version 99, and this jobprov knows versions"):
+        export(production, folder)
+
+    assert contents(folder) == before
+
+
+def test_first_export_that_had_no_room_is_no_obstacle(
+    production: Production, tmp_path: Path
+) -> None:
+    production.record(record_of(1))
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "._jobprov.json-4711").write_text("")
+
+    assert export(production, folder).rows["jobs"] == 1
+
+    assert not (folder / "._jobprov.json-4711").exists()
+
+
 def test_files_that_somebody_removed_are_written_again(
     production: Production, tmp_path: Path
 ) -> None:
