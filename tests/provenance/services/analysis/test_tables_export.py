@@ -1,5 +1,7 @@
 """Tables for analysis hold what is recorded, change with it, and are never half there."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from jobprov.provenance.errors import (
     ConflictError,
     NotFoundError,
     ProvenanceError,
+    UnreachableError,
 )
 from jobprov.provenance.services.analysis import export as exporting
 from jobprov.provenance.services.analysis import parquet
@@ -417,16 +420,24 @@ def test_what_a_later_version_left_half_published_is_left_to_it(
     assert contents(folder) == before
 
 
-def test_first_export_that_had_no_room_is_no_obstacle(
+class FullFolder(LocalFolder):
+    """A folder on a disk that is full."""
+
+    def write(self, name: str, data: bytes) -> None:
+        (Path(self.where) / f".{name}-4711").write_bytes(data[:0])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_first_export_that_has_no_room_names_the_folder_and_is_no_obstacle(
     production: Production, tmp_path: Path
 ) -> None:
     production.record(record_of(1))
     folder = tmp_path / "tables"
-    folder.mkdir()
-    (folder / "._jobprov.json-4711").write_text("")
+
+    with pytest.raises(UnreachableError, match=f"{folder} cannot take the tables: No space left"):
+        export(production, FullFolder(folder))
 
     assert export(production, folder).rows["jobs"] == 1
-
     assert not (folder / "._jobprov.json-4711").exists()
 
 
