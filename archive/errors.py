@@ -102,7 +102,9 @@ class DocumentMissingError(ArchiveError):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"No document {name!r} is stored in this archive.")
+        super().__init__(
+            f"No document {name!r} is stored in this archive; restore it from a backup."
+        )
 
 
 class DocumentDamagedError(ArchiveError):

@@ -38,9 +38,12 @@ _MEMORY = 1_000_000_000
 _CPU_HOURS = "SELECT site, month, sum(cpu_seconds) / 3600 FROM jobs GROUP BY ALL ORDER BY ALL"
 _FAILED = "SELECT release, avg((state <> 'succeeded')::int) FROM jobs GROUP BY ALL ORDER BY ALL"
 _ANCESTORS = """
-WITH RECURSIVE ancestors(job_id, file) AS (
-    SELECT parent_job_id, parent_file FROM edges WHERE file = 'nova_concat_t0000.root'
-    UNION SELECT parent_job_id, parent_file FROM ancestors JOIN edges USING (job_id, file)
+WITH RECURSIVE links AS MATERIALIZED (
+    SELECT job_id, file, parent_job_id, parent_file FROM edges
+),
+ancestors(job_id, file) AS (
+    SELECT parent_job_id, parent_file FROM links WHERE file = 'nova_concat_t0000.root'
+    UNION SELECT parent_job_id, parent_file FROM ancestors JOIN links USING (job_id, file)
 )
 SELECT count(DISTINCT file) FROM ancestors
 """

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,17 +23,46 @@ _SERVER_ONLY = ("flask", "sqlalchemy", "alembic", "git", "gunicorn", "marshmallo
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files that git tracks."""
+    folder = tmp_path_factory.mktemp("source") / "jobprov"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the wheel, built from the files that git tracks."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
+    return built_wheel(source, tmp_path_factory.mktemp("wheel"))
+
+
+def built_wheel(source: Path, folder: Path) -> Path:
+    """Return the wheel, built into a folder from sources or their archive."""
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
          "--wheel-dir", str(folder), str(source)],
         check=True,
     )  # fmt: skip
     return next(folder.glob("jobprov-*.whl"))
+
+
+def checked_files(wheel: Path) -> dict[str, int]:
+    """Return the files of a wheel, each with its checksum."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {file.filename: file.CRC for file in archive.infolist()}
+
+
+def test_wheel_of_the_source_distribution_is_that_of_the_sources(
+    source: Path, wheel: Path, tmp_path: Path
+) -> None:
+    build = f"from hatchling.build import build_sdist; build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    distribution = next(tmp_path.glob("jobprov-*.tar.gz"))
+
+    of_distribution = built_wheel(distribution, tmp_path)
+
+    assert "jobprov/app/cli.py" in checked_files(wheel)
+    assert checked_files(of_distribution) == checked_files(wheel)
 
 
 class Installation:

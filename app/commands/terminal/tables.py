@@ -10,7 +10,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import datetime
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -182,6 +182,6 @@ def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
 def _cell(value: object) -> str:
     if value is None or value == "":
         return _MISSING
-    if isinstance(value, date):
+    if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M UTC")
     return shown(str(value).replace("\n", " "))

@@ -23,7 +23,12 @@ from jobprov.provenance.db.queries.analysis.partitions import (
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
 from jobprov.provenance.db.queries.upkeep import known_archive
-from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.errors import (
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    UnreachableError,
+)
 from jobprov.provenance.services.analysis.folders import Folder
 from jobprov.provenance.services.analysis.manifest import (
     FORMAT,
@@ -107,6 +112,7 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
         ConflictError: another export works in the folder, or it is of another archive or of a later
             jobprov.
         BadInputError: the folder holds something else.
+        UnreachableError: the folder has no room, or cannot be written.
     """
     with reading.connect() as connection:
         names = experiment_names(connection)
@@ -114,18 +120,25 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
     chosen = _chosen(names, selection)
     hidden = selection.private - set(chosen)
     _check_is_for_tables(folder)
-    with ExitStack() as stack:
-        stack.enter_context(folder.alone())
-        _check_is_for_tables(folder)
-        held = _finish_interrupted(folder, archive)
-        reader = reading
-        if hidden:
-            narrowed = NarrowedDatabase(reading.url.render_as_string(hide_password=False))
-            stack.callback(narrowed.dispose)
-            reader = narrowed.reading(hidden)
-        export = _Export(reader, store, folder, held, selection.parameters)
-        export.run(chosen)
-        return export.report(sorted(selection.private & set(names) - set(chosen)))
+    left_out = sorted(selection.private & set(names) - set(chosen))
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(folder.alone())
+            _check_is_for_tables(folder)
+            held = _finish_interrupted(folder, archive)
+            reader = reading
+            if hidden:
+                narrowed = NarrowedDatabase(reading.url.render_as_string(hide_password=False))
+                stack.callback(narrowed.dispose)
+                reader = narrowed.reading(hidden)
+            export = _Export(reader, store, folder, held, selection.parameters)
+            export.run(chosen)
+            return export.report(left_out)
+    except OSError as problem:
+        raise UnreachableError(
+            f"{folder.where} cannot take the tables: {problem.strerror or problem}. Each file that it "
+            "has is whole; export again when that is mended."
+        ) from None
 
 
 def _chosen(names: Sequence[str], selection: Selection) -> list[str]:
@@ -148,8 +161,9 @@ def _check_is_for_tables(folder: Folder) -> None:
     if manifest is not None:
         read_manifest(manifest, folder.where)
         return
-    # A first export that was killed leaves these
-    strange = [name for name in folder.first_names() if not name.startswith((LOCK, STAGING))]
+    # A first export that was killed, or had no room, leaves these
+    own = (LOCK, STAGING, f".{MANIFEST}-")
+    strange = [name for name in folder.first_names() if not name.startswith(own)]
     if strange:
         raise BadInputError(
             f"{folder.where} holds something else ({', '.join(sorted(strange))}), and an export "

@@ -75,6 +75,10 @@ class _Head(msgspec.Struct):
     schema_version: int = 0
 
 
+class _LeftPublication(msgspec.Struct):
+    manifest: msgspec.Raw
+
+
 def read_manifest(data: bytes, where: str) -> Manifest:
     """Return the manifest of a folder.
 
@@ -104,9 +108,12 @@ def read_publication(data: bytes, where: str) -> Publication:
     """Return what an interrupted export was about to do.
 
     Raises:
+        ConflictError: it was an export of a later version of jobprov.
         BadInputError: the document is damaged.
     """
     try:
+        left = msgspec.json.decode(data, type=_LeftPublication)
+        read_manifest(left.manifest, where)
         return msgspec.json.decode(data, type=Publication)
     except msgspec.DecodeError as problem:
         raise BadInputError(

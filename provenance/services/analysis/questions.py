@@ -58,6 +58,8 @@ def ask_tables(address: str, question: str, *, memory_bytes: int) -> Answer:
     folder = open_folder(address)
     manifest = _read(folder)
     connection = duckdb.connect(config={"memory_limit": f"{memory_bytes}B"})
+    # Days and months are UTC's, as in the names of folders; DuckDB would take this machine's zone
+    connection.execute("SET TimeZone = 'UTC'")
     _check_is_question(connection, question)
     for table in TABLES:
         _make_view(connection, folder, manifest, table)
@@ -69,7 +71,23 @@ def ask_tables(address: str, question: str, *, memory_bytes: int) -> Answer:
         connection.execute(question)
     except duckdb.Error as problem:
         raise _wrong(problem) from None
-    return Answer([column[0] for column in connection.description or ()], _rows(connection))
+    return Answer(_column_names(connection), _rows(connection))
+
+
+def _column_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return a name of its own for each column of an answer.
+
+    Where tables are joined, two may have one name. The second then gets a number, as DuckDB does it
+    where a table is made of an answer.
+    """
+    names: list[str] = []
+    for name, *_ in connection.description or ():
+        own_name, number = name, 0
+        while own_name in names:
+            number += 1
+            own_name = f"{name}_{number}"
+        names.append(own_name)
+    return names
 
 
 def _rows(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

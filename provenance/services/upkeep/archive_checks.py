@@ -42,6 +42,8 @@ from jobprov.provenance.services.ledger.segments import SegmentReader
 
 # A digest anywhere in a record's bytes: no field that names a blob can be forgotten this way
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+# The quotes are escaped in a revision, which has its record as text
+_LISTING = re.compile(rb'touched_sha256\\?"\s*:\s*\\?"([0-9a-f]{64})')
 _SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
 _BLOB_KINDS = frozenset(
     {FindingKind.BLOB_MISSING, FindingKind.BLOB_DAMAGED, FindingKind.COPY_DAMAGED}
@@ -273,16 +275,21 @@ def _check_tip(experiment: str, reached: LastSegment, tip: LastSegment) -> None:
 def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
     """Return the jobs that need each of these blobs.
 
-    A job needs what its record names, its bundle plans, the code that it ran, and the capsule of
-    that code.
+    A job needs what its record names, what the listing of a traced job names, its bundle plans, the
+    code that it ran, and the capsule of that code.
     """
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:
         return users
+    listings: dict[str, set[JobName]] = defaultdict(set)
     for body, job in record_bodies(connection, store):
-        named = {digest.decode() for digest in _DIGEST.findall(body)}
-        for sha256 in named & digests:
+        for sha256 in _named_in(body) & digests:
             users[sha256].add(job)
+        for listing in _LISTING.findall(body):
+            listings[listing.decode()].add(job)
+    for listing, jobs in listings.items():
+        for sha256 in _named_in_listing(store, listing) & digests:
+            users[sha256].update(jobs)
     for sha256 in digests:
         users[sha256].update(jobs_of_packs(connection, sha256))
         users[sha256].update(jobs_of_capsules(connection, sha256))
@@ -290,6 +297,18 @@ def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str,
         for sha256 in ({plan} | named_in_plan(store, plan)) & digests:
             users[sha256].update(jobs_of_plans(connection, plan))
     return users
+
+
+def _named_in(content: bytes) -> set[str]:
+    return {digest.decode() for digest in _DIGEST.findall(content)}
+
+
+def _named_in_listing(store: Store, listing: str) -> set[str]:
+    """Return the blobs of what a traced job touched; none where the listing itself is lost."""
+    try:
+        return _named_in(store.get(listing))
+    except ArchiveError:
+        return set()
 
 
 def _trouble(connection: Connection, finding: Finding, users: dict[str, set[JobName]]) -> Trouble:

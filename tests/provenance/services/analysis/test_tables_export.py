@@ -1,5 +1,7 @@
 """Tables for analysis hold what is recorded, change with it, and are never half there."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from jobprov.provenance.errors import (
     ConflictError,
     NotFoundError,
     ProvenanceError,
+    UnreachableError,
 )
 from jobprov.provenance.services.analysis import export as exporting
 from jobprov.provenance.services.analysis import parquet
@@ -397,6 +400,45 @@ def test_strange_folders_are_refused_in_words_and_left_as_they_are(
         assert contents(folder) == before, folder
     with pytest.raises(BadInputError, match="no place for tables"):
         export(production, "gs://bucket/x")
+
+
+def test_what_a_later_version_left_half_published_is_left_to_it(
+    production: Production, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tables"
+    production.record(record_of(1))
+    export(production, folder)
+    manifest = msgspec.json.decode((folder / "_jobprov.json").read_bytes())
+    later = {**manifest, "schema_version": 99, "parts": {"of": "another form"}}
+    left = {"staged": ["jobs/new.parquet"], "removed": ["jobs/old.parquet"], "manifest": later}
+    (folder / "_publishing.json").write_bytes(msgspec.json.encode(left))
+    before = contents(folder)
+
+    with pytest.raises(ConflictError, match="schema version 99, and this jobprov knows versions"):
+        export(production, folder)
+
+    assert contents(folder) == before
+
+
+class FullFolder(LocalFolder):
+    """A folder on a disk that is full."""
+
+    def write(self, name: str, data: bytes) -> None:
+        (Path(self.where) / f".{name}-4711").write_bytes(data[:0])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_first_export_that_has_no_room_names_the_folder_and_is_no_obstacle(
+    production: Production, tmp_path: Path
+) -> None:
+    production.record(record_of(1))
+    folder = tmp_path / "tables"
+
+    with pytest.raises(UnreachableError, match=f"{folder} cannot take the tables: No space left"):
+        export(production, FullFolder(folder))
+
+    assert export(production, folder).rows["jobs"] == 1
+    assert not (folder / "._jobprov.json-4711").exists()
 
 
 def test_files_that_somebody_removed_are_written_again(

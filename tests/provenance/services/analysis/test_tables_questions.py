@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,32 @@ def test_columns_and_rows_come_as_duckdb_names_them(folder: Path) -> None:
     assert answer.columns == ["experiment", "jobs"]
     # A name of digits is a name
     assert list(answer.rows) == [("007", 1), ("nova", 1)]
+
+
+def test_days_are_those_of_utc_wherever_the_question_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Chicago")
+
+    answer = ask_tables(
+        str(folder),
+        "SELECT max(ended_at), date_trunc('day', max(ended_at)), CAST(max(ended_at) AS date)"
+        " FROM jobs",
+        memory_bytes=MEMORY,
+    )
+
+    midnight = datetime(2026, 1, 1, tzinfo=UTC)
+    assert list(answer.rows) == [(midnight + timedelta(hours=1), midnight, midnight.date())]
+
+
+def test_columns_of_one_name_are_told_apart(folder: Path) -> None:
+    answer = ask_tables(
+        str(folder),
+        "SELECT a.job_id, b.job_id, 1 AS job_id_1, c.job_id FROM jobs a, jobs b, jobs c LIMIT 1",
+        memory_bytes=MEMORY,
+    )
+
+    assert answer.columns == ["job_id", "job_id_1", "job_id_1_1", "job_id_2"]
 
 
 @pytest.mark.parametrize(

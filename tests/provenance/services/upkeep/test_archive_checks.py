@@ -115,6 +115,23 @@ def test_a_blob_named_by_an_unknown_field_is_found_too(production: Production) -
     assert touched(check(production), "blob-missing") == {job_id(3)}
 
 
+def test_a_lost_file_of_the_system_names_the_traced_job_that_touched_it(
+    production: Production,
+) -> None:
+    library = production.upload(b"a library that the job loaded")
+    listing = production.upload(f"/lib/libm.so\tfile\t0644\t29\t{library}\n".encode())
+    traced = {"environment": {"touched_sha256": listing}}
+    production.record(record_of(1, **traced), record_of(2), record_of(3))
+    production.record(record_of(3, **traced), reason="the listing came later")
+    loose(production, library).unlink()
+    one_lost = check(production)
+    loose(production, listing).unlink()
+    both_lost = check(production)
+
+    assert touched(one_lost, "blob-missing") == {job_id(1), job_id(3)}
+    assert touched(both_lost, "blob-missing") == {job_id(1), job_id(3)}
+
+
 @pytest.mark.slow
 def test_a_lost_pack_of_code_names_the_jobs_that_ran_it(production: Production) -> None:
     play(production)
