@@ -147,7 +147,7 @@ _CHECKED = frozenset(
         *(name for name, _ in _LEAST_NUMBERS),
     )
 )
-"""The options that art refuses by some value, or beside some others."""
+"""The options that art may refuse, by themselves, by their value or beside others: few have any."""
 
 
 REPORTS_UNUSED = {"art": True, "lar": True, "mu2e": False}
@@ -330,22 +330,31 @@ def _check(options: ArtOptions) -> None:
     Raises:
         RefusedError: it ends there.
     """
-    if "config" in options and _CHECKED.isdisjoint(options.values):
-        return  # most command lines
+    if not _CHECKED.isdisjoint(options.values):
+        _check_single(options)
+        _check_together(options)
+    if "config" not in options:
+        raise RefusedError("The command line names no configuration (-c).")
+
+
+def _check_single(options: ArtOptions) -> None:
+    """Check the options that art refuses, whatever stands beside them, or for their value."""
     for name in _ONLY_PRINTS:
         if name in options:
             raise RefusedError(f"With --{name} art prints and runs nothing.")
     if "status-bar" in options:
         raise RefusedError("art refuses --status-bar where it prints no list of plugins.")
-    if "config" not in options:
-        raise RefusedError("The command line names no configuration (-c).")
+    for name, least in _LEAST_NUMBERS:
+        number = options.number(name)
+        if number is not None and number < least:
+            raise RefusedError(f"art refuses --{name} below {least}.")
+
+
+def _check_together(options: ArtOptions) -> None:
+    """Check the options of which art allows one, or which it allows beside others alone."""
     for alternatives in _ALTERNATIVES:
         given = [f"--{name}" for name in alternatives if name in options]
         if len(given) > 1:
             raise RefusedError(f"art refuses {' with '.join(given)}.")
     if options.has_any(_ANNOTATE) and not options.has_any(_WRITE_CONFIGURATION):
         raise RefusedError("art refuses --annotate where it writes no configuration.")
-    for name, least in _LEAST_NUMBERS:
-        number = options.number(name)
-        if number is not None and number < least:
-            raise RefusedError(f"art refuses --{name} below {least}.")

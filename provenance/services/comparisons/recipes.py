@@ -164,7 +164,7 @@ def _examples(connection: Connection, store: Store, rows: Sequence[ResultRow]) -
     examples = []
     for row in rows:
         if row.result is not None:
-            reading = witnesses[row.first].reading()
+            reading = witnesses[row.first].merged()
             examples.append(_Example(result_text(row.result), reading.record, reading.raw))
     return examples
 

@@ -6,6 +6,7 @@ import msgspec
 
 from jobprov.provenance.db.recording.job_rows import JobColumns
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.reading.decoding import DecodedRecord
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -24,3 +25,13 @@ class Reading(msgspec.Struct, frozen=True):
     contradictions: tuple[str, ...]
     references: AbstractSet[str]
     columns: JobColumns | None = None
+
+    @classmethod
+    def of_one(cls, decoded: DecodedRecord, columns: JobColumns | None = None) -> "Reading | None":
+        """Return a job that one witness alone reports; None where the record is of a later version.
+
+        `columns` are those of the record, where they were computed already.
+        """
+        if decoded.record is None:
+            return None
+        return Reading(decoded.record, decoded.repairs, (), decoded.references, columns)

@@ -30,7 +30,7 @@ def read_submissions(
     """Return how jobs were submitted, as far as that is known; a few statements in all."""
     attempts = attempts_of_units(connection, experiment, job_ids)
     witnesses_by_job = read_witnesses(connection, store, [attempt.key for attempt in attempts])
-    records = {job: witnesses.reading().raw for job, witnesses in witnesses_by_job.items()}
+    records = {job: witnesses.merged().raw for job, witnesses in witnesses_by_job.items()}
     commands = _declared_commands(connection, store, experiment, attempts)
     ads = _kept_ads(connection, store, experiment, records.values())
     submissions = []

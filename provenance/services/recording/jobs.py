@@ -322,9 +322,8 @@ def _merge(submission: Submission, known_job: WitnessedJob | None) -> Reading:
         # restored: that stands
         return known_job.reading()
     others = known_job.records_but(submission.witness) if known_job is not None else {}
-    if decoded.record is not None and not others:
-        return Reading(decoded.record, decoded.repairs, (), decoded.references, submission.columns)
-    return read_together({**others, submission.witness: decoded.raw})
+    alone = Reading.of_one(decoded, submission.columns) if not others else None
+    return alone or read_together({**others, submission.witness: decoded.raw})
 
 
 def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[int, Outcome]:
