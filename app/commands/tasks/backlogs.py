@@ -88,11 +88,11 @@ def _rows(backlog: Backlog) -> list[tuple[str, str, str]]:
     start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
     most = max(burn_down.left)
-    last = len(burn_down.left) - 1
+    first, last = burn_down.first_step(), len(burn_down.left) - 1
     rows = []
-    for place, left in enumerate(burn_down.left):
-        around = burn_down.left[max(0, place - 1) : place + 2]
-        if 0 < place < last and set(around) == {left}:
+    for place, left in enumerate(burn_down.left[first:], start=first):
+        around = burn_down.left[max(first, place - 1) : place + 2]
+        if first < place < last and set(around) == {left}:
             continue
         # The last step goes on
         until = "now" if place == last else f"{start + (place + 1) * step:%Y-%m-%d %H:%M}"

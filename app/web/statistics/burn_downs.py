@@ -74,15 +74,23 @@ def _left_words(burn_down: BurnDown) -> str:
 
 
 def _pace_words(burn_down: BurnDown, stays: int, now: datetime) -> str:
-    days = round(len(burn_down.left) * burn_down.step_seconds / 86_400)
-    done = burn_down.left[0] - burn_down.left[-1]
+    step = timedelta(seconds=burn_down.step_seconds)
+    took = now - datetime.fromisoformat(burn_down.start) - burn_down.first_step() * step
+    done = sum(burn_down.done)
     if not done:
-        return f"none done in {days} days"
-    words = f"{number(done)} done in {days} days"
+        return f"none done in {_span(took)}"
+    words = f"{number(done)} done in {_span(took)}"
     to_do = burn_down.left[-1] - stays
     if to_do <= 0:
         return words
-    takes = to_do / done * (now - datetime.fromisoformat(burn_down.start))
+    takes = to_do / done * took
     if takes > _FORESEEN:
         return f"{words}: at that pace more than a year"
     return f"{words}: at that pace until {day((now + takes).isoformat())}"
+
+
+def _span(took: timedelta) -> str:
+    """Return a time in whole days, or in hours where it is less than two days."""
+    if took < timedelta(days=2):
+        return counted(max(1, round(took / timedelta(hours=1))), "hour")
+    return counted(round(took / timedelta(days=1)), "day")

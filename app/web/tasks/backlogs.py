@@ -70,15 +70,16 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     if backlog is None or not any(backlog.burn_down.left):
         return None
     burn_down = backlog.burn_down
-    start = datetime.fromisoformat(burn_down.start)
     step = timedelta(seconds=burn_down.step_seconds)
+    first = burn_down.first_step()
+    start = datetime.fromisoformat(burn_down.start) + first * step
     latest = moment(backlog.ends_at_high) or now
     ahead = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
     end = start - (start - ahead) // step * step
     scale = _Scale(start, end, max(burn_down.left))
-    line = f"M0 {scale.y(burn_down.left[0])}"
+    line = f"M0 {scale.y(burn_down.left[first])}"
     rows = []
-    for place, left in enumerate(burn_down.left):
+    for place, left in enumerate(burn_down.left[first:]):
         # each number is that at the end of its step
         until = min(now, start + (place + 1) * step)
         line += f"V{scale.y(left)}H{scale.x(until)}"
@@ -90,7 +91,7 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
         band=band,
         expected=expected,
         now=scale.x(now),
-        start=burn_down.start,
+        start=start.isoformat(),
         end=end.isoformat(),
         rows=[*_end_rows(backlog), *reversed(rows)],
     )

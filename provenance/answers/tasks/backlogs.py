@@ -12,8 +12,10 @@ class BurnDown(Struct, frozen=True):
     Attributes:
         start: when the first step begins; each has `step_seconds`.
         expected: units of the task, or of the stages whose tasks were all declared.
-        left: not done at the end of each step, those that were waived left out.
+        left: not done at the end of each step, those that were waived left out. The units of a task
+            count from when it was declared, or its first job began.
         is_whole: whether these are all stages; true of a task.
+        done: done within each step; empty where the service is of 0.1.0.
     """
 
     start: str
@@ -21,6 +23,14 @@ class BurnDown(Struct, frozen=True):
     expected: int
     left: list[int]
     is_whole: bool
+    done: list[int] = []
+
+    def first_step(self) -> int:
+        """Return the first step in which anything was left or done; 0 where there is none."""
+        for place, left in enumerate(self.left):
+            if left or (self.done and self.done[place]):
+                return place
+        return 0
 
 
 class Backlog(Struct, frozen=True):

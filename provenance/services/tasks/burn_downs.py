@@ -10,7 +10,11 @@ from jobprov.provenance.answers.statistics.campaigns import StageProgress
 from jobprov.provenance.answers.tasks.backlogs import BurnDown
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.tasks.campaigns import done_in_steps
-from jobprov.provenance.db.queries.tasks.tasks import units_done_in_steps
+from jobprov.provenance.db.queries.tasks.tasks import (
+    FoundTask,
+    tasks_begun_since,
+    units_done_in_steps,
+)
 from jobprov.provenance.services.tasks.units import Units
 from jobprov.provenance.times import utc_text
 
@@ -29,12 +33,20 @@ class DoneLately:
     Args:
         connection: where from.
         now: in the last step.
+        expected: how many units each of their tasks has, None where nobody knows.
         of: of one campaign alone.
     """
 
-    def __init__(self, connection: Connection, now: datetime, of: Campaign | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        now: datetime,
+        expected: Sequence[tuple[FoundTask, int | None]],
+        of: Campaign | None = None,
+    ) -> None:
         self._start = _week_before(now)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
+        self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
         for row in done_in_steps(connection, Window(self._start, now, STEP), of):
             campaign = (row.experiment, row.campaign)
@@ -42,11 +54,18 @@ class DoneLately:
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units
             last_ends = self._last_ends[campaign]
             last_ends[row.stage] = max(row.last_end, last_ends.get(row.stage, row.last_end))
+        began = tasks_begun_since(connection, [task.key for task, _ in expected], self._start)
+        for task, units in expected:
+            if task.key in began:
+                campaign = (task.experiment, task.campaign or "")
+                place = _place_of(began[task.key], self._start)
+                self._added[campaign, task.stage or ""][place] += units or 0
 
     def burn_down(self, campaign: Campaign, stages: Sequence[StageProgress]) -> BurnDown | None:
         """Return how the units that are left became fewer; None where nobody knows how many."""
         expected, left, declared = 0, 0, 0
         done: Counter[int] = Counter()
+        added: Counter[int] = Counter()
         for stage in stages:
             if stage.units.expected is None or stage.units.missing is None:
                 continue
@@ -54,9 +73,11 @@ class DoneLately:
             expected += stage.units.expected
             left += stage.units.missing
             done += self._done[campaign, stage.stage or ""]
+            added += self._added[campaign, stage.stage or ""]
         if not declared:
             return None
-        return _burn_down(self._start, done, expected, left, is_whole=declared == len(stages))
+        is_whole = declared == len(stages)
+        return _burn_down(self._start, done, added, expected, left, is_whole=is_whole)
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return when each stage's last job ended; stages without a recent job are left out."""
@@ -81,7 +102,15 @@ def burn_down_of_task(
     done: Counter[int] = Counter()
     for place, count in units_done_in_steps(connection, task, Window(start, now, STEP), needed):
         done[min(place, STEPS - 1)] += count
-    return _burn_down(start, done, units.expected, units.missing, is_whole=True)
+    added: Counter[int] = Counter()
+    for began in tasks_begun_since(connection, [task], start).values():
+        added[_place_of(began, start)] += units.expected
+    return _burn_down(start, done, added, units.expected, units.missing, is_whole=True)
+
+
+def _place_of(moment: datetime, start: datetime) -> int:
+    """Return in which step a moment lies; a clock that is ahead makes none that is to come."""
+    return min((moment - start) // STEP, STEPS - 1)
 
 
 def _week_before(now: datetime) -> datetime:
@@ -91,12 +120,30 @@ def _week_before(now: datetime) -> datetime:
 
 
 def _burn_down(
-    start: datetime, done: Mapping[int, int], expected: int, left: int, *, is_whole: bool
+    start: datetime,
+    done: Mapping[int, int],
+    added: Mapping[int, int],
+    expected: int,
+    left: int,
+    *,
+    is_whole: bool,
 ) -> BurnDown:
-    """Return the burn-down that ends at what is left, by how many units were done in each step."""
+    """Return the burn-down that ends at what is left.
+
+    Args:
+        start: when the first step begins.
+        done: how many units were done in each step.
+        added: how many units came with new tasks in each step.
+        expected: how many there are now.
+        left: how many are left now.
+        is_whole: as of `BurnDown`.
+    """
     series = [left]
+    known = expected
     for place in range(STEPS - 1, 0, -1):
-        series.append(min(expected, series[-1] + done.get(place, 0)))
+        known -= added.get(place, 0)
+        before = series[-1] + done.get(place, 0) - added.get(place, 0)
+        series.append(max(0, min(known, before)))
     series.reverse()
     return BurnDown(
         start=utc_text(start),
@@ -104,4 +151,5 @@ def _burn_down(
         expected=expected,
         left=series,
         is_whole=is_whole,
+        done=[done.get(place, 0) for place in range(STEPS)],
     )

@@ -65,6 +65,7 @@ def show_campaign(
         task_units.append(_task_units(task, units))
     counts_by_stage = campaigns[0].stages if campaigns else []
     needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
+    expected = _expected(tasks, units_by_task)
     left = time_left(connection, needed, units_by_task)
     stages = _stages(counts_by_stage, task_units)
     progress = CampaignProgress(
@@ -77,7 +78,7 @@ def show_campaign(
         seconds_left=None,
         seconds_left_low=None,
         seconds_left_high=None,
-        backlog=_backlog(connection, (experiment, campaign), stages, left),
+        backlog=_backlog(connection, (experiment, campaign), stages, expected, left),
     )
     if left is None or not left.seconds:
         return progress
@@ -93,6 +94,7 @@ def _backlog(
     connection: Connection,
     name: tuple[str, str],
     stages: Sequence[StageProgress],
+    expected: Sequence[tuple[FoundTask, int | None]],
     left: TimeLeft | None,
 ) -> Backlog | None:
     """Return what is left of a campaign, and when it may be gone."""
@@ -100,7 +102,7 @@ def _backlog(
     if not declared:
         return None
     now = datetime.now(UTC)
-    burn_down = DoneLately(connection, now, of=name).burn_down(name, stages)
+    burn_down = DoneLately(connection, now, expected, of=name).burn_down(name, stages)
     return backlog_of(burn_down, [stage.units.states for stage in declared], left, now)
 
 
@@ -112,12 +114,12 @@ def list_campaigns(connection: Connection, store: Store) -> CampaignList:
     for campaign in newest:
         units_by_campaign[campaign.experiment, campaign.campaign] = []
     tasks = tasks_of_campaigns(connection, list(units_by_campaign))
-    declared = _declared(connection, store, tasks)
-    for task, units in zip(tasks, units_of_tasks(connection, declared), strict=True):
+    units_by_task = list(units_of_tasks(connection, _declared(connection, store, tasks)))
+    for task, units in zip(tasks, units_by_task, strict=True):
         name = (task.experiment, task.campaign or "")
         units_by_campaign[name].append(_task_units(task, units))
 
-    done = DoneLately(connection, datetime.now(UTC))
+    done = DoneLately(connection, datetime.now(UTC), _expected(tasks, units_by_task))
     shown = []
     for campaign in newest:
         name = (campaign.experiment, campaign.campaign)
@@ -139,6 +141,13 @@ def _declared(
         document = documents.get(task.key)
         declared.append((task, None if document is None else read_declaration(document)))
     return declared
+
+
+def _expected(
+    tasks: Sequence[FoundTask], units: Sequence[Units]
+) -> list[tuple[FoundTask, int | None]]:
+    """Return how many units each task has, None where nobody knows."""
+    return [(task, each.expected) for task, each in zip(tasks, units, strict=True)]
 
 
 def _task_units(task: FoundTask, units: Units) -> TaskUnits:

@@ -20,7 +20,7 @@ from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
-from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
 MOST_FAILING = 100
@@ -227,6 +227,38 @@ def units_done_in_steps(
         .group_by(place)
     )
     return [(int(number), count) for number, count in connection.execute(query)]
+
+
+def tasks_begun_since(
+    connection: Connection, tasks: Sequence[int], since: datetime
+) -> dict[int, datetime]:
+    """Return when tasks began, of those that were declared and had no job before a moment.
+
+    A task that is declared anew did not begin again, since its first job tells.
+    """
+    began: dict[int, datetime] = {}
+    first_jobs: dict[int, int] = {}
+    for part in chunks(tasks):
+        declared = select(TaskRow.id, LedgerEntry.received_at).where(
+            TaskRow.id.in_(part),
+            LedgerEntry.id == TaskRow.entry_id,
+            LedgerEntry.received_at >= since,
+        )
+        for task, moment in connection.execute(declared):
+            began[task] = moment
+    for part in chunks(sorted(began)):
+        firsts = (
+            select(TaskRow.id, func.min(Job.id))
+            .join(Job, Job.task_id == TaskRow.id)
+            .where(TaskRow.id.in_(part))
+            .group_by(TaskRow.id)
+        )
+        for task, job in connection.execute(firsts):
+            first_jobs[job] = task
+    for job, (moment, _) in begun_at(connection, first_jobs).items():
+        task = first_jobs[job]
+        began[task] = min(began[task], moment)
+    return {task: moment for task, moment in began.items() if moment >= since}
 
 
 def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:

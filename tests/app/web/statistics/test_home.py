@@ -201,6 +201,7 @@ def test_burn_down_is_drawn_and_said() -> None:
         expected=20,
         left=[10] * 26 + [5, 0],
         is_whole=True,
+        done=[0] * 26 + [5, 5],
     )
 
     now = datetime(2026, 1, 7, 21, tzinfo=UTC)
@@ -216,8 +217,8 @@ def test_burn_down_says_until_when_the_rest_takes_at_its_pace() -> None:
     now = datetime(2026, 1, 8, tzinfo=UTC)
 
     def pace(left: int, stays: int = 0) -> str:
-        week = [left + 70] * 14 + [left] * 14
-        steps = BurnDown("2026-01-01T00:00:00Z", 21_600, 5000, week, is_whole=True)
+        week, done = [left + 70] * 14 + [left] * 14, [0] * 14 + [70] + [0] * 13
+        steps = BurnDown("2026-01-01T00:00:00Z", 21_600, 5000, week, is_whole=True, done=done)
         drawn = draw_burn_down(steps, stays, now)
         assert drawn is not None
         return drawn.pace
@@ -226,6 +227,18 @@ def test_burn_down_says_until_when_the_rest_takes_at_its_pace() -> None:
     assert pace(100, stays=80) == "70 done in 7 days: at that pace until 10 Jan 2026"
     assert pace(100, stays=100) == "70 done in 7 days"
     assert pace(4000) == "70 done in 7 days: at that pace more than a year"
+
+
+def test_pace_counts_from_when_there_was_something_to_do() -> None:
+    """A task that was declared yesterday is not slow because the days before had nothing of it."""
+    now = datetime(2026, 1, 8, tzinfo=UTC)
+    left, done = [0] * 24 + [300, 200, 150, 100], [0] * 24 + [0, 100, 50, 50]
+    steps = BurnDown("2026-01-01T00:00:00Z", 21_600, 300, left, is_whole=True, done=done)
+
+    drawn = draw_burn_down(steps, 0, now)
+
+    assert drawn is not None
+    assert drawn.pace == "200 done in 24 hours: at that pace until 8 Jan 2026"
 
 
 def test_backup_that_is_old_is_told_with_how_long_ago_it_was(client: FlaskClient) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaigns
 from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
@@ -35,15 +36,69 @@ def test_burn_down_steps_where_units_were_done(production: Production) -> None:
 
     with production.database.reading.connect() as connection:
         [campaign] = list_campaigns(connection, production.store).campaigns
-        lately = DoneLately(connection, NOW)
+        tasks = tasks_of_campaigns(connection, [NAME])
+        lately = DoneLately(connection, NOW, [(tasks[0], 5), (tasks[1], None)])
         burn_down = lately.burn_down(NAME, campaign.stages)
         last_ends = lately.last_ends(NAME)
 
     assert burn_down is not None
     assert burn_down.left == [4] * (STEPS - 3) + [3, 3, 2]
+    assert burn_down.done == [0] * (STEPS - 3) + [1, 0, 1]
     assert (burn_down.expected, burn_down.is_whole) == (5, False)
     assert burn_down.start == "2026-01-13T18:00:00Z"
     assert last_ends == {"reco": "2026-01-20T12:00:00Z"}
+
+
+def test_units_count_from_when_their_task_was_declared_or_began(production: Production) -> None:
+    """A stage that is declared later makes the line rise, and nothing is left before the first."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    production.now = now - 10 * STEP
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    production.now = now - 4 * STEP
+    production.declare("t2", units=["d", "e", "f"], campaign="c", stage="merge")
+    production.now = now
+    production.declare("t3", units=["g"], campaign="c", stage="plot")
+    began = {"started_at": (now - 7 * STEP).isoformat(), "ended_at": (now - 6 * STEP).isoformat()}
+    task = {"task_id": "t1", "unit": "a"}
+    outputs = [{"name": "1.root", "size_bytes": 7}]
+    production.record(
+        a_record(1, task=task, outputs=outputs, **began),
+        # Declared today, at work since a week
+        a_record(2, task={"task_id": "t3", "unit": "g"}, outputs=[{"name": "2.root"}], **began),
+    )
+
+    with production.database.reading.connect() as connection:
+        backlog = show_campaign(connection, production.store, *NAME).backlog
+        [listed] = list_campaigns(connection, production.store).campaigns
+        of_task = show_task(connection, production.store, find_task(connection, "t2")).backlog
+
+    assert backlog is not None
+    assert of_task is not None
+    burn_down = backlog.burn_down
+    assert listed.burn_down == burn_down
+    place = STEPS - 11
+    assert burn_down.left == [0] * place + [2] * 3 + [3] + [1] * 2 + [4] * 5
+    assert burn_down.first_step() == place
+    assert (sum(burn_down.done), burn_down.done[STEPS - 7]) == (2, 2)
+    assert of_task.burn_down.left == [0] * (STEPS - 5) + [3] * 5
+    assert of_task.burn_down.first_step() == STEPS - 5
+
+
+def test_task_that_is_declared_anew_counts_from_its_first_job(production: Production) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    long_ago = (now - timedelta(days=30)).isoformat()
+    task = {"task_id": "t1", "unit": "a"}
+    times = {"started_at": long_ago, "ended_at": long_ago}
+    production.record(a_record(1, task=task, outputs=[{"name": "1", "size_bytes": 7}], **times))
+    production.now = now
+    production.declare("t1", units=["a", "b", "c"], campaign="c", stage="reco")
+
+    with production.database.reading.connect() as connection:
+        backlog = show_task(connection, production.store, find_task(connection, "t1")).backlog
+
+    assert backlog is not None
+    assert backlog.burn_down.left == [2] * STEPS
 
 
 def test_campaign_of_which_nobody_said_how_many_has_none(production: Production) -> None:
