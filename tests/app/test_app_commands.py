@@ -348,9 +348,7 @@ def test_bundle_is_written_whole_and_its_rerun_can_be_pasted(
     assert ended.stdout.endswith(f"or: jobprov rerun '{tmp_path}/my b.tar'\n")
 
 
-def test_bundle_that_is_not_there_is_not_taken_for_a_job(
-    live: LiveService, tmp_path: Path
-) -> None:
+def test_bundle_that_is_not_there_is_not_taken_for_a_job(live: LiveService, tmp_path: Path) -> None:
     ended = live.run("rerun", "no.tar", TMPDIR=str(tmp_path))
 
     assert ended.returncode == 2

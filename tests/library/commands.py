@@ -105,7 +105,7 @@ def all_end(word: object) -> bool:
 
     A killed one takes a moment to vanish.
     """
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while running_commands(word):
         if time.monotonic() > until:
             return False

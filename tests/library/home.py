@@ -17,6 +17,14 @@ _CONFIGURATIONS = {
     "NPM_CONFIG_USERCONFIG": ".npmrc",
 }
 """Where interpreters and packages come from is the machine's affair."""
+_ELSEWHERE = (
+    "GIT_CONFIG_GLOBAL",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+)
+"""Where somebody may keep things instead of at home."""
 
 
 def leave_home() -> None:
@@ -26,6 +34,8 @@ def leave_home() -> None:
     for variable, name in _CONFIGURATIONS.items():
         if (place := Path.home() / name).exists():
             os.environ.setdefault(variable, str(place))
+    for variable in _ELSEWHERE:
+        os.environ.pop(variable, None)
     # on disk: the hook passes over files in memory, as jobs keep none there
     folder = tempfile.mkdtemp(prefix="jobprov-home-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

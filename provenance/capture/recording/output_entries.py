@@ -124,14 +124,15 @@ def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> Li
     folders (`cp reco.root $CONDOR_DIR_HIST/`).
     """
     ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
-    names = {entry["name"] for entry in ordered}
+    # Reversed: of two with one name, the job's own counts
+    written = {entry["name"]: _written_elsewhere(entry) for entry in reversed(ordered)}
     copies = set()
     first: Dict[Tuple[str, Optional[str]], Entry] = {}
     for entry in ordered:
         path = os.path.abspath(entry["path"])
         if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
             candidates = seen.find_copies(path, entry["size_bytes"])
-            place = _find_copy(entry, candidates, names, clock)
+            place = _find_copy(entry, candidates, written, clock)
             if place is not None:
                 entry.update(location=place, name=os.path.basename(place))
         copies.add(entry.get("location"))
@@ -142,18 +143,19 @@ def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> Li
 
 
 def _find_copy(
-    entry: Entry, candidates: Iterable[str], names: Collection[str], clock: Clock
+    entry: Entry, candidates: Iterable[str], written: Dict[str, str], clock: Clock
 ) -> Optional[str]:
     """Return the copy of an output.
 
     One under another name counts only where it is the only one: outputs of other jobs, and others
-    of this one, may hold the same bytes.
+    of this one, may hold the same bytes. `written` has the names of all outputs of this one, and
+    when what was seen elsewhere was written: later than the output, it may be the copy itself.
     """
     renamed = set()
     for place in candidates:
         name = os.path.basename(place)
         is_renamed = name != entry["name"]
-        if is_renamed and name in names:
+        if is_renamed and name in written and written[name] < entry.get("closed_at", "~"):
             continue
         try:
             if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
@@ -164,6 +166,12 @@ def _find_copy(
             return place
         renamed.add(place)
     return renamed.pop() if len(renamed) == 1 else None
+
+
+def _written_elsewhere(entry: Entry) -> str:
+    """Return when an output was written that was seen outside of the job's folders, else ""."""
+    is_elsewhere = entry["evidence"] == "seen" and os.path.isabs(entry["path"])
+    return entry.get("closed_at", "") if is_elsewhere else ""
 
 
 def _is_one_of(entry: Entry, copies: Collection[Optional[str]]) -> bool:

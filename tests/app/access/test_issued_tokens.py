@@ -353,6 +353,7 @@ def test_client_reads_the_token_file_again_for_each_call(
     next(serving, None)
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_command_sends_the_token_in_the_file(
     app: Flask, issuer: TokenIssuer, trust: Callable[..., None], tmp_path: Path

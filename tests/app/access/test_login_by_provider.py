@@ -14,6 +14,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.library.browser import NARROW, axe_findings
 from tests.library.commands import run_alone
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
 from tests.library.servers.logins import (
@@ -79,6 +80,7 @@ def faults(page: Page) -> list[str]:
     return found
 
 
+@on_sqlite_alone
 def test_person_logs_in_changes_rules_and_logs_out(
     page: Page, site: str, issuer: str, service: Service
 ) -> None:
@@ -115,6 +117,7 @@ def test_person_logs_in_changes_rules_and_logs_out(
     expect(page.locator("input[name=login]")).to_be_visible()
 
 
+@on_sqlite_alone
 def test_person_without_the_role_changes_nothing(page: Page, site: str, issuer: str) -> None:
     assert issuer
 
@@ -140,6 +143,7 @@ def answer_of(site: str, person: requests.Session, name: str) -> str:
             answer = person.post(answer.url, data=form, allow_redirects=False, timeout=10)
 
 
+@on_sqlite_alone
 def test_code_that_somebody_else_got_is_worth_nothing(site: str, issuer: str) -> None:
     person, thief = requests.Session(), requests.Session()
     right = answer_of(site, person, "cleo")
@@ -157,6 +161,7 @@ def test_code_that_somebody_else_got_is_worth_nothing(site: str, issuer: str) ->
     assert "Log out" not in thief.get(f"{site}/jobs", timeout=10).text
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("names_sessions", [True, False])
 def test_logout_at_the_provider_ends_sessions_here(
     site: str, service: Service, tmp_path: Path, *, names_sessions: bool

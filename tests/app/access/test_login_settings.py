@@ -16,6 +16,7 @@ from jobprov.provenance.services.intake.issuers import Claimed
 from jobprov.provenance.services.intake.logins import Role, read_login_rules
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.app.access.test_logins import RULE
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import ROWS, login_file, take_logins
 
@@ -73,6 +74,7 @@ def test_calls_that_change_something_take_no_name_from_the_proxy(behind: FlaskCl
     assert behind.get("/api/v1/jobs", headers=CLEO, environ_base=BY_PROXY).status_code == 200
 
 
+@on_sqlite_alone
 def test_header_from_elsewhere_is_ignored_and_logged(
     behind: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +87,7 @@ def test_header_from_elsewhere_is_ignored_and_logged(
     assert caplog.text.count("X-Remote-User is ignored: it came from 10.1.3.3") == 1
 
 
+@on_sqlite_alone
 def test_forwarded_address_is_not_taken_for_that_of_the_proxy(
     behind: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

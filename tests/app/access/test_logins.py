@@ -171,6 +171,7 @@ def test_trail_is_shown_to_who_administers_the_experiment(
     assert web.get("/api/v1/trail?experiment=mu2e").status_code == 403
 
 
+@on_sqlite_alone
 def test_each_role_may_do_what_it_is_for(web: FlaskClient, issuer: TokenIssuer) -> None:
     outcomes = {}
     for claims in (NOBODY, READER, PRODUCER, OPERATOR, ADA):
@@ -206,6 +207,7 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert web.get(TRAIL).status_code == 401
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_forms_of_other_pages_are_refused(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
@@ -550,6 +552,7 @@ def test_closed_pages_are_read_by_those_with_a_role(
     assert web.get("/api/v1/jobs").status_code == 200
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_no_route_answers_to_who_has_no_role(
     web: FlaskClient, issuer: TokenIssuer, service: Service, app: Flask

@@ -154,6 +154,7 @@ def test_file_that_unpacks_to_much_costs_little(bomb: str) -> None:
     assert time.process_time() - began < 20, "half a second to two at most, where it is linear"
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_batch_of_bombs_is_unpacked_in_part_and_the_rest_sent_alone(client: FlaskClient) -> None:
     """Each of them alone is looked at as far as 8 MiB; a thousand took a minute in one request."""

@@ -16,6 +16,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.client import Client, transport
 from jobprov.provenance.services.intake.tokens import Scope, create_ticket, create_token
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.served_app import served
 
@@ -131,6 +132,7 @@ def test_what_a_production_lives_by_is_not_limited(client: FlaskClient, service:
         assert client.get(NAMES).status_code == 200, "this machine itself"
 
 
+@on_sqlite_alone
 def test_document_has_429_where_it_is_answered(client: FlaskClient) -> None:
     """Callers are over both limits here: of requests, and of wrong tokens."""
     document = client.get("/api/v1/openapi.json").get_json()

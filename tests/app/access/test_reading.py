@@ -11,6 +11,7 @@ from werkzeug.routing import Rule
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.tokens import create_ticket, create_token
+from tests.library.databases import on_sqlite_alone
 
 PUBLIC = {
     "/api/v1/health",
@@ -70,6 +71,7 @@ def test_no_route_answers_without_a_token(
     assert answering(app, closed, {}) == PUBLIC
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_no_route_answers_to_a_ticket(closed: FlaskClient, app: Flask, service: Service) -> None:
     now = datetime.now(UTC)

@@ -12,6 +12,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.services.intake.tokens import OF_JOBS, Scope, create_token
 from tests.library.answers import assert_problem
 from tests.library.commands import run_alone
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 
 WRITES = {
@@ -52,6 +53,7 @@ def token_with(service: Service) -> Callable[..., str]:
     return make
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("scope", WRITES)
 def test_call_takes_its_own_scope_and_admin_alone(
     client: FlaskClient, token_with: Callable[..., str], scope: Scope

@@ -236,6 +236,7 @@ def test_record_without_secrets_is_taken(client: FlaskClient) -> None:
     assert answer.status_code == 201, answer.text
 
 
+@on_sqlite_alone
 @pytest.mark.slow
 def test_secret_far_inside_a_large_blob_is_refused(client: FlaskClient, service: Service) -> None:
     line = b"an event went by, nothing was wrong with it\n"

@@ -274,7 +274,7 @@ def test_trusted_private_host_is_connected_to_at_its_looked_up_address(tmp_path:
 
         with pytest.raises(GitError, match="ls-remote"):
             mirror.fetch()
-        thread.join(5)
+        thread.join(60)
 
     assert connections[0][:1] == b"\x16"  # a TLS greeting
 

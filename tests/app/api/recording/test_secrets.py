@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.recording.dead_letters import read_letter
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
 
 PUT = f"/api/v1/jobs/{JOB}"
@@ -18,6 +19,7 @@ SECRET = "ghp_" + "Canary7" * 6
 URL = "https://user:canary-pw7@git.example.org/x.git"
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
@@ -53,6 +55,7 @@ def test_record_with_a_secret_is_refused_by_every_call(
     assert client.get(PUT).status_code == 404
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

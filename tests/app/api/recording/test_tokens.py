@@ -22,6 +22,7 @@ def test_fresh_service_takes_writes_from_its_own_machine(client: FlaskClient) ->
     assert client.put(PUT, json=a_record()).status_code == 201
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "options",
     [

@@ -16,6 +16,7 @@ from jobprov import archive, provenance
 from jobprov.app.errors import STATUS, answer_error, problem_of
 from jobprov.provenance.schemas import history_queries, queries
 from tests.library.answers import assert_problem
+from tests.library.databases import on_sqlite_alone
 from tests.library.examples import examples
 from tests.library.records import JOB, a_record
 
@@ -65,6 +66,7 @@ ODD = st.one_of(
 )
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "path", ["/api/v1/nothing", "/api/v1/jobs/a/b/c/d", "/api/v2/jobs", "/api/v1/files/a%2Fb"]
 )

@@ -137,6 +137,14 @@ def _drop_manifest(bag: Path) -> None:
     (bag / "manifest-sha512.txt").unlink()
 
 
+def _drop_list_of_lists(bag: Path) -> None:
+    (bag / "tagmanifest-sha256.txt").unlink()
+
+
+def _add_beside_payload(bag: Path) -> None:
+    (bag / "fetch.txt").write_text("more\n")
+
+
 def _add(bag: Path) -> None:
     (bag / "data/scripts/more.sh").write_text("#!/bin/sh\n")
 
@@ -178,8 +186,10 @@ def _replace_by_link(bag: Path) -> None:
         (_drop, ["MISSING data/fcl/closure.tsv"]),
         (_drop_tag_file, ["MISSING bag-info.txt"]),
         (_drop_manifest, ["MISSING manifest-sha512.txt"]),
+        (_drop_list_of_lists, ["MISSING tagmanifest-sha256.txt"]),
         (_cut_list_of_lists, ["CHANGED tagmanifest-sha512.txt"]),
         (_add, ["EXTRA data/scripts/more.sh"]),
+        (_add_beside_payload, ["EXTRA fetch.txt"]),
         (_add_hidden, ["EXTRA data/.hidden"]),
         (_rename, ["MISSING data/JOB.json", "EXTRA data/job.json"]),
         (_swap, ["CHANGED data/run.sh", "CHANGED data/seeds.tsv"]),

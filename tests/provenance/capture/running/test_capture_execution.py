@@ -107,20 +107,24 @@ def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
 
     The hook stays awake, since the command may handle it and go on.
     """
-    process = start(runner, "sh", "-c", "echo $$; sleep 1; exit 7")
+    process = start(runner, "sh", "-c", "echo $$; sleep 3; exit 7")
     command = process.stdout.readline().decode().strip()
     time.sleep(0.3)  # a shell that is just starting `sleep` would stand still in another state
 
     process.send_signal(signal.SIGTSTP)
-    time.sleep(0.5)
-    stood_still = (
-        Path(f"/proc/{command}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
-    )
+    end = time.monotonic() + 20
+    while (state := _state_of(command)) != "T" and time.monotonic() < end:
+        time.sleep(0.02)
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=50)
 
-    assert stood_still == "T"
+    assert state == "T"
     assert process.returncode == 7
+
+
+def _state_of(process_id: str) -> str:
+    status = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8")
+    return status.rsplit(")", 1)[1].split()[0]
 
 
 def test_interrupt_reaches_the_command_once(runner: Runner) -> None:
@@ -139,7 +143,7 @@ def test_signal_before_the_command_runs_is_not_lost(runner: Runner) -> None:
 
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(50) == -signal.SIGTERM
     process.communicate()
 
 

@@ -65,7 +65,7 @@ def test_job_in_a_crowded_shared_folder_has_a_gap_and_claims_nothing(
 
     assert "outputs" not in record
     why = record["command"]["processes"]["why_incomplete"]
-    assert why == f"others keep files in {START}, too: what came there was not seen"
+    assert why.startswith(f"others keep files in {START}, too: what came there was not seen")
 
 
 def test_each_step_in_the_top_folder_has_the_gap_once(runner: Runner) -> None:
@@ -74,7 +74,7 @@ def test_each_step_in_the_top_folder_has_the_gap_once(runner: Runner) -> None:
 
     record, _ = only_entry(runner)
     why = record["command"]["processes"]["why_incomplete"]
-    assert why == "others keep files in /, too: what came there was not seen"
+    assert why.startswith("others keep files in /, too: what came there was not seen")
 
 
 def test_shared_folder_that_is_named_is_looked_into(runner: Runner, tmp_path: Path) -> None:

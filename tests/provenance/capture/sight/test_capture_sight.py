@@ -216,6 +216,15 @@ rm gen.root
     assert {output["name"] for output in record["outputs"]} == {"gen.root", "summary_7.json"}
 
 
+def test_renamed_copy_that_is_seen_while_it_is_written_is_no_second_output(site: Site) -> None:
+    """As on a busy node, where each program takes its time."""
+    script = """
+echo one > a.txt; (cat a.txt; sleep 0.5) > $STORAGE/a_7.txt
+"""
+    (output,) = site.record(script)["outputs"]
+    assert (output["path"], output["location"]) == ("a.txt", str(site.storage / "a_7.txt"))
+
+
 def test_file_that_grew_unseen_and_went_is_found_in_the_storage_folder(site: Site) -> None:
     """On a busy node nobody looks between its last bytes, its copy and its removal."""
     script = """
@@ -251,9 +260,10 @@ def test_file_that_is_told_at_the_end_keeps_the_place_where_it_was_seen(site: Si
     assert output["location"] == str(site.storage / "a_7.txt")
 
 
-def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site) -> None:
-    script = "echo same > a.txt; echo same > b.txt; cp b.txt $STORAGE/"
-    places = {output["name"]: output.get("location") for output in site.record(script)["outputs"]}
+@pytest.mark.parametrize("copy", ["cp b.txt $STORAGE/", "(cat b.txt; sleep 0.5) > $STORAGE/b.txt"])
+def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site, copy: str) -> None:
+    record = site.record("echo same > a.txt; echo same > b.txt; " + copy)
+    places = {output["name"]: output.get("location") for output in record["outputs"]}
     assert places == {"a.txt": None, "b.txt": str(site.storage / "b.txt")}
 
 

@@ -23,11 +23,11 @@ class Held:
         self._begun, self._go_on = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=lambda: self.writer.run(self._wait))]
         self._threads[0].start()
-        assert self._begun.wait(10)
+        assert self._begun.wait(60)
 
     def _wait(self, _transaction: Transaction) -> None:
         self._begun.set()
-        self._go_on.wait(10)
+        self._go_on.wait(60)
 
     def ask(self, request: Callable[[], object]) -> None:
         """Have somebody ask; returns once the request waits."""
@@ -41,7 +41,7 @@ class Held:
         """Let the writer work, and everybody be answered."""
         self._go_on.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
 
 
 @pytest.fixture

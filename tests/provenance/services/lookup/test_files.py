@@ -138,6 +138,7 @@ def test_cursor_of_0_1_0_goes_on_where_its_page_ended(filled: Production) -> Non
     )
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("limit", [0, 1001])
 def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
     with (
