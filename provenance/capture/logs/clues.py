@@ -6,7 +6,7 @@ that the log only says could not be opened.
 """
 
 import os
-from typing import Optional, Sequence, Tuple
+from typing import Collection, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.logs import art_trackers
 from jobprov.provenance.capture.logs.configured_modules import ConfiguredModules
@@ -25,6 +25,7 @@ class Clues:
         argv: words of all its command lines.
         is_path_set: whether CET_PLUGIN_PATH was set; None where nobody knows.
         is_script: whether it may do more than run art.
+        own_logs: names of the logs to which the last program like art alone printed.
     """
 
     def __init__(
@@ -35,9 +36,10 @@ class Clues:
         *,
         is_path_set: Optional[bool] = None,
         is_script: bool = False,
+        own_logs: Collection[str] = (),
     ) -> None:
         self.databases, self.argv, self.is_path_set = databases, argv, is_path_set
-        self._contents, self.is_script = contents, is_script
+        self._contents, self.is_script, self.own_logs = contents, is_script, own_logs
         self._modules: Optional[ConfiguredModules] = None
 
     def complete_module(self, finding: Finding) -> None:

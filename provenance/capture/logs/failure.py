@@ -10,7 +10,7 @@ shell's own words.
 """
 
 import re
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.logs import (
     art_failure,
@@ -101,12 +101,14 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Finding:
         return {"category": "not started", "message": outcome.error}
     clues = clues or Clues()
     texts = log_text.read_texts(outcome.logs)
+    own = log_text.read_texts([log for log in outcome.logs if log[0] in clues.own_logs])
     runs = [art_log.failing_run(text) for text in texts]
     reached = _first_reached(runs)
     is_after_art = bool(clues.is_script and outcome.code) and art_log.has_ended_well(runs)
     if is_after_art:  # what art wrote tells nothing of what failed then
         reached = {"phase": "after art", "message": "nothing was printed after art ended well"}
         texts = runs = [art_log.after_closing(text) for text in texts]
+        own = [art_log.after_closing(text) for text in own]
     finding = _first_of_art(runs)
     if finding is not None:
         finding["phase"] = finding.get("phase") or _PHASES.get(outcome.code)
@@ -116,13 +118,18 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Finding:
     if not is_after_art:
         clues.complete_event(reached)
     for reading in (_linker, _option, _terminated, _geant4, _genie, _python):
-        for text in texts:
+        for text in [*own, *texts]:  # a script may say something else after its program failed
             found = reading(text)
             if found:
                 place = {"phase": "options"} if reading is _option else dict(reached)
+                is_of_script = reading is _python and clues.is_script and text not in own
+                if is_of_script and not is_after_art:
+                    place = {}  # nobody knows how far art was
                 place.update(found)
                 return _crashed(place, clues)
-    return _without_word(outcome, texts, runs, dict(reached), clues)
+    said_last = [*map(_last_trouble, reversed(own)), *map(_last_line, reversed(texts))]
+    finding = _without_word(outcome, texts, runs, dict(reached), clues)
+    return finding or _of_last_line(said_last, reached)
 
 
 def _first_reached(runs: Sequence[str]) -> Finding:
@@ -247,11 +254,8 @@ def _without_word(
     runs: Sequence[str],
     reached: Finding,
     clues: Clues,
-) -> Finding:
-    """Return the finding of a failure that no program explains.
-
-    By signal, else by the last words of the logs.
-    """
+) -> Optional[Finding]:
+    """Return the finding of a failure that no program explains, but a signal or how art ended."""
     name = _signal_of(outcome)
     if name is not None:
         return _signalled(outcome, name, texts, reached, clues)
@@ -266,12 +270,16 @@ def _without_word(
         sentence = "the process ended with code {}, though art's closing line says 0"
         reached.update(category="exited itself", message=sentence.format(outcome.code))
         return _crashed(reached, clues)
-    for text in reversed(texts):
-        line = _last_line(text)
-        if line:
-            reached["message"] = line
-            return _shortened(reached) if reached.get("phase") else {"message": _short(line)}
-    return reached if reached.get("message") else {}
+    return None
+
+
+def _of_last_line(lines: Iterable[Optional[str]], reached: Finding) -> Finding:
+    """Return the finding of a failure of which only the last line of a log tells."""
+    line = next((line for line in lines if line), None)
+    if line is None:
+        return reached if reached.get("message") else {}
+    found = dict(reached, message=line) if reached.get("phase") else {"message": line}
+    return _shortened(found)
 
 
 def _signalled(
@@ -352,7 +360,13 @@ def _python(text: str) -> Finding:
     if "Traceback (most recent call last)" not in text:
         return {}
     hits = _PYTHON.findall(text)
-    return {"category": hits[-1][0], "message": hits[-1][1]} if hits else {}
+    if not hits:
+        return {}
+    category, message = hits[-1]
+    if category.endswith("CalledProcessError"):  # why, the program that it called has said
+        said = _last_line(text.rpartition("Traceback (most recent call last)")[0])
+        message = "{} {}".format(message, said) if said else message
+    return {"category": category, "message": message}
 
 
 def _signal_of(outcome: Outcome) -> Optional[str]:
@@ -368,13 +382,17 @@ def _signal_of(outcome: Outcome) -> Optional[str]:
 
 def _last_line(text: str) -> Optional[str]:
     """Return the last line about trouble, else the last that is not chatter."""
+    return _last_trouble(text) or next(reversed(_lines(text)), None)
+
+
+def _last_trouble(text: str) -> Optional[str]:
+    trouble = [line for line in _lines(text)[-_LAST_LINES:] if _TROUBLE.search(line)]
+    return trouble[-1] if trouble else None
+
+
+def _lines(text: str) -> List[str]:
     used = _UNUSED_LABELS.sub("", text).splitlines()
-    lines = [line for line in used if not art_sentence.is_rule(line) and not _CHATTER.match(line)]
-    trouble = [line for line in lines[-_LAST_LINES:] if _TROUBLE.search(line)]
-    for candidates in (trouble, lines):
-        if candidates:
-            return candidates[-1]
-    return None
+    return [line for line in used if not art_sentence.is_rule(line) and not _CHATTER.match(line)]
 
 
 def _short(text: Optional[str]) -> Optional[str]:

@@ -13,6 +13,7 @@ import re
 from typing import (
     TYPE_CHECKING,
     Any,
+    Collection,
     Dict,
     Iterable,
     Iterator,
@@ -119,9 +120,16 @@ def _add_printed_modules(
 
 
 def find_clues(
-    draft: Draft, steps: Sequence[Step], databases: Iterable[str], environment: Dict[str, str]
+    draft: Draft,
+    steps: Sequence[Step],
+    databases: Iterable[str],
+    environment: Dict[str, str],
+    own_logs: Collection[str],
 ) -> "Clues":
-    """Return what a command and the programs that it started left besides logs."""
+    """Return what a command and the programs that it started left besides logs.
+
+    `own_logs` are names of logs: see `Clues`.
+    """
     from jobprov.provenance.capture.logs.clues import Clues
 
     contents: List[bytes] = []
@@ -136,7 +144,12 @@ def find_clues(
     own = [path for path in dict.fromkeys(paths) if path not in before]
     is_direct = bool(steps) and steps[0].line.is_art
     is_path_set = bool(environment.get("CET_PLUGIN_PATH")) if is_direct else None
-    return Clues(contents, own, argv, is_path_set=is_path_set, is_script=not is_direct)
+    return Clues(
+        *(contents, own, argv),
+        is_path_set=is_path_set,
+        is_script=not is_direct,
+        own_logs=own_logs,
+    )
 
 
 def add_failure(

@@ -4,7 +4,17 @@
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Collection,
+    Dict,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from jobprov.provenance.capture import VERSION
 from jobprov.provenance.capture.checkouts.repositories import Repositories
@@ -203,7 +213,7 @@ class Job:
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         own_databases = [path for paths in databases.values() for path in paths]
-        self._tell_failure(steps, own_databases, outcome)
+        self._tell_failure(steps, own_databases, outcome, judging.logs_of_last(seen))
         for each in steps:
             findings.add_modules(draft, each, databases[each.name], outcome)
 
@@ -289,7 +299,11 @@ class Job:
                 self.draft.weaken("fcl-missing", main, problem)
 
     def _tell_failure(
-        self, steps: Sequence[Step], databases: Sequence[str], outcome: execution.Outcome
+        self,
+        steps: Sequence[Step],
+        databases: Sequence[str],
+        outcome: execution.Outcome,
+        own_logs: Collection[str],
     ) -> None:
         """Keep what the logs tell of a failure, or of trouble.
 
@@ -300,7 +314,7 @@ class Job:
         draft, clues = self.draft, None
         is_failed = bool(outcome.code or self.decision)
         if is_failed:
-            words = (draft, steps, databases, self.environment)
+            words = (draft, steps, databases, self.environment, own_logs)
             clues = draft.attempt("clues", findings.find_clues, *words)
         draft.attempt(
             "what the logs tell of failures",

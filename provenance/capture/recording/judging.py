@@ -5,7 +5,7 @@ was to write and that is not there, say more than that. The last program like ar
 may try again after a failure.
 """
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.logs import art_report, log_text
@@ -55,8 +55,7 @@ def judge(
     """
     if outcome.code or outcome.was_told or outcome.error:
         return None
-    programs = [] if seen is None else seen.programs
-    last = max(programs, key=lambda program: program.step.began) if programs else None
+    last = _last_program(seen)
     if not step.line.is_art:
         line = _failing_line(_logs_of(last, seen, outcome))
         if line is not None:
@@ -76,11 +75,24 @@ def _logs_of(
     last: Optional[ProgramStep], seen: Optional[Seen], outcome: Outcome
 ) -> List[Tuple[str, bytes, bool]]:
     """Return the logs that tell how the last program ended: its own, else the command's streams."""
-    names = set(_STREAMS)
-    if last is not None and seen is not None:
-        own = {seen.outputs.last_basename(path) for path in last.program.child.printed_to}
-        names = own.intersection(name for name, _, _ in outcome.logs) or names
-    return [log for log in outcome.logs if log[0] in names]
+    names = _own_logs(last, seen) if last is not None and seen is not None else set()
+    own = [log for log in outcome.logs if log[0] in names]
+    return own or [log for log in outcome.logs if log[0] in _STREAMS]
+
+
+def logs_of_last(seen: Optional[Seen]) -> Set[str]:
+    """Return the names of the logs to which the last program like art printed by itself."""
+    last = _last_program(seen)
+    return set() if last is None or seen is None else _own_logs(last, seen)
+
+
+def _last_program(seen: Optional[Seen]) -> Optional[ProgramStep]:
+    programs = [] if seen is None else seen.programs
+    return max(programs, key=lambda program: program.step.began) if programs else None
+
+
+def _own_logs(program: ProgramStep, seen: Seen) -> Set[str]:
+    return {seen.outputs.last_basename(path) for path in program.program.child.printed_to}
 
 
 def _failing_line(logs: Sequence[Tuple[str, bytes, bool]]) -> Optional[str]:

@@ -15,7 +15,20 @@ from jobprov.provenance.capture.sight.sight import Sight
 
 _MOST_INPUTS, _MOST_OPEN = 1000, 500
 # Files that are code, or the like, though a program names them or holds them open
-_NO_INPUTS = (".so", ".py", ".pyc", ".jar", ".pl", ".pm", ".rb", ".sh", ".fcl", ".log", ".lock")
+_NO_INPUTS = (
+    ".so",
+    ".py",
+    ".pyc",
+    ".pth",
+    ".jar",
+    ".pl",
+    ".pm",
+    ".rb",
+    ".sh",
+    ".fcl",
+    ".log",
+    ".lock",
+)
 
 # What a program's C library reads of the machine, whatever the job is: users, name services,
 # libraries. Jobs have their folders elsewhere, some of them below /var/lib

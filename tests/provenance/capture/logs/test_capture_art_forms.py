@@ -623,3 +623,32 @@ def test_script_that_fails_without_a_word_after_art_is_told_so() -> None:
     found = find(3, EVENTS + WELL, clues=Clues(is_script=True))
 
     assert found == {"phase": "after art", "message": "nothing was printed after art ended well"}
+
+
+def test_log_of_the_program_that_failed_tells_before_its_script() -> None:
+    """`lar > lar.out 2> lar.err`, and a script that looks for what is not there, as condor_lar.sh."""
+    logs = [
+        ("stdout", b"lar exit status: 3\n", False),
+        ("stderr", b"grep: *.json: No such file or directory\n", False),
+        ("lar.out", b"begin\nno event was read\n", False),
+        ("lar.err", b"Geometry: cannot open dune10kt.gdml\nbye\n", False),
+        ("clean.log", b"clean: failed to remove x\n", False),
+    ]
+    outcome = SimpleNamespace(code=3, signal=None, error=None, logs=logs)
+    clues = Clues(is_script=True, own_logs=["lar.out", "lar.err"])
+
+    assert failure.find(outcome, clues) == {"message": "Geometry: cannot open dune10kt.gdml"}
+
+
+def test_script_in_python_says_why_the_program_that_it_called_failed() -> None:
+    said = (
+        "ifdh cp: error: no space on server\nTraceback (most recent call last):\n  ...\n"
+        "subprocess.CalledProcessError: Command 'ifdh cp a b' returned non-zero exit status 1.\n"
+    )
+
+    found = find(1, EVENTS, said, clues=Clues(is_script=True))
+
+    assert found["category"] == "subprocess.CalledProcessError"
+    assert found["message"] == (
+        "Command 'ifdh cp a b' returned non-zero exit status 1. ifdh cp: error: no space on server"
+    )
