@@ -1,5 +1,8 @@
 """MetaCat's answers, read only, under /metacat/EXPERIMENT: what an unmodified metacat asks.
 
+Addresses, parameters and answers are MetaCat's own: they are no sections of our API and not in its
+OpenAPI document.
+
 Source: docs/reference/catalog-answers.md, the calls of metacat-client, and MetaCat's server.
 """
 
@@ -26,7 +29,7 @@ def register_metacat(app: Flask) -> None:
     blueprint.register_error_handler(Exception, answer_error)
     blueprint.add_url_rule("/data/version", view_func=_version)
     for room in (files, datasets):
-        room.add_routes(blueprint)
+        blueprint.register_blueprint(room.calls)
     blueprint.add_url_rule("/<path:rest>", view_func=_not_answered, methods=_ALL_METHODS)
     app.register_blueprint(blueprint)
 

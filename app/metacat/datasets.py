@@ -25,21 +25,9 @@ from jobprov.provenance.services.selections.definitions import (
 from jobprov.provenance.services.selections.files import count_files, list_namespaces
 from jobprov.provenance.services.selections.metadata import WantedMetadata, list_described
 
+calls = Blueprint("datasets", __name__)
+
 _MOST_BYTES = 1 << 20
-
-
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the calls on the blueprint."""
-    blueprint.add_url_rule("/data/datasets", "metacat-datasets", _datasets)
-    blueprint.add_url_rule("/data/dataset", "metacat-dataset", _dataset)
-    blueprint.add_url_rule("/data/dataset_count", "metacat-dataset-count", _count)
-    blueprint.add_url_rule("/data/dataset_counts", "metacat-dataset-counts", _counts)
-    blueprint.add_url_rule("/data/dataset_files", "metacat-dataset-files", _files)
-    blueprint.add_url_rule("/data/namespaces", "metacat-namespaces", _namespaces)
-    blueprint.add_url_rule(
-        "/data/namespaces", "metacat-named-namespaces", _named_namespaces, methods=("POST",)
-    )
-    blueprint.add_url_rule("/data/namespace", "metacat-namespace", _namespace)
 
 
 class DatasetRecord(Struct, frozen=True):
@@ -93,6 +81,7 @@ def _asked() -> str:
     return name
 
 
+@calls.get("/data/datasets")
 def _datasets(experiment: str) -> Response:
     with get_service().reading() as connection:
         names = list_definitions(connection, find_experiment(connection, experiment))
@@ -114,6 +103,7 @@ def _record(definition: FoundDefinition, experiment: str) -> DatasetRecord:
     )
 
 
+@calls.get("/data/dataset")
 def _dataset(experiment: str) -> Response:
     did = read_did(_asked(), home=experiment)
     with get_service().reading() as connection:
@@ -124,10 +114,12 @@ def _dataset(experiment: str) -> Response:
     return json_answer(replace(_record(definition, experiment), file_count=count))
 
 
+@calls.get("/data/dataset_count")
 def _count(experiment: str) -> Response:
     return json_answer({"file_count": _file_count(experiment)})
 
 
+@calls.get("/data/dataset_counts")
 def _counts(experiment: str) -> Response:
     counts = {"parent_count": 0, "child_count": 0, "superset_count": 0, "subset_count": 0}
     return json_answer({"dataset": _asked(), "file_count": _file_count(experiment), **counts})
@@ -139,6 +131,7 @@ def _file_count(experiment: str) -> int:
         return count_files(connection, experiment, selection)
 
 
+@calls.get("/data/dataset_files")
 def _files(experiment: str) -> Response:
     service = get_service()
     selection = selection_of_dataset(read_did(_asked(), home=experiment), home=experiment)
@@ -153,11 +146,13 @@ def _known_namespaces(experiment: str) -> list[str]:
         return list_namespaces(connection, experiment)
 
 
+@calls.get("/data/namespaces")
 def _namespaces(experiment: str) -> Response:
     names = _known_namespaces(experiment)
     return json_answer([NamespaceRecord(name, None, experiment) for name in names])
 
 
+@calls.post("/data/namespaces")
 def _named_namespaces(experiment: str) -> Response:
     try:
         names = msgspec.json.decode(read_body(_MOST_BYTES), type=list[str])
@@ -167,6 +162,7 @@ def _named_namespaces(experiment: str) -> Response:
     return json_answer([NamespaceRecord(name, None, experiment) for name in names if name in known])
 
 
+@calls.get("/data/namespace")
 def _namespace(experiment: str) -> Response:
     name = request.args.get("name", "")
     if name not in _known_namespaces(experiment):

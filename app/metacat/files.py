@@ -26,6 +26,9 @@ from jobprov.provenance.services.selections.metadata import (
 )
 from jobprov.provenance.services.selections.recorded import with_recorded
 
+calls = Blueprint("files", __name__)
+_BOTH = ("GET", "POST")
+
 MOST_FILES = 100_000
 """Files that one call describes."""
 _MOST_BYTES = 16 << 20
@@ -43,13 +46,7 @@ class Specification(msgspec.Struct, frozen=True):
     fid: Any = None
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the calls on the blueprint."""
-    blueprint.add_url_rule("/data/file", "metacat-file", _file)
-    blueprint.add_url_rule("/data/files", "metacat-files", _files, methods=("POST",))
-    blueprint.add_url_rule("/data/query", "metacat-query", _query, methods=("GET", "POST"))
-
-
+@calls.get("/data/file")
 def _file(experiment: str) -> Response:
     asked = msgspec.convert(request.args.to_dict(), Specification)
     service = get_service()
@@ -69,6 +66,7 @@ def _file(experiment: str) -> Response:
     return json_answer(record)
 
 
+@calls.post("/data/files")
 def _files(experiment: str) -> Response:
     service = get_service()
     metadata, provenance = _is_yes("with_metadata", "no"), _is_yes("with_provenance", "no")
@@ -131,6 +129,7 @@ def _is_yes(parameter: str, default: str) -> bool:
     return request.args.get(parameter, default) == "yes"
 
 
+@calls.route("/data/query", methods=_BOTH)
 def _query(experiment: str) -> Response:
     if request.args.get("save_as") or request.args.get("add_to"):
         return refused(experiment)

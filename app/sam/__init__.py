@@ -1,8 +1,9 @@
 """SAM's answers, read only, under /sam/EXPERIMENT/api: what an unmodified samweb asks.
 
 Everything is a GET, or a POST where a question is long. Whatever else a client sends is refused in
-SAM's form of an error. Source: docs/reference/catalog-answers.md, and the calls of the official
-client.
+SAM's form of an error. Addresses, parameters and answers are SAM's own: they are no sections of our
+API and not in its OpenAPI document. Source: docs/reference/catalog-answers.md, and the calls of the
+official client.
 """
 
 from flask import Blueprint, Flask, Response, request
@@ -25,7 +26,7 @@ def register_sam(app: Flask) -> None:
     blueprint.add_url_rule("", view_func=_server_info, strict_slashes=False)
     blueprint.add_url_rule("/", view_func=_server_info, endpoint="root")
     for room in (files, definitions):
-        room.add_routes(blueprint)
+        blueprint.register_blueprint(room.calls)
     blueprint.add_url_rule("/<path:rest>", view_func=_not_answered, methods=_ALL_METHODS)
     app.register_blueprint(blueprint)
 

@@ -32,22 +32,13 @@ from jobprov.provenance.services.selections.definitions import (
     show_project,
 )
 
+calls = Blueprint("definitions", __name__)
+
 _DEFINITION = "/definitions/name/<path:name>"
 _PROJECT = "/projects/name/<path:name>"
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the calls on the blueprint."""
-    blueprint.add_url_rule("/definitions/list", "list-definitions", _list)
-    blueprint.add_url_rule(f"{_DEFINITION}/describe", "describe-definition", _describe)
-    blueprint.add_url_rule(f"{_DEFINITION}/files/list", "list-definition-files", _files)
-    blueprint.add_url_rule(f"{_DEFINITION}/files/count", "count-definition-files", _count)
-    blueprint.add_url_rule(f"{_DEFINITION}/files/summary", "summarize-definition-files", _summary)
-    blueprint.add_url_rule("/projects", "list-projects", _list_projects)
-    blueprint.add_url_rule(f"{_PROJECT}/summary", "project-summary", _project_summary)
-    blueprint.add_url_rule(f"{_PROJECT}/recovery_dimensions", "project-recovery", _recovery)
-
-
+@calls.get("/definitions/list")
 def _list(experiment: str) -> Response:
     group = request.args.get("group")
     if group and group != experiment:
@@ -63,6 +54,7 @@ def _list(experiment: str) -> Response:
     return streamed_json([names]) if wants_json() else text_answer(names)
 
 
+@calls.get(f"{_DEFINITION}/describe")
 def _describe(experiment: str, name: str) -> Response:
     with get_service().reading() as connection:
         definition = find_definition(connection, find_experiment(connection, experiment), name)
@@ -124,18 +116,22 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 
+@calls.get(f"{_DEFINITION}/files/list")
 def _files(experiment: str, name: str) -> Response:
     return list_answer(experiment, Definition(name))
 
 
+@calls.get(f"{_DEFINITION}/files/count")
 def _count(experiment: str, name: str) -> Response:
     return count_answer(experiment, Definition(name))
 
 
+@calls.get(f"{_DEFINITION}/files/summary")
 def _summary(experiment: str, name: str) -> Response:
     return summary_answer(experiment, Definition(name))
 
 
+@calls.get("/projects")
 def _list_projects(experiment: str) -> Response:
     """Return the names of projects; a task is its own definition, and of the experiment's group."""
     group, snapshot = request.args.get("group"), request.args.get("snapshot_id")
@@ -167,6 +163,7 @@ def _moment(name: str) -> datetime | None:
     return moment
 
 
+@calls.get(f"{_PROJECT}/summary")
 def _project_summary(experiment: str, name: str) -> Response:
     project = _project(experiment, name, _process_limit())
     if wants_text():
@@ -247,6 +244,7 @@ def _lines(project: Project) -> list[str]:
     return lines
 
 
+@calls.get(f"{_PROJECT}/recovery_dimensions")
 def _recovery(experiment: str, name: str) -> Response:
     """Return what selects the files that no job of the task processed."""
     project = _project(experiment, name, 0)

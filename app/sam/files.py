@@ -40,6 +40,9 @@ from jobprov.provenance.services.selections.files import (
 from jobprov.provenance.services.selections.metadata import describe_files
 from jobprov.provenance.services.selections.recorded import with_recorded
 
+calls = Blueprint("files", __name__)
+_BOTH = ("GET", "POST")
+
 MOST_FILES = 10_000
 """Files that one call describes."""
 _MOST_DIGITS = 18
@@ -50,7 +53,8 @@ _LINEAGE = {
     "descendants": relatives.trace_descendants,
     "rawancestors": relatives.list_first_ancestors,
 }
-_ONE_FILE = ("/files/name/<path:name>", "/files/id/<int:number>")
+_BY_NAME = "/files/name/<path:name>"
+_BY_NUMBER = "/files/id/<int:number>"
 _TITLES = {
     "file_name": "File Name",
     "file_id": "File Id",
@@ -76,38 +80,21 @@ _TITLES = {
 _WIDTH = 23
 
 
-def add_routes(blueprint: Blueprint) -> None:
-    """Put the calls on the blueprint."""
-    both = ("GET", "POST")
-    blueprint.add_url_rule("/files/list", view_func=_list, methods=both)
-    blueprint.add_url_rule("/files/count", view_func=_count, methods=both)
-    blueprint.add_url_rule("/files/summary", view_func=_summary, methods=both)
-    blueprint.add_url_rule("/files/expand_query", view_func=_expanded, methods=both)
-    blueprint.add_url_rule("/files/list/dimensions", view_func=_dimensions)
-    blueprint.add_url_rule("/files/metadata", view_func=_metadata_of_many, methods=both)
-    blueprint.add_url_rule("/files/locations", view_func=_locations_of_many, methods=both)
-    for place, address in enumerate(_ONE_FILE):
-        for view, rest in (
-            (_metadata, "metadata"),
-            (_locations, "locations"),
-            (_lineage, "lineage/<kind>"),
-        ):
-            endpoint = f"{view.__name__.strip('_')}-{place}"
-            blueprint.add_url_rule(f"{address}/{rest}", endpoint, view)
-
-
 def _dims() -> Selection:
     return read_dimensions(request.values.get("dims", ""))
 
 
+@calls.route("/files/list", methods=_BOTH)
 def _list(experiment: str) -> Response:
     return _outline(experiment) if _is_dump() else list_answer(experiment, _dims())
 
 
+@calls.route("/files/count", methods=_BOTH)
 def _count(experiment: str) -> Response:
     return _outline(experiment) if _is_dump() else count_answer(experiment, _dims())
 
 
+@calls.route("/files/summary", methods=_BOTH)
 def _summary(experiment: str) -> Response:
     return _outline(experiment) if _is_dump() else summary_answer(experiment, _dims())
 
@@ -131,6 +118,7 @@ class ExpandedQuery(Struct, frozen=True):
     query: str
 
 
+@calls.route("/files/expand_query", methods=_BOTH)
 def _expanded(experiment: str) -> Response:
     definition = request.values.get("defname")
     asked = Definition(definition) if definition else _dims()
@@ -204,6 +192,7 @@ def _members(pages: Iterator[list[ListedFile]], *, with_sizes: bool) -> Iterator
         yield members
 
 
+@calls.get("/files/list/dimensions")
 def _dimensions(experiment: str) -> Response:  # noqa: ARG001 - the same for all
     described = described_dimensions()
     if wants_json():
@@ -219,6 +208,8 @@ def _one_file(
     return find_numbered_file(connection, experiment, number or 0)
 
 
+@calls.get(f"{_BY_NAME}/metadata")
+@calls.get(f"{_BY_NUMBER}/metadata")
 def _metadata(experiment: str, name: str | None = None, number: int | None = None) -> Response:
     service = get_service()
     with service.reading() as connection:
@@ -237,6 +228,7 @@ def _shown(described: FileMetadata) -> dict[str, object]:
     )
 
 
+@calls.route("/files/metadata", methods=_BOTH)
 def _metadata_of_many(experiment: str) -> Response:
     service = get_service()
     with service.reading() as connection:
@@ -260,6 +252,8 @@ def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile
     return {**by_name, **{str(key): file for key, file in by_key.items()}}
 
 
+@calls.get(f"{_BY_NAME}/locations")
+@calls.get(f"{_BY_NUMBER}/locations")
 def _locations(experiment: str, name: str | None = None, number: int | None = None) -> Response:
     service = get_service()
     with service.reading() as connection:
@@ -270,6 +264,7 @@ def _locations(experiment: str, name: str | None = None, number: int | None = No
     return json_answer([location_of(location) for location in described.locations])
 
 
+@calls.route("/files/locations", methods=_BOTH)
 def _locations_of_many(experiment: str) -> Response:
     service = get_service()
     with service.reading() as connection:
@@ -281,6 +276,8 @@ def _locations_of_many(experiment: str) -> Response:
     return json_answer(located)
 
 
+@calls.get(f"{_BY_NAME}/lineage/<kind>")
+@calls.get(f"{_BY_NUMBER}/lineage/<kind>")
 def _lineage(
     experiment: str, kind: str, name: str | None = None, number: int | None = None
 ) -> Response:

@@ -190,7 +190,11 @@ class MetaCat:
         path = f"/data/files?with_metadata={with_metadata}&with_provenance={with_provenance}"
         for start in range(0, len(lookups), _AT_ONCE):
             part = lookups[start : start + _AT_ONCE]
-            body = self._transport.post(path, what=f"{len(part)} files", json=part)
+            try:
+                body = self._transport.post(path, what=f"{len(part)} files", json=part)
+            except NotFoundError as problem:  # MetaCat leaves out files that it does not know
+                message = f"{problem} A MetaCat would leave them out; is its address right?"
+                raise UnreachableError(message) from None
             if not body.strip():  # what is cut before its first byte reads like this
                 raise UnreachableError("MetaCat answers with nothing where files were asked for.")
             lines = body.decode("utf-8", "replace").split("\n")

@@ -206,6 +206,14 @@ def test_answer_without_a_body_is_no_list_of_files(serve: Serve) -> None:
         MetaCat(access(serve(answer(b"")))).read_files(["a:b.root"])
 
 
+def test_address_at_which_there_is_no_metacat_is_told(serve: Serve) -> None:
+    """Each task was asked about in turn, and the message said that files are not known."""
+    url = serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with pytest.raises(UnreachableError, match="is its address right"):
+        MetaCat(access(url)).read_files(["a:b.root"])
+
+
 @pytest.mark.slow
 def test_list_of_very_many_files_may_be_one_line(serve: Serve) -> None:
     """Its time grew with the square of its length: a million files took minutes."""

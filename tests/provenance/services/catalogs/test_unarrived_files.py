@@ -12,6 +12,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import CatalogFileRow
+from jobprov.provenance.db.upkeep.migrating import downgrade, stamp, upgrade
 from jobprov.provenance.services.catalogs.syncing import unarrived
 from tests.library.production import Production
 from tests.library.records import record_of
@@ -375,3 +376,24 @@ def test_kind_of_which_hardly_any_arrives_is_none_that_is_declared(site: LosingS
 
     assert unarrived._ONE_IN == 10
     assert (by_hand, site.counts()) == ((12, 0, 438), (2, 10, 448))
+
+
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_version_before_counts_what_records_name(site: LosingSite, database_url: str) -> None:
+    """It knows nothing of files that never arrived, and would have kept the unit not done."""
+    site.lose_one_of_three()
+    site.sync()
+    database = site.production.database
+
+    database.dispose()
+    stamp(database_url)
+    downgrade(database_url, "0004")
+
+    with database.reading.connect() as connection:
+        counts = list(connection.execute(text("SELECT output_count FROM jobs")).scalars())
+    database.dispose()
+    upgrade(database_url)
+
+    assert counts == [1, 1, 1]
+    site.sync()
+    assert site.counts() == (2, 1, 448)
