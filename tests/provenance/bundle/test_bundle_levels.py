@@ -89,3 +89,19 @@ def test_without_a_capsule_no_environment_is_complete(rich: Toy) -> None:
 
 def test_small_is_up_to_sixteen_mebibytes() -> None:
     assert SMALL_BYTES == 16 * 1024 * 1024
+
+
+def test_job_of_system_programs_alone_needs_no_code_if_a_hook_recorded_it(
+    rich: Toy, tmp_path: Path
+) -> None:
+    """Its grade was L2 and its bundle L0, for want of the commit of nothing: `java A.java`."""
+    rich.record |= {"software": [], "scripts": [], "configurations": []}
+    rich.record["command"]["steps"] = [{"name": "sort", "role": "payload", "argv": ["sort", "a"]}]
+    rich.resolutions = []
+    by_others = rich.plan()
+    rich.record["hook"] = {"name": "job-end-hook", "version": "0.1.0"}
+
+    by_hook = rich.plan()
+
+    assert (by_others.level, by_hook.level) == ("L0", "L4")
+    assert "code" not in {row[0] for row in _needs(rich.unpack(tmp_path, by_hook))}

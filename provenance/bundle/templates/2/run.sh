@@ -419,24 +419,28 @@ lay_out_chosen() {
 find_changed_files() {
   changed_files=''
   [ -f "$here/../manifest-sha256.txt" ] || return 0
-  changed_files=$(cd "$here/.." && name_lost <manifest-sha256.txt && plain_files <manifest-sha256.txt | check_digests | name_failed)
+  changed_files=$(cd "$here/.." && plain_files <manifest-sha256.txt | check_digests | name_failed)
 }
-# An input that is gone is looked for elsewhere, by its digest, as one that was never here.
-name_lost() {
-  while IFS= read -r line; do
-    case ${line#*  } in data/inputs/files/*) continue ;; esac
-    [ -e "${line#*  }" ] || [ -h "${line#*  }" ] || printf '%s is gone\n' "${line#*  }"
-  done
-}
-# The lines of a manifest whose files are there: never a link or a pipe, which may have no end.
+# The lines of a manifest, without links and pipes, which may have no end, and without inputs that are gone: these are looked
+# for elsewhere, by digest, as if they had never been here.
 plain_files() {
   while IFS= read -r line; do
-    if [ -f "${line#*  }" ] && [ ! -h "${line#*  }" ]; then printf '%s\n' "$line"; fi
+    file=${line#*  }
+    if [ -h "$file" ]; then
+      continue
+    elif [ ! -e "$file" ]; then
+      case $file in data/inputs/files/*) continue ;; esac
+    elif [ ! -f "$file" ]; then
+      continue
+    fi
+    printf '%s\n' "$line"
   done
 }
 name_failed() { # what `sha256sum -c` prints, on standard input
   while IFS= read -r line; do
-    case $line in *': FAILED'*) printf '%s\n' "${line%%: FAILED*}" ;; esac
+    case $line in *': FAILED'*) ;; *) continue ;; esac
+    line=${line%%: FAILED*}
+    if [ -e "$line" ]; then printf '%s\n' "$line"; else printf '%s is gone\n' "$line"; fi
   done
 }
 refuse_changed_files() {
@@ -548,9 +552,9 @@ tell_why() {
     *) say "run.sh: step $step_name ended with exit code $code, recorded was $expected. What may be the reason:" ;;
   esac
   case $code in
-    126) say "- a program may not be executed, as on a disk that is mounted with noexec: the last lines of $out/run.log name it" ;;
-    127) say "- a program is not here, or a library or interpreter that it needs: the last lines of $out/run.log name it" ;;
-    *) say "- the last lines of $out/run.log" ;;
+    126) say "- a program cannot be executed, as on a disk mounted with noexec, or made for another processor: see the end of $out/run.log" ;;
+    127) say "- a program is not here, or a library or interpreter that it needs: see the end of $out/run.log" ;;
+    *) say "- see the end of $out/run.log" ;;
   esac
   find_absent_software
   [ -z "$absent_told" ] || say "- $absent_told"
