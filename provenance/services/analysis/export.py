@@ -179,7 +179,7 @@ def _finish_interrupted(folder: Folder, archive: str) -> Manifest:
         ConflictError: the folder is of another archive.
     """
     data = folder.read(MANIFEST)
-    manifest = Manifest(FORMAT, SCHEMA_VERSION, archive)
+    manifest = Manifest(FORMAT, SCHEMA_VERSION, archive, is_only_begun=True)
     if data is None:
         # Says whose the folder is before anything else is in it
         folder.write(MANIFEST, encode(manifest))
