@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
 from jobprov.provenance.db.queries.analysis import rows as queries
@@ -112,7 +113,7 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
         ConflictError: another export works in the folder, or it is of another archive or of a later
             jobprov.
         BadInputError: the folder holds something else.
-        UnreachableError: the folder has no room, or cannot be written.
+        UnreachableError: the folder has no room, or its server does not answer.
     """
     with reading.connect() as connection:
         names = experiment_names(connection)
@@ -135,10 +136,18 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
             export.run(chosen)
             return export.report(left_out)
     except OSError as problem:
-        raise UnreachableError(
-            f"{folder.where} cannot take the tables: {problem.strerror or problem}. Each file that it "
-            "has is whole; export again when that is mended."
-        ) from None
+        raise _cannot_take(folder, problem.strerror or str(problem)) from None
+    except ArchiveUnreachableError as problem:
+        if problem.where != folder.where:
+            raise  # the archive itself
+        raise _cannot_take(folder, f"{problem.reason}; {problem.advice}") from None
+
+
+def _cannot_take(folder: Folder, why: str) -> UnreachableError:
+    return UnreachableError(
+        f"{folder.where} cannot take the tables: {why}. Each file that it has is whole; export "
+        "again when that is mended."
+    )
 
 
 def _chosen(names: Sequence[str], selection: Selection) -> list[str]:
@@ -179,7 +188,7 @@ def _finish_interrupted(folder: Folder, archive: str) -> Manifest:
         ConflictError: the folder is of another archive.
     """
     data = folder.read(MANIFEST)
-    manifest = Manifest(FORMAT, SCHEMA_VERSION, archive)
+    manifest = Manifest(FORMAT, SCHEMA_VERSION, archive, is_only_begun=True)
     if data is None:
         # Says whose the folder is before anything else is in it
         folder.write(MANIFEST, encode(manifest))

@@ -34,19 +34,21 @@ class PartState(msgspec.Struct, frozen=True):
     files: dict[str, FileState]
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a folder holds.
 
     Attributes:
         archive: identity of the archive that the rows come from.
         parts: by folder, such as `experiment=nova/month=2026-01`; parameters are of
             `experiment=nova`.
+        is_only_begun: whether the first export is under way, or was interrupted.
     """
 
     format: str
     schema_version: int
     archive: str
     parts: dict[str, PartState] = {}
+    is_only_begun: bool = False
 
     def files(self) -> dict[str, FileState]:
         """Return every file by name."""

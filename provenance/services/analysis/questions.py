@@ -109,6 +109,11 @@ def _read(folder: Folder) -> Manifest:
             f"{folder.where}`."
         )
     manifest = read_manifest(data, folder.where)
+    if manifest.is_only_begun:
+        raise NotFoundError(
+            f"{folder.where} has no tables yet: the first `jobprov tables export` is at work, or was "
+            "interrupted. Wait for it, or run it again."
+        )
     if folder.read(PUBLICATION) is not None:
         raise ConflictError(
             f"An export gives the files of {folder.where} their names at this moment, or was "

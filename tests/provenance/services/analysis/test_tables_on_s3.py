@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.opening import open_bucket
 from jobprov.provenance.db.connections.engines import open_database
-from jobprov.provenance.errors import BadInputError, ConflictError
+from jobprov.provenance.errors import BadInputError, ConflictError, UnreachableError
 from jobprov.provenance.services.analysis.folders import BucketFolder, open_folder
 from jobprov.provenance.services.analysis.questions import ask_tables
 from tests.library.analysis import contents, export
@@ -148,7 +147,9 @@ def test_server_that_goes_away_leaves_the_tables_as_they_were(
         patched.setenv("AWS_ENDPOINT_URL", cable.url)
         folder = CutFolder(open_bucket(s3_url))
         folder.cable = cable
-        with pytest.raises(ArchiveUnreachableError, match="does not answer"):
+        with pytest.raises(
+            UnreachableError, match=f"^{s3_url} cannot take the tables: the server does not answer"
+        ):
             export(production, folder)
 
     after = in_bucket(s3_url)

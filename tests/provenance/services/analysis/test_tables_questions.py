@@ -9,7 +9,9 @@ import pytest
 
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.services.analysis.manifest import FORMAT, Manifest, encode
 from jobprov.provenance.services.analysis.questions import ask_tables
+from jobprov.provenance.services.analysis.schema import SCHEMA_VERSION
 from tests.library.analysis import export
 from tests.library.production import Production
 from tests.library.records import record_of
@@ -113,6 +115,18 @@ def test_folder_without_tables_and_one_that_is_being_published_are_told_apart(
         ask_tables(str(tmp_path), "FROM jobs", memory_bytes=MEMORY)
     with pytest.raises(ConflictError, match="interrupted"):
         ask_tables(str(tmp_path / "half"), "FROM jobs", memory_bytes=MEMORY)
+
+
+def test_tables_that_are_only_begun_are_not_taken_for_empty_ones(
+    folder: Path, tmp_path: Path
+) -> None:
+    begun = Manifest(FORMAT, SCHEMA_VERSION, "an archive", is_only_begun=True)
+    (tmp_path / "_jobprov.json").write_bytes(encode(begun))
+
+    with pytest.raises(NotFoundError, match="has no tables yet"):
+        ask_tables(str(tmp_path), "FROM jobs", memory_bytes=MEMORY)
+
+    assert b"is_only_begun" not in (folder / "_jobprov.json").read_bytes()
 
 
 def test_tables_of_nothing_are_empty(sqlite_template: Path, tmp_path: Path) -> None:
