@@ -38,5 +38,7 @@ def _first_line(listed: ProofList) -> str:
         proof = campaign.proof
         counts = (proof.proven, proof.failed, proof.differs, proof.unproven)
         sums = [total + count for total, count in zip(sums, counts, strict=True)]
-    campaigns = counted(len(listed.campaigns), "campaign")
-    return f"{campaigns}: {proof_line(ProofCounts(*sums))}"
+    line = proof_line(ProofCounts(*sums))
+    if not listed.campaigns:
+        return line
+    return f"{line.removesuffix('.')}, in {counted(len(listed.campaigns), 'campaign')}."
