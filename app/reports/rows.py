@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 
 def headline(campaign: CampaignProgress) -> str:
-    """Return how far a campaign is, when it may be done, and what waits for somebody."""
+    """Return how far a campaign is, when it may be done, and what needs a decision."""
     return f"{progress_line(campaign)}{left_words(campaign)}"
 
 
@@ -97,15 +97,15 @@ def done_words(done: int, expected: int) -> str:
 
 
 def left_words(campaign: CampaignProgress) -> str:
-    """Return when a campaign may be done, and what waits for somebody, as further sentences.
+    """Return when a campaign may be done, and what needs a decision, as further sentences.
 
     '' where nothing is to be said.
     """
     backlog = campaign.backlog
     stays = backlog.stays if backlog is not None else 0
-    waiting = f"{counted(stays, 'unit')} {'waits' if stays == 1 else 'wait'} for somebody"
+    units, need = counted(stays, "unit"), "needs" if stays == 1 else "need"
     if not campaign.seconds_left:
-        return f" {waiting}." if stays else ""
+        return f" {units} {need} a decision." if stays else ""
     left = duration_with_band(
         campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
     )
@@ -116,7 +116,7 @@ def left_words(campaign: CampaignProgress) -> str:
         ends = moment(backlog.ends_at)
         words = f" At the present pace {what} will be done about {ends}, in {left}."
     if stays:
-        words = f"{words[:-1]}, but for what needs a decision: {waiting}."
+        words = f"{words[:-1]}, but for {units} that {need} a decision."
     return words
 
 

@@ -234,8 +234,8 @@ def replicas_sentence(located: LocatedFiles, *, can_ask: bool) -> str:
     """Return how many copies the catalog knows, in words."""
     if not can_ask:
         return (
-            "No catalog that keeps the places of this experiment's files is named here; an "
-            "operator names its Rucio or SAM in the file of JOBPROV_CATALOGS."
+            "No catalog is set up here that knows where this experiment's files are: an operator "
+            "names its Rucio or SAM in the file of JOBPROV_CATALOGS."
         )
     count = sum(len(file.replicas) for file in located.files)
     if count == 0 and located.problem is None:

@@ -181,7 +181,7 @@ def proof_line(proof: ProofCounts) -> str:
     if not total:
         return "No job is over yet."
     if not rerun:
-        return f"None of {counted(total, 'job')} was proven by a rerun yet."
+        return f"None of {counted(total, 'job')} has been proven by a rerun yet."
     parts = [f"{number(proof.proven)} of {counted(total, 'job')} proven"]
     others = (
         (proof.failed, "failed when rerun"),

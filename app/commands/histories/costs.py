@@ -29,7 +29,7 @@ def _sentences(answer: FileCost) -> list[str]:
         return ["No recorded job made this file, so its cost is unknown."]
 
     cpu, wall = _time(made.cpu_seconds), _time(made.wall_seconds)
-    lines = [f"{counted(made.jobs, 'job')} took {cpu} of CPU, {wall} on the clock."]
+    lines = [f"{counted(made.jobs, 'job')} took {cpu} of CPU, {wall} of wall time."]
     if failed.jobs:
         attempts = counted(failed.jobs, "attempt")
         wasted = _time(failed.cpu_seconds)

@@ -67,12 +67,13 @@ def _lines(name: str, backlog: Backlog) -> Iterator[str]:
 
 
 def _end_line(backlog: Backlog) -> str:
-    """Return when nothing may be left, but for what waits for somebody."""
-    waiting = f"{counted(backlog.stays, 'unit')} of these will stay, waiting for somebody."
+    """Return when nothing may be left, but for what needs a decision."""
+    need = "needs" if backlog.stays == 1 else "need"
+    waiting = f"{counted(backlog.stays, 'unit')} of these {need} a decision."
     low, end, high = backlog.ends_at_low, backlog.ends_at, backlog.ends_at_high
     if low is None or end is None or high is None:
         if backlog.stays == backlog.burn_down.left[-1]:
-            return "No estimate of the end: what is left waits for somebody."
+            return "No estimate of the end: what is left needs a decision."
         words = "No estimate of the end: too little was done lately."
     else:
         words = f"Expected end {_time(end)} UTC, between {_time(low)} and {_time(high)}."

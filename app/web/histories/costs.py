@@ -50,9 +50,9 @@ def cost_sentence(cost: FileCost) -> str:
 
 
 def _time(jobs: CostSum) -> str | None:
-    """Return the CPU time, or where no record says it the time on the clock, with its kind."""
+    """Return the CPU time, or where no record says it the wall time, with its kind."""
     if jobs.cpu_seconds is not None:
         return f"{duration(jobs.cpu_seconds)} of CPU"
     if jobs.wall_seconds is not None:
-        return f"{duration(jobs.wall_seconds)} on the clock"
+        return f"{duration(jobs.wall_seconds)} of wall time"
     return None

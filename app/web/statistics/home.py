@@ -171,7 +171,7 @@ def _attention_group(
 def _queue_line(queue: Queue) -> str:
     if not queue.counts.total and not queue.sources:
         return "Not known: no queue is reported to this service."
-    return queue_page.first_line(queue.counts)
+    return queue_page.first_line(queue)
 
 
 def _last_day() -> Throughput | None:

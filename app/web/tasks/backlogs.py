@@ -76,13 +76,14 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     latest = moment(backlog.ends_at_high) or now
     ahead = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
     end = start - (start - ahead) // step * step
-    scale = _Scale(start, end, max(burn_down.left))
-    line = f"M0 {scale.y(burn_down.left[first])}"
-    rows = []
+    left_at_start = burn_down.left_before(first)
+    scale = _Scale(start, end, burn_down.most())
+    line = f"M0 {scale.y(left_at_start)}"
+    rows = [BacklogRow(start.isoformat(), left_at_start, "")]
     for place, left in enumerate(burn_down.left[first:]):
         # each number is that at the end of its step
         until = min(now, start + (place + 1) * step)
-        line += f"V{scale.y(left)}H{scale.x(until)}"
+        line += f"L{scale.point(until, left)}"
         rows.append(BacklogRow(until.isoformat(), left, "now" if until == now else ""))
     expected, band = _ahead(backlog, scale, now)
     return DrawnBacklog(

@@ -102,7 +102,7 @@ def show_page(experiment: str, name: str) -> Response:
         backlog_size=(WIDTH, HEIGHT),
         backlog_rows=backlog_rows,
         queue=queue,
-        queue_line=queue_page.first_line(queue.counts),
+        queue_line=queue_page.first_line(queue),
         whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
         is_under_way=has_missing or bool(queue.counts.total),
         tasks=cut_rows("tasks", in_turn, 40),

@@ -52,7 +52,7 @@ def show_figure(campaign: CampaignProgress, spending: Spending | None) -> Respon
         ends_at=campaign.backlog.ends_at and moment(campaign.backlog.ends_at),
         counted_at=moment(campaign.counted_at),
         days=_days(start, end),
-        lefts=_lefts(max(campaign.backlog.burn_down.left)),
+        lefts=_lefts(campaign.backlog.burn_down.most()),
     )
     return Response(figure, content_type="image/svg+xml; charset=utf-8")
 

@@ -10,7 +10,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked, pages
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.tasks.queue import Queue, QueueCounts
+from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
 from jobprov.provenance.services.tasks.tasks import find_task
@@ -50,7 +50,7 @@ def _page(rows: int) -> QueuePage:
         next_page = address("/queue", {**question, "cursor": queue.next})
     return QueuePage(
         queue=queue,
-        first_line=first_line(queue.counts),
+        first_line=first_line(queue),
         twin=_twin(question, rows, cursor),
         first_page=first_page,
         next_page=next_page,
@@ -81,10 +81,11 @@ def _twin(question: dict[str, str | None], rows: int, cursor: str | None) -> str
     return f"/tasks/{quote(task_id, safe='')}/queue{address('', query)}"
 
 
-def first_line(counts: QueueCounts) -> str:
+def first_line(queue: Queue) -> str:
     """Return in a sentence how many jobs run and wait, and what needs a look."""
+    counts = queue.counts
     if not counts.total:
-        return "Nothing runs or waits."
+        return "Nothing runs or waits." if queue.sources else "Nothing is known to run or wait."
     line = f"{counted(counts.running, 'job')} running{running_marks(counts)}"
     line += f", {number(counts.idle)} idle"
     if counts.held:

@@ -73,7 +73,7 @@ def show_page(task_id: str) -> Response:
         proof=gaps.proof,
         proof_line=proof_line,
         queue=queue,
-        queue_line=queue_page.first_line(queue.counts),
+        queue_line=queue_page.first_line(queue),
         queued=cut_rows("queue", queue.jobs, _QUEUED),
         whole_queue=address("/queue", place),
         is_under_way=bool(queue.counts.total or task.missing),

@@ -25,6 +25,15 @@ class BurnDown(Struct, frozen=True):
     is_whole: bool
     done: list[int] = []
 
+    def left_before(self, place: int) -> int:
+        """Return how many were not done when a step began, or were declared within it."""
+        done = self.done[place] if self.done else 0
+        return min(self.expected, self.left[place] + done)
+
+    def most(self) -> int:
+        """Return the most that were left at a time, since anything was."""
+        return max(self.left_before(self.first_step()), *self.left)
+
     def first_step(self) -> int:
         """Return the first step in which anything was left or done; 0 where there is none."""
         for place, left in enumerate(self.left):

@@ -211,7 +211,7 @@ def _warning(sources: Sequence[ReportRow], now: datetime) -> str | None:
     """Return why the counts may be wrong; None where they are fresh and whole."""
     if not sources:
         return (
-            "No queue is reported, so that jobs that wait are not seen: run `jobprov witness` or "
+            "No queue is reported, so waiting jobs are not seen: run `jobprov witness` or "
             "`jobprov agent` where jobs are submitted."
         )
     old = [report.schedd for report in sources if now - report.asked_at > FRESH]

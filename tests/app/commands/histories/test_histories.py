@@ -76,7 +76,7 @@ def typed(address: str, *words: str) -> Result:
             ("1 file that many jobs read", "raw"),
             0,
         ),
-        (("cost", "left"), ("2 jobs took 1 h of CPU, 2 h on the clock", "reco"), 0),
+        (("cost", "left"), ("2 jobs took 1 h of CPU, 2 h of wall time", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
         (("impact", "--reads", "raw"), ("other file", "made from it", "left"), 0),

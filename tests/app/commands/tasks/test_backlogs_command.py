@@ -38,7 +38,7 @@ def test_what_is_left_of_a_task_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     assert left == "10 of 20 units of task t1 left."
     assert end == (
         "Expected end 2026-01-09 12:00 UTC, between 2026-01-09 06:00 and 2026-01-10 00:00. "
-        "1 unit of these will stay, waiting for somebody."
+        "1 unit of these needs a decision."
     )
     assert heads.split() == ["UNTIL", "(UTC)", "LEFT"]
     assert first.split() == ["2026-01-07", "06:00", "#" * 30, "20"]
@@ -64,7 +64,7 @@ def test_without_an_estimate_it_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     stuck = run(monkeypatch, backlog(20, 5, stays=5, ends=no_ends), "t1")
 
     assert "No estimate of the end: too little was done lately." in slow.output
-    assert "No estimate of the end: what is left waits for somebody." in stuck.output
+    assert "No estimate of the end: what is left needs a decision." in stuck.output
 
 
 def test_nothing_left_of_a_campaign_is_exit_code_0(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_a_rucio_that_does_not_answer_is_told_and_the_page_stays(
 def test_an_experiment_without_such_a_catalog_is_told(client: FlaskClient) -> None:
     put_job(client, record_of(1))
 
-    assert lead(client, "/replicas/f1.root").startswith("No catalog that keeps the places of")
+    assert lead(client, "/replicas/f1.root").startswith("No catalog is set up here that knows")
     answer = client.get("/api/v1/files/f1.root/replicas").json
     assert answer["files"][0]["replicas"] == []
 

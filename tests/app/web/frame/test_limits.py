@@ -217,10 +217,20 @@ def test_the_emptiest_record_has_a_page(pages: FlaskClient, service: Service) ->
 
 
 def test_an_empty_service_says_what_to_do_next(pages: FlaskClient) -> None:
-    text = pages.get("/").text
+    first, jobs = pages.get("/").text, pages.get("/jobs").text
 
-    assert "Nothing is recorded yet." in text
-    assert "./scripts/run --demo" in text
+    assert "Nothing is recorded yet." in first
+    assert "Record the first job" in first
+    for text in (first, jobs):
+        assert "curl -fsSO http://localhost/api/v1/hook/job-end-hook.pyz" in text
+        assert "job-end-hook.pyz run --url http://localhost --experiment NAME" in text
+        assert "jobprov token create" in text
+        assert 'href="/docs/tutorial/first-hour"' in text
+
+
+def test_address_of_no_page_is_answered_for_a_reader_of_pages(pages: FlaskClient) -> None:
+    assert "There is no such page." in pages.get("/campagins/nova").text
+    assert "There is no such page." not in pages.get("/files/none.root").text
 
 
 @pytest.mark.parametrize(

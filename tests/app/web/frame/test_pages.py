@@ -543,7 +543,7 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     waiting = {"burn_down": {**burn_down, "left": [6], "is_whole": True}, "stays": 2, **ends}
     assert line([gen, reco], 120, waiting).endswith(
         "At the present pace it will be done about 1 Dec 2026 00:03 UTC, in 2 min (1 min to 4 min), "
-        "but for what needs a decision: 2 units wait for somebody."
+        "but for 2 units that need a decision."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)

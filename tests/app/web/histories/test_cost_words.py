@@ -13,5 +13,5 @@ def test_time_on_the_clock_beside_cpu_time_is_named() -> None:
     sentence = cost_sentence(FileCost(file, 1, 1, 3, made, failed, [], is_truncated=False))
 
     assert " ".join(sentence.split()) == (
-        "2 jobs took 1 h of CPU; 1 attempt failed and took another 1 h on the clock."
+        "2 jobs took 1 h of CPU; 1 attempt failed and took another 1 h of wall time."
     )

@@ -52,6 +52,17 @@ def test_counts_are_the_same_everywhere(proven: FlaskClient) -> None:
     assert "Proven by rerun" in report
 
 
+def test_page_calls_nothing_reproduced_before_anything_was_rerun(client: FlaskClient) -> None:
+    put_job(client, a_record(1, task=TASK))
+    before = client.get("/proofs").text
+    post(client, 1, level="R7", comparisons=[EQUAL])
+    after = client.get("/proofs").text
+
+    assert "None of 1 job has been proven by a rerun yet." in before
+    assert "Every recipe that was rerun" not in before
+    assert "Every recipe that was rerun came out as recorded." in after
+
+
 def test_failed_proof_is_a_gap_of_its_jobs(proven: FlaskClient) -> None:
     job = proven.get(f"/api/v1/jobs/{a_record(2)['job_id']}").get_json()
     gaps = {row["code"]: row for row in proven.get("/api/v1/gaps?campaign=c").get_json()["gaps"]}

@@ -7,7 +7,9 @@ from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-BURN_DOWN = BurnDown("2026-01-07T00:00:00Z", 6 * 3600, 20, [20, 16, 12, 10], is_whole=True)
+BURN_DOWN = BurnDown(
+    "2026-01-07T00:00:00Z", 6 * 3600, 20, [20, 16, 12, 10], is_whole=True, done=[0, 4, 4, 2]
+)
 """Four steps until now."""
 
 
@@ -21,7 +23,7 @@ def test_band_begins_at_what_is_left_now_and_ends_at_the_ends() -> None:
 
     assert drawn is not None
     assert drawn.now == WIDTH // 2, "a day lies on either side"
-    assert drawn.line.endswith(f"H{WIDTH // 2}")
+    assert drawn.line.endswith(f"L{WIDTH // 2} 61")
     assert drawn.expected == f"M300 61L450 {HEIGHT}", "half of them are left now"
     assert drawn.band == f"M300 61L375 {HEIGHT}L600 {HEIGHT}L600 {HEIGHT}z"
 
@@ -47,6 +49,7 @@ def test_units_that_wait_for_somebody_stay() -> None:
         (12, ""),
         (16, ""),
         (20, ""),
+        (20, ""),
     ]
 
 
@@ -55,7 +58,20 @@ def test_without_an_estimate_there_is_no_band() -> None:
 
     assert drawn is not None
     assert (drawn.band, drawn.expected) == ("", "")
-    assert [row.what for row in drawn.rows] == ["now", "", "", ""]
+    assert [row.what for row in drawn.rows] == ["now", "", "", "", ""]
+
+
+def test_picture_of_a_young_task_begins_with_it() -> None:
+    """The days before it was declared are not shown, and what it had to do at first is."""
+    young = BurnDown(
+        "2026-01-07T00:00:00Z", 6 * 3600, 20, [0, 0, 12, 10], is_whole=True, done=[0, 0, 8, 2]
+    )
+    drawn = draw_backlog(Backlog(young, 0, None, None, None), NOW)
+
+    assert drawn is not None
+    assert drawn.start == (NOW - 12 * HOUR).isoformat()
+    assert drawn.line.startswith("M0 2L")
+    assert [row.left for row in drawn.rows] == [10, 12, 20]
 
 
 def test_nothing_is_drawn_where_nothing_was_left() -> None:

@@ -181,7 +181,7 @@ def test_task_without_any_report_says_what_to_run(client: FlaskClient) -> None:
 
     words = section(client.get("/tasks/t1").text)
 
-    assert "Nothing runs or waits." in words
+    assert "Nothing is known to run or wait." in words
     assert "run jobprov witness" in words.replace("`", "")
 
 

@@ -29,7 +29,7 @@ def test_a_unit_shows_its_attempts_with_their_ends(pages: FlaskClient) -> None:
 
 def test_a_task_can_be_folded_and_leads_to_its_jobs(pages: FlaskClient) -> None:
     by_job = tight(pages.get(f"/timeline?task_id={TASK}").text)
-    [link] = re.findall(r'A row each <b>job</b> <a href="([^"]*)">site</a>', by_job)
+    [link] = re.findall(r'One row per <b>job</b> <a href="([^"]*)">site</a>', by_job)
 
     by_site = tight(pages.get(unescape(link)).text)
 
