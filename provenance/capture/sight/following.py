@@ -26,7 +26,8 @@ class Following:
         if not (options.watch or self.own_folders):
             sentence = "others keep files in {}, too: what came there was not seen"
             self.why_incomplete.append(sentence.format(os.getcwd()))
-        words = [*options.command, *named_folders.words_of_variables()]
+        words = named_folders.words_of_command(options.command)
+        words += named_folders.words_of_variables()
         for script in scripts:
             words += named_folders.words_of_script(script, os.environ)
         try:
