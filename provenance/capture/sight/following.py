@@ -26,7 +26,8 @@ class Following:
         if not (options.watch or self.own_folders):
             sentence = "others keep files in {}, too: what came there was not seen"
             self.why_incomplete.append(sentence.format(os.getcwd()))
-        words = [*options.command, *named_folders.words_of_variables()]
+        words = named_folders.words_of_command(options.command)
+        words += named_folders.words_of_variables()
         for script in scripts:
             words += named_folders.words_of_script(script, os.environ)
         try:
@@ -47,7 +48,8 @@ def _own_folders(options: Options) -> List[str]:
     if folders.is_own_start(working_folder):
         own.append(working_folder)
     scratch = os.environ.get("_CONDOR_SCRATCH_DIR", "")
-    is_elsewhere = bool(scratch) and not is_below(working_folder, [scratch])
+    real = os.path.realpath(scratch)  # a link may lead to the working folder
+    is_elsewhere = bool(scratch) and not is_below(os.path.realpath(working_folder), [real])
     for named in [*options.watch, *([scratch] if is_elsewhere else ())]:
         folder = os.path.abspath(named)
         if os.path.isdir(folder) and not is_below(folder, own):

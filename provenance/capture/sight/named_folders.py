@@ -27,6 +27,14 @@ def words_of_variables() -> List[str]:
     ]
 
 
+def words_of_command(argv: Iterable[str]) -> List[str]:
+    """Return the words of a command line, and those of a script among them: `sh -c "cp a $OUT/"`."""
+    words = list(argv)
+    for text in [word for word in words if " " in word]:
+        words += words_of_script(os.fsencode(text), os.environ)
+    return words
+
+
 def is_left_out(path: str, own_folders: Collection[str], skipped: Collection[str]) -> bool:
     """Tell whether a path lies where no job keeps its outputs: the system's, spool, or scratch."""
     if arguments.is_system(path):

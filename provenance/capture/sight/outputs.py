@@ -85,7 +85,7 @@ class SeenOutputs:
 
         They stand in its words, in those of its programs, or in its variables.
         """
-        words = list(self._step.argv)
+        words = named_folders.words_of_command(self._step.argv)
         for program in self._sight.programs:
             words += program.child.argv
         outputs = self._sight.options.paths("output")

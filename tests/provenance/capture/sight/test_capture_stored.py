@@ -125,6 +125,17 @@ def test_folder_that_is_moved_as_a_whole_takes_its_files_along(
     }
 
 
+def test_copy_that_a_shell_makes_of_its_own_words_is_the_same_file(runner: Runner) -> None:
+    """The folder stands in no word of its own, and `cp` is over before anybody looks."""
+    (runner.folder.parent / "else").mkdir()
+    record = record_of(
+        runner, f"echo data > out.root; cp out.root {runner.folder.parent}/else/7.root"
+    )
+
+    (output,) = record["outputs"]
+    assert output["location"] == f"{runner.folder.parent}/else/7.root"
+
+
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="no rsync here")
 def test_rsync_that_removes_its_source_is_a_copy(runner: Runner, storage: Path) -> None:
     record = record_of(
