@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.membership import rows_among
+from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
@@ -170,7 +171,8 @@ def unknown_outputs(
                 CatalogFileRow.namespace == "",
                 renamed_file.namespace == CatalogFileRow.namespace,
             ),
-            CatalogOutput.task_id == task,
+            # By the file: SQLite would go through all outputs of the task for each claim
+            without_index(CatalogOutput.task_id) == task,
         )
     )
     if only_of_units:

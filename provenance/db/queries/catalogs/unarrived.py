@@ -120,11 +120,12 @@ def newest_arrival(connection: Connection, task: int, *, before: datetime) -> da
 
 
 def names_in_catalog(connection: Connection, task: int, *, limit: int) -> list[str]:
-    """Return the bare names of some outputs of a task that its catalog has."""
+    """Return the bare names of outputs of a task that its catalog has, those that came last."""
     query = (
         select(CatalogFileRow.name)
         .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
         .where(CatalogOutput.task_id == task, CatalogOutput.presence == Presence.THERE.value)
+        .order_by(CatalogOutput.file_id.desc())
         .limit(limit)
     )
     return list(connection.execute(query).scalars())

@@ -8,7 +8,7 @@ merged first. What is lost has been overtaken by files of its kind, and its unit
 from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -27,7 +27,6 @@ from jobprov.provenance.db.queries.catalogs.unarrived import (
 from jobprov.provenance.db.recording.output_counts import count_outputs_again
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.files.kinds import kind_of
 from jobprov.provenance.records.files.outputs import counts_for_unit
@@ -52,12 +51,22 @@ def judge_unarrived(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
     task = compared.task.key
     with compared.database.reading.connect() as connection:
         before = unarrived_files(connection, task)
-        overtaken = _overtaken(connection, compared, _unseen_outputs(connection, compared))
+        controls = names_in_catalog(connection, task, limit=_CONTROLS)
+        if not controls:  # nothing overtakes, and nothing would show that the catalog answers
+            return progress
+        overtaken = _overtaken(connection, compared)
     lost: set[FileOfJob] = set()
     for part in chunks(overtaken, UNITS_AT_ONCE):
         if compared.is_over():
             return progress._replace(is_whole=False)
-        lost |= _unknown_to_catalog(compared, part)
+        unknown = _unknown_to_catalog(compared, part, controls)
+        if unknown is None:
+            problem = (
+                f"The catalog had {controls[0]} and finds it no more, so its answer about "
+                f"{counted(len(part), 'file')} that did not arrive counts for nothing."
+            )
+            return progress._replace(problem=progress.problem or problem)
+        lost |= unknown
     turned: set[int] = set()
     for changed in chunks(sorted(lost ^ before), _WRITTEN_AT_ONCE):
         write = partial(_write, task=task, changed=set(changed), lost=lost)
@@ -66,23 +75,20 @@ def judge_unarrived(compared: TaskInCatalog, progress: TaskSync) -> TaskSync:
     return progress._replace(unarrived=len(lost - before))
 
 
-def _unseen_outputs(connection: Connection, compared: TaskInCatalog) -> list[UnseenOutput]:
+def _unseen_outputs(connection: Connection, task: int, late_at: datetime) -> list[UnseenOutput]:
     """Return the outputs that count for a unit, were not used, and that nobody saw in time."""
-    task = compared.task.key
-    late_at = compared.began_at - compared.arrive_within
     unseen = unseen_outputs(connection, task, written_before=late_at)
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
     return [file for file in unseen if counts_for_unit(file.name, patterns)]
 
 
-def _overtaken(
-    connection: Connection, compared: TaskInCatalog, unseen: Sequence[UnseenOutput]
-) -> list[UnseenOutput]:
-    """Return those of these outputs that others of their kind overtook on the way."""
-    if not unseen:
-        return []
+def _overtaken(connection: Connection, compared: TaskInCatalog) -> list[UnseenOutput]:
+    """Return the outputs that nobody saw in time and that others of their kind overtook."""
     task = compared.task.key
     late_at = compared.began_at - compared.arrive_within
+    unseen = _unseen_outputs(connection, task, late_at)
+    if not unseen:
+        return []
     overtaken_before = late_at - LONGEST_OUTAGE
     arrival = newest_arrival(connection, task, before=late_at)
     if arrival is not None:
@@ -102,24 +108,21 @@ def _overtaken(
     return overtaken
 
 
-def _unknown_to_catalog(compared: TaskInCatalog, files: Sequence[UnseenOutput]) -> set[FileOfJob]:
+def _unknown_to_catalog(
+    compared: TaskInCatalog, files: Sequence[UnseenOutput], controls: Sequence[str]
+) -> set[FileOfJob] | None:
     """Return the files that the catalog has by their names in no namespace, retired or not.
 
-    Raises:
-        UnreachableError: the catalog does not know what it knew, so its answer says nothing.
+    It is asked for `controls` at once, files that it has. If it finds none of these, its answer
+    says nothing: None.
     """
-    with compared.database.reading.connect() as connection:
-        controls = names_in_catalog(connection, compared.task.key, limit=_CONTROLS)
     askable = [file for file in files if _can_be_asked(compared, file)]
-    if not askable or not controls:
+    if not askable:
         return set()
     names = sorted({*controls, *(file.name for file in askable)})
     known = {compared.catalog.split(file.name)[1] for file in compared.catalog.find_files(names)}
     if not known.intersection(controls):
-        raise UnreachableError(
-            f"The catalog had {controls[0]} and finds it no more, so its answer about "
-            f"{counted(len(askable), 'file')} that did not arrive counts for nothing."
-        )
+        return None
     return {(file.job, file.file) for file in askable if file.name not in known}
 
 

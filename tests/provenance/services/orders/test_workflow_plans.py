@@ -8,6 +8,7 @@ import pytest
 
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
+from jobprov.provenance.db.queries.tasks.unit_facts import LostFiles
 from jobprov.provenance.launchers.workflow import Workflow, read_workflow
 from jobprov.provenance.services.orders.workflow_plans import (
     FailedJobs,
@@ -63,7 +64,7 @@ class Facts:
                 "transient": set(),
                 "short_of_memory": set(),
                 "without_work": set(),
-                "retired": {},
+                "lost": {},
             }
             for stage in self.workflow.stages
         }
@@ -122,7 +123,7 @@ class Facts:
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
                 FailedJobs(held["transient"], held["short_of_memory"], held["without_work"]),
                 frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
-                retired=held["retired"],
+                lost=held["lost"],
             )
             for name, held in self.stages.items()
         }  # fmt: skip
@@ -307,7 +308,7 @@ def test_a_unit_whose_file_somebody_retired_is_not_made_again_without_asking(fac
     """Whole passes are retired: an agent would have submitted a hundred thousand jobs."""
     facts.done("gen", "0", "g0")
     facts.stages["gen"]["states"]["0"] = UnitState.NO_OUTPUT
-    facts.stages["gen"]["retired"] = {"0": ["g0"]}
+    facts.stages["gen"]["lost"] = {"0": LostFiles(["g0"], [])}
 
     plans = facts.plan()
 
