@@ -268,7 +268,7 @@ FIELD_USES: dict[str, FieldUse] = {
         comparison=("host",), bundle=("NEEDS.tsv", "README.txt")
     ),
     "environment.withheld_read": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
-    "environment.touched_sha256": FieldUse(bundle=("GAPS.tsv", "README.txt", "env"), page=True),
+    "environment.touched_sha256": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
         recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
