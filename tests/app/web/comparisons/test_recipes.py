@@ -142,6 +142,6 @@ def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient)
     assert counted["gaps"][0]["job_count"] == counted["job_count"] == 2
     for page in ("/tasks/t1", "/campaigns/nova/c"):
         text = tight(client.get(page).get_data(as_text=True))
-        assert "in how many of 2 jobs" in text
+        assert "how many of 2 jobs have it" in text
         assert "<code>command-missing</code>" in text
     assert client.get("/api/v1/gaps?colour=red").status_code == 422

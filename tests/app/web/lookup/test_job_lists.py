@@ -187,7 +187,7 @@ def test_search_that_finds_much_says_how_to_find_less(pages: FlaskClient) -> Non
     )
     nothing = tight(pages.get("/search?q=dimuon+electron").text)
 
-    assert "Another word of the name shows fewer" in much
+    assert "Add another part of the name" in much
     assert re.search("[12] names? contains? <code>dimuon 0004</code>", less)
-    assert "Another word" not in less
+    assert "Add another part" not in less
     assert "two parts with a blank between them" in nothing

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.web.tasks.queue import first_line
-from jobprov.provenance.answers.tasks.queue import QueueCounts
+from jobprov.provenance.answers.tasks.queue import Queue, QueueCounts
 from tests.library.answers import lead
 from tests.library.markup import tight
 from tests.library.records import a_record, job_id
@@ -133,7 +133,18 @@ def test_queue_without_held_jobs_names_no_reasons(client: FlaskClient) -> None:
 def test_jobs_that_are_slow_or_stuck_are_among_those_that_run() -> None:
     counts = QueueCounts(running=110, idle=56, held=14, slow=16, stuck=1)
 
-    assert first_line(counts) == "110 jobs running (16 slow, 1 stuck), 56 idle, 14 held."
+    queue = Queue(
+        task_id=None,
+        campaign=None,
+        experiment=None,
+        counts=counts,
+        sources=[],
+        warning=None,
+        jobs=[],
+        next=None,
+    )
+
+    assert first_line(queue) == "110 jobs running (16 slow, 1 stuck), 56 idle, 14 held."
 
 
 def test_page_of_all_goes_on_to_the_last_job(producing: FlaskClient) -> None:
