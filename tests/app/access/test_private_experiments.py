@@ -494,10 +494,9 @@ def test_requests_read_by_the_doors_of_the_service_alone() -> None:
     # whether an earlier plan tells something hidden; numbers without names; and whether bytes may be
     # removed from the archive
     assert other_doors == [
-        (
-            "api/lookup/jobs.py: reading_everything=service.reading_everything "
-            "if service.hidden_experiments() else None,"
-        ),
+        "api/lookup/jobs.py: reading_everything = None",
+        "api/lookup/jobs.py: reading_everything = service.reading_everything",
+        "api/lookup/jobs.py: reading_everything=reading_everything,",
         "api/metrics.py: with service.reading_everything() as connection:",
         "api/recording/blobs.py: with service.reading_everything() as connection:",
     ]
