@@ -117,19 +117,13 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Finding:
         return _completed(finding, reached, clues)
     if not is_after_art:
         clues.complete_event(reached)
-    for reading in (_linker, _option, _terminated, _geant4, _genie, _python):
-        for text in [*own, *texts]:  # a script may say something else after its program failed
-            found = reading(text)
-            if found:
-                place = {"phase": "options"} if reading is _option else dict(reached)
-                is_of_script = reading is _python and clues.is_script and text not in own
-                if is_of_script and not is_after_art:
-                    place = {}  # nobody knows how far art was
-                place.update(found)
-                return _crashed(place, clues)
-    said_last = [*map(_last_trouble, reversed(own)), *map(_last_line, reversed(texts))]
-    finding = _without_word(outcome, texts, runs, dict(reached), clues)
-    return finding or _of_last_line(said_last, reached)
+    finding = _of_program(own, texts, reached, clues, is_after_art=is_after_art)
+    if finding is None:
+        finding = _without_word(outcome, texts, runs, dict(reached), clues)
+    if finding is None:
+        said_last = [*map(_last_trouble, reversed(own)), *map(_last_line, reversed(texts))]
+        finding = _of_last_line(said_last, reached)
+    return finding
 
 
 def _first_reached(runs: Sequence[str]) -> Finding:
@@ -146,6 +140,33 @@ def _first_of_art(runs: Sequence[str]) -> Optional[Finding]:
             finding = reading(run)
             if finding:
                 return finding
+    return None
+
+
+def _of_program(
+    own: Sequence[str],
+    texts: Sequence[str],
+    reached: Finding,
+    clues: Clues,
+    *,
+    is_after_art: bool,
+) -> Optional[Finding]:
+    """Return what linker, command line, C++, Geant4, GENIE or Python print of a failure.
+
+    `own` are the logs of the last program like art: a script may say something else afterwards.
+    """
+    for reading in (_linker, _option, _terminated, _geant4, _genie, _python):
+        for text in [*own, *texts]:
+            found = reading(text)
+            if not found:
+                continue
+            place = dict(reached)
+            if reading is _option:
+                place = {"phase": "options"}
+            elif reading is _python and clues.is_script and text not in own and not is_after_art:
+                place = {}  # the script failed: nobody knows how far art was
+            place.update(found)
+            return _crashed(place, clues)
     return None
 
 

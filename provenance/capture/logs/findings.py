@@ -145,7 +145,9 @@ def find_clues(
     is_direct = bool(steps) and steps[0].line.is_art
     is_path_set = bool(environment.get("CET_PLUGIN_PATH")) if is_direct else None
     return Clues(
-        *(contents, own, argv),
+        contents,
+        own,
+        argv,
         is_path_set=is_path_set,
         is_script=not is_direct,
         own_logs=own_logs,

@@ -131,23 +131,43 @@ def count_outputs_again(connection: Connection, jobs: Sequence[int]) -> set[int]
         patterns = patterns_of_tasks(connection, set(tasks.values()))
         unarrived = set(select_among(connection, _UNARRIVED_OF_JOBS, part))
         presences = [_presence(file, tasks[file.job], catalog) for file in made_files]
-        lost_some = {job for job, _ in unarrived}
-        for file, presence in zip(made_files, presences, strict=True):
-            if presence == Presence.GONE:
-                lost_some.add(file.job)
         counts = dict.fromkeys(tasks, 0)
-        for file, presence in zip(made_files, presences, strict=True):
-            # What no catalog knows, such as a histogram, stands in for no file that was lost
-            is_left = presence is None and file.job not in lost_some
-            if is_left or presence in (Presence.THERE, Presence.SPENT):
-                name_at_birth, _ = file.names[0]
-                counts[file.job] += counts_for_unit(
-                    name_at_birth, patterns.get(tasks[file.job], ())
-                )
+        for file in _files_left(made_files, presences, unarrived):
+            name_at_birth, _ = file.names[0]
+            counts[file.job] += counts_for_unit(name_at_birth, patterns.get(tasks[file.job], ()))
         changed = [(count, job) for job, count in counts.items() if count != before[job]]
         change_many(connection, _COUNT, changed)
         turned.update(job for count, job in changed if not (count and before[job]))
     return turned
+
+
+def _files_left(
+    made_files: Sequence[_MadeFile],
+    presences: Sequence[Presence | None],
+    unarrived: Iterable[tuple[int, int]],
+) -> list[_MadeFile]:
+    """Return the files that jobs made and did not lose.
+
+    What no catalog knows, such as a histogram, does not stand in for a file that its job lost.
+
+    Args:
+        made_files: what jobs say they made.
+        presences: of each of these, whether its catalog has it.
+        unarrived: job and file of those that never arrived.
+    """
+    lost_some = {job for job, _ in unarrived}
+    for file, presence in zip(made_files, presences, strict=True):
+        if presence == Presence.GONE:
+            lost_some.add(file.job)
+    left = []
+    for file, presence in zip(made_files, presences, strict=True):
+        if presence is None:
+            is_left = file.job not in lost_some
+        else:
+            is_left = presence != Presence.GONE
+        if is_left:
+            left.append(file)
+    return left
 
 
 class LostOutputs(NamedTuple):

@@ -82,22 +82,6 @@ def _unread_files(
     # One file at least: so most files that are read here count
     least = max(1, needed)
     consumer = Job.__table__.alias("consumer")
-    earlier = Job.__table__.alias("earlier")
-    earlier_jobs = (
-        select(func.count())
-        .select_from(earlier)
-        .where(
-            earlier.c.task_id == Job.task_id,
-            earlier.c.unit == Job.unit,
-            # By the index of task and unit: jobs of this state may be a million
-            without_index(earlier.c.state) == SUCCEEDED,
-            without_index(earlier.c.id) < Job.id,
-            earlier.c.output_count >= least,
-            earlier.c.rerun_of.is_(None),
-        )
-        .correlate(Job)
-        .scalar_subquery()
-    )
 
     def readers(*conditions: Any) -> Any:
         return (
@@ -143,7 +127,7 @@ def _unread_files(
             Job.rerun_of.is_(None),
             # Numbers, not NOT EXISTS: PostgreSQL looks them up for each claim of the task, and joins
             # no whole tables
-            earlier_jobs == 0,
+            _earlier_jobs_of_unit(least) == 0,
             number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )
         # the job's own key, in whose order SQLite finds the task's jobs: no sort, the limit ends it
@@ -151,6 +135,26 @@ def _unread_files(
         .limit(limit)
     )  # fmt: skip
     return [(row[0], _ready_file(row)) for row in connection.execute(query)]
+
+
+def _earlier_jobs_of_unit(least: int) -> Any:
+    """Return how many earlier jobs did the unit of a job, with at least so many outputs."""
+    earlier = Job.__table__.alias("earlier")
+    return (
+        select(func.count())
+        .select_from(earlier)
+        .where(
+            earlier.c.task_id == Job.task_id,
+            earlier.c.unit == Job.unit,
+            # By the index of task and unit: jobs of this state may be a million
+            without_index(earlier.c.state) == SUCCEEDED,
+            without_index(earlier.c.id) < Job.id,
+            earlier.c.output_count >= least,
+            earlier.c.rerun_of.is_(None),
+        )
+        .correlate(Job)
+        .scalar_subquery()
+    )
 
 
 def _ready_file(row: Any) -> ReadyFile:
