@@ -26,7 +26,7 @@ from jobprov.provenance.services.catalogs.syncing.retired import recheck_outputs
 from jobprov.provenance.services.catalogs.syncing.task import TaskInCatalog, TaskSync
 from jobprov.provenance.services.catalogs.syncing.unarrived import judge_unarrived
 from jobprov.provenance.services.catalogs.syncing.units import sync_units
-from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
+from jobprov.provenance.services.tasks.declarations import declaration_or_empty
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.writing import Writer
 
@@ -60,9 +60,7 @@ def sync_experiment(
     for name in watched(f"tasks of {experiment} compared", names, lambda: len(names)):
         with database.reading.connect() as connection:
             task = find_task(connection, name, experiment=experiment)
-            declaration = find_declaration(connection, store, task)
-        if declaration is None:
-            declaration = Declaration(experiment=experiment)
+            declaration = declaration_or_empty(connection, store, task)
         compared = TaskInCatalog(
             database,
             writer,

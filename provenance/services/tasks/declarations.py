@@ -228,6 +228,12 @@ def find_declaration(connection: Connection, store: Store, task: FoundTask) -> D
     return None if document is None else read_declaration(document)
 
 
+def declaration_or_empty(connection: Connection, store: Store, task: FoundTask) -> Declaration:
+    """Return the declaration of a task; one that says nothing where nobody declared it."""
+    declaration = find_declaration(connection, store, task)
+    return Declaration(experiment=task.experiment) if declaration is None else declaration
+
+
 def read_task_document(
     connection: Connection, store: Store, task: FoundTask
 ) -> dict[str, object] | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.db.queries.fragments.arrived import is_named_like
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.patterns import without_index
@@ -156,21 +157,12 @@ def unknown_outputs(
         select(CatalogOutput.file_id)
         .select_from(renamed)
         .join(renamed_file, renamed_file.id == renamed.file_id)
-        .join(
-            CatalogFileRow,
-            (CatalogFileRow.name == renamed_file.name)
-            & (CatalogFileRow.experiment_id == renamed_file.experiment_id),
-        )
+        .join(CatalogFileRow, is_named_like(renamed_file))
         .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
         .where(
             # A file that was renamed is known if the catalog knows any of its names
             renamed.job_id == Claim.job_id,
             func.coalesce(renamed.alias_of, renamed.id) == func.coalesce(Claim.alias_of, Claim.id),
-            or_(
-                renamed_file.namespace == "",
-                CatalogFileRow.namespace == "",
-                renamed_file.namespace == CatalogFileRow.namespace,
-            ),
             # By the file: SQLite would go through all outputs of the task for each claim
             without_index(CatalogOutput.task_id) == task,
         )

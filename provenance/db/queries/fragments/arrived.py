@@ -1,6 +1,6 @@
 """Conditions on whether a claimed file reached its catalog."""
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.tables import CatalogFileRow, Claim, File, Job, Sighting, UnarrivedFile
@@ -20,17 +20,24 @@ def was_seen() -> ColumnElement[bool]:
         .correlate(Claim)
     )
     sighted = names.join(Sighting, Sighting.file_id == file.id)
-    cataloged = names.join(
-        CatalogFileRow,
-        (CatalogFileRow.name == file.name)
-        & (CatalogFileRow.experiment_id == file.experiment_id)
-        & or_(
+    cataloged = names.join(CatalogFileRow, is_named_like(file))
+    return or_(sighted.exists(), cataloged.exists())
+
+
+def is_named_like(file: type[File]) -> ColumnElement[bool]:
+    """Return the condition that a catalog's file has the name of a recorded one.
+
+    Where either has no namespace, the bare names decide.
+    """
+    return and_(
+        CatalogFileRow.name == file.name,
+        CatalogFileRow.experiment_id == file.experiment_id,
+        or_(
             file.namespace == "",
             CatalogFileRow.namespace == "",
             file.namespace == CatalogFileRow.namespace,
         ),
     )
-    return or_(sighted.exists(), cataloged.exists())
 
 
 def is_not_lost() -> ColumnElement[bool]:

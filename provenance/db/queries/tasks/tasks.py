@@ -48,17 +48,16 @@ _COLUMNS = (
     TaskRow.entry_id,
 )
 """In the order of the fields of `FoundTask`."""
+_TASKS = (
+    select(*_COLUMNS)
+    .join(Experiment, Experiment.id == TaskRow.experiment_id)
+    .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+)
 
 
 def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> list[FoundTask]:
     """Return the tasks of this id; more than one only where experiments share it."""
-    query = (
-        select(*_COLUMNS)
-        .join(Experiment, Experiment.id == TaskRow.experiment_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(TaskRow.task_id == task_id)
-        .order_by(Experiment.name)
-    )
+    query = _TASKS.where(TaskRow.task_id == task_id).order_by(Experiment.name)
     if experiment is not None:
         query = query.where(Experiment.name == experiment)
     return [FoundTask(*row) for row in connection.execute(query)]
@@ -66,12 +65,7 @@ def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> 
 
 def tasks_of_keys(connection: Connection, keys: Sequence[int]) -> list[FoundTask]:
     """Return the tasks with these keys."""
-    query = (
-        select(*_COLUMNS)
-        .join(Experiment, Experiment.id == TaskRow.experiment_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-    )
-    return [FoundTask(*row) for row in rows_among(connection, query, TaskRow.id, keys)]
+    return [FoundTask(*row) for row in rows_among(connection, _TASKS, TaskRow.id, keys)]
 
 
 def tasks_of_campaigns(
@@ -99,10 +93,7 @@ def newest_declared_tasks(connection: Connection, experiment: str, *, most: int)
     """
     key = select(Experiment.id).where(Experiment.name == experiment).scalar_subquery()
     query = (
-        select(*_COLUMNS)
-        .join(Experiment, Experiment.id == TaskRow.experiment_id)
-        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-        .where(without_index(TaskRow.experiment_id) == key, TaskRow.entry_id.is_not(None))
+        _TASKS.where(without_index(TaskRow.experiment_id) == key, TaskRow.entry_id.is_not(None))
         .order_by(TaskRow.id.desc())
         .limit(most)
     )
@@ -236,25 +227,20 @@ def tasks_begun_since(
 
     A task that is declared anew did not begin again, since its first job tells.
     """
+    declared = select(TaskRow.id, LedgerEntry.received_at).where(
+        LedgerEntry.id == TaskRow.entry_id, LedgerEntry.received_at >= since
+    )
     began: dict[int, datetime] = {}
+    for task, moment in rows_among(connection, declared, TaskRow.id, tasks):
+        began[task] = moment
+    firsts = (
+        select(TaskRow.id, func.min(Job.id))
+        .join(Job, Job.task_id == TaskRow.id)
+        .group_by(TaskRow.id)
+    )
     first_jobs: dict[int, int] = {}
-    for part in chunks(tasks):
-        declared = select(TaskRow.id, LedgerEntry.received_at).where(
-            TaskRow.id.in_(part),
-            LedgerEntry.id == TaskRow.entry_id,
-            LedgerEntry.received_at >= since,
-        )
-        for task, moment in connection.execute(declared):
-            began[task] = moment
-    for part in chunks(sorted(began)):
-        firsts = (
-            select(TaskRow.id, func.min(Job.id))
-            .join(Job, Job.task_id == TaskRow.id)
-            .where(TaskRow.id.in_(part))
-            .group_by(TaskRow.id)
-        )
-        for task, job in connection.execute(firsts):
-            first_jobs[job] = task
+    for task, job in rows_among(connection, firsts, TaskRow.id, sorted(began)):
+        first_jobs[job] = task
     for job, (moment, _) in begun_at(connection, first_jobs).items():
         task = first_jobs[job]
         began[task] = min(began[task], moment)

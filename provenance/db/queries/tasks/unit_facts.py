@@ -312,9 +312,11 @@ def lost_files_of_units(
 ) -> dict[str, LostFiles]:
     """Return the files that these units of a task lost; units that lost none are left out."""
     lost: dict[str, LostFiles] = {}
+    has_gone_files = bool(gone_outputs(connection, task, limit=1))
     for part in chunks(units):
-        for unit, name in _gone_files(connection, task, part):
-            lost.setdefault(unit, LostFiles([], [])).retired.append(name)
+        if has_gone_files:
+            for unit, name in _gone_files(connection, task, part):
+                lost.setdefault(unit, LostFiles([], [])).retired.append(name)
         for unit, name in _unarrived_files(connection, task, part):
             lost.setdefault(unit, LostFiles([], [])).unarrived.append(name)
     return lost
@@ -322,8 +324,6 @@ def lost_files_of_units(
 
 def _gone_files(connection: Connection, task: int, units: Sequence[str]) -> list[tuple[str, str]]:
     """Return units and names of their files that are gone from the catalog, in order."""
-    if not gone_outputs(connection, task, limit=1):
-        return []
     made = (
         select(Job.unit, File.name, File.namespace)
         .join(Claim, Claim.job_id == Job.id)

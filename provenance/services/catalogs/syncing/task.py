@@ -9,7 +9,7 @@ from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import ProvenanceError
-from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
+from jobprov.provenance.services.tasks.declarations import Declaration, declaration_or_empty
 from jobprov.provenance.services.writing import Writer
 
 UNITS_AT_ONCE = 200
@@ -77,9 +77,7 @@ class TaskInCatalog(NamedTuple):
         if task.key == self.task.key:
             return self
         with self.database.reading.connect() as connection:
-            declaration = find_declaration(connection, self.store, task)
-        if declaration is None:
-            declaration = Declaration(experiment=task.experiment)
+            declaration = declaration_or_empty(connection, self.store, task)
         return self._replace(task=task, declaration=declaration)
 
     def is_away(self) -> bool:
