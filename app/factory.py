@@ -40,7 +40,7 @@ class Application(Flask):
     """Flask, whose views are all plain functions here."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function; Flask would look at each view and hook of each request for `async`."""
+        """Return the function: in each request Flask would look whether its views are `async`."""
         return func
 
 

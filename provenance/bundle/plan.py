@@ -194,7 +194,7 @@ def make_plan(
 
 
 def _describe(payload: Payload, known: KnownGaps, *, level: int, mtime: int) -> None:
-    """Write what a bundle says of itself, and its programs, once the rest of its payload is there."""
+    """Write a bundle's description and programs, once the rest of its payload is there."""
     payload.write("NEEDS.tsv", payload.needs.table())
     add_gaps(payload, known)
     add_programs(payload)
@@ -220,7 +220,7 @@ def _add_bag(payload: Payload, job_id: str, *, level: int, mtime: int) -> None:
 def finished_plan(
     draft: Draft, name: str, *, revision: int, top: str, level: int, mtime: int
 ) -> Plan:
-    """The plan of everything that was written into a draft; `name` is the job's, or that of many."""
+    """The plan of what was written into a draft; `name` is the job's, or that of many."""
     draft.finish()
     return Plan(
         spec_version=SPEC_VERSION,

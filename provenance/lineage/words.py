@@ -214,7 +214,7 @@ def grade_words(grade: str, proof: JobProof | None) -> str:
 
 
 def lost_words(files: LostFiles) -> str:
-    """Return in words what became of files that a job or unit lost, of which there is one at least."""
+    """Return in words what became of the files that a job or unit lost, at least one."""
     reasons = []
     if files.retired:
         verb = "was" if len(files.retired) == 1 else "were"

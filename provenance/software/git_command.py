@@ -308,8 +308,8 @@ def _wait(process: subprocess.Popen[bytes], subcommand: str, limits: Limits) -> 
 def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     """Whether it ended in time.
 
-    `process.wait` with a timeout polls with growing pauses. Linux can report it at once, which halves the
-    time of a short command.
+    `process.wait` with a timeout polls with growing pauses. Linux can report it at once, which
+    halves the time of a short command.
     """
     if not hasattr(os, "pidfd_open"):
         with suppress(subprocess.TimeoutExpired):

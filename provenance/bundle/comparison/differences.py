@@ -42,7 +42,10 @@ def _of_numbers(text: str, recorded: str) -> Iterator[str]:
     if pairs:
         number, known = max(pairs, key=lambda pair: abs(pair[0] - pair[1]) / (abs(pair[1]) or 1))
         size = abs(number - known) / (abs(known) or 1)
-        yield f"only numbers differ, by {size:.2g} of the recorded one at most: {number}, recorded was {known}"
+        yield (
+            f"only numbers differ, by {size:.2g} of the recorded one at most: "
+            f"{number}, recorded was {known}"
+        )
 
 
 def _of_lines(text: str, recorded: str) -> Iterator[str]:
@@ -89,7 +92,8 @@ def _of_object(
     branches, known_branches = item.get("branches", {}), known.get("branches", {})
     for branch in sorted(set(branches) | set(known_branches)):
         if branch not in branches or branch not in known_branches:
-            yield f"only {'this file' if branch in branches else 'the record'} has the branch {branch}"
+            owner = "this file" if branch in branches else "the record"
+            yield f"only {owner} has the branch {branch}"
         elif branches[branch] != known_branches[branch]:
             largest = ""
             if item["class"] in TREES and item["entries"] == known["entries"]:

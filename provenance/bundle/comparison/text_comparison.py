@@ -41,7 +41,7 @@ def is_near_text(text: str, recorded: str, comparator: Comparator) -> bool:
 
 
 def differing_numbers(text: str, recorded: str) -> List[Tuple[float, float]]:
-    """Return the numbers that differ, each with the recorded one; none if other words differ, too."""
+    """Return the numbers that differ, each with the recorded one; none if words differ, too."""
     words, recorded_words = _SEPARATOR.split(text), _SEPARATOR.split(recorded)
     pairs: List[Tuple[float, float]] = []
     if len(words) != len(recorded_words):

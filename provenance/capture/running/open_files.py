@@ -90,7 +90,7 @@ class OpenFiles:
                 sighting.closed, sighting.late = moment, max(sighting.late, pause)
 
     def glimpse(self, process: int, moment: float, pause: float) -> None:
-        """Look at one process at once: it may be over, or its file closed, before the next look at all."""
+        """Look at one process at once: before the next look it may be over, or its file closed."""
         self._note_open(set(self.look_at(process)), moment, pause)
 
     def look_at(self, process: int) -> List[str]:

@@ -163,5 +163,5 @@ PROGRAMS = [
 
 
 def secret_files(line: bytes) -> List[bytes]:
-    """Return the words of a command, as a script has it, that name files with a password in them."""
+    """Return the words of a command, as a script has it, that name files with a password."""
     return [b"".join(words) for words in re.findall(_FILES, line)]

@@ -28,7 +28,7 @@ def words_of_variables() -> List[str]:
 
 
 def words_of_command(argv: Iterable[str]) -> List[str]:
-    """Return the words of a command line, and those of a script among them: `sh -c "cp a $OUT/"`."""
+    """Return the words of a command line, and those of scripts in it: `sh -c "cp a $OUT/"`."""
     words = list(argv)
     for text in [word for word in words if " " in word]:
         words += words_of_script(os.fsencode(text), os.environ)

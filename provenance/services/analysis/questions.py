@@ -111,8 +111,8 @@ def _read(folder: Folder) -> Manifest:
     manifest = read_manifest(data, folder.where)
     if manifest.is_only_begun:
         raise NotFoundError(
-            f"{folder.where} has no tables yet: the first `jobprov tables export` is at work, or was "
-            "interrupted. Wait for it, or run it again."
+            f"{folder.where} has no tables yet: the first `jobprov tables export` is at work, or "
+            "was interrupted. Wait for it, or run it again."
         )
     if folder.read(PUBLICATION) is not None:
         raise ConflictError(

@@ -249,9 +249,9 @@ def _made_inside(
 ) -> set[PlacedInput]:
     """Return those of the inputs that an earlier step of their job wrote, as its record says.
 
-    The tables have no steps (docs/decisions/0001). Most inputs are judged by
-    the files made from them; this does not work for shared inputs, nor for outputs that declare
-    their parents. For these the record is read.
+    The tables have no steps (docs/decisions/0001). Most inputs are judged by the files made from
+    them; this does not work for shared inputs, nor for outputs that declare their parents. For
+    these the record is read.
     """
     inside: set[PlacedInput] = set()
     for part in chunks(sorted({placed.job for placed in inputs})):

@@ -76,13 +76,8 @@ _THERE = _KNOWN.where(CatalogOutput.presence == Presence.THERE.value)
 
 def gone_outputs(connection: Connection, task: int, *, limit: int) -> list[KnownOutput]:
     """Return outputs of a task that are gone: any of them, as many as asked for at most."""
-    query = (
-        _KNOWN
-        # Literally the condition of an index
-        .where(CatalogOutput.task_id == task, CatalogOutput.presence == literal_column("2")).limit(
-            limit
-        )
-    )
+    is_gone = CatalogOutput.presence == literal_column("2")  # literally the condition of an index
+    query = _KNOWN.where(CatalogOutput.task_id == task, is_gone).limit(limit)
     return [KnownOutput._make(row) for row in connection.execute(query)]
 
 

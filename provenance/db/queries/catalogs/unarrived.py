@@ -88,7 +88,7 @@ def _outputs(task: int) -> Select[int]:
 
 
 def _is_used() -> ColumnElement[bool]:
-    """Return the condition that a job that succeeded read a claimed file, and left one that counts."""
+    """Return the condition that a job read a claimed file, and made one that counts."""
     consumer = aliased(Job)
     return (
         select(consumer.id)

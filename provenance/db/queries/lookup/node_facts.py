@@ -197,7 +197,7 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
 
 
 def _is_crowd(versions: Sequence[Version]) -> bool:
-    """Return whether a name is crowded: then a file that is only mentioned may be a version of it."""
+    """Return whether a name is crowded: a file that is only mentioned may be a version of it."""
     return len(versions) >= CROWD
 
 

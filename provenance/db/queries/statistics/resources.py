@@ -51,8 +51,8 @@ def job_resources(connection: Connection, filters: JobFilters, by: str) -> list[
         .limit(MOST_JOBS)
         .subquery()
     )
-    # One join by the indexes of claims: where the chosen jobs were read twice and joined, PostgreSQL
-    # made a nested loop over both while it had no statistics
+    # One join by the indexes of claims: where the chosen jobs were read twice and joined,
+    # PostgreSQL made a nested loop over both while it had no statistics
     columns = (
         chosen.c.id,
         chosen.c.facet,

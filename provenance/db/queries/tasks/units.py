@@ -45,11 +45,11 @@ def ready_files(
 ) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Only files that count for their unit and that its catalog did not retire or miss, of jobs that made
-    enough of them: the others are made again when their unit is. If several jobs did a unit, only
-    the files of the first one are listed, as in samples and workflows: the next stage would process
-    the same events twice. Those of the oldest job come first. A rerun for comparison counts on
-    neither side.
+    Only files that count for their unit and that its catalog did not retire or miss, of jobs that
+    made enough of them: the others are made again when their unit is. If several jobs did a unit,
+    only the files of the first one are listed, as in samples and workflows: the next stage would
+    process the same events twice. Those of the oldest job come first. A rerun for comparison counts
+    on neither side.
 
     Args:
         connection: where from.
@@ -125,8 +125,8 @@ def _unread_files(
             Job.state == SUCCEEDED,
             Job.output_count >= least,
             Job.rerun_of.is_(None),
-            # Numbers, not NOT EXISTS: PostgreSQL looks them up for each claim of the task, and joins
-            # no whole tables
+            # Numbers, not NOT EXISTS: PostgreSQL looks them up for each claim of the task, and
+            # joins no whole tables
             _earlier_jobs_of_unit(least) == 0,
             number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )

@@ -134,7 +134,7 @@ def _can_be_asked(compared: TaskInCatalog, file: UnseenOutput) -> bool:
 def _write(
     writing: Writing, *, task: int, changed: AbstractSet[FileOfJob], lost: AbstractSet[FileOfJob]
 ) -> set[int]:
-    """Write what became of files; return the jobs that have no file any more, or have some again."""
+    """Write what became of files; return the jobs that lost all theirs, or have some again."""
     remove_unarrived(writing.connection, task, changed)
     add_unarrived(writing.connection, task, sorted(changed & lost))
     return count_outputs_again(writing.connection, sorted({job for job, _ in changed}))

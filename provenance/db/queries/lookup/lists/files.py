@@ -155,8 +155,8 @@ def list_unmade(
     """Return files that no recorded job made, after the one with key `after`, and the next `after`.
 
     The next `after` is None at the end. A bounded number of files is looked through, since there
-    may be millions of others between two. Outputs of reruns do not count as made; those of failed jobs
-    count only where something was surely made from them, as among versions.
+    may be millions of others between two. Outputs of reruns do not count as made; those of failed
+    jobs count only where something was surely made from them, as among versions.
 
     Args:
         isolated: only files from which no other file was made.
