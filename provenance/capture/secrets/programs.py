@@ -73,7 +73,7 @@ _PIPE_READERS = (
 )
 # What may stand between an option and a password, and a password that is a word
 # `READER < FILE`, `cat FILE | READER`, `--password-file FILE`
-_OPTION = rb"--?[\w-]*(?:passw(?:or)?d|passphrase|secret)[\w-]*-"
+_OPTION = rb"(?<![\w-])--?[\w-]{0,64}(?:passw(?:or)?d|passphrase|secret)[\w-]{0,64}-"
 _FILE = rb"\s{0,9}[\"']?([^\s\"'|;&<>()]+)"
 _FILES = (
     rb"(?:\b(?:" + _PIPE_READERS + rb")\b|" + _OPTION + rb"(?:stdin|fd)\b|-pass\w*\s(?:stdin|fd:0))"

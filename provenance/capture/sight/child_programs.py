@@ -240,7 +240,7 @@ class ChildProgram:
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
         words = argv[1:]
-        for file in secret_files(os.fsencode(" ".join(argv))):
+        for file in secret_files(os.fsencode(" ".join(argv[:_MOST_WORDS]))):
             private.withhold(self.place(os.fsdecode(file)))
         if arguments.INTERPRETERS.match(name):
             self._read_script(argv, reader)
