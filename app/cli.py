@@ -288,7 +288,7 @@ SECTIONS = {
         ),
         "dead-letter": Listed(
             "recording.dead_letters",
-            "List, show and replay records that could not be decoded",
+            "List, show, replay and remove records that could not be decoded",
             needs_server=True,
         ),
         "erase": Listed(

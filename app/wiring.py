@@ -45,6 +45,7 @@ from jobprov.provenance.services.intake.issuers import check_address, read_issue
 from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
 from jobprov.provenance.services.intake.privacy import PrivateExperiments
 from jobprov.provenance.services.intake.tokens import TokenBook
+from jobprov.provenance.services.recording.dead_letters import LetterQuota
 from jobprov.provenance.services.recording.jobs import name_ahead, record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
@@ -117,6 +118,7 @@ class Service:
         login: how people log in on the pages; None where nobody does.
         lost_blobs: finds what experiments sent and the archive has no more.
         blob_quota: how much each experiment may send.
+        letter_quota: how many records that cannot be decoded each experiment may have.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
         written: until when (`until`, of the monotonic clock) it is believed that all can be
@@ -138,6 +140,7 @@ class Service:
     login: Login | None
     lost_blobs: LostBlobs
     blob_quota: BlobQuota
+    letter_quota: LetterQuota
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
@@ -370,6 +373,7 @@ def open_service(settings: Settings) -> Service:
         login=_login(settings),
         lost_blobs=LostBlobs(store),
         blob_quota=BlobQuota(settings.blob_quota_gb * 10**9),
+        letter_quota=LetterQuota(),
         unclaimed=unclaimed,
         excerpts=Excerpts(),
         batch_turns=turns,

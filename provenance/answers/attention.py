@@ -21,8 +21,9 @@ NeedKind = Literal[
     "proof",
     "unsealed",
     "backup",
+    "letters",
 ]
-OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup"})
+OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup", "letters"})
 """What whoever runs the service looks after. All other needs are of a production."""
 
 

@@ -95,7 +95,7 @@ def put_job(job_id: str) -> Response:
         check_record(grant, decoded)
         _check_address(decoded, job_id)
     except RecordError as problem:
-        _keep_letters([_letter(grant, job_id, problem, body)])
+        _keep_letters(grant, [_letter(job_id, problem, body)])
         raise
     refuse_secrets_of(decoded)
     service = get_service()
@@ -145,7 +145,7 @@ def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
     for place, outcome in zip(taken, outcomes, strict=True):
         results[place] = batch_result(outcome, here)
     forget_tails(zip(taken.values(), outcomes, strict=True))
-    _keep_letters(letters)
+    _keep_letters(grant, letters)
     return BatchAnswer([result for result in results if result is not None])
 
 
@@ -170,7 +170,7 @@ def post_revision(job_id: str) -> Response:
         check_experiment(grant, decoded.experiment)
         _check_revision(decoded, job_id)
     except RecordError as problem:
-        _keep_letters([_letter(grant, job_id, problem, body)])
+        _keep_letters(grant, [_letter(job_id, problem, body)])
         raise
     refuse_secrets_of(decoded)
     refuse_secrets({"reason": reason})
@@ -192,7 +192,7 @@ def _split(grant: Grant, body: bytes) -> list[bytes]:
     try:
         return read_batch(body)
     except BadInputError as problem:
-        _keep_letters([_letter(grant, "", problem, body)])
+        _keep_letters(grant, [_letter("", problem, body)])
         raise
 
 
@@ -205,7 +205,7 @@ def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | 
         decoded = decode_record(body)
     except RecordError as problem:
         job_id = _job_id_in(body)
-        letters.append(_letter(grant, job_id, problem, body))
+        letters.append(_letter(job_id, problem, body))
         status = 413 if len(body) > LIMIT_BYTES else 422
         return BatchResult(job_id, status, detail=str(problem), errors=problem.fields)
     if not grant.allows_record(decoded.experiment, decoded.task_id):
@@ -244,20 +244,23 @@ def _check_address(decoded: DecodedRecord, job_id: str) -> None:
         )
 
 
-def _letter(grant: Grant, job_id: str, problem: BadInputError, body: bytes) -> Undecoded:
+def _letter(job_id: str, problem: BadInputError, body: bytes) -> Undecoded:
     return Undecoded(
-        grant.experiment,
         job_id.replace("\0", ""),
         str(problem).replace("\0", ""),
         datetime.now(UTC),
         without_secrets(body),
-        grant.task_id,
     )
 
 
-def _keep_letters(letters: list[Undecoded]) -> None:
-    if letters:
-        get_service().write(lambda writing: keep_letters(writing, letters))
+def _keep_letters(grant: Grant, letters: list[Undecoded]) -> None:
+    if not letters:
+        return
+    service = get_service()
+    with service.reading() as connection:
+        service.letter_quota.check(connection, grant.experiment)
+    size_bytes = service.write(lambda writing: keep_letters(writing, grant, letters))
+    service.letter_quota.add(grant.experiment, size_bytes)
 
 
 class _JobName(msgspec.Struct):

@@ -12,12 +12,19 @@ from jobprov.app.commands.terminal.opening import (
     data_option,
     emit,
     json_option,
+    list_limit_option,
     opened_service,
     settings_with,
 )
 from jobprov.app.commands.terminal.tables import Columns, table
-from jobprov.provenance.db.queries.recording.dead_letters import Letter, list_letters
-from jobprov.provenance.errors import ProvenanceError
+from jobprov.provenance.db.changes.recording import remove_letters
+from jobprov.provenance.db.queries.recording.dead_letters import (
+    Letter,
+    letter_numbers,
+    list_letters,
+)
+from jobprov.provenance.errors import NotFoundError, ProvenanceError
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from jobprov.provenance.services.recording.submissions import Outcome
 
@@ -51,20 +58,28 @@ _COLUMNS: Columns[Letter] = {
 }
 
 
+_experiment_option = click.option("--experiment", help="Letters that came with its tokens.")
+_numbers_argument = click.argument("numbers", type=click.IntRange(1, 2**62), nargs=-1)
+
+
 @click.group("dead-letter", cls=Group)
 def dead_letter() -> None:
-    """List, show and replay records that could not be decoded."""
+    """List, show, replay and remove records that could not be decoded."""
 
 
 @dead_letter.command("list")
+@_experiment_option
+@list_limit_option
 @data_option
 @json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+def list_them(*, experiment: str | None, limit: int, data: str | None, as_json: bool) -> None:
     """List the letters, oldest first, with the reason of refusal."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        letters = list_letters(connection)
-    text = table(letters, _COLUMNS) if letters else "There are no dead letters."
-    emit([letter._asdict() for letter in letters], text, as_json=as_json)
+        letters = list_letters(connection, experiment, limit + 1)
+    text = table(letters[:limit], _COLUMNS) if letters else "There are no dead letters."
+    if len(letters) > limit:
+        text += "\n... and more; --limit shows them."
+    emit([letter._asdict() for letter in letters[:limit]], text, as_json=as_json)
 
 
 @dead_letter.command()
@@ -84,10 +99,13 @@ def show(*, number: int, data: str | None, as_json: bool) -> None:
 
 
 @dead_letter.command()
-@click.argument("numbers", type=click.IntRange(1, 2**62), nargs=-1)
+@_numbers_argument
+@_experiment_option
 @data_option
 @json_option
-def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None:
+def replay(
+    *, numbers: tuple[int, ...], experiment: str | None, data: str | None, as_json: bool
+) -> None:
     """Take letters as if they came now, all of them where no number is given.
 
     Those that still cannot be read stay.
@@ -95,10 +113,7 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
     taken: list[TakenLetter] = []
     refused: list[RefusedLetter] = []
     with opened_service(settings_with(data=data)) as service:
-        if not numbers:
-            with service.reading() as connection:
-                numbers = tuple(letter.number for letter in list_letters(connection))
-        for number in numbers:
+        for number in _chosen(service, numbers, experiment):
             try:
                 outcome = _replay(service, number)
             except ProvenanceError as problem:
@@ -115,6 +130,55 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
         sys.exit(1)
 
 
+@dead_letter.command()
+@_numbers_argument
+@_experiment_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_option
+@json_option
+def remove(
+    *,
+    numbers: tuple[int, ...],
+    experiment: str | None,
+    yes: bool,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Remove letters that nobody will ever need, all of them where no number is given.
+
+    What they hold is lost.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        chosen = _chosen(service, numbers, experiment)
+        if chosen and not yes:
+            click.confirm(
+                f"Remove {counted(len(chosen), 'dead letter')}? This cannot be undone.",
+                abort=True,
+                err=as_json,
+            )
+        service.write(lambda writing: remove_letters(writing.connection, chosen))
+    emit({"removed": chosen}, f"{counted(len(chosen), 'dead letter')} removed.", as_json=as_json)
+
+
+def _chosen(service: "Service", numbers: tuple[int, ...], experiment: str | None) -> list[int]:
+    """Return the numbers that were given, else those of all letters, or of an experiment.
+
+    Raises:
+        NotFoundError: there is no letter of a number that was given.
+    """
+    with service.reading() as connection:
+        waiting = letter_numbers(connection, experiment)
+    if not numbers:
+        return waiting
+    unknown = set(numbers) - set(waiting)
+    if unknown:
+        name = str(min(unknown)) if experiment is None else f"{min(unknown)} of {experiment}"
+        raise NotFoundError(
+            f"There is no dead letter {name}; `jobprov dead-letter list` shows them."
+        )
+    return sorted(set(numbers))
+
+
 def _replay(service: "Service", number: int) -> Outcome:
     return service.write(lambda writing: replay_letter(writing, number))
 
@@ -124,4 +188,8 @@ EXAMPLES = {
     "dead-letter list": ("jobprov dead-letter list",),
     "dead-letter show": ("jobprov dead-letter show 7",),
     "dead-letter replay": ("jobprov dead-letter replay 7 8",),
+    "dead-letter remove": (
+        "jobprov dead-letter remove 7",
+        "jobprov dead-letter remove --experiment nova",
+    ),
 }

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -42,6 +41,7 @@ class NewLetter(NamedTuple):
         task_id: of an upload ticket its task, None of other tokens.
         job_id: as the client named it, '' where it did not.
         reason: the sentence that the client got.
+        body: packed.
     """
 
     experiment_id: int | None
@@ -85,23 +85,15 @@ class JobGrade(NamedTuple):
     gaps: Sequence[Gap]
 
 
-def add_letter_once(connection: Connection, letter: NewLetter) -> None:
-    """Store a letter, unless the same came before from one who may write the same."""
-    packed = pack(letter.body)
-    same = select(DeadLetter.id).where(
-        DeadLetter.job_id == letter.job_id,
-        DeadLetter.body == packed,
-        DeadLetter.experiment_id.is_not_distinct_from(letter.experiment_id),
-        DeadLetter.task_id.is_not_distinct_from(letter.task_id),
-    )
-    if connection.execute(same.limit(1)).first() is None:
-        row = {**letter._asdict(), "body": packed}
-        connection.execute(insert(DeadLetter).values(row))
+def add_letters(connection: Connection, letters: Iterable[NewLetter]) -> None:
+    """Store bodies that could not be decoded."""
+    insert_rows(connection, table_of(DeadLetter), [letter._asdict() for letter in letters])
 
 
-def remove_letter(connection: Connection, number: int) -> None:
-    """Remove a dead letter."""
-    connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
+def remove_letters(connection: Connection, numbers: Iterable[int]) -> None:
+    """Remove dead letters."""
+    for part in chunks(list(numbers)):
+        connection.execute(delete(DeadLetter).where(DeadLetter.id.in_(part)))
 
 
 def new_job_keys(connection: Connection, count: int) -> list[int]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import zstandard
 
+FRAME_HEADER_BYTES = 18
+"""At most, with the length of what is packed. Source: RFC 8878, section 3.1.1.1."""
 _FEW = 4
 """Documents up to which a call for each is quicker than setting up one for all."""
 
@@ -44,3 +46,8 @@ def pack_all(bodies: Sequence[bytes]) -> list[bytes]:
 def unpack(packed: bytes) -> bytes:
     """Return what `pack` was given."""
     return zstandard.ZstdDecompressor().decompress(packed)
+
+
+def unpacked_bytes(packed: bytes) -> int:
+    """Return how long a document is, from its frame or the frame's first `FRAME_HEADER_BYTES`."""
+    return zstandard.frame_content_size(packed)

@@ -154,6 +154,11 @@ class DeadLetter(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     task_id: Mapped[str | None] = mapped_column(Text)
 
+    __table_args__ = (
+        Index("ix_dead_letters_job_id", "job_id"),
+        Index("ix_dead_letters_experiment_id_received_at", "experiment_id", "received_at"),
+    )
+
 
 class AwaitedBlob(Base):
     """A blob that a job's record names and its experiment does not possess yet."""

@@ -37,6 +37,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
+from jobprov.provenance.db.queries.recording.dead_letters import MOST_COUNTED, count_waiting
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, stages_in_queue
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
 from jobprov.provenance.lineage.words import (
@@ -133,6 +134,7 @@ def list_needs(
         _not_reproduced(connection),
         _unsealed(connection, now),
         _backups(connection, backups, now),
+        _dead_letters(connection),
     ]
     needs: list[Need] = []
     for kind in kinds:
@@ -440,6 +442,22 @@ def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOf
         words = f"no backup yet, and the oldest record is {counted(days, 'day')} old"
     url = manual_page("how-to/look-after-the-archive", "back-up-and-restore")
     return _one("backup", days, words, utc_text(unsaved_since), url)
+
+
+def _dead_letters(connection: Connection) -> NeedsOfKind:
+    waiting = count_waiting(connection)
+    if not waiting:
+        return NeedsOfKind([])
+    count = sum(waits.letters for waits in waiting)
+    words = f"{counted(count, 'record')} could not be read and {_are(count)} kept as dead letters"
+    if count == MOST_COUNTED:
+        words = f"at least {words}"
+    names = [waits.experiment for waits in waiting if waits.experiment is not None]
+    if names:
+        words += f", from {elided(', '.join(names), _LONGEST)}"
+    since = min(waits.oldest_at for waits in waiting)
+    url = manual_page("how-to/run-a-service", "dead-letters")
+    return _one("letters", count, words, utc_text(since), url)
 
 
 def _one(kind: NeedKind, count: int, words: str, since: str | None, url: str) -> NeedsOfKind:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.erasures import remove_kept_answer, remove_traced_kind
 from jobprov.provenance.db.changes.intake import remove_log
-from jobprov.provenance.db.changes.recording import remove_letter
+from jobprov.provenance.db.changes.recording import remove_letters
 from jobprov.provenance.db.queries.erasures import (
     count_with_texts,
     kept_answers,
@@ -34,7 +34,7 @@ def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -
     forms = forms_of(texts)
     for letter in letters_of_job(connection, job.job_id):
         if holds_any(letter.body, forms):
-            remove_letter(connection, letter.number)
+            remove_letters(connection, [letter.number])
     # The whole tail is searched: a text may begin in one of its pieces and end in the next
     for name, tail in log_tails(connection, job.key).items():
         if holds_any(tail, forms):

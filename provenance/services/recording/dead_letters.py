@@ -4,20 +4,26 @@ They are kept, and replayed once the service can read them. A hook takes 422 as 
 without this, a bug in the hook or in the service would lose records.
 """
 
+import threading
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.changes.recording import NewLetter, add_letter_once, remove_letter
+from jobprov.provenance.db.changes.recording import NewLetter, add_letters, remove_letters
 from jobprov.provenance.db.queries.intake import jobs_of_other_tasks
 from jobprov.provenance.db.queries.recording.dead_letters import (
+    PackedLetter,
     StoredLetter,
     find_letter,
     kept_bytes,
+    known_letters,
 )
+from jobprov.provenance.db.recording.packing import pack_all
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError, UnreachableError
 from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
@@ -28,6 +34,7 @@ from jobprov.provenance.services.writing import Writing
 
 QUOTA_BYTES = 256 << 20
 """Of the dead letters of an experiment, packed."""
+_SUM_SECONDS = 60.0
 _JOB_ID_LENGTH = 200
 """What the column takes; the job id of a body that cannot be read is whatever was sent."""
 
@@ -36,19 +43,15 @@ class Undecoded(NamedTuple):
     """A body that could not be decoded.
 
     Attributes:
-        experiment: the token's; None where no token was needed.
         job_id: as the address or the batch named it, '' where it did not.
         reason: the sentence that the client got.
         body: a record, or a revision with its record.
-        task_id: of an upload ticket the only task whose jobs it may record.
     """
 
-    experiment: str | None
     job_id: str
     reason: str
     received_at: datetime
     body: bytes
-    task_id: str | None = None
 
 
 class _Revision(msgspec.Struct):
@@ -62,35 +65,77 @@ class _Revision(msgspec.Struct):
     schema_version: msgspec.UnsetType | msgspec.Raw = msgspec.UNSET
 
 
-def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
-    """Keep bodies, but none twice.
+@dataclass
+class _KeptBytes:
+    """What the letters of an experiment take, and when that was summed."""
+
+    size_bytes: int
+    summed_at: float
+
+
+class LetterQuota:
+    """How many bytes of dead letters each experiment may have; thread-safe.
+
+    What an experiment has is summed once a minute, since other processes keep and remove letters,
+    too. In between, what this process keeps is added.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str | None, _KeptBytes] = {}
+        self._lock = threading.Lock()
+
+    def check(self, connection: Connection, experiment: str | None) -> None:
+        """Check that the experiment may have more letters.
+
+        Raises:
+            UnreachableError: it may not; the hook keeps its record meanwhile.
+        """
+        kept = self._kept.get(experiment)
+        if kept is None or time.monotonic() - kept.summed_at > _SUM_SECONDS:
+            kept = _KeptBytes(kept_bytes(connection, experiment), time.monotonic())
+            with self._lock:
+                self._kept[experiment] = kept
+        if kept.size_bytes > QUOTA_BYTES:
+            raise UnreachableError(
+                f"{experiment or 'This service'} has {QUOTA_BYTES >> 20} MiB of dead letters, and "
+                "takes no more: an operator looks at them with `jobprov dead-letter list`."
+            )
+
+    def add(self, experiment: str | None, size_bytes: int) -> None:
+        """Count bytes that were kept."""
+        with self._lock:
+            if (kept := self._kept.get(experiment)) is not None:
+                kept.size_bytes += size_bytes
+
+
+def keep_letters(writing: Writing, grant: Grant, letters: Sequence[Undecoded]) -> int:
+    """Keep bodies that came with a token; return how many bytes they take.
 
     A body is not kept again for the same job, from one who may write the same.
-
-    Raises:
-        UnreachableError: the experiment has too many already; the hook keeps its record meanwhile.
     """
-    connection = writing.connection
-    names = {letter.experiment for letter in letters if letter.experiment is not None}
-    experiments = intern_experiments(writing, names) if names else {}
-    for letter in letters:
-        experiment = None
-        if letter.experiment is not None:
-            experiment = experiments[letter.experiment]
-        if kept_bytes(connection, experiment) > QUOTA_BYTES:
-            raise UnreachableError(
-                f"{letter.experiment or 'This service'} has {QUOTA_BYTES >> 20} MiB of dead letters, "
-                "and takes no more: an operator looks at them with `jobprov dead-letter list`."
+    experiment = None
+    if grant.experiment is not None:
+        experiment = intern_experiments(writing, {grant.experiment})[grant.experiment]
+    packed_bodies = pack_all([letter.body for letter in letters])
+    came: dict[PackedLetter, Undecoded] = {}
+    for letter, packed in zip(letters, packed_bodies, strict=True):
+        came[PackedLetter(letter.job_id[:_JOB_ID_LENGTH], packed)] = letter
+    known = known_letters(writing.connection, experiment, grant.task_id, came.keys())
+    new = []
+    for (job_id, packed), letter in came.items():
+        if (job_id, packed) not in known:
+            new.append(
+                NewLetter(
+                    experiment_id=experiment,
+                    task_id=grant.task_id,
+                    received_at=letter.received_at,
+                    job_id=job_id,
+                    reason=letter.reason,
+                    body=packed,
+                )
             )
-        new = NewLetter(
-            experiment_id=experiment,
-            task_id=letter.task_id,
-            received_at=letter.received_at,
-            job_id=letter.job_id[:_JOB_ID_LENGTH],
-            reason=letter.reason,
-            body=letter.body,
-        )
-        add_letter_once(connection, new)
+    add_letters(writing.connection, new)
+    return sum(len(letter.body) for letter in new)
 
 
 def read_letter(connection: Connection, number: int) -> bytes:
@@ -122,7 +167,7 @@ def replay_letter(writing: Writing, number: int) -> Outcome:
         raise ConflictError(
             f"Another final record of job {outcome.job_id} is held; the letter {number} stays."
         )
-    remove_letter(connection, number)
+    remove_letters(connection, [number])
     return outcome
 
 

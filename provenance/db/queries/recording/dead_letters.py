@@ -1,12 +1,17 @@
 """Bodies that could not be decoded, as they are stored."""
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.queries.fragments.membership import rows_among
+from jobprov.provenance.db.recording.packing import FRAME_HEADER_BYTES, unpack, unpacked_bytes
 from jobprov.provenance.db.tables import DeadLetter, Experiment
+
+MOST_COUNTED = 10_000
+"""Dead letters, of all experiments together."""
 
 
 class Letter(NamedTuple):
@@ -27,6 +32,13 @@ class Letter(NamedTuple):
     size_bytes: int
 
 
+class PackedLetter(NamedTuple):
+    """A dead letter as it is stored: the job it names, and its packed body."""
+
+    job_id: str
+    packed: bytes
+
+
 class StoredLetter(NamedTuple):
     """The exact bytes of a dead letter, and when and with what token they came."""
 
@@ -36,16 +48,67 @@ class StoredLetter(NamedTuple):
     task_id: str | None
 
 
-def kept_bytes(connection: Connection, experiment: int | None) -> int:
-    """Return how many bytes the dead letters of an experiment take, by its key."""
-    query = select(func.coalesce(func.sum(func.length(DeadLetter.body)), 0)).where(
-        DeadLetter.experiment_id.is_not_distinct_from(experiment)
+class WaitingLetters(NamedTuple):
+    """How many dead letters of an experiment there are, and since when.
+
+    Attributes:
+        experiment: None for those that came to a service without tokens.
+    """
+
+    experiment: str | None
+    letters: int
+    oldest_at: datetime
+
+
+def kept_bytes(connection: Connection, experiment: str | None) -> int:
+    """Return how many bytes the dead letters of an experiment take; all of them are looked at."""
+    query = (
+        select(func.coalesce(func.sum(func.length(DeadLetter.body)), 0))
+        .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
+        .where(Experiment.name.is_not_distinct_from(experiment))
     )
     return int(connection.execute(query).scalar_one())
 
 
-def list_letters(connection: Connection) -> list[Letter]:
-    """Return every dead letter, oldest first."""
+def known_letters(
+    connection: Connection,
+    experiment: int | None,
+    task_id: str | None,
+    letters: AbstractSet[PackedLetter],
+) -> set[PackedLetter]:
+    """Return those of the letters that came before, from an experiment, by its key, and task."""
+    lengths = {len(letter.packed) for letter in letters}
+    query = select(DeadLetter.job_id, DeadLetter.body).where(
+        DeadLetter.experiment_id.is_not_distinct_from(experiment),
+        DeadLetter.task_id.is_not_distinct_from(task_id),
+        func.length(DeadLetter.body).in_(lengths),
+    )
+    job_ids = {letter.job_id for letter in letters}
+    found = rows_among(connection, query, DeadLetter.job_id, job_ids)
+    return {PackedLetter(*row) for row in found} & letters
+
+
+def count_waiting(connection: Connection) -> list[WaitingLetters]:
+    """Return how many dead letters each experiment has, those of most letters first."""
+    counted = (
+        select(DeadLetter.experiment_id, DeadLetter.received_at).limit(MOST_COUNTED).subquery()
+    )
+    count = func.count()
+    query = (
+        select(Experiment.name, count, func.min(counted.c.received_at))
+        .select_from(counted)
+        .join(Experiment, Experiment.id == counted.c.experiment_id, isouter=True)
+        .group_by(Experiment.name)
+        .order_by(count.desc(), Experiment.name)
+    )
+    return [WaitingLetters(*row) for row in connection.execute(query)]
+
+
+def list_letters(connection: Connection, experiment: str | None, most: int) -> list[Letter]:
+    """Return up to so many dead letters, oldest first, those of one experiment where it is given.
+
+    Their bodies are not read.
+    """
     query = (
         select(
             DeadLetter.id,
@@ -54,12 +117,28 @@ def list_letters(connection: Connection) -> list[Letter]:
             DeadLetter.reason,
             DeadLetter.received_at,
             DeadLetter.task_id,
-            DeadLetter.body,
+            func.substr(DeadLetter.body, 1, FRAME_HEADER_BYTES),
         )
         .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
         .order_by(DeadLetter.id)
+        .limit(most)
     )
-    return [Letter(*row[:6], len(unpack(row[6]))) for row in connection.execute(query)]
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    letters = []
+    for row in connection.execute(query):
+        size_bytes = unpacked_bytes(row[-1])
+        letters.append(Letter(*row[:-1], size_bytes))
+    return letters
+
+
+def letter_numbers(connection: Connection, experiment: str | None) -> list[int]:
+    """Return the numbers of all dead letters, or of those of one experiment, oldest first."""
+    query = select(DeadLetter.id).order_by(DeadLetter.id)
+    if experiment is not None:
+        query = query.join(Experiment, Experiment.id == DeadLetter.experiment_id)
+        query = query.where(Experiment.name == experiment)
+    return list(connection.scalars(query))
 
 
 def find_letter(connection: Connection, number: int) -> StoredLetter | None:

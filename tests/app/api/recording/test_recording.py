@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, select
 
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.queries.recording.dead_letters import list_letters
+from jobprov.provenance.db.queries.recording.dead_letters import letter_numbers, list_letters
 from jobprov.provenance.db.tables import DeadLetter, Job, LedgerEntry
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from tests.library.answers import assert_problem
 from tests.library.databases import on_sqlite_alone
 from tests.library.records import JOB, a_record
+from tests.library.statements import statements_sent
 
 PUT = f"/api/v1/jobs/{JOB}"
 MEBIBYTE = 1024 * 1024
@@ -216,7 +217,7 @@ def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(
     client.put(PUT, data=body)
 
     with service.reading() as connection:
-        letters = list_letters(connection)
+        letters = list_letters(connection, None, 10)
 
     assert [(letter.job_id, letter.size_bytes) for letter in letters] == [(JOB, len(body))]
     with pytest.raises(Exception, match="state"):
@@ -226,7 +227,7 @@ def test_undecodable_record_becomes_a_dead_letter_that_can_be_replayed(
 def test_replayed_letter_becomes_a_job_and_is_gone(client: FlaskClient, service: Service) -> None:
     client.put("/api/v1/jobs/wrong-address", json=a_record())
     with service.reading() as connection:
-        [letter] = list_letters(connection)
+        [letter] = list_letters(connection, None, 10)
 
     outcome = service.write(lambda writing: replay_letter(writing, letter.number))
 
@@ -245,7 +246,34 @@ def test_a_letter_is_kept_for_each_experiment_that_sent_it(
         client.put(PUT, data=body, headers=header)
 
     with service.reading() as connection:
-        assert [letter.experiment for letter in list_letters(connection)] == ["minerva", "nova"]
+        assert [letter.experiment for letter in list_letters(connection, None, 10)] == [
+            "minerva",
+            "nova",
+        ]
+
+
+def test_letters_of_a_batch_cost_the_same_however_many_there_are(
+    client: FlaskClient, service: Service
+) -> None:
+    """Each was compared with all that were kept, so that a wrong hook stopped the one writer."""
+
+    def send(first: int, count: int) -> int:
+        jobs = [a_record(number, state="gone") for number in range(first, first + count)]
+        with statements_sent(Engine) as sent:
+            answer = client.post("/api/v1/jobs/batch", json={"jobs": [*jobs, jobs[0]]})
+        assert {result["status"] for result in answer.get_json()["results"]} == {422}
+        return len(sent)
+
+    send(1, 10)
+    few, many = send(11, 10), send(21, 80)
+
+    assert many == few
+    send(21, 80)  # once more
+    with service.reading() as connection:
+        letters = list_letters(connection, None, 1000)
+        assert [letter.number for letter in letters] == letter_numbers(connection, None)
+    assert [letter.job_id for letter in letters] == [a_record(n)["job_id"] for n in range(1, 101)]
+    assert letters[0].size_bytes == len(json.dumps(a_record(1, state="gone")).encode())
 
 
 @pytest.mark.parametrize("path", [f"{PUT}/revisions", "/api/v1/jobs/wrong-address/revisions"])
@@ -259,7 +287,7 @@ def test_a_revision_that_cannot_be_read_becomes_a_dead_letter(
     assert_problem(client.post(path, json={"record": corrected, "reason": "it was 7"}), 422)
 
     with service.reading() as connection:
-        [letter] = list_letters(connection)
+        [letter] = list_letters(connection, None, 10)
     replay = partial(replay_letter, number=letter.number)
     if is_addressed:
         with pytest.raises(RecordError, match="state"):
@@ -333,7 +361,7 @@ def test_record_that_is_no_json_does_not_take_the_others_of_its_batch_with_it(
     assert results[1]["job_id"] == a_record(3)["job_id"]
     assert client.put(f"/api/v1/jobs/{a_record(3)['job_id']}", data=body).status_code == 422
     with service.reading() as connection:
-        [letter] = list_letters(connection)  # alone it was the same letter
+        [letter] = list_letters(connection, None, 10)  # alone it was the same letter
         assert read_letter(connection, letter.number) == body
         assert letter.job_id == a_record(3)["job_id"]
 
@@ -361,7 +389,7 @@ def test_batch_that_cannot_be_taken_apart_is_refused_and_kept_as_a_dead_letter(
 ) -> None:
     assert_problem(client.post("/api/v1/jobs/batch", data=body), 422)
     with service.reading() as connection:
-        [letter] = list_letters(connection)
+        [letter] = list_letters(connection, None, 10)
         assert read_letter(connection, letter.number) == body
 
 

@@ -115,7 +115,7 @@ def test_ticket_leaves_no_letter_that_a_replay_takes_for_another_task(
             422,
         )
     with service.reading() as connection:
-        letters = list_letters(connection)
+        letters = list_letters(connection, None, 10)
     assert [(letter.job_id, letter.task_id) for letter in letters] == [("t1", "t1"), ("t2", "t1")]
     for letter in letters:
         sound = pack(json.dumps(of_task(letter.job_id)).encode())

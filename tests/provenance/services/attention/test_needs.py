@@ -16,6 +16,8 @@ from jobprov.provenance.services.attention.needs import (
     CountedAnswers,
     list_needs,
 )
+from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters
 from jobprov.provenance.services.statistics.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
 from jobprov.provenance.services.statistics.slower_stages import got_slower, list_slower_stages
@@ -27,6 +29,7 @@ from jobprov.provenance.services.tasks.queue_reports import (
     read_report,
     take_queue_report,
 )
+from jobprov.provenance.times import utc_text
 from tests.library.production import Production
 from tests.library.records import a_record, job_id
 
@@ -174,6 +177,21 @@ def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
     assert after.needs[0].kind == "alert"
     assert [need.url for need in after.needs].count(told.url) == 1
     assert after.left_out == before.left_out
+
+
+def test_records_that_could_not_be_read_need_somebody(production: Production) -> None:
+    first = production.tick()
+    bad = Undecoded(job_id(1), "no JSON", first, b"{")
+    other = Undecoded(job_id(2), "no JSON", first + HOUR, b"{")
+    production.write(lambda writing: keep_letters(writing, Grant("nova", "token"), [bad, other]))
+    production.write(lambda writing: keep_letters(writing, Grant("mu2e", "token"), [bad]))
+
+    [need] = [need for need in look(production).needs if need.kind == "letters"]
+
+    words = "3 records could not be read and are kept as dead letters, from nova, mu2e"
+    assert (need.count, need.words) == (3, words)
+    assert need.since == utc_text(first)
+    assert need.url == "/docs/how-to/run-a-service#dead-letters"
 
 
 def test_ledger_that_is_not_sealed_needs_somebody_after_days(production: Production) -> None:

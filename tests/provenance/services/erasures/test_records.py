@@ -31,6 +31,7 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.erasures.records import ErasureRequest, RecordErasure, plan_erasure
 from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.intake.log_tails import Chunk, append_tail
+from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.frames import SegmentError
@@ -459,16 +460,17 @@ def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
 
 def test_dead_letters_of_the_job_go_and_what_many_share_is_told(production: Production) -> None:
     letters = [
-        Undecoded("nova", job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode())
+        Undecoded(job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode())
         for number in (1, 2)
     ]
-    production.writer.run(lambda writing: keep_letters(writing, letters))
+    grant = Grant("nova", "token")
+    production.writer.run(lambda writing: keep_letters(writing, grant, letters))
     production.record(secret_record(host={"hostname": f"wn-{SECRET}"}))
 
     done, _ = erase(production, fields=(FIELD, "host.hostname"))
 
     with production.database.reading.connect() as connection:
-        assert [letter.job_id for letter in list_letters(connection)] == [job_id(2)]
+        assert [letter.job_id for letter in list_letters(connection, None, 10)] == [job_id(2)]
         assert find_remains(connection, done.texts) == {"hosts.hostname": 1, "dead_letters.body": 1}
 
 
