@@ -116,8 +116,8 @@ def post_batch() -> Response:
     kept as a dead letter.
     """
     grant = recording_grant()
-    body = read_body(BATCH_BYTES)
-    with get_service().batch_turns:
+    with get_service().batch_turns:  # the body is there, and waits on disk
+        body = read_body(BATCH_BYTES)
         bodies = _split(grant, body)
         del body  # whole, it would be held as long as its parts are worked on
         return json_answer(_record_batch(grant, bodies))

@@ -126,9 +126,9 @@ def list_letters(connection: Connection, experiment: str | None, most: int) -> l
     if experiment is not None:
         query = query.where(Experiment.name == experiment)
     letters = []
-    for row in connection.execute(query):
-        size_bytes = unpacked_bytes(row[-1])
-        letters.append(Letter(*row[:-1], size_bytes))
+    for number, name, job_id, reason, received_at, task_id, header in connection.execute(query):
+        size_bytes = unpacked_bytes(header)
+        letters.append(Letter(number, name, job_id, reason, received_at, task_id, size_bytes))
     return letters
 
 
