@@ -3,7 +3,7 @@
 import os
 import re
 from collections import ChainMap
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, MutableMapping, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
@@ -80,7 +80,7 @@ def _is_at(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + os.sep)
 
 
-def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
+def words_of_script(content: bytes, variables: MutableMapping[str, str]) -> List[str]:
     """Return the paths that a shell script writes, as far as its variables are known.
 
     A variable that is set to plain words counts from there on; others leave their words out.
@@ -97,7 +97,7 @@ def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
 
 
 def lines_of_script(
-    content: bytes, variables: Mapping[str, str]
+    content: bytes, variables: MutableMapping[str, str]
 ) -> Iterator[Tuple[str, Mapping[str, str]]]:
     """Yield the lines of a shell script but empty ones, each with the variables known there."""
     assigned: Dict[str, str] = {}
