@@ -6,6 +6,7 @@ slip, which would stop the job. An unknown option is a warning here.
 
 import os
 import re
+from collections import deque
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.files.names import as_glob, split_did
@@ -243,10 +244,11 @@ class Options:
     def _read(self, words: List[str]) -> None:
         # Options of which the command line replaced what the environment said
         replaced: Set[str] = set()
-        while words:
-            word = words.pop(0)
+        waiting = deque(words)
+        while waiting:
+            word = waiting.popleft()
             if word == "--":
-                self.command = words
+                self.command = list(waiting)
                 return
             option, equals, value = word.partition("=")
             name = option[2:]
@@ -260,10 +262,10 @@ class Options:
                 self.warnings.append("unknown option {}".format(word))
             elif equals:
                 self._set(name, value, replaced)
-            elif not words or _is_option(words[0]):  # such as `--task-id $UNSET -- COMMAND`
+            elif not waiting or _is_option(waiting[0]):  # such as `--task-id $UNSET -- COMMAND`
                 self.warnings.append("--{} has no value".format(name))
             else:
-                self._set(name, words.pop(0), replaced)
+                self._set(name, waiting.popleft(), replaced)
 
     def _set(self, name: str, value: str, replaced: Set[str]) -> None:
         if name in ONE:

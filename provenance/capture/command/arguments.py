@@ -62,6 +62,7 @@ _FLAGS = frozenset(
     ]
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
+_LONGEST_PATH = 4096
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 # What is there is the machine's own, and another one has its own, too
 MACHINE_FOLDERS = (
@@ -265,9 +266,12 @@ def without_prefix(argv: Sequence[str]) -> Sequence[str]:
 
     Such as `env`, `timeout 9`, `nice`.
     """
-    while argv and os.path.basename(argv[0]) in _PREFIXES:
-        argv = _after_prefix(argv[1:])
-    return argv
+    start = 0
+    while start < len(argv) and os.path.basename(argv[start]) in _PREFIXES:
+        start += 1
+        while start < len(argv) and _is_of_prefix(argv[start]):
+            start += 1
+    return argv[start:]
 
 
 def script_argument(words: Sequence[str], folder: str = "") -> List[str]:
@@ -289,12 +293,9 @@ def script_argument(words: Sequence[str], folder: str = "") -> List[str]:
     return []
 
 
-def _after_prefix(words: Sequence[str]) -> Sequence[str]:
-    for index, word in enumerate(words):
-        is_setting = word.startswith("-") or "=" in word or re.match(r"^[\d.]+[smhd]?$", word)
-        if not is_setting:
-            return words[index:]
-    return []
+def _is_of_prefix(word: str) -> bool:
+    """Tell whether a word is an option, variable or time behind `env`, `nice` or `timeout`."""
+    return word.startswith("-") or "=" in word or bool(re.match(r"^[\d.]+[smhd]?$", word))
 
 
 def _is_script(path: str) -> bool:
@@ -304,7 +305,8 @@ def _is_script(path: str) -> bool:
 
 def is_system(path: str) -> bool:
     """Tell whether a path leads into a folder of the system, or of installed software."""
-    return is_in_system_folder(os.path.realpath(path))
+    is_path = len(path) <= _LONGEST_PATH  # the kernel takes no longer one
+    return is_in_system_folder(os.path.realpath(path) if is_path else path)
 
 
 def is_of_machine(path: str) -> bool:

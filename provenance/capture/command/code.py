@@ -20,6 +20,7 @@ from jobprov.provenance.capture.record.json_objects import Entry
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
 _PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
+_USED_NAME = re.compile(rb"(?<!unset )(?<!\w)(\w+)(?!\w|=(?!=))")
 _LARGEST_TEXT = 1 << 20
 
 
@@ -167,12 +168,10 @@ def named_in_code(draft: Draft, names: Sequence[str]) -> List[str]:
     """
     if not names:
         return []
-    words = "|".join(re.escape(name) for name in names)
-    pattern = re.compile(r"(?<!unset )(?<!\w)({})(?!\w|=(?!=))".format(words).encode("utf-8"))
     found: Set[str] = set()
     for text in _texts(draft):
-        found.update(name.decode("utf-8") for name in pattern.findall(text))
-    return sorted(found)
+        found.update(name.decode("utf-8") for name in _USED_NAME.findall(text))
+    return sorted(found.intersection(names))
 
 
 def _texts(draft: Draft) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ inherited `prov.*` keys are replaced.
 import json
 import os
 import re
+from collections import deque
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.entries import apply_metadata, full_name, read_json
@@ -103,13 +104,13 @@ class MadeFrom:
         """
         if self._declared:
             return self._declared
-        waiting, visited = list(self._own), {output.get("step")}
+        own, visited = self._own, {output.get("step")}
         if output.get("step"):
-            of_step = [entry for entry in waiting if entry.get("step") in (None, *visited)]
-            waiting = of_step or waiting
+            own = [entry for entry in own if entry.get("step") in (None, *visited)] or own
+        waiting = deque(own)
         parents = []
         while waiting:
-            entry = waiting.pop(0)
+            entry = waiting.popleft()
             step = self._makers.get(entry["name"], entry.get("step"))
             if step == entry.get("step"):
                 parents.append(entry)

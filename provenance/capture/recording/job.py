@@ -411,7 +411,7 @@ def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
     """Name in the record what a command line lacks or leaves to chance."""
     redacted = redact_arguments(argv)
     if redacted != list(argv):
-        rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
+        rules = set(re.findall("<redacted:([^<>]+)>", " ".join(redacted)))
         draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))
     code.weaken_by_text(draft, "the command line", os.fsencode("\n".join(argv)))
 

@@ -165,10 +165,13 @@ def _leave_to_programs(draft: Draft, step: Step) -> None:
     named = set(step.line.sources)
     if all(os.path.isfile(path) for path in step.line.lists):
         named.update(draft.attempt("lists", step.line.listed_sources) or ())
-    for entry in list(step.inputs):
+    others: List[Entry] = []
+    for entry in step.inputs:
         if (entry.get("path") or entry.get("location")) in named and entry["role"] == "primary":
-            step.inputs.remove(entry)
             draft.take(entry.get("sha256"))
+        else:
+            others.append(entry)
+    step.inputs[:] = others
     step.leave_options(draft)
 
 

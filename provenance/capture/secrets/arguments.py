@@ -47,13 +47,15 @@ def _without_passwords(arguments: List[str]) -> List[str]:
         secrets += [(found.end("before"), found.end()) for found in rule.pattern().finditer(text)]
     if not secrets:
         return arguments
+    secrets.sort(reverse=True)
     clean, end = [], -1
     for argument in arguments:
         word = argument.encode("utf-8", "surrogateescape")
         start, end = end + 1, end + 1 + len(word)
-        for first, last in secrets:
-            if first < end and last > start:
-                word = word[: max(first - start, 0)] + b"<redacted:user-password>"
+        while secrets and secrets[-1][1] <= start:
+            secrets.pop()
+        if secrets and secrets[-1][0] < end:
+            word = word[: max(secrets[-1][0] - start, 0)] + b"<redacted:user-password>"
         clean.append(word.decode("utf-8", "surrogateescape"))
     return clean
 

@@ -21,6 +21,7 @@ from jobprov.provenance.capture.running.mounts import ELSEWHERE
 from jobprov.provenance.capture.secrets.programs import secret_files
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import (
+    LONGEST_WORD,
     expanded,
     lines_of_script,
     words_of_script,
@@ -29,8 +30,8 @@ from jobprov.provenance.capture.sight.seen_code import SeenCode
 
 _MOST_BYTES, _MOST_SCRIPTS, _MOST_WORDS, _MOST_INPUTS = 1 << 20, 100, 2000, 100
 _UNPACKED = "INPUT_TAR_DIR_LOCAL"  # and …_1, …_2: one for each --tar_file_name
-_WORD = re.compile(rb"[\w.+@/-]*[./][\w.+@/-]+")
-_IMPORT = re.compile(rb"^\s*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
+_WORD = re.compile(rb"(?<![\w.+@/-])[\w.+@/-]*[./][\w.+@/-]+")
+_IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+(\w+)", re.MULTILINE)
 _CODE_ENDS = (".py", ".sh", ".pl", ".pm", ".r", ".c", ".so", ".awk", ".sed", ".jl", ".rb")
 
 
@@ -115,20 +116,25 @@ def _named_by(script: Entry, draft: Draft) -> Iterator[str]:
     folders = [os.getcwd(), os.path.dirname(os.path.abspath(script["path"]))]
     for line, known in lines_of_script(text, os.environ):
         for name in secret_files(os.fsencode(line)):
-            word = expanded(os.fsdecode(name), known)
-            for folder in folders:
-                withhold(os.path.realpath(os.path.join(folder, word)))
+            for path in _paths_of(expanded(os.fsdecode(name), known), folders):
+                withhold(path)
     words = set(_WORD.findall(text))
     words.update(name + b".py" for name in _IMPORT.findall(text))
     # `tar xzf $INPUT_TAR_DIR/code_$VERSION.tgz`
     words.update(os.fsencode(word) for word in words_of_script(text, os.environ))
     seen: Set[str] = set()
     for word in sorted(words)[:_MOST_WORDS]:
-        for folder in folders:
-            path = os.path.realpath(os.path.join(folder, os.fsdecode(word)))
+        for path in _paths_of(os.fsdecode(word), folders):
             if path not in seen and os.path.isfile(path):
                 seen.add(path)
                 yield path
+
+
+def _paths_of(word: str, folders: List[str]) -> List[str]:
+    """Return what a word may name in these folders, with no links in it."""
+    if len(word) > LONGEST_WORD:  # each of its parts would be looked up
+        return []
+    return [os.path.realpath(os.path.join(folder, word)) for folder in folders]
 
 
 def _describe(path: str, draft: Draft, code: SeenCode) -> Optional[Entry]:

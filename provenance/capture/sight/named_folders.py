@@ -2,17 +2,19 @@
 
 import os
 import re
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Tuple
+from collections import ChainMap
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, MutableMapping, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
 from jobprov.provenance.capture.files import private
 
 _MOST_PLACES = 100
-_LONGEST_WORD = 1000
+_MOST_WORDS = 10000  # of one script
+LONGEST_WORD = 1000  # what is longer is no path, also as the value of a variable
 # Compiled where a script is read
 _ASSIGNMENT = r"\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)"
-_WORD = r"[\w${}./:@%+,-]*[/$][\w${}./:@%+,-]*"
+_WORD = r"[\w${}./:@%+,-]+"
 _VARIABLE = r"\$\{?(\w+)\}?"
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
@@ -30,9 +32,8 @@ def words_of_variables() -> List[str]:
 def words_of_command(argv: Iterable[str]) -> List[str]:
     """Return the words of a command line, and those of scripts in it: `sh -c "cp a $OUT/"`."""
     words = list(argv)
-    for text in [word for word in words if " " in word]:
-        words += words_of_script(os.fsencode(text), os.environ)
-    return words
+    scripts = "\n".join(word for word in words if " " in word)
+    return words + words_of_script(os.fsencode(scripts), os.environ)
 
 
 def is_left_out(path: str, own_folders: Collection[str], skipped: Collection[str]) -> bool:
@@ -66,7 +67,7 @@ def storage_folders(
 
 
 def _may_be_path(word: str) -> bool:
-    return word.startswith("/") and len(word) <= _LONGEST_WORD and not set("\n\0:") & set(word)
+    return word.startswith("/") and len(word) <= LONGEST_WORD and not set("\n\0:") & set(word)
 
 
 def is_in_own(folder: str, own_folders: Collection[str]) -> bool:
@@ -79,32 +80,40 @@ def _is_at(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder + os.sep)
 
 
-def words_of_script(content: bytes, variables: Mapping[str, str]) -> List[str]:
+def words_of_script(content: bytes, variables: MutableMapping[str, str]) -> List[str]:
     """Return the paths that a shell script writes, as far as its variables are known.
 
     A variable that is set to plain words counts from there on; others leave their words out.
     """
-    words: List[str] = []
+    words: Dict[str, None] = {}
     for line, known in lines_of_script(content, variables):
         for word in re.findall(_WORD, line):
-            path = expanded(word, known)
-            if "$" not in path:
-                words.append(path)
-    return words
+            path = expanded(word, known) if "/" in word or "$" in word else "$"
+            if "$" not in path and len(path) <= LONGEST_WORD:
+                words[path] = None
+        if len(words) > _MOST_WORDS:
+            break
+    return list(words)[:_MOST_WORDS]
 
 
 def lines_of_script(
-    content: bytes, variables: Mapping[str, str]
-) -> Iterator[Tuple[str, Dict[str, str]]]:
-    """Yield the lines of a shell script, each with the variables that are known there."""
-    known = dict(variables)
-    for line in content.decode("utf-8", "replace").splitlines():
-        assigned = re.match(_ASSIGNMENT, line)
-        if assigned is not None:
-            known[assigned.group(1)] = expanded(assigned.group(2), known)
+    content: bytes, variables: MutableMapping[str, str]
+) -> Iterator[Tuple[str, Mapping[str, str]]]:
+    """Yield the lines of a shell script but empty ones, each with the variables known there."""
+    assigned: Dict[str, str] = {}
+    known = ChainMap(assigned, variables)
+    for line in filter(None, content.decode("utf-8", "replace").splitlines()):
+        assignment = re.match(_ASSIGNMENT, line)
+        if assignment is not None:
+            name, word = assignment.groups()
+            value = expanded(word, known)
+            assigned[name] = value if len(value) <= LONGEST_WORD else "$" + name
         yield line, known
 
 
 def expanded(word: str, variables: Mapping[str, str]) -> str:
-    """Return a word with the variables that are known."""
-    return re.sub(_VARIABLE, lambda name: variables.get(name.group(1), name.group()), word)
+    """Return a word with the variables that are known; as it is where it would be no path then."""
+    if len(word) > LONGEST_WORD:
+        return word
+    path = re.sub(_VARIABLE, lambda name: variables.get(name.group(1), name.group()), word)
+    return path if len(path) <= LONGEST_WORD else word

@@ -6,7 +6,7 @@ a job moved away is the same file at a further location. A file that vanished ag
 
 import os
 import time
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
@@ -82,6 +82,7 @@ class Places:
         """`written` has the keys of files and where they were written; see `written_files`."""
         self._written = written
         self._stored: Optional[Dict[str, List[str]]] = None
+        self._known: Optional[Set[Optional[str]]] = None  # where files of the job are
         self._made, self._own, self._began = made, tuple(own_folders), began
         self._further = list(dict.fromkeys(further))[:_MOST_PLACES]
         self._spent = 0.0  # seconds for looking into folders
@@ -158,9 +159,10 @@ class Places:
 
     def _find_written(self, path: str) -> Optional[str]:
         """Return where a file is that was written at a path, but for those whose place is known."""
-        known = {made.place for made in self._made.values()}
+        if self._known is None:
+            self._known = {made.place for made in self._made.values()}
         for place in self.find_stored().get(path, ()):
-            if place not in known:
+            if place not in self._known:
                 return place
         return None
 

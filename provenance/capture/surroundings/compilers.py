@@ -18,14 +18,14 @@ _NAME = (
     rb"|icpc|icx|icpx|nvcc|nvc|nvc\+\+|nvfortran)(?:-\d[\d.]*)?"
 )
 _IS_COMPILER = re.compile(_NAME + rb"\Z")
-_SOURCES = rb"(?=[ \t][^\n]*(?: -\w|\.(?:c|cc|cpp|cxx|C|f|F|f90|F90|f95|cu|o)\b))"
+_SOURCES = rb"(?=[ \t][^\n]{0,300}?(?: -\w|\.(?:c|cc|cpp|cxx|C|f|F|f90|F90|f95|cu|o)\b))"
 _CALLED = re.compile(
     rb"(?:^|[\s;&|(`=@])((?:/[\w./+-]*/)?" + _NAME + rb")" + _SOURCES, re.MULTILINE
 )
 _ASSIGNED = re.compile(
     rb"\b(?:CC|CXX|CPP|FC|F77|F90|LD)\s*[:?+]?=\s*[\"']?((?:/[\w./+-]*/)?" + _NAME + rb")(?![\w+])"
 )
-_COMMENT = re.compile(rb"^\s*#.*$", re.MULTILINE)
+_COMMENT = re.compile(rb"^[ \t]*#.*$", re.MULTILINE)
 _STARTED = re.compile(rb'"argv": \["([^"]+)"')
 _TOUCHED = re.compile(rb"^(/[^\t]*)\t(?:file|link)\t", re.MULTILINE)
 _VERSION = re.compile(r"\d+\.\d+[.\d]*")
@@ -71,10 +71,10 @@ def _describe(names: Sequence[str]) -> List[str]:
     clock = Clock(_ALL_SECONDS)
     # One compiler has many names (gcc, gcc-12, x86_64-linux-gnu-gcc-12): the short one counts
     for name in sorted(dict.fromkeys(names), key=lambda name: len(os.path.basename(name))):
+        if len(lines) >= _MOST or not clock.left():
+            break
         path = which(name)
-        if path is None or len(lines) >= _MOST or not clock.left():
-            continue
-        if os.path.realpath(path) in asked:
+        if path is None or os.path.realpath(path) in asked:
             continue
         asked.add(os.path.realpath(path))
         version = _ask(path)

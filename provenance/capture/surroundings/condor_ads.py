@@ -12,8 +12,9 @@ from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from jobprov.provenance.capture.record.json_objects import ClassAd
 
-_LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
+_LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=(.*)$")
 _LARGEST_AD = 4 << 20
+_LONGEST_NUMBER = 400  # in characters
 _KILLING = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU)
 
 
@@ -32,7 +33,7 @@ def parse_ad(text: str) -> ClassAd:
     for line in text.splitlines():
         match = _LINE.match(line)
         if match:
-            attributes[match.group(1)] = _ad_value(match.group(2))
+            attributes[match.group(1)] = _ad_value(match.group(2).strip())
     return attributes
 
 
@@ -41,6 +42,8 @@ def _ad_value(text: str) -> Union[str, bool, float]:
         return re.sub(r"\\(.)", r"\1", text[1:-1])
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if len(text) > _LONGEST_NUMBER:
+        return text
     try:
         return int(text)
     except ValueError:

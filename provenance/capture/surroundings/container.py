@@ -108,8 +108,8 @@ def _started(words: Sequence[str]) -> Optional[str]:
     """
     for place, word in enumerate(words[:-1]):
         if os.path.basename(word) in _STARTERS:
-            rest = list(words[place + 1 :])
-            while rest and rest.pop(0) not in _ACTIONS:
+            rest = iter(words[place + 1 :])
+            while next(rest, "exec") not in _ACTIONS:
                 pass
             for candidate in rest:
                 if not candidate.startswith("-") and _is_image(candidate):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.programs import secret_files
 from jobprov.provenance.capture.secrets.texts import RULES, redact, redact_lines
 from jobprov.provenance.capture.secrets.values import redact_strings
 from jobprov.provenance.capture.secrets.variables import split_environment
@@ -441,6 +442,42 @@ def test_rules_take_a_time_that_grows_with_the_length_of_a_text_alone(beginning:
 
     began = time.process_time()
     redact(content)
+
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "-",
+        "-a",
+        "--a ",
+        "-passwd",
+        "--passwd-",
+        "secret-",
+        "-secret-fd ",
+        "cat a | ",
+        "cat ",
+        "cat",
+        "kinit ",
+        "kinit < ",
+        "gpg ",
+        "docker a",
+        "docker login ",
+        "--password-fd ",
+        "--password-file=",
+        "-pass",
+        "myproxy-",
+    ],
+)
+def test_files_with_passwords_are_searched_in_a_time_that_grows_with_the_length_of_a_line_alone(
+    beginning: str,
+) -> None:
+    line = beginning.encode() * (200_000 // len(beginning))
+
+    began = time.process_time()
+    secret_files(line)
 
     assert time.process_time() - began < 10
 
