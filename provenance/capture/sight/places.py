@@ -30,6 +30,8 @@ _BESIDE = (
     "fontlist-v",
 )
 _BESIDE_ENDS = (".pyc", ".tmp", ".lock", ".swp", ".jobprov")
+# Of a macro that ROOT compiles (ACLiC): it has a date, and the library has the paths of this job
+_DICTIONARY = "_ACLiC_dict_rdict.pcm"
 
 
 class MadeFile:
@@ -61,6 +63,9 @@ def is_log(path: str) -> bool:
 def may_be_output(path: str) -> bool:
     """Tell whether a file that appeared in the job's folder may be an output, by its name."""
     folder, name = os.path.split(path)
+    stem, end = os.path.splitext(path)
+    if "_ACLiC_" in name or (end in (".so", ".d") and os.path.exists(stem + _DICTIONARY)):
+        return False
     if os.path.basename(folder) == "__pycache__":  # also of Numba: machine code of this one CPU
         return False
     return not (name == "core" or name.startswith(_BESIDE) or name.endswith(_BESIDE_ENDS))

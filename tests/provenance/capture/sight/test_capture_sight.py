@@ -344,6 +344,16 @@ def test_caches_of_python_numba_and_matplotlib_are_no_outputs(site: Site) -> Non
     assert list(by_path(record["outputs"])) == ["plots/mass.png"]
 
 
+def test_what_root_compiles_of_a_macro_is_no_output(site: Site) -> None:
+    """As `root macro.C+` leaves it; a library that the job builds by itself is an output."""
+    record = site.record(
+        "for end in .so .d _ACLiC_dict_rdict.pcm; do echo made > macro_C$end; done\n"
+        "echo made > libReco.so\necho made > hits.root\n"
+    )
+
+    assert set(by_path(record["outputs"])) == {"libReco.so", "hits.root"}
+
+
 def test_files_keep_the_folders_that_they_had(site: Site) -> None:
     record = site.record("mkdir -p results/A results/B; echo 1 > results/A/x; echo 2 > results/B/x")
 
