@@ -110,6 +110,7 @@ class UsedByKind(Struct, frozen=True):
             their names; other jobs of the kind use others, or others under the same name.
         absent: paths of files that it looked for in vain; `~` stands for the home folder.
         changed: paths of files that changed, or went, after it read them; what was in them is lost.
+        no_parents: those of `files` from which nothing was made, such as files of a listed folder.
         left_out: how many more files there were, of one sort or another.
     """
 
@@ -120,6 +121,7 @@ class UsedByKind(Struct, frozen=True):
     own: list[str] = []
     changed: list[str] = []
     absent: list[str] = []
+    no_parents: list[str] = []
     left_out: int = 0
 
 

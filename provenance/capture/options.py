@@ -61,7 +61,7 @@ _JOB_IDS = ("job-id", "rerun-of", "retry-of")
 _FILES = ("input", "shared-input", "output")
 
 _NAMES = frozenset(ONE + MANY + FLAGS)
-_LARGEST = 1e9
+_LARGEST = 10**9
 # Compiled where they are needed: few jobs do
 _NAMESPACE = r"[A-Za-z0-9_.-]*\Z"
 _UUID = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z"
@@ -234,11 +234,11 @@ class Options:
     def _check_numbers(self) -> None:
         for name in (*_NUMBERS, "exit-code"):
             value = self.values[name]
-            is_usable = _is_whole if name == "exit-code" else _is_number
+            is_usable, wanted = _is_number, "number from 0 to {}".format(_LARGEST)
+            if name == "exit-code":
+                is_usable, wanted = _is_whole, "whole number"
             if value is not None and not is_usable(value):
-                self.warnings.append(
-                    "--{} {} is no number of use and is left out".format(name, value)
-                )
+                self.warnings.append("--{} {} is left out: no {}".format(name, value, wanted))
                 self.values[name] = None
 
     def _read(self, words: List[str]) -> None:
@@ -292,7 +292,7 @@ def _is_whole(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        return 0 <= float(text) < _LARGEST
+        return 0 <= float(text) <= _LARGEST
     except ValueError:
         return False
 

@@ -16,12 +16,14 @@ from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.secrets.texts import redact
 
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
 _PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _USED_NAME = re.compile(rb"(?<!unset )(?<!\w)(\w+)(?!\w|=(?!=))")
 _LARGEST_TEXT = 1 << 20
+_OF_DISTRIBUTIONS = ("dpkg ", "rpm ")
 
 
 def keep_scripts(
@@ -42,13 +44,31 @@ def keep_scripts(
         if script.content is None:
             draft.note(script.why_not)  # the gap `script-missing` follows
         else:
-            digest = draft.add_source(script.content, what)
-            entry.update(mode=script.mode, sha256=digest)
-            weaken_by_text(draft, what, script.content)
+            entry.update(mode=script.mode, sha256=_keep_script(draft, path, script.content))
         entry.update(draft.attempt(what, repositories.place, path) or {})
         if evidence is not None:
             entry["evidence"] = evidence
         draft.extend("scripts", [entry])
+
+
+def _keep_script(draft: Draft, path: str, content: bytes) -> str:
+    """Keep the text of a script and return its digest.
+
+    What a package brought is public, and holds no secret whatever a rule finds there. A program of
+    the distribution (GNU parallel) is no code of the job, whatever numbers it draws.
+    """
+    what, owner = "script " + path, None
+    if redact(content)[1] or find_unseeded(content) or find_run_specific(content):
+        from jobprov.provenance.capture.surroundings import packaged  # noqa: PLC0415 - for few
+
+        owner = draft.attempt(what, packaged.owner_of, os.path.realpath(path))
+    if owner is None or not owner.startswith(_OF_DISTRIBUTIONS):
+        weaken_by_text(draft, what, content)
+    if owner is None:
+        return draft.add_source(content, what)
+    digest = draft.add_bytes(content)
+    draft.record.setdefault("extra", {}).setdefault("packaged", {})[digest] = owner
+    return digest
 
 
 def weaken_by_text(draft: Draft, what: str, content: bytes) -> None:

@@ -118,14 +118,18 @@ def _complete(
 def _brought_inputs(record: Record) -> List[Entry]:
     """Return the inputs but for those that an earlier program of the job made, and traced ones.
 
-    The former have the same names in all jobs; of the latter, only a traced job knows.
+    The former have the same names in all jobs; of the latter, only a traced job knows. A step that
+    has the bytes of its input for output copied them.
     """
-    made: Set[str] = set()
+    paths: Set[str] = set()
+    makers: Dict[str, Set[Optional[str]]] = {}  # steps, by the digest of what they made
     for output in record.get("outputs", ()):
-        made.update(output[key] for key in ("path", "sha256") if key in output)
+        paths.add(output["path"])
+        makers.setdefault(output.get("sha256", ""), set()).add(output.get("step"))
     brought = []
     for entry in record.get("inputs", ()):
-        is_made = entry.get("path") in made or entry.get("sha256") in made
+        others = makers.get(entry.get("sha256", "no digest"), set()) - {entry.get("step")}
+        is_made = entry.get("path") in paths or bool(others)
         if not is_made and entry.get("evidence") != "traced":
             brought.append(entry)
     return brought

@@ -180,7 +180,7 @@ class Children:
         """Note a pause in which a process could come and go; a machine may halt us for a moment."""
         pause = moment - self._last_look
         if pause > _LONGEST_PAUSE:
-            self._miss("nobody looked for {:.1f} s".format(pause))
+            self._miss("the hook was halted for {:.1f} s, as on a busy node".format(pause))
         self._last_look = moment
 
     def _walk(self) -> Iterator[Tuple[int, int]]:

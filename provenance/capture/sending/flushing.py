@@ -79,7 +79,8 @@ class Sender:
     def send(self, entry: Any, draft: Draft) -> None:
         """Send what `keep` returned."""
         for note in draft.notes:
-            self.speaker.detail(note)
+            if note not in self.options.warnings:  # which were printed at the start
+                self.speaker.detail(note)
         job_id = draft.record["job_id"]
         is_kept = isinstance(entry, str)
         where = self._where(entry) if is_kept else _LOST

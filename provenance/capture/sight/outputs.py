@@ -62,6 +62,8 @@ class SeenOutputs:
         """Return the log files that came in the job's folders, those of its programs first."""
         paths = [path for program in self._sight.programs for path in program.child.printed_to]
         paths += self._sight.listed
+        # After a signal there is no listing
+        paths += filter(os.path.isfile, sorted(self._sight.came_and_went))
         told = {os.path.abspath(path) for path in self._sight.options.log}
         logs: Dict[str, str] = {}
         for first in dict.fromkeys(paths):

@@ -17,7 +17,8 @@ from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
 _MOST_LEVELS, _MOST_FOLDERS = 3, 1000
 _LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
-# Files that HTCondor, art, shells, `rucio upload` and justIN leave beside what a job makes
+# Files that HTCondor, art, shells, `rucio upload`, justIN and Matplotlib leave beside what a job
+# makes
 _BESIDE = (
     "_condor_",
     "condor_exec",
@@ -26,8 +27,11 @@ _BESIDE = (
     "rucio_upload.json",
     "all-input-dids.txt",
     "justin-processed-",
+    "fontlist-v",
 )
 _BESIDE_ENDS = (".pyc", ".tmp", ".lock", ".swp", ".jobprov")
+# Of a macro that ROOT compiles (ACLiC): it has a date, and the library has the paths of this job
+_DICTIONARY = "_ACLiC_dict_rdict.pcm"
 
 
 class MadeFile:
@@ -58,7 +62,12 @@ def is_log(path: str) -> bool:
 
 def may_be_output(path: str) -> bool:
     """Tell whether a file that appeared in the job's folder may be an output, by its name."""
-    name = os.path.basename(path)
+    folder, name = os.path.split(path)
+    stem, end = os.path.splitext(path)
+    if "_ACLiC_" in name or (end in (".so", ".d") and os.path.exists(stem + _DICTIONARY)):
+        return False
+    if os.path.basename(folder) == "__pycache__":  # also of Numba: machine code of this one CPU
+        return False
     return not (name == "core" or name.startswith(_BESIDE) or name.endswith(_BESIDE_ENDS))
 
 

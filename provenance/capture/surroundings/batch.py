@@ -132,9 +132,18 @@ def name_unit(
     if len(primary) == 1:
         return primary.pop()
     # Jobs of a DAG (jobsub's --maxConcurrent) all are process 0
-    index = environment.get("JOBSUBJOBSECTION") or environment.get("PROCESS")
-    index = index or environment.get("SLURM_ARRAY_TASK_ID") or ad.get("ProcId")
-    return None if index in (None, "") else str(index)
+    for name in ("JOBSUBJOBSECTION", "PROCESS", "SLURM_ARRAY_TASK_ID"):
+        if environment.get(name):
+            return environment[name]
+    return _number_in_submission(ad)
+
+
+def _number_in_submission(ad: ClassAd) -> Optional[str]:
+    """Return a job's process number, after the name of its node where it is one of a DAG."""
+    process, node = ad.get("ProcId"), ad.get("DAGNodeName")
+    if not node:
+        return None if process in (None, "") else str(process)
+    return "{}.{}".format(node, process) if process else str(node)
 
 
 def _integer(text: Optional[str], default: int) -> int:

@@ -74,6 +74,10 @@ def add_used(
         unkept = Unkept(draft, touched, step.name, (), step.began)
         unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
         unkept.add(sight, Clock(hash_seconds(options)))
+        no_parents = turn.used.get("no_parents", ())
+        for entry in draft.record.get("inputs", ()):
+            if entry.get("evidence") == "traced" and entry["path"] in no_parents:
+                entry["role"] = "configuration"
     told = draft.record.pop("trace", {})
     if turn.is_pending:
         if turn.key not in of_earlier_steps.get("waits_for", ()):

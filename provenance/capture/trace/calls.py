@@ -35,14 +35,15 @@ _UNFINISHED = b"<unfinished ...>"
 _OPENING = frozenset([b"open", b"openat", b"openat2"])
 # Their last path is new; of a link or a new name the first one is read
 _MAKING = frozenset(
-    b"creat mkdir mkdirat rename renameat renameat2 link linkat symlink symlinkat".split()
+    b"creat mkdir mkdirat mknod mknodat rename renameat renameat2 link linkat symlink"
+    b" symlinkat".split()
 )
 _GOING = frozenset([b"unlink", b"unlinkat"])
 TRACED = (
     "?open ?openat ?openat2 ?creat ?execve ?execveat ?stat ?lstat ?newfstatat ?stat64 ?lstat64"
     " ?fstatat64 ?statx ?access ?faccessat ?faccessat2 ?readlink ?readlinkat ?chdir ?fchdir"
-    " ?getdents ?getdents64 ?mkdir ?mkdirat ?rename ?renameat ?renameat2 ?link ?linkat ?symlink"
-    " ?symlinkat ?unlink ?unlinkat ?truncate ?connect ?dup2 ?dup3"
+    " ?getdents ?getdents64 ?mkdir ?mkdirat ?mknod ?mknodat ?rename ?renameat ?renameat2 ?link"
+    " ?linkat ?symlink ?symlinkat ?unlink ?unlinkat ?truncate ?connect ?dup2 ?dup3"
 ).replace(" ", ",")
 
 

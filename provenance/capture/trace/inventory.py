@@ -227,7 +227,8 @@ def _add_files(
         room -= size
         draft.add_file(digest, path)
     if left_out:
-        draft.note("trace: {} files are more than --trace-bytes lets go".format(left_out))
+        what = "file is" if left_out == 1 else "files are"
+        draft.note("trace: {} {} larger than --trace-bytes allows".format(left_out, what))
 
 
 def _missing(

@@ -269,6 +269,8 @@ class Unkept:
 
     def _add_input(self, path: str, status: os.stat_result, clock: Clock) -> None:
         entry = _input(self._step, path, status.st_size)
+        if self._calls.uses.get(path, kinds.LOOKED_AT) == kinds.LOOKED_AT:
+            entry["role"] = "configuration"  # nothing was made from what was not read
         try:
             _, entry["sha256"], checksum = hash_file(path, clock)
             entry["checksums"] = [checksum]

@@ -84,8 +84,15 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         own=own[:MOST_USED],
         changed=changed[:MOST_USED],
         absent=absent[:MOST_USED],
+        no_parents=_no_parents(record, shared[:MOST_USED]),
         left_out=left_out,
     )
+
+
+def _no_parents(record: JobRecord, paths: Sequence[str]) -> list[str]:
+    """Return those of these paths from which nothing was made."""
+    roles = {file.path: file.role for file in record.inputs or ()}
+    return [path for path in paths if roles.get(path) == "configuration"]
 
 
 def _left_out(trace: JobTrace) -> int:

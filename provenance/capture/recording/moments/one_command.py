@@ -125,7 +125,7 @@ class OneCommand:
             self._watch.run()
         except Exception as error:
             if self._sight is not None:
-                self._sight.note("nobody looked any more: {}".format(error))
+                self._sight.note("the hook stopped looking: {}".format(error))
             raise
         finally:
             self._is_watched.set()

@@ -110,7 +110,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         inputs=[
             {"name": "told.root", "path": "/data/told.root", "evidence": "told"},
             {"name": "calib.txt", "path": "/data/calib.txt", **traced},
-            {"name": "cuts.txt", "path": "cuts.txt", **traced},
+            {"name": "cuts.txt", "path": "cuts.txt", "role": "configuration", **traced},
             {"name": "main.c", "path": "/data/main.c", "sha256": digest(6), "evidence": "seen"},
         ],
         scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
@@ -136,6 +136,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "own": [],
         "changed": ["table.db", "/data/list.txt"],
         "absent": ["~/.rootrc"],
+        "no_parents": ["cuts.txt"],
         "left_out": 0,
     }
     assert not after["is_pending"]

@@ -355,6 +355,20 @@ def test_input_that_two_programs_read_is_the_unit(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_input_of_which_the_job_keeps_a_copy_is_the_unit(site: Site) -> None:
+    """The copy is made faster than anybody looks, and seemed to be what the job made itself."""
+    script = f"cp {site.inputs}/raw.root in.root; wc -c in.root > size.dat"
+    site.variables.update(JOBPROV_TASK_ID="mc", PROCESS="0")
+    (site.job / "job.sh").write_text(script)
+
+    site.runner(
+        *("run", "--", "sh", "job.sh", str(site.inputs / "raw.root")), environment=site.variables
+    )
+
+    assert entry_of(site.runner)[0]["task"]["unit"] == "raw.root"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["", "mv nova.log nova_7.log; "])
 def test_log_in_a_folder_that_the_script_removes_is_kept(site: Site, move: str) -> None:
     """It says why the job failed, and the script ends with exit code 0."""

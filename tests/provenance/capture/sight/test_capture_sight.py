@@ -331,6 +331,29 @@ def test_scratch_that_vanishes_is_no_output(site: Site) -> None:
     assert [output["path"] for output in record["outputs"]] == ["kept.dat"]
 
 
+def test_caches_of_python_numba_and_matplotlib_are_no_outputs(site: Site) -> None:
+    """They hold times, paths, or machine code of this one CPU: no rerun makes them again."""
+    record = site.record(
+        "mkdir __pycache__ plots plots/__pycache__\n"
+        "for name in job.f-4.py311.nbi job.f-4.py311.1.nbc job.cpython-311.pyc; do\n"
+        "    echo cache | tee __pycache__/$name > plots/__pycache__/$name\n"
+        "done\n"
+        "echo {} > plots/fontlist-v390.json\necho plot > plots/mass.png\n"
+    )
+
+    assert list(by_path(record["outputs"])) == ["plots/mass.png"]
+
+
+def test_what_root_compiles_of_a_macro_is_no_output(site: Site) -> None:
+    """As `root macro.C+` leaves it; a library that the job builds by itself is an output."""
+    record = site.record(
+        "for end in .so .d _ACLiC_dict_rdict.pcm; do echo made > macro_C$end; done\n"
+        "echo made > libReco.so\necho made > hits.root\n"
+    )
+
+    assert set(by_path(record["outputs"])) == {"libReco.so", "hits.root"}
+
+
 def test_files_keep_the_folders_that_they_had(site: Site) -> None:
     record = site.record("mkdir -p results/A results/B; echo 1 > results/A/x; echo 2 > results/B/x")
 
@@ -598,9 +621,27 @@ def test_step_that_fails_in_its_log_fails_the_job(site: Site) -> None:
 def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     for number in range(3000):
         (site.job / f"{number}.dat").touch()
-    script = site.job / "job.sh"
-    script.write_text("#!/bin/sh\necho > ../begun\nsleep 30\n")
-    script.chmod(0o755)
+
+    record = ended_early(site, "echo > ../begun; sleep 30\n")
+
+    assert record["state"] == "killed"
+    assert "outputs" not in record
+
+
+@pytest.mark.slow
+def test_log_of_a_job_that_is_told_to_end_is_no_output(site: Site) -> None:
+    """The folder is not listed then: the kernel alone told of its files."""
+    record = ended_early(site, "echo a > reco.log; echo b > out.dat; echo > ../begun; sleep 30\n")
+
+    assert [log["name"] for log in record["logs"]] == ["reco.log"]
+    assert [output["path"] for output in record["outputs"]] == ["out.dat"]
+
+
+def ended_early(site: Site, script: str) -> dict[str, Any]:
+    """Return the record of a job script that is told to end once it has made `../begun`."""
+    path = site.job / "job.sh"
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
     process = subprocess.Popen(
         [site.runner.python, site.runner.hook, "run", "--", "./job.sh"],
         cwd=site.job,
@@ -610,11 +651,8 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     while not (site.job.parent / "begun").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-
     assert process.wait(timeout=10) == -signal.SIGTERM
-    record, _ = only_entry(site.runner)
-    assert record["state"] == "killed"
-    assert "outputs" not in record
+    return only_entry(site.runner)[0]
 
 
 @pytest.mark.slow

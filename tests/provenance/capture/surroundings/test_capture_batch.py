@@ -18,3 +18,11 @@ from jobprov.provenance.capture.surroundings.batch import name_unit
 )
 def test_jobs_of_a_dag_have_units_of_their_own(environment: dict[str, str], unit: str) -> None:
     assert name_unit(Options([], {}), environment, {"ProcId": 3}, []) == unit
+
+
+@pytest.mark.parametrize(("process", "unit"), [(0, "reco_7"), (2, "reco_7.2")])
+def test_nodes_of_a_dag_of_ones_own_are_units(process: int, unit: str) -> None:
+    """DAGMan submits each node by itself: all of them were the unit 0."""
+    ad: dict[str, str | float] = {"ProcId": process, "DAGNodeName": "reco_7"}
+
+    assert name_unit(Options([], {}), {}, ad, []) == unit

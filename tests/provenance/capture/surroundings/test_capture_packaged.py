@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jobprov.provenance.capture.checkouts.repositories import Repositories
+from jobprov.provenance.capture.command.code import keep_scripts
+from jobprov.provenance.capture.command.glance import Script
+from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.surroundings import packaged
 
 SAMPLE = b"passwd = 'cadaver123'\n"
@@ -26,6 +30,22 @@ def write(path: Path, content: bytes = SAMPLE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def test_script_that_a_package_brought_is_kept_as_it_is(dpkg: Path, tmp_path: Path) -> None:
+    """GNU parallel names `user:password@host` in a comment, and its number as a seed in a line."""
+    content = b"#!/bin/sh\n# url: https://user:cadaver123@host/\necho $RANDOM > seed.txt\n"
+    ours, theirs = (write(tmp_path / name, content) for name in ("own.sh", "usr/bin/toy"))
+    (dpkg / "info/toy.list").write_text(f"/.\n{theirs}\n")
+    draft = Draft()
+
+    scripts = [Script(str(path), "0755", content) for path in (ours, theirs)]
+    keep_scripts(draft, scripts, Repositories(draft))
+
+    digest = hashlib.sha256(content).hexdigest()
+    assert [entry["sha256"] == digest for entry in draft.record["scripts"]] == [False, True]
+    assert {weak["name"] for weak in draft.record["weaknesses"]} == {f"script {ours}"}
+    assert draft.record["extra"]["packaged"] == {digest: "dpkg toy"}
 
 
 def test_file_of_dpkg_counts_while_its_digest_is_the_package_s(dpkg: Path, tmp_path: Path) -> None:

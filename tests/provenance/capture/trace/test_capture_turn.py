@@ -270,6 +270,28 @@ def test_next_job_of_a_kind_has_no_input_of_the_traced_one(
     assert "sim.001.art" not in names
 
 
+@pytest.mark.slow
+@with_strace
+def test_file_that_was_listed_and_not_read_is_no_parent(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Make lists its folder: all that lay there was a parent of what it made."""
+    for name in ("raw.root", "other.root"):
+        (runner.folder / name).write_text(name)
+    script = "ls > /dev/null; cat $(printf r%s.root aw) > reco.dat; rm reco.dat\n"
+    (runner.folder / "job.sh").write_text(script)
+    roles = []
+    for number, is_traced in (("1", ["--trace"]), ("2", [])):
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"listed {number}"))
+        words = ["--url", choosing.url, "--job-id", job_id, *is_traced]
+        runner("run", *words, "--", "sh", "job.sh")
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            inputs = json.loads(answer.read())["record"]["inputs"]
+        roles.append({file["name"]: file["role"] for file in inputs})
+
+    assert roles == [{"raw.root": "primary", "other.root": "configuration"}] * 2
+
+
 MAKING = "mkdir -p ${HOME}/$(dirname NAME); cat ${HOME}/NAME 2>&1; :\n"
 LOOKING = "test -d ${HOME}/$(dirname NAME) && cat ${HOME}/NAME; :\n"
 

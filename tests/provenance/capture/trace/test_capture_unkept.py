@@ -318,6 +318,21 @@ def test_file_that_was_read_and_changed_or_removed_is_told(runner: Runner, odd: 
 
 @pytest.mark.slow
 @with_strace
+def test_pipe_and_socket_that_the_job_makes_and_removes_are_its_own(runner: Runner) -> None:
+    (runner.folder / "serve.py").write_text(
+        "import os, socket\nserver = socket.socket(socket.AF_UNIX)\nserver.bind('socket')\n"
+        "server.listen()\nsocket.socket(socket.AF_UNIX).connect('socket')\nos.remove('socket')\n"
+    )
+    script = f"mkfifo pipe; echo 1 > pipe & cat pipe; wait; rm pipe; {PYTHON} serve.py"
+
+    job = shell(runner, script)
+
+    assert job.done.stdout == b"1\n"
+    assert "changed" not in job.trace
+
+
+@pytest.mark.slow
+@with_strace
 def test_files_of_a_checkout_are_left_to_git_but_for_those_that_it_ignores(
     runner: Runner, odd: Path
 ) -> None:
