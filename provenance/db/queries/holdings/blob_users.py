@@ -87,8 +87,16 @@ def jobs_of_entries(
     return _named(connection, query)
 
 
-def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
-    """Yield experiment, kind and packed bytes of the entries that wait to be sealed.
+class UnsealedBody(NamedTuple):
+    """The packed bytes of an entry that waits to be sealed, with its experiment and kind."""
+
+    experiment: str
+    kind: str
+    packed: bytes
+
+
+def unsealed_bodies(connection: Connection) -> Iterator[UnsealedBody]:
+    """Yield the bytes of the entries that wait to be sealed.
 
     Entries whose bytes were erased are left out.
     """
@@ -100,4 +108,4 @@ def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
     )
     # In parts: all the bodies that wait may take gigabytes
     for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
-        yield experiment, kind, bytes(body)
+        yield UnsealedBody(experiment, kind, bytes(body))
