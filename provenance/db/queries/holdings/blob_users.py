@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
@@ -68,14 +68,22 @@ def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     return sorted({JobName(*job) for job in jobs})
 
 
-def jobs_of_entries(
-    connection: Connection, experiment: str, segment: int, *, only: bool = False
-) -> list[JobName]:
-    """Return the jobs with records sealed in this segment or, unless `only`, in a later one.
+def jobs_of_segment(connection: Connection, experiment: str, segment: int) -> list[JobName]:
+    """Return the jobs with records sealed in this segment."""
+    return _jobs_sealed(connection, experiment, LedgerEntry.segment == segment)
+
+
+def jobs_from_segment_on(connection: Connection, experiment: str, segment: int) -> list[JobName]:
+    """Return the jobs with records sealed in this segment or a later one.
 
     After a break in the chain, later segments cannot be verified either.
     """
-    where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
+    return _jobs_sealed(connection, experiment, LedgerEntry.segment >= segment)
+
+
+def _jobs_sealed(
+    connection: Connection, experiment: str, where: ColumnElement[bool]
+) -> list[JobName]:
     query = (
         _jobs()
         .join(
