@@ -97,7 +97,9 @@ def _reached(
             if (identity, own_reader) in looked_at:
                 continue
             looked_at.add((identity, own_reader))
-            reached.update((identity, claim) for claim in claims or [None])
+            if not claims:
+                reached.add((identity, None))
+            reached.update((identity, claim) for claim in claims)
             unmet = [claim for claim in claims if claim not in met]
             met.update(unmet)
             stack += unmet
