@@ -98,9 +98,16 @@ def place_and_state_of(
     return place_of(connection, moment, window) * len(STATES) + Job.state
 
 
-def read_place_and_state(number: int) -> tuple[int, int]:
-    """Return the step and the state that a number of `place_and_state_of` stands for."""
-    return divmod(int(number), len(STATES))
+class PlaceAndState(NamedTuple):
+    """In which step a moment of a job lies, and the state of the job."""
+
+    place: int
+    state: int
+
+
+def read_place_and_state(number: int) -> PlaceAndState:
+    """Return what a number of `place_and_state_of` stands for."""
+    return PlaceAndState._make(divmod(int(number), len(STATES)))
 
 
 def seconds_after_start(

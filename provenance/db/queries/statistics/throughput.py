@@ -105,7 +105,10 @@ def ended_jobs(
     query = _joined(query, by).where(*_ended_in(connection, filters, window, by), *conditions)
     steps = []
     for count, amount, *names in connection.execute(query.group_by(*group)):
-        place, facet = read_place_and_state(names[0]) if by == "state" else names
+        if by == "state":
+            place, facet = read_place_and_state(names[0])
+        else:
+            place, facet = names
         steps.append(Step(int(place), facet, count, float(amount or 0)))
     return steps
 
