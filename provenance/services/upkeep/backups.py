@@ -89,7 +89,7 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     _erase_erased(database, store, target)
     tell("packing the copy")
     target.seal()
-    return BackupReport(copy, copied.count, documents, copied.size_bytes)
+    return BackupReport(copy, copied.blobs, documents, copied.size_bytes)
 
 
 def _as_url(path: Path) -> str:
@@ -127,7 +127,7 @@ def _copy_database(database: Database, folder: Path) -> Path:
 class CopiedBlobs(NamedTuple):
     """How many blobs were copied, and their bytes."""
 
-    count: int
+    blobs: int
     size_bytes: int
 
 
