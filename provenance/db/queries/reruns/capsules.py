@@ -77,8 +77,8 @@ def capsules_of(
     )
     # In the order of registration: the newest of several for one use is the one that stays
     capsules = {}
-    for experiment, software_set, stage, *capsule in connection.execute(query):
-        capsules[experiment, Use(software_set, stage)] = HeldCapsule(*capsule)
+    for row in connection.execute(query):
+        capsules[row[0], Use(row[1], row[2])] = HeldCapsule(*row[3:])
     return capsules
 
 
