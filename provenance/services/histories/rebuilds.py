@@ -35,7 +35,7 @@ from jobprov.provenance.lineage.words import enumerated
 from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.histories.costs import known_total
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.lookup.file import find_file
 
 MOST_JOBS = 10_000
@@ -259,8 +259,7 @@ def _made_inside(
     """
     inside: set[PlacedInput] = set()
     for part in chunks(sorted({placed.job for placed in inputs})):
-        for job, witnesses in read_witnesses(connection, store, part).items():
-            record = witnesses.reading().record
+        for job, record in read_records(connection, store, part).items():
             within = FilesOfJob(record)
             for position, file in enumerate(record.inputs or ()):
                 placed = PlacedInput(job, position)

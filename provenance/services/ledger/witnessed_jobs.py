@@ -149,6 +149,19 @@ def read_records(connection: Connection, store: Store, jobs: Iterable[int]) -> d
     return {job: witnesses.reading().record for job, witnesses in witnesses_by_job.items()}
 
 
+def read_records_left(
+    connection: Connection, store: Store, jobs: Iterable[int]
+) -> dict[int, JobRecord]:
+    """Return the records as `read_records` does, without the jobs whose records were erased."""
+    records = {}
+    for job, witnesses in read_witnesses(connection, store, jobs).items():
+        try:
+            records[job] = witnesses.reading().record
+        except NotFoundError:
+            continue
+    return records
+
+
 def load_witnessed(
     connection: Connection, store: Store, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], WitnessedJob]:
