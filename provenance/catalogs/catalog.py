@@ -63,10 +63,9 @@ class Process(NamedTuple):
 
 
 class ProjectSummary(NamedTuple):
-    """A SAM project: its definition, its number of files, their counts by status, its processes."""
+    """A SAM project: its definition, its files by status, its processes."""
 
     definition: str | None
-    file_count: int | None
     file_counts: Mapping[str, int]
     processes: tuple[Process, ...]
 
@@ -172,6 +171,3 @@ class ProjectCatalog(Catalog, Protocol):
 
     def read_inputs(self, process_id: int) -> list[str]:
         """Return the names that a process was given."""
-
-    def recovery_query(self, project: str) -> str:
-        """Return the query for the files of a project that are still to be processed."""

@@ -209,17 +209,6 @@ class Sam:
         body = self._transport.get(path, what=f"the lineage of {name}")
         return list(dict.fromkeys(_nested(answers.parsed(body, "SAM", name))))
 
-    def read_definition(self, name: str) -> dict[str, object]:
-        """Return what SAM describes a definition with.
-
-        `dimensions`, `username`, `create_date` and more.
-        """
-        path = f"/definitions/name/{quote(name, safe='')}/describe"
-        return _object(
-            self._transport.get(path, what=f"definition {name}", format="json"),
-            f"definition {name}",
-        )
-
     def read_project(self, project: str) -> ProjectSummary:
         """Return a project with all its processes."""
         path, what = f"/projects/name/{quote(project, safe='')}/summary", f"project {project}"
@@ -229,7 +218,6 @@ class Sam:
         processes = [_process(process) for process in answers.entries(summary.get("processes"))]
         return ProjectSummary(
             answers.word(summary.get("dataset_def_name")),
-            answers.whole(summary.get("files_in_snapshot")),
             {name: count for name, count in counts.items() if isinstance(count, int)},
             tuple(process for process in processes if process is not None),
         )
@@ -237,13 +225,6 @@ class Sam:
     def read_inputs(self, process_id: int) -> list[str]:
         """Return the names that a process was given."""
         return list(self.list_names(f"consumer_process_id {process_id}"))
-
-    def recovery_query(self, project: str) -> str:
-        """Return the dimension of the files that a project did not consume, as SAM makes it."""
-        path = f"/projects/name/{quote(project, safe='')}/recovery_dimensions"
-        choice = {"format": "plain", "useFiles": 1, "useProcess": 1}
-        answer = self._transport.get(path, what=f"the recovery of project {project}", **choice)
-        return answer.decode("utf-8", "replace").strip().strip('"')
 
     def _query(self, path: str, query: str, **more: str) -> Iterator[str]:
         check_sayable(query)

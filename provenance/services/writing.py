@@ -116,8 +116,6 @@ def writing_alone(
     memory: Memory,
     store: Store,
     *,
-    received_at: datetime | None = None,
-    submitter: str | None = None,
     physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES,
 ) -> Iterator[Writing]:
     """Yield a transaction of a process that fills a database alone, and so has no writer.
@@ -126,10 +124,8 @@ def writing_alone(
     """
     try:
         with database.writing.begin() as connection:
-            now = received_at or datetime.now(UTC)
-            writing = Writing(
-                connection, memory, store, now, submitter, physics_variables=physics_variables
-            )
+            now = datetime.now(UTC)
+            writing = Writing(connection, memory, store, now, physics_variables=physics_variables)
             yield writing
             index_new_names(writing)
     except BaseException:

@@ -28,7 +28,7 @@ from jobprov.provenance.db.tables import Experiment, Job, ProvisionalRecord
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.hook_file import put_hook
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, earlier_bundle
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
@@ -146,13 +146,12 @@ def bundle_of(
     production: Production, experiment: str, job_id: str, number: int | None = None
 ) -> Bundle:
     """Return a bundle of a job, by its number, or for what it is now."""
+    if number is not None:
+        return earlier_bundle(
+            production.database, production.store, job_id, number, experiment=experiment
+        )
     return build_bundle(
-        production.database,
-        production.writer,
-        production.store,
-        job_id,
-        experiment=experiment,
-        number=number,
+        production.database, production.writer, production.store, job_id, experiment=experiment
     )
 
 

@@ -14,7 +14,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import earlier_bundle
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.hook import Runner
@@ -54,13 +54,12 @@ def tars_that_differ(production: Production, release: Release) -> list[str]:
     """Return the bundles of a release that are no longer what they were, in words."""
     found = []
     for kept in release.bundles():
-        bundle = build_bundle(
+        bundle = earlier_bundle(
             production.database,
-            production.writer,
             production.store,
             kept.job_id,
+            kept.number,
             experiment=kept.experiment,
-            number=kept.number,
         )
         digest = hashlib.sha256(b"".join(bundle.stream())).hexdigest()
         if (bundle.size_bytes, digest) != (kept.size_bytes, kept.sha256):

@@ -33,7 +33,12 @@ from jobprov.provenance.schemas.queries import (
     JobsQuery,
     LogQuery,
 )
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
+from jobprov.provenance.services.bundles.job_bundle import (
+    Bundle,
+    build_bundle,
+    earlier_bundle,
+    export_job,
+)
 from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.catalogs.replicas import locate_inputs
@@ -142,11 +147,10 @@ def get_bundle(job_id: str) -> Response:
     query = asked(BundleQuery)
     service = get_service()
     name, experiment = checked_name(job_id, "job_id"), query.get("experiment")
-    reading_everything = None
-    if service.hidden_experiments():
-        reading_everything = service.reading_everything
+    if "plan" in query:
+        return _bundle_answer(service, _earlier_bundle(service, name, query["plan"], experiment))
     located: Places = {}
-    if query["locate"] and "plan" not in query:
+    if query["locate"]:
         catalogs = service.catalogs()
         located = locate_inputs(
             service.readable(), service.store, catalogs, name, experiment=experiment
@@ -157,14 +161,27 @@ def get_bundle(job_id: str) -> Response:
         service.store,
         name,
         experiment=experiment,
-        number=query.get("plan"),
         level=query.get("level"),
         is_holey=query["holey"],
         located=located,
         readable_by_readers_of=service.readable_by_readers_of,
-        reading_everything=reading_everything,
     )
     return _bundle_answer(service, bundle)
+
+
+def _earlier_bundle(service: Service, job_id: str, number: int, experiment: str | None) -> Bundle:
+    """Return the bundle of an earlier plan, unless it tells of an experiment that is hidden now."""
+    reading_everything = None
+    if service.hidden_experiments():
+        reading_everything = service.reading_everything
+    return earlier_bundle(
+        service.readable(),
+        service.store,
+        job_id,
+        number,
+        experiment=experiment,
+        reading_everything=reading_everything,
+    )
 
 
 def _bundle_answer(service: Service, bundle: Bundle) -> Response:

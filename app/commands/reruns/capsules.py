@@ -22,11 +22,11 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.reruns.capsules import RegisteredCapsule
+from jobprov.provenance.db.queries.reruns.capsules import registered_capsules
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport, make_capsule
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
-    list_capsules,
     register_capsule,
     store_capsule,
 )
@@ -187,7 +187,7 @@ def add(
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List the registered capsules, newest first."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        capsules = list_capsules(connection)
+        capsules = registered_capsules(connection)
     text = table(capsules, _COLUMNS) if capsules else "No capsule is registered."
     emit(capsules, text, as_json=as_json)
 

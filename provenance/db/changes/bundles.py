@@ -1,5 +1,7 @@
 """Rows of bundle plans and comparators; their ledger entries are there before."""
 
+from typing import NamedTuple
+
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.tables import BundlePlan, ComparatorSet
@@ -10,30 +12,22 @@ _PLANS = table_of(BundlePlan)
 _COMPARATORS = table_of(ComparatorSet)
 
 
-def add_plan(
-    connection: Connection,
-    *,
-    job: int,
-    entry: int,
-    level: int,
-    ingredients_sha256: str,
-    plan_sha256: str,
-    tar_bytes: int,
-) -> None:
+class NewPlan(NamedTuple):
+    """A plan of a bundle as its ledger entry has it; columns of `BundlePlan`."""
+
+    entry_id: int
+    level: int
+    ingredients_sha256: str
+    plan_sha256: str
+    tar_bytes: int
+
+
+def add_plan(connection: Connection, job: int, plan: NewPlan) -> None:
     """Write a plan of a job's bundle; its number follows those of the job's earlier plans."""
     query = select(func.max(BundlePlan.number)).where(BundlePlan.job_id == job)
     last = connection.execute(query).scalar_one() or 0
     [key] = allocate_keys(connection, _PLANS, 1)
-    row = {
-        "id": key,
-        "job_id": job,
-        "number": last + 1,
-        "entry_id": entry,
-        "level": level,
-        "ingredients_sha256": ingredients_sha256,
-        "plan_sha256": plan_sha256,
-        "tar_bytes": tar_bytes,
-    }
+    row = {"id": key, "job_id": job, "number": last + 1, **plan._asdict()}
     connection.execute(_PLANS.insert(), [row])
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from jobprov.provenance.db.queries.catalogs.retired import OutputPlace
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.statements.driver import change_many, fetch
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -104,32 +105,33 @@ def _bring_up_to_date(connection: Connection, drafts: Mapping[int, CatalogFileDr
             connection.execute(update(table).where(table.c.id == earlier.id).values(**values))
 
 
-def add_outputs(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
-    """Note that these outputs of a task, each a unit and a file, are in its catalog."""
+def add_outputs(connection: Connection, task: int, outputs: Iterable[OutputPlace]) -> None:
+    """Note that these outputs of a task are in its catalog."""
     table = table_of(CatalogOutput)
     found = set(outputs)
-    known: set[tuple[str, int]] = set()
+    known: set[OutputPlace] = set()
     returned = []
-    for part in chunks(sorted({file for _, file in found})):
+    for part in chunks(sorted({place.file for place in found})):
         query = select(table.c.unit, table.c.file_id, table.c.presence)
         rows = connection.execute(query.where(table.c.task_id == task, table.c.file_id.in_(part)))
         for unit, file, presence in rows:
-            known.add((unit, file))
-            if (unit, file) in found and presence != Presence.THERE:
-                returned.append((unit, file))
+            place = OutputPlace(unit, file)
+            known.add(place)
+            if place in found and presence != Presence.THERE:
+                returned.append(place)
     mark_there(connection, task, returned)
     put_outputs(connection, task, dict.fromkeys(sorted(found - known), Presence.THERE))
 
 
-def mark_there(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
-    """Note that outputs of a task, each a unit and a file, are in its catalog again."""
+def mark_there(connection: Connection, task: int, outputs: Iterable[OutputPlace]) -> None:
+    """Note that outputs of a task are in its catalog again."""
     change_many(connection, _THERE, [(task, unit, file) for unit, file in outputs])
 
 
 def put_outputs(
-    connection: Connection, task: int, presence_of: Mapping[tuple[str, int], Presence]
+    connection: Connection, task: int, presence_of: Mapping[OutputPlace, Presence]
 ) -> None:
-    """Write outputs of a task, each a unit and a file, in place of what was known of them."""
+    """Write outputs of a task in place of what was known of them."""
     remove_outputs(connection, task, presence_of)
     rows = []
     for (unit, file), presence in presence_of.items():
@@ -138,8 +140,8 @@ def put_outputs(
     insert_rows(connection, table_of(CatalogOutput), rows)
 
 
-def remove_outputs(connection: Connection, task: int, outputs: Iterable[tuple[str, int]]) -> None:
-    """Forget that these files, each a unit and a file, are outputs of a task."""
+def remove_outputs(connection: Connection, task: int, outputs: Iterable[OutputPlace]) -> None:
+    """Forget that these are outputs of a task."""
     change_many(connection, _REMOVE, [(task, unit, file) for unit, file in outputs])
 
 
@@ -154,8 +156,8 @@ def remove_unarrived(connection: Connection, task: int, files: Iterable[tuple[in
     change_many(connection, _ARRIVED, [(task, job, file) for job, file in files])
 
 
-def note_checked(connection: Connection, task: int, last: tuple[str, int] | None) -> None:
-    """Note up to which output, by unit and file, the known ones were looked at; None: all were."""
+def note_checked(connection: Connection, task: int, last: OutputPlace | None) -> None:
+    """Note up to which output the known ones were looked at; None: all were."""
     unit, file = last or (None, None)
     table = table_of(CatalogSync)
     values = {"checked_unit": unit, "checked_file": file}

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, delete, select
 
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, proof_key
-from jobprov.provenance.db.queries.reruns.capsules import Use
+from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use
 from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, DueProof, Job, Proof, Verdict
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
@@ -82,27 +82,25 @@ def note_due_proofs(
 
 
 def add_capsule(
-    connection: Connection,
-    *,
-    experiment: int,
-    entry: int,
-    name: str,
-    kind: str,
-    sha256: str,
-    size_bytes: int,
-    serves: Iterable[Use],
+    connection: Connection, experiment: int, capsule: HeldCapsule, serves: Iterable[Use]
 ) -> None:
     """Write a capsule, and which jobs it serves."""
-    capsule = {
-        "entry_id": entry,
+    row = {
+        "entry_id": capsule.entry,
         "experiment_id": experiment,
-        "name": name,
-        "kind": kind,
-        "sha256": sha256,
-        "size_bytes": size_bytes,
+        "name": capsule.name,
+        "kind": capsule.kind,
+        "sha256": capsule.sha256,
+        "size_bytes": capsule.size_bytes,
     }
-    connection.execute(table_of(CapsuleRow).insert(), [capsule])
+    connection.execute(table_of(CapsuleRow).insert(), [row])
     uses = []
-    for software_set, stage in serves:
-        uses.append({"entry_id": entry, "software_set_sha256": software_set, "stage": stage})
+    for use in serves:
+        uses.append(
+            {
+                "entry_id": capsule.entry,
+                "software_set_sha256": use.software_set,
+                "stage": use.stage,
+            }
+        )
     connection.execute(table_of(CapsuleUse).insert(), uses)

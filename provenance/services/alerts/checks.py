@@ -14,7 +14,12 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.alerts.alerts import OpenAlert, is_check_due, open_alerts
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.alerts.conditions import Experiment, Watch
-from jobprov.provenance.services.alerts.events import Found, begin_alerts, end_alerts
+from jobprov.provenance.services.alerts.events import (
+    Found,
+    begin_alerts,
+    end_alerts,
+    end_alerts_silently,
+)
 from jobprov.provenance.services.alerts.rules import AnyRule, ExperimentAlerts
 from jobprov.provenance.services.kept_answers.kept_answers import follow_up
 from jobprov.provenance.services.work.queue import Parts
@@ -138,7 +143,7 @@ def _write(
         over += _end(writing, experiment, alerts.over_after, own, found)
     names = {rule.name for rule in alerts.rules}
     orphans = [alert for alert in standing if alert.rule not in names]
-    end_alerts(writing, experiment.key, orphans, "the rule was removed", is_told=False)
+    end_alerts_silently(writing, experiment.key, orphans, "the rule was removed")
     return CheckedExperiment(experiment.name, began, over + len(orphans), looked.problem)
 
 
@@ -186,5 +191,5 @@ def _end(
     note_calm(writing.connection, calm, now)
     minutes = round(over_after.total_seconds() / 60)
     words = f"it has not been so for {minutes} minutes"
-    end_alerts(writing, experiment.key, over, words, is_told=True)
+    end_alerts(writing, experiment.key, over, words)
     return len(over)

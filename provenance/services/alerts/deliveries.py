@@ -6,6 +6,7 @@ is longer than sending may take.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from jobprov.provenance.db.changes.alerts import (
     TakenDelivery,
@@ -29,14 +30,21 @@ _MOST_MESSAGES = 100
 _NO_RECEIVER = "the file has no receiver of this name any more"
 
 
+class SentMessages(NamedTuple):
+    """How many messages of a round were sent, and how many could not be."""
+
+    sent: int
+    failed: int
+
+
 def send_due(
     parts: Parts,
     address: str,
     rules: Mapping[str, ExperimentAlerts],
     *,
     now: datetime | None = None,
-) -> tuple[int, int]:
-    """Send what is due, one message a receiver; return how many were sent, and how many not.
+) -> SentMessages:
+    """Send what is due, one message a receiver.
 
     Args:
         parts: what to work with.
@@ -61,7 +69,7 @@ def send_due(
             sent += 1
         else:
             failed += 1
-    return sent, failed
+    return SentMessages(sent, failed)
 
 
 def _taker(now: datetime) -> Callable[[Writing], list[TakenDelivery]]:

@@ -89,23 +89,23 @@ def begin_alerts(
     _enter(writing, experiment, events)
 
 
-def end_alerts(
-    writing: Writing, experiment: int, alerts: Sequence[OpenAlert], words: str, *, is_told: bool
-) -> None:
+def end_alerts(writing: Writing, experiment: int, alerts: Sequence[OpenAlert], words: str) -> None:
     """Note that alerts are over, and queue messages to the receivers that know of their beginning.
 
-    Args:
-        writing: where to.
-        experiment: its key.
-        alerts: those that are over.
-        words: what there is to say.
-        is_told: whether receivers get a message.
+    `words` say why they are over.
     """
-    events: list[_Event] = []
+    events = []
     for alert in alerts:
-        receivers = told_receivers(writing.connection, alert.key) if is_told else []
+        receivers = told_receivers(writing.connection, alert.key)
         events.append(_Over(alert.uuid, words, receivers))
     _enter(writing, experiment, events)
+
+
+def end_alerts_silently(
+    writing: Writing, experiment: int, alerts: Sequence[OpenAlert], words: str
+) -> None:
+    """Note that alerts are over, without a message; `words` say why."""
+    _enter(writing, experiment, [_Over(alert.uuid, words, []) for alert in alerts])
 
 
 def note_sent(writing: Writing, taken: Sequence[TakenDelivery]) -> None:

@@ -240,6 +240,17 @@ def _settings_of(kind: Any, raw: Mapping[str, Any]) -> str:
     return ", ".join(sorted(names))
 
 
+def _place_in(path: str) -> list[str | int]:
+    """Return the keys and positions of a path such as `quiet.days[2]`."""
+    place: list[str | int] = []
+    for part in re.split(r"[.\[\]]+", path):
+        if part.isdigit():
+            place.append(int(part))
+        elif part:
+            place.append(part)
+    return place
+
+
 class _Reading:
     """Reads one file; errors name the place in it that is wrong."""
 
@@ -297,10 +308,7 @@ class _Reading:
             return msgspec.convert(raw, kind)
         except msgspec.ValidationError as problem:
             inner, message = split_message(str(problem))
-            parts: list[str | int] = []
-            for part in re.split(r"[.\[\]]+", inner):
-                if part:
-                    parts.append(int(part) if part.isdigit() else part)
+            parts = _place_in(inner)
             unknown = _UNKNOWN_FIELD.search(message)
             if unknown:
                 parts.append(unknown[1])

@@ -74,11 +74,10 @@ class Gathered:
 
         Without `has_forms`, no fcl is expanded and evaluated.
         """
-        expanded: dict[int, bytes] = {}
-        evaluated: dict[int, bytes] = {}
+        forms: dict[int, _Forms] = {}
         ran: dict[int, RanSet] = {}
         if has_forms:
-            expanded, evaluated = _configurations(self.job, self.reader)
+            forms = _forms_of_job(self.job, self.reader)
             ran = ran_sets(self.job.reading.record, self.reader)
         return Ingredients(
             record_bytes=self.job.body_of(),
@@ -86,8 +85,8 @@ class Gathered:
             received_at=self.job.found.received_at,
             revision=_revision(self.job),
             resolutions=self.resolutions,
-            expanded=expanded,
-            evaluated=evaluated,
+            expanded={place: of_place.expanded for place, of_place in forms.items()},
+            evaluated={place: of_place.evaluated for place, of_place in forms.items()},
             capsule=self.capsule,
             schema=record_schema(),
             rules=self.rules,
@@ -346,27 +345,29 @@ def _image_name(record: JobRecord) -> str:
     return (container.image or "") if container else ""
 
 
-_evaluated: OrderedDict[str, tuple[bytes, bytes] | None] = OrderedDict()
+class _Forms(NamedTuple):
+    """A configuration as one text: with its includes, and evaluated."""
+
+    expanded: bytes
+    evaluated: bytes
+
+
+_evaluated: OrderedDict[str, _Forms | None] = OrderedDict()
 _lock = Lock()
 
 
-def _configurations(
-    job: ReadJob, reader: PossessedBlobs
-) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """Return the expanded and the evaluated fcl of a job's configurations, by position.
-
-    Configurations that cannot be evaluated are left out.
-    """
-    expanded, evaluated = {}, {}
+def _forms_of_job(job: ReadJob, reader: PossessedBlobs) -> dict[int, _Forms]:
+    """Return the forms of a job's configurations that can be evaluated, by position."""
+    forms_of_job = {}
     for place, recorded in enumerate(job.reading.record.configurations or ()):
         forms = _forms(recorded, reader)
         if forms is not None:
-            expanded[place], evaluated[place] = forms
-    return expanded, evaluated
+            forms_of_job[place] = forms
+    return forms_of_job
 
 
-def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, bytes] | None:
-    """Return a configuration expanded and evaluated; None if it cannot be evaluated."""
+def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> _Forms | None:
+    """Return the forms of a configuration; None if it cannot be evaluated."""
     listed = {file.sha256 for file in recorded.files or () if file.sha256}
     readable = listed & reader.digests
     key = hashlib.sha256(msgspec.json.encode([recorded, sorted(readable)])).hexdigest()
@@ -376,11 +377,11 @@ def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, b
             return _evaluated[key]
     sources = {sha256: reader.store.get(sha256) for sha256 in readable}
     # Outside the lock: other threads build bundles meanwhile. Two may evaluate the same one
-    forms: tuple[bytes, bytes] | None = None
+    forms: _Forms | None = None
     with suppress(ConfigurationError, FhiclError):
         configuration = evaluate_recorded(recorded, sources)
-        forms = configuration.expanded, configuration.to_indented_string().encode()
-    if forms is None or len(forms[0]) + len(forms[1]) <= _LONGEST_REMEMBERED:
+        forms = _Forms(configuration.expanded, configuration.to_indented_string().encode())
+    if forms is None or len(forms.expanded) + len(forms.evaluated) <= _LONGEST_REMEMBERED:
         with _lock:
             _evaluated[key] = forms
             while len(_evaluated) > _REMEMBERED:

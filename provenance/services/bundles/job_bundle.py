@@ -79,23 +79,18 @@ def build_bundle(
     job_id: str,
     *,
     experiment: str | None = None,
-    number: int | None = None,
     level: str | None = None,
     is_holey: bool = False,
     located: Places | None = None,
     readable_by_readers_of: Callable[[str], Database] | None = None,
-    reading_everything: Callable[[], AbstractContextManager[Connection]] | None = None,
 ) -> Bundle:
-    """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
-
-    That plan is made if there is none yet.
+    """Return the bundle of a job by the plan for what it is now, which is made if there is none.
 
     Args:
         database: where the job is recorded.
         writer: enters the plan.
         job_id: its UUID, or a batch id.
         experiment: whose job, where several experiments have one with this id.
-        number: of an earlier plan.
         level: a ceiling, `L0` to `L4`: what only higher levels need is left out. By default nothing
             is left out.
         is_holey: list the inputs that are not possessed and have a URL in fetch.txt. Such a bundle
@@ -103,20 +98,14 @@ def build_bundle(
         located: where inputs are now (`locate_inputs`), if the bundle is to say so.
         readable_by_readers_of: returns the database as everybody may read it who may read an
             experiment; None where no experiment is private.
-        reading_everything: opens the database with what is hidden from `database`; None where
-            nothing is. An earlier plan that tells something of it is not returned.
 
     Raises:
-        NotFoundError: no such job, or no such plan of it.
+        NotFoundError: no such job.
         BundleError: an unknown level, or the bundle cannot be built.
     """
     ceiling_of(level)
     with database.reading.connect() as connection:
         job = read_job(connection, store, job_id, experiment=experiment)
-        if number is not None:
-            earlier = _bundle(store, job, plan_numbered(connection, job.found, number))
-            _check_readable(connection, job, earlier, reading_everything)
-            return earlier
     shared = database
     if readable_by_readers_of is not None:
         shared = readable_by_readers_of(job.found.experiment)
@@ -126,6 +115,37 @@ def build_bundle(
     if stored is not None:
         return _bundle(store, job, stored)
     return _first_build(database, writer, store, gathered, level=level, is_holey=is_holey)
+
+
+def earlier_bundle(
+    database: Database,
+    store: Store,
+    job_id: str,
+    number: int,
+    *,
+    experiment: str | None = None,
+    reading_everything: Callable[[], AbstractContextManager[Connection]] | None = None,
+) -> Bundle:
+    """Return the bundle of a job by an earlier plan.
+
+    Args:
+        database: where the job is recorded.
+        job_id: its UUID, or a batch id.
+        number: of the plan.
+        experiment: whose job, where several experiments have one with this id.
+        reading_everything: opens the database with what is hidden from `database`; None where
+            nothing is. A plan that tells something of it is not returned.
+
+    Raises:
+        NotFoundError: no such job, or no such plan of it.
+    """
+    with database.reading.connect() as connection:
+        job = read_job(connection, store, job_id, experiment=experiment)
+        bundle = _bundle(store, job, plan_numbered(connection, job.found, number))
+        if reading_everything is not None:
+            with reading_everything() as everything:
+                _check_readable(connection, everything, job, bundle)
+    return bundle
 
 
 def _first_build(
@@ -206,24 +226,18 @@ def _bundle(
 
 
 def _check_readable(
-    readable: Connection,
-    job: ReadJob,
-    bundle: Bundle,
-    reading_everything: Callable[[], AbstractContextManager[Connection]] | None,
+    readable: Connection, everything: Connection, job: ReadJob, bundle: Bundle
 ) -> None:
     """Check that a plan holds nothing of an experiment that is hidden from its reader.
 
     Raises:
         NotFoundError: it does, since it was made when that experiment was open, or by 0.1.0.
     """
-    if reading_everything is None:
-        return
     generated = tuple(member for member in bundle.plan.own if member.part_of)
     alone = replace(bundle.plan, own=generated, fragments={})
     texts = b"".join(stream_plan(alone, bundle.reader))
-    with reading_everything() as everything:
-        if shows_hidden_input(readable, everything, job, texts):
-            raise _no_such_plan(job)
+    if shows_hidden_input(readable, everything, job, texts):
+        raise _no_such_plan(job)
 
 
 def _no_such_plan(job: ReadJob) -> NotFoundError:

@@ -81,15 +81,19 @@ def shows_hidden_input(
         file = inputs[position]
         names = {file.name}
         if position in full_names:
-            namespace, name = full_names[position]
-            words = {namespace, name} - _recorded_words(file) - {job.found.experiment, ""}
-            # As whole texts: a namespace such as `nova` stands in many a path
-            if any(json.dumps(word).encode() in texts for word in words):
+            full = full_names[position]
+            words = {*full} - _recorded_words(file) - {job.found.experiment, ""}
+            if _has_whole_text(texts, words):
                 return True
-            names.add(name)
+            names.add(full.name)
         if _has_other_address(texts, names - {""}, file):
             return True
     return False
+
+
+def _has_whole_text(texts: bytes, words: Iterable[str]) -> bool:
+    """Return whether one of the words is a text of its own: `nova` stands in many a path, too."""
+    return any(json.dumps(word).encode() in texts for word in words)
 
 
 def _has_other_address(texts: bytes, names: Iterable[str], file: Input) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jobprov.provenance.db.changes.bundles import add_plan, note_tar_digest
+from jobprov.provenance.db.changes.bundles import NewPlan, add_plan, note_tar_digest
 from jobprov.provenance.db.queries.holdings.plans import plan_made_of
 from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.services.ledger.entries import enter_document
@@ -19,15 +19,14 @@ def enter_plan(writing: Writing, job: FoundJob, document: Mapping[str, Any]) -> 
 
 def write_plan_row(writing: Writing, job: int, entry: int, document: Mapping[str, Any]) -> None:
     """Write the row of a plan whose ledger entry exists."""
-    add_plan(
-        writing.connection,
-        job=job,
-        entry=entry,
-        level=document["level"],
-        ingredients_sha256=document["ingredients_sha256"],
-        plan_sha256=document["plan_sha256"],
-        tar_bytes=document["tar_bytes"],
+    plan = NewPlan(
+        entry,
+        document["level"],
+        document["ingredients_sha256"],
+        document["plan_sha256"],
+        document["tar_bytes"],
     )
+    add_plan(writing.connection, job, plan)
 
 
 def note_digest(writing: Writing, plan: int, tar_sha256: str) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sqlalchemy import Connection
 
@@ -123,21 +123,9 @@ def compare_catalog(
         asked_at, problem = state.asked_at.isoformat(), state.problem
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
-        cataloged = cataloged_outputs(connection, task.key)
-        outputs = [output for output in cataloged if output.presence != Presence.GONE]
-        gone = [output for output in cataloged if output.presence == Presence.GONE]
-        made_files = _made_files(task, claimed_outputs(connection, task.key), outputs)
-        # Of what was retired after use, it matters no more what the catalog said
-        made_files = [file for file in made_files if not file.is_spent]
-        outputs = [output for output in outputs if output.presence == Presence.THERE]
-        found = _find_differences(
-            task,
-            made_files,
-            outputs,
-            gone=_gone_files(made_files, gone),
-            is_listed=is_listed,
-            late_before=state.finished_at - late_after,
-        )
+        compared = _ComparedFiles.of(connection, task)
+        late_before = state.finished_at - late_after
+        found = _find_differences(task, compared, is_listed=is_listed, late_before=late_before)
         differences = _units_without_output(connection, task, standing)
         differences += _by_kind(connection, task, found)
     return CatalogComparison(
@@ -182,6 +170,31 @@ class _MadeFile(NamedTuple):
         """Whether the catalog retired it, under all its names, after something was made from it."""
         presences = {output.presence for output in self.outputs}
         return presences == {Presence.SPENT}
+
+
+class _ComparedFiles(NamedTuple):
+    """The files of a task on both sides. What was retired after use is on neither.
+
+    Attributes:
+        made: what successful jobs report.
+        outputs: what is in the catalog.
+        gone: claims at birth of made files that are gone from the catalog under every name.
+    """
+
+    made: list[_MadeFile]
+    outputs: list[CatalogedOutput]
+    gone: AbstractSet[int]
+
+    @classmethod
+    def of(cls, connection: Connection, task: FoundTask) -> Self:
+        """Return the files of a task as jobs and the catalog have them."""
+        cataloged = cataloged_outputs(connection, task.key)
+        not_gone = [output for output in cataloged if output.presence != Presence.GONE]
+        gone = [output for output in cataloged if output.presence == Presence.GONE]
+        made_files = _made_files(task, claimed_outputs(connection, task.key), not_gone)
+        made_files = [file for file in made_files if not file.is_spent]
+        there = [output for output in not_gone if output.presence == Presence.THERE]
+        return cls(made_files, there, _gone_files(made_files, gone))
 
 
 def _made_files(
@@ -247,31 +260,30 @@ class _Difference(NamedTuple):
 
 
 def _find_differences(
-    task: FoundTask,
-    made_files: Iterable[_MadeFile],
-    outputs: Iterable[CatalogedOutput],
-    *,
-    gone: AbstractSet[int],
-    is_listed: bool,
-    late_before: datetime,
+    task: FoundTask, compared: _ComparedFiles, *, is_listed: bool, late_before: datetime
 ) -> Iterator[_Difference]:
     """Yield what differs, by kind: first of files that jobs made, then of others in the catalog."""
-    claims_of_catalog: dict[tuple[str, str], ClaimedOutput] = {}
-    for file in made_files:
-        for output in file.outputs:
-            claims_of_catalog[output.namespace, output.name] = file.claim
+    for file in compared.made:
         if file.outputs:
             yield from _contradictions(task, file.claim, file.outputs[0])
-        elif file.claim.origin in gone:
+        elif file.claim.origin in compared.gone:
             yield _Difference("retired", file.claim, None)
         elif file.claim.ended_at < late_before:
             yield _Difference("never-arrived", file.claim, None)
         else:
             yield _Difference("not-in-catalog", file.claim, None)
+    yield from _unexpected_outputs(compared, is_listed=is_listed)
 
+
+def _unexpected_outputs(compared: _ComparedFiles, *, is_listed: bool) -> Iterator[_Difference]:
+    """Yield the files of the catalog that no job made, or that are made from no listed unit."""
+    claims_of_catalog: dict[tuple[str, str], ClaimedOutput] = {}
+    for file in compared.made:
+        for output in file.outputs:
+            claims_of_catalog[output.namespace, output.name] = file.claim
     # a file of several parents has one row for each of them
     outputs_by_file: dict[tuple[str, str], list[CatalogedOutput]] = defaultdict(list)
-    for output in outputs:
+    for output in compared.outputs:
         outputs_by_file[output.namespace, output.name].append(output)
     for name, rows in outputs_by_file.items():
         claim = claims_of_catalog.get(name)

@@ -22,6 +22,7 @@ from jobprov.provenance.db.changes.catalogs import (
 )
 from jobprov.provenance.db.queries.catalogs.retired import (
     KnownOutput,
+    OutputPlace,
     gone_outputs,
     outputs_of_files,
     outputs_of_no_unit,
@@ -66,7 +67,7 @@ def write_outputs(
         names = [unit_of[parent] for parent in file.parents if parent in unit_of]
         if not unit_of:
             names = [""]  # the task has no list of units
-        outputs += [(unit, keys[file.name]) for unit in names]
+        outputs += [OutputPlace(unit, keys[file.name]) for unit in names]
     before: list[KnownOutput] = []
     for part in chunks(list(units)):
         before += outputs_of_units(writing.connection, task.key, part)
@@ -99,7 +100,7 @@ def write_claimed(
     for file in files:
         _, name = catalog.split(file.name)
         unit = unit_of.get(name, "") if file.is_retired else ""
-        outputs.append((unit, keys[file.name]))
+        outputs.append(OutputPlace(unit, keys[file.name]))
     before = outputs_of_no_unit(connection, task.key, list(unit_of))
     unsettled = _replace(connection, task.key, before, outputs)
     retired = [keys[file.name] for file in files if file.is_retired]
@@ -111,17 +112,17 @@ def _replace(
     connection: Connection,
     task: int,
     before: Iterable[KnownOutput],
-    outputs: Sequence[tuple[str, int]],
+    outputs: Sequence[OutputPlace],
 ) -> Unsettled:
-    """Write outputs, each a unit and a file, in place of those before."""
+    """Write outputs in place of those before."""
     found = set(outputs)
-    vanished = [output for output in before if (output.unit, output.file) not in found]
-    remove_outputs(connection, task, [(output.unit, output.file) for output in vanished])
+    vanished = [output for output in before if output.place not in found]
+    remove_outputs(connection, task, [output.place for output in vanished])
     has_lost_some = bool(gone_outputs(connection, task, limit=1))
     add_outputs(connection, task, outputs)
     turned: set[int] = set()
     if has_lost_some:
-        turned = count_outputs_of_makers(connection, task, sorted({file for _, file in found}))
+        turned = count_outputs_of_makers(connection, task, sorted({place.file for place in found}))
     return Unsettled(vanished, turned)
 
 

@@ -8,6 +8,7 @@ compared.
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -72,15 +73,22 @@ def sync_experiment(
             began_at=datetime.now(UTC),
             arrive_within=timedelta(hours=hours_to_arrive(catalogs, experiment)),
         )
-        outcome, is_away = _sync(compared, everything=everything)
-        done.append(outcome)
-        if compared.is_over() or is_away:
+        outcome = _sync(compared, everything=everything)
+        done.append(outcome.progress)
+        if compared.is_over() or outcome.is_away:
             break
     return done
 
 
-def _sync(compared: TaskInCatalog, *, everything: bool) -> tuple[TaskSync, bool]:
-    """Compare a task; return what was done, and whether the catalog is away."""
+class _Outcome(NamedTuple):
+    """What was done for a task, and whether the catalog is away, so that no other can be asked."""
+
+    progress: TaskSync
+    is_away: bool
+
+
+def _sync(compared: TaskInCatalog, *, everything: bool) -> _Outcome:
+    """Compare a task with its catalog."""
     progress = TaskSync(compared.task.task_id)
     is_away = False
     try:
@@ -104,7 +112,7 @@ def _sync(compared: TaskInCatalog, *, everything: bool) -> tuple[TaskSync, bool]
     except ProvenanceError as problem:  # it refuses a query, which only the author can mend
         progress = progress._replace(problem=str(problem), is_whole=False)
     compared.writer.run(lambda writing: _note_end(writing.connection, compared.task.key, progress))
-    return progress, is_away
+    return _Outcome(progress, is_away)
 
 
 def _note_end(connection: Connection, task: int, progress: TaskSync) -> None:

@@ -177,10 +177,12 @@ def _differing_outputs(examples: Sequence[_Example]) -> list[DifferingOutput]:
         digests: dict[str, str | None] = {}
         names: dict[str, str | None] = {}
         for example in examples:
+            name, digest = None, None
             outputs = example.record.outputs or []
-            output = outputs[position] if position < len(outputs) else None
-            names[example.result_id] = None if output is None else output.name
-            digests[example.result_id] = None if output is None else _digest_of(output)
+            if position < len(outputs):
+                name, digest = outputs[position].name, _digest_of(outputs[position])
+            names[example.result_id] = name
+            digests[example.result_id] = digest
         if len(set(digests.values())) > 1:
             differing.append(DifferingOutput(position, names, digests))
     return differing

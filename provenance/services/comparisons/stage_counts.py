@@ -12,19 +12,18 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.queries.comparisons.stages import (
     EvaluatedSet,
     JobClass,
+    UsedConfiguration,
     UsedSoftware,
     configurations_of,
     differing_parameters,
     evaluated_sets,
     software_of,
 )
-from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.lineage.words import counted
 
 _MOST_SETS = 200
 """Configurations of a step that are compared by parameter, the most frequent ones."""
 _DIGITS = 12
-_ValueOf = Callable[[UsedSoftware], str]
 
 
 class ValueName(NamedTuple):
@@ -64,6 +63,10 @@ class Counts(NamedTuple):
         return values
 
 
+_ValueOf = Callable[[UsedSoftware], str]
+_ValuesOf = Callable[[Sequence[UsedSoftware]], dict[ValueName, str]]
+
+
 def no_counts() -> Counts:
     """Return the counts of no jobs."""
     return Counts({}, Counter())
@@ -73,7 +76,7 @@ class SharedLists(NamedTuple):
     """What the jobs of both productions share, by keys of lists."""
 
     software: Mapping[int, Sequence[UsedSoftware]]
-    configurations: Mapping[int, Sequence[tuple[int, RecordedClosure]]]
+    configurations: Mapping[int, Sequence[UsedConfiguration]]
     sets: Mapping[tuple[int, int], EvaluatedSet]
 
     @classmethod
@@ -85,10 +88,10 @@ class SharedLists(NamedTuple):
         configurations = configurations_of(connection, closure_sets)
         closures: set[int] = set()
         for ran in configurations.values():
-            closures.update(closure for closure, _ in ran)
+            closures.update(used.key for used in ran)
         return cls(software, configurations, evaluated_sets(connection, closures))
 
-    def ran_by(self, jobs: JobClass) -> Sequence[tuple[int, RecordedClosure]]:
+    def ran_by(self, jobs: JobClass) -> Sequence[UsedConfiguration]:
         """Return the configurations that some jobs ran, with variables.
 
         Of jobs without a configuration there may be an empty one, for the variables alone.
@@ -97,29 +100,36 @@ class SharedLists(NamedTuple):
             return ()
         return self.configurations.get(jobs.closure_set, ())
 
-    def fcl_of(self, jobs: JobClass) -> list[tuple[int, RecordedClosure]]:
+    def fcl_of(self, jobs: JobClass) -> list[UsedConfiguration]:
         """Return the configurations that some jobs ran, empty ones left out."""
-        return [ran for ran in self.ran_by(jobs) if ran[1].is_configuration]
+        return [used for used in self.ran_by(jobs) if used.recorded.is_configuration]
 
 
-def software_counts(
-    sides: Sequence[Sequence[JobClass]], shared: SharedLists
-) -> tuple[list[Counts], list[Counts]]:
-    """Return code and products of each side; jobs whose records name no software do not count."""
-    code, products = [], []
-    for side in sides:
-        of_code, of_products = no_counts(), no_counts()
-        for jobs in side:
-            if jobs.software_set is None:
-                continue
+def code_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
+    """Return the checkouts of each side; jobs whose records name no software do not count."""
+    return [_software_counts(side, shared, _checkouts) for side in sides]
+
+
+def product_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
+    """Return the products of each side; jobs whose records name no software do not count."""
+    return [_software_counts(side, shared, _products) for side in sides]
+
+
+def _software_counts(side: Sequence[JobClass], shared: SharedLists, values_of: _ValuesOf) -> Counts:
+    counts = no_counts()
+    for jobs in side:
+        if jobs.software_set is not None:
             used = shared.software.get(jobs.software_set, ())
-            checkouts = [entry for entry in used if not _is_product(entry)]
-            installed = [entry for entry in used if _is_product(entry)]
-            of_code.add(_by_name(checkouts, _code_value), [None], jobs.job_count)
-            of_products.add(_by_name(installed, _product_value), [None], jobs.job_count)
-        code.append(of_code)
-        products.append(of_products)
-    return code, products
+            counts.add(values_of(used), [None], jobs.job_count)
+    return counts
+
+
+def _checkouts(used: Sequence[UsedSoftware]) -> dict[ValueName, str]:
+    return _by_name([entry for entry in used if not _is_product(entry)], _code_value)
+
+
+def _products(used: Sequence[UsedSoftware]) -> dict[ValueName, str]:
+    return _by_name([entry for entry in used if _is_product(entry)], _product_value)
 
 
 def _is_product(used: UsedSoftware) -> bool:
@@ -171,15 +181,19 @@ def variable_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) ->
         of_side = no_counts()
         for jobs in side:
             ran = shared.ran_by(jobs)
-            values: dict[ValueName, set[str]] = {}
-            for _, recorded in ran:
-                for name, value in (recorded.variables or {}).items():
-                    values.setdefault(ValueName(name, None), set()).add(value)
             if ran:
-                facts = {name: ", ".join(sorted(of_name)) for name, of_name in values.items()}
-                of_side.add(facts, [None], jobs.job_count)
+                of_side.add(_variables(ran), [None], jobs.job_count)
         counts.append(of_side)
     return counts
+
+
+def _variables(ran: Iterable[UsedConfiguration]) -> dict[ValueName, str]:
+    """Return the variables of a job with all the values that its configurations have of each."""
+    values: dict[ValueName, set[str]] = {}
+    for used in ran:
+        for name, value in (used.recorded.variables or {}).items():
+            values.setdefault(ValueName(name, None), set()).add(value)
+    return {name: ", ".join(sorted(of_name)) for name, of_name in values.items()}
 
 
 class ConfigurationCounts(NamedTuple):
@@ -240,7 +254,7 @@ def _steps(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[str
     steps: dict[str, None] = {}
     for side in sides:
         for jobs in side:
-            steps.update(dict.fromkeys(recorded.step or "" for _, recorded in shared.fcl_of(jobs)))
+            steps.update(dict.fromkeys(used.step for used in shared.fcl_of(jobs)))
     return list(steps)
 
 
@@ -248,9 +262,9 @@ def _jobs_by_set(side: Sequence[JobClass], shared: SharedLists, step: str) -> Co
     """Return how many jobs ran each parameter set in a step."""
     job_counts = Counter[int]()
     for jobs in side:
-        for closure, recorded in shared.fcl_of(jobs):
-            evaluated = shared.sets.get((jobs.experiment, closure))
-            if evaluated is not None and (recorded.step or "") == step:
+        for used in shared.fcl_of(jobs):
+            evaluated = shared.sets.get((jobs.experiment, used.key))
+            if evaluated is not None and used.step == step:
                 job_counts[evaluated.key] += jobs.job_count
     return job_counts
 
@@ -261,7 +275,7 @@ def _count_steps(
     """Count which steps ran, where jobs have several."""
     for of_side, side in zip(counts, sides, strict=True):
         for jobs in side:
-            names = {recorded.step or "" for _, recorded in shared.fcl_of(jobs)}
+            names = {used.step for used in shared.fcl_of(jobs)}
             facts = {ValueName(f"step {name}", None): "ran" for name in names}
             of_side.add(facts, [None], jobs.job_count)
 
@@ -274,7 +288,7 @@ def _not_evaluated(which: str, side: Sequence[JobClass], shared: SharedLists) ->
     """Return how many jobs of one side ran a configuration that is not evaluated."""
     job_count = 0
     for jobs in side:
-        keys = [(jobs.experiment, closure) for closure, _ in shared.fcl_of(jobs)]
+        keys = [(jobs.experiment, used.key) for used in shared.fcl_of(jobs)]
         if any(key not in shared.sets for key in keys):
             job_count += jobs.job_count
     if not job_count:
@@ -288,7 +302,7 @@ def _not_as_run(which: str, side: Sequence[JobClass], shared: SharedLists) -> li
     without, as_written = 0, 0
     for jobs in side:
         ran = shared.fcl_of(jobs)
-        sets = [shared.sets.get((jobs.experiment, closure)) for closure, _ in ran]
+        sets = [shared.sets.get((jobs.experiment, used.key)) for used in ran]
         if not ran:
             without += jobs.job_count
         if any(parameter_set is not None and parameter_set.as_written for parameter_set in sets):

@@ -8,6 +8,7 @@ for itself, such as seeds and names of files, is left to the comparison of two j
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import campaign_page, jobs_list
@@ -34,10 +35,12 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.comparisons.stage_counts import (
+    ConfigurationCounts,
     Counts,
     SharedLists,
+    code_counts,
     configuration_counts,
-    software_counts,
+    product_counts,
     variable_counts,
 )
 from jobprov.provenance.services.experiments import find_experiment
@@ -137,7 +140,7 @@ def _side(connection: Connection, by: str, name: str, experiment: str | None) ->
 
 
 def _production(side: _Side, by: str, experiment: str | None) -> ComparedProduction:
-    job_count = sum(jobs.job_count for jobs in side.classes)
+    job_count = _job_count(side.classes)
     return ComparedProduction(side.name, job_count, _page(by, side.name, experiment))
 
 
@@ -197,21 +200,26 @@ def _compared_stage(
     limit: int,
 ) -> ComparedStage:
     """Return what differs in one stage; of one that only one production has, no more than that."""
-    job_counts = [sum(jobs.job_count for jobs in side) for side in sides]
+    job_counts = [_job_count(side) for side in sides]
     facets = []
     if all(job_counts):
-        code, products = software_counts(sides, shared)
-        configuration = configuration_counts(connection, sides, shared)
         facets = [
-            _facet("code", code, limit),
-            _facet("configuration", configuration.counts, limit),
-            _facet("products", products, limit),
+            _facet("code", code_counts(sides, shared), limit),
+            _configuration_facet(configuration_counts(connection, sides, shared), limit),
+            _facet("products", product_counts(sides, shared), limit),
             _facet("variables", variable_counts(sides, shared), limit),
         ]
-        if configuration.problems:
-            facets[1].problems[:] = configuration.problems
-        facets[1].notes[:] = configuration.notes
     return ComparedStage(name, job_counts[0], job_counts[1], facets)
+
+
+def _job_count(classes: Sequence[JobClass]) -> int:
+    return sum(jobs.job_count for jobs in classes)
+
+
+def _configuration_facet(compared: ConfigurationCounts, limit: int) -> StageFacet:
+    """Return how the parameters differ; why some are not compared says more than `_facet` can."""
+    facet = _facet("configuration", compared.counts, limit)
+    return replace(facet, problems=compared.problems or facet.problems, notes=compared.notes)
 
 
 def _facet(name: str, counts: Sequence[Counts], limit: int) -> StageFacet:
@@ -233,13 +241,13 @@ def _differing_values(before: Counts, after: Counts) -> list[StageDifference]:
 
     Names for which the two sides have no value in common come first.
     """
-    differences: list[tuple[bool, StageDifference]] = []
+    with_common: list[StageDifference] = []
+    without_common: list[StageDifference] = []
     for value_name in before.values.keys() | after.values.keys():
         values_before, values_after = before.of(value_name), after.of(value_name)
         is_compared = before.jobs[value_name.part] and after.jobs[value_name.part]
         if not is_compared or values_before.keys() == values_after.keys():
             continue
-        has_common = bool(values_before.keys() & values_after.keys())
         difference = StageDifference(
             value_name.key,
             value_name.part,
@@ -248,9 +256,15 @@ def _differing_values(before: Counts, after: Counts) -> list[StageDifference]:
             max(0, len(values_before) - _MOST_VALUES),
             max(0, len(values_after) - _MOST_VALUES),
         )
-        differences.append((has_common, difference))
-    differences.sort(key=lambda ranked: (ranked[0], ranked[1].part or "", ranked[1].key))
-    return [difference for _, difference in differences]
+        if values_before.keys() & values_after.keys():
+            with_common.append(difference)
+        else:
+            without_common.append(difference)
+    return sorted(without_common, key=_part_and_name) + sorted(with_common, key=_part_and_name)
+
+
+def _part_and_name(difference: StageDifference) -> tuple[str, str]:
+    return difference.part or "", difference.key
 
 
 def _most_frequent(values: Mapping[str | None, int]) -> list[CountedValue]:

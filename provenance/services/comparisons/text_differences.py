@@ -1,6 +1,7 @@
 """Two texts by line, in the form of `diff -u`: bounded, whatever they hold."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from jobprov.provenance.fhicl.matching import Stretch, changed_stretches
 
@@ -10,18 +11,25 @@ _LONGEST_LINE = 400
 _CONTEXT = 3
 
 
-def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
-    """Return (lines, how many are left out) of the unified difference of two texts.
+class UnifiedDifference(NamedTuple):
+    """The first lines of a unified difference, and how many are left out."""
+
+    lines: list[str]
+    omitted: int
+
+
+def unified(before: bytes, after: bytes) -> UnifiedDifference:
+    """Return the unified difference of two texts.
 
     There are no lines where one of them is larger than a megabyte.
     """
     if max(len(before), len(after)) > LARGEST_BYTES:
-        return [], 0
+        return UnifiedDifference([], 0)
     old, new = _lines(before), _lines(after)
     lines: list[str] = []
     for group in _grouped(changed_stretches(old, new)):
         lines += _hunk(group, old, new)
-    return lines[:MOST_LINES], max(0, len(lines) - MOST_LINES)
+    return UnifiedDifference(lines[:MOST_LINES], max(0, len(lines) - MOST_LINES))
 
 
 def _lines(text: bytes) -> list[str]:

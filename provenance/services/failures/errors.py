@@ -74,9 +74,7 @@ def count_errors(
     )
 
 
-def list_causes(
-    connection: Connection, filters: JobFilters, *, most: int = MOST_CAUSES
-) -> list[FailureCause]:
+def list_causes(connection: Connection, filters: JobFilters, *, most: int) -> list[FailureCause]:
     """Return the most frequent causes of failure of the jobs that pass the filters."""
     rows = cause_rows(connection, filters, None, now=datetime.now(UTC), limit=most)
     return _causes(connection, rows)

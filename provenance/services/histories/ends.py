@@ -197,7 +197,7 @@ def list_orphans(
     """
     check_limit(limit, MOST_LISTED)
     with time_limit(connection, "ask for a smaller page"):
-        orphans, last = list_unmade(
+        unmade = list_unmade(
             connection,
             experiment=experiment,
             namespace=namespace,
@@ -207,6 +207,6 @@ def list_orphans(
             limit=limit,
         )
     next_cursor = None
-    if last is not None:
-        next_cursor = str(last)
-    return Orphans(orphans, next_cursor)
+    if unmade.next_after is not None:
+        next_cursor = str(unmade.next_after)
+    return Orphans(unmade.files, next_cursor)

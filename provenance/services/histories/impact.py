@@ -152,9 +152,9 @@ def _whole_reach(connection: Connection, chosen: Conditions, after: int, limit: 
     """Return what the chosen jobs made, and all that was made from it."""
     made = _seeds(connection, chosen)
     claims = _with_products(connection, made)
-    files, jobs = count_touched(connection, claims)
+    touched = count_touched(connection, claims)
     listed = in_order(connection, claims, after=after, most=limit + 1)
-    return _Reach(made, files, jobs, listed, is_cut=len(claims) >= MOST_FILES)
+    return _Reach(made, touched.files, touched.jobs, listed, is_cut=len(claims) >= MOST_FILES)
 
 
 def _seeds(connection: Connection, chosen: Conditions) -> list[MadeClaim]:

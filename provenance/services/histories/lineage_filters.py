@@ -65,19 +65,19 @@ def filter_history(
     near = [key for key in passing if depth is None or distances[key] <= 2 * depth]
     shown = dict.fromkeys(near[:limit])
     hidden = distances.keys() - set(passing)
-    links, is_whole = _joined(history, shown, hidden)
+    joined = _joined(history, shown, hidden)
 
     nodes: list[Node] = [*file_nodes(connection, shown), *job_nodes(connection, shown)]
     by_key = {node.key: node for node in nodes}
     edges = []
-    for (source, target), link in links.items():
+    for (source, target), link in joined.links.items():
         edges.append(Edge(source, target, link.is_sure, link.role))
     return Graph(
         history.start,
         tuple(by_key[key] for key in shown if key in by_key),
         tuple(edges),
         _omitted(history, passing, shown, len(hidden)),
-        is_truncated=len(shown) < len(passing) or history.is_cut or not is_whole,
+        is_truncated=len(shown) < len(passing) or history.is_cut or not joined.is_whole,
     )
 
 
@@ -116,39 +116,52 @@ def _of_role(history: History, role: str | None) -> set[str] | None:
     return keys
 
 
-def _joined(
-    history: History, shown: Collection[str], hidden: Collection[str]
-) -> tuple[dict[tuple[str, str], Link], bool]:
-    """Return links between shown nodes, also via hidden ones, and whether all could be followed.
+class _Joined:
+    """Links between shown nodes, by their ends, and whether all ways could be followed."""
+
+    def __init__(self) -> None:
+        self.links: dict[tuple[str, str], Link] = {}
+        self.is_whole = True
+
+    def add(self, source: str, target: str, link: Link) -> None:
+        """Note a link; of several with these ends the first one counts, and it is sure if one is."""
+        known = self.links.setdefault((source, target), link)
+        if link.is_sure:
+            self.links[source, target] = known._replace(is_sure=True)
+
+
+def _joined(history: History, shown: Collection[str], hidden: Collection[str]) -> _Joined:
+    """Return the links between shown nodes, also via hidden ones.
 
     A link via hidden nodes is sure if, on one of the ways, each link is.
     """
-    links: dict[tuple[str, str], Link] = {}
+    joined = _Joined()
     flow = history.flow
     steps = 0
     for source in shown:
         ways = _Ways(flow.parts(source))
         while ways.are_left():
-            key, is_sure_so_far = ways.take()
-            for target in flow.after(key):
+            way = ways.take()
+            for target in flow.after(way.node):
                 steps += 1
-                link, node = flow.link(key, target), node_of(target)
-                is_sure = is_sure_so_far and link.is_sure
+                link, node = flow.link(way.node, target), node_of(target)
+                is_sure = way.is_sure and link.is_sure
                 if node in hidden:
                     ways.add(target, is_sure=is_sure)
                 elif node in shown and node != source:
-                    role = link.role if key == source else ""
-                    _add_link(links, (source, node), Link(is_sure, role))
+                    role = link.role if way.node == source else ""
+                    joined.add(source, node, Link(is_sure, role))
             if steps > MOST_STEPS:
-                return links, False
-    return links, True
+                joined.is_whole = False
+                return joined
+    return joined
 
 
-def _add_link(links: dict[tuple[str, str], Link], ends: tuple[str, str], link: Link) -> None:
-    """Note a link; of several with these ends the first one counts, and it is sure if one is."""
-    known = links.setdefault(ends, link)
-    if link.is_sure:
-        links[ends] = known._replace(is_sure=True)
+class _Way(NamedTuple):
+    """A way through hidden nodes: the node that it has come to, and whether it is sure."""
+
+    node: str
+    is_sure: bool
 
 
 class _Ways:
@@ -169,11 +182,11 @@ class _Ways:
             self._possible.pop()
         return bool(self._sure or self._possible)
 
-    def take(self) -> tuple[str, bool]:
-        """Return the node of the next way, and whether the way is sure."""
+    def take(self) -> _Way:
+        """Return the next way."""
         if self._sure:
-            return self._sure.pop(), True
-        return self._possible.pop(), False
+            return _Way(self._sure.pop(), is_sure=True)
+        return _Way(self._possible.pop(), is_sure=False)
 
     def add(self, node: str, *, is_sure: bool) -> None:
         """Go on to a node, unless it was met before by a way as good."""

@@ -35,7 +35,7 @@ from jobprov.provenance.lineage.words import enumerated
 from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.histories.costs import known_total
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records
 from jobprov.provenance.services.lookup.file import find_file
 
 MOST_JOBS = 10_000
@@ -102,7 +102,7 @@ def plan_rebuild(
         needed = _needed(connection, store, maker, gone, from_scratch=from_scratch)
     order = _in_order(needed)
 
-    needs, beyond = _inputs_from_outside(needed)
+    needs, beyond = _existing_inputs(needed), _unmade_inputs(needed)
     if maker is None:
         beyond.add(_File(file.name, file.namespace, file.experiment))
 
@@ -140,16 +140,20 @@ def locate_needs(plan: RebuildPlan, catalogs: Catalogs, *, patience: float) -> L
     return LocatedFiles(files, " ".join(problems) or None)
 
 
-def _inputs_from_outside(needed: Needed) -> tuple[set[_File], set[_File]]:
-    """Return the inputs that must still exist, and the lost ones that no recorded job made."""
-    needs, beyond = set(), set()
+def _existing_inputs(needed: Needed) -> set[_File]:
+    """Return the inputs that the plan takes as they are."""
+    files: set[_File] = set()
     for inputs in needed.values():
-        for row in inputs:
-            if not row.is_lost:
-                needs.add(row.file)
-            elif row.maker is None:
-                beyond.add(row.file)
-    return needs, beyond
+        files.update(row.file for row in inputs if not row.is_lost)
+    return files
+
+
+def _unmade_inputs(needed: Needed) -> set[_File]:
+    """Return the lost inputs that no recorded job made."""
+    files: set[_File] = set()
+    for inputs in needed.values():
+        files.update(row.file for row in inputs if row.is_lost and row.maker is None)
+    return files
 
 
 def _cost(jobs: Sequence[JobSummary]) -> RebuildCost:
@@ -255,8 +259,7 @@ def _made_inside(
     """
     inside: set[PlacedInput] = set()
     for part in chunks(sorted({placed.job for placed in inputs})):
-        for job, witnesses in read_witnesses(connection, store, part).items():
-            record = witnesses.reading().record
+        for job, record in read_records(connection, store, part).items():
             within = FilesOfJob(record)
             for position, file in enumerate(record.inputs or ()):
                 placed = PlacedInput(job, position)
@@ -273,25 +276,20 @@ def _inputs(
     If several jobs made the same content, the newest successful one is the maker. If any of them
     kept the file, it still exists.
     """
-    # By job and identity: there is a row for each job that may have made the input
-    best: dict[tuple[int, int], InputRow] = {}
-    gone: set[tuple[int, int]] = set()
-    kept: set[tuple[int, int]] = set()
+    # There is a row for each job that may have made the input
+    rows_of_inputs: dict[tuple[int, int], list[InputRow]] = {}
     for row in rows:
-        key = (row.job, row.identity)
-        if key not in best or row.rank >= best[key].rank:
-            best[key] = row
-        if row.is_kept:
-            kept.add(key)
-        if lost.holds(row):
-            gone.add(key)
+        rows_of_inputs.setdefault((row.job, row.identity), []).append(row)
     inputs: dict[int, list[_Input]] = {}
-    for key, row in best.items():
-        is_unkept = row.maker is not None and (from_scratch or key not in kept)
-        is_lost = key in gone or is_unkept
-        file = _File(row.name, row.namespace, row.experiment)
-        maker = row.maker if is_lost else None
-        inputs.setdefault(row.job, []).append(_Input(file, maker, is_lost))
+    for (job, _), rows_of_input in rows_of_inputs.items():
+        # Of equal ranks, the last row counts
+        best = max(reversed(rows_of_input), key=lambda row: row.rank)
+        is_kept = any(row.is_kept for row in rows_of_input) and not from_scratch
+        is_gone = any(lost.holds(row) for row in rows_of_input)
+        is_lost = is_gone or (best.maker is not None and not is_kept)
+        file = _File(best.name, best.namespace, best.experiment)
+        maker = best.maker if is_lost else None
+        inputs.setdefault(job, []).append(_Input(file, maker, is_lost))
     return inputs
 
 

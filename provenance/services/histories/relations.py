@@ -101,41 +101,41 @@ def find_paths(
     history = trace_history(connection, focus_b, as_of=as_of)
     is_cut = history.is_cut
     older: Literal["a", "b"] | None = "a"
-    ways = _ways_from(connection, first, history, limit)
-    if ways is None:
+    found = _paths_from(connection, first, history, limit)
+    if found is None:
         history = trace_history(connection, focus_a, as_of=as_of)
         is_cut |= history.is_cut
         older = "b"
-        ways = _ways_from(connection, second, history, limit)
-    if ways is None:
+        found = _paths_from(connection, second, history, limit)
+    if found is None:
         older = None
-        ways = _Ways([], is_whole=True)
+        found = _FoundPaths([], is_whole=True)
     return FilePaths(
         a=_named(first, focus_a),
         b=_named(second, focus_b),
         older=older,
-        paths=ways.paths,
-        is_truncated=is_cut or not ways.is_whole,
+        paths=found.paths,
+        is_truncated=is_cut or not found.is_whole,
     )
 
 
-class _Ways(NamedTuple):
+class _FoundPaths(NamedTuple):
     """Paths from one file to another, and whether these are all."""
 
     paths: list[LineagePath]
     is_whole: bool
 
 
-def _ways_from(
+def _paths_from(
     connection: Connection, older: FoundFile, history: History, limit: int
-) -> _Ways | None:
+) -> _FoundPaths | None:
     """Return the paths from a file to the start of a history; None if the file is not in it."""
     ancestors = history.distances_before().keys() - {history.start}
     targets = _keys_of(connection, older) & ancestors
     if not targets:
         return None
-    ways, is_whole = _ways(history, targets, limit)
-    return _Ways(_paths(connection, history, ways), is_whole)
+    found = _shortest_ways(history, targets, limit)
+    return _FoundPaths(_paths(connection, history, found.ways), found.is_whole)
 
 
 def _named(file: FoundFile, focus: Focus) -> FileVersion:
@@ -169,8 +169,15 @@ class _Trial(NamedTuple):
     way: _Way
 
 
-def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[list[str]], bool]:
-    """Return the shortest ways to any of the targets, and whether these are all.
+class _FoundWays(NamedTuple):
+    """Ways as lists of nodes, and whether these are all."""
+
+    ways: list[list[str]]
+    is_whole: bool
+
+
+def _shortest_ways(history: History, targets: Collection[str], limit: int) -> _FoundWays:
+    """Return the shortest ways to any of the targets.
 
     This is an A* search: the distance to the nearest target is known exactly for each node, so the
     first way that arrives is the shortest.
@@ -188,7 +195,7 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
         way = trial.way
         if way.key in targets:
             if len(ways) == limit:
-                return ways, False
+                return _FoundWays(ways, is_whole=False)
             ways.append([node_of(key) for key in way.nodes()])
             continue
         for key in flow.before(way.key):
@@ -201,7 +208,7 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
                 links = trial.links - 1
                 length = links_left[key] - links
                 heapq.heappush(heap, _Trial(length, links, next(numbers), _Way(key, way)))
-    return ways, not heap
+    return _FoundWays(ways, is_whole=not heap)
 
 
 def _circles(history: History, keys: Collection[str]) -> dict[str, int]:

@@ -299,26 +299,57 @@ def searched_chunks(
     Raises:
         Exception: what `refuse` makes of the rules by which it holds a secret.
     """
-    piece = bytearray()
-    is_text: bool | None = None  # not known yet
+    search = _PiecewiseSearch()
     for chunk in chunks:
-        piece += chunk
-        if is_text is False:
-            piece.clear()
-        elif len(piece) >= _SEARCHED_PIECE:
-            rules: list[str] = []
-            if is_text:
-                rules = rules_in_text(bytes(piece))
-            elif not is_packed(bytes(piece[:_BEGINNING])):
-                is_text = b"\0" not in piece[:_BEGINNING]
-                rules = find_secret(bytes(piece))
-            elif len(piece) >= SEARCHED_BYTES:
-                is_text = False
-                rules = find_secret(bytes(piece))
-            if rules:
-                raise refuse(rules)
-            if is_text:
-                del piece[:-_OVERLAP]
+        rules = search.add(chunk)
+        if rules:
+            raise refuse(rules)
         yield chunk
-    if is_text is not False and (rules := find_secret(bytes(piece))):
+    rules = search.end()
+    if rules:
         raise refuse(rules)
+
+
+class _PiecewiseSearch:
+    """Searches a long blob for secrets, a piece of at least 1 MiB at a time."""
+
+    def __init__(self) -> None:
+        self._piece = bytearray()
+        self._is_text = False
+        self._is_over = False  # the rest is not searched
+
+    def add(self, chunk: bytes) -> list[str]:
+        """Take the next chunk; return the rules that find a secret in the piece that it ends."""
+        if self._is_over:
+            return []
+        self._piece += chunk
+        if len(self._piece) < _SEARCHED_PIECE:
+            return []
+        if self._is_text:
+            return self._search_text()
+        return self._search_beginning()
+
+    def end(self) -> list[str]:
+        """Return the rules that find a secret in what is left at the end of the blob."""
+        return [] if self._is_over else find_secret(bytes(self._piece))
+
+    def _search_text(self) -> list[str]:
+        rules = rules_in_text(bytes(self._piece))
+        self._keep_overlap()
+        return rules
+
+    def _search_beginning(self) -> list[str]:
+        """Search the first piece, by which the kind of the blob is judged."""
+        beginning = bytes(self._piece[:_BEGINNING])
+        if is_packed(beginning) and len(self._piece) < SEARCHED_BYTES:
+            return []  # more of it is needed to unpack it
+        rules = find_secret(bytes(self._piece))
+        self._is_text = b"\0" not in beginning and not is_packed(beginning)
+        self._is_over = not self._is_text
+        self._keep_overlap()
+        return rules
+
+    def _keep_overlap(self) -> None:
+        """Drop what was searched, up to a secret that may go on in the next chunk."""
+        kept = _OVERLAP if self._is_text else 0
+        del self._piece[: len(self._piece) - kept]

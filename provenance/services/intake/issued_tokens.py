@@ -5,7 +5,7 @@ Nothing of them is kept. How they are checked is in `signed_tokens`, what they a
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.services.intake.issuer_keys import IssuerKeys
@@ -54,32 +54,42 @@ class IssuedTokens:
         for table in tables:
             audiences += table.issuer.audience
         claims = checked_claims(unchecked, self._keys[issuer], issuer, audiences)
-        experiment, claimed, scopes = _allowed(claims, tables)
-        submitter = f"issued {claimed.subject} of {issuer}"[:_MOST_SUBMITTER]
-        return Grant(experiment, submitter, scopes=scopes, is_issued=True)
+        allowed = _allowed(claims, tables)
+        submitter = f"issued {allowed.holder.subject} of {issuer}"[:_MOST_SUBMITTER]
+        return Grant(allowed.experiment, submitter, scopes=allowed.scopes, is_issued=True)
 
 
-def _allowed(
-    claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]
-) -> tuple[str, Claimed, frozenset[Scope]]:
-    """Return the experiment of a token, its claims about its holder, and what it allows."""
+class _Allowed(NamedTuple):
+    """What a token allows its holder in an experiment."""
+
+    experiment: str
+    holder: Claimed
+    scopes: frozenset[Scope]
+
+
+def _allowed(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> _Allowed:
+    """Return what a token allows.
+
+    Raises:
+        ForbiddenError: it allows nothing, or something in several experiments.
+    """
     audience = claims["aud"]
     audiences = {audience} if isinstance(audience, str) else set(audience)
-    allowed: list[tuple[str, Claimed, frozenset[Scope]]] = []
+    allowed: list[_Allowed] = []
     for table in tables:
         if audiences.isdisjoint(table.issuer.audience):
             continue
-        claimed = claimed_by(claims, table.issuer.groups_claim)
+        holder = claimed_by(claims, table.issuer.groups_claim)
         scopes: set[Scope] = set()
         for allowance in table.issuer.allow:
-            if allowance.holds(claimed):
+            if allowance.holds(holder):
                 scopes.update(allowance.may)
         if scopes:
-            allowed.append((table.experiment, claimed, frozenset(scopes)))
+            allowed.append(_Allowed(table.experiment, holder, frozenset(scopes)))
     if len(allowed) == 1:
         return allowed[0]
     if allowed:
-        experiments = ", ".join(experiment for experiment, _, _ in allowed)
+        experiments = ", ".join(each.experiment for each in allowed)
         raise ForbiddenError(
             f"The token is good for several experiments ({experiments}), and it cannot be told "
             "which is meant: get one with the scopes or groups of one of them."

@@ -9,9 +9,9 @@ learns what was found, and sends again what it may.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import ahocorasick_rs
 import msgspec
@@ -40,6 +40,7 @@ _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-
 _LONGEST_HARMLESS = 160
 """Letters of the longest text that it matches."""
 _LONG = 1000
+"""Letters from which a text is not remembered: long ones are seldom the same."""
 _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
 _plain_names: set[str] = set()  # of variables, none suspicious
@@ -159,7 +160,7 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
     # Mostly there is none, and the first look, which builds no paths, is the only one
     if not _has_any(document):
         return {}
-    return {path: list(rules) for path, rules in _findings(document)}
+    return {found.path: list(found.rules) for found in _findings(document)}
 
 
 def without_secrets(body: bytes) -> bytes:
@@ -232,8 +233,7 @@ def _are_clean(texts: set[bytes]) -> bool:
         return False
     if len(_clean) > _REMEMBERED:
         _clean.clear()
-    # Long ones are seldom the same
-    _clean.update(text for text in searched if len(text) < 1000)  # noqa: PLR2004
+    _clean.update(text for text in searched if len(text) < _LONG)
     return True
 
 
@@ -250,11 +250,7 @@ def _has_any(document: Any) -> bool:
             if _rules_of(value):
                 return True
         elif isinstance(value, dict):
-            if any(map(_rules_of, value)):
-                return True
-            if _is_environment(value) and _secret_names(value["variables"]):
-                return True
-            if any(True for _ in _of_items(value, "")):
+            if any(True for _ in _of_keys(value, "")):
                 return True
             stack += value.values()
         elif isinstance(value, list):
@@ -262,14 +258,21 @@ def _has_any(document: Any) -> bool:
     return False
 
 
-def _findings(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the path of each text that a rule finds, and the rules."""
+class _Finding(NamedTuple):
+    """A text in a document that rules find."""
+
+    path: str
+    rules: tuple[str, ...]
+
+
+def _findings(document: Any) -> Iterator[_Finding]:
+    """Yield each text that a rule finds."""
     stack = [(document, "")]
     while stack:
         value, path = stack.pop()
         if isinstance(value, str):
             if rules := _rules_of(value):
-                yield path, rules
+                yield _Finding(path, rules)
         elif isinstance(value, dict):
             yield from _of_keys(value, path)
             # Backwards, since the last one on the stack is looked at first
@@ -280,32 +283,37 @@ def _findings(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
             stack += reversed(items)
 
 
-def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield what is found in the keys of an object.
+def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[_Finding]:
+    """Yield what is secret in an object because of its keys: a key itself, or a value beside one.
 
     Where the object is an environment, the names of its variables are searched as well.
     """
     for key in value:
         if rules := _rules_of(key):
-            yield path, rules
+            yield _Finding(path, rules)
     yield from _of_items(value, path)
     if _is_environment(value):
         below = f"{path}.variables" if path else "variables"
         for name in _secret_names(value["variables"]):
-            yield f"{below}.{name}", ("name",)
+            yield _Finding(f"{below}.{name}", ("name",))
 
 
-def _of_items(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield paths of values that are secret by their key, or by the argument before them."""
+def _of_items(value: Mapping[str, Any], path: str) -> Iterator[_Finding]:
+    """Yield values that are secret by their key, or by the argument before them."""
     for key, item in value.items():
         below = f"{path}.{key}" if path else key
         if names_secret_value(key, item):
-            yield below, ("name",)
+            yield _Finding(below, ("name",))
         elif _are_arguments(key, item):
-            clean_words = redact_arguments(item)
-            for place, (word, clean) in enumerate(zip(item, clean_words, strict=True)):
-                if word != clean:
-                    yield f"{below}[{place}]", ("option",)
+            yield from _of_arguments(item, below)
+
+
+def _of_arguments(words: Sequence[str], path: str) -> Iterator[_Finding]:
+    """Yield the words of a command line that are secret by the word before them."""
+    clean_words = redact_arguments(words)
+    for place, (word, clean) in enumerate(zip(words, clean_words, strict=True)):
+        if word != clean:
+            yield _Finding(f"{path}[{place}]", ("option",))
 
 
 def _is_environment(value: Mapping[str, Any]) -> bool:
@@ -317,7 +325,6 @@ def _rules_of(text: str) -> tuple[str, ...]:
         return ()
     if len(text) <= _LONGEST_HARMLESS and _HARMLESS.fullmatch(text):
         return ()
-    # Long texts are seldom the same
     if len(text) >= _LONG:
         return _searched(text)
     return _remembered(text)

@@ -157,10 +157,17 @@ def create_token(
     return token
 
 
+class NewTicket(NamedTuple):
+    """An upload ticket, and when it ends."""
+
+    ticket: str
+    expires_at: datetime
+
+
 def create_ticket(
     writing: Writing, *, experiment: str, task_id: str, now: datetime, days: int = TICKET_DAYS
-) -> tuple[str, datetime]:
-    """Return an upload ticket of a task, and when it ends. It cannot be shown again.
+) -> NewTicket:
+    """Return an upload ticket of a task. It cannot be shown again.
 
     Raises:
         BadInputError: see `create_token`.
@@ -171,7 +178,7 @@ def create_ticket(
     ticket = create_token(
         writing, experiment=experiment, name=name, now=now, days=days, task_id=task_id
     )
-    return ticket, now + timedelta(days=days)
+    return NewTicket(ticket, now + timedelta(days=days))
 
 
 def revoke_token(writing: Writing, number: int, now: datetime) -> None:

@@ -26,7 +26,7 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.kept_answers import read_answer
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.states import count_states
+from jobprov.provenance.db.queries.statistics.home import count_states
 from jobprov.provenance.db.queries.statistics.throughput import have_more_ended
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.services.estimates.estimates import estimate

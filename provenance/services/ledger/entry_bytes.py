@@ -33,34 +33,52 @@ class Holders(NamedTuple):
     others: dict[str, int]
 
 
+class _Entry(NamedTuple):
+    """The bytes of a ledger entry, with its experiment and kind."""
+
+    experiment: str
+    kind: str
+    body: bytes
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the entry holds a record of a job."""
+        return self.kind in RECORDS
+
+    def job(self) -> JobName | None:
+        """Return the job that a record is about; None if no job id is found in its bytes."""
+        named = _JOB_ID.search(self.body)
+        return None if named is None else JobName(self.experiment, named.group(1).decode())
+
+
 def record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes, JobName]]:
     """Yield the bytes of every record with its job. A broken chain is read up to the break."""
-    for name, kind, body in entry_bodies(connection, store, None):
-        if kind in RECORDS and (job := _job_of(name, body)) is not None:
-            yield body, job
+    for entry in _entries(connection, store, None):
+        job = entry.job() if entry.is_record else None
+        if job is not None:
+            yield entry.body, job
 
 
-def entry_bodies(
-    connection: Connection, store: Store, experiment: str | None
-) -> Iterator[tuple[str, str, bytes]]:
-    """Yield experiment, kind and bytes of every entry that has bytes, of one experiment or all."""
+def _entries(connection: Connection, store: Store, experiment: str | None) -> Iterator[_Entry]:
+    """Yield every entry that has bytes, of one experiment or all."""
     for name, kind, packed in unsealed_bodies(connection):
         if packed and experiment in (None, name):
-            yield name, kind, unpack(packed)
-    for name in sorted(archived_experiments(store)) if experiment is None else [experiment]:
-        try:
-            for reader in read_chain(store, name):
-                for position in range(len(reader)):
-                    entry = reader.entry(position)
-                    if entry.erased is None:
-                        yield name, entry.kind, entry.body
-        except (SegmentError, ArchiveError):
-            continue  # not reported here: `jobprov archive check` names the broken chain
+            yield _Entry(name, kind, unpack(packed))
+    experiments = sorted(archived_experiments(store)) if experiment is None else [experiment]
+    for name in experiments:
+        yield from _sealed_entries(store, name)
 
 
-def _job_of(experiment: str, body: bytes) -> JobName | None:
-    named = _JOB_ID.search(body)
-    return None if named is None else JobName(experiment, named.group(1).decode())
+def _sealed_entries(store: Store, experiment: str) -> Iterator[_Entry]:
+    """Yield the sealed entries of an experiment, as far as its chain is whole."""
+    try:
+        for reader in read_chain(store, experiment):
+            for position in range(len(reader)):
+                entry = reader.entry(position)
+                if entry.erased is None:
+                    yield _Entry(experiment, entry.kind, entry.body)
+    except (SegmentError, ArchiveError):
+        return  # not reported here: `jobprov archive check` names the broken chain
 
 
 def find_holders(
@@ -74,11 +92,13 @@ def find_holders(
     others: Counter[str] = Counter()
     if not forms:
         return Holders([], {})
-    for name, kind, body in entry_bodies(connection, store, experiment):
-        if not holds_any(body, forms):
+    for entry in _entries(connection, store, experiment):
+        if not holds_any(entry.body, forms):
             continue
-        if kind not in RECORDS:
-            others[kind] += 1
-        elif (job := _job_of(name, body)) is not None:
+        if not entry.is_record:
+            others[entry.kind] += 1
+            continue
+        job = entry.job()
+        if job is not None:
             jobs.add(job)
     return Holders(sorted(jobs), dict(others))

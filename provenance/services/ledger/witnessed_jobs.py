@@ -149,6 +149,19 @@ def read_records(connection: Connection, store: Store, jobs: Iterable[int]) -> d
     return {job: witnesses.reading().record for job, witnesses in witnesses_by_job.items()}
 
 
+def read_records_left(
+    connection: Connection, store: Store, jobs: Iterable[int]
+) -> dict[int, JobRecord]:
+    """Return the records as `read_records` does, without the jobs whose records were erased."""
+    records = {}
+    for job, witnesses in read_witnesses(connection, store, jobs).items():
+        try:
+            records[job] = witnesses.reading().record
+        except NotFoundError:
+            continue
+    return records
+
+
 def load_witnessed(
     connection: Connection, store: Store, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], WitnessedJob]:
@@ -242,27 +255,35 @@ def read_together(records: dict[str, JsonObject]) -> MergedReading:
             "The records of this job were erased after the state of this database; the next "
             "`jobprov archive seal` brings what is left."
         )
-    raw, contradictions, unfit = _merge_fitting(records)
-    record, repairs = read_plain(raw)
-    repairs = tuple(dict.fromkeys((*unfit, *repairs)))
-    serious = tuple(entry.field for entry in contradictions if entry.is_serious)
-    return MergedReading(record, repairs, serious, referenced_blobs(raw), raw=raw)
+    merged = _merge_fitting(records)
+    record, repairs = read_plain(merged.raw)
+    repairs = tuple(dict.fromkeys((*merged.unfit, *repairs)))
+    serious = tuple(entry.field for entry in merged.contradictions if entry.is_serious)
+    return MergedReading(record, repairs, serious, referenced_blobs(merged.raw), raw=merged.raw)
 
 
-def _merge_fitting(
-    records: dict[str, JsonObject],
-) -> tuple[JsonObject, list[Disagreement], list[str]]:
-    """Return the merged record, contradictions and the paths of values out of range.
+class _Merged(NamedTuple):
+    """A record merged from several.
 
-    A value out of range gives way to that of another witness.
+    Attributes:
+        contradictions: where the witnesses contradict each other.
+        unfit: the paths of values out of range.
     """
+
+    raw: JsonObject
+    contradictions: list[Disagreement]
+    unfit: list[str]
+
+
+def _merge_fitting(records: dict[str, JsonObject]) -> _Merged:
+    """Merge records; a value out of range gives way to that of another witness."""
     unfit: list[str] = []
     if len(records) > 1:
         fitting = {name: without_unfit(record, unfit) for name, record in records.items()}
     if not unfit:
-        return *merge_witnesses(records), unfit
+        return _Merged(*merge_witnesses(records), unfit)
     raw, contradictions = merge_witnesses(fitting)
     # Where no witness has a better value, the unfit one stays as it was sent
     as_sent, _ = merge_witnesses(records)
     fill(raw, as_sent)
-    return raw, contradictions, unfit
+    return _Merged(raw, contradictions, unfit)

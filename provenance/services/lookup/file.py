@@ -218,7 +218,7 @@ def show_found(
     aliases = other_names_of(connection, versions)
     if identities is None and aliases:
         identities = identities_of(connection, Focus(file.id, None))
-    consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
+    read_by = consumers(connection, file.id, identities=identities)
     written_by = None
     if not versions:
         written_by = _last_try(connection, file)
@@ -232,8 +232,8 @@ def show_found(
         written_by=written_by,
         parents=parents,
         children=children_of(connection, file.id, identities=identities),
-        consumers=first_consumers,
-        consumer_count=consumer_count,
+        consumers=read_by.first,
+        consumer_count=read_by.job_count,
         locations=_locations(sightings),
         task=task,
         aliases=aliases,

@@ -84,20 +84,27 @@ def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> Ca
         scratch = Path(temporary)
         roots = unpack_all(tars, scratch)
         for position, (name, root) in enumerate(roots.items()):
-            result, touched = trace_rerun(root, scratch / f"traced-{position}", isolation)
-            _check(result, name)
-            tree.add_all(touched, own_places(root, scratch))
-        files, size = write_bag(folder, tree)
+            traced = trace_rerun(root, scratch / f"traced-{position}", isolation)
+            _check(traced.result, name)
+            tree.add_all(traced.touched, own_places(root, scratch))
+        payload = write_bag(folder, tree)
         levels = run_inside(tree.root, roots, scratch, isolation)
-    return report(tree, files, size, levels)
+    return report(tree, payload, levels)
+
+
+class Payload(NamedTuple):
+    """How many files a capsule holds, and their bytes."""
+
+    files: int
+    size_bytes: int
 
 
 def report(
-    tree: "Tree", files: int, size: int, levels: dict[str, str | None], notes: Sequence[str] = ()
+    tree: "Tree", payload: Payload, levels: dict[str, str | None], notes: Sequence[str] = ()
 ) -> CapsuleReport:
     """Return what a capsule holds now."""
     left_out, missing = tuple(sorted(tree.left_out)), tuple(sorted(tree.missing))
-    return CapsuleReport(files, size, tree.added, left_out, levels, missing, tuple(notes))
+    return CapsuleReport(*payload, tree.added, left_out, levels, missing, tuple(notes))
 
 
 def unpack_all(tars: Sequence[Path], scratch: Path) -> dict[str, Path]:
@@ -138,11 +145,19 @@ def run_inside(
     return levels
 
 
-def trace_rerun(root: Path, out: Path, isolation: Isolation) -> tuple[RerunResult, list[str]]:
-    """Run a bundle under strace; return the result, and the paths that its processes touched.
+class TracedRerun(NamedTuple):
+    """A rerun under strace.
 
-    The interpreters that the kernel loads are among them.
+    Attributes:
+        touched: the paths that its processes touched, with the interpreters that the kernel loads.
     """
+
+    result: RerunResult
+    touched: list[str]
+
+
+def trace_rerun(root: Path, out: Path, isolation: Isolation) -> TracedRerun:
+    """Run a bundle under strace."""
     trace = out.with_suffix(".trace")
     result = rerun(root, out, isolation=isolation._replace(tracer=(*_STRACE, str(trace))))
     # run.sh starts each step with /bin/sh, even if the traced shell was another file
@@ -153,7 +168,7 @@ def trace_rerun(root: Path, out: Path, isolation: Isolation) -> tuple[RerunResul
             if path not in touched:
                 touched[path] = None
                 touched.update(dict.fromkeys(interpreters(path)))
-    return result, list(touched)
+    return TracedRerun(result, list(touched))
 
 
 def _paths_in(file: Path, root: str) -> Iterator[str]:
@@ -294,8 +309,8 @@ def add_link(target: Path, aim: str, folder: str) -> None:
     target.symlink_to(aim)
 
 
-def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
-    """Write the bag's own files; return the number and bytes of the payload's files.
+def write_bag(folder: Path, tree: Tree) -> Payload:
+    """Write the bag's own files; return how much the payload is without them.
 
     Links that lead out of the capsule, or to nothing, are removed.
     """
@@ -318,7 +333,7 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
     (folder / "bagit.txt").write_text(_BAGIT, encoding="utf-8")
     lines.sort(key=lambda line: line.partition("  ")[2])
     _write(folder / "manifest-sha256.txt", "".join(lines))
-    return count, size
+    return Payload(count, size)
 
 
 def _payload(folder: Path, tree: Tree) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.reruns.capsules import CapsuleRegistered, RegisteredCapsule
 from jobprov.provenance.db.changes.reruns import add_capsule
 from jobprov.provenance.db.queries.reruns.capsules import (
+    HeldCapsule,
     Use,
     capsules_of,
     registered_capsules,
@@ -97,7 +98,7 @@ def register_capsule(
         sha256=stored.sha256,
         size_bytes=stored.size_bytes,
         experiment=owner,
-        stages=sorted({stage for _, stage in uses}),
+        stages=sorted({use.stage for use in uses}),
         is_new=is_new,
     )
 
@@ -164,7 +165,7 @@ def _enter_capsule(
     document = {
         "name": name,
         **stored._asdict(),
-        "serves": [{"software_set": software_set, "stage": stage} for software_set, stage in uses],
+        "serves": [use._asdict() for use in uses],
     }
     key = intern_experiments(writing, {experiment})[experiment]
     settle_blob(writing, experiment, stored.sha256)
@@ -177,26 +178,15 @@ def write_capsule_rows(
     connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
 ) -> None:
     """Write the rows of a registration whose ledger entry exists."""
-    add_capsule(
-        connection,
-        experiment=experiment,
-        entry=entry,
-        name=document["name"],
-        kind=document["kind"],
-        sha256=document["sha256"],
-        size_bytes=document["size_bytes"],
-        serves=uses_in(document),
+    capsule = HeldCapsule(
+        entry, document["name"], document["kind"], document["sha256"], document["size_bytes"]
     )
+    add_capsule(connection, experiment, capsule, uses_in(document))
 
 
 def uses_in(document: Mapping[str, Any]) -> list[Use]:
     """Return the uses that a registration's capsule serves."""
-    return [(use["software_set"], use["stage"]) for use in document["serves"]]
-
-
-def list_capsules(connection: Connection) -> list[RegisteredCapsule]:
-    """Return the registrations, newest first."""
-    return registered_capsules(connection)
+    return [Use(use["software_set"], use["stage"]) for use in document["serves"]]
 
 
 def find_capsule(connection: Connection, name: str) -> RegisteredCapsule:

@@ -154,9 +154,9 @@ def make_traced_capsule(
         scratch = Path(temporary)
         roots = unpack_all(tars, scratch)
         notes = _complete(tree, digests, roots, scratch, isolation)
-        files, size = write_bag(folder, tree)
+        payload = write_bag(folder, tree)
         levels = run_inside(tree.root, roots, scratch, isolation)
-    return report(tree, files, size, levels, notes)
+    return report(tree, payload, levels, notes)
 
 
 def _digests_of(traces: Sequence[Trace]) -> dict[str, str]:
@@ -266,18 +266,18 @@ def _complete(
     for position, (name, root) in enumerate(roots.items()):
         if not (tree.missing or tree.left_out):
             break
-        result, touched = trace_rerun(root, scratch / f"traced-{position}", isolation)
-        verified = result.verified
+        traced = trace_rerun(root, scratch / f"traced-{position}", isolation)
+        verified = traced.result.verified
         if verified is None or verified.decision == "differs":
-            last = " ".join(result.lines[-2:])
+            last = " ".join(traced.result.lines[-2:])
             notes.append(f"{name} does not come out as recorded on this machine: {last}")
             continue
-        different = _first_different(touched, digests)
+        different = _first_different(traced.touched, digests)
         if different is not None:
             notes.append(f"this machine has another release than the job: {different} differs")
             continue
         # Files that the trace withheld may be here by now; those of other digests never are
-        tree.add_all(touched, own_places(root, scratch))
+        tree.add_all(traced.touched, own_places(root, scratch))
         tree.forget_what_is_here()
     return notes
 

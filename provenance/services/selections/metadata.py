@@ -24,10 +24,9 @@ from jobprov.provenance.db.queries.selections.relatives import (
     parents_of_claims,
 )
 from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Output, Software
 from jobprov.provenance.selections.conditions import Selection
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records_left
 from jobprov.provenance.services.selections.files import PAGE, select_files
 
 T = TypeVar("T")
@@ -202,12 +201,8 @@ def _recorded_of(
 ) -> dict[int, _Recorded]:
     """Return what the records of the makers hold of the files, by file."""
     makers = {version.job_key for version in versions.values()}
-    records = {}
-    for key, witnesses in read_witnesses(connection, store, sorted(makers)).items():
-        try:
-            records[key] = witnesses.reading().record
-        except NotFoundError:
-            continue  # erased: the answer is made from the tables alone
+    # Of files whose records were erased, the answer is made from the tables alone
+    records = read_records_left(connection, store, sorted(makers))
     recorded = {}
     for file, version in versions.items():
         record = records.get(version.job_key)

@@ -17,10 +17,9 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.tasks.timelines import Stretch, StretchKind, TimelineRow
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.tasks.timelines import PlacedOrder, QueuedAttempt
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Step
 from jobprov.provenance.records.reading.times import read_time
-from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
+from jobprov.provenance.services.ledger.witnessed_jobs import read_records_left
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
@@ -69,7 +68,7 @@ def recorded_attempts(
 ) -> list[TimelineAttempt]:
     """Return the attempts that are recorded."""
     summaries = summaries_of(connection, keys)
-    records = _records(connection, store, keys)
+    records = read_records_left(connection, store, keys)
     queued_by_job = {attempt.job_id: attempt for attempt in queued}
     placed_at = {order.job_id: order.placed_at for order in orders}
     ended: dict[str | None, datetime] = {}
@@ -88,17 +87,6 @@ def recorded_attempts(
             ended[summary.batch_id] = moments.ended
         attempts.append(_recorded_attempt(summary, record, moments))
     return attempts
-
-
-def _records(connection: Connection, store: Store, keys: Sequence[int]) -> dict[int, JobRecord]:
-    """Return the merged records of jobs by key, without those that were erased."""
-    records = {}
-    for key, witnesses in read_witnesses(connection, store, keys).items():
-        try:
-            records[key] = witnesses.reading().record
-        except NotFoundError:
-            continue
-    return records
 
 
 def _moments(

@@ -34,8 +34,8 @@ from jobprov.provenance.db.queries.tasks.queue import (
     log_progress,
     queued_jobs,
     reports,
-    usual_seconds,
 )
+from jobprov.provenance.db.queries.tasks.queue_reports import usual_seconds
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted

@@ -28,11 +28,10 @@ from jobprov.provenance.db.changes.tasks import (
     remove_queue_jobs,
 )
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.db.queries.tasks.queue import (
-    STANDINGS,
+from jobprov.provenance.db.queries.tasks.queue import STANDINGS, Standing
+from jobprov.provenance.db.queries.tasks.queue_reports import (
     EarlierJob,
     FoundReport,
-    Standing,
     announced_tasks,
     earlier_jobs,
     find_report,

@@ -17,10 +17,11 @@ from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Finding, FindingKind, Store
 from jobprov.provenance.db.queries.holdings.blob_users import (
     JobName,
+    jobs_from_segment_on,
     jobs_of_capsules,
-    jobs_of_entries,
     jobs_of_packs,
     jobs_of_plans,
+    jobs_of_segment,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
@@ -205,7 +206,7 @@ def _check_chain(connection: Connection, store: Store, experiment: str) -> _Chai
             troubles += _compare_erased(connection, store, experiment, erased_positions)
     except (SegmentError, ArchiveError) as problem:
         head = head_name(experiment, segments + 1)
-        jobs = jobs_of_entries(connection, experiment, segments + 1)
+        jobs = jobs_from_segment_on(connection, experiment, segments + 1)
         troubles.append(Trouble("chain-broken", experiment, head, str(problem), jobs))
     return _Chains(troubles, segments, entries)
 
@@ -244,7 +245,7 @@ def _compare_erased(
                 f"the bytes of entry {position} are gone, and no erasure says why; restore the "
                 "body from a copy"
             )
-            jobs = jobs_of_entries(connection, experiment, segment, only=True)
+            jobs = jobs_of_segment(connection, experiment, segment)
             yield Trouble("body-missing", experiment, where, detail, jobs)
         for position in sorted(recorded - positions):
             detail = f"entry {position} was erased and is still there; {_FINISH}"
@@ -315,5 +316,5 @@ def _trouble(connection: Connection, finding: Finding, users: dict[str, set[JobN
     jobs = sorted(users.get(finding.name, ()))
     segment = _SEGMENT.match(finding.name)
     if segment is not None and finding.kind not in _BLOB_KINDS:
-        jobs = jobs_of_entries(connection, segment.group(1), int(segment.group(2)), only=True)
+        jobs = jobs_of_segment(connection, segment.group(1), int(segment.group(2)))
     return Trouble(str(finding.kind), finding.name, finding.where, finding.detail, jobs)

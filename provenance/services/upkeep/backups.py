@@ -83,13 +83,13 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     target = open_store(folder_url(folder / ARCHIVE_COPY))
     named = set(store.documents())
     digests = watched("blobs compared with the copy", store.digests(), lambda: store.stats().blobs)
-    blobs, blob_bytes = copy_blobs(store, target, _lacking(digests, target))
+    copied = copy_blobs(store, target, _lacking(digests, target))
     documents = _copy_documents(store, target, named)
     _erase_superseded(store, target)
     _erase_erased(database, store, target)
     tell("packing the copy")
     target.seal()
-    return BackupReport(copy, blobs, documents, blob_bytes)
+    return BackupReport(copy, copied.blobs, documents, copied.size_bytes)
 
 
 def _as_url(path: Path) -> str:
@@ -124,8 +124,15 @@ def _copy_database(database: Database, folder: Path) -> Path:
     return target
 
 
-def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> tuple[int, int]:
-    """Copy these blobs; return how many, and their bytes.
+class CopiedBlobs(NamedTuple):
+    """How many blobs were copied, and their bytes."""
+
+    blobs: int
+    size_bytes: int
+
+
+def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> CopiedBlobs:
+    """Copy these blobs.
 
     Small ones are put together, since each put waits for the disk.
     """
@@ -146,7 +153,7 @@ def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> tuple[in
             waiting, waiting_bytes = [], 0
     if waiting:
         target.put_many(waiting)
-    return count, total
+    return CopiedBlobs(count, total)
 
 
 def _lacking(digests: Iterable[str], target: Store) -> Iterator[str]:

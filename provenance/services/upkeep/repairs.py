@@ -66,7 +66,7 @@ def _mend_blobs(store: Store, copy: Store, troubles: list[Trouble]) -> int:
     count = 0
     for sha256 in sorted(wanted - copy.missing(wanted)):
         try:
-            count += copy_blobs(copy, store, [sha256])[0]
+            count += copy_blobs(copy, store, [sha256]).blobs
         except ArchiveError:
             continue  # damaged in the copy too: the check afterwards tells
     return count

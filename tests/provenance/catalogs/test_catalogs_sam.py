@@ -66,11 +66,10 @@ def test_children_of_a_file_that_no_dimension_can_name_are_found(sam: Sam) -> No
     assert (child.name, child.parents) == ("b.root", ("é.root",))
 
 
-def test_project_has_its_processes_and_its_recovery_is_plain(sam: Sam) -> None:
+def test_project_has_its_processes(sam: Sam) -> None:
     [process] = sam.read_project("p1").processes
 
     assert (process.process_id, process.description) == (7, "12.0@schedd")
-    assert sam.recovery_query("p1").startswith("snapshot_for_project_name p1 minus")
 
 
 def test_checksum_of_enstore_compares_with_adler32(sam: Sam, server: SamServer) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.tasks.queue import STANDINGS
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, SUCCEEDED
@@ -340,8 +341,7 @@ def not_reproduced_by_experiment(connection: Connection) -> dict[str, NotReprodu
 
 def count_ended(connection: Connection, since: datetime) -> int:
     """Return how many jobs ended since a moment, up to `MOST_LOOKED_AT`."""
-    ended = select(Job.id).where(Job.ended_at >= since).limit(MOST_LOOKED_AT).subquery()
-    return connection.execute(select(func.count()).select_from(ended)).scalar_one()
+    return count_at_most(connection, select(Job.id).where(Job.ended_at >= since), MOST_LOOKED_AT)
 
 
 def _newest(scope: EndedScope) -> Subquery:

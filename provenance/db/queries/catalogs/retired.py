@@ -44,11 +44,17 @@ AND m.job_id {among}
 """
 
 
+class OutputPlace(NamedTuple):
+    """Which output of a task: its unit, '' where no parent is a unit, and the key of its file."""
+
+    unit: str
+    file: int
+
+
 class KnownOutput(NamedTuple):
     """An output of a task that its catalog knows, or knew until it retired it.
 
-    `unit` is '' where no parent is a unit; `file` is the key of its row, whose values are as they
-    were at `seen_at`.
+    `unit` and `file` are as in `OutputPlace`; the values of the file are as they were at `seen_at`.
     """
 
     unit: str
@@ -59,6 +65,11 @@ class KnownOutput(NamedTuple):
     checksums: str
     presence: int
     seen_at: datetime
+
+    @property
+    def place(self) -> OutputPlace:
+        """Return which output it is."""
+        return OutputPlace(self.unit, self.file)
 
 
 _KNOWN = select(
@@ -82,7 +93,7 @@ def gone_outputs(connection: Connection, task: int, *, limit: int) -> list[Known
 
 
 def outputs_after(
-    connection: Connection, task: int, after: tuple[str, int] | None, *, limit: int
+    connection: Connection, task: int, after: OutputPlace | None, *, limit: int
 ) -> list[KnownOutput]:
     """Return the next outputs of a task in the order of unit and file, retired ones too."""
     place = (CatalogOutput.unit, CatalogOutput.file_id)
@@ -132,13 +143,13 @@ def _among(
     return [KnownOutput._make(row) for row in rows_among(connection, query, column, values)]
 
 
-def last_checked(connection: Connection, task: int) -> tuple[str, int] | None:
-    """Return up to which output, by unit and file, the known ones were looked at again."""
+def last_checked(connection: Connection, task: int) -> OutputPlace | None:
+    """Return up to which output, in the order of their places, they were looked at again."""
     query = select(CatalogSync.checked_unit, CatalogSync.checked_file)
     row = connection.execute(query.where(CatalogSync.task_id == task)).first()
     if row is None or row.checked_unit is None:
         return None
-    return row.checked_unit, row.checked_file
+    return OutputPlace(row.checked_unit, row.checked_file)
 
 
 def is_retired(connection: Connection, experiment: str, names: Collection[tuple[str, str]]) -> bool:

@@ -127,19 +127,32 @@ def _all_of(members: Mapping[int, Iterable[int]]) -> list[int]:
     return sorted(set().union(*members.values()))
 
 
+class UsedConfiguration(NamedTuple):
+    """An entry of a list of configurations: its key, and what records say of it."""
+
+    key: int
+    recorded: RecordedClosure
+
+    @property
+    def step(self) -> str:
+        """Return the step of the job that ran it; '' for one without a name."""
+        return self.recorded.step or ""
+
+
 def configurations_of(
     connection: Connection, lists: Iterable[int]
-) -> dict[int, list[tuple[int, RecordedClosure]]]:
-    """Return key and document of the configurations that lists of them have, by key of the list."""
+) -> dict[int, list[UsedConfiguration]]:
+    """Return the entries of lists of configurations, by the key of the list."""
     members: dict[int, list[int]] = {}
     for closure_set, closure in select_among(connection, _CONFIGURATIONS, sorted(lists)):
         members.setdefault(closure_set, []).append(closure)
-    recorded: dict[int, RecordedClosure] = {}
+    used: dict[int, UsedConfiguration] = {}
     for closure, document in select_among(connection, _CLOSURES, _all_of(members)):
-        recorded[closure] = msgspec.json.decode(unpack(document), type=RecordedClosure)
+        recorded = msgspec.json.decode(unpack(document), type=RecordedClosure)
+        used[closure] = UsedConfiguration(closure, recorded)
     configurations = {}
     for closure_set, closures in members.items():
-        configurations[closure_set] = [(closure, recorded[closure]) for closure in closures]
+        configurations[closure_set] = [used[closure] for closure in closures]
     return configurations
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
 from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Job
@@ -69,9 +70,8 @@ def within(
     if connection.dialect.name == "sqlite" and is_of_all:
         jobs = connection.execute(select(func.max(Job.id))).scalar_one() or 0
         many = jobs // _MOST_BY_INDEX + 1
-        found = select(moment).where(moment >= window.start, moment < window.end).limit(many)
-        count = select(func.count()).select_from(found.subquery())
-        if connection.execute(count).scalar_one() == many:
+        found = select(moment).where(moment >= window.start, moment < window.end)
+        if count_at_most(connection, found, many) == many:
             moment = without_index(moment)
     return [moment >= window.start, moment < window.end]
 
@@ -98,9 +98,16 @@ def place_and_state_of(
     return place_of(connection, moment, window) * len(STATES) + Job.state
 
 
-def read_place_and_state(number: int) -> tuple[int, int]:
-    """Return the step and the state that a number of `place_and_state_of` stands for."""
-    return divmod(int(number), len(STATES))
+class PlaceAndState(NamedTuple):
+    """In which step a moment of a job lies, and the state of the job."""
+
+    place: int
+    state: int
+
+
+def read_place_and_state(number: int) -> PlaceAndState:
+    """Return what a number of `place_and_state_of` stands for."""
+    return PlaceAndState._make(divmod(int(number), len(STATES)))
 
 
 def seconds_after_start(

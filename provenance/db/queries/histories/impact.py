@@ -204,7 +204,14 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
         yield TouchedFile(*row)
 
 
-def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, int]:
+class TouchedCounts(NamedTuple):
+    """How many files are touched, and how many jobs made them."""
+
+    files: int
+    jobs: int
+
+
+def count_touched(connection: Connection, claims: Sequence[int]) -> TouchedCounts:
     """Return how many files these claims are, and how many jobs made them.
 
     A file of several names counts once.
@@ -213,5 +220,5 @@ def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, i
         Job, Job.id == Claim.job_id
     )
     query = query.where(Claim.alias_of.is_(None), is_version(Job.state))
-    files, jobs = connection.execute(query.where(among(connection, Claim.id, claims))).one()
-    return files, jobs
+    row = connection.execute(query.where(among(connection, Claim.id, claims))).one()
+    return TouchedCounts(*row)

@@ -8,7 +8,7 @@ is no input, it is indeed the job's own output.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -52,9 +52,20 @@ def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> li
     return kept
 
 
-def own_inputs(rows: Sequence[MetRow]) -> set[tuple[int, int]]:
-    """Return (job, identity) of the inputs that a job read under the name of its own output."""
-    return {(row.job_id, row.identity_id) for row in rows if row.is_own and row.job_id is not None}
+class OwnInput(NamedTuple):
+    """An identity that a job read under the name of its own output."""
+
+    job: int
+    identity: int
+
+
+def own_inputs(rows: Sequence[MetRow]) -> set[OwnInput]:
+    """Return what jobs read under the name of their own outputs."""
+    own: set[OwnInput] = set()
+    for row in rows:
+        if row.is_own and row.job_id is not None:
+            own.add(OwnInput(row.job_id, row.identity_id))
+    return own
 
 
 def _reached(
@@ -88,11 +99,10 @@ def _reached(
             looked_at.add((identity, own_reader))
             if not claims:
                 reached.add((identity, None))
-            for claim in claims:
-                reached.add((identity, claim))
-                if claim not in met:
-                    met.add(claim)
-                    stack.append(claim)
+            reached.update((identity, claim) for claim in claims)
+            unmet = [claim for claim in claims if claim not in met]
+            met.update(unmet)
+            stack += unmet
     return reached
 
 

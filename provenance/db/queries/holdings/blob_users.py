@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
@@ -68,14 +68,22 @@ def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     return sorted({JobName(*job) for job in jobs})
 
 
-def jobs_of_entries(
-    connection: Connection, experiment: str, segment: int, *, only: bool = False
-) -> list[JobName]:
-    """Return the jobs with records sealed in this segment or, unless `only`, in a later one.
+def jobs_of_segment(connection: Connection, experiment: str, segment: int) -> list[JobName]:
+    """Return the jobs with records sealed in this segment."""
+    return _jobs_sealed(connection, experiment, LedgerEntry.segment == segment)
+
+
+def jobs_from_segment_on(connection: Connection, experiment: str, segment: int) -> list[JobName]:
+    """Return the jobs with records sealed in this segment or a later one.
 
     After a break in the chain, later segments cannot be verified either.
     """
-    where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
+    return _jobs_sealed(connection, experiment, LedgerEntry.segment >= segment)
+
+
+def _jobs_sealed(
+    connection: Connection, experiment: str, where: ColumnElement[bool]
+) -> list[JobName]:
     query = (
         _jobs()
         .join(
@@ -87,8 +95,16 @@ def jobs_of_entries(
     return _named(connection, query)
 
 
-def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
-    """Yield experiment, kind and packed bytes of the entries that wait to be sealed.
+class UnsealedBody(NamedTuple):
+    """The packed bytes of an entry that waits to be sealed, with its experiment and kind."""
+
+    experiment: str
+    kind: str
+    packed: bytes
+
+
+def unsealed_bodies(connection: Connection) -> Iterator[UnsealedBody]:
+    """Yield the bytes of the entries that wait to be sealed.
 
     Entries whose bytes were erased are left out.
     """
@@ -100,4 +116,4 @@ def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
     )
     # In parts: all the bodies that wait may take gigabytes
     for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
-        yield experiment, kind, bytes(body)
+        yield UnsealedBody(experiment, kind, bytes(body))

@@ -22,15 +22,19 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.records.job_record import JobRecord
 
-Use = tuple[str, str]
-"""Digest of a software list, and the name of a stage (empty: none)."""
-
 _SERVED = """
 SELECT e.name, u.software_set_sha256, u.stage
 FROM experiments e JOIN capsules c ON c.experiment_id = e.id
 JOIN capsule_uses u ON u.entry_id = c.entry_id
 WHERE e.name {among}
 """
+
+
+class Use(NamedTuple):
+    """What a capsule serves: jobs with a list of software, by its digest, and a stage ('': none)."""
+
+    software_set: str
+    stage: str
 
 
 class HeldCapsule(NamedTuple):
@@ -47,7 +51,8 @@ def use_of(record: JobRecord) -> Use | None:
     """Return the key by which a capsule of a job is found; None if it names no software."""
     if not record.software:
         return None
-    return software_set_digest(record.software), (record.task.stage or "") if record.task else ""
+    stage = record.task.stage if record.task else None
+    return Use(software_set_digest(record.software), stage or "")
 
 
 def capsules_of(
@@ -71,7 +76,10 @@ def capsules_of(
         .order_by(CapsuleRow.entry_id)
     )
     # In the order of registration: the newest of several for one use is the one that stays
-    return {(row[0], (row[1], row[2])): HeldCapsule(*row[3:]) for row in connection.execute(query)}
+    capsules = {}
+    for row in connection.execute(query):
+        capsules[row[0], Use(row[1], row[2])] = HeldCapsule(*row[3:])
+    return capsules
 
 
 def registered_capsules(connection: Connection) -> list[RegisteredCapsule]:
@@ -119,7 +127,7 @@ def uses_served(connection: Connection, experiments: Iterable[str]) -> set[tuple
     This is asked with every record, so the statement is constant.
     """
     rows = select_among(connection, _SERVED, experiments)
-    return {(experiment, (bytes(sha256).hex(), stage)) for experiment, sha256, stage in rows}
+    return {(experiment, Use(bytes(sha256).hex(), stage)) for experiment, sha256, stage in rows}
 
 
 def jobs_served(connection: Connection, entry: int) -> list[int]:

@@ -13,9 +13,7 @@ and one recursion, so that each table is entered by an index.
 import fnmatch
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
@@ -34,7 +32,6 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.named_files import is_named
-from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.selections.sighted import (
     Members,
@@ -42,6 +39,12 @@ from jobprov.provenance.db.queries.selections.sighted import (
     sighted_members,
     sighted_number,
     sighted_text,
+)
+from jobprov.provenance.db.queries.selections.values import (
+    TEXT,
+    condition_on,
+    read_job_id,
+    text_of,
 )
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -63,7 +66,6 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.selections.conditions import (
     All,
-    Between,
     Combined,
     Comparison,
     Everything,
@@ -76,13 +78,11 @@ from jobprov.provenance.selections.conditions import (
     Selection,
     SetOperator,
     Some,
-    Value,
     nodes_of,
 )
 from jobprov.provenance.selections.fields import (
     FIELDS,
     NUMBER,
-    TIME,
     MetadataKey,
     key_in_metadata,
 )
@@ -103,12 +103,6 @@ _STATUS = {
     "lost": "failed",
 }
 """What SAM says of a consumed file, by the state of the job that read it."""
-_ORDERS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
-    Operator.LESS: lambda column, value: column < value,
-    Operator.LESS_OR_EQUAL: lambda column, value: column <= value,
-    Operator.GREATER: lambda column, value: column > value,
-    Operator.GREATER_OR_EQUAL: lambda column, value: column >= value,
-}
 
 
 def select_keys(selection: Selection, *, experiment: int, dialect: str) -> FileKeys:
@@ -247,7 +241,9 @@ class _Maker:
                 return self._holds(part, size.scalar_subquery(), NUMBER)
             case Comparison("event_count"):
                 return self._holds(
-                    part, sighted_number(self.dialect, MetadataKey("core.event_count")), NUMBER
+                    part,
+                    sighted_number(self.dialect, MetadataKey("core.event_count")),
+                    NUMBER,
                 )
             case Comparison("data_tier"):
                 return self._holds(part, sighted_text(self.dialect, MetadataKey("core.data_tier")))
@@ -378,40 +374,9 @@ class _Maker:
             .distinct()
         )
 
-    def _holds(
-        self, comparison: Comparison, column: Any, kind: str = "text"
-    ) -> ColumnElement[bool]:
-        """Return the condition that a column meets a comparison."""
-        read = _READERS[kind]
-        if comparison.operator is Operator.IS_THERE:
-            return column.is_not(None)  # type: ignore[no-any-return]
-        if comparison.operator in _ORDERS:
-            (value,) = comparison.values
-            return _ORDERS[comparison.operator](column, read(_text_of(value), comparison.field))
-        equal = self._is_one_of(comparison, column, read)
-        return equal if comparison.operator is Operator.EQUAL else ~equal
-
-    def _is_one_of(
-        self, comparison: Comparison, column: Any, read: Callable[[str, str], Any]
-    ) -> ColumnElement[bool]:
-        plain: list[Any] = []
-        conditions: list[ColumnElement[bool]] = []
-        for value in comparison.values:
-            if isinstance(value, Between):
-                first, last = (
-                    read(value.first, comparison.field),
-                    read(value.last, comparison.field),
-                )
-                conditions.append(column.between(first, last))
-            elif value.is_pattern:
-                conditions.append(and_(*matches(self.dialect, column, value.text), _is_any(column)))
-            else:
-                plain.append(read(value.text, comparison.field))
-        if len(plain) == 1:
-            conditions.append(column == plain[0])
-        elif plain:
-            conditions.append(column.in_(plain))
-        return or_(*conditions)
+    def _holds(self, comparison: Comparison, column: Any, kind: str = TEXT) -> ColumnElement[bool]:
+        """Return the condition that a column of a kind meets a comparison."""
+        return condition_on(self.dialect, comparison, column, kind)
 
 
 _COMBINED = {
@@ -485,11 +450,6 @@ def _compares_size(part: Selection) -> bool:
 def _counts() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a claim is a version: see `queries/lookup/files/versions.py`."""
     return is_no_rerun(), is_version(Job.state)
-
-
-def _is_any(column: Any) -> ColumnElement[bool]:
-    """Return the condition beside a pattern; `*` alone has none of its own."""
-    return column.is_not(None)  # type: ignore[no-any-return]
 
 
 def _joined(join: Callable[..., Any], queries: list[FileKeys]) -> FileKeys:
@@ -577,7 +537,7 @@ def _all_below(claims: Any) -> Any:
 
 def _states_of(comparison: Comparison) -> list[int]:
     """Return the states of jobs to which a status of a consumed file may belong."""
-    wanted = [_text_of(value) for value in comparison.values]
+    wanted = [text_of(value) for value in comparison.values]
     is_wanted = comparison.operator is Operator.EQUAL
     states = []
     for state, status in _STATUS.items():
@@ -590,65 +550,9 @@ def _is_job(comparison: Comparison) -> ColumnElement[bool]:
     """Return the condition that a job has comparison of these ids."""
     if comparison.operator is Operator.IS_THERE:
         return Job.uuid.is_not(None)
-    ids = [str(_read_uuid(_text_of(value), comparison.field)) for value in comparison.values]
+    ids = [str(read_job_id(text_of(value), comparison.field)) for value in comparison.values]
     if comparison.operator is Operator.EQUAL:
         return Job.uuid.in_(ids)
     if comparison.operator is Operator.UNEQUAL:
         return Job.uuid.not_in(ids)
     raise SelectionError("job_id: ids of jobs have no order; use = or !=.")
-
-
-def _text_of(value: Value | Between) -> str:
-    if isinstance(value, Between):
-        raise SelectionError(f"{value.first}-{value.last}: a range cannot be compared like this.")
-    return value.text
-
-
-def _read_uuid(text: str, field: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise SelectionError(
-            f"{field}: {text!r} is not a job id; it is a UUID, and has no wildcards."
-        ) from None
-
-
-def _read_number(text: str, field: str) -> float | int:
-    if text.isdecimal() and len(text) <= _EXACT_DIGITS:
-        return int(text)
-    try:
-        number = float(text)
-    except ValueError:
-        raise SelectionError(f"{field}: {text!r} is not a number.") from None
-    if not abs(number) < _LARGEST:
-        raise SelectionError(f"{field}: {text!r} is too large.")
-    whole = int(number)
-    return whole if whole == number else number
-
-
-_LARGEST = 2**63
-_EXACT_DIGITS = 18
-
-
-def _read_time(text: str, field: str) -> datetime:
-    """Return a moment: ISO 8601 (UTC where it has no zone), or seconds since 1970."""
-    try:
-        if text.replace(".", "", 1).isdecimal() and len(text) > len("2026"):
-            return datetime.fromtimestamp(float(text), UTC)
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        raise SelectionError(
-            f"{field}: {text!r} is not a time; write it as 2026-01-31 or 2026-01-31T12:00:00."
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def _read_text(text: str, field: str) -> str:  # noqa: ARG001 - one form for all readers
-    return text
-
-
-_READERS: dict[str, Callable[[str, str], Any]] = {
-    NUMBER: _read_number,
-    TIME: _read_time,
-    "text": _read_text,
-}

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
+from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.steps import (
     Window,
@@ -105,7 +106,10 @@ def ended_jobs(
     query = _joined(query, by).where(*_ended_in(connection, filters, window, by), *conditions)
     steps = []
     for count, amount, *names in connection.execute(query.group_by(*group)):
-        place, facet = read_place_and_state(names[0]) if by == "state" else names
+        if by == "state":
+            place, facet = read_place_and_state(names[0])
+        else:
+            place, facet = names
         steps.append(Step(int(place), facet, count, float(amount or 0)))
     return steps
 
@@ -197,9 +201,8 @@ def newest_end(connection: Connection) -> datetime | None:
 
 def have_more_ended(connection: Connection, since: datetime, jobs: int) -> bool:
     """Return whether more than so many jobs ended since a moment."""
-    ended = select(Job.ended_at).where(Job.ended_at >= since).limit(jobs + 1)
-    count = connection.execute(select(func.count()).select_from(ended.subquery())).scalar_one()
-    return count > jobs
+    ended = select(Job.ended_at).where(Job.ended_at >= since)
+    return count_at_most(connection, ended, jobs + 1) > jobs
 
 
 def _ended_in(

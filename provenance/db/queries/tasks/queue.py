@@ -8,7 +8,6 @@ was not heard of for long is silent: nobody knows whether it runs.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from statistics import median
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -32,7 +31,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.tasks.queue import QueueState
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
-from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
+from jobprov.provenance.db.recording.job_rows import RUNNING
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
@@ -68,7 +67,7 @@ STANDINGS = (
 )
 """In the order in which people want to see them; a row has the place of its own."""
 
-_RUNNING_STANDINGS = [
+RUNNING_STANDINGS = [
     place for place, standing in enumerate(STANDINGS) if standing.state == "running"
 ]
 _IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held"))
@@ -76,10 +75,6 @@ _REMOVED = STANDINGS.index(Standing("removed"))
 _ANNOUNCED_AT = func.coalesce(Job.started_at, Job.received_at)
 """When a job began that its hook announced."""
 _MOST_REASONS = 1000
-_NEWEST_JOBS = 501
-_NEWEST_TASKS = 5
-_LEAST_JOBS = 5
-"""Fewer jobs than this show nothing about how long they take."""
 
 
 class QueueScope(NamedTuple):
@@ -154,29 +149,6 @@ _RUNS, _WAITS = Queued(UnitState.RUNNING), Queued(UnitState.IDLE)
 _FURTHEST_FIRST = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
 
 
-class FoundReport(NamedTuple):
-    """The last report of a queue: its key, and when the queue was asked."""
-
-    key: int
-    asked_at: datetime
-
-
-class EarlierJob(NamedTuple):
-    """A job of the report before.
-
-    Attributes:
-        fingerprint: of its whole row.
-        job_id: of its attempt; None where it did not run.
-        cpu_changed_measured: see `QueueJob`.
-    """
-
-    key: int
-    fingerprint: bytes
-    job_id: str | None
-    cpu_seconds: float | None
-    cpu_changed_measured: float | None
-
-
 class LogProgress(NamedTuple):
     """What is known of a log of a running job.
 
@@ -239,7 +211,7 @@ def stages_in_queue(connection: Connection, since: datetime) -> set[tuple[str, s
     tasks = (
         select(QueueJob.experiment_id, QueueJob.task_id)
         .join(QueueReport, QueueReport.id == QueueJob.report_id)
-        .where(QueueJob.standing.in_((*_RUNNING_STANDINGS, _IDLE)), QueueReport.asked_at >= since)
+        .where(QueueJob.standing.in_((*RUNNING_STANDINGS, _IDLE)), QueueReport.asked_at >= since)
         .distinct()
         .subquery()
     )
@@ -324,8 +296,16 @@ def announced_jobs(
     """Return jobs that only their hooks announced behind a key, the oldest first."""
     query = (
         _announced(
-            scope, Job.id, Job.batch_id, TaskRow.task_id, Experiment.name, Job.unit, Job.uuid,
-            _ANNOUNCED_AT, Host.hostname, Host.site,
+            scope,
+            Job.id,
+            Job.batch_id,
+            TaskRow.task_id,
+            Experiment.name.label("experiment"),
+            Job.unit,
+            Job.uuid,
+            _ANNOUNCED_AT.label("began_at"),
+            Host.hostname,
+            Host.site,
             TaskRow.stage_id,
         )
         .join(Experiment, Experiment.id == Job.experiment_id)
@@ -333,40 +313,29 @@ def announced_jobs(
         .where(Job.id > after)
         .order_by(Job.id)
         .limit(limit)
-    )  # fmt: skip
+    )
     rows = []
-    for (
-        key,
-        batch_id,
-        task,
-        experiment,
-        unit,
-        job_id,
-        since,
-        host,
-        site,
-        stage,
-    ) in connection.execute(query):
+    for row in connection.execute(query):
         rows.append(
             QueueRow(
-                key=key,
+                key=row.id,
                 standing=STANDINGS.index(Standing("running")),
-                batch_id=batch_id,
-                task_id=task,
-                experiment=experiment,
-                unit=unit,
-                job=key,
-                job_id=job_id,
-                since=since,
-                started_at=since,
-                host=host or None,
-                site=site or None,
+                batch_id=row.batch_id,
+                task_id=row.task_id,
+                experiment=row.experiment,
+                unit=row.unit,
+                job=row.id,
+                job_id=row.uuid,
+                since=row.began_at,
+                started_at=row.began_at,
+                host=row.hostname or None,
+                site=row.site or None,
                 hold_reason=None,
                 memory_bytes=None,
                 requested_memory_bytes=None,
                 cpu_seconds=None,
                 usual_seconds=None,
-                stage=stage,
+                stage=row.stage_id,
                 is_announced=True,
             )
         )
@@ -401,62 +370,6 @@ def _note_furthest(units: dict[str, Queued], name: str, queued: Queued) -> None:
     before = units.get(name)
     if before is None or _FURTHEST_FIRST.index(queued.state) < _FURTHEST_FIRST.index(before.state):
         units[name] = queued
-
-
-def find_report(connection: Connection, experiment: int, schedd: str) -> FoundReport | None:
-    """Return the last report of a queue; None before the first."""
-    query = select(QueueReport.id, QueueReport.asked_at).where(
-        QueueReport.experiment_id == experiment, QueueReport.schedd == schedd
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else FoundReport(*row)
-
-
-def earlier_jobs(connection: Connection, report: int) -> dict[str, EarlierJob]:
-    """Return the jobs of a report as it was, by batch id."""
-    is_running = QueueJob.standing.in_(_RUNNING_STANDINGS)
-    # To turn the bytes of all ids into text would take half of the time
-    query = select(
-        QueueJob.batch_id,
-        QueueJob.id,
-        QueueJob.fingerprint,
-        case((is_running, QueueJob.job_uuid)),
-        QueueJob.cpu_seconds,
-        QueueJob.cpu_changed_measured,
-    ).where(QueueJob.report_id == report)
-    rows = connection.execute(query).all()
-    return {batch_id: EarlierJob(*others) for batch_id, *others in rows}
-
-
-def announced_tasks(
-    connection: Connection, experiment: int, job_ids: Iterable[str]
-) -> dict[str, str]:
-    """Return the task of each of these jobs that a hook announced with one, by job id."""
-    tasks: dict[str, str] = {}
-    for part in chunks(sorted(job_ids)):
-        query = (
-            select(Job.uuid, TaskRow.task_id)
-            .join(TaskRow, TaskRow.id == Job.task_id)
-            .where(Job.uuid.in_(part), Job.experiment_id == experiment, Job.rerun_of.is_(None))
-        )
-        tasks.update((uuid, task) for uuid, task in connection.execute(query))
-    return tasks
-
-
-def last_log_lines(
-    connection: Connection, experiment: int, job_ids: Iterable[str]
-) -> dict[str, datetime]:
-    """Return when the newest part of any log of these jobs came, by job id; none without logs."""
-    heard: dict[str, datetime] = {}
-    for part in chunks(sorted(job_ids)):
-        query = (
-            select(Job.uuid, func.max(LogTailPiece.received_at))
-            .join(LogTailPiece, LogTailPiece.job_id == Job.id)
-            .where(Job.uuid.in_(part), Job.experiment_id == experiment)
-            .group_by(Job.uuid)
-        )
-        heard.update((uuid, moment) for uuid, moment in connection.execute(query))
-    return heard
 
 
 def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[LogProgress]]:
@@ -499,54 +412,10 @@ def announcements(connection: Connection, jobs: Iterable[int]) -> dict[int, byte
     return bodies
 
 
-def stages_of_tasks(
-    connection: Connection, experiment: int, task_ids: Iterable[str]
-) -> dict[str, int]:
-    """Return the key of the stage of each of these tasks that is known and has one."""
-    stages: dict[str, int] = {}
-    for part in chunks(sorted(task_ids)):
-        query = select(TaskRow.task_id, TaskRow.stage_id).where(
-            TaskRow.experiment_id == experiment,
-            TaskRow.task_id.in_(part),
-            TaskRow.stage_id.is_not(None),
-        )
-        stages.update((task, stage) for task, stage in connection.execute(query) if stage)
-    return stages
-
-
-def usual_seconds(connection: Connection, stage: int) -> float | None:
-    """Return the median of how long the newest 501 jobs of a stage took that succeeded.
-
-    Of its five newest tasks; None where fewer than five jobs of them succeeded. It reads no more
-    rows than that, however many jobs the stage has.
-    """
-    newest_tasks = (
-        select(TaskRow.id)
-        .where(TaskRow.stage_id == stage)
-        .order_by(TaskRow.id.desc())
-        .limit(_NEWEST_TASKS)
-    )
-    seconds: list[float] = []
-    for task in connection.execute(newest_tasks).scalars().all():
-        query = (
-            select(Job.wall_seconds)
-            .where(
-                Job.task_id == task,
-                Job.state == SUCCEEDED,
-                Job.rerun_of.is_(None),
-                Job.wall_seconds.is_not(None),
-            )
-            .order_by(Job.id.desc())
-            .limit(_NEWEST_JOBS - len(seconds))
-        )
-        seconds += [row[0] for row in connection.execute(query) if row[0] is not None]
-    return median(seconds) if len(seconds) >= _LEAST_JOBS else None
-
-
 def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
     """Return a query for jobs of queues, without those whose record is newer than the report."""
     is_up_to_date = case(
-        (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == RUNNING),
+        (QueueJob.standing.in_(RUNNING_STANDINGS), Job.state == RUNNING),
         else_=or_(Job.state != RUNNING, Job.received_at <= QueueReport.asked_at),
     )
     query = (
@@ -577,7 +446,7 @@ def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
     is_told_by_queue = exists().where(
         row.job_uuid == Job.uuid,
         row.experiment_id == Job.experiment_id,
-        or_(row.standing.in_(_RUNNING_STANDINGS), asked_at >= Job.received_at),
+        or_(row.standing.in_(RUNNING_STANDINGS), asked_at >= Job.received_at),
     )
     # The queue that it came from was asked since, and has it no longer
     is_gone = exists().where(

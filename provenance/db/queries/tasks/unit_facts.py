@@ -55,12 +55,12 @@ _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 _NAMES = {"sqlite": "group_concat(unit, '\n')", "postgresql": "string_agg(unit, chr(10))"}
 # The index has jobs in this order; to group them by more sorts them all, with their names. All jobs
 # are counted beside the names: more of them name no unit, and to look for these reads every job again
-_STATES = """
+_BY_STATE = """
 SELECT task_id, state, MIN(output_count), MAX(output_count), COUNT(*), {names}
 FROM jobs WHERE rerun_of IS NULL AND task_id {among}
 GROUP BY task_id, state
 """
-_ENDS = """
+_BY_END = """
 SELECT task_id, state, output_count, {never_began}, {names} FROM jobs
 WHERE unit IS NOT NULL AND rerun_of IS NULL AND state = ? AND task_id {among}
 GROUP BY 1, 2, 3, 4
@@ -70,8 +70,8 @@ SELECT task_id, id, state, output_count, {never_began} FROM jobs
 WHERE unit IS NULL AND rerun_of IS NULL AND task_id {among}
 """
 _CATALOGED = """
-SELECT o.task_id, o.unit, f.name FROM catalog_outputs o
-JOIN catalog_files f ON f.id = o.file_id
+SELECT o.task_id, o.unit, a.name FROM catalog_outputs o
+JOIN catalog_files a ON a.id = o.file_id
 WHERE o.unit <> '' AND o.presence <> 2 AND o.task_id {among}
 """
 
@@ -156,33 +156,39 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     task in one state came to the same end, as a rule; the others are grouped by end. A unit with
     several attempts may be at several ends, or twice at one.
     """
-    names_of_unit = _NAMES[connection.dialect.name]
-    by_state = _STATES.format(names=names_of_unit, among="{among}")
+    ends: dict[int, list[UnitsOfEnd]] = {task: [] for task in tasks}
     mixed: dict[int, list[int]] = {}
     with_unnamed = []
-    rows = []
-    for task, state, least, most, count, names in select_among(connection, by_state, tasks):
+    names_of_units = _NAMES[connection.dialect.name]
+    by_state = _BY_STATE.format(names=names_of_units, among="{among}")
+    for task, state, least, most, jobs, names in select_among(connection, by_state, tasks):
         units = _split(names)
-        if count > len(units):
+        if jobs > len(units):
             with_unnamed.append(task)
         if not units:
             continue
         # Of those that were killed, some may never have begun
         if least == most and state != KILLED:
-            rows.append((task, state, most, 0, units))
+            attempt = _one_attempt(state, most, never_began=False, is_named=True)
+            ends[task].append(UnitsOfEnd(attempt, units))
         else:
             mixed.setdefault(state, []).append(task)
-    by_end = _ENDS.format(names=names_of_unit, never_began=NEVER_BEGAN, among="{among}")
     for state, tasks_of_state in mixed.items():
-        for *end, names in select_among(connection, by_end, tasks_of_state, state):
-            rows.append((*end, _split(names)))
-    ends: dict[int, list[UnitsOfEnd]] = {task: [] for task in tasks}
-    for task, state, outputs, never_began, units in rows:
-        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
-        ends[task].append(UnitsOfEnd(attempt, units))
-    for (task, attempt), jobs in _ends_of_unnamed(connection, with_unnamed).items():
-        ends[task].append(UnitsOfEnd(attempt, jobs))
+        _add_ends_of_state(connection, ends, state, tasks_of_state)
+    for (task, attempt), unnamed in _ends_of_unnamed(connection, with_unnamed).items():
+        ends[task].append(UnitsOfEnd(attempt, unnamed))
     return ends
+
+
+def _add_ends_of_state(
+    connection: Connection, ends: Mapping[int, list[UnitsOfEnd]], state: int, tasks: Sequence[int]
+) -> None:
+    """Add the ends of jobs in one state that did not all come to the same end."""
+    names_of_units = _NAMES[connection.dialect.name]
+    by_end = _BY_END.format(names=names_of_units, never_began=NEVER_BEGAN, among="{among}")
+    for task, _, outputs, never_began, names in select_among(connection, by_end, tasks, state):
+        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
+        ends[task].append(UnitsOfEnd(attempt, _split(names)))
 
 
 def _ends_of_unnamed(

@@ -23,6 +23,7 @@ from jobprov.provenance.db.changes.catalogs import (
 )
 from jobprov.provenance.db.queries.catalogs.retired import (
     KnownOutput,
+    OutputPlace,
     files_in_use,
     gone_outputs,
     last_checked,
@@ -75,7 +76,7 @@ def recheck_outputs(
         checked += len(outputs)
         last = None
         if len(outputs) == UNITS_AT_ONCE:
-            last = outputs[-1].unit, outputs[-1].file
+            last = outputs[-1].place
         note = partial(_note_checked, task=compared.task.key, last=last)
         compared.writer.run(note)
         if last is None:  # the next sync begins anew
@@ -83,7 +84,7 @@ def recheck_outputs(
     return progress
 
 
-def _note_checked(writing: Writing, *, task: int, last: tuple[str, int] | None) -> None:
+def _note_checked(writing: Writing, *, task: int, last: OutputPlace | None) -> None:
     note_checked(writing.connection, task, last)
 
 
@@ -92,9 +93,9 @@ def settle(compared: TaskInCatalog, progress: TaskSync, unsettled: Unsettled) ->
 
     What becomes of a file decides about what it was made from, so their retired inputs follow.
     """
-    lost, changed = _settle_outputs(compared, unsettled.outputs)
-    progress = progress._replace(retired=progress.retired + lost)
-    return settle_inputs(compared, progress, changed | unsettled.jobs)
+    settled = _settle_outputs(compared, unsettled.outputs)
+    progress = progress._replace(retired=progress.retired + settled.lost)
+    return settle_inputs(compared, progress, settled.jobs | unsettled.jobs)
 
 
 def settle_inputs(compared: TaskInCatalog, progress: TaskSync, jobs: AbstractSet[int]) -> TaskSync:
@@ -112,30 +113,35 @@ def settle_inputs(compared: TaskInCatalog, progress: TaskSync, jobs: AbstractSet
             if compared.is_over():
                 return progress
             followed += len(inputs[task.key])
-            lost, turned = _settle_outputs(compared.beside(task), inputs[task.key])
-            progress = progress._replace(retired=progress.retired + lost)
-            jobs |= turned
+            settled = _settle_outputs(compared.beside(task), inputs[task.key])
+            progress = progress._replace(retired=progress.retired + settled.lost)
+            jobs |= settled.jobs
     return progress
 
 
-def _settle_outputs(
-    compared: TaskInCatalog, outputs: Sequence[KnownOutput]
-) -> tuple[int, set[int]]:
-    """Find out what became of outputs of a task.
+class _Settled(NamedTuple):
+    """What became of some outputs.
 
-    Return how many files are gone that were not before, and the jobs that lost all their files or
-    have some again.
+    Attributes:
+        lost: how many files are gone that were not before.
+        jobs: those that lost all their files or have some again.
     """
-    lost, turned = 0, set[int]()
+
+    lost: int
+    jobs: AbstractSet[int]
+
+
+def _settle_outputs(compared: TaskInCatalog, outputs: Sequence[KnownOutput]) -> _Settled:
+    """Find out what became of outputs of a task, and write it."""
+    lost = 0
+    jobs: set[int] = set()
     for part in chunks(outputs, UNITS_AT_ONCE):
         found = _look_up(compared, part)
-        lost_of_part, turned_of_part = compared.writer.run(
-            partial(_write_found, compared=compared, found=found)
-        )
+        settled = compared.writer.run(partial(_write_found, compared=compared, found=found))
         see_renamed(compared, list(found.moved.values()))
-        lost += lost_of_part
-        turned |= turned_of_part
-    return lost, turned
+        lost += settled.lost
+        jobs |= settled.jobs
+    return _Settled(lost, jobs)
 
 
 class _Found(NamedTuple):
@@ -240,10 +246,8 @@ def _used(compared: TaskInCatalog, retired: Sequence[KnownOutput]) -> set[KnownO
     return used
 
 
-def _write_found(
-    writing: Writing, *, compared: TaskInCatalog, found: _Found
-) -> tuple[int, set[int]]:
-    """Write what became of outputs; return what `_settle_outputs` does."""
+def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) -> _Settled:
+    """Write what became of outputs."""
     connection, task = writing.connection, compared.task
     files = [*found.there.values(), *found.moved.values()]
     keys = intern_files(writing, compared.catalog, task.experiment_key, files)
@@ -251,7 +255,7 @@ def _write_found(
     returned = [output for output in found.there if output.presence != Presence.THERE]
     mark_there(connection, task.key, _places(returned))
     remove_outputs(connection, task.key, _places(found.moved))
-    moved_to = [(output.unit, keys[file.name]) for output, file in found.moved.items()]
+    moved_to = [OutputPlace(output.unit, keys[file.name]) for output, file in found.moved.items()]
     add_outputs(connection, task.key, moved_to)
 
     presence_of: dict[KnownOutput, Presence] = {}
@@ -261,16 +265,16 @@ def _write_found(
     put_outputs(
         connection,
         task.key,
-        {(output.unit, output.file): presence for output, presence in presence_of.items()},
+        {output.place: presence for output, presence in presence_of.items()},
     )
 
     recounted = {output.file for output in (*returned, *found.moved, *found.retired)}
-    turned = count_outputs_of_makers(connection, task.key, sorted(recounted))
+    jobs = count_outputs_of_makers(connection, task.key, sorted(recounted))
     # A file of several parents is an output of each
     lost = {output.file for output, presence in presence_of.items() if presence == Presence.GONE}
     lost -= {output.file for output in presence_of if output.presence == Presence.GONE}
-    return len(lost), turned
+    return _Settled(len(lost), jobs)
 
 
-def _places(outputs: Iterable[KnownOutput]) -> list[tuple[str, int]]:
-    return [(output.unit, output.file) for output in outputs]
+def _places(outputs: Iterable[KnownOutput]) -> list[OutputPlace]:
+    return [output.place for output in outputs]

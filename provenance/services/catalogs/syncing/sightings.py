@@ -1,6 +1,6 @@
 """Files of a catalog that are joined to jobs under another name, as `POST /files` joins them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from jobprov.provenance.catalogs.answers import plain_metadata
@@ -27,10 +27,10 @@ def see_renamed(compared: TaskInCatalog, files: Sequence[CatalogFile]) -> None:
         with compared.database.reading.connect() as connection:
             births = namespaces_of_births(connection, compared.task.key, names_in_namespaces)
         for file, (namespace, name) in zip(part, names, strict=True):
-            names_origin = file.job_id or file.task_id
-            born_in = births.get(name, set()) if namespace and names_origin else set()
-            was_born_elsewhere = bool(born_in) and (namespace not in born_in or "" in born_in)
-            if _has_other_name(file, name) or was_born_elsewhere:
+            has_moved = False
+            if namespace and (file.job_id or file.task_id):
+                has_moved = _was_born_elsewhere(namespace, births.get(name, ()))
+            if _has_other_name(file, name) or has_moved:
                 sightings.append(sighting_of(compared, file))
     see(compared, sightings)
 
@@ -42,6 +42,11 @@ def see(compared: TaskInCatalog, sightings: Sequence[Mapping[str, object]]) -> N
     for some in chunks(readable, _SIGHTINGS_AT_ONCE):
         record = partial(record_sightings, experiment=experiment, documents=some)
         compared.writer.run(record, submitter="catalog sync")
+
+
+def _was_born_elsewhere(namespace: str, born_in: Collection[str]) -> bool:
+    """Return whether jobs made a file of this name in another namespace, or named none."""
+    return bool(born_in) and (namespace not in born_in or "" in born_in)
 
 
 def _has_other_name(file: CatalogFile, name: str) -> bool:

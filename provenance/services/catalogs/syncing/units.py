@@ -6,7 +6,7 @@ others from being asked about. Nothing here grows with the list of units but the
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -128,11 +128,7 @@ def _sync_source(
         for names, children in compared.catalog.read_children_of(query, compared.outputs):
             if compared.is_over():
                 break
-            units = []
-            for name in names:
-                namespace, unit = compared.catalog.split(name)
-                if namespace == compared.namespace and asked_units.add(unit):
-                    units.append(unit)
+            units = _listed_units(compared, names, asked_units)
             if not everything:
                 units = _lacking_outputs(compared, units)
             progress = _write_found(compared, progress, units, children)
@@ -142,6 +138,18 @@ def _sync_source(
     except (BadInputError, LimitError):
         pass  # by their names it may work, or the reason is told
     return progress
+
+
+def _listed_units(
+    compared: TaskInCatalog, names: Iterable[str], asked_units: _AskedUnits
+) -> list[str]:
+    """Return the units of the list among files, and note that they were asked about."""
+    units = []
+    for name in names:
+        namespace, unit = compared.catalog.split(name)
+        if namespace == compared.namespace and asked_units.add(unit):
+            units.append(unit)
+    return units
 
 
 def _write_found(

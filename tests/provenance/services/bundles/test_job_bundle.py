@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from jobprov.provenance.db.tables import BundlePlan, Possession
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, earlier_bundle
 from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
@@ -35,7 +35,9 @@ INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 
 
 def build(sample: Parts, job_id: str = GOOD, number: int | None = None) -> Bundle:
-    return build_bundle(sample.database, sample.writer, sample.store, job_id, number=number)
+    if number is not None:
+        return earlier_bundle(sample.database, sample.store, job_id, number)
+    return build_bundle(sample.database, sample.writer, sample.store, job_id)
 
 
 def contents(bundle: Bundle) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import build_bundle, earlier_bundle
 from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
 from jobprov.provenance.services.intake.blobs import missing_of
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
@@ -143,7 +143,7 @@ def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_go
     other = build_bundle(production.database, production.writer, production.store, job_id(2))
     assert (other.number, b"opens by hunter2" in b"".join(other.stream())) == (1, True)
     with pytest.raises(NotFoundError, match="held what was erased"):
-        build_bundle(production.database, production.writer, production.store, job_id(1), number=1)
+        earlier_bundle(production.database, production.store, job_id(1), 1)
     assert troubles(production) == []
 
 

@@ -27,7 +27,7 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import build_bundle, earlier_bundle
 from jobprov.provenance.services.erasures.records import ErasureRequest, RecordErasure, plan_erasure
 from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.intake.log_tails import Chunk, append_tail
@@ -243,7 +243,7 @@ def test_bundle_that_held_the_record_goes_and_the_next_plan_has_the_corrected_on
     assert len(done.plans) == 1
     assert files_with(production, SECRET) == []
     with pytest.raises(NotFoundError, match="held what was erased"):
-        build_bundle(production.database, production.writer, production.store, job_id(1), number=1)
+        earlier_bundle(production.database, production.store, job_id(1), 1)
     bundle = build_bundle(production.database, production.writer, production.store, job_id(1))
     assert bundle.number == 2
     assert SECRET.encode() not in b"".join(bundle.stream())

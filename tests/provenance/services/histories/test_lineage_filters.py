@@ -24,10 +24,10 @@ def test_link_via_hidden_nodes_is_sure_if_one_of_the_ways_is() -> None:
         for source, target, is_sure in [*first_links, *_LINKS[3:]]:
             history.join(source, target, is_sure=is_sure)
 
-        links, is_whole = _joined(history, ["c1", "c4"], hidden)
+        joined = _joined(history, ["c1", "c4"], hidden)
 
-        assert is_whole
-        assert {ends: link.is_sure for ends, link in links.items()} == {("c1", "c4"): True}
+        assert joined.is_whole
+        assert {ends: link.is_sure for ends, link in joined.links.items()} == {("c1", "c4"): True}
 
 
 def test_link_via_hidden_nodes_is_possible_if_no_way_is_sure() -> None:
@@ -35,7 +35,7 @@ def test_link_via_hidden_nodes_is_possible_if_no_way_is_sure() -> None:
     for source, target, is_sure in _LINKS:
         history.join(source, target, is_sure=is_sure and (source, target) != ("j3", "c4"))
 
-    links, _ = _joined(history, ["c1", "c4"], {"j1", "j2", "c2", "c3", "j3"})
+    links = _joined(history, ["c1", "c4"], {"j1", "j2", "c2", "c3", "j3"}).links
 
     assert not links["c1", "c4"].is_sure
 
@@ -47,6 +47,6 @@ def test_shown_node_that_is_met_by_a_possible_link_first_is_sure_by_a_later_one(
     history.join("j2", "c4", is_sure=False)
     history.join("j1", "c4", is_sure=True)
 
-    links, _ = _joined(history, ["c1", "c4"], {"j1", "j2"})
+    links = _joined(history, ["c1", "c4"], {"j1", "j2"}).links
 
     assert links["c1", "c4"].is_sure

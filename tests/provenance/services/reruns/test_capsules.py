@@ -15,6 +15,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns.capsules import CapsuleRegistered
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.queries.reruns.capsules import registered_capsules
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -22,7 +23,6 @@ from jobprov.provenance.services.code.repositories import register_repository
 from jobprov.provenance.services.ledger.trail import show_trail
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
-    list_capsules,
     register_capsule,
     store_capsule,
 )
@@ -130,7 +130,7 @@ def test_newest_capsule_counts(sample: Parts, folder: Path, tmp_path: Path) -> N
     assert need[1:3] == ["release-1-image", hashlib.sha256(b"image").hexdigest()]
     assert "sh run.sh --capsule FILE" in need[4]
     with sample.database.reading.connect() as connection:
-        assert [row.name for row in list_capsules(connection)] == [
+        assert [row.name for row in registered_capsules(connection)] == [
             "release-1-image",
             "release-1",
         ]

@@ -21,7 +21,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.upkeep.migrating import stamp, upgrade
 from jobprov.provenance.errors import NotFoundError, UnreachableError
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import earlier_bundle
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
@@ -154,7 +154,7 @@ def test_failures_are_classified_by_the_rules_that_held(rebuilt: Production) -> 
 
 @pytest.mark.parametrize("number", sorted(TARS))
 def test_bundles_are_streamed_as_they_were(rebuilt: Production, number: int) -> None:
-    bundle = build_bundle(rebuilt.database, rebuilt.writer, rebuilt.store, job_id(6), number=number)
+    bundle = earlier_bundle(rebuilt.database, rebuilt.store, job_id(6), number)
 
     assert hashlib.sha256(b"".join(bundle.stream())).hexdigest() == TARS[number]
 
@@ -167,7 +167,7 @@ def test_what_was_erased_stays_erased(rebuilt: Production) -> None:
     assert hashlib.sha256(b"echo hunter2").hexdigest() not in held
     assert len(rows_of(rebuilt, "erased_bytes", "sha256")) == 6
     with pytest.raises(NotFoundError, match="held what was erased"):
-        build_bundle(rebuilt.database, rebuilt.writer, rebuilt.store, job_id(90), number=1)
+        earlier_bundle(rebuilt.database, rebuilt.store, job_id(90), 1)
 
 
 def test_archive_is_whole(rebuilt: Production) -> None:

@@ -239,13 +239,17 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
     return []
 
 
+class FileConsumers(NamedTuple):
+    """How many jobs read a file, and the first of them."""
+
+    job_count: int
+    first: list[Consumer]
+
+
 def consumers(
     connection: Connection, file: int, *, identities: Iterable[int] | None = None
-) -> tuple[int, list[Consumer]]:
-    """Return how many jobs read the file, and the first of them.
-
-    Only as some identities where these are given.
-    """
+) -> FileConsumers:
+    """Return the jobs that read the file; only as some identities where these are given."""
     values: dict[str, object] = {"file": file, "limit": MOST_CONSUMERS}
     listing, counting = _CONSUMERS_OF_FILE, _CONSUMER_COUNT_OF_FILE
     if identities is not None:
@@ -260,8 +264,8 @@ def consumers(
     listed = list(first_mentions.values())
     if len(rows) < MOST_CONSUMERS:
         # these are all, so no second query is needed
-        return len(listed), listed
-    return run(connection, counting, values)[0][0], listed
+        return FileConsumers(len(listed), listed)
+    return FileConsumers(run(connection, counting, values)[0][0], listed)
 
 
 def _consumer(row: Any) -> Consumer:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
+from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     conditions_by_keys,
@@ -55,12 +56,6 @@ def keys_of_few(connection: Connection, filters: JobFilters, most: int) -> Selec
 def keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
     """Return the query for the integer keys of the jobs that pass the filters."""
     return select(Job.id).where(*conditions_by_keys(connection, filters))
-
-
-def count_at_most(connection: Connection, keys: Select[int], most: int) -> int:
-    """Return how many rows a query has, `most` where there are more."""
-    few = keys.limit(most).subquery()
-    return connection.execute(select(func.count()).select_from(few)).scalar_one()
 
 
 def _has_index(filters: dict[str, Any]) -> bool:

@@ -142,6 +142,13 @@ def list_file_rows(
     return [FileRow(*row) for row in connection.execute(query)]
 
 
+class UnmadeFiles(NamedTuple):
+    """Files that no recorded job made, and the key after which to go on; None at the end."""
+
+    files: list[Orphan]
+    next_after: int | None
+
+
 def list_unmade(
     connection: Connection,
     *,
@@ -151,10 +158,10 @@ def list_unmade(
     unread: bool,
     after: int,
     limit: int,
-) -> tuple[list[Orphan], int | None]:
-    """Return files that no recorded job made, after the one with key `after`, and the next `after`.
+) -> UnmadeFiles:
+    """Return files that no recorded job made, after the one with key `after`.
 
-    The next `after` is None at the end. A bounded number of files is looked through, since there
+    A bounded number of files is looked through, since there
     may be millions of others between two. Outputs of reruns do not count as made; those of failed
     jobs count only where something was surely made from them, as among versions.
 
@@ -164,7 +171,7 @@ def list_unmade(
     """
     first = connection.execute(_first_behind(after)).scalar()
     if first is None:
-        return [], None
+        return UnmadeFiles([], None)
     # a range of keys: a search in their order can stop once the page is full
     last = first + _MOST_LOOKED_AT - 1
     made = exists().where(
@@ -193,9 +200,9 @@ def list_unmade(
     rows = connection.execute(query).all()
     orphans = _orphans(connection, rows)
     if len(rows) == limit:
-        return orphans, rows[-1].id
+        return UnmadeFiles(orphans, rows[-1].id)
     is_end = connection.execute(_first_behind(last)).scalar() is None
-    return orphans, None if is_end else last
+    return UnmadeFiles(orphans, None if is_end else last)
 
 
 def _first_behind(key: int) -> Select[Any]:

@@ -19,6 +19,7 @@ from jobprov.provenance.db.queries.configurations.jobs_that_meet import (
     newest_that_meet,
 )
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
+from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.jobs.summaries import SUMMARIES, summaries
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
@@ -155,8 +156,8 @@ def recent_keys(
         limit: how many at most.
         least: how many must be found; None for as many as the limit.
     """
-    few = select(Job.id).where(*wanted).limit(_MOST_GATHERED + 1).subquery()
-    if connection.execute(select(func.count()).select_from(few)).scalar_one() <= _MOST_GATHERED:
+    gathered = select(Job.id).where(*wanted)
+    if count_at_most(connection, gathered, _MOST_GATHERED + 1) <= _MOST_GATHERED:
         return None
     newest = before or connection.execute(select(func.max(Job.id) + 1)).scalar_one() or 1
     query = (
