@@ -42,8 +42,7 @@ def answer_sought(name: str, words: str) -> Response:
         LimitError: the walk took more than five seconds.
     """
     if len(words) > _MOST_LETTERS:
-        message = f"more than {_MOST_LETTERS} letters"
-        raise BadInputError(f"sought: {message}.", {"sought": [message]})
+        raise BadInputError.of_field("sought", f"more than {_MOST_LETTERS} letters")
     question, direction = asked_question(), asked("direction") or "ancestors"
     lists = []
     with get_service().reading() as connection:
