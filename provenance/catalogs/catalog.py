@@ -172,6 +172,3 @@ class ProjectCatalog(Catalog, Protocol):
 
     def read_inputs(self, process_id: int) -> list[str]:
         """Return the names that a process was given."""
-
-    def recovery_query(self, project: str) -> str:
-        """Return the query for the files of a project that are still to be processed."""

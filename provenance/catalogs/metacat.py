@@ -157,19 +157,6 @@ class MetaCat:
             raise NotFoundError(f"MetaCat does not know file {name}.")
         return _metadata(file)
 
-    def read_dataset(self, did: str) -> dict[str, object]:
-        """Return a dataset: `file_count`, `frozen`, `metadata` and more.
-
-        Raises:
-            NotFoundError: MetaCat does not know it.
-        """
-        queries.dataset_query(did)  # refuses what is no name
-        body = self._transport.get("/data/dataset", what=f"dataset {did}", dataset=did)
-        dataset: Any = _parsed(body.decode("utf-8", "replace"))
-        if not isinstance(dataset, dict):
-            raise NotFoundError(f"MetaCat does not know dataset {did}.")
-        return dataset
-
     def _lookups(self, names: Iterable[str]) -> list[dict[str, str]]:
         """Return what asks for these files, without those that MetaCat cannot hold."""
         lookups = []

@@ -159,16 +159,13 @@ class SamServer(CatalogServer):
         return {
             "GET /": lambda _request: _json({"server": "SAM"}),
             "(GET|POST) /files/list": self._list,
-            "(GET|POST) /files/count": self._count,
             "GET /files/name/([^/]+)/metadata": self._one,
             "POST /files/metadata": self._many,
             (
                 "GET /files/name/([^/]+)/lineage/(parents|children|ancestors|descendants)"
             ): self._lineage,
             "GET /files/name/([^/]+)/locations(/url)?": self._locations,
-            "GET /definitions/name/([^/]+)/describe": self._describe,
             "GET /projects/name/([^/]+)/summary": self._summary,
-            "GET /projects/name/([^/]+)/recovery_dimensions": self._recovery,
         }
 
     def _list(self, request: Request, _method: str) -> Response:
@@ -177,9 +174,6 @@ class SamServer(CatalogServer):
         except (ValueError, KeyError) as problem:
             return Response(f"DimensionError: {problem}", 400)
         return Response("".join(f"{name}\n" for name in names), mimetype="text/plain")
-
-    def _count(self, request: Request, _method: str) -> Response:
-        return Response(f"{len(Dimensions(self.shelf, request.values['dims']).names())}\n")
 
     def _one(self, _request: Request, name: str) -> Response:
         file = self.shelf.files.get(name)
@@ -235,11 +229,6 @@ class SamServer(CatalogServer):
         door = f"{request.args['schema']}://door.example.org:1094/"
         return _json([f"{door}{path}/{name}" for path in paths])
 
-    def _describe(self, _request: Request, name: str) -> Response:
-        if name not in self.shelf.lists:
-            return Response(f"DefinitionNotFound: {name}", 404)
-        return _json({"defname": name, "dimensions": "data_tier raw", "username": "novapro"})
-
     def _summary(self, request: Request, project: str) -> Response:
         if project not in self.shelf.projects:
             return Response(f"ProjectNotFound: {project}", 404)
@@ -268,15 +257,6 @@ class SamServer(CatalogServer):
                 ],
             }
         )
-
-    def _recovery(self, request: Request, project: str) -> Response:
-        text = (
-            f"snapshot_for_project_name {project} minus ( project_name {project} and "
-            "consumed_status co% )"
-        )
-        if request.args.get("format") != "plain":
-            return _json({"dimensions": text})
-        return Response(text, mimetype="text/plain")
 
 
 class Dimensions:
@@ -388,7 +368,6 @@ class MetaCatServer(CatalogServer):
             "GET /data/file": self._one,
             "POST /data/files": self._many,
             "(GET|POST) /data/query": self._query,
-            "GET /data/dataset": self._dataset,
         }
 
     def _file(self, file: ShelfFile, request: Request) -> dict[str, Any]:
@@ -453,19 +432,6 @@ class MetaCatServer(CatalogServer):
             rows = [self._file(self.shelf.files[name], request) for name in sorted(names)]
         lines = ("\x1e" + json.dumps(row) + "\n" for row in rows)
         return Response(lines, mimetype="application/json-seq")
-
-    def _dataset(self, request: Request) -> Response:
-        did = request.args["dataset"]
-        if did not in self.shelf.lists:
-            return Response("Dataset not found", 404)
-        return _json(
-            {
-                **_split(did),
-                "file_count": len(self.shelf.lists[did]),
-                "frozen": False,
-                "metadata": {},
-            }
-        )
 
 
 class Mql:
