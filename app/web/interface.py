@@ -243,7 +243,7 @@ def _told(description: str) -> dict[str, str]:
 
 
 def _example(schema: Mapping[str, Any]) -> str:
-    """Return an example of a type as JSON, cut where it is long; '' where there is none."""
+    """Return an example of a type as JSON, cut if it is long; '' if no example is known."""
     if not schema.get("examples"):
         return ""
     text = json.dumps(schema["examples"][0], indent=2, ensure_ascii=False)

@@ -31,7 +31,7 @@ _batch = msgspec.json.Decoder(Batch)
 
 
 def read_batch(body: bytes) -> list[bytes]:
-    """Return the exact bytes of each record, in order; those of one that is no JSON are among them.
+    """Return the exact bytes of each record, in order, also of records that are not JSON.
 
     Raises:
         BadInputError: it is no object with a list of jobs, or ends too early.

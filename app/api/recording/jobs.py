@@ -266,6 +266,6 @@ def _job_id_in(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_JobName).job_id[:100]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Also in what is no JSON, so that people can tell whose letter it is
+        # Also in a body that is not JSON, so that people can tell whose letter it is
         match = _JOB_ID.search(body)
         return match[1].decode() if match else ""

@@ -65,7 +65,7 @@ def _line(row: str) -> str:
 
 
 def excerpt(stream: BinaryIO, size_bytes: int, message: str | None) -> Excerpt:
-    """Return the lines around the one that holds the exit message, else the last ones.
+    """Return the lines around the exit message, or the last lines if it is not in the log.
 
     Only the last 64 kB of a log are looked at.
     """
@@ -130,7 +130,7 @@ def window(stream: BinaryIO, size_bytes: int, at: int, length: int) -> Window:
 
 
 def window_around(stream: BinaryIO, size_bytes: int, line_at: int) -> Window:
-    """Return as many lines as a page bears around the one that holds a byte, that one marked."""
+    """Return a page of lines around a byte, with the line of the byte marked."""
     line_at = min(max(0, line_at), size_bytes)
     start = max(0, line_at - WINDOW_BYTES // 3)
     stream.seek(start)

@@ -1,4 +1,4 @@
-"""The page of what runs and waits, and what other pages show of it."""
+"""The page of running and waiting jobs, and the part of it on other pages."""
 
 from typing import NamedTuple
 from urllib.parse import quote

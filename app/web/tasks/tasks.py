@@ -128,7 +128,7 @@ class _Decision(NamedTuple):
 
 
 class _ListedUnit(NamedTuple):
-    """A unit as the step lists it; the state is None of one that nobody can decide about."""
+    """A unit as the step lists it; its state is None if nothing can be decided about it."""
 
     unit: str
     state: UnitState | None
