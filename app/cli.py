@@ -278,7 +278,7 @@ SECTIONS = {
             "upkeep.archive", "Check, count and seal what the archive holds", needs_server=True
         ),
         "backup": Listed(
-            "upkeep.archive",
+            "upkeep.backups",
             "Copy database and archive into FOLDER while the service runs",
             needs_server=True,
         ),

@@ -101,7 +101,7 @@ def read_figures(service: Service) -> Figures:
 
 
 def read_standby(service: Service) -> StandbyState | None:
-    """Return how the standby does now; None where none is set."""
+    """Return the current state of the standby; None if no standby is set."""
     if service.standby is None:
         return None
     is_used = service.standby.known.engine() is not None

@@ -91,7 +91,7 @@ def estimate(*, client: Client, as_json: bool, **query: Any) -> None:
 
 
 def _one_unit(times: UnitTimes) -> dict[str, str]:
-    """Return the cells of what one unit takes."""
+    """Return the cells of one unit."""
     cells = {"ONE UNIT": duration(times.median_hours * _HOUR)}
     if times.p99_hours is not None:
         cells["1 IN 100 LONGER THAN"] = duration(times.p99_hours * _HOUR)
@@ -99,7 +99,7 @@ def _one_unit(times: UnitTimes) -> dict[str, str]:
 
 
 def _sums(sums: StageEstimate | TotalEstimate, slots: int) -> dict[str, str]:
-    """Return the cells of a stage or of all; what no job says is left out."""
+    """Return the cells of a stage or of all stages; values that no job has are left out."""
     cells = {
         "CPU HOURS": hours(sums.cpu_hours),
         "SLOT HOURS": hours(sums.slot_hours),

@@ -131,7 +131,7 @@ def compose(
         message["To"] = ", ".join(receivers)
         message["Subject"] = " ".join(subject.split())
     except ValueError as problem:
-        raise BadInputError(f"--mail: {problem}.", {"--mail": [str(problem)]}) from None
+        raise BadInputError.of_field("--mail", str(problem)) from None
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2] or None)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday answers, please

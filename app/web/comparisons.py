@@ -107,7 +107,7 @@ def show_comparison(before: str, after: str) -> Response:
 
 
 def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
-    """Return where the histories of what two jobs made part.
+    """Return the address of the page that shows where the outputs of two jobs diverge.
 
     It is None where they made nothing, or the same.
     """

@@ -42,7 +42,7 @@ class _Outcome(NamedTuple):
 
 
 class SumsRow(NamedTuple):
-    """Hours, waits and bytes in words; None for what no job has."""
+    """Hours, waits and bytes in words; None if no job has them."""
 
     cpu_hours: dict[str, str]
     slot_hours: dict[str, str]

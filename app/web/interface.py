@@ -56,6 +56,12 @@ class Call(NamedTuple):
     body: list[Markup]
     outcomes: list[Outcome]
 
+    def kinds(self) -> Iterator[Markup]:
+        """Yield the types that the call takes and answers."""
+        yield from self.body
+        for outcome in self.outcomes:
+            yield from outcome.kinds
+
 
 class Field(NamedTuple):
     """A member of a type."""
@@ -100,10 +106,7 @@ class Interface:
         link = _kind({"$ref": f"{_SCHEMAS}{name}"})
         users = []
         for section in self.sections.values():
-            for call in section.calls:
-                answered = [kind for outcome in call.outcomes for kind in outcome.kinds]
-                if any(link in kind for kind in (*call.body, *answered)):
-                    users.append(call)
+            users += [call for call in section.calls if any(link in kind for kind in call.kinds())]
         return users[:_MOST_USERS]
 
     def _call(self, path: str, method: str, operation: Mapping[str, Any], shared: Any) -> Call:
@@ -240,7 +243,7 @@ def _told(description: str) -> dict[str, str]:
 
 
 def _example(schema: Mapping[str, Any]) -> str:
-    """Return an example of a type as JSON, cut where it is long; '' where there is none."""
+    """Return an example of a type as JSON, cut if it is long; '' if no example is known."""
     if not schema.get("examples"):
         return ""
     text = json.dumps(schema["examples"][0], indent=2, ensure_ascii=False)

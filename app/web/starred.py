@@ -69,7 +69,7 @@ def change() -> Response:
     page = _page_at(request.form.get("page", ""))
     if page is None:
         message = "a campaign, a task, a workflow or a list of this service"
-        raise BadInputError(f"page: not {message}.", {"page": [f"not {message}"]})
+        raise BadInputError.of_field("page", f"not {message}")
     addresses = [kept.address for kept in starred_pages() if kept.address != page.address]
     if request.form.get("do") == "star":
         addresses.append(page.address)
@@ -112,7 +112,7 @@ def _check_room(addresses: list[str]) -> None:
     """
     if len(addresses) > MOST or sum(map(len, addresses)) > _MOST_TOGETHER:
         message = f"the first page keeps {MOST} at most; remove one there"
-        raise BadInputError(f"page: {message}.", {"page": [message]})
+        raise BadInputError.of_field("page", message)
 
 
 def _pages_at(addresses: Iterable[str]) -> list[StarredPage]:

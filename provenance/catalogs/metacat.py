@@ -158,7 +158,7 @@ class MetaCat:
         return _metadata(file)
 
     def _lookups(self, names: Iterable[str]) -> list[dict[str, str]]:
-        """Return what asks for these files, without those that MetaCat cannot hold."""
+        """Return the request for these files, without files that MetaCat cannot hold."""
         lookups = []
         for name in names:
             if self.can_hold(name):

@@ -35,7 +35,6 @@ _LONGEST_QUERY = 1024
 _AT_ONCE = 200
 _TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
 _LOCATION = re.compile(r"(?:[\w.-]+:)?(/[^()]*)(?:\([^()]*\))?")
-LINEAGES = ("parents", "children", "ancestors", "descendants", "rawancestors")
 
 
 class Sam:
@@ -79,13 +78,6 @@ class Sam:
                         f"The dimension selects more than {MOST_NAMES} files.", MOST_NAMES
                     )
                 yield answers.file_name(line.strip())
-
-    def count_files(self, query: str) -> int:
-        """Return how many files a dimension selects."""
-        text = "".join(self._query("/files/count", query, format="plain")).strip()
-        if not text.isdigit():
-            raise UnreachableError(f"SAM does not count files as it does: {text[:100]!r}.")
-        return int(text)
 
     def source_query(self, source: Source) -> str:
         """Return a source as a dimension."""
@@ -154,10 +146,12 @@ class Sam:
 
     def _children_by_lineage(self, name: str, outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
         """Yield the children of a file whose name no dimension can hold."""
+        path = f"/files/name/{quote(name, safe='')}/lineage/children"
         try:
-            children = self.read_lineage(name, "children")
+            body = self._transport.get(path, what=f"the lineage of {name}")
         except NotFoundError:
             return
+        children = dict.fromkeys(_nested(answers.parsed(body, "SAM", name)))
         for metadata in self._all_metadata(children):
             if _is_like(metadata, outputs):
                 file = _file(metadata)
@@ -195,19 +189,6 @@ class Sam:
         return _object(
             self._transport.get(path, what=f"file {name}", format="json"), f"file {name}"
         )
-
-    def read_lineage(self, name: str, direction: str) -> list[str]:
-        """Return the names of the files in one relation to a file, each once.
-
-        The directions are parents, children, ancestors, descendants and rawancestors.
-        """
-        if direction not in LINEAGES:
-            raise BadInputError(
-                f"direction: one of {', '.join(LINEAGES)}.", {"direction": ["unknown"]}
-            )
-        path = f"/files/name/{quote(name, safe='')}/lineage/{direction}"
-        body = self._transport.get(path, what=f"the lineage of {name}")
-        return list(dict.fromkeys(_nested(answers.parsed(body, "SAM", name))))
 
     def read_project(self, project: str) -> ProjectSummary:
         """Return a project with all its processes."""

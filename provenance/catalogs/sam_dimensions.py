@@ -35,7 +35,7 @@ def check_sayable(query: str) -> None:
             message = (
                 f"SAM's dimensions are ASCII alone; character {place} of this one is {character!r}"
             )
-            raise BadInputError(f"query: {message}.", {"query": [message]})
+            raise BadInputError.of_field("query", message)
 
 
 def files_dimension(names: Iterable[str]) -> str:

@@ -209,17 +209,16 @@ class _Folding:
         self.units: list[str] = []
         unit_of: dict[str, str] = {}
         for component in _components_in_order(nodes, edges):
-            if len(component) == 1:
-                parts = [component]
-            elif self._is_open("cycle", component):
+            if len(component) > 1 and self._is_open("cycle", component):
                 self.opened.update(dict.fromkeys(component, _handle("cycle", component[0])))
-                parts = [[key] for key in component]
-            else:
-                self.cycle[component[0]] = component
-                parts = [component]
-            for part in parts:
-                self.units.append(part[0])
-                unit_of.update(dict.fromkeys(part, part[0]))
+                self.units += component
+                unit_of.update(zip(component, component, strict=True))
+                continue
+            unit = component[0]
+            if len(component) > 1:
+                self.cycle[unit] = component
+            self.units.append(unit)
+            unit_of.update(dict.fromkeys(component, unit))
         links = dict.fromkeys((unit_of[edge.source], unit_of[edge.target]) for edge in edges)
         self.after, self.before = neighbours(ends for ends in links if ends[0] != ends[1])
         self.focus_unit = unit_of.get(focus, focus)
@@ -321,9 +320,7 @@ class _Folding:
             if not targets:
                 continue
             follower = first_of[targets[0]]
-            is_whole_group = {first_of[target] for target in targets} == {follower} and (
-                len(set(targets)) == len(targets) == len(by_first[follower])
-            )
+            is_whole_group = sorted(targets) == sorted(by_first[follower])
             if is_whole_group and self._may_hide(first) and self._may_hide(follower):
                 followers[first] = follower
         return followers

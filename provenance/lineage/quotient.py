@@ -1,16 +1,12 @@
 """The folded graph of a campaign: one node for each stage, code version and state, with counts.
 
-Large campaigns are folded by the database; `fold_by_class` folds a graph in memory. Both give the
-same result.
+The database folds; what it counted is merged and bounded here.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import product
 from typing import Any
-
-from jobprov.provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
 """If there are more, the code versions of each stage and state are merged into one class.
@@ -82,22 +78,6 @@ class FoldedGraph:
             omitted["nodes"],
             omitted["jobs"],
         )
-
-
-def fold_by_class(graph: Graph) -> FoldedGraph:
-    """The folded graph of a graph in memory.
-
-    A file counts once for each pair of classes that it joins.
-    """
-    name_of = {}
-    for job in graph.jobs():
-        name_of[job.key] = (job.stage or "", job.code_version or "", job.state)
-    counts = Counter(name_of.values())
-    place = {name: index for index, name in enumerate(sorted(counts))}
-    files = _files_between(graph, {key: place[name] for key, name in name_of.items()})
-    made = _files_made(graph, name_of)
-    classes = [JobClass(*name, counts[name], outputs=made[name]) for name in place]
-    return FoldedGraph(tuple(classes), _sorted_flows(files))
 
 
 def bounded(
@@ -177,26 +157,3 @@ def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
         len(left_out),
         sum(classes[index].jobs for index in left_out),
     )
-
-
-def _files_made(graph: Graph, class_of: Mapping[str, _ClassName]) -> Counter[_ClassName]:
-    """Return how many files each class made."""
-    _, before = graph.neighbours()
-    counts: Counter[_ClassName] = Counter()
-    for node in graph.nodes:
-        if not isinstance(node, JobNode):
-            counts.update({class_of[job] for job in before.get(node.key, ()) if job in class_of})
-    return counts
-
-
-def _files_between(graph: Graph, class_of: Mapping[str, int]) -> Counter[tuple[int, int]]:
-    """How many files each class, by index, handed to each other."""
-    after, before = graph.neighbours()
-    counts: Counter[tuple[int, int]] = Counter()
-    for node in graph.nodes:
-        if isinstance(node, JobNode):
-            continue
-        makers = {class_of[job] for job in before.get(node.key, ()) if job in class_of}
-        users = {class_of[job] for job in after.get(node.key, ()) if job in class_of}
-        counts.update(product(makers, users))
-    return counts

@@ -27,9 +27,6 @@ from jobprov.provenance.lineage.words import counted, day, number, shown, size
 MOST_READERS = 1000
 """Readers of a file that a list counts. If there are more, it says "or more"."""
 
-_ALL = {1: "it", 2: "both"}
-
-
 _NOTHING_KNOWN = {
     "ancestors": "No recorded job made this file.",
     "descendants": "Nothing is known that came of this file.",

@@ -50,8 +50,7 @@ def read_rules_text(text: str) -> list[Any]:
         ) from None
     unknown = sorted(document.keys() - {"rules"})
     if unknown:
-        message = f"only [[rules]] may stand there, not {unknown[0]}"
-        raise BadInputError(f"rules: {message}.", {"rules": [message]})
+        raise BadInputError.of_field("rules", f"only [[rules]] may stand there, not {unknown[0]}")
     rules = document.get("rules", [])
     return rules if isinstance(rules, list) else [rules]
 

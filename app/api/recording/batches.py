@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import msgspec
 
-from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.app.api.wire.bodies import not_json, wrong_body
+from jobprov.provenance.errors import LimitError
 
 BATCH_RECORDS = 1000
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+("?)|[][{},]', re.DOTALL)
@@ -30,7 +31,7 @@ _batch = msgspec.json.Decoder(Batch)
 
 
 def read_batch(body: bytes) -> list[bytes]:
-    """Return the exact bytes of each record, in order; those of one that is no JSON are among them.
+    """Return the exact bytes of each record, in order, also of records that are not JSON.
 
     Raises:
         BadInputError: it is no object with a list of jobs, or ends too early.
@@ -39,13 +40,11 @@ def read_batch(body: bytes) -> list[bytes]:
     try:
         bodies = [bytes(raw) for raw in _batch.decode(body).jobs]
     except msgspec.ValidationError as problem:
-        message, _, path = str(problem).partition(" - at ")
-        field = path.strip("`$.") or "jobs"
-        raise BadInputError(f"The body cannot be read: {message}.", {field: [message]}) from None
+        raise wrong_body(problem, "jobs") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         apart = _split(body)
         if apart is None:
-            raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+            raise not_json(problem) from None
         bodies = apart
     if len(bodies) > BATCH_RECORDS:
         message = f"The batch has more than {BATCH_RECORDS} records, which is the limit."

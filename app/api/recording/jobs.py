@@ -6,7 +6,6 @@ for all who wait at once.
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from flask import Response, request
@@ -20,7 +19,7 @@ from jobprov.app.api.wire.answers import (
     public_url,
     record_answer,
 )
-from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.bodies import not_json, read_body, wrong_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import (
     check_experiment,
@@ -159,7 +158,7 @@ def post_revision(job_id: str) -> Response:
     """Keep a corrected record beside the first; the newest feeds lineage and pages."""
     grant = writing_grant()
     body = read_body(LIMIT_BYTES + 4 * REASON_LIMIT)
-    revision = _parse(_revision, body)
+    revision = _read_revision(body)
     reason = revision.reason.strip()
     if not reason or len(reason) > REASON_LIMIT or "\0" in reason:
         raise BadInputError(
@@ -216,15 +215,13 @@ def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | 
     return decoded
 
 
-def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
+def _read_revision(body: bytes) -> Revision:
     try:
-        return decoder.decode(body)
+        return _revision.decode(body)
     except msgspec.ValidationError as problem:
-        message, _, path = str(problem).partition(" - at ")
-        field = path.strip("`$.") or "jobs"
-        raise BadInputError(f"The body cannot be read: {message}.", {field: [message]}) from None
+        raise wrong_body(problem, "jobs") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+        raise not_json(problem) from None
 
 
 def _check_revision(decoded: DecodedRecord, job_id: str) -> None:
@@ -272,6 +269,6 @@ def _job_id_in(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_JobName).job_id[:100]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # Also in what is no JSON, so that people can tell whose letter it is
+        # Also in a body that is not JSON, so that people can tell whose letter it is
         match = _JOB_ID.search(body)
         return match[1].decode() if match else ""

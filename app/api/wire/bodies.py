@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from flask import request
+from msgspec import ValidationError
 from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from jobprov.provenance.errors import BadInputError, LimitError
@@ -149,3 +150,19 @@ def _too_long(limit_bytes: int) -> LimitError:
         f"The body is longer than {limit_bytes} bytes, which is the limit of this call.",
         limit_bytes,
     )
+
+
+def wrong_body(problem: ValidationError, field: str) -> BadInputError:
+    """Return the error about a body whose JSON is not as it is to be.
+
+    It is about `field` if msgspec names none.
+    """
+    message, _, path = str(problem).partition(" - at ")
+    return BadInputError(
+        f"The body cannot be read: {message}.", {path.strip("`$.") or field: [message]}
+    )
+
+
+def not_json(problem: Exception) -> BadInputError:
+    """Return the error about a body that is no JSON."""
+    return BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]})

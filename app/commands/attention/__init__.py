@@ -1,1 +1,1 @@
-"""Commands of what needs somebody."""
+"""Commands that list what needs somebody's attention."""

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -57,8 +57,9 @@ def catalog() -> None:
 @data_option
 @json_option
 def sync(
-    *, experiment: str | None, task_id: str | None, data: str | None, as_json: bool, **how: Any
-) -> None:
+    *, experiment: str | None, task_id: str | None, seconds: float, everything: bool,
+    data: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Copy what the catalogs know of declared tasks into the database; for cron.
 
     It continues where the last run stopped.
@@ -82,7 +83,8 @@ def sync(
                 catalogs,
                 name,
                 task_id=task_id,
-                **how,
+                seconds=seconds,
+                everything=everything,
             )
             syncs += [(name, sync) for sync in task_syncs]
     tasks = [{"experiment": name, **sync._asdict()} for name, sync in syncs]

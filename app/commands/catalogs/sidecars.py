@@ -203,7 +203,7 @@ def _recorded_parents(
 
 
 def _did(parent: Any) -> str:
-    """Return what names a parent; '' for one that a catalog knows by its own id."""
+    """Return the name of a parent; '' if it is named by a catalog's own id."""
     if not isinstance(parent, dict):
         return ""
     return str(parent.get("did") or f"{parent.get('namespace')}:{parent.get('name')}")

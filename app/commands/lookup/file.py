@@ -98,7 +98,7 @@ def _sentence(answer: FileAnswer, job: JobAnswer | None) -> str:
 
 
 def replica_lines(located: LocatedFiles) -> list[str]:
-    """Return where a file is now, a line a copy; one that tells why where none is known."""
+    """Return a line for each copy of a file; if no copy is known, a line that says why."""
     lines = []
     for file in located.files:
         for replica in file.replicas:

@@ -75,7 +75,7 @@ def agent(
                 if tasks and is_retry_due():
                     _retry_all(client, experiment, tasks)
             except UnreachableError as problem:
-                # Cron sees a failure only by the exit code; whoever stays looks again
+                # Cron sees a failure only by the exit code; an agent that stays tries again
                 if once:
                     raise
                 click.echo(f"{problem} {AGAIN}", err=True)

@@ -29,7 +29,7 @@ AGAIN = "The next look tries again."
 
 
 class LaunchingOptions(NamedTuple):
-    """The options of whatever submits jobs, as `launching_options` adds them.
+    """The options of commands that submit jobs, as `launching_options` adds them.
 
     Attributes:
         kind: `condor` or `local`.
@@ -55,7 +55,7 @@ class LaunchingOptions(NamedTuple):
 
 
 def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of whatever submits jobs."""
+    """Add the options of commands that submit jobs."""
     for option in reversed((
         click.option(
             "--launcher", "kind", type=click.Choice(["condor", "local"]), default="condor",
@@ -127,7 +127,7 @@ def say_problems(standing: WorkflowStanding) -> None:
 
 
 def folder_of(options: LaunchingOptions) -> Path:
-    """Return the folder of whatever submits jobs."""
+    """Return the folder of a command that submits jobs."""
     return (options.folder or Path("jobprov-agent")).resolve()
 
 

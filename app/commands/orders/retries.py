@@ -236,7 +236,7 @@ def _name_skipped(choice: RetryChoice) -> None:
 
 
 def _dimension(client: Client, question: Mapping[str, object], jobs: Sequence[str]) -> str:
-    """Return the SAM dimension of the inputs of what would be tried again."""
+    """Return the SAM dimension of the inputs of the jobs to retry."""
     if len(jobs) > JOBS_AT_ONCE:
         raise BadInputError(
             f"{len(jobs)} jobs do not fit into one dimension; name {JOBS_AT_ONCE} at most."

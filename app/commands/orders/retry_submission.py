@@ -155,7 +155,7 @@ def _skipped(retry: Retry, reason: str) -> SkippedJob:
 
 
 class HandSubmission:
-    """A submission by hand of what would be tried again, as files in a folder.
+    """The files of a folder from which retries are submitted by hand.
 
     Attributes:
         checked: the tries, and where their inputs were seen.

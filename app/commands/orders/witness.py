@@ -66,7 +66,7 @@ class WitnessOptions(NamedTuple):
     with_running: bool
 
     def files(self) -> dict[Source, tuple[Path, ...]]:
-        """Return the files by what is in them; kinds without a file are left out."""
+        """Return the files by their kind; kinds without a file are left out."""
         given: dict[Source, tuple[Path, ...]] = {
             "epochs": self.epochs,
             "history": self.history,

@@ -4,7 +4,6 @@ It works on the database directly, so that only operators can use it.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
@@ -71,9 +70,10 @@ def create(
     experiment: str,
     name: str,
     scopes: tuple[str, ...],
+    days: int,
+    forever: bool,
     data: str | None,
     as_json: bool,
-    **end: Any,
 ) -> None:
     """Make a token and print it, this once: only its SHA-256 is kept.
 
@@ -81,7 +81,7 @@ def create(
     for workflows, retries and the agent, which runs their programs; `read` for pages and calls
     where reading needs a token; `admin` for all of these.
     """
-    days = None if end["forever"] else end["days"]
+    good_days = None if forever else days
     with opened_service(settings_with(data=data)) as service:
         now = datetime.now(UTC)
         made = service.write(
@@ -90,12 +90,12 @@ def create(
                 experiment=experiment,
                 name=name,
                 now=now,
-                days=days,
+                days=good_days,
                 scopes={Scope(scope) for scope in scopes},
             )
         )
     document = {"token": made, "experiment": experiment, "name": name, "scopes": sorted(scopes)}
-    emit({**document, "days": days}, made, as_json=as_json)
+    emit({**document, "days": good_days}, made, as_json=as_json)
 
 
 @token.command("list")

@@ -1,7 +1,7 @@
 """`jobprov declare`: what a task is to make, with its list of inputs frozen."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TextIO
 
 import click
 
@@ -11,13 +11,24 @@ from jobprov.app.commands.terminal.opening import emit
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
-_SOURCES = {
-    "sam_definition": "definition",
-    "sam_snapshot": "snapshot_id",
-    "metacat_dataset": "dataset",
-    "query": "query",
-}
-"""Options that say where a catalog has the inputs, and the members of `units` they stand for."""
+
+class _Options(NamedTuple):
+    """The options of `declare`; see its help."""
+
+    experiment: str
+    campaign: str | None
+    stage: str | None
+    units: TextIO | None
+    count: int | None
+    sam_definition: str | None
+    sam_snapshot: int | None
+    metacat_dataset: str | None
+    query: str | None
+    catalog_url: str | None
+    outputs_per_unit: int | None
+    output_patterns: tuple[str, ...]
+    output_metadata: tuple[str, ...]
+    project: str | None
 
 
 @click.command()
@@ -58,11 +69,12 @@ _SOURCES = {
 )
 @click.option("--project", help="The SAM project that hands the inputs out.")
 @asks_service
-def declare(*, task_id: str, client: Client, as_json: bool, **options: Any) -> None:
+def declare(*, task_id: str, client: Client, as_json: bool, **given: Any) -> None:
     """Declare task ID: what is to be made. This freezes the list of inputs."""
+    options = _Options(**given)
     document = _declaration(options)
-    if options["catalog_url"]:
-        document |= _fetched(document.get("units"), options["catalog_url"])
+    if options.catalog_url:
+        document |= _fetched(document.get("units"), options.catalog_url)
     answer = client.declare_task(task_id, document)
     text = f"Task {task_id} is declared"
     if answer.unit_count is not None:
@@ -72,43 +84,49 @@ def declare(*, task_id: str, client: Client, as_json: bool, **options: Any) -> N
     emit(answer, f"{text}.", as_json=as_json)
 
 
-def _declaration(options: Mapping[str, Any]) -> dict[str, object]:
+def _declaration(options: _Options) -> dict[str, object]:
     """Return the declaration that the options make.
 
     Raises:
         UsageError: they name more than one list of inputs, or an output's metadata has no value.
     """
-    names = ("experiment", "campaign", "stage", "outputs_per_unit", "project")
-    document: dict[str, object] = {}
-    for name in names:
-        if options[name] is not None:
-            document[name] = options[name]
-    if options["output_patterns"]:
-        document["output_patterns"] = list(options["output_patterns"])
-    units = _units(options)
-    if units is not None:
-        document["units"] = units
-    pairs = {}
-    for pair in options["output_metadata"]:
+    declared: dict[str, object] = {
+        "experiment": options.experiment,
+        "campaign": options.campaign,
+        "stage": options.stage,
+        "outputs_per_unit": options.outputs_per_unit,
+        "project": options.project,
+        "output_patterns": list(options.output_patterns) or None,
+        "units": _units(options),
+        "output_metadata": _output_metadata(options.output_metadata) or None,
+    }
+    return {name: value for name, value in declared.items() if value is not None}
+
+
+def _output_metadata(pairs: Sequence[str]) -> dict[str, str]:
+    metadata = {}
+    for pair in pairs:
         name, _, value = pair.partition("=")
         if not name or not value:
             raise click.UsageError("--output takes NAME=VALUE.")
-        pairs[name] = value
-    if pairs:
-        document["output_metadata"] = pairs
-    return document
+        metadata[name] = value
+    return metadata
 
 
-def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, str] | None:
+def _units(options: _Options) -> list[str] | int | dict[str, str | int] | None:
     """Return the list of inputs, their number, or where a catalog has them; None without option."""
-    choices: list[list[str] | int | dict[str, str]] = []
-    if options["units"] is not None:
-        choices.append([line.strip() for line in options["units"] if line.strip()])
-    if options["count"] is not None:
-        choices.append(options["count"])
-    for option, name in _SOURCES.items():
-        if options[option] is not None:
-            choices.append({name: options[option]})
+    choices: list[list[str] | int | dict[str, str | int]] = []
+    if options.units is not None:
+        choices.append([line.strip() for line in options.units if line.strip()])
+    if options.count is not None:
+        choices.append(options.count)
+    in_catalog = {
+        "definition": options.sam_definition,
+        "snapshot_id": options.sam_snapshot,
+        "dataset": options.metacat_dataset,
+        "query": options.query,
+    }
+    choices += [{name: value} for name, value in in_catalog.items() if value is not None]
     if len(choices) > 1:
         raise click.UsageError(
             "Give the inputs once: as a file, a count, or one of the catalog's lists."

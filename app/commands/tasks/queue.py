@@ -86,7 +86,7 @@ def _state(job: QueueEntry) -> str:
 
 
 def _memory(job: QueueEntry) -> str | None:
-    """Return how much memory a job uses of what it asked for."""
+    """Return the memory that a job uses, and its request if that is known."""
     if job.memory_bytes is None:
         return None
     used = size(job.memory_bytes)

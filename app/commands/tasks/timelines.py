@@ -72,7 +72,7 @@ class _Window:
         self._seconds = max(1.0, (end - start).total_seconds())
 
     def place(self, moment: str | None) -> int:
-        """Return the column of a moment; the last one of what goes on."""
+        """Return the column of a moment; the last column for a job that still runs."""
         if moment is None:
             return _WIDTH - 1
         seconds = (datetime.fromisoformat(moment) - self.start).total_seconds()

@@ -33,7 +33,7 @@ def client_of(settings: Settings) -> Client:
 
 
 def token_of(settings: Settings) -> str | None:
-    """Return the token of now; None where none is set.
+    """Return the current token; None if no token is set.
 
     Raises:
         BadInputError: its file cannot be read.

@@ -82,15 +82,12 @@ def fitted(lines: Sequence[Sequence[str]], room: int, fixed: Sequence[bool]) -> 
     for place, cell in enumerate(lines[1]):
         if _UUID.fullmatch(cell):
             widths[place] = _ID_WIDTH
+    has_sentences = [any(" " in line[place] for line in lines[1:]) for place in range(len(widths))]
     for of_sentences, of_names in _LEAST:
         least = []
-        for place, width in enumerate(widths):
-            limit = of_names
-            if fixed[place]:
-                limit = width
-            elif any(" " in line[place] for line in lines[1:]) and width > of_sentences:
-                limit = of_sentences
-            least.append(min(width, limit))
+        for width, stays, is_of_sentences in zip(widths, fixed, has_sentences, strict=True):
+            limit = of_sentences if is_of_sentences and width > of_sentences else of_names
+            least.append(width if stays else min(width, limit))
         if _total(least) <= room:
             return _narrowed(lines, widths, least, room)
     return _blocks(lines, room)

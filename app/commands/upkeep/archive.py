@@ -1,11 +1,10 @@
-"""`jobprov archive check|repair|stats|seal|expire` and `jobprov backup`: keep the archive sound."""
+"""`jobprov archive check|repair|adopt|stats|expire|seal`: keep the archive sound."""
 
 import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
@@ -19,13 +18,13 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.config import Settings
-from jobprov.app.moments import BACKUP, SEAL, note_done
+from jobprov.app.moments import SEAL, note_done
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep import AwaitedCount, known_archive
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
-from jobprov.provenance.services.erasures.log_expiry import expire_logs
+from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
 from jobprov.provenance.services.upkeep import archive_identity
 from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, Trouble, check_archive
 from jobprov.provenance.services.upkeep.archive_growth import (
@@ -35,7 +34,6 @@ from jobprov.provenance.services.upkeep.archive_growth import (
 )
 from jobprov.provenance.services.upkeep.backups import (
     DATABASE_COPY,
-    back_up,
     copied_archive,
     open_copy,
 )
@@ -70,12 +68,10 @@ def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
     settings = _settings_of_copy(data)
     with opened_service(settings) as service:
         if bundles is not None:
-            _check_bundles(service, bundles, as_json=as_json)
-        with service.reading() as connection, shown_progress(as_json=as_json):
-            report = check_archive(connection, service.store)
-    document = {"archive": settings.archive_url, **_report_json(report)}
-    emit(document, _report_text(report, settings.archive_url), as_json=as_json)
-    sys.exit(0 if report.is_sound else 1)
+            is_sound = _check_bundles(service, bundles, as_json=as_json)
+        else:
+            is_sound = _check_archive(service, settings.archive_url, as_json=as_json)
+    sys.exit(0 if is_sound else 1)
 
 
 def _settings_of_copy(data: str | None) -> Settings:
@@ -100,7 +96,17 @@ def _settings_of_copy(data: str | None) -> Settings:
     return settings_with(**given)
 
 
-def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
+def _check_archive(service: Service, address: str, *, as_json: bool) -> bool:
+    """Read the whole archive, print what is wrong, and return whether it is sound."""
+    with service.reading() as connection, shown_progress(as_json=as_json):
+        report = check_archive(connection, service.store)
+    document = {"archive": address, **_report_json(report)}
+    emit(document, _report_text(report, address), as_json=as_json)
+    return report.is_sound
+
+
+def _check_bundles(service: Service, count: int, *, as_json: bool) -> bool:
+    """Build planned bundles again, print which drifted, and return whether none did."""
     report = check_bundles(service.database, service.writer, service.store, count)
     lines: list[str] = []
     drifted: list[Mapping[str, object]] = []
@@ -117,7 +123,7 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
         "\n".join(lines),
         as_json=as_json,
     )
-    sys.exit(1 if report.drifted else 0)
+    return not report.drifted
 
 
 @archive.command()
@@ -265,15 +271,16 @@ def _free_bytes(archive_url: str) -> int | None:
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
 @data_option
 @json_option
-def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how: Any) -> None:
+def expire(
+    *, experiment: str, days: int, quota_gb: float | None, kept_kb: int, jobs: int,
+    dry_run: bool, data: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Let old logs of jobs that succeeded expire: both ends are kept, the digest and a gap stay.
 
     For cron, a line an experiment.
     """
     before = datetime.now(UTC) - timedelta(days=days)
-    quota_bytes = None
-    if how["quota_gb"] is not None:
-        quota_bytes = int(how["quota_gb"] * 1e9)
+    quota_bytes = None if quota_gb is None else int(quota_gb * 1e9)
     with opened_service(settings_with(data=data)) as service:
         done = expire_logs(
             service.database,
@@ -282,11 +289,16 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
             experiment,
             before=before,
             quota_bytes=quota_bytes,
-            kept_bytes=how["kept_kb"] * 1000,
-            most_jobs=how["jobs"],
-            is_trial=how["dry_run"],
+            kept_bytes=kept_kb * 1000,
+            most_jobs=jobs,
+            is_trial=dry_run,
         )
-    verb = "would expire" if how["dry_run"] else "expired"
+    verb = "would expire" if dry_run else "expired"
+    emit(done._asdict(), _expiry_text(done, verb), as_json=as_json)
+    sys.exit(1 if done.left else 0)
+
+
+def _expiry_text(done: Expiry, verb: str) -> str:
     text = (
         f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: "
         f"{size(done.freed_bytes)} uncompressed."
@@ -295,8 +307,7 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
         text += " The next run goes on."
     if done.left:
         text += f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`."
-    emit(done._asdict(), text, as_json=as_json)
-    sys.exit(1 if done.left else 0)
+    return text
 
 
 @archive.command()
@@ -316,44 +327,6 @@ def seal(*, data: str | None, as_json: bool) -> None:
     numbers = {**ledger._asdict(), "packed": blobs.packed, "damaged": list(blobs.damaged)}
     emit(numbers, text, as_json=as_json)
     sys.exit(1 if blobs.damaged else 0)
-
-
-@click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@data_option
-@json_option
-def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
-    """Copy database and archive into FOLDER while the service runs.
-
-    Only what is new is copied again. FOLDER is made where it is missing, and said to be; not the
-    folder that it lies in, since the disk of a backup may not be mounted.
-    """
-    is_missing = not folder.is_dir()
-    if is_missing and not folder.absolute().parent.is_dir():
-        raise NotFoundError(
-            f"There is no folder {folder.parent} in which {folder.name} could be made: is its "
-            "disk mounted?"
-        )
-    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
-        if is_missing and not as_json:  # lines of JSON go there
-            click.echo(
-                f"{folder} was missing and is made. Unless this is the first backup, mount its disk.",
-                err=True,
-            )
-        report = back_up(service.database, service.store, folder)
-        note_done(service.settings.data, BACKUP)
-    blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
-    copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
-    if report.database:
-        database = str(report.database)
-        advice = f"The database is {database}."
-    else:
-        database = None
-        advice = (
-            "The database is a server's: copy it with `pg_dump --format=custom`, "
-            "before this command each time."
-        )
-    emit({**report._asdict(), "database": database}, f"{copied} {advice}", as_json=as_json)
 
 
 def _report_json(report: ArchiveReport) -> dict[str, object]:
@@ -408,7 +381,7 @@ def _trouble_text(trouble: Trouble) -> str:
     return text
 
 
-COMMANDS = {"archive": archive, "backup": backup}
+COMMANDS = {"archive": archive}
 EXAMPLES = {
     "archive check": ("jobprov archive check --bundles 10",),
     "archive repair": ("jobprov archive repair --from /backup/jobprov",),
@@ -416,5 +389,4 @@ EXAMPLES = {
     "archive stats": ("jobprov archive stats",),
     "archive expire": ("jobprov archive expire --experiment toyexp --days 365 --dry-run",),
     "archive seal": ("jobprov archive seal",),
-    "backup": ("jobprov backup /backup/jobprov",),
 }

@@ -19,6 +19,7 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.erasing import forms_of
@@ -84,36 +85,28 @@ def _words(function: Any) -> Any:
 @_words
 @data_option
 @json_option
-def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: Any) -> None:
+def record(
+    *, replacement: Path | None, yes: bool, data: str | None, as_json: bool, **wanted: Any
+) -> None:
     """Put a corrected record in the place of a job's, and erase the bytes of the one that it had.
 
     Without --field and --replacement the newest revision stays, and what came before it goes.
     """
-    replacement_file = how.pop("replacement")
-    replacement = None
-    if replacement_file:
-        replacement = replacement_file.read_bytes()
-    wanted = ErasureRequest(job_id, replacement=replacement, **how)
+    corrected = None if replacement is None else replacement.read_bytes()
+    request = ErasureRequest(replacement=corrected, **wanted)
     with opened_service(settings_with(data=data)) as service:
-        catch_up(_parts(service), wanted.experiment)
-        with service.reading() as connection:
-            planned = plan_erasure(connection, service.store, wanted)
-            erased_job = planned.job.found
-            holders = find_holders(
-                connection, service.store, erased_job.experiment, forms_of(planned.texts)
-            )
-        other_jobs = [job for job in holders.jobs if job.job_id != erased_job.job_id]
-        others = holders._replace(jobs=other_jobs)
+        catch_up(_parts(service), request.experiment)
+        planned, others = _planned_erasure(service, request)
+        erased_job = planned.job.found
         _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
         # Planned again in the transaction that writes: a record may have come while one was asked
         now = datetime.now(UTC)
-        done = service.write(lambda writing: erase_record(writing, wanted), received_at=now)
-        digests = [*done.plans, *sorted(done.digests)]
+        done = service.write(lambda writing: erase_record(writing, request), received_at=now)
         cleared = clear_erased(
             _parts(service),
             erased_job.experiment,
             entries=[entry.id for entry in done.entries],
-            digests=digests,
+            digests=[*done.plans, *sorted(done.digests)],
         )
         with service.reading() as connection:
             remains = find_remains(connection, done.texts)
@@ -135,6 +128,16 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         as_json=as_json,
     )
     sys.exit(0 if _is_done(cleared) else 1)
+
+
+def _planned_erasure(service: Service, request: ErasureRequest) -> tuple[RecordErasure, Holders]:
+    """Return what would be erased, and what else of other jobs holds the same words."""
+    with service.reading() as connection:
+        planned = plan_erasure(connection, service.store, request)
+        job = planned.job.found
+        holders = find_holders(connection, service.store, job.experiment, forms_of(planned.texts))
+    other_jobs = [other for other in holders.jobs if other.job_id != job.job_id]
+    return planned, holders._replace(jobs=other_jobs)
 
 
 @erase.command()

@@ -115,8 +115,7 @@ def _form_asked() -> str:
     if form is None:
         return "files" if asked("file") else "evaluated"
     if form not in FORMS:
-        problem = f"one of {', '.join(FORMS)}"
-        raise BadInputError(f"form: {problem}.", {"form": [problem]})
+        raise BadInputError.of_field("form", f"one of {', '.join(FORMS)}")
     return form
 
 

@@ -234,7 +234,7 @@ def _node(
 
 
 def _value(rows: Sequence[Parameter], path: str) -> str | None:
-    """Return the value at a path, or its sequence of a few values; None of what can be opened."""
+    """Return the value at a path, or a short sequence; None for a table that can be opened."""
     if rows[0].path == path:
         return readable(rows[0].canonical)
     if len(rows) > _LONGEST_SEQUENCE:

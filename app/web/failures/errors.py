@@ -79,7 +79,7 @@ class LinkedCause(NamedTuple):
 
 
 class LinkedOutlier(NamedTuple):
-    """A place that stands out; hundreds may, of which a page shows some."""
+    """A host or site that stands out."""
 
     place: Outlier
     filters: dict[str, str]

@@ -27,7 +27,7 @@ _CONDITIONS = ("state", "exit_code", "signal", "step", "program", "error_class",
 
 
 class RuleRow(NamedTuple):
-    """A rule, and its conditions as words: what must hold, and which value it must have."""
+    """A rule with its conditions in words: each field and the value it must have."""
 
     rule: Rule
     conditions: list[tuple[str, str]]

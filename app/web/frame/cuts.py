@@ -1,4 +1,4 @@
-"""Rows of a table, as many as a page bears.
+"""Rows of a table, cut to what fits on a page.
 
 Each says how many there are, and where the others are.
 """

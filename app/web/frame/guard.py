@@ -117,7 +117,7 @@ def needs_token() -> bool:
 
 
 def token_field() -> str | None:
-    """Return the name of a form's field for a token, None where none is needed."""
+    """Return the name of a form's field for a token; None if no token is needed."""
     return TOKEN_FIELD if needs_token() and not is_login_on() else None
 
 

@@ -306,6 +306,8 @@ MOST_WORDS = 8
 MOST_FOUND = 40
 _AROUND = 90
 _IN_TITLE = 10
+_MOST_COUNTED = 5
+"""A word that stands in a text more often counts no more."""
 
 
 def search_manual(text: str) -> list[Found]:
@@ -316,16 +318,24 @@ def search_manual(text: str) -> list[Found]:
     ranked: list[tuple[bool, int, int, ManualPage, Section]] = []
     for page in manual().pages.values():
         for section in page.sections:
-            title = f"{page.title} {section.heading.title}".lower()
-            body = section.text.lower()
-            if all(word in title or word in body for word in words):
-                score = sum(
-                    _IN_TITLE * (word in title) + min(body.count(word), 5) for word in words
-                )
+            score = _score(page, section, words)
+            if score:
                 # decisions tell why, which is seldom the question
                 ranked.append((page.group == "decisions", -score, len(ranked), page, section))
     ranked.sort(key=lambda row: row[:3])
     return [_found(page, section, words) for *_, page, section in ranked[:MOST_FOUND]]
+
+
+def _score(page: ManualPage, section: Section, words: Sequence[str]) -> int:
+    """Return how well a section fits the words; 0 if one of them is not in it."""
+    title = f"{page.title} {section.heading.title}".lower()
+    body = section.text.lower()
+    score = 0
+    for word in words:
+        if word not in title and word not in body:
+            return 0
+        score += _IN_TITLE * (word in title) + min(body.count(word), _MOST_COUNTED)
+    return score
 
 
 def _found(page: ManualPage, section: Section, words: Sequence[str]) -> Found:

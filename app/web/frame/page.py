@@ -230,7 +230,7 @@ def asked(name: str) -> str | None:
         BadInputError: it holds a NUL, which no name can; or the address says it twice.
     """
     if len(request.args.getlist(name)) > 1:
-        raise BadInputError(f"{name}: given more than once.", {name: ["given more than once"]})
+        raise BadInputError.of_field(name, "given more than once")
     value = request.args.get(name, "").strip()
     if "\0" in value:
         raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})
@@ -264,9 +264,7 @@ def asked_flag(name: str) -> bool:
     try:
         return value is not None and bool(Boolean().deserialize(value))
     except ValidationError:
-        raise BadInputError(
-            f"{name}: neither true nor false.", {name: ["neither true nor false"]}
-        ) from None
+        raise BadInputError.of_field(name, "neither true nor false") from None
 
 
 def asked_number(name: str, *, least: int, most: int) -> int | None:

@@ -7,11 +7,17 @@ from jobprov.app.web.frame.page import asked
 from jobprov.app.web.histories.question import asked_question
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import file_page
+from jobprov.provenance.answers.histories.lineage import LineageList
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 
 MOST = 50
 _MOST_LETTERS = 200
+_WALKS = {
+    "ancestors": (list_ancestors,),
+    "descendants": (list_descendants,),
+    "both": (list_ancestors, list_descendants),
+}
 
 
 class SoughtFile(msgspec.Struct, frozen=True):
@@ -42,24 +48,8 @@ def answer_sought(name: str, words: str) -> Response:
         LimitError: the walk took more than five seconds.
     """
     if len(words) > _MOST_LETTERS:
-        message = f"more than {_MOST_LETTERS} letters"
-        raise BadInputError(f"sought: {message}.", {"sought": [message]})
-    question, direction = asked_question(), asked("direction") or "ancestors"
-    lists = []
-    with get_service().reading() as connection:
-        for walked, list_files in (
-            ("ancestors", list_ancestors),
-            ("descendants", list_descendants),
-        ):
-            if direction in (walked, "both"):
-                listed = list_files(
-                    connection,
-                    name,
-                    experiment=question.experiment,
-                    namespace=question.namespace,
-                    version=question.version,
-                )
-                lists.append(listed)
+        raise BadInputError.of_field("sought", f"more than {_MOST_LETTERS} letters")
+    lists = _asked_lists(name)
     wanted = words.casefold()
     urls: dict[str, str] = {}
     for listed in lists:
@@ -71,3 +61,20 @@ def answer_sought(name: str, words: str) -> Response:
     is_truncated = any(listed.is_truncated for listed in lists)
     sought = SoughtFiles(files, len(urls), is_truncated)
     return Response(msgspec.json.encode(sought), content_type="application/json")
+
+
+def _asked_lists(name: str) -> list[LineageList]:
+    """Return the lists of a file's ancestors, its descendants or both, as the address asks."""
+    question, direction = asked_question(), asked("direction") or "ancestors"
+    lists = []
+    with get_service().reading() as connection:
+        for list_files in _WALKS.get(direction, ()):
+            listed = list_files(
+                connection,
+                name,
+                experiment=question.experiment,
+                namespace=question.namespace,
+                version=question.version,
+            )
+            lists.append(listed)
+    return lists

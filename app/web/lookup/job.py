@@ -156,9 +156,9 @@ def _offered(shown: JobAnswer) -> str | None:
 
 
 def lineage_link(job: JobAnswer, key: int) -> LineageLink | None:
-    """Return the lineage of what a job made, else of what it read, with its box chosen.
+    """Return the lineage of an output of the job, else of an input, with the job's box chosen.
 
-    It is None where the job has neither; what many jobs share leads nowhere.
+    None if the job has neither. Inputs that many jobs share are not used.
     """
     if job.summary.state == "succeeded":
         for file in job.outputs:

@@ -148,38 +148,38 @@ def sections(job: JobAnswer) -> JobSections:
     variables = sorted((environment.get("variables") or {}).items())
     not_there = complete_all(record.get("outputs_not_there"), OutputNotThere)
     conditions = complete_all(record.get("conditions"), Condition)
-    software = [software_row(entry) for entry in sorted(job.software, key=software_rank)]
-    verdicts = [verdict_row(verdict) for verdict in job.verdicts]
+    software = [_software_row(entry) for entry in sorted(job.software, key=software_rank)]
+    verdicts = [_verdict_row(verdict) for verdict in job.verdicts]
     return JobSections(
-        record=known_parts(record),
-        environment=shown_environment(environment) if environment else None,
+        record=_known_parts(record),
+        environment=_shown_environment(environment) if environment else None,
         processes=complete((record.get("command") or {}).get("processes"), Processes),
         outputs_not_there=cut_rows("outputs-not-there", not_there, 15),
-        steps=cut_rows("steps", steps(record), 30),
+        steps=cut_rows("steps", _steps(record), 30),
         inputs=cut_rows("inputs", complete_all(job.inputs, Input), 15),
         outputs=cut_rows("outputs", complete_all(job.outputs, Output), 15),
-        configurations=configurations(job),
+        configurations=_configurations(job),
         scripts=cut_rows("scripts", complete_all(record.get("scripts"), SourceFile), 15),
         software=cut_rows("software", software, 10),
         variables=cut_rows("environment", variables, 40),
         withheld=cut_rows("withheld", environment.get("withheld"), 30),
-        modules=cut_rows("modules", modules(record), 15),
-        resources=resources(job.summary, record),
+        modules=cut_rows("modules", _modules(record), 15),
+        resources=_resources(job.summary, record),
         seeds=cut_rows("seeds", complete_all(record.get("seeds"), Seed), 15),
         conditions=cut_rows("conditions", conditions, 15),
         logs=cut_rows("logs", complete_all(record.get("logs"), Log), 15),
-        gaps=cut_rows("gaps", grouped_gaps(job.gaps), 20),
-        witnesses=witnesses(job)[:_MOST_WITNESSES],
+        gaps=cut_rows("gaps", _grouped_gaps(job.gaps), 20),
+        witnesses=_witnesses(job)[:_MOST_WITNESSES],
         contradictions=cut_rows("contradictions", job.contradictions, 15),
         attempts=cut_rows("attempts", job.attempts, 10),
         verdicts=cut_rows("verdicts", verdicts, 10),
-        best_verdict=verdict_row(job.best_verdict) if job.best_verdict else None,
-        hook_notes=cut_rows("hook-notes", hook_notes(record), 15),
-        others=cut_rows("others", others(record), 15),
+        best_verdict=_verdict_row(job.best_verdict) if job.best_verdict else None,
+        hook_notes=cut_rows("hook-notes", _hook_notes(record), 15),
+        others=cut_rows("others", _others(record), 15),
     )
 
 
-def known_parts(record: Mapping[str, Any]) -> JsonObject:
+def _known_parts(record: Mapping[str, Any]) -> JsonObject:
     """Return the record with all its members, and with those of its parts.
 
     What the record does not say is None.
@@ -188,7 +188,7 @@ def known_parts(record: Mapping[str, Any]) -> JsonObject:
     return {**complete(record, JobRecord), **parts}
 
 
-def shown_environment(environment: Mapping[str, Any]) -> JsonObject:
+def _shown_environment(environment: Mapping[str, Any]) -> JsonObject:
     """Return the environment with all its members; `os` is None if the record does not name it."""
     system = environment.get("os")
     return {
@@ -198,14 +198,11 @@ def shown_environment(environment: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def steps(record: Mapping[str, Any]) -> list[JsonObject]:
+def _steps(record: Mapping[str, Any]) -> list[JsonObject]:
     """Return the steps with how each ended and where it lies on the job's time line."""
     command = record.get("command") or {}
     entries = complete_all(command.get("steps"), Step)
-    times = [moment(record.get("started_at")), moment(record.get("ended_at"))]
-    for step in entries:
-        times += [moment(step["started_at"]), moment(step["ended_at"])]
-    known_times = sorted(time for time in times if time is not None)
+    known_times = _known_times([record, *entries])
     rows = []
     for step in entries:
         seconds = seconds_between(step["started_at"], step["ended_at"])
@@ -215,16 +212,27 @@ def steps(record: Mapping[str, Any]) -> list[JsonObject]:
     return rows
 
 
+def _known_times(entries: Sequence[Mapping[str, Any]]) -> list[datetime]:
+    times = []
+    for entry in entries:
+        for name in ("started_at", "ended_at"):
+            time = moment(entry.get(name))
+            if time is not None:
+                times.append(time)
+    return times
+
+
 def _step_bar(
     started: datetime | None, seconds: float | None, known_times: Sequence[datetime]
 ) -> Bar | None:
     """Return where a step lies between the first and the last time that the record names."""
     if started is None or seconds is None:
         return None
-    total = (known_times[-1] - known_times[0]).total_seconds()
+    first = min(known_times)
+    total = (max(known_times) - first).total_seconds()
     if total <= 0:
         return None
-    start = round(BAR * (started - known_times[0]).total_seconds() / total)
+    start = round(BAR * (started - first).total_seconds() / total)
     length = round(BAR * seconds / total)
     return Bar(min(start, BAR - _SHORTEST_BAR), max(_SHORTEST_BAR, length))
 
@@ -239,7 +247,7 @@ def _step_state(step: Mapping[str, Any], job_state: Any) -> str:
     return "unknown"
 
 
-def software_row(entry: Mapping[str, Any]) -> JsonObject:
+def _software_row(entry: Mapping[str, Any]) -> JsonObject:
     """Return a software entry with what the columns of the table say of it.
 
     `title`, `asked_for` and `origin` are the first of several members that the record has.
@@ -263,7 +271,7 @@ def software_row(entry: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def modules(record: Mapping[str, Any]) -> list[JsonObject]:
+def _modules(record: Mapping[str, Any]) -> list[JsonObject]:
     """Return the modules, those that took longest first, each with its bar."""
     entries = complete_all(record.get("modules"), ModuleTime)
     longest = max((_module_seconds(entry) for entry in entries), default=0.0)
@@ -281,7 +289,7 @@ def _module_seconds(entry: Mapping[str, Any]) -> float:
     return seconds if is_number(seconds) else 0.0
 
 
-def resources(job: JobSummary, record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _resources(job: JobSummary, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the job took as (name, value), only what was measured."""
     measured = complete(record.get("resources"), Resources)
     rows = [
@@ -307,7 +315,7 @@ def _efficiency(job: JobSummary, cores: Any) -> str:
     return percent(cpu / (wall * cores), 0)
 
 
-def configurations(job: JobAnswer) -> list[ShownConfiguration]:
+def _configurations(job: JobAnswer) -> list[ShownConfiguration]:
     """Return the configurations, each with the address of its page and its files."""
     entries = complete_all(job.configurations, FclConfiguration)
     steps_named = [entry["step"] for entry in entries]
@@ -321,7 +329,7 @@ def configurations(job: JobAnswer) -> list[ShownConfiguration]:
     return rows
 
 
-def grouped_gaps(gaps: Sequence[Gap]) -> list[GapGroup]:
+def _grouped_gaps(gaps: Sequence[Gap]) -> list[GapGroup]:
     """Return gaps by code, in their order."""
     by_code: dict[str, list[Gap]] = {}
     for gap in gaps:
@@ -333,19 +341,19 @@ def grouped_gaps(gaps: Sequence[Gap]) -> list[GapGroup]:
     return groups
 
 
-def witnesses(job: JobAnswer) -> list[Witness]:
+def _witnesses(job: JobAnswer) -> list[Witness]:
     """Return the records of all witnesses, behind them the corrections."""
     corrections = [Witness(**asdict(record), state=None, reason=None) for record in job.revisions]
     return [*job.witnesses, *corrections]
 
 
-def verdict_row(verdict: Mapping[str, Any]) -> JsonObject:
+def _verdict_row(verdict: Mapping[str, Any]) -> JsonObject:
     """Return a verdict with all members that the table shows."""
     row = complete(verdict, PostedVerdict)
     return {**row, "comparisons": complete_all(row["comparisons"], Comparison)}
 
 
-def hook_notes(record: Mapping[str, Any]) -> list[str]:
+def _hook_notes(record: Mapping[str, Any]) -> list[str]:
     """Return what the hook could not do or left out, as sentences (`extra.hook_notes`)."""
     notes = (record.get("extra") or {}).get("hook_notes")
     if not isinstance(notes, list):
@@ -353,7 +361,7 @@ def hook_notes(record: Mapping[str, Any]) -> list[str]:
     return [str(note) for note in notes]
 
 
-def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the record holds beyond the fields that the page knows, as JSON.
 
     Each field of `extra` has a row of its own.
@@ -365,10 +373,10 @@ def others(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, value in sorted(fields.items()):
         if value not in (None, {}, []):
-            rows.append((name, compact_json(value)))
+            rows.append((name, _compact_json(value)))
     return rows
 
 
-def compact_json(value: Any) -> str:
+def _compact_json(value: Any) -> str:
     """Return JSON in one line, cut in the middle where it is long."""
     return elided(json.dumps(value, ensure_ascii=False, default=str), _LONGEST_JSON)

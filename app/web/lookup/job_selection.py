@@ -44,8 +44,7 @@ def go_on() -> Response:
     """Lead on with the jobs that are ticked; without ticks, with all of a list by ids."""
     action = asked("do")
     if action not in _ACTIONS:
-        known = f"one of {', '.join(_ACTIONS)}"
-        raise BadInputError(f"do: {known}.", {"do": [known]})
+        raise BadInputError.of_field("do", f"one of {', '.join(_ACTIONS)}")
     ticked = ",".join(request.args.getlist("job_id")) or request.args.get("all", "")
     if not ticked.strip(", "):
         raise BadInputError("job_id: tick at least one job.", {"job_id": ["none is ticked"]})
@@ -63,8 +62,7 @@ def go_on() -> Response:
 
 def _comparison(jobs: list[str]) -> str:
     if len(jobs) != 2:  # noqa: PLR2004 - a pair
-        problem = f"tick two jobs to compare them, not {len(jobs)}"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", f"tick two jobs to compare them, not {len(jobs)}")
     return difference_page(jobs[0], jobs[1])
 
 
@@ -80,10 +78,9 @@ def _waiver(jobs: list[str]) -> str:
     task = _task_of(jobs)
     if task.task_id is None:
         problem = "units of one task at a time: the jobs ticked are of several, or of none"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", problem)
     if not task.units:
-        problem = "none of the jobs ticked names a unit"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", "none of the jobs ticked names a unit")
     words = [("experiment", task.experiment), ("task_id", task.task_id)]
     return "/waive?" + urlencode([*words, *(("unit", unit) for unit in task.units)])
 
@@ -99,7 +96,7 @@ def _task_of(ids: list[str]) -> _OneTask:
     experiments = sorted({job.experiment for job in jobs})
     if len(experiments) > 1:
         problem = f"jobs of one experiment at a time, not of {', '.join(experiments)}"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", problem)
     tasks = {job.task.task_id for job in jobs}
     units = dict.fromkeys(job.task.unit for job in jobs if job.task.unit)
     task = tasks.pop() if len(tasks) == 1 else None
@@ -119,5 +116,5 @@ def _listed(ids: list[str]) -> list[JobSummary]:
 def _led_to(where: str) -> Response:
     if len(where) > _LONGEST_ADDRESS:
         problem = "the names of their units are too long for one address; tick fewer jobs"
-        raise BadInputError(f"job_id: {problem}.", {"job_id": [problem]})
+        raise BadInputError.of_field("job_id", problem)
     return cast("Response", redirect(where, 303))

@@ -237,7 +237,7 @@ def _cause(question: JobsQuestion, listed: JobList) -> str | None:
 
 
 def _matched(listed: JobList) -> list[tuple[str, str, int]]:
-    """Return key and value of what the question holds for, those of most of the jobs first."""
+    """Return the keys and values that fit the question, the most frequent among jobs first."""
     counts: Counter[tuple[str, str]] = Counter()
     for parameters in listed.matched.values():
         counts.update((parameter.key, parameter.value) for parameter in parameters)

@@ -34,13 +34,11 @@ class Excerpt(NamedTuple):
         lines: of text, without their ends.
         mark: place in `lines` of the line that tells why the job failed, None where it was not
             found.
-        is_start: whether they begin with the log's first line.
-        is_end: whether they end with its last.
+        is_end: whether they end with the log's last line.
     """
 
     lines: list[str]
     mark: int | None
-    is_start: bool
     is_end: bool
 
 
@@ -67,7 +65,7 @@ def _line(row: str) -> str:
 
 
 def excerpt(stream: BinaryIO, size_bytes: int, message: str | None) -> Excerpt:
-    """Return the lines around the one that holds the exit message, else the last ones.
+    """Return the lines around the exit message, or the last lines if it is not in the log.
 
     Only the last 64 kB of a log are looked at.
     """
@@ -84,8 +82,7 @@ def excerpt(stream: BinaryIO, size_bytes: int, message: str | None) -> Excerpt:
         first = max(0, message_at - _LINES_BEFORE)
         last = min(len(lines), message_at + _LINES_AFTER + 1)
         mark = message_at - first
-    is_start = first == 0 and start == 0
-    return Excerpt(lines[first:last], mark, is_start, is_end=last == len(lines))
+    return Excerpt(lines[first:last], mark, is_end=last == len(lines))
 
 
 def find_line(lines: list[str], message: str | None) -> int | None:
@@ -133,7 +130,7 @@ def window(stream: BinaryIO, size_bytes: int, at: int, length: int) -> Window:
 
 
 def window_around(stream: BinaryIO, size_bytes: int, line_at: int) -> Window:
-    """Return as many lines as a page bears around the one that holds a byte, that one marked."""
+    """Return a page of lines around a byte, with the line of the byte marked."""
     line_at = min(max(0, line_at), size_bytes)
     start = max(0, line_at - WINDOW_BYTES // 3)
     stream.seek(start)

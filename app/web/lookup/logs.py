@@ -72,7 +72,7 @@ class LogPart(NamedTuple):
 
 
 class LogPage(NamedTuple):
-    """What the page shows; addresses of what is not there are None.
+    """What the page shows; an address is None if there is nothing to link to.
 
     Attributes:
         mark: which line of the part stands out; None where none does.

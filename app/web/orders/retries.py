@@ -290,7 +290,7 @@ def decide() -> Response:
         selection = "".join(f"&job={quote(job, safe='')}" for job in jobs)
         return _led_to(address("/retry", {**place, "format": "condor"}) + selection)
     if action != "order":
-        raise BadInputError("do: order or show.", {"do": ["order or show"]})
+        raise BadInputError.of_field("do", "order or show")
     grant = form_grant(given["experiment"], Scope.RUN)
     given["who"] = who_decides(grant)
     if "every" in request.form:
@@ -349,6 +349,4 @@ def _factor(word: str) -> float:
     try:
         return float(word)
     except ValueError:
-        raise BadInputError(
-            "memory_factor: a number from 1 to 10.", {"memory_factor": ["a number from 1 to 10"]}
-        ) from None
+        raise BadInputError.of_field("memory_factor", "a number from 1 to 10") from None

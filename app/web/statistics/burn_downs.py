@@ -31,7 +31,7 @@ class DrawnBurnDown(NamedTuple):
 
 
 def draw_burn_down(burn_down: BurnDown | None, stays: int, now: datetime) -> DrawnBurnDown | None:
-    """Return the picture of a burn-down; None where there is none, or nothing was to be done.
+    """Return the picture of a burn-down; None if it is not known, or nothing was to be done.
 
     Args:
         burn_down: until now.

@@ -119,7 +119,7 @@ def show_page() -> Response:
 
 
 def _over_time(filters: Mapping[str, str], by: str, measure: str | None) -> str | None:
-    """Return the page of how a measure changed; None of one that is not kept by time."""
+    """Return the page that shows a measure over time; None if the measure is not kept by time."""
     if measure not in _KEPT_BY_TIME:
         return None
     query: dict[str, str | None] = {"state": "succeeded", "since": "28d", "measure": measure}

@@ -261,7 +261,7 @@ def _newest_url(throughput: Throughput, window_free: dict[str, str]) -> str | No
 
 
 def _waiting_url(given: dict[str, str]) -> str:
-    """Return the address of what queues had in the same window, as far as that is kept."""
+    """Return the address of the queues' page with the same window and filters."""
     kept = {}
     for name in ("experiment", "campaign", "stage", *WINDOW_FIELDS):
         if name in given:
@@ -287,7 +287,7 @@ def _totals_line(throughput: Throughput, columns: list[Column]) -> str:
 
 
 def _windows(given: dict[str, str], window_free: dict[str, str]) -> list[tuple[str, str | None]]:
-    """Return the usual windows with their addresses; None for the one that is shown."""
+    """Return the usual windows with their addresses; the shown window has the address None."""
     shown = given.get("since", DEFAULT_SINCE)
     if "ended_after" in given or "ended_before" in given:
         shown = ""

@@ -61,7 +61,7 @@ class _Scale(NamedTuple):
 
 
 def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
-    """Return the picture of a backlog; None where there is none, or nothing was left all week.
+    """Return the picture of a backlog; None if no backlog is known, or nothing was left all week.
 
     Args:
         backlog: what is left.
@@ -99,7 +99,7 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
 
 
 def _ahead(backlog: Backlog, scale: _Scale, now: datetime) -> tuple[str, str]:
-    """Return the paths of what is expected to be left, and of what may be left."""
+    """Return the paths of the expected backlog and of its possible range."""
     low, middle = moment(backlog.ends_at_low), moment(backlog.ends_at)
     high = moment(backlog.ends_at_high)
     if low is None or middle is None or high is None:

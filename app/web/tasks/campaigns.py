@@ -58,7 +58,7 @@ _TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
 
 
 class SpentRow(NamedTuple):
-    """What jobs cost, in words, and the page that shows them in time; None where there is none."""
+    """The cost of jobs in words, and the page that shows it over time; None if there is no cost."""
 
     url: str | None
     cells: tuple[str, ...]
@@ -179,7 +179,7 @@ def _bars(units: UnitCounts | TaskUnits) -> list[ProgressPiece]:
 def first_line(campaign: CampaignProgress) -> str:
     """Return how far the campaign is and what is missing.
 
-    Of stages of which nobody declared how many units there are to be, it counts those with jobs.
+    In stages without a declared number of units, units that have jobs are counted.
     """
     stages = campaign.stages
     if not stages:

@@ -1,4 +1,4 @@
-"""The page of what runs and waits, and what other pages show of it."""
+"""The page of running and waiting jobs, and the part of it on other pages."""
 
 from typing import NamedTuple
 from urllib.parse import quote
@@ -66,8 +66,7 @@ def _ask(question: dict[str, str | None], rows: int, cursor: str | None) -> Queu
                 connection, experiment=experiment, campaign=campaign, limit=rows, cursor=cursor
             )
         if campaign is not None:
-            problem = "a task has its campaign: name one of the two"
-            raise BadInputError(f"campaign: {problem}.", {"campaign": [problem]})
+            raise BadInputError.of_field("campaign", "a task has its campaign: name one of the two")
         task = find_task(connection, task_id, experiment=experiment)
         return task_queue(connection, task, limit=rows, cursor=cursor)
 

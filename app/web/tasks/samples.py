@@ -83,7 +83,7 @@ def _read(experiment: str) -> Samples:
 
 
 def first_line(samples: Samples) -> str:
-    """Return how much of what is expected is there."""
+    """Return how much of the expected amount is there."""
     if not samples.samples and not samples.archived:
         return (
             "No task was declared, so it is not known what is expected: "

@@ -128,7 +128,7 @@ class _Decision(NamedTuple):
 
 
 class _ListedUnit(NamedTuple):
-    """A unit as the step lists it; the state is None of one that nobody can decide about."""
+    """A unit as the step lists it; its state is None if nothing can be decided about it."""
 
     unit: str
     state: UnitState | None
@@ -143,7 +143,7 @@ def ask_for_waiver() -> Response:
     given = {"experiment": experiment, "task_id": task_id, "unit": chosen}
     for name, value in given.items():
         if not value:
-            raise BadInputError(f"{name}: missing.", {name: ["missing"]})
+            raise BadInputError.of_field(name, "missing")
     task, units = _task_to_decide(experiment, task_id or "")
     decision = _Decision(task, chosen, is_every=False, is_withdrawal=False)
     return _ask(decision, units, is_changed=False)

@@ -79,28 +79,36 @@ def _of_root(path: str, reference: str, comparator: Comparator) -> Iterator[str]
 def _of_object(
     item: Dict[str, Any], known: Dict[str, Any], file: Any, recorded_file: Any
 ) -> Iterator[str]:
-    name = item["path"]
+    """Yield what differs between two objects of one path."""
     if item["class"] != known["class"]:
         yield f"it is a {item['class']}, recorded was a {known['class']}"
         return
     for fact in ("entries", "title", "axes"):
         if item.get(fact) != known.get(fact):
             yield f"{fact} {item[fact]}, recorded were {known[fact]}"
+    name = item["path"]
     if item.get("bins") != known.get("bins") and item["axes"] == known["axes"]:
         values, known_values = file[name].values(flow=True), recorded_file[name].values(flow=True)
         yield f"bins differ{_largest(values.reshape(-1), known_values.reshape(-1))}"
-    branches, known_branches = item.get("branches", {}), known.get("branches", {})
-    for branch in sorted(set(branches) | set(known_branches)):
-        if branch not in branches or branch not in known_branches:
-            owner = "this file" if branch in branches else "the record"
-            yield f"only {owner} has the branch {branch}"
-        elif branches[branch] != known_branches[branch]:
-            largest = ""
-            if item["class"] in TREES and item["entries"] == known["entries"]:
-                largest = _largest_of_branch(file[name][branch], recorded_file[name][branch])
+    for branch in _differing_branches(item, known):
+        if branch not in known.get("branches", {}):
+            yield f"only this file has the branch {branch}"
+        elif branch not in item.get("branches", {}):
+            yield f"only the record has the branch {branch}"
+        elif item["class"] in TREES and item["entries"] == known["entries"]:
+            largest = _largest_of_branch(file[name][branch], recorded_file[name][branch])
             yield f"branch {branch} differs{largest}"
+        else:
+            yield f"branch {branch} differs"
     if item.get("opaque") != known.get("opaque") or item.get("fields") != known.get("fields"):
         yield "its content differs"
+
+
+def _differing_branches(item: Dict[str, Any], known: Dict[str, Any]) -> List[str]:
+    """Return the branches that only one of two objects has, or that differ."""
+    branches, known_branches = item.get("branches", {}), known.get("branches", {})
+    names = sorted(set(branches) | set(known_branches))
+    return [name for name in names if branches.get(name) != known_branches.get(name)]
 
 
 def _largest_of_branch(branch: Any, recorded: Any) -> str:

@@ -8,7 +8,7 @@ Source: art's `prune_config_if_enabled` and its helpers.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.fhicl.running.errors import RefusedError
@@ -60,16 +60,22 @@ def prune(work: WorkingSet, rules: Rules) -> None:
     used = _used_modules(triggers, modules, is_modifier=True)
     used |= _used_modules(ends, modules, is_modifier=False)
     if work.text("services", "scheduler", "pruneConfig") == "true":
-        running = {path.name for path in [*triggers, *ends]}
+        kept = {TRIGGER_PATHS, END_PATHS, *(path.name for path in [*triggers, *ends])}
         for name in paths:
-            if name not in running and name not in (TRIGGER_PATHS, END_PATHS):
+            if name not in kept:
                 work.erase("physics", name)
-        for label, table in modules.items():
-            if label not in used:
-                work.erase(*table, label)
+        _erase_modules(work, modules, used)
         if rules.removes_empty_tables:
             _remove_empty(work)
     _write_paths(work, rules, paths, triggers, ends)
+
+
+def _erase_modules(
+    work: WorkingSet, modules: Mapping[str, tuple[str, ...]], used: Collection[str]
+) -> None:
+    for label, table in modules.items():
+        if label not in used:
+            work.erase(*table, label)
 
 
 def _declared_modules(work: WorkingSet) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 Source: art's `FileCatalogOptionsHandler`; the same rules in art 3.06 to 3.15.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from jobprov.provenance.fhicl.running.command_line import ArtOptions
@@ -123,28 +124,40 @@ def _set_tiers_and_streams(work: WorkingSet, options: ArtOptions) -> None:
     for label in work.table("outputs"):
         if ("outputs", label, "module_type") not in work:
             continue
-        defaults = (
-            ("dataTier", tiers, tiers.get(_FOR_ALL, "")),
-            ("streamName", streams, streams.get(_FOR_ALL, "") or label),
-        )
-        for name, given, default in defaults:
-            path = ("outputs", label, name)
-            value = given.get(label)
-            if value is None and path not in work:
-                value = default
-            if value:
-                work.put_text(path, value)
-            if path not in work:
-                raise RefusedError(f"art refuses SAM metadata: output {label} has no {name}.")
+        _set_of_output(work, label, "dataTier", tiers, default=tiers.get(_FOR_ALL, ""))
+        stream = streams.get(_FOR_ALL, "") or label
+        _set_of_output(work, label, "streamName", streams, default=stream)
+
+
+def _set_of_output(
+    work: WorkingSet, label: str, name: str, given: Mapping[str, str], *, default: str
+) -> None:
+    """Set a parameter of an output: the value given for its label, else configured, else default.
+
+    Raises:
+        RefusedError: it has no value.
+    """
+    path = ("outputs", label, name)
+    value = given.get(label)
+    if value is None and path not in work:
+        value = default
+    if value:
+        work.put_text(path, value)
+    if path not in work:
+        raise RefusedError(f"art refuses SAM metadata: output {label} has no {name}.")
 
 
 def _by_label(given: list[str]) -> dict[str, str]:
     """Return the values of `LABEL:VALUE` by label; a value without a label is for all."""
     values: dict[str, str] = {}
     for text in given:
-        parts = [part for part in text.split(":") if part]
-        if len(parts) > 2:  # noqa: PLR2004 - label and value
-            raise RefusedError(f"art refuses {text[:60]}: it has more than one colon.")
-        label = parts[0] if len(parts) > 1 else _FOR_ALL
-        values.setdefault(label if parts else "", parts[-1] if parts else "")
+        match [part for part in text.split(":") if part]:
+            case []:
+                values.setdefault("", "")
+            case [value]:
+                values.setdefault(_FOR_ALL, value)
+            case [label, value]:
+                values.setdefault(label, value)
+            case _:
+                raise RefusedError(f"art refuses {text[:60]}: it has more than one colon.")
     return values

@@ -103,17 +103,21 @@ def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     lane_of: dict[str, int] = {}
     busy_until: list[int] = []
     for row, key in enumerate(order):
-        # A lane that ends in this row can be used again from this row on
-        free_lanes = [lane for lane, until in enumerate(busy_until) if until <= row]
-        lane = free_lanes[0] if free_lanes else len(busy_until)
-        if not free_lanes:
+        lane = _first_free(busy_until, row)
+        if lane == len(busy_until):
             busy_until.append(row)
-        if key in before:
-            busy_until[lane] = max(row_of[source] for source in before[key])
-        else:
-            busy_until[lane] = row + 1
+        sources = before.get(key, ())
+        busy_until[lane] = max((row_of[source] for source in sources), default=row + 1)
         lane_of[key] = lane
     return Rows(order, lane_of, len(busy_until))
+
+
+def _first_free(busy_until: Sequence[int], row: int) -> int:
+    """Return the first lane that is free from a row on; one more than there are if none is."""
+    for lane, until in enumerate(busy_until):
+        if until <= row:  # a lane that ends in a row can be used again from it on
+            return lane
+    return len(busy_until)
 
 
 def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:

@@ -134,18 +134,23 @@ def _problems_of_files(kind: str, files: Sequence[Input | Output]) -> Iterator[t
     if len(files) > MOST_FILES:
         yield kind, f"more than {MOST_FILES} files"
     for place, file in enumerate(files):
-        message = name_problem(file.name)
+        for field, message in _problems_of_file(file):
+            yield f"{kind}[{place}].{field}", message
+
+
+def _problems_of_file(file: Input | Output) -> Iterator[tuple[str, str]]:
+    message = name_problem(file.name)
+    if message:
+        yield "name", message
+    message = name_problem(file.namespace) if file.namespace else None
+    if message:
+        yield "namespace", message
+    for index, checksum in enumerate(file.checksums or ()):
+        message = checksum_problem(checksum)
         if message:
-            yield f"{kind}[{place}].name", message
-        message = name_problem(file.namespace) if file.namespace else None
-        if message:
-            yield f"{kind}[{place}].namespace", message
-        for index, checksum in enumerate(file.checksums or ()):
-            message = checksum_problem(checksum)
-            if message:
-                yield f"{kind}[{place}].checksums[{index}]", message
-        if file.size_bytes is not None and file.size_bytes < 0:
-            yield f"{kind}[{place}].size_bytes", "less than zero"
+            yield f"checksums[{index}]", message
+    if file.size_bytes is not None and file.size_bytes < 0:
+        yield "size_bytes", "less than zero"
 
 
 def _source_problems(record: JobRecord) -> Iterator[tuple[str, str]]:

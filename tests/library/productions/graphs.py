@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Omitted
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass
 
 Sample = Callable[[], Graph]
 START = datetime(2026, 11, 24, 2, 10, tzinfo=UTC)
@@ -126,6 +127,17 @@ def retried() -> Graph:
     return p.graph(p.made(job, "fardet_prod5_merged.root", "reco"))
 
 
+def retried_folded() -> FoldedGraph:
+    """Return `retried` as the database folds it."""
+    classes = (
+        JobClass("merge", "S24-01-01", "succeeded", 1, outputs=1),
+        JobClass("reco", "S24-01-01", "failed", 1),
+        JobClass("reco", "S24-01-01", "killed", 1),
+        JobClass("reco", "S24-01-01", "succeeded", 10, outputs=10),
+    )
+    return FoldedGraph(classes, (Flow(3, 0, 10),))
+
+
 def states() -> Graph:
     p = GraphBuilder()
     raw = p.file("fardet_r00010407.raw")
@@ -156,6 +168,31 @@ def large() -> Graph:
     flux = p.file("flux_rhc_2024.root", "flux", is_placeholder=True)
     merged = p.made(p.job("concat", [*outputs, flux]), "prod5_caf_concat_part3.root", "caf")
     return p.graph(p.made(p.job("decaf", [merged]), "prod5_decaf_part3.root", "decaf"))
+
+
+def large_folded() -> FoldedGraph:
+    """Return `large` as the database folds it."""
+    classes = (
+        JobClass("caf", "S24-01-01", "succeeded", 22, outputs=22),
+        JobClass("caf", "S24-02-10", "succeeded", 8, outputs=8),
+        JobClass("concat", "S24-01-01", "succeeded", 1, outputs=1),
+        JobClass("decaf", "S24-01-01", "succeeded", 1, outputs=1),
+        JobClass("pid", "S24-01-01", "succeeded", 22, outputs=22),
+        JobClass("pid", "S24-02-10", "succeeded", 8, outputs=8),
+        JobClass("reco", "S24-01-01", "failed", 2),
+        JobClass("reco", "S24-01-01", "succeeded", 22, outputs=22),
+        JobClass("reco", "S24-02-10", "succeeded", 8, outputs=8),
+    )
+    flows = (
+        Flow(0, 2, 22),
+        Flow(1, 2, 8),
+        Flow(2, 3, 1),
+        Flow(4, 0, 22),
+        Flow(5, 1, 8),
+        Flow(7, 4, 22),
+        Flow(8, 5, 8),
+    )
+    return FoldedGraph(classes, flows)
 
 
 def placeholders() -> Graph:

@@ -159,7 +159,6 @@ class SamServer(CatalogServer):
         return {
             "GET /": lambda _request: _json({"server": "SAM"}),
             "(GET|POST) /files/list": self._list,
-            "(GET|POST) /files/count": self._count,
             "GET /files/name/([^/]+)/metadata": self._one,
             "POST /files/metadata": self._many,
             (
@@ -175,9 +174,6 @@ class SamServer(CatalogServer):
         except (ValueError, KeyError) as problem:
             return Response(f"DimensionError: {problem}", 400)
         return Response("".join(f"{name}\n" for name in names), mimetype="text/plain")
-
-    def _count(self, request: Request, _method: str) -> Response:
-        return Response(f"{len(Dimensions(self.shelf, request.values['dims']).names())}\n")
 
     def _one(self, _request: Request, name: str) -> Response:
         file = self.shelf.files.get(name)

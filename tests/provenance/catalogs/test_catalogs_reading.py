@@ -302,15 +302,6 @@ def test_places_of_a_file_are_addresses_and_paths(sam: Story) -> None:
     assert sam.catalog().locate("gone.root") == []
 
 
-def test_lineage_snapshot_and_count_are_read(sam: Story) -> None:
-    catalog = sam.catalog()
-    assert isinstance(catalog, Sam)
-
-    assert catalog.read_lineage("a1.root", "descendants") == ["b1.root", "c1.root"]
-    assert catalog.read_lineage("c1.root", "parents") == ["b1.root"]
-    assert catalog.count_files(catalog.source_query(Source(snapshot_id=71))) == 10
-
-
 def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
     path = tmp_path / "catalogs.toml"
     path.write_text('[nova]\nkind = "sam"\nurl = "https://sam.example.org/sam/nova/api"\n')

@@ -42,7 +42,9 @@ def test_account_without_an_entry_asks_all_the_same(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: NO_ACCOUNT)
 
-    assert Sam(Access(server.url, attempts=1)).count_files("file_name 'a1.root'") == 1
+    sam = Sam(Access(server.url, attempts=1))
+
+    assert list(sam.list_names("file_name 'a1.root'")) == ["a1.root"]
 
 
 def test_dimension_outside_of_ascii_is_told_before_sam_is_asked(

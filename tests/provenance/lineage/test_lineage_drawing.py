@@ -12,7 +12,7 @@ from jobprov.provenance.lineage.drawing.captions import safe_url, worst_state
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.drawing.svg import DARK, Direction, as_image, draw, draw_classes
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode
-from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass
 from tests.library.examples import examples
 from tests.library.productions import graphs as samples
 from tests.library.productions.drawn_graphs import graphs
@@ -129,7 +129,7 @@ def test_folded_boxes_link_to_their_open_form() -> None:
 def test_folded_campaign_is_drawn_with_counts_and_states(direction: Direction) -> None:
     links = Links(expand=lambda key: f"/jobs?class={key}")
 
-    text = draw_classes(fold_by_class(samples.large()), direction=direction, links=links)
+    text = draw_classes(samples.large_folded(), direction=direction, links=links)
 
     root = ET.fromstring(text)  # noqa: S314 - our own
     assert root.get("aria-label") == "94 jobs by stage, code version and state"
@@ -356,7 +356,7 @@ def test_stylesheet_and_picture_know_the_same_classes() -> None:
         for sample in samples.SAMPLES
         for direction in DIRECTIONS
     ]
-    texts.append(draw_classes(fold_by_class(samples.large())))
+    texts.append(draw_classes(samples.large_folded()))
 
     drawn = {
         name

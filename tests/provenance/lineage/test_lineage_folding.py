@@ -10,7 +10,6 @@ from jobprov.provenance.lineage.quotient import (
     FoldedGraph,
     JobClass,
     bounded,
-    fold_by_class,
 )
 from tests.library.examples import examples
 from tests.library.productions import graphs as samples
@@ -227,26 +226,6 @@ def test_four_alike_nodes_are_no_group_and_five_are() -> None:
     assert alike(four, {}, {}) == [["a"], ["b"], ["c"], ["d"]]
     assert alike(five, {}, {}) == [list("abcde")]
     assert alike({**five, "f": "same"}, {}, {}, alone={"f"}) == [list("abcde"), ["f"]]
-
-
-def test_folded_graph_counts_jobs_by_stage_code_and_state() -> None:
-    folded = fold_by_class(samples.large())
-
-    counts = {(some.stage, some.code_version, some.state): some.jobs for some in folded.classes}
-    assert counts["reco", "S24-01-01", "failed"] == 2
-    assert counts["reco", "S24-01-01", "succeeded"] == 22
-    assert sum(counts.values()) == len(samples.large().jobs())
-
-
-def test_folded_graph_counts_the_files_between_classes() -> None:
-    folded = fold_by_class(samples.retried())
-
-    merge, reco = (
-        next(i for i, c in enumerate(folded.classes) if (c.stage, c.state) == (stage, "succeeded"))
-        for stage in ("merge", "reco")
-    )
-    assert [(flow.source, flow.target, flow.files) for flow in folded.flows] == [(reco, merge, 10)]
-    assert folded.to_json()["edges"] == [{"source": reco, "target": merge, "files": 10}]
 
 
 def test_classes_past_the_limit_lose_their_versions_first_and_then_the_smallest() -> None:

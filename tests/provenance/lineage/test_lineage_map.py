@@ -19,7 +19,7 @@ from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.drawing.svg import Direction
 from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
-from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, fold_by_class
+from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass
 from tests.library.productions import graphs as samples
 
 LINKS = Links(expand=lambda key: f"/jobs?class={key}")
@@ -195,7 +195,7 @@ def test_legend_has_the_shapes_that_occur_and_states_in_one_order() -> None:
 
 
 def test_classes_lead_to_their_jobs_and_arrows_say_how_many_files() -> None:
-    folded = fold_by_class(samples.retried())
+    folded = samples.retried_folded()
     drawn = map_of_classes(folded, LINKS)
 
     assert drawn["unit"] == "file"

@@ -7,6 +7,7 @@ the archive for apt. `env/requirements.txt` has the distributions for pip.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.bundle.fields import digest
@@ -177,14 +178,16 @@ def add_requirements(payload: Payload, packages: list[Package]) -> None:
         return
     parts = [_REQUIREMENTS]
     for folder, lines in sorted(by_folder.items()):
-        place = percent(folder)
-        if _OF_SYSTEM.search(folder):
-            names = "".join(f"# {line}\n" for line in sorted(lines))
-            parts.append(f"\n# {place}: of the operating system, see os-packages.tsv\n{names}")
-        else:
-            names = "".join(f"{line}\n" for line in sorted(lines))
-            parts.append(f"\n# {place}\n{names}")
+        parts.append(_requirements_of(folder, sorted(lines)))
     payload.write_shared("env/requirements.txt", "".join(parts).encode("utf-8", "replace"))
+
+
+def _requirements_of(folder: str, distributions: Sequence[str]) -> str:
+    title, mark = percent(folder), ""
+    if _OF_SYSTEM.search(folder):
+        title, mark = f"{title}: of the operating system, see os-packages.tsv", "# "
+    lines = "".join(f"{mark}{distribution}\n" for distribution in distributions)
+    return f"\n# {title}\n{lines}"
 
 
 def add_os_packages(payload: Payload) -> None:

@@ -42,7 +42,6 @@ def test_an_excerpt_is_around_the_line_that_holds_the_message() -> None:
     assert found.mark is not None
     assert found.lines[found.mark] == "fatal: no such parameter"
     assert found.is_end
-    assert not found.is_start
 
 
 def test_without_the_message_an_excerpt_is_the_end() -> None:
