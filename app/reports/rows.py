@@ -306,6 +306,14 @@ def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
     return tuple(cells)
 
 
+def unlisted_words(units: int) -> str:
+    """Return what it means that jobs of a task ran for units that it does not list."""
+    return (
+        f"Jobs ran for {counted(units, 'unit')} not on the declared list, which do not count. "
+        "The names must be the same, with a namespace or without."
+    )
+
+
 def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:
     """Return how many units are in each state but done: `3 failed, 1 succeeded without output`."""
     counts = []
