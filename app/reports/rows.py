@@ -193,8 +193,8 @@ def week_words(spending: Spending) -> str:
     if not this.jobs and not before.jobs:
         return ""
     words = f"{counted(this.jobs, 'job')} ended in the last 7 days{_failed_share(this)}"
-    words += f"; in the 7 days before {number(before.jobs)}{_failed_share(before)}."
-    return words
+    jobs_before = number(before.jobs) if before.jobs else "none"
+    return f"{words}; in the 7 days before {jobs_before}{_failed_share(before)}."
 
 
 def cost_words(spending: Spending) -> str:
