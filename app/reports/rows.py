@@ -193,8 +193,8 @@ def week_words(spending: Spending) -> str:
     if not this.jobs and not before.jobs:
         return ""
     words = f"{counted(this.jobs, 'job')} ended in the last 7 days{_failed_share(this)}"
-    words += f"; in the 7 days before {number(before.jobs)}{_failed_share(before)}."
-    return words
+    jobs_before = number(before.jobs) if before.jobs else "none"
+    return f"{words}; in the 7 days before {jobs_before}{_failed_share(before)}."
 
 
 def cost_words(spending: Spending) -> str:
@@ -304,6 +304,14 @@ def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
         cells.append(MISSING if count is None else number(count))
     cells.append(state_words(units.states, but=(UnitState.WAIVED,)) or MISSING)
     return tuple(cells)
+
+
+def unlisted_words(units: int) -> str:
+    """Return what it means that jobs of a task ran for units that it does not list."""
+    return (
+        f"Jobs ran for {counted(units, 'unit')} not on the declared list, which do not count. "
+        "The names must be the same, with a namespace or without."
+    )
 
 
 def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:

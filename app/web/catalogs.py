@@ -18,7 +18,7 @@ from jobprov.app.web.frame.page import (
     next_page,
     pages,
 )
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.addresses import with_query
 from jobprov.provenance.answers.catalogs.differences import CatalogComparison, CatalogDifference
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
@@ -131,6 +131,18 @@ def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str,
         query = {"experiment": experiment, "format": form}
         links[_FORM_WORDS[form]] = f"/api/v1{address(path, query)}"
     return links
+
+
+def catalog_kind(service: Service, experiment: str) -> str | None:
+    """Return `sam` or `metacat`; None where an experiment has no catalog that can be asked.
+
+    The pages of tasks stay there while the operator's file of catalogs is wrong.
+    """
+    try:
+        settings = service.catalogs().get(experiment)
+    except BadInputError:
+        return None
+    return settings.kind if settings else None
 
 
 def _twin(path: str, place: dict[str, str], question: Question) -> str:

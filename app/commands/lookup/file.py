@@ -66,6 +66,8 @@ def file_text(
     lines += names("seen at", answer.locations)
     if answer.is_retired:
         lines.append(fact("catalog", "has retired it, removed it or declared it bad"))
+    if answer.is_unarrived:
+        lines.append(fact("catalog", "never got it, though its job says that it wrote it"))
     if located is not None:
         lines += replica_lines(located)
     if job is not None:

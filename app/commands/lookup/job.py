@@ -150,12 +150,16 @@ def _ids(summary: JobSummary) -> str:
 
 
 def _output(file: Mapping[str, Any]) -> str:
-    """Return the name of an output, with its status and size where the record says them."""
+    """Return the name of an output, with its status, size and what became of it, as far as known."""
     facts = []
     if file.get("status"):
         facts.append(file["status"])
     if file.get("size_bytes") is not None:
         facts.append(size(file["size_bytes"]))
+    if file.get("is_retired"):
+        facts.append("retired in the catalog")
+    if file.get("is_unarrived"):
+        facts.append("never arrived in the catalog")
     return f"{file['name']} ({', '.join(facts)})" if facts else str(file["name"])
 
 

@@ -10,7 +10,7 @@ import click
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.app.commands.terminal.tables import Columns, table
-from jobprov.app.reports.rows import cause_words, class_words, state_words
+from jobprov.app.reports.rows import cause_words, class_words, state_words, unlisted_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFile, TaskProgress
 from jobprov.provenance.client import Client
@@ -48,6 +48,8 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
     yield _progress(task)
     if task.expected is None:
         yield "Expected number of units: not declared. `jobprov declare` freezes the list."
+    if task.unlisted:
+        yield unlisted_words(task.unlisted)
     for cause in task.errors[:_LISTED]:
         yield f"  {number(cause.count)} x {cause_words(cause)}, such as job {cause.example}"
         if meaning := class_words(cause):

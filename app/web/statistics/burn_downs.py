@@ -65,11 +65,10 @@ def _steps(heights: list[int]) -> list[tuple[int, int]]:
 
 def _left_words(burn_down: BurnDown) -> str:
     left, expected = burn_down.left[-1], burn_down.expected
-    words = f"{number(left)} of {counted(expected, 'unit')} left"
-    if left < expected:
-        words = f"{100 * (expected - left) // expected} % done, {words}"
-    if not left:
-        words = f"all of {counted(expected, 'unit')} done"
+    words = f"{number(left) if left else 'none'} of {counted(expected, 'unit')} left"
+    if 0 < left < expected:
+        # Rounded up: what is left does not look done
+        words += f" ({-(-100 * left // expected)} %)"
     return words if burn_down.is_whole else f"{words} in the declared stages"
 
 

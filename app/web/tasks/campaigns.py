@@ -199,6 +199,9 @@ def _units_done(stages: Sequence[StageProgress]) -> str:
     done = sum(stage.units.produced for stage in stages)
     expected = sum(stage.units.expected or 0 for stage in stages)
     line = f"{done_words(done, expected)} in {counted(len(stages), 'stage')}"
+    waived = sum(stage.units.waived for stage in stages)
+    if waived:
+        line += f", {number(waived)} waived"
     incomplete = [_missing(stage) for stage in stages if stage.units.missing]
     if incomplete:
         line += f"; missing: {', '.join(incomplete)}"

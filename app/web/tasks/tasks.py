@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from flask import Response, redirect, request
 
-from jobprov.app.reports.rows import state_words
+from jobprov.app.reports.rows import state_words, unlisted_words
+from jobprov.app.web.catalogs import catalog_kind
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
@@ -59,6 +60,8 @@ def show_page(task_id: str) -> Response:
         is_live=bool(task.running or task.missing),
         task=task,
         first_line=first_line(task),
+        unlisted=unlisted_words(task.unlisted),
+        catalog_kind=catalog_kind(service, task.experiment),
         bars=progress(task.states, task.expected),
         states=task.states,
         backlog=backlog,

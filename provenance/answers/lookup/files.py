@@ -108,6 +108,8 @@ class FileAnswer(Struct, frozen=True):
         sightings: what catalogs sent, as they sent it, each with `seen_at`; the newest first.
         is_retired: the catalog had it, under whichever name, and has retired it, removed it or
             declared it bad, as `jobprov catalog sync` last saw.
+        is_unarrived: `producer` wrote the version, and the catalog never got it, as `jobprov
+            catalog sync` last judged.
     """
 
     file: FileName
@@ -126,3 +128,4 @@ class FileAnswer(Struct, frozen=True):
     aliases: list[str]
     sightings: list[JsonObject]
     is_retired: bool = False
+    is_unarrived: bool = False

@@ -318,7 +318,7 @@ def _waiting_stage(campaign: CampaignStages, stage: StageProgress, units: int) -
         kind="units",
         experiment=campaign.experiment,
         count=units,
-        words=f"{counted(units, 'unit')} of {name} {_are(units)} missing, "
+        words=f"{counted(units, 'unit')} of {name} {'needs' if units == 1 else 'need'} a decision, "
         "and no job of the stage is queued or running",
         since=campaign.last_ends.get(stage.stage or ""),
         url=url,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
 from jobprov.provenance.db.queries.catalogs.retired import is_retired
+from jobprov.provenance.db.queries.catalogs.unarrived import is_unarrived
 from jobprov.provenance.db.queries.lookup.files.by_name import (
     NEAREST,
     FoundFile,
@@ -239,6 +240,7 @@ def show_found(
         aliases=aliases,
         sightings=sightings,
         is_retired=_is_retired(connection, file, aliases),
+        is_unarrived=chosen is not None and is_unarrived(connection, chosen.job_id, file.id),
     )
 
 

@@ -138,6 +138,16 @@ def unarrived_files(connection: Connection, task: int) -> set[FileOfJob]:
     return {(row.job_id, row.file_id) for row in rows}
 
 
+def is_unarrived(connection: Connection, job: int, file: int) -> bool:
+    """Return whether the file that a job wrote never arrived, as the last sync judged."""
+    query = (
+        select(UnarrivedFile.file_id)
+        .join(Job, Job.task_id == UnarrivedFile.task_id)
+        .where(Job.id == job, UnarrivedFile.job_id == job, UnarrivedFile.file_id == file)
+    )
+    return connection.execute(query).first() is not None
+
+
 def units_under_other_names(connection: Connection, task: int, units: Iterable[str]) -> set[str]:
     """Return those of these units of which the catalog has a child that no job of the task names.
 

@@ -11,11 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, insert, select
 
+from jobprov.app.commands.lookup.file import file_text
 from jobprov.app.commands.lookup.job import job_text
+from jobprov.provenance.answers.lookup.files import FileAnswer
 from jobprov.provenance.answers.lookup.jobs import JobAnswer
-from jobprov.provenance.db.changes.catalogs import CatalogFileDraft, put_outputs
+from jobprov.provenance.db.changes.catalogs import CatalogFileDraft, add_unarrived, put_outputs
 from jobprov.provenance.db.recording.output_counts import count_outputs_of_makers
-from jobprov.provenance.db.tables import CatalogFileRow, TaskRow
+from jobprov.provenance.db.tables import CatalogFileRow, Claim, File, Job, TaskRow
 from jobprov.provenance.records.files.presence import Presence
 from tests.library.markup import tight
 from tests.library.records import a_record, job_id
@@ -116,6 +118,35 @@ def test_job_and_file_say_that_the_catalog_retired_what_was_made(
     assert job_text(answer, "http://x").startswith(
         "Succeeded, but a.root and 1 more were retired in the catalog."
     )
+    assert "wrote      a.root (9 B, retired in the catalog)" in job_text(answer, "")
+
+
+def test_file_says_that_it_never_arrived_and_leads_to_the_comparison(
+    app_on: AppOn, sqlite_template: Path, tmp_path: Path
+) -> None:
+    with opened_service(sqlite_template, tmp_path) as service:
+        pages = app_on(service).test_client()
+        record(pages, 1, "c", outputs=[{"name": "a.root"}, {"name": "b.root"}])
+        service.write(lambda writing: lose(writing.connection, "a.root"))
+
+        lost = tight(pages.get("/files/a.root?experiment=nova").text)
+        other = pages.get("/files/b.root?experiment=nova").text
+        file = msgspec.convert(pages.get("/api/v1/files/a.root").get_json(), FileAnswer)
+        job = service_answer(pages, 1)
+
+    assert "it never arrived in the catalog" in lost
+    assert 'href="/catalog?experiment=nova&amp;task_id=c"' in lost
+    assert "never arrived" not in other
+    assert "catalog    never got it" in file_text(file, job, "")
+    assert "a.root (never arrived in the catalog)" in job_text(job, "")
+
+
+def lose(connection: Connection, name: str) -> None:
+    """Have a sync judge that a file never arrived."""
+    query = select(Job.task_id, Claim.job_id, Claim.file_id).select_from(Claim)
+    query = query.join(Job, Job.id == Claim.job_id).join(File, File.id == Claim.file_id)
+    task, job, file = connection.execute(query.where(File.name == name)).one()
+    add_unarrived(connection, task, [(job, file)])
 
 
 def retire(connection: Connection, task_id: str, names: list[str]) -> None:

@@ -170,7 +170,7 @@ def test_what_all_jobs_of_a_list_have_in_common_is_said(pages: FlaskClient) -> N
     """Who looks at one cause of failures wants to know that all of them are of one site."""
 
     def common(address: str) -> str:
-        told = re.findall(r"<p>All of these: (.*?)\.</p>", pages.get(address).text)
+        told = re.findall(r"<p>Common to all: (.*?)\.</p>", pages.get(address).text)
         return told[0] if told else ""
 
     assert "stage reco" in common(f"/jobs?task_id={TASK}")

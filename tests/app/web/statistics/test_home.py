@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 
@@ -208,9 +209,12 @@ def test_burn_down_is_drawn_and_said() -> None:
     drawn = draw_burn_down(steps, 0, now)
 
     assert drawn is not None
-    assert (drawn.left, drawn.pace) == ("all of 20 units done", "10 done in 7 days")
+    assert (drawn.left, drawn.pace) == ("none of 20 units left", "10 done in 7 days")
     assert drawn.line == f"M0 2H104V12H108V{HEIGHT}H112"
     assert draw_burn_down(None, 0, now) is None
+    half = draw_burn_down(msgspec.structs.replace(steps, expected=24, left=[11]), 0, now)
+    assert half is not None
+    assert half.left == "11 of 24 units left (46 %)", "a waived unit is neither done nor left"
 
 
 def test_burn_down_says_until_when_the_rest_takes_at_its_pace() -> None:

@@ -137,7 +137,7 @@ def test_weeks_are_compared_in_a_sentence() -> None:
         "200 jobs ended in the last 7 days, of which 5.5 % did not succeed; "
         "in the 7 days before 100, of which 3.0 % did not succeed."
     )
-    assert week_words(spending(this, none)).endswith("; in the 7 days before 0.")
+    assert week_words(spending(this, none)).endswith("; in the 7 days before none.")
     assert week_words(spending(none, none)) == ""
     assert list(spending_tables(spending(none, none))) == []
     by_week = next(spending_tables(spending(this, before)))

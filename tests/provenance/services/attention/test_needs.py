@@ -117,7 +117,7 @@ def test_causes_stages_and_held_jobs_say_how_many_since_when_and_where(
     assert (cause.count, cause.since, cause.experiment) == (2, "2026-01-01T23:00:00Z", "nova")
     assert cause.words.startswith("2 jobs failed with a new cause: ")
     assert cause.url.startswith("/jobs?experiment=nova&cause_id=")
-    assert units.words.startswith("1 unit of stage reco of c is missing")
+    assert units.words.startswith("1 unit of stage reco of c needs a decision")
     assert units.url == "/campaigns/nova/c"
     assert (held.count, held.since, held.url) == (2, "2026-01-01T20:00:00Z", "/queue")
     assert attention.since == held.since

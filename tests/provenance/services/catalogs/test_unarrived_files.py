@@ -14,6 +14,7 @@ from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import CatalogFileRow
 from jobprov.provenance.db.upkeep.migrating import downgrade, stamp, upgrade
 from jobprov.provenance.services.catalogs.syncing import unarrived
+from jobprov.provenance.services.lookup.file import show_file
 from tests.library.production import Production
 from tests.library.records import record_of
 from tests.provenance.services.catalogs.test_retired_files import RetiringSite
@@ -61,6 +62,11 @@ class LosingSite(RetiringSite):
         self.sync()
         self.arrived_before(30)
 
+    def is_unarrived(self, name: str) -> bool:
+        """Return whether the page of a file says that it never arrived."""
+        with self.production.database.reading.connect() as connection:
+            return show_file(connection, name).is_unarrived
+
     def lost(self) -> int:
         """Return how many files are taken for such as never arrived."""
         with self.production.database.reading.connect() as connection:
@@ -98,6 +104,7 @@ def test_unit_is_not_done_whose_file_never_arrived_and_done_when_it_comes(
         "no-output": [UNITS[2]],
         "never-arrived": ["b2.root"],
     }
+    assert [site.is_unarrived(name) for name in ("b1.root", "b2.root")] == [False, True]
     assert site.sync().unarrived == 0, "it is told once"
 
     site.made(2, "b2.root")
@@ -106,6 +113,7 @@ def test_unit_is_not_done_whose_file_never_arrived_and_done_when_it_comes(
     assert site.counts() == (3, 0, 447)
     assert site.ready() == ["b0.root", "b1.root", "b2.root"]
     assert site.lost() == 0
+    assert not site.is_unarrived("b2.root")
 
 
 @on_sqlite
