@@ -302,6 +302,14 @@ def test_places_of_a_file_are_addresses_and_paths(sam: Story) -> None:
     assert sam.catalog().locate("gone.root") == []
 
 
+def test_files_of_a_snapshot_are_listed(sam: Story) -> None:
+    catalog = sam.catalog()
+
+    names = catalog.list_names(catalog.source_query(Source(snapshot_id=71)))
+
+    assert sorted(names) == sorted(sam.raw[:10])
+
+
 def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
     path = tmp_path / "catalogs.toml"
     path.write_text('[nova]\nkind = "sam"\nurl = "https://sam.example.org/sam/nova/api"\n')
