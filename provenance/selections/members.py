@@ -4,6 +4,7 @@ Values compare as text, so that `4711` finds a number and a text; less, more and
 compare numbers. Of a list any member has to meet the condition.
 """
 
+import fnmatch
 import operator
 import re
 from collections.abc import Callable
@@ -19,7 +20,6 @@ _ORDERS: dict[Operator, Callable[[float, float], bool]] = {
     Operator.GREATER: operator.gt,
     Operator.GREATER_OR_EQUAL: operator.ge,
 }
-_ANYTHING = {"*": ".*", "?": "."}
 
 
 def compares_numbers(condition: Comparison) -> bool:
@@ -89,9 +89,8 @@ def _is_among(condition: Comparison) -> Holds:
 
 
 def _matching(value: Value) -> Holds:
-    letters = [_ANYTHING.get(letter) or re.escape(letter) for letter in value.text]
-    pattern = re.compile("".join(letters), re.DOTALL)
-    return lambda member: pattern.fullmatch(_text(member)) is not None
+    pattern = re.compile(fnmatch.translate(value.text.replace("[", "[[]")))
+    return lambda member: pattern.match(_text(member)) is not None
 
 
 def _within(value: Between) -> Holds:

@@ -84,7 +84,7 @@ def without_credentials(text: str) -> str:
     try:
         return parse_url(text).public
     except SoftwareError:
-        return re.sub(r"(?<=//)[^/]*@|^[^/]*:[^/]*@", "", text)
+        return re.sub(r"(?<=//)[^/]*@|^[^/:]*:[^/]*@", "", text)
 
 
 def is_private_address(address: str) -> bool:

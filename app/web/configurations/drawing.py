@@ -28,9 +28,9 @@ _TOKEN = re.compile(
     r"(?P<comment>#.*|//.*)"
     r'|(?P<string>"(?:[^"\\]|\\.)*"?|\'[^\']*\'?)'
     r"|(?P<word>@\w+(?:::)?|\b(?:BEGIN_PROLOG|END_PROLOG|true|false|infinity)\b)"
-    r"|(?P<key>[A-Za-z_][\w.\[\]]*(?=\s*(?:@\w+)?\s*:(?!:)))"
-    r"|(?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\b)"
-    r"|(?P<rest>[A-Za-z_][\w.]*)"
+    r"|(?P<key>[A-Za-z_][\w.\[\]]{0,100}(?=\s*(?:@\w+\s*)?:(?!:)))"
+    r"|(?P<number>[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\b)"
+    r"|(?P<rest>[A-Za-z_0-9][\w.]*)"
 )
 _CLASSES = {"comment": "c", "string": "s", "word": "w", "key": "k", "number": "n"}
 _STEP = re.compile(r"\.?(\w+|\[\d+\])")

@@ -42,15 +42,24 @@ def is_software(path: str) -> bool:
     return bool(re.search(_SOFTWARE, path)) or _is_in_python(os.path.dirname(path))
 
 
-@functools.lru_cache(maxsize=1024)
 def _is_in_python(folder: str) -> bool:
+    while not _is_mixed(folder):  # no recursion: folders may lie thousands deep
+        if _has_python(folder):
+            return True
+        folder = os.path.dirname(folder)
+    return False
+
+
+def _is_mixed(folder: str) -> bool:
     # /usr has a Python as well, and so may ~/.local and ~; none of them is one installation
-    is_mixed = folder.endswith("/.local") or folder in _homes(os.environ.get("HOME"))
-    if is_mixed or folder.strip("/") in ("", "usr", "usr/local"):  # `//` is the root, too
-        return False
-    if any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
+    if folder.endswith("/.local") or folder in _homes(os.environ.get("HOME")):
         return True
-    return _is_in_python(os.path.dirname(folder))
+    return folder.strip("/") in ("", "usr", "usr/local")  # `//` is the root, too
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_python(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
 
 
 def names_secret(path: str) -> bool:

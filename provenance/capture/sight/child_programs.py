@@ -90,10 +90,10 @@ class FileReader:
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
-        if is_url(path) or arguments.is_system(path) or self.is_installed(path):
+        if is_url(path) or arguments.is_system(path):
             return None
         status = _status(path)
-        if status is None or status.st_ctime >= self._began:
+        if status is None or status.st_ctime >= self._began or self.is_installed(path):
             return None
         return self.read(path)
 
@@ -113,13 +113,18 @@ class FileReader:
 
     def is_installed(self, path: str) -> bool:
         """Tell whether a file belongs to a Python environment, whose packages the record lists."""
-        folder = os.path.dirname(path)
-        if folder not in self._environments:
+        folder, new = os.path.dirname(path), []
+        while folder not in self._environments:  # no recursion: folders may lie thousands deep
+            new.append(folder)
             marks = [os.path.join(folder, mark) for mark in _MARKS_OF_ENVIRONMENTS]
-            is_root = any(os.path.exists(mark) for mark in marks)
-            parent = os.path.dirname(folder)
-            self._environments[folder] = is_root or (parent != folder and self.is_installed(folder))
-        return self._environments[folder]
+            is_root, parent = any(map(os.path.exists, marks)), os.path.dirname(folder)
+            if is_root or parent == folder:
+                self._environments[folder] = is_root
+            else:
+                folder = parent
+        is_installed = self._environments[folder]
+        self._environments.update(dict.fromkeys(new, is_installed))
+        return is_installed
 
     def find(self, path: str) -> Optional[SeenFile]:
         """Return what was read last at a path, or None."""
@@ -290,8 +295,9 @@ class ChildProgram:
         if self.line.is_art:
             files = [reader.read(path) for path in self.sources() if not is_url(path)]
         else:
-            words = [_value(word) for word in argv[1:_MOST_WORDS]]
-            for word in argv[1:_MOST_WORDS]:
+            every = list(dict.fromkeys(argv[1:_MOST_WORDS]))
+            words = [_value(word) for word in every]
+            for word in every:
                 if word.startswith("@"):  # `hadd merged.root @files`
                     words += _listed(self.place(word[1:]))
             self.named = [self.place(word) for word in words]

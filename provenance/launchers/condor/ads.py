@@ -22,7 +22,8 @@ Ad = dict[str, AdValue]
 
 _CHUNK_BYTES = 1 << 16
 LARGEST_AD_BYTES = 4 << 20
-_NESTED = re.compile(r"(\w+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\]]*?)\s*(?:;|\]$)")
+# An attribute of a nested ad, `[ HowCode = 0; Who = "itself" ]`, ends at a `;` in no string
+_NESTED = re.compile(r"(?:[^;\"]|\"(?:[^\"\\]|\\.?)*(?:\"|\Z))+")
 
 
 def text_in(ad: Ad, name: str) -> str | None:
@@ -134,6 +135,5 @@ def _long_ad(lines: list[str]) -> Ad:
     ad: Ad = parse_ad("\n".join(lines))
     for name, value in ad.items():
         if isinstance(value, str) and value.startswith("[ ") and value.endswith("]"):
-            inner = "\n".join(f"{key} = {text}" for key, text in _NESTED.findall(value[1:]))
-            ad[name] = parse_ad(inner)
+            ad[name] = parse_ad("\n".join(_NESTED.findall(value[1:-1])))
     return ad

@@ -30,7 +30,7 @@ _HEAD = re.compile(
     r"(?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
 )
 _USAGE = re.compile(
-    r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage"
+    r"Usr (\d{1,9}) (\d\d):(\d\d):(\d\d), Sys (\d{1,9}) (\d\d):(\d\d):(\d\d)[ \t]+-[ \t]+Run Remote Usage"
 )
 _LARGEST_EVENT_LINES = 2000
 _ONE_ACT_SECONDS = 10
@@ -234,7 +234,7 @@ def _begin(job: _Job, event: Event) -> None:
     if event.number == EXECUTE:
         ad = job.attempts[-1].ad
         ad.update(JobCurrentStartExecutingDate=event.at, NumJobStarts=1)
-        slot = re.search(r"^\s*SlotName: (\S+)", event.text, re.MULTILINE)
+        slot = re.search(r"^[ \t]*SlotName: (\S+)", event.text, re.MULTILINE)
         if slot:
             ad["RemoteHost"] = slot[1]
 
@@ -252,7 +252,7 @@ def _take_for_attempt(attempt: _Attempt, event: Event) -> None:
     """Note what an event says of the last attempt."""
     reason = " ".join(line.strip() for line in event.lines[1:2])
     if event.number == IMAGE_SIZE:
-        resident = re.search(r"(\d+)\s+-\s+ResidentSetSize", event.text)
+        resident = re.search(r"\b(\d{1,15})[ \t]+-[ \t]+ResidentSetSize", event.text)
         if resident:
             attempt.ad["ResidentSetSize"] = int(resident[1])
     elif event.number == HELD:
@@ -285,7 +285,7 @@ def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
         return
     if "ToE" in attempt.ad or attempt.ended_just_now(event.at):
         attempt.end(event.at, HoldReason=reason, JobStatus=5)
-        code = re.search(r"Code (\d+) Subcode", event.text)
+        code = re.search(r"Code (\d{1,9}) Subcode", event.text)
         if code:
             attempt.ad.setdefault("HoldReasonCode", int(code[1]))
 
@@ -293,8 +293,8 @@ def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
 def _terminate(attempt: _Attempt, event: Event) -> None:
     """Note how the program ended by itself, and its CPU time."""
     ticket: Ad = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
-    exit_code = re.search(r"return value (\d+)", event.text)
-    signal = re.search(r"\(signal (\d+)\)", event.text)
+    exit_code = re.search(r"return value (\d{1,9})", event.text)
+    signal = re.search(r"\(signal (\d{1,9})\)", event.text)
     if exit_code:
         ticket["ExitCode"] = int(exit_code[1])
     elif signal:

@@ -16,9 +16,8 @@ from jobprov.provenance.records.job_record import JobRecord, Output
 
 WRITTEN = "written"
 """The status of an output that is there; so is one whose record names no status."""
-_PACKED_LOGS = re.compile(
-    r"(?:^|[^a-z])logs?(?:[^a-z].*)?\.(?:tar|tgz|zip|gz|bz2|xz|zst)$", re.IGNORECASE
-)
+_OF_LOGS = re.compile(r"(?:^|[^a-z])logs?(?![a-z])", re.IGNORECASE)
+_PACKED = re.compile(r"\.(?:tar|tgz|zip|gz|bz2|xz|zst)$", re.IGNORECASE)
 _CONFIGURATION = ".fcl"
 
 
@@ -42,7 +41,12 @@ def counts_for_unit(name: str, patterns: Sequence[str]) -> bool:
     """Return whether a file counts for a unit by its name."""
     if patterns:
         return any(fnmatchcase(name, pattern) for pattern in patterns)
-    return not (name.endswith(_CONFIGURATION) or _PACKED_LOGS.search(name))
+    return not (name.endswith(_CONFIGURATION) or _is_packed_logs(name))
+
+
+def _is_packed_logs(name: str) -> bool:
+    packed = _PACKED.search(name)
+    return packed is not None and _OF_LOGS.search(name, 0, packed.start()) is not None
 
 
 def is_made(output: Output) -> bool:

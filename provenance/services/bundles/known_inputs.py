@@ -101,7 +101,7 @@ def _has_other_address(texts: bytes, names: Iterable[str], file: Input) -> bool:
     recorded = _recorded_words(file)
     for name in names:
         ending = re.escape(posixpath.basename(name).encode())
-        for address in re.findall(rb"\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
+        for address in re.findall(rb"(?<!\w)\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
             if address.decode("utf-8", "replace") not in recorded:
                 return True
     return False

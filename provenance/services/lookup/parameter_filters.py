@@ -19,7 +19,6 @@ from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonica
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _KEY = re.compile(r"[\w.\[\]*]+", re.ASCII)
-_VALUE = re.compile(r"\s*([<>=!~]*)\s*(.*?)\s*", re.DOTALL)
 _VARIABLE = re.compile(r"\s*(\w+)\s*((?:[=!~].*)?)", re.ASCII | re.DOTALL)
 _NAME = "value"
 
@@ -102,8 +101,9 @@ def _read_key(parameter: str) -> str:
 
 def _read_value(value: str) -> tuple[str, str]:
     """Return the operator, `=` where none stands there, and the text behind it."""
-    match = _VALUE.fullmatch(value)
-    operator, text = (match[1] or "=", match[2]) if match else ("=", value)
+    condition = value.strip()
+    text = condition.lstrip("<>=!~")
+    operator, text = condition[: len(condition) - len(text)] or "=", text.lstrip()
     if operator not in OPERATORS:
         raise BadInputError.of_field(
             "value", f"{operator[:10]!r} is not an operator; known are {' '.join(OPERATORS)}"

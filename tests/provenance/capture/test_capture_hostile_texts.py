@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.command import arguments, code
-from jobprov.provenance.capture.files import sidecar
+from jobprov.provenance.capture.files import private, sidecar
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.recording import job
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.secrets import arguments as secret_arguments
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.sight.child_programs import FileReader
 from jobprov.provenance.capture.sight.places import Places
 from jobprov.provenance.capture.surroundings import compilers, condor_ads, container, products
 
@@ -125,3 +126,14 @@ def test_words_before_a_program_are_left_out() -> None:
     assert arguments.without_prefix(argv) == ["lar", "-c", "a.fcl"]
     assert arguments.without_prefix(["env", "A=b"]) == []
     assert arguments.without_prefix(["lar", "env"]) == ["lar", "env"]
+
+
+def test_folders_may_lie_thousands_deep(tmp_path: Path) -> None:
+    path = str(tmp_path) + "/a" * 5000
+    reader = FileReader(0.0, str(tmp_path), 1.0)
+
+    assert not reader.is_installed(path)
+    assert reader.read_input(path) is None
+    assert not private.is_software(path)
+    (tmp_path / "pyvenv.cfg").touch()
+    assert FileReader(0.0, str(tmp_path), 1.0).is_installed(path)

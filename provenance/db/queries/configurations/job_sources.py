@@ -1,5 +1,6 @@
 """Jobs by the files that their command lines gave art to read: `source.fileNames` as it ran."""
 
+import fnmatch
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -37,15 +38,15 @@ def sources_that_hold(
     if not by_index:
         canonical = _no_index(dialect)
     holds = text_holds(dialect, condition, canonical)
-    asked = re.compile(".*".join(map(re.escape, condition.pattern.split("*"))))
+    asked = re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", condition.pattern)))
     either: list[ColumnElement[bool]] = []
-    places = [place for place in range(MOST_SOURCES) if asked.fullmatch(_element_key(place))]
+    places = [place for place in range(MOST_SOURCES) if asked.match(_element_key(place))]
     if len(places) == MOST_SOURCES:
         either.append(and_(JobSource.place.is_not(None), *holds))
     elif places:
         stored = [ONLY, *places] if 0 in places else places
         either.append(and_(JobSource.place.in_(stored), *holds))
-    if asked.fullmatch(SOURCES_KEY) and condition.operator != "~":
+    if asked.match(SOURCES_KEY) and condition.operator != "~":
         either.append(and_(JobSource.place.is_(None), *holds))
         # the whole sequence of an only element is that in brackets
         inside = condition._replace(canonical=condition.canonical[1:-1])
