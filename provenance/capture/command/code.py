@@ -59,7 +59,7 @@ def _keep_script(draft: Draft, path: str, content: bytes) -> str:
     """
     what, owner = "script " + path, None
     if redact(content)[1] or find_unseeded(content) or find_run_specific(content):
-        from jobprov.provenance.capture.surroundings import packaged  # noqa: PLC0415 - for few
+        from jobprov.provenance.capture.files import packaged  # noqa: PLC0415 - for few
 
         owner = draft.attempt(what, packaged.owner_of, os.path.realpath(path))
     if owner is None or not owner.startswith(_OF_DISTRIBUTIONS):

@@ -46,3 +46,11 @@ def _check(status: os.stat_result, most: int) -> None:
 
 def _refusal(reason: str) -> OSError:
     return OSError(0, reason)
+
+
+def attribute(path: str, name: str) -> Optional[str]:
+    """Return an extended attribute of a file as text, or None."""
+    try:
+        return os.getxattr(path, name).decode("ascii", "replace").strip() or None
+    except (OSError, AttributeError):
+        return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.record.draft import Draft
-from jobprov.provenance.capture.record.fields import moment, now, without_empty
+from jobprov.provenance.capture.record.fields import moment, now, seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry, Finding, JsonObject, Record
 from jobprov.provenance.capture.running import execution, streams
 from jobprov.provenance.capture.secrets.values import redact_strings
@@ -108,11 +108,33 @@ def _complete(
     draft.attempt("withheld variables", _note_withheld, draft)
     record["state"], record["ended_at"] = state, moment(outcome.ended)
     record["exit"] = _describe_exit(record, outcome, state, failed)
+    draft.attempt("copies of inputs", _leave_out_copies, record)
     unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(record))
     if unit is not None and record.get("task", {}).get("task_id"):
         record["task"]["unit"] = unit
     record["sent_at"] = now()
     draft.record = redact_strings(record)
+
+
+def _leave_out_copies(record: Record) -> None:
+    """Leave out seen outputs that the job copied from what was there before it, under their names.
+
+    `cp /cvmfs/toy/geometry.gdml .` is mostly over before anybody sees it.
+    """
+    copies = {}
+    for output in record.get("outputs", ()):
+        is_here = not os.path.isabs(output["path"]) and "location" not in output
+        if is_here and output["evidence"] == "seen" and "sha256" in output:
+            copies[os.path.basename(output["path"]), output["sha256"]] = output
+    began = seconds_of(record["started_at"])
+    for entry in [*record.get("inputs", ()), *record.get("scripts", ())]:
+        path = entry.get("path", "")
+        key = os.path.basename(path), entry.get("sha256", "")
+        is_copied = key in copies and os.path.isabs(path) and os.path.isfile(path)
+        if is_copied and os.stat(path).st_mtime < began:
+            record["outputs"].remove(copies.pop(key))
+    if not record.get("outputs", True):
+        del record["outputs"]
 
 
 def _brought_inputs(record: Record) -> List[Entry]:

@@ -46,6 +46,7 @@ class SeenOutputs:
     ) -> None:
         self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
         self._scripts = _shell_scripts(draft, sight)
+        self._read_by_steps = {path for step in steps for path in step.program.sources()}
         self.logs = self._find_logs()
         copies: List[Copy] = []
         for program in sight.programs:
@@ -151,7 +152,8 @@ class SeenOutputs:
     def _find_file(self, path: str, began: float) -> Optional[places.MadeFile]:
         """Return the output that came at a path; None where it is none, or was scratch.
 
-        What lay there before the job began, and was moved away, is an input.
+        What lay there before the job began, and was moved away, is an input. What was removed is an
+        output where one program like art handed it to the next.
         """
         if os.path.isfile(path):
             # What keeps an older time was unpacked or copied
@@ -161,7 +163,10 @@ class SeenOutputs:
         came = self._sight.came_and_went.get(path)
         if came is not None and came.was_there and not _is_written_since(moved.place, began):
             return None
-        return moved if moved.place is not None or moved.is_moved else None
+        is_removed = moved.place is None and not moved.is_moved
+        if is_removed and path in self._read_by_steps:
+            moved.file = self._sight.reader.find(path)
+        return None if is_removed and moved.file is None else moved
 
     def find_move(self, path: str) -> Optional[str]:
         """Return where a file of an earlier step went from its absolute path; else None."""

@@ -10,9 +10,9 @@ import re
 from typing import Dict, Optional, Sequence
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.files.regular import attribute
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import ClassAd, Entry
-from jobprov.provenance.capture.surroundings.products import attribute
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 # Where images lie unpacked on CVMFS: singularity.opensciencegrid.org/.images/ab/cdef…,

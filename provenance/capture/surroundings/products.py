@@ -11,6 +11,7 @@ import os
 import re
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
+from jobprov.provenance.capture.files.regular import attribute
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
@@ -134,14 +135,6 @@ def list_cvmfs(texts: Iterable[str]) -> List[Entry]:
                 {"name": repository, "evidence": "observed", "product": without_empty(product)}
             )
     return entries
-
-
-def attribute(path: str, name: str) -> Optional[str]:
-    """Return an extended attribute of a file as text, or None."""
-    try:
-        return os.getxattr(path, name).decode("ascii", "replace").strip() or None
-    except (OSError, AttributeError):
-        return None
 
 
 def _spack_prefixes(environment: Dict[str, str]) -> Dict[str, Tuple[str, str, str]]:

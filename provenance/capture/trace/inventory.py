@@ -18,7 +18,7 @@ import re
 import stat
 from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import leaving, packaged
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
@@ -27,7 +27,6 @@ from jobprov.provenance.capture.record.json_objects import JsonObject, Record
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sight.sight import Sight
-from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
 from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Touched, Unkept, extend

@@ -340,6 +340,30 @@ def test_file_that_a_job_hands_on_to_its_next_program_is_not_its_unit(site: Site
 
 
 @pytest.mark.slow
+def test_file_that_no_argument_names_and_that_the_next_program_reads_is_made_inside(
+    site: Site,
+) -> None:
+    """ICARUS's overlay: the fcl file names it, the script finds it by a pattern and removes it."""
+    mixer = site.job.parent / "programs" / "lar"
+    mixer.write_text('#!/bin/sh\nsleep 2\ncat "$2" "$4" > raw_mixed.root\n')
+    mixer.chmod(0o755)
+    record = site.record(
+        """
+        lar -c all.fcl -s $INPUTS/raw.root
+        nova -c all.fcl -s *_mixed.root -o gen.root
+        rm *_mixed.root
+        """,
+        "--task-id",
+        "mc",
+        PROCESS="17",
+    )
+
+    mixed = by_path(record["outputs"])["raw_mixed.root"]
+    assert (mixed["step"], mixed["status"]) == ("lar", "not_kept")
+    assert record["task"]["unit"] == "raw.root"
+
+
+@pytest.mark.slow
 def test_input_that_two_programs_read_is_the_unit(site: Site) -> None:
     record = site.record(
         """

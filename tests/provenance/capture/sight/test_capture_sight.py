@@ -235,6 +235,19 @@ def test_file_that_grew_unseen_and_went_is_found_in_the_storage_folder(site: Sit
 
 
 @pytest.mark.slow
+def test_input_that_was_copied_in_at_once_is_no_output(site: Site) -> None:
+    """No look sees so short a copy. What the job made and copied away is an output all the same."""
+    (site.inputs / "geometry.gdml").write_text("<gdml/>")
+    record = site.record(
+        f"cp {site.inputs}/geometry.gdml .\necho made > gen.root\ncp -p gen.root $STORAGE/\n"
+        "FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s $STORAGE/gen.root -o reco.root\n"
+    )
+
+    assert set(by_path(record["outputs"])) == {"gen.root", "reco.root"}
+    assert f"{site.inputs}/geometry.gdml" in by_path(record["inputs"])
+
+
+@pytest.mark.slow
 def test_input_that_was_copied_in_has_the_name_that_others_know(site: Site) -> None:
     """By a copy that takes some time; the record keeps the path that it had in the job."""
     (site.inputs / "gen_7.root").write_text("raw data")

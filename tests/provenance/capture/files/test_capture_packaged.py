@@ -11,8 +11,8 @@ import pytest
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.code import keep_scripts
 from jobprov.provenance.capture.command.glance import Script
+from jobprov.provenance.capture.files import packaged
 from jobprov.provenance.capture.record.draft import Draft
-from jobprov.provenance.capture.surroundings import packaged
 
 SAMPLE = b"passwd = 'cadaver123'\n"
 

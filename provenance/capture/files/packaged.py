@@ -18,7 +18,7 @@ import re
 import subprocess
 from typing import Optional
 
-from jobprov.provenance.capture.surroundings.products import attribute
+from jobprov.provenance.capture.files.regular import attribute
 
 _DPKG = "/var/lib/dpkg"
 _RPM = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")
