@@ -129,18 +129,22 @@ def _is_wanted(facet: Facet, chosen: str | None) -> bool:
     return facet.name == (asked_section() or chosen or facet.name)
 
 
-def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
-    """Return (title, differences, address, whether shown) of every facet that differs.
+class FacetChoice(NamedTuple):
+    """A facet that the page can be narrowed to, with its number of differences; or everything."""
 
-    "Everything" comes first.
-    """
-    choices: list[tuple[str, int | None, str, bool]] = [
-        ("Everything", None, _facet_url(None), chosen is None)
-    ]
+    title: str
+    differences: int | None
+    url: str
+    is_chosen: bool
+
+
+def _choices(facets: list[Facet], chosen: str | None) -> list[FacetChoice]:
+    """Return everything, then each facet that differs."""
+    choices = [FacetChoice("Everything", None, _facet_url(None), chosen is None)]
     for facet in facets:
         if facet.count or facet.problems or facet.notes:
             url = _facet_url(facet.name)
-            choices.append((facet.title, facet.count, url, chosen == facet.name))
+            choices.append(FacetChoice(facet.title, facet.count, url, chosen == facet.name))
     return choices
 
 

@@ -56,11 +56,12 @@ class Call(NamedTuple):
     body: list[Markup]
     outcomes: list[Outcome]
 
-    def kinds(self) -> Iterator[Markup]:
-        """Yield the types that the call takes and answers."""
-        yield from self.body
+    def uses(self, kind: Markup) -> bool:
+        """Return whether the call takes or answers a type, maybe inside another."""
+        kinds = list(self.body)
         for outcome in self.outcomes:
-            yield from outcome.kinds
+            kinds += outcome.kinds
+        return any(kind in other for other in kinds)
 
 
 class Field(NamedTuple):
@@ -106,7 +107,7 @@ class Interface:
         link = _kind({"$ref": f"{_SCHEMAS}{name}"})
         users = []
         for section in self.sections.values():
-            users += [call for call in section.calls if any(link in kind for kind in call.kinds())]
+            users += [call for call in section.calls if call.uses(link)]
         return users[:_MOST_USERS]
 
     def _call(self, path: str, method: str, operation: Mapping[str, Any], shared: Any) -> Call:

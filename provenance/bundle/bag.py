@@ -48,10 +48,10 @@ def add_bag(draft: Draft, **facts: Unpack[BagFacts]) -> None:
 
     Call it once the payload is complete.
     """
-    count, size_bytes, path_bytes = draft.payload_sums()
-    _add_declarations(draft, f"{size_bytes}.{count}", facts)
+    payload = draft.payload_sums()
+    _add_declarations(draft, f"{payload.size_bytes}.{payload.members}", facts)
     for name in _PAYLOAD_LISTS:
-        draft.add_derived(name, count * _bytes_before_path(name) + path_bytes)
+        draft.add_derived(name, payload.members * _bytes_before_path(name) + payload.path_bytes)
     # Tag manifests also list the payload's manifests, but not each other
     tags = [member.path for member in draft.own() if not member.path.startswith("data/")]
     tag_bytes = sum(len(path) for path in tags)
@@ -64,9 +64,9 @@ def add_holey_bag(draft: Draft, fetched: Sequence[Fetched], **facts: Unpack[BagF
 
     It has only manifests of SHA-256, the one digest that is known of these files.
     """
-    count, size_bytes, _ = draft.payload_sums()
-    whole_bytes = size_bytes + sum(file.size for file in fetched)
-    whole_count = count + len(fetched)
+    held = draft.payload_sums()
+    whole_bytes = held.size_bytes + sum(file.size for file in fetched)
+    whole_count = held.members + len(fetched)
     _add_declarations(draft, f"{whole_bytes}.{whole_count}", facts)
     lines = []
     payload = {}

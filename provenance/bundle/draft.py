@@ -84,6 +84,14 @@ class Fetched(NamedTuple):
     sha256: str
 
 
+class PayloadSums(NamedTuple):
+    """How many members a payload has, their size together, and the length of their paths."""
+
+    members: int
+    size_bytes: int
+    path_bytes: int
+
+
 class Draft:
     """Collects members; the first to claim a path keeps it."""
 
@@ -151,11 +159,11 @@ class Draft:
             self._members.values(), *(fragment.members for fragment in self._fragments.values())
         )
 
-    def payload_sums(self) -> tuple[int, int, int]:
-        """The number of members below `data/`, their size together, and that of their paths."""
+    def payload_sums(self) -> PayloadSums:
+        """The sums over the members below `data/`."""
         own = self.own("data/")
         shared = self._fragments.values()
-        return (
+        return PayloadSums(
             len(own) + sum(len(fragment.members) for fragment in shared),
             sum(member.size for member in own) + sum(fragment.size_bytes for fragment in shared),
             sum(len(member.path) for member in own)

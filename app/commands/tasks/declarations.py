@@ -1,7 +1,8 @@
 """`jobprov declare`: what a task is to make, with its list of inputs frozen."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TextIO
+from dataclasses import dataclass
+from typing import Any, TextIO
 
 import click
 
@@ -12,7 +13,8 @@ from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
 
-class _Options(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Options:
     """The options of `declare`; see its help."""
 
     experiment: str

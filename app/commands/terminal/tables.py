@@ -82,7 +82,9 @@ def fitted(lines: Sequence[Sequence[str]], room: int, fixed: Sequence[bool]) -> 
     for place, cell in enumerate(lines[1]):
         if _UUID.fullmatch(cell):
             widths[place] = _ID_WIDTH
-    has_sentences = [any(" " in line[place] for line in lines[1:]) for place in range(len(widths))]
+    has_sentences = []
+    for place in range(len(widths)):
+        has_sentences.append(any(" " in line[place] for line in lines[1:]))
     for of_sentences, of_names in _LEAST:
         least = []
         for width, stays, is_of_sentences in zip(widths, fixed, has_sentences, strict=True):

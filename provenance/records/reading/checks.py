@@ -6,7 +6,7 @@ Everything else is a gap, never an error.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.files.parents import MOST_PARENTS
@@ -56,12 +56,12 @@ def _times_of_parts_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     # So it nearly always is, and finding the field takes three times as long
     if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in times):
         return
-    for path, parts, fields in _parts_with_times(record):
-        for place, part in enumerate(parts):
-            for field in fields:
+    for timed in _parts_with_times(record):
+        for place, part in enumerate(timed.parts):
+            for field in timed.fields:
                 moment = getattr(part, field)
                 if moment is not None and not is_kept(moment):
-                    yield f"{path.format(place)}.{field}", OUTSIDE
+                    yield f"{timed.path.format(place)}.{field}", OUTSIDE
 
 
 def _times_of_parts(record: JobRecord) -> list[datetime | None]:
@@ -78,16 +78,22 @@ def _times_of_parts(record: JobRecord) -> list[datetime | None]:
     return times
 
 
-def _parts_with_times(
-    record: JobRecord,
-) -> Iterator[tuple[str, Sequence[Any], tuple[str, str] | tuple[str]]]:
-    """Yield parts of one kind: their path, the parts themselves, and their fields with times."""
+class _TimedParts(NamedTuple):
+    """Parts of one kind, their path in the record, and their fields that hold times."""
+
+    path: str
+    parts: Sequence[Any]
+    fields: Sequence[str]
+
+
+def _parts_with_times(record: JobRecord) -> Iterator[_TimedParts]:
     if record.batch is not None:
-        yield "batch", (record.batch,), ("queued_at",)
+        yield _TimedParts("batch", (record.batch,), ("queued_at",))
     if record.command is not None and record.command.steps:
-        yield "command.steps[{}]", record.command.steps, ("started_at", "ended_at")
-    yield "inputs[{}]", record.inputs or (), ("opened_at", "closed_at")
-    yield "outputs[{}]", record.outputs or (), ("created_at", "closed_at")
+        steps = record.command.steps
+        yield _TimedParts("command.steps[{}]", steps, ("started_at", "ended_at"))
+    yield _TimedParts("inputs[{}]", record.inputs or (), ("opened_at", "closed_at"))
+    yield _TimedParts("outputs[{}]", record.outputs or (), ("created_at", "closed_at"))
 
 
 def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:
