@@ -89,9 +89,12 @@ def common_ancestors(*, a: str, b: str, client: Client, as_json: bool, **query: 
 
 
 def _common_text(answer: CommonAncestors) -> str:
-    count = counted(answer.count, "file") if answer.count else "no file"
     names = f"{answer.a.name} and {answer.b.name}"
-    lines = [f"{names} were both made from {count}, the nearest first."]
+    if answer.count:
+        count = counted(answer.count, "file")
+        lines = [f"{names} were both made from {count}, the nearest first."]
+    else:
+        lines = [f"No file is known from which both {names} were made."]
     if answer.hub_count:
         lines.append(f"Left out: {counted(answer.hub_count, 'file')} that many jobs read.")
     if answer.ancestors:

@@ -66,11 +66,16 @@ def typed(address: str, *words: str) -> Result:
         (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
         (("leaves", "raw"), ("2 final products came from raw.", "right"), 0),
         (("orphans",), ("raw", "files were made from it"), 0),
-        (("orphans", "--isolated"), ("There are none.",), 0),
-        (("orphans", "--unread"), ("There are none.",), 0),
+        (("orphans", "--isolated"), ("No such file is known.",), 0),
+        (("orphans", "--unread"), ("No such file is known.",), 0),
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
+        (
+            ("common-ancestors", "raw", "left"),
+            ("No file is known from which both raw and left",),
+            1,
+        ),
         (
             ("common-ancestors", "left", "right", "--hub", "1"),
             ("1 file that many jobs read", "raw"),
