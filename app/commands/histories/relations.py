@@ -84,11 +84,12 @@ def _step(node: LineageNode) -> str:
 def common_ancestors(*, a: str, b: str, client: Client, as_json: bool, **query: Any) -> None:
     """List what the files A and B were both made from. Exit code 1 where there is nothing."""
     answer = client.common_ancestors(a, b, **query)
-    emit(answer, _common_text(answer), as_json=as_json)
+    emit(answer, common_text(answer), as_json=as_json)
     sys.exit(0 if answer.count else 1)
 
 
-def _common_text(answer: CommonAncestors) -> str:
+def common_text(answer: CommonAncestors) -> str:
+    """Return what both files were made from, in words."""
     names = f"{answer.a.name} and {answer.b.name}"
     if answer.count:
         count = counted(answer.count, "file")
