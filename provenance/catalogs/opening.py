@@ -113,7 +113,10 @@ def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
             f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}
         )
     place = f"{path}, [{experiment}]"
-    settings = read_document(table, CatalogSettings, place)
+    try:
+        settings = read_document(table, CatalogSettings, "its table")
+    except BadInputError as problem:
+        raise BadInputError(f"{place}: {problem}", problem.fields) from None
     has_secret = bool(settings.token_file or settings.certificate)
     _check_address(settings.url, "url", place, has_secret=has_secret)
     if settings.rucio is not None:

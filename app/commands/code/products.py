@@ -85,8 +85,8 @@ def map_it(
     }
     entries = "1 software entry waits" if count == 1 else f"{count} software entries wait"
     text = (
-        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}: "
-        "`jobprov serve` resolves what waits, `jobprov work` does so now."
+        f"Product {name} is built from {repository}, its versions as tags {ref}. {entries}. "
+        "The service now looks there for the code of jobs; `jobprov work` does so at once."
     )
     emit(answer, text, as_json=as_json)
 

@@ -43,7 +43,9 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         added = service.write(lambda writing: register_repository(writing, name, url))
-    following = "`jobprov serve` resolves what waits for it, `jobprov work` does so now."
+    following = (
+        "The service now looks there for the commits of jobs; `jobprov work` does so at once."
+    )
     emit(
         repository_json(added),
         f"Repository {added.name} is registered. {following}",

@@ -103,7 +103,7 @@ def orphans(
         text = table(files, _ORPHAN_COLUMNS)
     else:
         _refuse_unknown_place(client, experiment, namespace)
-        text = "There are none."
+        text = "No such file is known."
     if is_truncated:
         text += "\nThere are more: raise --limit."
     emit({"files": files, "is_truncated": is_truncated}, text, as_json=as_json)

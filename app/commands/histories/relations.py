@@ -84,14 +84,18 @@ def _step(node: LineageNode) -> str:
 def common_ancestors(*, a: str, b: str, client: Client, as_json: bool, **query: Any) -> None:
     """List what the files A and B were both made from. Exit code 1 where there is nothing."""
     answer = client.common_ancestors(a, b, **query)
-    emit(answer, _common_text(answer), as_json=as_json)
+    emit(answer, common_text(answer), as_json=as_json)
     sys.exit(0 if answer.count else 1)
 
 
-def _common_text(answer: CommonAncestors) -> str:
-    count = counted(answer.count, "file") if answer.count else "no file"
+def common_text(answer: CommonAncestors) -> str:
+    """Return what both files were made from, in words."""
     names = f"{answer.a.name} and {answer.b.name}"
-    lines = [f"{names} were both made from {count}, the nearest first."]
+    if answer.count:
+        count = counted(answer.count, "file")
+        lines = [f"{names} were both made from {count}, the nearest first."]
+    else:
+        lines = [f"No file is known from which both {names} were made."]
     if answer.hub_count:
         lines.append(f"Left out: {counted(answer.hub_count, 'file')} that many jobs read.")
     if answer.ancestors:

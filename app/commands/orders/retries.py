@@ -185,9 +185,10 @@ def retry_policy(*, experiment: str, file: Path | None, client: Client, as_json:
     policies = client.retry_policies(experiment)
     rows = []
     for stage, policy in policies.stages.items():
-        rows.append(
-            (stage, policy.times, policy.transient_only, policy.memory_factor, policy.other_site)
-        )
+        transient_only = "yes" if policy.transient_only else "no"
+        other_site = "yes" if policy.other_site else "no"
+        memory = f"x {policy.memory_factor:g}"
+        rows.append((stage, policy.times, transient_only, memory, other_site))
     titles = ("STAGE", "TIMES", "TRANSIENT ONLY", "MEMORY", "OTHER SITE")
     emit(policies, cell_table(titles, rows), as_json=as_json)
 

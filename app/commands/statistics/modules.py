@@ -60,8 +60,9 @@ def _lines(sums: ModuleSums) -> Iterator[str]:
         return
     if sums.comparison is not None:
         yield from _comparison_lines(sums.comparison)
-    for group in sums.groups:
-        yield ""
+    for place, group in enumerate(sums.groups):
+        if place or sums.comparison is not None:
+            yield ""
         yield (
             f"{group.name or 'unknown'}, {counted(group.jobs, 'job')}, "
             f"{duration(group.seconds)} in modules:"

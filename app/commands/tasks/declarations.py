@@ -81,6 +81,8 @@ def declare(*, task_id: str, client: Client, as_json: bool, **given: Any) -> Non
     text = f"Task {task_id} is declared"
     if answer.unit_count is not None:
         text += f" with {counted(answer.unit_count, 'unit')}"
+    else:
+        text += " without a number of units (--units or --count)"
     if not answer.is_new:
         text += ", as before or anew"
     emit(answer, f"{text}.", as_json=as_json)

@@ -122,7 +122,9 @@ def ready(
         # a file that several jobs made is there with each of them
         text = "\n".join(dict.fromkeys(file.name for file in files))
     else:
-        text = table(files, _READY)
+        text = f"No file of task {task_id} waits for a job that reads it."
+        if files:
+            text = table(files, _READY)
     emit({"files": files}, text, as_json=as_json)
 
 

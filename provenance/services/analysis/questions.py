@@ -127,7 +127,15 @@ def _check_is_question(connection: duckdb.DuckDBPyConnection, question: str) -> 
         statements = connection.extract_statements(question)
     except duckdb.Error as problem:
         raise _wrong(problem) from None
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+    types = [statement.type for statement in statements]
+    if types == [duckdb.StatementType.MULTI]:
+        # DuckDB makes a type of the values first, which would be a second statement
+        raise BadInputError(
+            "PIVOT needs its values here, such as: "
+            "PIVOT jobs ON state IN ('failed', 'succeeded') USING count(*).",
+            {"sql": ["PIVOT without values"]},
+        )
+    if types != [duckdb.StatementType.SELECT]:
         raise BadInputError(
             "A question is one SELECT; nothing else is done to tables.", {"sql": ["one SELECT"]}
         )

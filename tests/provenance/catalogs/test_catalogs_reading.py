@@ -322,6 +322,11 @@ def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
         ('[nova]\nkind = "sam"\nurl = "ftp://a"\n', "no http"),
         ('[nova]\nkind = "sam"\nurl = "http://a.org"\ntoken_file = "t"\n', "needs https"),
         ('[nova]\nkind = "sam"\nurl = "https://a.org"\nfile = "t"\n', "file"),
+        ('[nova]\nkind = "sam"\n', r"catalogs.toml, \[nova\]: .*url"),
+        (
+            '[nova]\nkind = "sam"\nurl = "https://a"\narrive_within_hours = 0.5\n',
+            r"catalogs.toml, \[nova\]: arrive_within_hours",
+        ),
         ("[nova\n", "catalogs.toml"),
     ]:
         path.write_text(text)

@@ -12,7 +12,10 @@ from click.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
 from jobprov.app.cli import jobprov, sentence
+from jobprov.app.commands.histories.relations import common_text
 from jobprov.app.factory import create_app
+from jobprov.provenance.answers.histories.relations import CommonAncestors
+from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from tests.library.records import a_record
 
@@ -66,8 +69,8 @@ def typed(address: str, *words: str) -> Result:
         (("roots", "left"), ("left goes back to 1 file; no recorded job made 1", "raw"), 0),
         (("leaves", "raw"), ("2 final products came from raw.", "right"), 0),
         (("orphans",), ("raw", "files were made from it"), 0),
-        (("orphans", "--isolated"), ("There are none.",), 0),
-        (("orphans", "--unread"), ("There are none.",), 0),
+        (("orphans", "--isolated"), ("No such file is known.",), 0),
+        (("orphans", "--unread"), ("No such file is known.",), 0),
         (("paths", "left", "raw"), ("left was made from raw in 1 way", "-> reco"), 0),
         (("paths", "left", "right"), ("Neither of left and right",), 1),
         (("common-ancestors", "left", "right"), ("both made from 2 files", "nearest"), 0),
@@ -160,3 +163,17 @@ def test_choices_are_told_as_what_to_type() -> None:
     )
     assert sentence(pair) == "jobprov: Two.\n  :x --experiment-b dune"
     assert sentence(job) == "jobprov: Two.\n  --experiment nova"
+
+
+def test_files_without_a_common_origin_are_told_in_a_sentence() -> None:
+    """They were both made from no file, the nearest first."""
+    names = []
+    for name in ("a", "b"):
+        names.append(
+            FileVersion(name=name, namespace="", experiment="nova", url="", version=1, versions=1)
+        )
+    answer = CommonAncestors(
+        *names, count=0, ancestors=[], hub_count=0, hubs=[], is_truncated=False, next=None
+    )
+
+    assert common_text(answer) == "No file is known from which both a and b were made."

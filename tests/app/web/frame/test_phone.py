@@ -193,3 +193,16 @@ def test_what_jobs_took_fits_a_phone_in_a_report(browser: Browser, site: str) ->
     assert title == '"Run time"'
     watched.check()
     watched.context.close()
+
+
+@pytest.mark.parametrize("width", [683, 800, 960])
+def test_page_is_as_wide_as_its_window_at_200_per_cent(
+    browser: Browser, site: str, width: int
+) -> None:
+    """The bar at the top was 952 pixels wide in each window that was no phone's."""
+    found = Watched(browser, site, (width, 450), "light")
+    for address in ("/", "/jobs?experiment=toyexp"):
+        found.page.goto(site + address)
+        assert found.page.evaluate("document.documentElement.scrollWidth") == width, address
+    found.check()
+    found.context.close()

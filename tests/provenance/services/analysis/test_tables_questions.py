@@ -77,6 +77,8 @@ def test_columns_of_one_name_are_told_apart(folder: Path) -> None:
         ("SELECT wall_second FROM jobs", "wall_seconds"),
         ("SELECT 1; SELECT 2", "one SELECT"),
         ("", "one SELECT"),
+        ("PIVOT jobs ON state USING count(*)", "PIVOT needs its values"),
+        ("SELECT * FROM (PIVOT jobs ON state USING count(*))", "PIVOT needs its values"),
         ("CREATE TABLE x AS FROM jobs", "one SELECT"),
         ("COPY jobs TO 'x.csv'", "one SELECT"),
         ("INSTALL httpfs", "one SELECT"),
