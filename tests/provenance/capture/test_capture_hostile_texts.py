@@ -79,7 +79,7 @@ def find_stored(count: int) -> None:
         (arguments.without_prefix, ["env"] * 200_000),
         (container._started, ["apptainer"] * 400_000),
         (secret_arguments._without_passwords, ["rucio", "-pwd", "hunter22"] * 30_000),
-        (read_arguments, ["<redacted:" * 10_000] * 10),
+        (read_arguments, ["--password", "hunter22", *["<redacted:" * 10_000] * 10]),
         (read_arguments, ["-" * 100_000] * 4),
         (read_arguments, ["a/" * 60_000] * 4),
         (read_options, ["--input", "a"] * 150_000),
