@@ -4,7 +4,7 @@ import functools
 import os
 import pwd
 import re
-from typing import List, Optional, Set, Tuple
+from typing import Iterator, List, Optional, Set, Tuple
 
 # These are compiled where they are needed, most of them after the job's command has begun.
 # Folders of a home that hold installed software; a Python lies anywhere
@@ -12,7 +12,6 @@ _SOFTWARE = (
     r"/\.(?:local/(?:bin|lib|lib64|libexec|include)|pyenv|virtualenvs|rbenv|plenv|nvm|asdf|rustup"
     r"|cargo/bin|julia|juliaup|linuxbrew)/"
 )
-_MARKS = ("pyvenv.cfg", "conda-meta", "bin/python3")
 # Names of files with proxies, tokens, keys and passwords
 _PRIVATE_NAME = (
     r"(?i)^(?:x509up_u.*|bt_u.*|\.?netrc|\.git-credentials|g?shadow-?|sudoers|krb5cc.*"
@@ -39,15 +38,27 @@ def is_private(path: str) -> bool:
 
 def is_software(path: str) -> bool:
     """Tell whether a file lies in installed software: `~/.local/lib`, pyenv, a venv."""
-    return bool(re.search(_SOFTWARE, path)) or _is_in_python(os.path.dirname(path))
-
-
-def _is_in_python(folder: str) -> bool:
-    while not _is_mixed(folder):  # no recursion: folders may lie thousands deep
-        if _has_python(folder):
+    if re.search(_SOFTWARE, path):
+        return True
+    for folder in _folders_of(path):
+        if _is_mixed(folder):
+            return False
+        if _is_environment(folder) or _has_mark(folder, "bin/python3"):
             return True
-        folder = os.path.dirname(folder)
     return False
+
+
+def is_in_environment(path: str) -> bool:
+    """Tell whether a file belongs to a Python environment, whose packages the record lists."""
+    return any(map(_is_environment, _folders_of(path)))
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    """Yield the folders that a file lies in, the innermost first."""
+    folder = os.path.dirname(path)
+    while folder != path:
+        yield folder
+        path, folder = folder, os.path.dirname(folder)
 
 
 def _is_mixed(folder: str) -> bool:
@@ -57,9 +68,14 @@ def _is_mixed(folder: str) -> bool:
     return folder.strip("/") in ("", "usr", "usr/local")  # `//` is the root, too
 
 
-@functools.lru_cache(maxsize=1024)
-def _has_python(folder: str) -> bool:
-    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
+def _is_environment(folder: str) -> bool:
+    # of venv (PEP 405) and conda
+    return _has_mark(folder, "pyvenv.cfg") or _has_mark(folder, "conda-meta")
+
+
+@functools.lru_cache(maxsize=4096)
+def _has_mark(folder: str, name: str) -> bool:
+    return os.path.exists(os.path.join(folder, name))
 
 
 def names_secret(path: str) -> bool:

@@ -24,7 +24,6 @@ from jobprov.provenance.capture.secrets.programs import secret_files
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS, _MOST_FOLDERS = 5000, 200, 8
-_MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # of venv (PEP 405) and conda
 _WHILE_IT_RUNS = 1e7  # seconds
 _KEPT_BYTES = 4 << 20  # of small files that are held in memory, in case the job removes them
 # Programs that copy files, and the words that begin a copy where a program does other things too
@@ -83,7 +82,6 @@ class FileReader:
         self._clock_for_large = Clock(_WHILE_IT_RUNS)
         self._files: Dict[Tuple[str, int, int, int], SeenFile] = {}
         self._latest: Dict[str, SeenFile] = {}
-        self._environments: Dict[str, bool] = {}
         self._scripts: Set[Tuple[str, int, int, int]] = set()
         self._contents: Dict[bytes, bytes] = {}
         self._variables: Dict[FrozenSet[Tuple[str, str]], Dict[str, str]] = {}
@@ -93,7 +91,7 @@ class FileReader:
         if is_url(path) or arguments.is_system(path):
             return None
         status = _status(path)
-        if status is None or status.st_ctime >= self._began or self.is_installed(path):
+        if status is None or status.st_ctime >= self._began or private.is_in_environment(path):
             return None
         return self.read(path)
 
@@ -111,21 +109,6 @@ class FileReader:
                 self._read_small(self._files[key], status)
         return self._files.get(key)
 
-    def is_installed(self, path: str) -> bool:
-        """Tell whether a file belongs to a Python environment, whose packages the record lists."""
-        folder, new = os.path.dirname(path), []
-        while folder not in self._environments:  # no recursion: folders may lie thousands deep
-            new.append(folder)
-            marks = [os.path.join(folder, mark) for mark in _MARKS_OF_ENVIRONMENTS]
-            is_root, parent = any(map(os.path.exists, marks)), os.path.dirname(folder)
-            if is_root or parent == folder:
-                self._environments[folder] = is_root
-            else:
-                folder = parent
-        is_installed = self._environments[folder]
-        self._environments.update(dict.fromkeys(new, is_installed))
-        return is_installed
-
     def find(self, path: str) -> Optional[SeenFile]:
         """Return what was read last at a path, or None."""
         return self._latest.get(path)
@@ -138,7 +121,7 @@ class FileReader:
         status = _status(path)
         if status is None or arguments.is_system(path) or private.is_private(path):
             return []
-        if self.is_installed(path):
+        if private.is_in_environment(path):
             return []
         key = _key(path, status)
         if key in self._scripts or len(self._scripts) >= _MOST_SCRIPTS:

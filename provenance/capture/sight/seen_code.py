@@ -12,7 +12,7 @@ from jobprov.provenance.capture.checkouts.git import text
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.checkouts.tops import find_checkout
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files import leaving, private
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.draft import Draft
@@ -67,7 +67,7 @@ class SeenCode:
         """Tell whether a file is installed software, or kept already."""
         if path in self._kept or path.startswith(self._installed) or arguments.is_system(path):
             return True
-        return any(part in path for part in _PACKAGES) or self._sight.reader.is_installed(path)
+        return any(part in path for part in _PACKAGES) or private.is_in_environment(path)
 
     def _is_accounted_for(self, path: str) -> bool:
         return self._is_made_here(path) or self.keep(path) or self.is_tracked(path)
