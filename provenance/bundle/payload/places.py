@@ -66,6 +66,7 @@ class Places:
         self._exact: dict[str, Place] = {}
         self._pattern: re.Pattern[str] | None = None  # made from the prefixes when it is needed
         self.aliases: dict[str, Place] = {}
+        self._alias_numbers: dict[str, int] = {}
         self.links: dict[str, str] = {}
         if self.working_directory:
             self.map(self.working_directory, Place("work"))
@@ -153,8 +154,10 @@ class Places:
         # A file with a URL has no path of its own but the one at which it is laid out
         if self.recorded(place) == recorded or "://" in recorded:
             return place.word()
-        self.aliases.setdefault(recorded, place)
-        return f'"$at_{list(self.aliases).index(recorded) + 1}"'
+        if recorded not in self.aliases:
+            self.aliases[recorded] = place
+            self._alias_numbers[recorded] = len(self.aliases)
+        return f'"$at_{self._alias_numbers[recorded]}"'
 
     def _compiled(self) -> re.Pattern[str]:
         if self._pattern is None:
