@@ -139,6 +139,8 @@ class Transport:
 
     def _save(self, path: str, query: Mapping[str, Any], target: Path | str) -> str:
         target = Path(target)
+        if not target.parent.is_dir():
+            raise BadInputError(f"There is no folder {target.parent} for {target.name}.")
         answer = self._call("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:

@@ -19,6 +19,7 @@ from jobprov.app.config import Settings
 from jobprov.app.serving.claims import held_database
 from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
+from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.upkeep.migrating import current_revision, is_current, upgrade_local
 from jobprov.provenance.services.alerts.rules import read_alert_rules
@@ -27,8 +28,10 @@ from jobprov.provenance.services.intake.tokens import TokenBook
 
 def start(settings: Settings, *, demo: bool) -> None:
     """Serve until told to stop; with `demo`, run the demo production beside it."""
+    # What is wrong in a file is said now, and not in the log an hour later
     if settings.alerts is not None:
-        read_alert_rules(settings.alerts)  # said now, and not in the log an hour later
+        read_alert_rules(settings.alerts)
+    read_catalogs(settings.catalogs)
     with held_database(settings.database_url):
         _prepare_database(settings)
         serve_forever(settings, lambda address: _announce(settings, address, demo=demo))

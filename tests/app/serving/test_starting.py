@@ -106,6 +106,17 @@ def test_data_folder_that_cannot_be_made_is_told_with_the_way_out(tmp_path: Path
 
 
 @pytest.mark.slow
+def test_wrong_file_of_catalogs_is_told_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "catalogs.toml"
+    file.write_text('[nova]\nkind = "sam"\nurl = 7\n')
+
+    ended = run_alone("serve", "--data", str(tmp_path / "var"), JOBPROV_CATALOGS=str(file))
+
+    assert ended.returncode == 2
+    assert f"{file}, [nova]: url: Expected str, got int." in ended.stderr
+
+
+@pytest.mark.slow
 def test_address_of_another_machine_is_told_in_one_line(tmp_path: Path) -> None:
     ended = run_alone("serve", "--host", "192.0.2.1", "--data", str(tmp_path))
 
