@@ -256,7 +256,7 @@ def test_bundle_arrives_whole_or_not_at_all(peer: Peer, tmp_path: Path) -> None:
     assert client.save_bundle(JOB, tmp_path / "a.tar") == "1-L2-abc"
     with pytest.raises(NotFoundError):
         client.save_bundle(JOB, tmp_path / "b.tar")
-    with pytest.raises(BadInputError, match="There is no folder .+ for c"):
+    with pytest.raises(BadInputError, match=r"There is no folder .+ for c"):
         client.save_bundle(JOB, tmp_path / "missing" / "c.tar")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
