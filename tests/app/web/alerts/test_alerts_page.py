@@ -33,7 +33,7 @@ def begin_many(writing: Writing) -> None:
         )
         if rule == "past":
             standing = open_alerts(writing.connection, key)
-            end_alerts(writing, key, standing, "it is over", is_told=True)
+            end_alerts(writing, key, standing, "it is over")
 
 
 def test_rules_that_were_never_looked_at_do_not_say_that_all_is_well(

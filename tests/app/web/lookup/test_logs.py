@@ -47,7 +47,7 @@ def test_an_excerpt_is_around_the_line_that_holds_the_message() -> None:
 def test_without_the_message_an_excerpt_is_the_end() -> None:
     found = excerpt(io.BytesIO(b"a\nb\n"), 4, None)
 
-    assert found == (["a", "b"], None, True, True)
+    assert found == (["a", "b"], None, True)
 
 
 def test_a_message_too_short_to_mean_anything_is_not_looked_for() -> None:
