@@ -44,7 +44,7 @@ def test_software_in_a_home_may_leave_even_if_its_owner_alone_may_read_it(
     write(home / ".conda/envs/reco/conda-meta/history")
     write(home / ".local/share/uv/python/cpython-3.12/bin/python3")
     write(home / "miniforge3/conda-meta/history")
-    private._has_python.cache_clear()
+    private._has_mark.cache_clear()
 
     assert may_leave(write(home / name, mode=mode))
     assert not may_leave(write(home / name, "password = 'mine0815'\n"))
@@ -59,7 +59,7 @@ def test_anything_else_that_is_private_stays_even_if_a_python_lies_in_the_home(
 ) -> None:
     write(home / "bin/python3")
     write(home / ".local/bin/python3")
-    private._has_python.cache_clear()
+    private._has_mark.cache_clear()
 
     assert not may_leave(write(home / name, mode=mode))
 

@@ -210,13 +210,13 @@ def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.Monk
         history.join(f"j{place}", f"c{place}")
     monkeypatch.setattr(relate_files, "_MOST_LOOKS", 1)
 
-    [way], is_whole = relate_files._ways(history, {"c3000"}, 10)
+    [way], is_whole = relate_files._shortest_ways(history, {"c3000"}, 10)
 
     assert (len(way), is_whole) == (6001, True)
 
 
 def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    [way], is_whole = relate_files._ways(ring(50), {"c50"}, 10)
+    [way], is_whole = relate_files._shortest_ways(ring(50), {"c50"}, 10)
     assert (next(key for key in way if key[0] == "c"), len(way), len(set(way)), is_whole) == (
         "c50",
         101,
@@ -225,7 +225,7 @@ def test_way_goes_round_a_circle_once_and_not_for_ever(monkeypatch: pytest.Monke
     )
 
     monkeypatch.setattr(relate_files, "_MOST_LOOKS", 100)
-    assert relate_files._ways(ring(50), {"c50"}, 10) == ([], False)
+    assert relate_files._shortest_ways(ring(50), {"c50"}, 10) == ([], False)
 
 
 def test_common_ancestors_come_nearest_first_without_hubs(diamond: Production) -> None:
