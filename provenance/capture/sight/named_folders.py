@@ -1,8 +1,8 @@
 """Folders that the job names by words, scripts or variables: it may store its files there."""
 
+import collections
 import os
 import re
-from collections import ChainMap
 from typing import Collection, Dict, Iterable, Iterator, List, Mapping, MutableMapping, Tuple
 
 from jobprov.provenance.capture.command import arguments
@@ -101,7 +101,7 @@ def lines_of_script(
 ) -> Iterator[Tuple[str, Mapping[str, str]]]:
     """Yield the lines of a shell script but empty ones, each with the variables known there."""
     assigned: Dict[str, str] = {}
-    known = ChainMap(assigned, variables)
+    known = collections.ChainMap(assigned, variables)
     for line in filter(None, content.decode("utf-8", "replace").splitlines()):
         assignment = re.match(_ASSIGNMENT, line)
         if assignment is not None:
