@@ -91,8 +91,6 @@ def words_of_script(content: bytes, variables: MutableMapping[str, str]) -> List
             path = expanded(word, known) if "/" in word or "$" in word else "$"
             if "$" not in path and len(path) <= LONGEST_WORD:
                 words[path] = None
-        if len(words) > _MOST_WORDS:
-            break
     return list(words)[:_MOST_WORDS]
 
 

@@ -132,8 +132,10 @@ def test_folders_may_lie_thousands_deep(tmp_path: Path) -> None:
     path = str(tmp_path) + "/a" * 5000
     reader = FileReader(0.0, str(tmp_path), 1.0)
 
-    assert not reader.is_installed(path)
+    assert not private.is_in_environment(path)
     assert reader.read_input(path) is None
     assert not private.is_software(path)
-    (tmp_path / "pyvenv.cfg").touch()
-    assert FileReader(0.0, str(tmp_path), 1.0).is_installed(path)
+    environment = tmp_path / "env"
+    environment.mkdir()
+    (environment / "pyvenv.cfg").touch()
+    assert private.is_in_environment(str(environment) + "/a" * 5000)
