@@ -345,7 +345,7 @@ def test_file_that_no_argument_names_and_that_the_next_program_reads_is_made_ins
 ) -> None:
     """ICARUS's overlay: the fcl file names it, the script finds it by a pattern and removes it."""
     mixer = site.job.parent / "programs" / "lar"
-    mixer.write_text('#!/bin/sh\nsleep 2\ncat "$2" "$4" > raw_mixed.root\n')
+    mixer.write_text('#!/bin/sh\nsleep 1\ncat "$2" "$4" > raw_mixed.root\nsleep 1\n')
     mixer.chmod(0o755)
     record = site.record(
         """
