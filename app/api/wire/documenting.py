@@ -36,7 +36,10 @@ _TOLD_OF_LIMITS = {
     "RateLimit-Policy": 'The limits that count: `"requests";q=600;w=60` are 600 in 60 seconds.',
     "RateLimit": 'What is left of each: `"requests";r=0;t=40` is nothing, for 40 seconds.',
 }
-"""Headers of answers to a client that has passed a limit (`access.rate_limits`, `access.wrong_tokens`)."""
+"""Headers of answers to a client that has passed a limit.
+
+See `access.rate_limits` and `access.wrong_tokens`.
+"""
 
 
 class ProblemSchema(Schema):

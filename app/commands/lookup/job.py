@@ -150,7 +150,7 @@ def _ids(summary: JobSummary) -> str:
 
 
 def _output(file: Mapping[str, Any]) -> str:
-    """Return the name of an output, with its status, size and what became of it, as far as known."""
+    """Return the name of an output, with status, size and what became of it, as far as known."""
     facts = []
     if file.get("status"):
         facts.append(file["status"])

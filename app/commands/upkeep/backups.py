@@ -37,7 +37,8 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
         if is_missing and not as_json:  # lines of JSON go there
             click.echo(
-                f"{folder} is missing and will be made. Unless this is the first backup, mount its disk.",
+                f"{folder} is missing and will be made. Unless this is the first backup, mount its "
+                "disk.",
                 err=True,
             )
         report = back_up(service.database, service.store, folder)

@@ -19,7 +19,8 @@ from jobprov.provenance.capture.record.json_objects import Entry
 _UPS_VARIABLE = "SETUP_"
 _NAME_AND_VERSION = 2
 _PREFIX = re.compile(
-    r"(?:^|(?<=[:;=]))(/[^:;=]*?/([A-Za-z0-9][A-Za-z0-9_.-]*?)-([^-/:;]+)-([a-z2-7]{32}))(?=[/:;]|$)"
+    r"(?:^|(?<=[:;=]))"
+    r"(/[^:;=]*?/([A-Za-z0-9][A-Za-z0-9_.-]*?)-([^-/:;]+)-([a-z2-7]{32}))(?=[/:;]|$)"
 )
 _MUSING = re.compile(r"(/\S+/Musings/([^/\s]+)/([^/\s]+))/?")
 _REPOSITORY = re.compile(r"/cvmfs/([A-Za-z0-9.-]+\.[A-Za-z0-9.-]+)")

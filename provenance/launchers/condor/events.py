@@ -30,7 +30,8 @@ _HEAD = re.compile(
     r"(?:(\d{4})-)?(\d\d)[-/](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z?)\S*\s*(.*)$"
 )
 _USAGE = re.compile(
-    r"Usr (\d{1,9}) (\d\d):(\d\d):(\d\d), Sys (\d{1,9}) (\d\d):(\d\d):(\d\d)[ \t]+-[ \t]+Run Remote Usage"
+    r"Usr (\d{1,9}) (\d\d):(\d\d):(\d\d), Sys (\d{1,9}) (\d\d):(\d\d):(\d\d)"
+    r"[ \t]+-[ \t]+Run Remote Usage"
 )
 _LARGEST_EVENT_LINES = 2000
 _ONE_ACT_SECONDS = 10

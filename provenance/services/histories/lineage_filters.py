@@ -124,7 +124,7 @@ class _Joined:
         self.is_whole = True
 
     def add(self, source: str, target: str, link: Link) -> None:
-        """Note a link; of several with these ends the first one counts, and it is sure if one is."""
+        """Note a link; of several with these ends the first counts, and it is sure if one is."""
         known = self.links.setdefault((source, target), link)
         if link.is_sure:
             self.links[source, target] = known._replace(is_sure=True)

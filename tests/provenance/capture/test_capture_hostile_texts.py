@@ -1,4 +1,4 @@
-"""Whatever a job gives the hook, in variables, arguments, scripts and files, is read in linear time.
+"""What a job gives the hook, in variables, arguments, scripts or files, is read in linear time.
 
 Each of these took minutes to hours when the time grew with the square of the length.
 """

@@ -31,7 +31,7 @@ WHERE e.name {among}
 
 
 class Use(NamedTuple):
-    """What a capsule serves: jobs with a list of software, by its digest, and a stage ('': none)."""
+    """What a capsule serves: jobs with a list of software, by its digest, and a stage, or ''."""
 
     software_set: str
     stage: str

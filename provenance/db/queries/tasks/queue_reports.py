@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, func, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.tasks.queue import RUNNING_STANDINGS
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job, LogTailPiece, QueueJob, QueueReport, TaskRow
-from jobprov.provenance.db.writer.keys import chunks
 
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
@@ -70,45 +70,40 @@ def announced_tasks(
     connection: Connection, experiment: int, job_ids: Iterable[str]
 ) -> dict[str, str]:
     """Return the task of each of these jobs that a hook announced with one, by job id."""
-    tasks: dict[str, str] = {}
-    for part in chunks(sorted(job_ids)):
-        query = (
-            select(Job.uuid, TaskRow.task_id)
-            .join(TaskRow, TaskRow.id == Job.task_id)
-            .where(Job.uuid.in_(part), Job.experiment_id == experiment, Job.rerun_of.is_(None))
-        )
-        tasks.update((uuid, task) for uuid, task in connection.execute(query))
-    return tasks
+    query = (
+        select(Job.uuid, TaskRow.task_id)
+        .join(TaskRow, TaskRow.id == Job.task_id)
+        .where(Job.experiment_id == experiment, Job.rerun_of.is_(None))
+    )
+    rows = rows_among(connection, query, Job.uuid, job_ids)
+    return {row.uuid: row.task_id for row in rows}
 
 
 def last_log_lines(
     connection: Connection, experiment: int, job_ids: Iterable[str]
 ) -> dict[str, datetime]:
     """Return when the newest part of any log of these jobs came, by job id; none without logs."""
-    heard: dict[str, datetime] = {}
-    for part in chunks(sorted(job_ids)):
-        query = (
-            select(Job.uuid, func.max(LogTailPiece.received_at))
-            .join(LogTailPiece, LogTailPiece.job_id == Job.id)
-            .where(Job.uuid.in_(part), Job.experiment_id == experiment)
-            .group_by(Job.uuid)
-        )
-        heard.update((uuid, moment) for uuid, moment in connection.execute(query))
-    return heard
+    query = (
+        select(Job.uuid, func.max(LogTailPiece.received_at).label("heard_at"))
+        .join(LogTailPiece, LogTailPiece.job_id == Job.id)
+        .where(Job.experiment_id == experiment)
+        .group_by(Job.uuid)
+    )
+    rows = rows_among(connection, query, Job.uuid, job_ids)
+    return {row.uuid: row.heard_at for row in rows}
 
 
 def stages_of_tasks(
     connection: Connection, experiment: int, task_ids: Iterable[str]
 ) -> dict[str, int]:
     """Return the key of the stage of each of these tasks that is known and has one."""
+    query = select(TaskRow.task_id, TaskRow.stage_id).where(
+        TaskRow.experiment_id == experiment, TaskRow.stage_id.is_not(None)
+    )
     stages: dict[str, int] = {}
-    for part in chunks(sorted(task_ids)):
-        query = select(TaskRow.task_id, TaskRow.stage_id).where(
-            TaskRow.experiment_id == experiment,
-            TaskRow.task_id.in_(part),
-            TaskRow.stage_id.is_not(None),
-        )
-        stages.update((task, stage) for task, stage in connection.execute(query) if stage)
+    for task_id, stage in rows_among(connection, query, TaskRow.task_id, task_ids):
+        if stage:
+            stages[task_id] = stage
     return stages
 
 

@@ -1,4 +1,4 @@
-"""The way from the page of a task to its catalog, and what the page says of units of other names."""
+"""The way from the page of a task to its catalog, and what it says of units of other names."""
 
 from pathlib import Path
 
