@@ -57,11 +57,12 @@ def _keep_script(draft: Draft, path: str, content: bytes) -> str:
     What a package brought is public, and holds no secret whatever a rule finds there. A program of
     the distribution (GNU parallel) is no code of the job, whatever numbers it draws.
     """
-    what, owner = "script " + path, None
-    if redact(content)[1] or find_unseeded(content) or find_run_specific(content):
-        from jobprov.provenance.capture.files import packaged  # noqa: PLC0415 - for few
+    if not (redact(content)[1] or find_unseeded(content) or find_run_specific(content)):
+        return draft.add_bytes(content)
+    from jobprov.provenance.capture.files import packaged  # noqa: PLC0415 - for few
 
-        owner = draft.attempt(what, packaged.owner_of, os.path.realpath(path))
+    what = "script " + path
+    owner = draft.attempt(what, packaged.owner_of, os.path.realpath(path))
     if owner is None or not owner.startswith(_OF_DISTRIBUTIONS):
         weaken_by_text(draft, what, content)
     if owner is None:
