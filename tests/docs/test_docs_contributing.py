@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = ("captured-field", "lineage-question", "page")
 MOST_CODE_FILES = 8
-FOLDERS = ("app", "archive", "docs", "jobprov", "migrations", "provenance", "scripts", "tests")
+FOLDERS = ("docs", "jobprov", "scripts", "tests")
 FILES = ("CONTRIBUTING.md", "README.md", "pyproject.toml")
 COMMAND_LINE = "from jobprov.app.cli import main; main()"
 START_SECONDS = 60

@@ -1,9 +1,9 @@
 """Writes a migration from what the tables say now.
 
-`python -m migrations.draft 0002 "What changes"`.
+`python -m jobprov.migrations.draft 0002 "What changes"`.
 
 It compares the tables with a fresh SQLite at the newest revision; read what it wrote before
-committing it. Until the first release, `python -m migrations.draft --first` writes the first
+committing it. Until the first release, `python -m jobprov.migrations.draft --first` writes the first
 revision anew instead.
 """
 
@@ -21,7 +21,7 @@ FIRST = "0001"
 
 def main() -> None:
     """Draft what the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m migrations.draft", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m jobprov.migrations.draft", description=__doc__)
     parser.add_argument("revision", nargs="?", default=FIRST)
     parser.add_argument("message", nargs="?", default="The schema of 0.1.0")
     parser.add_argument("--first", action="store_true", help="write the first revision anew")

@@ -18,7 +18,7 @@ from jobprov.provenance.errors import NotFoundError, SoftwareError
 
 NAME = "toyexp"
 VERSION = "v1_02_00"
-PROGRAMS = Path(__file__).resolve().parents[3] / "scripts" / "demo" / NAME
+PROGRAMS = Path(__file__).resolve().parents[4] / "scripts" / "demo" / NAME
 
 _IDENTITY = {"NAME": "Toy Experiment Production", "EMAIL": "production@toyexp.example"}
 

@@ -2,9 +2,9 @@
 
 Every way in is one transaction, so that it happens wholly or not.
 
-The migrations are the package `migrations` beside this one, found by import: an installed service
-needs no checkout and no ini file. Alembic itself is imported only where a schema changes: each start
-of a service, and each command on its database, first looks whether the schema is current.
+The migrations are the folder `migrations` of the package: an installed service needs no checkout
+and no ini file. Alembic itself is imported only where a schema changes: each start of a service, and
+each command on its database, first looks whether the schema is current.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,6 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
-from jobprov import migrations
 from jobprov.provenance.db.connections.engines import open_database, unanswered
 from jobprov.provenance.db.tables.name_index import drop_name_index, has_name_index, make_name_index
 from jobprov.provenance.db.writer.advisory_locks import MIGRATING
@@ -27,7 +26,7 @@ from jobprov.provenance.progress import tell
 if TYPE_CHECKING:
     from alembic.config import Config
 
-FOLDER = Path(migrations.__file__).parent
+FOLDER = Path(__file__).parents[3] / "migrations"
 VERSIONS = FOLDER / "versions"
 _WAIT = "300s"
 _LOCK_TIMEOUT = "10s"  # rather fail than stand in the way of everybody's reading and writing

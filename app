@@ -1,0 +1,1 @@
+jobprov/app
