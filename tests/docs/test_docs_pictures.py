@@ -40,8 +40,8 @@ def test_picture_shows_the_menu_of_today(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_shows_labels_that_pages_still_have(name: str) -> None:
     pages = [
-        *(ROOT / "app" / "templates").glob("**/*.html"),
-        *(ROOT / "app" / "web").glob("**/*.py"),
+        *(ROOT / "jobprov" / "app" / "templates").glob("**/*.html"),
+        *(ROOT / "jobprov" / "app" / "web").glob("**/*.py"),
     ]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
 

@@ -278,7 +278,7 @@ def test_every_room_is_in_the_table_of_the_architecture() -> None:
             "provenance/services",
             "provenance/db/queries",
         )
-        for folder in (DOCS.parent / floor).iterdir()
+        for folder in (DOCS.parent / "jobprov" / floor).iterdir()
         if (folder / "__init__.py").is_file()
     }
 

@@ -227,7 +227,7 @@ def test_forms_of_other_pages_are_refused(
 
 
 def test_every_posted_form_holds_the_token() -> None:
-    templates = Path(__file__).parents[3] / "app" / "templates"
+    templates = Path(__file__).parents[3] / "jobprov" / "app" / "templates"
     parts = (templates / "frame" / "_parts.html").read_text()
     bringing = ["form_token }}", "form_token()"]
     for name, body in re.findall(r"{% macro (\w+)\(.*?%}(.*?){%-? endmacro %}", parts, re.DOTALL):

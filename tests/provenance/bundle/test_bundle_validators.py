@@ -28,7 +28,7 @@ from tests.library.productions.toy_job import Toy
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
-CONTEXTS = ROOT / "provenance/bundle/templates/1"
+CONTEXTS = ROOT / "jobprov/provenance/bundle/templates/1"
 GROUPS = {
     "crate": ("roc-validator==0.13.0", "bdbag==1.8.0"),
     "runcrate": ("runcrate==0.6.2",),

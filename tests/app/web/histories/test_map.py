@@ -18,7 +18,7 @@ from tests.library.browser import Watched, axe_findings
 from tests.library.productions import toy_experiment as samples
 from tests.library.servers.served_app import served
 
-STATIC = Path(__file__).parents[4] / "app" / "static"
+STATIC = Path(__file__).parents[4] / "jobprov" / "app" / "static"
 LINEAGE = f"/lineage/{samples.MERGED}?direction=both"
 CAMPAIGN = f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage"
 WIDE, NARROW = (1280, 800), (390, 844)
