@@ -80,7 +80,7 @@ class DemoReport:
         jobs: all of them, in the order that they ended.
         unrecorded: ids of jobs that the service does not know, although they ran.
         unsent: entries in the hook's spool that did not arrive in whole.
-        merged_file, histogram_file: the names to look up first.
+        merged_file: the name to look up first.
         bytes_kept: size of all kept files together.
         seconds: from start to end.
     """
@@ -89,7 +89,6 @@ class DemoReport:
     version: str
     commit: str
     merged_file: str
-    histogram_file: str = ""
     jobs: list[RecordedJob] = field(default_factory=list)
     unrecorded: list[str] = field(default_factory=list)
     unsent: int = 0
@@ -166,7 +165,6 @@ def run_demo(
                 service.declare(stage, report)
                 _run_stage(stage, runner, production.storage, result, report)
         result.unsent = _send_rest(production.hook, settings)
-    result.histogram_file = result.jobs[-1].outputs[0]
     result.bytes_kept = sum(path.stat().st_size for path in production.storage.iterdir())
     result.unrecorded = [job.job_id for job in result.jobs if not service.knows(job.job_id)]
     result.seconds = time.monotonic() - started
@@ -311,7 +309,7 @@ def _report_end(
     )
     for job in result.failed:
         report(f"  why did this {job.stage} job fail?".ljust(36) + f"{base}/jobs/{job.job_id}")
-    merge = next(job for job in result.jobs if job.stage == "merge")
+    [merge] = [job for job in result.jobs if result.merged_file in job.outputs]
     rerun = f"{command} rerun {merge.job_id} --into again --url {base}"
     report(f"  make the merged file again:       {rerun}")
 

@@ -259,6 +259,17 @@ def test_report_says_what_to_try_next(demo: Demo) -> None:
     assert f" --into again --url {demo.service.url}" in text
 
 
+def test_file_whose_page_is_told_is_the_one_that_is_made_again(demo: Demo) -> None:
+    """Whichever of the merges ended first."""
+    report = replace(demo.report, jobs=demo.report.jobs[::-1])
+    [merge] = [job for job in report.jobs if report.merged_file in job.outputs]
+
+    for told in (demo.report, report):
+        lines: list[str] = []
+        run_demo_module._report_end(told, "http://here", "jobprov", Path("spool"), lines.append)
+        assert f"jobprov rerun {merge.job_id} --into again" in lines[-1]
+
+
 def test_tasks_are_declared_with_their_units(demo: Demo) -> None:
     assert set(demo.service.tasks) == {
         f"toyexp-demo-{stage}-0001" for stage in ("gen", "reco", "merge", "histogram")
