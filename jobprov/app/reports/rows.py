@@ -159,7 +159,7 @@ def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
         spent.name or f"no {column.lower()}",
         number(spent.jobs),
         _with_share(spent.failures, spent.jobs),
-        _hours(spent.cpu_hours),
+        _cpu_hours(spent),
         _lost_hours(spent),
     )
 
@@ -169,7 +169,19 @@ def _with_share(part: int, whole: int) -> str:
     return f"{number(part)} ({percent(part / whole)})" if part and whole else number(part)
 
 
+def _cpu_hours(spent: Spent) -> str:
+    """Return `1 204`, or `1 204 (not known of 3 jobs)`."""
+    if spent.cpu_hours is None:
+        return "not known"
+    words = _hours(spent.cpu_hours)
+    if spent.silent_jobs:
+        words += f" (not known of {counted(spent.silent_jobs, 'job')})"
+    return words
+
+
 def _lost_hours(spent: Spent) -> str:
+    if spent.cpu_hours is None or spent.lost_cpu_hours is None:
+        return "not known"
     words = _hours(spent.lost_cpu_hours)
     if spent.lost_cpu_hours:
         words += f" ({percent(spent.lost_cpu_hours / spent.cpu_hours)})"
@@ -198,8 +210,10 @@ def week_words(spending: Spending) -> str:
 
 
 def cost_words(spending: Spending) -> str:
-    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`."""
+    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`; '' where no job says its CPU time."""
     total = spending.total
+    if total.cpu_hours is None:
+        return ""
     words = f"{_hours(total.cpu_hours)} CPU hours"
     if total.lost_cpu_hours:
         words += f", of which {_lost_hours(total)} were lost"

@@ -11,14 +11,17 @@ class Spent(Struct, frozen=True):
     Attributes:
         name: of their site, release or time; None where their records name none.
         failures: how many of the jobs failed, were killed or lost.
-        lost_cpu_hours: those of `cpu_hours` that these used.
+        cpu_hours: None where none of the jobs says how much CPU time it used.
+        lost_cpu_hours: those of `cpu_hours` that jobs used that failed, were killed or lost.
+        silent_jobs: how many of the jobs do not say how much CPU time they used.
     """
 
     name: str | None
     jobs: int
     failures: int
-    cpu_hours: float
-    lost_cpu_hours: float
+    cpu_hours: float | None
+    lost_cpu_hours: float | None
+    silent_jobs: int = 0
 
 
 class Spending(CountedAt, frozen=True, kw_only=True):

@@ -51,15 +51,22 @@ def _named(rows: Iterable[tuple[str | None, SpentRow]]) -> dict[str | None, list
 
 def _largest(named: Mapping[str | None, Sequence[SpentRow]]) -> list[Spent]:
     spent = [_spent(name, rows) for name, rows in named.items()]
-    spent.sort(key=lambda of_name: (-of_name.cpu_hours, of_name.name or ""))
+    spent.sort(key=lambda of_name: (-(of_name.cpu_hours or 0), of_name.name or ""))
     return spent[:MOST_NAMED]
 
 
 def _spent(name: str | None, rows: Sequence[SpentRow]) -> Spent:
+    jobs = sum(row.jobs for row in rows)
+    silent_jobs = sum(row.silent_jobs for row in rows)
+    cpu_hours, lost_cpu_hours = None, None
+    if silent_jobs < jobs or not jobs:
+        cpu_hours = sum(row.cpu_seconds for row in rows) / _HOUR
+        lost_cpu_hours = sum(row.lost_cpu_seconds for row in rows) / _HOUR
     return Spent(
         name=name,
-        jobs=sum(row.jobs for row in rows),
+        jobs=jobs,
         failures=sum(row.failures for row in rows),
-        cpu_hours=sum(row.cpu_seconds for row in rows) / _HOUR,
-        lost_cpu_hours=sum(row.lost_cpu_seconds for row in rows) / _HOUR,
+        cpu_hours=cpu_hours,
+        lost_cpu_hours=lost_cpu_hours,
+        silent_jobs=silent_jobs,
     )

@@ -20,6 +20,7 @@ class SpentRow(NamedTuple):
         site: '' where jobs name none.
         software_set: the key of the list; None likewise.
         week: 0 the last seven days, 1 the seven before, 2 whenever else.
+        silent_jobs: how many of the jobs do not say how much CPU time they used.
     """
 
     site: str
@@ -27,6 +28,7 @@ class SpentRow(NamedTuple):
     week: int
     jobs: int
     failures: int
+    silent_jobs: int
     cpu_seconds: float
     lost_cpu_seconds: float
 
@@ -45,6 +47,7 @@ def spent_by(connection: Connection, filters: JobFilters, now: datetime) -> list
             *group,
             func.count(),
             func.sum(case((IS_BAD, 1), else_=0)),
+            func.count() - func.count(Job.cpu_seconds),
             func.sum(cpu),
             func.sum(case((IS_BAD, cpu), else_=0.0)),
         )
@@ -55,8 +58,12 @@ def spent_by(connection: Connection, filters: JobFilters, now: datetime) -> list
         .group_by(*group)
     )
     rows = []
-    for site, software_set, place, jobs, failures, seconds, lost in connection.execute(query):
+    for site, software_set, place, jobs, failures, silent, seconds, lost in connection.execute(
+        query
+    ):
         rows.append(
-            SpentRow(site, software_set, place, jobs, int(failures), float(seconds), float(lost))
+            SpentRow(
+                site, software_set, place, jobs, int(failures), silent, float(seconds), float(lost)
+            )
         )
     return rows
