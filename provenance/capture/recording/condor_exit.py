@@ -21,6 +21,7 @@ from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonO
 from jobprov.provenance.capture.recording.job import describe_hook
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker
+from jobprov.provenance.capture.running.ending import SIGNALLED
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending import flushing
@@ -29,7 +30,6 @@ from jobprov.provenance.capture.surroundings import batch, condor_ads, host
 
 _NAMING = ("experiment", "task-id", "campaign", "stage", "unit", "project", "submitted-by")
 _STARTS = ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate")
-_SIGNALLED = 128  # what shells add to a signal's number
 _MEGABYTE = 1024 * 1024
 
 
@@ -118,7 +118,7 @@ def _logs(draft: Draft) -> List[Entry]:
 def _end(ad: ClassAd, environment: Dict[str, str]) -> Tuple[Optional[int], Optional[int]]:
     """Return (exit code or None, signal or None)."""
     if ad.get("ExitBySignal") is True and isinstance(ad.get("ExitSignal"), int):
-        return _SIGNALLED + ad["ExitSignal"], ad["ExitSignal"]
+        return SIGNALLED + ad["ExitSignal"], ad["ExitSignal"]
     if isinstance(ad.get("ExitCode"), int):
         return ad["ExitCode"], None
     code = environment.get("_CONDOR_MAINJOB_EXIT_CODE", "")
@@ -126,7 +126,7 @@ def _end(ad: ClassAd, environment: Dict[str, str]) -> Tuple[Optional[int], Optio
         return int(code), None
     number = environment.get("_CONDOR_MAINJOB_EXIT_SIGNAL", "")
     if number.isdigit():
-        return _SIGNALLED + int(number), int(number)
+        return SIGNALLED + int(number), int(number)
     return None, None
 
 
