@@ -222,7 +222,9 @@ class OneCommand:
         self._add_watch(job)
         self._add_system(draft, outcome)
         if self.trace is not None:
-            draft.attempt("trace", self.trace.end)  # it tells which files hold secrets
+            calls = draft.attempt("trace", self.trace.end)  # it tells which files hold secrets
+            if calls is not None and self._sight is not None:
+                self._sight.traced = calls.written
         job.after(step, outcome, self._prefix, self._sight)
         words_of_job = (draft.record, job.job_ad, self.environment)
         draft.attempt("outputs left behind", left_behind.mark, *words_of_job)
