@@ -10,7 +10,7 @@ process that has ended and is not yet waited for (a zombie) shows its exit statu
 
 import os
 import time
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.running import mounts
 
@@ -266,9 +266,9 @@ def _read_program(child: Child, moment: float) -> bool:
         child.working_directory = mounts.seen_here(child.process, inside)
         child.inside_folder = inside
     child.program = child.here(_target(child.folder() + "/exe"))
-    variables = _read(child.folder() + "/environ", _MOST_ENVIRONMENT_BYTES).split(b"\0")
-    child.fhicl_file_path = _variable(variables, b"FHICL_FILE_PATH")
-    child.search_path = _variable(variables, b"PATH")
+    variables = read_environment(child)
+    child.fhicl_file_path = variables.get("FHICL_FILE_PATH")
+    child.search_path = variables.get("PATH")
     for number in (1, 2):
         path = child.here(_target("{}/fd/{}".format(child.folder(), number)))
         if path not in child.printed_to and os.path.isfile(path):
@@ -311,14 +311,6 @@ def _command_line(process: int) -> List[str]:
     """Return a command line, cut after 64 KiB; [] where it is gone, or a zombie."""
     content = _read("/proc/{}/cmdline".format(process), _MOST_COMMAND_BYTES)
     return [os.fsdecode(word) for word in content.rstrip(b"\0").split(b"\0")] if content else []
-
-
-def _variable(variables: Sequence[bytes], name: bytes) -> Optional[str]:
-    """Return a variable that a program started with, or None."""
-    for word in variables:
-        if word.startswith(name + b"="):
-            return os.fsdecode(word[len(name) + 1 :])
-    return None
 
 
 def _target(link: str) -> str:
