@@ -4,14 +4,16 @@
 program uses the file, it is another one.
 """
 
+import itertools
 import os
 import stat
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.hashing import Clock
 
 _MOST_FILES, LARGEST, _MOST_BYTES = 100, 1 << 16, 1 << 20
+_MOST_ENTRIES = 1000
 _SECONDS = 0.1  # the command waits for it
 
 
@@ -23,10 +25,9 @@ def hold(folders: Iterable[str]) -> Dict[str, Tuple[float, bytes]]:
     held: Dict[str, Tuple[float, bytes]] = {}
     clock, room = Clock(_SECONDS), _MOST_BYTES
     for folder in folders:
-        for name in sorted(os.listdir(folder))[:_MOST_FILES]:
-            path = os.path.join(folder, name)
-            if not clock.left() or name.startswith("."):
-                continue
+        for path in _paths_in(folder)[:_MOST_FILES]:
+            if not clock.left():
+                break
             try:
                 status = os.lstat(path)
                 if stat.S_ISREG(status.st_mode) and status.st_size <= min(LARGEST, room):
@@ -36,3 +37,13 @@ def hold(folders: Iterable[str]) -> Dict[str, Tuple[float, bytes]]:
             except OSError:
                 continue  # not ours to read
     return held
+
+
+def _paths_in(folder: str) -> List[str]:
+    """Return the paths in a folder in order, but for hidden ones; none where nobody may look."""
+    try:
+        with os.scandir(folder) as entries:
+            first = list(itertools.islice(entries, _MOST_ENTRIES))
+    except OSError:
+        return []
+    return sorted(entry.path for entry in first if not entry.name.startswith("."))
