@@ -55,6 +55,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "batch.attempt": FieldUse(comparison=("task",), bundle=("env",), page=True),
     "batch.part": FieldUse(comparison=("task",), bundle=("env",)),
     "batch.dag": FieldUse(comparison=("task",)),
+    "batch.dag_node": FieldUse(comparison=("task",)),
     "batch.section": FieldUse(comparison=("task",)),
     "batch.queued_at": FieldUse(comparison=("task",)),
     "batch.classad_sha256": FieldUse(),

@@ -60,6 +60,7 @@ class Batch(Struct, kw_only=True):
     attempt: Integer | None = None
     part: Integer | None = None
     dag: str | None = None
+    dag_node: str | None = None
     section: str | None = None
     queued_at: Instant | None = None
     classad_sha256: Digest | None = None

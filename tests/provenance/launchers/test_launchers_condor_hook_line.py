@@ -1,15 +1,16 @@
 """Options of the hook in the ad of a job that has not begun."""
 
+import time
 from typing import Any
 
 import pytest
 
-from jobprov.provenance.launchers.condor.hook_line import (
-    command_words,
-    environment_of,
-    hook_options,
+from jobprov.provenance.capture.surroundings.condor_ads import (
+    command_of,
+    job_variables,
     split_words,
 )
+from jobprov.provenance.launchers.condor.hook_line import hook_options
 
 ARGUMENTS = "job-end-hook.pyz run --task-id 77 {unit} -- lar --unit not-this -c reco.fcl"
 
@@ -29,6 +30,26 @@ ARGUMENTS = "job-end-hook.pyz run --task-id 77 {unit} -- lar --unit not-this -c 
 )
 def test_new_syntax_is_split_as_htcondor_does(text: str, words: list[str]) -> None:
     assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 400_000, "'" + "a" * 400_000, "a'b" * 100_000, "'" * 400_001]
+)
+def test_words_of_an_ad_are_split_in_a_time_that_grows_with_its_length_alone(text: str) -> None:
+    began = time.process_time()
+
+    split_words(text)
+    hook_options({"Cmd": "sh", "Arguments": f"-c 'x job-end-hook.pyz run {text}'"})
+
+    assert time.process_time() - began < 1
+
+
+def test_command_of_an_exit_hook_is_split_as_htcondor_does() -> None:
+    """It was split as a shell does: `it's` became `its`, and a backslash was lost."""
+    ad = {"Cmd": "/bin/sh", "Arguments": "-c 'echo it''s a\\b'", "Environment": r"A='x y' B=c\d"}
+
+    assert command_of(ad) == ["/bin/sh", "-c", "echo it's a\\b"]
+    assert job_variables(ad) == {"A": "x y", "B": r"c\d"}
 
 
 @pytest.mark.parametrize("attribute", ["Args", "Arguments"])
@@ -66,7 +87,7 @@ def test_command_line_goes_before_the_environment() -> None:
 
 
 def test_old_environment_is_parted_by_semicolons() -> None:
-    assert environment_of({"Env": "A=1;JOBPROV_UNIT=two words;"}) == {
+    assert job_variables({"Env": "A=1;JOBPROV_UNIT=two words;"}) == {
         "A": "1",
         "JOBPROV_UNIT": "two words",
     }
@@ -84,4 +105,4 @@ def test_old_environment_is_parted_by_semicolons() -> None:
 )
 def test_no_unit_is_made_up(ad: dict[str, Any]) -> None:
     assert hook_options(ad).unit is None
-    assert isinstance(command_words(ad), list)
+    assert isinstance(command_of(ad), list)

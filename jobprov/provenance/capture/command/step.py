@@ -90,34 +90,26 @@ class Step:
 
     def describe(self, outcome: Outcome) -> Entry:
         """Return the record's entry of this step."""
-        argv = redact_arguments(self.argv)
-        fields = {
-            "name": self.name,
-            "role": self.role,
-            "argv": argv,
-            "argv_encoded": _encoded(argv) or None,
-            "stdin_sha256": self.stdin_digest,
-            "exit_code": outcome.code,
-            "signal": outcome.signal,
-            "started_at": moment(outcome.began),
-            "ended_at": moment(outcome.ended),
-        }
-        fields.update(self.surroundings or {})
-        return without_empty(fields)
+        entry = self._describe(outcome.code, outcome.began, outcome.ended)
+        entry.update(stdin_sha256=self.stdin_digest, signal=outcome.signal)
+        entry.update(self.surroundings or {})
+        return without_empty(entry)
 
     def describe_program(self, exit_code: Optional[int], ended: float) -> Entry:
         """Return the record's entry where the step was only seen from outside."""
+        return without_empty(self._describe(exit_code, self.began, ended))
+
+    def _describe(self, exit_code: Optional[int], began: float, ended: float) -> Entry:
         argv = redact_arguments(self.argv)
-        fields = {
+        return {
             "name": self.name,
             "role": self.role,
             "argv": argv,
             "argv_encoded": _encoded(argv) or None,
             "exit_code": exit_code,
-            "started_at": moment(self.began),
+            "started_at": moment(began),
             "ended_at": moment(ended),
         }
-        return without_empty(fields)
 
     def found_outputs(self) -> List[str]:
         """Return the arguments that have become files, or other files, since the command began."""

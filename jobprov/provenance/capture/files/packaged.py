@@ -15,9 +15,9 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 from typing import Optional
 
+from jobprov.provenance.capture.asking import ask
 from jobprov.provenance.capture.files.regular import attribute
 
 _DPKG = "/var/lib/dpkg"
@@ -81,23 +81,12 @@ def _read(path: str) -> bytes:
 def _in_rpm(path: str, content: bytes) -> Optional[str]:
     if not any(map(os.path.isdir, _RPM)):
         return None
-    try:
-        words = ["rpm", "-q", "--dump", "-f", path]
-        out = subprocess.run(
-            words,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_RPM_SECONDS,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+    told = ask(["rpm", "-q", "--dump", "-f", path], _RPM_SECONDS) or ""
     digests = (hashlib.sha256(content).hexdigest(), hashlib.md5(content).hexdigest())  # noqa: S324
-    for line in out.splitlines():
+    for line in told.split("\n"):
         # path, size, time and digest; a name may hold blanks
-        head = os.fsencode("{} {} ".format(path, len(content)))
-        if line.startswith(head) and line[len(head) :].split()[1].decode() in digests:
+        head = "{} {} ".format(path, len(content))
+        if line.startswith(head) and line[len(head) :].split()[1] in digests:
             return "rpm"
     return None
 

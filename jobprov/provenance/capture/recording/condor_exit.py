@@ -12,24 +12,23 @@ form on standard input) and `PostCmd` (no ad there: `.job.ad` in the scratch fol
 
 import os
 import time
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment_if_kept, now, without_empty
-from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonObject
+from jobprov.provenance.capture.record.json_objects import ClassAd, JsonObject
 from jobprov.provenance.capture.recording.job import describe_hook
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker
+from jobprov.provenance.capture.running.ending import SIGNALLED
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
-from jobprov.provenance.capture.secrets.texts import redact
 from jobprov.provenance.capture.sending import flushing
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads, host
 
 _NAMING = ("experiment", "task-id", "campaign", "stage", "unit", "project", "submitted-by")
 _STARTS = ("JobCurrentStartExecutingDate", "JobCurrentStartDate", "JobStartDate")
-_SIGNALLED = 128  # what shells add to a signal's number
 _MEGABYTE = 1024 * 1024
 
 
@@ -46,7 +45,8 @@ def record_exit(options: Options, environment: Dict[str, str], text: str, speake
             "no job ad on standard input, nor in .job.ad: nothing tells which job this was"
         )
     draft = Draft()
-    draft.record = _describe_job(draft, ad, options, environment, witness)
+    _add_logs(draft)
+    draft.record.update(_describe_job(draft, ad, options, environment, witness))
     draft.record["sent_at"] = now()
     spool = spools.find(options, environment)
     entry = flushing.keep(spool, draft, options, environment)
@@ -77,7 +77,6 @@ def _describe_job(
         "exit": without_empty({"code": code, "signal": number, "message": ad.get("ExitReason")}),
         "host": host.describe_host(draft, {}, _machine_ad(draft)) or None,
         "resources": _resources(ad) or None,
-        "logs": _logs(draft) or None,
         "hook": describe_hook(),
     }
     return without_empty(fields)
@@ -96,29 +95,20 @@ def _machine_ad(draft: Draft) -> ClassAd:
     return draft.attempt("machine ad", condor_ads.read_ad, ".machine.ad") or {}
 
 
-def _logs(draft: Draft) -> List[Entry]:
-    """Return what the job printed so far; of a removed job the batch system brings nothing home."""
-    entries = []
-    for name, path in (("stdout", "_condor_stdout"), ("stderr", "_condor_stderr")):
-        if not os.path.isfile(path) or not os.path.getsize(path):
-            continue
-        content, is_cut = draft.attempt(name, streams.read_log, path) or (b"", False)
-        if content:
-            entry: Entry = {
-                "name": name,
-                "sha256": draft.add_bytes(redact(content)[0]),
-                "size_bytes": os.path.getsize(path),
-            }
-            if is_cut:
-                entry["is_truncated"] = True
-            entries.append(entry)
-    return entries
+def _add_logs(draft: Draft) -> None:
+    """Add what the job printed so far; of a removed job the batch system brings nothing home."""
+    for name in ("stdout", "stderr"):
+        path = "_condor_" + name
+        if os.path.isfile(path):
+            content, is_cut = draft.attempt(name, streams.read_log, path) or (b"", False)
+            if content:
+                draft.add_log(name, None, content, is_cut=is_cut)
 
 
 def _end(ad: ClassAd, environment: Dict[str, str]) -> Tuple[Optional[int], Optional[int]]:
     """Return (exit code or None, signal or None)."""
     if ad.get("ExitBySignal") is True and isinstance(ad.get("ExitSignal"), int):
-        return _SIGNALLED + ad["ExitSignal"], ad["ExitSignal"]
+        return SIGNALLED + ad["ExitSignal"], ad["ExitSignal"]
     if isinstance(ad.get("ExitCode"), int):
         return ad["ExitCode"], None
     code = environment.get("_CONDOR_MAINJOB_EXIT_CODE", "")
@@ -126,7 +116,7 @@ def _end(ad: ClassAd, environment: Dict[str, str]) -> Tuple[Optional[int], Optio
         return int(code), None
     number = environment.get("_CONDOR_MAINJOB_EXIT_SIGNAL", "")
     if number.isdigit():
-        return _SIGNALLED + int(number), int(number)
+        return SIGNALLED + int(number), int(number)
     return None, None
 
 

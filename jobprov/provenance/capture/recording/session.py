@@ -11,13 +11,14 @@ import os
 import shutil
 from typing import Iterator, List, Optional, Tuple
 
+from jobprov.provenance.capture.files.sidecar import replace
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import JsonObject
 from jobprov.provenance.capture.recording import between
+from jobprov.provenance.capture.running import children
 
 _MOST_ANCESTORS = 64
-_PARENT, _START_TIME = 1, 19  # fields of /proc/PID/stat after the command's name
 
 
 class Session:
@@ -82,7 +83,7 @@ class Session:
             if not isinstance(blob, bytes):
                 files[digest] = blob
             elif not os.path.exists(path):
-                _write(path, blob)
+                replace(path, blob)
         for digest in set(os.listdir(blobs)).difference(self.draft.blobs):
             os.unlink(os.path.join(blobs, digest))
         content = {
@@ -91,10 +92,8 @@ class Session:
             "state": self.state,
             "files": files,
         }
-        _write(
-            os.path.join(self.folder, "state.json"),
-            json.dumps(content).encode("utf-8", "surrogateescape"),
-        )
+        text = json.dumps(content).encode("utf-8", "surrogateescape")
+        replace(os.path.join(self.folder, "state.json"), text)
 
     def forget(self) -> None:
         """Remove it, once its record is spooled."""
@@ -157,15 +156,6 @@ def _stamp(folder: str) -> Optional[Tuple[int, int, int]]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _write(path: str, content: bytes) -> None:
-    temporary = path + ".tmp"
-    with open(temporary, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
-
-
 def _ancestors() -> List[List[int]]:
     """Return the identities of this process, its parent, and so on.
 
@@ -175,24 +165,12 @@ def _ancestors() -> List[List[int]]:
     process = os.getpid()
     while process > 0 and len(ancestors) < _MOST_ANCESTORS:
         ancestors.append(_identity(process))
-        fields = _stat(process)
-        process = int(fields[_PARENT]) if fields else 0
+        fields = children.read_stat(process)
+        process = int(fields[children.PARENT]) if fields else 0
     return ancestors
 
 
 def _identity(process: int) -> List[int]:
     """Return [number, start time in clock ticks]; a number alone would be used again."""
-    fields = _stat(process)
-    return [process, int(fields[_START_TIME]) if fields else 0]
-
-
-def _stat(process: int) -> List[bytes]:
-    """Return the fields of /proc/PID/stat after the command's name (proc(5)).
-
-    None where it is gone.
-    """
-    try:
-        with open("/proc/{}/stat".format(process), "rb") as stream:
-            return stream.read().rsplit(b")", 1)[1].split()
-    except (OSError, IndexError):
-        return []
+    fields = children.read_stat(process)
+    return [process, int(fields[children.STARTED]) if fields else 0]

@@ -10,7 +10,7 @@ process that has ended and is not yet waited for (a zombie) shows its exit statu
 
 import os
 import time
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.running import mounts
 
@@ -22,7 +22,7 @@ _MOST_ALIVE, _MOST_TASKS, _FEW = 500, 64, 8
 _MOST_CHILDREN, _MOST_WORD_BYTES, _MOST_COMMAND_BYTES = 10000, 1 << 20, 64 << 10
 _MOST_ENVIRONMENT_BYTES = 1 << 20
 _SINGLE_THREADED = 3  # links of the folder `task`: `.`, `..` of it, and one thread's
-_STATE, _PARENT, _USER_TICKS, _SYSTEM_TICKS, _STARTED, _STATUS = 0, 1, 11, 12, 19, 49
+_STATE, PARENT, _USER_TICKS, _SYSTEM_TICKS, STARTED, _STATUS = 0, 1, 11, 12, 19, 49
 _SIGNALLED = 128  # what shells add to a signal's number
 
 
@@ -113,7 +113,7 @@ class Children:
         self._word_bytes = 0
         self._tick = float(os.sysconf("SC_CLK_TCK"))
         self._boot = time.time() - _seconds_since_boot()
-        fields = _stat(process)
+        fields = read_stat(process)
         self._last_look = time.time() if fields is None else self._began(fields)
         self.was_late = fields is None
         if fields is not None and not os.path.exists("/proc/{0}/task/{0}/children".format(process)):
@@ -163,7 +163,7 @@ class Children:
         """
         programs: List[Child] = []
         for process, parent in processes.items():
-            fields = _stat(process)
+            fields = read_stat(process)
             if fields is None:
                 continue  # it has ended
             began = min(moment, self._began(fields))
@@ -228,13 +228,13 @@ class Children:
         return successor if _read_program(successor, moment) else None
 
     def _measure(self, child: Child, moment: float) -> None:
-        fields = _stat(child.process)
+        fields = read_stat(child.process)
         if fields is not None:
             self._take_usage(child, fields, moment)
 
     def _began(self, fields: List[bytes]) -> float:
         """Return when a process began, in seconds since 1970, to 10 ms."""
-        return self._boot + int(fields[_STARTED]) / self._tick
+        return self._boot + int(fields[STARTED]) / self._tick
 
     def _take_usage(self, child: Child, fields: List[bytes], moment: float) -> None:
         child.measured_at = moment
@@ -266,9 +266,9 @@ def _read_program(child: Child, moment: float) -> bool:
         child.working_directory = mounts.seen_here(child.process, inside)
         child.inside_folder = inside
     child.program = child.here(_target(child.folder() + "/exe"))
-    variables = _read(child.folder() + "/environ", _MOST_ENVIRONMENT_BYTES).split(b"\0")
-    child.fhicl_file_path = _variable(variables, b"FHICL_FILE_PATH")
-    child.search_path = _variable(variables, b"PATH")
+    variables = read_environment(child)
+    child.fhicl_file_path = variables.get("FHICL_FILE_PATH")
+    child.search_path = variables.get("PATH")
     for number in (1, 2):
         path = child.here(_target("{}/fd/{}".format(child.folder(), number)))
         if path not in child.printed_to and os.path.isfile(path):
@@ -301,24 +301,16 @@ def _started_by(process: int) -> List[int]:
     return numbers
 
 
-def _stat(process: int) -> Optional[List[bytes]]:
+def read_stat(process: int) -> Optional[List[bytes]]:
     """Return the fields of /proc/PID/stat after the program's name; None where it is gone."""
     fields = _read("/proc/{}/stat".format(process), 4096).rpartition(b")")[2].split()
-    return fields if len(fields) > _STARTED else None
+    return fields if len(fields) > STARTED else None
 
 
 def _command_line(process: int) -> List[str]:
     """Return a command line, cut after 64 KiB; [] where it is gone, or a zombie."""
     content = _read("/proc/{}/cmdline".format(process), _MOST_COMMAND_BYTES)
     return [os.fsdecode(word) for word in content.rstrip(b"\0").split(b"\0")] if content else []
-
-
-def _variable(variables: Sequence[bytes], name: bytes) -> Optional[str]:
-    """Return a variable that a program started with, or None."""
-    for word in variables:
-        if word.startswith(name + b"="):
-            return os.fsdecode(word[len(name) + 1 :])
-    return None
 
 
 def _target(link: str) -> str:

@@ -101,7 +101,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.process: Optional[subprocess.Popen[bytes]] = None
-        self.has_group = False
+        self.has_group = self.is_foreground = False
         self.pending: List[int] = []
         self.passed_on: List[int] = []
         self.is_over, self.asked_to_stop = False, False
@@ -126,9 +126,11 @@ class Signals:
         if self.ignores_children:
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-    def attach(self, process: "subprocess.Popen[bytes]", *, has_group: bool) -> None:
+    def attach(
+        self, process: "subprocess.Popen[bytes]", *, has_group: bool, is_foreground: bool
+    ) -> None:
         """Pass on what came early, and from now on everything."""
-        self.process, self.has_group = process, has_group
+        self.process, self.has_group, self.is_foreground = process, has_group, is_foreground
         pending, self.pending = self.pending, []
         for number in pending:
             self._send(process, number)
@@ -138,7 +140,7 @@ class Signals:
             self.asked_to_stop = self.asked_to_stop or number not in _NO_ENDS
         elif self.process is None:
             self.pending.append(number)
-        elif self.has_group or number not in _BY_TERMINAL:
+        elif not self.is_foreground or number not in _BY_TERMINAL:
             self._send(self.process, number)
         elif number == signal.SIGTSTP:
             os.kill(os.getpid(), signal.SIGSTOP)  # together with the command, as the terminal asked
@@ -245,7 +247,9 @@ def _start(
     signals: Signals,
     tracer: Sequence[str],
 ) -> "subprocess.Popen[bytes]":
-    has_group = not _is_foreground()
+    is_foreground = _is_foreground()
+    # Who leads a session gets a signal alone: HTCondor leaves it to the job what its programs get
+    has_group = not is_foreground and os.getsid(0) != os.getpid()
     out, err = output.targets(streams)
     more = {
         "stdout": out,
@@ -256,7 +260,7 @@ def _start(
     process = _start_traced([*tracer, *argv], more) if tracer else None
     if process is None:
         process = _start_plain(argv, more)
-    signals.attach(process, has_group=has_group)
+    signals.attach(process, has_group=has_group, is_foreground=is_foreground)
     return process
 
 

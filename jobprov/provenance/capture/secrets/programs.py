@@ -19,7 +19,7 @@ def _option(option: bytes) -> bytes:
 
 
 # (signs, program, what stands between it and a password)
-_COMMANDS = [
+COMMANDS = [
     (b"ldap", rb"ldap(?:search|add|modify|delete|whoami|passwd|compare)", _option(rb"-w")),
     (b"redis-cli", rb"redis-cli", _option(rb"(?:-a|--pass)")),
     (
@@ -58,13 +58,6 @@ _COMMANDS = [
     (b"mc alias", rb"mc", rb"\salias\sset(?:\s[^\s|;&]{1,200}){3}\s"),
     (b"vault", rb"vault", rb"\slogin\s"),
 ]
-NAMES = b"|".join(
-    [
-        *[program for _, program, _ in _COMMANDS],
-        rb"curl|mysql\w*|mariadb|sshpass|skopeo|kubectl",  # below
-    ]
-)
-"""Pattern of the programs that are given passwords among their arguments."""
 # What reads a password from the text behind `<<`, and from a pipe
 _HERE_READERS = rb"\b(?:kinit|proxy-init|myproxy-\w{1,9}|sudo\s-S)"
 _PIPE_READERS = (
@@ -92,7 +85,7 @@ _WORD = rb"(?![$<{-])[^\s\"'$<|;&]{4,}"
 OF_COMMANDS = [
     *[
         Rule(_NAME, signs, rb"\b" + program + between + _GAP, _WORD)
-        for signs, program, between in _COMMANDS
+        for signs, program, between in COMMANDS
     ],
     # Of skopeo and kubectl
     Rule(_NAME, b"-creds", rb"(?<=-)\bcreds" + _USER + _GAP, _WORD),

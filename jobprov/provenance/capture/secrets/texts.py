@@ -36,11 +36,6 @@ RARE_SIGNS = _rare_signs()
 _SHORTEST_SIGNS = _shortest_signs()
 
 
-def has_url_password(content: bytes) -> bool:
-    """Tell whether the one rule hits whose sign is not in `RARE_SIGNS`."""
-    return URL_PASSWORD.pattern().search(content) is not None
-
-
 def redact_text(text: str) -> str:
     """Return the text without secrets; undecodable bytes, as the system hands them on, survive."""
     return redact(text.encode("utf-8", "surrogateescape"))[0].decode("utf-8", "surrogateescape")

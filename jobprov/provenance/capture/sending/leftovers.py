@@ -15,16 +15,16 @@ import hashlib
 import io
 import os
 import re
-import subprocess
 import zipfile
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from jobprov.provenance.capture.asking import ask
 from jobprov.provenance.capture.options import Options
 
 _LIMIT_BYTES = 256 * 1024  # of an entry in a block: logs of batch systems are cut
 _LINE = 76
 _SECONDS = 60
-_BLOCK = re.compile(
+BLOCK = re.compile(
     rb"^-----BEGIN JOBPROV RECORD ([\w.:+-]{1,200}\.jobprov)-----\r?\n([A-Za-z0-9+/=\r\n]+?)"
     rb"^-----END JOBPROV RECORD ([0-9a-f]{64})-----\r?$",
     re.MULTILINE,
@@ -74,7 +74,7 @@ def decode_blocks(content: bytes) -> List[Tuple[str, bytes]]:
     What was cut or changed on the way is left out.
     """
     entries = []
-    for name, text, digest in _BLOCK.findall(content):
+    for name, text, digest in BLOCK.findall(content):
         try:
             entry = base64.b64decode(text)
         except ValueError:
@@ -82,11 +82,6 @@ def decode_blocks(content: bytes) -> List[Tuple[str, bytes]]:
         if hashlib.sha256(entry).hexdigest().encode() == digest:
             entries.append((name.decode(), entry))
     return entries
-
-
-def without_blocks(content: bytes) -> bytes:
-    """Return a text with a line in the place of each whole block."""
-    return _BLOCK.sub(b"[jobprov: a record that could not be sent stood here]", content)
 
 
 def unpack(path: str, ready: str) -> int:
@@ -126,18 +121,4 @@ def _is_blob(member: zipfile.ZipInfo) -> bool:
 
 def _copy_by_ifdh(path: str, place: str) -> bool:
     name = os.path.basename(path).split(".jobprov")[0] + ".jobprov"
-    try:
-        process = subprocess.Popen(
-            ["ifdh", "cp", path, place.rstrip("/") + "/" + name],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        return False
-    try:
-        return process.wait(_SECONDS) == 0
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return False
+    return ask(["ifdh", "cp", path, place.rstrip("/") + "/" + name], _SECONDS) is not None

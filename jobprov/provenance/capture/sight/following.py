@@ -6,7 +6,7 @@ from typing import Iterable, List, Optional
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.followed import Followed
-from jobprov.provenance.capture.sight import named_folders
+from jobprov.provenance.capture.sight import lying_files, named_folders
 
 
 class Following:
@@ -15,12 +15,14 @@ class Following:
     Attributes:
         own_folders: absolute paths of folders in which all that is new is the job's.
         skipped: folders of the hook itself: what is written there is not the job's.
+        lying: small files that lie in its own folders; see `lying_files`.
         followed: what the kernel follows, or None.
         why_incomplete: sentences about what is not followed.
     """
 
     def __init__(self, options: Options, scripts: Iterable[bytes], skipped: List[str]) -> None:
         self.own_folders, self.skipped = _own_folders(options), skipped
+        self.lying = lying_files.hold(self.own_folders)
         self.followed: Optional[Followed] = None
         self.why_incomplete: List[str] = []
         if not (options.watch or self.own_folders):

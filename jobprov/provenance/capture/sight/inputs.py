@@ -3,12 +3,14 @@
 import os
 from typing import Collection, Dict, Iterable, List, Optional, Set
 
+from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
 from jobprov.provenance.capture.files.private import is_private, is_software
 from jobprov.provenance.capture.record.draft import Draft
-from jobprov.provenance.capture.record.fields import without_empty
+from jobprov.provenance.capture.record.fields import seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.open_files import OpenFiles
+from jobprov.provenance.capture.sight import lying_files, places
 from jobprov.provenance.capture.sight.child_programs import SeenFile
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
@@ -112,6 +114,25 @@ class SeenInputs:
                 entries.append(dict(self._describe(file, "seen"), step=step))
         return entries[:_MOST_INPUTS]
 
+    def of_lying(self, step: str, known: Iterable[str]) -> List[Entry]:
+        """Return what a command changed or removed of the small files in its folders, as it was.
+
+        What the job itself made before, in an earlier step, is made again by a rerun.
+        """
+        job_began = seconds_of(self._draft.record["started_at"])
+        known_paths = {*known, *files_of_code(self._draft)}
+        entries: List[Entry] = []
+        for path, (changed_at, content) in self._sight.lying.items():
+            is_known = path in known_paths or is_private(path)
+            if is_known or changed_at >= job_began or _is_still(path, content):
+                continue
+            if places.may_be_output(path) and not places.is_log(path):
+                file = SeenFile(path, len(content))
+                digest = self._draft.add_source(content, "input " + path)
+                entry = dict(self._describe(file, "seen"), step=step, sha256=digest)
+                entries.append(dict(entry, role="configuration"))
+        return entries
+
     def _held_open(self, opened: OpenFiles) -> List[SeenFile]:
         files = []
         for path in list(opened.files)[:_MOST_OPEN]:
@@ -147,6 +168,14 @@ class SeenInputs:
             elif file.may_leave:
                 self._draft.add_file(file.sha256, file.path)
         return without_empty(entry)
+
+
+def _is_still(path: str, content: bytes) -> bool:
+    """Tell whether a file that lay there before the command is as it was."""
+    try:
+        return regular.read(path, lying_files.LARGEST) == content
+    except OSError:
+        return False  # gone, or larger
 
 
 def address_of(source: Optional[str]) -> Optional[str]:

@@ -87,7 +87,7 @@ def words_of_script(content: bytes, variables: MutableMapping[str, str]) -> List
     """
     words: Dict[str, None] = {}
     for line, known in lines_of_script(content, variables):
-        for word in re.findall(_WORD, line):
+        for word in re.findall(_WORD, line.replace("file://", " ")):
             path = expanded(word, known) if "/" in word or "$" in word else "$"
             if "$" not in path and len(path) <= LONGEST_WORD:
                 words[path] = None

@@ -244,11 +244,12 @@ class SeenOutputs:
     def _find_candidates(self) -> List[str]:
         """Return what came in the job's folders, and what its programs wrote elsewhere.
 
-        They held it open for writing, or their words name it and it changed since they began.
+        They held it open for writing, a trace shows it, or their words name it and it changed since
+        they began.
         """
         paths = dict.fromkeys(self._sight.listed)
         paths.update(dict.fromkeys(sorted(self._sight.came_and_went)))
-        elsewhere = dict.fromkeys(self._written(), self._sight.began)
+        elsewhere = dict.fromkeys([*self._written(), *self._sight.traced], self._sight.began)
         for program in self._sight.programs:
             elsewhere.update((path, program.child.began) for path in program.named)
         for path, since in sorted(elsewhere.items()):

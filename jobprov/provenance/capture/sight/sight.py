@@ -31,6 +31,7 @@ class Sight:
 
     Attributes:
         own_folders: absolute paths of folders in which all that is new is the job's.
+        lying: small files that lay there before the command; see `lying_files`.
         programs: ChildProgram of each program that was read, in the order seen.
         reader: reads files; it knows those that are still to be hashed.
         held_logs: the files that programs print to.
@@ -39,6 +40,7 @@ class Sight:
         new_folders: absolute paths of folders that came meanwhile; None where nobody could see
             them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
+        traced: absolute paths that a trace shows the command to have written.
         written: {key: absolute path} of files that were written; see `written_files`.
         renamed: {absolute path: the next one of the file that was there}; see `file_events`.
         overtaken: {absolute path: how many went from there unseen}; see `file_events`.
@@ -59,11 +61,13 @@ class Sight:
         """Begin to read what is reported of the folders that are followed."""
         self.options, self.began = options, began
         self.own_folders, self.skipped = following.own_folders, following.skipped
+        self.lying = following.lying
         self.programs: List[ChildProgram] = []
         self.listed: List[str] = []
         self.others: List[str] = []
         self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
+        self.traced: Set[str] = set()
         self.written: Dict[Tuple[int, bytes], str] = {}
         self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}

@@ -53,6 +53,7 @@ def _describe_condor(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
         "global_job_id": global_job_id,
         "attempt": starts if isinstance(starts, int) else 1,
         "dag": str(dag) if dag else None,
+        "dag_node": ad.get("DAGNodeName"),
         "section": environment.get("JOBSUBJOBSECTION") or None,
         "queued_at": moment_if_kept(ad.get("QDate")),
     }

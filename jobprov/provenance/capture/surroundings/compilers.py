@@ -7,9 +7,9 @@ compiler that a text names, and that is not on PATH, is none.
 
 import os
 import re
-import subprocess
-from typing import Iterable, List, Optional, Sequence, Set
+from typing import Iterable, List, Sequence, Set
 
+from jobprov.provenance.capture.asking import ask
 from jobprov.provenance.capture.command.arguments import which, without_prefix
 from jobprov.provenance.capture.files.hashing import Clock
 
@@ -77,24 +77,7 @@ def _describe(names: Sequence[str]) -> List[str]:
         if path is None or os.path.realpath(path) in asked:
             continue
         asked.add(os.path.realpath(path))
-        version = _ask(path)
-        if version is not None:
-            lines.append("\t".join(("compiler", os.path.basename(name), version, path)))
+        version = _VERSION.search(ask([path, "--version"], _SECONDS) or "")
+        if version:
+            lines.append("\t".join(("compiler", os.path.basename(name), version.group(), path)))
     return lines
-
-
-def _ask(path: str) -> Optional[str]:
-    """Return the version that a compiler tells; None where it tells none in time."""
-    try:
-        done = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    told = _VERSION.search(done.stdout.decode("utf-8", "replace"))
-    return told.group() if told and done.returncode == 0 else None

@@ -1,18 +1,20 @@
 """HTCondor's job and machine ads: their attributes, and a job's command, variables and end.
 
 Source: HTCondor manual, the long form of ClassAds; _CONDOR_JOB_AD and _CONDOR_MACHINE_AD, frozen at
-job start.
+job start; condor_submit, `arguments` and `environment`, new and old syntax. In the ad the new syntax
+is in `Arguments` and `Environment`, the old one in `Args` and `Env`.
 """
 
 import math
 import re
-import shlex
 import signal
 from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from jobprov.provenance.capture.record.json_objects import ClassAd
 
 _LINE = re.compile(r"^\s*([A-Za-z_]\w*)\s*=(.*)$")
+_WORD = re.compile(r"(?:'[^']*'|[^\s']+|')+")
+_QUOTED = re.compile(r"'([^']*(?:''[^']*)*)'")
 _LARGEST_AD = 4 << 20
 _LONGEST_NUMBER = 400  # in characters
 _KILLING = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU)
@@ -77,26 +79,36 @@ def _named_ad(environment: Dict[str, str], note: Callable[[str], None], variable
 
 
 def job_variables(ad: ClassAd) -> Dict[str, str]:
-    """Return the variables that the ad hands to the job.
-
-    Only names of experiment and task are taken from them.
-    """
-    text = ad.get("Environment")
-    if not isinstance(text, str):
-        return {}
-    try:
-        return dict(word.split("=", 1) for word in shlex.split(text) if "=" in word)
-    except ValueError:
-        return {}
+    """Return the variables that the ad hands to the job."""
+    words = _words(ad, "Environment")
+    if words is None:
+        words = str(ad.get("Env") or "").split(";")
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def command_of(ad: ClassAd) -> List[str]:
     """Return program and arguments of the ad."""
-    program, arguments = str(ad.get("Cmd", "")), str(ad.get("Arguments") or ad.get("Args") or "")
-    try:
-        return [program, *shlex.split(arguments)]
-    except ValueError:
-        return [program, arguments]
+    program = ad.get("Cmd")
+    words = _words(ad, "Arguments")
+    if words is None:
+        words = str(ad.get("Args") or "").split()
+    return [program, *words] if isinstance(program, str) else words
+
+
+def _words(ad: ClassAd, name: str) -> Optional[List[str]]:
+    text = ad.get(name)
+    return split_words(text) if isinstance(text, str) and text else None
+
+
+def split_words(text: str) -> List[str]:
+    """Return the words of HTCondor's new syntax.
+
+    Single quotes keep blanks together; two of them within quotes are one.
+    """
+    words = []
+    for word in _WORD.findall(text):
+        words.append(_QUOTED.sub(lambda quoted: quoted.group(1).replace("''", "'"), word))
+    return words
 
 
 def state_of(code: Optional[int], number: Optional[int], *, was_evicted: bool) -> str:

@@ -14,9 +14,9 @@ Sources: the core metadata folders (`NAME-VERSION.dist-info`, PEP 376;
 import hashlib
 import os
 import re
-import subprocess
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
+from jobprov.provenance.capture.asking import ask
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.arguments import which
 from jobprov.provenance.capture.running.children import Child
@@ -40,7 +40,7 @@ def list_packages(argv: Sequence[str], environment: Dict[str, str]) -> Set[str]:
 
     Empty where no Python runs it.
 
-    Raises OSError and ValueError where the interpreter cannot be asked.
+    Raises ValueError where the interpreter cannot be asked.
     """
     python = find_interpreter(argv)
     if python is None:
@@ -174,19 +174,8 @@ def record_digest(path: str) -> str:
 
 def _ask(python: str) -> List[str]:
     """Return [implementation, version, executable, prefix] as the interpreter tells them."""
-    try:
-        done = subprocess.run(
-            [python, "-E", "-S", "-c", _QUESTION],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise OSError("{} does not tell its version".format(python)) from None
-    answers = done.stdout.decode("utf-8", "surrogateescape").split("\n")
-    if done.returncode or len(answers) != 4:  # noqa: PLR2004 - the four that were asked for
+    answers = (ask([python, "-E", "-S", "-c", _QUESTION], _SECONDS) or "").split("\n")
+    if len(answers) != 4:  # noqa: PLR2004 - the four that were asked for
         raise ValueError("{} does not tell its version".format(python))
     return answers
 

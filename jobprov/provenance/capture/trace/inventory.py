@@ -41,7 +41,6 @@ _ASKING_SECONDS = 10.0
 _NO_DIGEST = "-"
 _SHOWN = 10  # paths in a note
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_PLAIN = {escape: letter for letter, escape in _ESCAPES.items()}
 
 
 class Inventory:
@@ -127,14 +126,6 @@ class Inventory:
     def lines(self) -> List[str]:
         """Return the listing's lines."""
         return ["\t".join(map(_escape, (path, *cells))) for path, cells in self.entries.items()]
-
-
-def read_line(line: str) -> List[str]:
-    """Return the cells of a line of the listing, without its end."""
-    return [
-        re.sub(r"\\[\\tnr]", lambda escape: _PLAIN[escape.group()], cell)
-        for cell in line.split("\t")
-    ]
 
 
 def take(  # noqa: PLR0917 - what a moment of the recording has

@@ -9,9 +9,6 @@ import re
 import struct
 from typing import Any, List, Optional
 
-_CALL = re.compile(
-    rb'^(?:\d+ +)?\w+\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"'
-)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|x[0-9a-fA-F]{2}|.)")
 _HEX_LENGTH = 3  # of `xHH`
 _LETTERS = {
@@ -24,27 +21,11 @@ _LETTERS = {
     b"b": b"\b",
 }
 _LITTLE_ENDIAN = 1
-_WIDE = 2  # ELFCLASS64
+# By class, 32 or 64 bits: form of an address; where that of the program headers is, their size, and
+# in each of them the place of its segment
+_LAYOUTS = {1: ("<I", 28, 42, 4), 2: ("<Q", 32, 54, 8)}
 _PT_INTERP = 3
 _HEAD_BYTES = 4096
-
-
-def touched_path(line: bytes) -> Optional[str]:
-    """Return the absolute path that a line of strace (`-y`) is about; None where there is none.
-
-    `..` stays in it: behind a link it leads elsewhere than the text shows, and the folder before it
-    must be there.
-    """
-    call = _CALL.match(line)
-    if call is None:
-        return None
-    path = plain(call.group(2))
-    if not path.startswith("/"):
-        if not call.group(1):
-            return None
-        path = plain(call.group(1)) + "/" + path
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    return "/" + "/".join(parts)
 
 
 def plain(text: bytes) -> str:
@@ -85,38 +66,16 @@ def elf_interpreter(head: bytes) -> Optional[bytes]:
 
     `head` is the first bytes of its file.
     """
-    # ValueError: a header whose entries have no size
     try:
         if head[:4] != b"\x7fELF" or head[5] != _LITTLE_ENDIAN:
             return None
-        return _wide_interpreter(head) if head[4] == _WIDE else _narrow_interpreter(head)
-    except (
-        struct.error,
-        IndexError,
-        ValueError,
-    ):
-        return None
-
-
-def _wide_interpreter(head: bytes) -> Optional[bytes]:
-    (table,) = struct.unpack_from("<Q", head, 32)
-    size, count = struct.unpack_from("<HH", head, 54)
-    for place in range(table, table + size * count, size):
-        if struct.unpack_from("<I", head, place)[0] == _PT_INTERP:
-            (offset,) = struct.unpack_from("<Q", head, place + 8)
-            return _word_at(head, offset)
+        address, place_of_table, place_of_size, place_of_offset = _LAYOUTS[head[4]]
+        (table,) = struct.unpack_from(address, head, place_of_table)
+        size, count = struct.unpack_from("<HH", head, place_of_size)
+        for place in range(table, table + size * count, size):
+            if struct.unpack_from("<I", head, place)[0] == _PT_INTERP:
+                (offset,) = struct.unpack_from(address, head, place + place_of_offset)
+                return head[offset:].split(b"\0", 1)[0] or None
+    except (struct.error, LookupError, ValueError):
+        pass  # cut short, of another class, or with entries of no size
     return None
-
-
-def _narrow_interpreter(head: bytes) -> Optional[bytes]:
-    (table,) = struct.unpack_from("<I", head, 28)
-    size, count = struct.unpack_from("<HH", head, 42)
-    for place in range(table, table + size * count, size):
-        if struct.unpack_from("<I", head, place)[0] == _PT_INTERP:
-            (offset,) = struct.unpack_from("<I", head, place + 4)
-            return _word_at(head, offset)
-    return None
-
-
-def _word_at(head: bytes, offset: int) -> Optional[bytes]:
-    return head[offset:].split(b"\0", 1)[0] or None

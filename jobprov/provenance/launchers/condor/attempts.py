@@ -37,7 +37,7 @@ _KEPT = frozenset(
     RemoteUserCpu RemoteSysCpu ResidentSetSize ResidentSetSize_RAW RequestMemory RequestCpus CpusUsage
     JobUniverse Env In TransferInput TransferOutput TransferOutputRemaps TransferExecutable
     ShouldTransferFiles WhenToTransferOutput Requirements RequestDisk RequestGPUs
-    Iwd Out Err UserLog TransferOut TransferErr AccountingGroup DAGManJobId SingularityImage
+    Iwd Out Err UserLog TransferOut TransferErr AccountingGroup DAGManJobId DAGNodeName SingularityImage
     JobsubJobId Jobsub_Group JobsubCmd SAM_PROJECT_NAME SAM_PROJECT
     POMS_TASK_ID POMS_CAMPAIGN_NAME POMS4_SUBMISSION_ID POMS4_CAMPAIGN_NAME POMS4_CAMPAIGN_STAGE_NAME""".split()  # noqa: SIM905 - a list of names reads best so
 )

@@ -1,28 +1,25 @@
 """What the hook of a job gets from its ad: options on the command line and in the environment.
 
 So the unit of a job is known before the job begins.
-
-Source: HTCondor manual, condor_submit: `arguments` and `environment`, old and new syntax. In the ad
-the new syntax is in `Arguments` and `Environment`, the old one in `Args` and `Env`.
 """
 
-import re
 import shlex
 from collections.abc import Sequence
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.surroundings import batch
-from jobprov.provenance.launchers.condor.ads import Ad, text_in
+from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
+from jobprov.provenance.launchers.condor.ads import Ad
 
 _HOOK = ".pyz"
 """How the name of the hook ends, whatever else it is called."""
+_LONGEST_LINE = 100_000
 _VERBS = frozenset({"run", "start", "step"})
-_PIECE = re.compile(r"'((?:[^']|'')*)'|([^\s']+)|(\s+)|(')")
 
 
 def hook_options(ad: Ad) -> Options:
     """Return the options of a job's hook; those of the command line go before the environment."""
-    return Options(_words_of_hook(command_words(ad)), environment_of(ad))
+    return Options(_words_of_hook(command_of(ad)), job_variables(ad))
 
 
 def task_of(ad: Ad) -> dict[str, str]:
@@ -31,7 +28,7 @@ def task_of(ad: Ad) -> dict[str, str]:
     A job that names no unit gets it from what it reads, which is not known here.
     """
     options = hook_options(ad)
-    task: dict[str, str] = batch.describe_task(options, environment_of(ad), ad)
+    task: dict[str, str] = batch.describe_task(options, job_variables(ad), ad)
     if options.unit:
         task["unit"] = options.unit
     return task
@@ -39,53 +36,8 @@ def task_of(ad: Ad) -> dict[str, str]:
 
 def experiment_in(ad: Ad) -> str | None:
     """Return the experiment that an ad names, or None."""
-    named = batch.name_experiment(hook_options(ad), environment_of(ad), ad)
+    named = batch.name_experiment(hook_options(ad), job_variables(ad), ad)
     return str(named) if named else None
-
-
-def command_words(ad: Ad) -> list[str]:
-    """Return program and arguments of an ad."""
-    program = ad.get("Cmd")
-    words = [program] if isinstance(program, str) else []
-    in_new_form, in_old_form = text_in(ad, "Arguments"), text_in(ad, "Args")
-    if in_new_form is not None:
-        words += split_words(in_new_form)
-    elif in_old_form is not None:
-        words += in_old_form.split()
-    return words
-
-
-def environment_of(ad: Ad) -> dict[str, str]:
-    """Return the variables that an ad gives its job."""
-    in_new_form, in_old_form = text_in(ad, "Environment"), text_in(ad, "Env")
-    words: list[str] = []
-    if in_new_form is not None:
-        words = split_words(in_new_form)
-    elif in_old_form is not None:
-        words = in_old_form.split(";")
-    variables = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals:
-            variables[name] = value
-    return variables
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of HTCondor's new syntax.
-
-    Single quotes keep blanks together; two of them within quotes are one.
-    """
-    words: list[str] = []
-    word: str | None = None
-    for quoted, plain, blank, lone_quote in _PIECE.findall(text):
-        if blank:
-            if word is not None:
-                words.append(word)
-            word = None
-        else:
-            word = (word or "") + (quoted.replace("''", "'") or plain or lone_quote)
-    return words if word is None else [*words, word]
 
 
 def _words_of_hook(words: Sequence[str]) -> list[str]:
@@ -103,6 +55,8 @@ def _words_of_hook(words: Sequence[str]) -> list[str]:
 
 
 def _shell_words(line: str) -> list[str]:
+    if len(line) > _LONGEST_LINE:  # shlex takes a time that grows with the square of a word
+        return []
     try:
         return shlex.split(line)
     except ValueError:

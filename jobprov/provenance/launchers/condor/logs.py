@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 from jobprov.provenance.capture.running.streams import HEAD_BYTES, TAIL_BYTES, Buffer
 from jobprov.provenance.capture.secrets.texts import redact
-from jobprov.provenance.capture.sending.leftovers import without_blocks
+from jobprov.provenance.capture.sending.leftovers import BLOCK
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.attempts import Attempt
 from jobprov.provenance.launchers.condor.ends import started_at
@@ -81,7 +81,7 @@ def _cut(name: str, stream: BinaryIO) -> Iterator[KeptLog]:
         stream.seek(size - TAIL_BYTES)
     buffer.add(stream.read(TAIL_BYTES))
     content, is_cut = buffer.content()
-    content = without_blocks(content)
+    content = BLOCK.sub(b"[jobprov: a record that could not be sent stood here]", content)
     if content:
         yield KeptLog(name, _clean(content), size, is_cut)
 

@@ -18,6 +18,7 @@ from jobprov.provenance.capture.record import limits
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.capture.surroundings.condor_ads import job_variables
 from jobprov.provenance.launchers.condor.ads import Ad, AdValue, text_in
 from jobprov.provenance.launchers.condor.attempts import (
     BESIDE_SCHEDD,
@@ -27,7 +28,7 @@ from jobprov.provenance.launchers.condor.attempts import (
     REMOVED,
     is_moment,
 )
-from jobprov.provenance.launchers.condor.hook_line import environment_of, experiment_in, task_of
+from jobprov.provenance.launchers.condor.hook_line import experiment_in, task_of
 from jobprov.provenance.launchers.condor.record import SITES
 
 ATTRIBUTES = (
@@ -94,7 +95,7 @@ def queues_of(ads: Iterable[Ad], experiment: str | None) -> dict[str, CondorQueu
 
 def queued_job(ad: Ad, task: dict[str, str]) -> QueuedJob:
     """Return a job of the queue; `task` is what its ad says of that."""
-    described = batch.describe_batch(environment_of(ad), ad)
+    described = batch.describe_batch(job_variables(ad), ad)
     # The job id of the first attempt is known before it begins
     attempt = max(1, described["attempt"])
     # 2 is running, 6 transferring output, 7 suspended: all of them have a machine

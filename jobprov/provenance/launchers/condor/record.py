@@ -17,15 +17,11 @@ from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
 from jobprov.provenance.launchers.condor.ends import End, end_of, last_seen_at, started_at
-from jobprov.provenance.launchers.condor.hook_line import (
-    command_words,
-    environment_of,
-    experiment_in,
-    task_of,
-)
+from jobprov.provenance.launchers.condor.hook_line import experiment_in, task_of
 from jobprov.provenance.launchers.condor.recorded_submission import submission_of, without_secrets
 
 _MIB = 1024 * 1024
@@ -57,7 +53,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, object]:
     start, described = started_at(attempt), _batch(ad)
     command, history = None, _history(attempt)
     if ad.get("Cmd"):
-        command = {"argv": redact_arguments(command_words(ad))}
+        command = {"argv": redact_arguments(command_of(ad))}
     record = _without_empty(
         {
             "schema_version": 1,
@@ -66,7 +62,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, object]:
             "state": end.state,
             "experiment": experiment,
             "task": task_of(ad),
-            "retry_of": _retry_of(environment_of(ad)),
+            "retry_of": _retry_of(job_variables(ad)),
             "batch": described,
             "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),

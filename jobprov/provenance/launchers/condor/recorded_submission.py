@@ -17,7 +17,7 @@ from typing import NamedTuple
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.values import redact_strings
 from jobprov.provenance.capture.secrets.variables import secret_names
-from jobprov.provenance.capture.surroundings.condor_ads import job_variables
+from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, AdValue
 from jobprov.provenance.launchers.condor.launcher import checked, quoted
@@ -81,9 +81,9 @@ def without_secrets(submission: Ad) -> Ad:
         if isinstance(value, float) and not math.isfinite(value):
             continue
         if isinstance(value, str) and name in ("Arguments", "Args"):
-            kept[name] = _arguments_without_secrets(value)
+            kept[name] = _arguments_without_secrets(name, value)
         elif isinstance(value, str) and name in ("Environment", "Env"):
-            kept[name] = _variables_without_secrets(value)
+            kept[name] = _variables_without_secrets(name, value)
         else:
             kept[name] = value
     redacted: Ad = redact_strings(kept)
@@ -95,24 +95,15 @@ def has_secrets(ad: Ad) -> bool:
     return any(_REDACTED in str(ad.get(name) or "") for name in _WITH_SECRETS)
 
 
-def _arguments_without_secrets(text: str) -> str:
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = text.split()
+def _arguments_without_secrets(attribute: str, text: str) -> str:
+    words = command_of({attribute: text})
     redacted = redact_arguments(words)
     return text if redacted == words else shlex.join(redacted)
 
 
-def _variables_without_secrets(text: str) -> str:
+def _variables_without_secrets(attribute: str, text: str) -> str:
     """Return an environment of an ad, with a mark in place of values that are secret."""
-    variables = job_variables({"Environment": text})
-    if not variables:
-        # The old syntax: NAME=VALUE;NAME=VALUE
-        for word in text.split(";"):
-            name, equals, value = word.partition("=")
-            if equals:
-                variables[name] = value
+    variables = job_variables({attribute: text})
     secret = secret_names(variables)
     if not secret:
         return text

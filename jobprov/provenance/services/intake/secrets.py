@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import ahocorasick_rs
 import msgspec
 
-from jobprov.provenance.capture.secrets import programs
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
-from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, has_url_password, redact
+from jobprov.provenance.capture.secrets.programs import COMMANDS
+from jobprov.provenance.capture.secrets.rules import URL_PASSWORD
+from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, redact
 from jobprov.provenance.capture.secrets.values import (
     SHORTEST_SECRET,
     names_secret_value,
@@ -71,7 +72,11 @@ _KEY_BEFORE_VALUE = (
     rb'"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token'
     rb'|(?:api|access|secret|private)_?key)"\s*:\s*"[^$<{%./"]'
 )
-_PROGRAM_WITH_PASSWORD = rb'"(?:[^"]*/)?(?:' + programs.NAMES + rb')"'
+_PROGRAMS = [
+    *[program for _, program, _ in COMMANDS],
+    rb"curl|mysql\w*|mariadb|sshpass|skopeo|kubectl",
+]
+_PROGRAM_WITH_PASSWORD = rb'"(?:[^"]*/)?(?:' + b"|".join(_PROGRAMS) + rb')"'
 _ASSIGNMENT = rb'"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}='
 # Texts of JSON of which one may say that the next is a secret
 _PAIRS = re.compile(
@@ -114,9 +119,14 @@ def rules_in_text(text: bytes) -> list[str]:
     All signs are looked for at once: for most logs that is all, and takes a tenth of the time that
     the rules take to look for one sign after the other.
     """
-    if not _has_rare_sign(text.lower()) and not has_url_password(text):
+    if not _has_rare_sign(text.lower()) and not _has_url_password(text):
         return []
     return list(redact(text)[1])
+
+
+def _has_url_password(text: bytes) -> bool:
+    """Tell whether the one rule hits whose sign is not in `RARE_SIGNS`."""
+    return URL_PASSWORD.pattern().search(text) is not None
 
 
 def _has_rare_sign(lowered: bytes) -> bool:
@@ -213,7 +223,7 @@ def _is_clean(body: bytes) -> bool:
     """
     if b"\\u" in body or b"\\/" in body:
         return False
-    if not (_signs.find_matches_as_indexes(body.lower()) or has_url_password(body)):
+    if not (_signs.find_matches_as_indexes(body.lower()) or _has_url_password(body)):
         return True
     if _PAIRS.search(body):
         return False

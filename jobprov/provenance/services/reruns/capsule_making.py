@@ -24,7 +24,7 @@ from urllib.parse import unquote
 from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.capture.files import private
-from jobprov.provenance.capture.trace.touched import interpreters, touched_path
+from jobprov.provenance.capture.trace.touched import interpreters, plain
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
@@ -37,6 +37,9 @@ _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the job's own, never copied
 _MOST_LINKS = 40
 _READABLE = 0o004
 _LINKS, _LEFT_OUT, _MISSING = "data/links.tsv", "data/left-out.tsv", "data/missing.tsv"
+_CALL = re.compile(
+    rb'^(?:\d+ +)?\w+\((?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"'
+)
 _MAKES_ROOT = re.compile(rb'/own-root\.sh"|\["mount", ')
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
@@ -185,6 +188,24 @@ def _paths_in(file: Path, root: str) -> Iterator[str]:
             if path is not None:
                 # A relative path begins with the working directory as strace sees it
                 yield path.removeprefix(root[:-1]) if path.startswith(root) else path
+
+
+def touched_path(line: bytes) -> str | None:
+    """Return the absolute path that a line of strace (`-y`) is about; None where there is none.
+
+    `..` stays in it: behind a link it leads elsewhere than the text shows, and the folder before it
+    must be there.
+    """
+    call = _CALL.match(line)
+    if call is None:
+        return None
+    path = plain(call.group(2))
+    if not path.startswith("/"):
+        if not call.group(1):
+            return None
+        path = plain(call.group(1)) + "/" + path
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" + "/".join(parts)
 
 
 def own_places(root: Path, scratch: Path) -> tuple[str, ...]:

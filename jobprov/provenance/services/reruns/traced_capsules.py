@@ -13,6 +13,7 @@ Source: docs/reference/hook.md, "Tracing".
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +23,6 @@ from typing import NamedTuple, Self
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.capture.trace.inventory import read_line
 from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.records.job_record import JobRecord
@@ -45,6 +45,7 @@ _LARGEST_LISTING = 64 * 1024 * 1024
 _PIECE = 1 << 20
 _EXECUTABLE = 0o111
 WITHHELD = "-"
+_PLAIN = {r"\\": "\\", r"\t": "\t", r"\n": "\n", r"\r": "\r"}
 
 
 class TouchedPath(NamedTuple):
@@ -127,10 +128,18 @@ def _is_kept(touched: TouchedPath, kept: frozenset[str]) -> bool:
 def _read_listing(listing: bytes) -> list[TouchedPath]:
     paths = []
     for line in listing.decode("utf-8", "surrogateescape").split("\n"):
-        path = TouchedPath.read(read_line(line))
+        path = TouchedPath.read(read_cells(line))
         if path is not None:
             paths.append(path)
     return paths
+
+
+def read_cells(line: str) -> list[str]:
+    """Return the cells of a line of the listing, without its end."""
+    cells = []
+    for cell in line.split("\t"):
+        cells.append(re.sub(r"\\[\\tnr]", lambda escape: _PLAIN[escape.group()], cell))
+    return cells
 
 
 def make_traced_capsule(

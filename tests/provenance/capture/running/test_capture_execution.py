@@ -101,6 +101,23 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
     assert process.returncode == 9
 
 
+def test_signal_to_who_leads_a_session_reaches_the_command_alone(runner: Runner) -> None:
+    """As HTCondor does it: the program ended by the signal before its script had it checkpoint."""
+    script = """
+        (trap 'echo lost; exit 1' TERM; trap 'echo checkpoint; exit 0' USR1; echo ready
+        while :; do sleep 0.05; done) &
+        trap "kill -USR1 $!; wait $!; exit 9" TERM
+        wait
+    """
+    process = start(runner, "sh", "-c", script, start_new_session=True)
+    process.stdout.readline()
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.communicate(timeout=20)[0] == b"checkpoint\n"
+    assert process.returncode == 9
+
+
 @pytest.mark.slow
 def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
     """Batch systems suspend by SIGTSTP.
@@ -445,11 +462,12 @@ def test_locale_of_the_command_is_the_one_that_was_given(
         assert {name: found[name] for name in ("LANG", "LC_CTYPE") if name in found} == given
 
 
-def start(runner: Runner, *command: str) -> subprocess.Popen[bytes]:
+def start(runner: Runner, *command: str, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [runner.python, runner.hook, "run", "--", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=runner.folder,
         env=runner.environment,
+        **more,
     )

@@ -19,7 +19,7 @@ from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import WrittenFiles, key_of
 from jobprov.provenance.capture.sight import named_folders, places
-from tests.library.hook import Runner, only_entry, said
+from tests.library.hook import Runner, entry_of, only_entry, said, with_strace
 
 
 @pytest.fixture
@@ -584,3 +584,38 @@ def test_folders_where_no_job_stores_anything_are_not_followed(tmp_path: Path) -
     found = named_folders.storage_folders(words, [str(own)], [str(spool)])
 
     assert found == [str(storage)]
+
+
+def test_copy_to_a_folder_that_a_script_names_by_an_address_of_files_is_found(
+    runner: Runner,
+) -> None:
+    """As `pegasus-transfer` reads it from a script of Pegasus, which then removes its folder."""
+    far = runner.folder.parent / "far"
+    far.mkdir()
+    (runner.folder / "job.sh").write_text(
+        f"""#!/bin/sh
+        mkdir work; cd work; seq 1 9 > f.c1; sleep 0.2
+        {sys.executable} -S - << 'eof'
+import shutil; shutil.copyfile("f.c1", "file://{far}/f.c1"[7:])
+eof
+        cd ..; rm -r work
+        """
+    )
+
+    runner("run", "--", "sh", "./job.sh")
+
+    assert places_of(only_entry(runner)[0], far) == {"work/f.c1": "f.c1"}
+
+
+@with_strace
+def test_file_that_a_trace_alone_shows_is_an_output(runner: Runner) -> None:
+    """As law stores it: by a copy of some bytes, to a folder that no word of the job names."""
+    far = runner.folder.parent / "far"
+    far.mkdir()
+    write = "import os; open(os.path.join('..', 'f' + 'ar', 'hits.json'), 'w').write('[1]')"
+
+    runner("run", "--trace", "--", sys.executable, "-S", "-c", write)
+
+    record = entry_of(runner)[0]
+    assert [output["path"] for output in record["outputs"]] == [str(far / "hits.json")]
+    assert record["outputs"][0]["size_bytes"] == 3

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
 from jobprov.provenance.capture.trace.calls import Calls
-from jobprov.provenance.capture.trace.inventory import Inventory, read_line
+from jobprov.provenance.capture.trace.inventory import Inventory
+from jobprov.provenance.services.reruns.traced_capsules import read_cells
 from tests.library.hook import Runner, entry_of, with_strace
 from tests.library.servers.hook_service import Service
 
@@ -30,7 +30,7 @@ from tests.library.servers.hook_service import Service
 def touched(record: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, list[str]]:
     """Return the cells of the listing, by path."""
     lines = blobs[record["environment"]["touched_sha256"]].decode().splitlines()
-    return {cells[0]: cells[1:] for cells in map(read_line, lines)}
+    return {cells[0]: cells[1:] for cells in map(read_cells, lines)}
 
 
 def found_at(path: Path, **more: Any) -> Inventory:
@@ -426,9 +426,9 @@ def test_links_are_followed_by_their_folders_and_never_for_ever(tmp_path: Path) 
     assert found.entries[str(tmp_path / "way")] == ("link", "real")
     assert found.entries[str(tmp_path / "real/a\tb")][0] == "file"
     assert str(tmp_path / "way/a\tb") not in found.entries
-    assert [read_line(line)[0] for line in found.lines()] == list(found.entries)
+    assert [read_cells(line)[0] for line in found.lines()] == list(found.entries)
     assert not found_at(tmp_path / "loop").files
 
 
 def test_lines_of_the_listing_keep_odd_names() -> None:
-    assert inventory.read_line("a\\tb\\\\n\tdir") == ["a\tb\\n", "dir"]
+    assert read_cells("a\\tb\\\\n\tdir") == ["a\tb\\n", "dir"]

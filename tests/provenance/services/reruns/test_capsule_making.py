@@ -10,7 +10,7 @@ import bagit
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.capture.trace.touched import elf_interpreter, touched_path
+from jobprov.provenance.capture.trace.touched import elf_interpreter
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -18,6 +18,7 @@ from jobprov.provenance.services.reruns.capsule_making import (
     CapsuleReport,
     _paths_in,
     make_capsule,
+    touched_path,
 )
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.traced_capsules import (

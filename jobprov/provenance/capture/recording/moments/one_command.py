@@ -72,16 +72,14 @@ class OneCommand:
 
     def _job_and_step(self) -> "Tuple[Job, Step]":
         """Return job and step; the record is opened where it is not yet."""
-        if self._opened is None:
-            if self._before.glance is None:
-                raise RuntimeError("the command was not looked at")
-            self.open(self._before.glance)
-        if self._opened is None:
-            raise RuntimeError("the record could not be opened")
-        return self._opened
+        if self._opened is not None:
+            return self._opened
+        if self._before.glance is None:
+            raise RuntimeError("the command was not looked at")
+        return self.open(self._before.glance)
 
-    def open(self, glance: Glance) -> None:
-        """Open the record with what was seen."""
+    def open(self, glance: Glance) -> "Tuple[Job, Step]":
+        """Open the record with what was seen; return job and step."""
         from jobprov.provenance.capture.recording.job import Job
         from jobprov.provenance.capture.sending import spool
 
@@ -89,6 +87,7 @@ class OneCommand:
         job = Job(self.options, self.environment, self.spool)
         job.begin(glance)
         self._opened = job, job.take(glance, self.options.name, self.options.role)
+        return self._opened
 
     def meanwhile(self, before: Background) -> None:
         """Gather what can wait until the command runs."""
@@ -206,10 +205,7 @@ class OneCommand:
         glance.began = outcome.began
         glance.failures.append((missed, error))
         self._before.glance = glance
-        self.open(glance)
-        if self._opened is None:
-            raise RuntimeError("the record could not be opened")
-        return self._opened
+        return self.open(glance)
 
     def _record(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         """Add the command's step, files and usage to the record."""
@@ -222,7 +218,9 @@ class OneCommand:
         self._add_watch(job)
         self._add_system(draft, outcome)
         if self.trace is not None:
-            draft.attempt("trace", self.trace.end)  # it tells which files hold secrets
+            calls = draft.attempt("trace", self.trace.end)  # it tells which files hold secrets
+            if calls is not None and self._sight is not None:
+                self._sight.traced = calls.written
         job.after(step, outcome, self._prefix, self._sight)
         words_of_job = (draft.record, job.job_ad, self.environment)
         draft.attempt("outputs left behind", left_behind.mark, *words_of_job)

@@ -24,9 +24,9 @@ class StepOfSession(OneCommand):
         OneCommand.__init__(self, before)
         self._session: "Optional[Session]" = None
 
-    def open(self, glance: Glance) -> None:
-        """Find the session, and add what was seen."""
-        self._take_up(glance)
+    def open(self, glance: Glance) -> "Tuple[Job, Step]":
+        """Find the session, and add what was seen; return job and step."""
+        return self._take_up(glance)[1:]
 
     def _take_up(self, glance: Glance) -> "Tuple[Session, Job, Step]":
         from jobprov.provenance.capture.recording.job import Job

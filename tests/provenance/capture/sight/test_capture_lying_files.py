@@ -1,0 +1,85 @@
+"""Small files that lie in a job's folder before its command, and that a script changes in place."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.provenance.capture.sight import lying_files
+from tests.library.hook import Runner, only_entry, said
+from tests.provenance.capture.recording.test_capture_between_steps import record_of
+from tests.provenance.capture.sight.test_capture_sight import Site, by_path
+
+pytestmark = pytest.mark.slow
+
+BEFORE = "/run/seed @SEED@\n"
+
+
+@pytest.fixture
+def site(runner: Runner) -> Site:
+    (runner.folder / "gen.mac").write_text(BEFORE)
+    (runner.folder / "other.mac").write_text("/run/beamOn 10\n")
+    return Site(runner)
+
+
+def inputs_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return by_path(record.get("inputs", []))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sed -i s/@SEED@/7/ gen.mac",
+        "echo /run/beamOn 1 >> gen.mac",
+        "mv gen.mac used.mac",
+        "rm gen.mac",
+    ],
+)
+def test_file_that_a_script_changes_is_an_input_as_it_was(site: Site, change: str) -> None:
+    """It was an output alone: the rerun ended with `sed: can't read gen.mac`, and no gap said so."""
+    site.run(f"cat gen.mac > out.txt; {change}\n")
+
+    record, blobs = only_entry(site.runner)
+    template = inputs_of(record)["gen.mac"]
+    assert template["sha256"] == hashlib.sha256(BEFORE.encode()).hexdigest()
+    assert blobs[template["sha256"]] == BEFORE.encode()
+    assert (template["role"], template["evidence"]) == ("configuration", "seen")
+    assert "other.mac" not in inputs_of(record)
+    assert not said(record)
+
+
+def test_what_an_earlier_step_made_is_no_input(site: Site) -> None:
+    record = record_of(
+        site.runner,
+        """
+        $HOOK start
+        $HOOK step --name one -- sh -c 'echo 1 > sum.txt'
+        $HOOK step --name two -- sh -c 'echo 2 >> sum.txt; sed -i s/@SEED@/7/ gen.mac'
+        $HOOK end
+        """,
+    )
+
+    assert list(inputs_of(record)) == ["gen.mac"]
+
+
+def test_secret_in_a_file_that_is_changed_is_taken_out(site: Site) -> None:
+    (site.job / "gen.mac").write_text("password = hunter2hunter2\n")
+
+    site.run("sed -i s/=/:/ gen.mac\n")
+
+    record, blobs = only_entry(site.runner)
+    assert not any(b"hunter2" in content for content in blobs.values())
+    assert [sentence for sentence in said(record) if "secret-removed" in sentence]
+
+
+def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number:04}.txt").write_text("x" * 40_000 if number < 40 else "x")
+    (tmp_path / ".hidden").write_text("x")
+
+    held = lying_files.hold([str(tmp_path), str(tmp_path / "none")])
+
+    assert 0 < len(held) <= 100
+    assert str(tmp_path / ".hidden") not in held
+    assert sum(len(content) for _, content in held.values()) <= 1 << 20
