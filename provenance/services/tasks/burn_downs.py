@@ -21,7 +21,8 @@ from jobprov.provenance.times import utc_text
 STEP = timedelta(hours=6)
 STEPS = 28
 """A week."""
-_SECONDS = STEP.total_seconds()
+_SHORT_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]
+"""Of a task that began lately."""
 
 Campaign = tuple[str, str]
 """Its experiment and its name."""
@@ -44,7 +45,7 @@ class DoneLately:
         expected: Sequence[tuple[FoundTask, int | None]],
         of: Campaign | None = None,
     ) -> None:
-        self._start = _week_before(now)
+        self._start = _first_start(now, STEP)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
@@ -58,7 +59,7 @@ class DoneLately:
         for task, units in expected:
             if task.key in began:
                 campaign = (task.experiment, task.campaign or "")
-                place = _place_of(began[task.key], self._start)
+                place = _place_of(began[task.key], self._start, STEP)
                 self._added[campaign, task.stage or ""][place] += units or 0
 
     def burn_down(self, campaign: Campaign, stages: Sequence[StageProgress]) -> BurnDown | None:
@@ -77,7 +78,7 @@ class DoneLately:
         if not declared:
             return None
         is_whole = declared == len(stages)
-        return _burn_down(self._start, done, added, expected, left, is_whole=is_whole)
+        return _burn_down(self._start, STEP, done, added, expected, left, is_whole=is_whole)
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return when each stage's last job ended; stages without a recent job are left out."""
@@ -89,6 +90,8 @@ def burn_down_of_task(
 ) -> BurnDown | None:
     """Return how the units of a task became fewer; None where nobody knows how many there are.
 
+    The steps are short where the task began lately.
+
     Args:
         connection: where from.
         task: its key.
@@ -98,29 +101,39 @@ def burn_down_of_task(
     """
     if units.expected is None or units.missing is None:
         return None
-    start = _week_before(now)
+    began = tasks_begun_since(connection, [task], _first_start(now, STEP)).get(task)
+    step = STEP if began is None else _step_since(began, now)
+    start = _first_start(now, step)
     done: Counter[int] = Counter()
-    for place, count in units_done_in_steps(connection, task, Window(start, now, STEP), needed):
+    for place, count in units_done_in_steps(connection, task, Window(start, now, step), needed):
         done[min(place, STEPS - 1)] += count
-    added: Counter[int] = Counter()
-    for began in tasks_begun_since(connection, [task], start).values():
-        added[_place_of(began, start)] += units.expected
-    return _burn_down(start, done, added, units.expected, units.missing, is_whole=True)
+    added = {} if began is None else {_place_of(began, start, step): units.expected}
+    return _burn_down(start, step, done, added, units.expected, units.missing, is_whole=True)
 
 
-def _place_of(moment: datetime, start: datetime) -> int:
+def _step_since(began: datetime, now: datetime) -> timedelta:
+    """Return the shortest step with which the steps until now reach back to a beginning."""
+    for step in _SHORT_STEPS:
+        if began >= _first_start(now, step):
+            return step
+    return STEP
+
+
+def _place_of(moment: datetime, start: datetime, step: timedelta) -> int:
     """Return in which step a moment lies; a clock that is ahead makes none that is to come."""
-    return min((moment - start) // STEP, STEPS - 1)
+    return min((moment - start) // step, STEPS - 1)
 
 
-def _week_before(now: datetime) -> datetime:
+def _first_start(now: datetime, step: timedelta) -> datetime:
     """Return when the first step begins, if a moment is to lie in the last one."""
-    last = datetime.fromtimestamp(now.timestamp() // _SECONDS * _SECONDS, UTC)
-    return last - (STEPS - 1) * STEP
+    seconds = step.total_seconds()
+    last = datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+    return last - (STEPS - 1) * step
 
 
 def _burn_down(
     start: datetime,
+    step: timedelta,
     done: Mapping[int, int],
     added: Mapping[int, int],
     expected: int,
@@ -132,6 +145,7 @@ def _burn_down(
 
     Args:
         start: when the first step begins.
+        step: how long each is.
         done: how many units were done in each step.
         added: how many units came with new tasks in each step.
         expected: how many there are now.
@@ -147,7 +161,7 @@ def _burn_down(
     series.reverse()
     return BurnDown(
         start=utc_text(start),
-        step_seconds=int(_SECONDS),
+        step_seconds=int(step.total_seconds()),
         expected=expected,
         left=series,
         is_whole=is_whole,
