@@ -45,21 +45,23 @@ class DoneLately:
         expected: Sequence[tuple[FoundTask, int | None]],
         of: Campaign | None = None,
     ) -> None:
-        self._start = _first_start(now, STEP)
+        self._window = _window_until(now, STEP)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
-        for row in done_in_steps(connection, Window(self._start, now, STEP), of):
+        for row in done_in_steps(connection, self._window, of):
             campaign = (row.experiment, row.campaign)
             # A clock that is ahead does not make a step that is to come
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units
             last_ends = self._last_ends[campaign]
             last_ends[row.stage] = max(row.last_end, last_ends.get(row.stage, row.last_end))
-        began = tasks_begun_since(connection, [task.key for task, _ in expected], self._start)
+        began = tasks_begun_since(
+            connection, [task.key for task, _ in expected], self._window.start
+        )
         for task, units in expected:
             if task.key in began:
                 campaign = (task.experiment, task.campaign or "")
-                place = _place_of(began[task.key], self._start, STEP)
+                place = _place_of(began[task.key], self._window)
                 self._added[campaign, task.stage or ""][place] += units or 0
 
     def burn_down(self, campaign: Campaign, stages: Sequence[StageProgress]) -> BurnDown | None:
@@ -78,7 +80,7 @@ class DoneLately:
         if not declared:
             return None
         is_whole = declared == len(stages)
-        return _burn_down(self._start, STEP, done, added, expected, left, is_whole=is_whole)
+        return _burn_down(self._window, done, added, expected, left, is_whole=is_whole)
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return when each stage's last job ended; stages without a recent job are left out."""
@@ -101,39 +103,41 @@ def burn_down_of_task(
     """
     if units.expected is None or units.missing is None:
         return None
-    began = tasks_begun_since(connection, [task], _first_start(now, STEP)).get(task)
-    step = STEP if began is None else _step_since(began, now)
-    start = _first_start(now, step)
+    window = _window_until(now, STEP)
+    began = tasks_begun_since(connection, [task], window.start).get(task)
+    added = {}
+    if began is not None:
+        window = _window_since(began, now)
+        added[_place_of(began, window)] = units.expected
     done: Counter[int] = Counter()
-    for place, count in units_done_in_steps(connection, task, Window(start, now, step), needed):
+    for place, count in units_done_in_steps(connection, task, window, needed):
         done[min(place, STEPS - 1)] += count
-    added = {} if began is None else {_place_of(began, start, step): units.expected}
-    return _burn_down(start, step, done, added, units.expected, units.missing, is_whole=True)
+    return _burn_down(window, done, added, units.expected, units.missing, is_whole=True)
 
 
-def _step_since(began: datetime, now: datetime) -> timedelta:
-    """Return the shortest step with which the steps until now reach back to a beginning."""
+def _window_since(began: datetime, now: datetime) -> Window:
+    """Return the window of the shortest steps that reach back to a beginning."""
     for step in _SHORT_STEPS:
-        if began >= _first_start(now, step):
-            return step
-    return STEP
+        window = _window_until(now, step)
+        if began >= window.start:
+            return window
+    return _window_until(now, STEP)
 
 
-def _place_of(moment: datetime, start: datetime, step: timedelta) -> int:
-    """Return in which step a moment lies; a clock that is ahead makes none that is to come."""
-    return min((moment - start) // step, STEPS - 1)
-
-
-def _first_start(now: datetime, step: timedelta) -> datetime:
-    """Return when the first step begins, if a moment is to lie in the last one."""
+def _window_until(now: datetime, step: timedelta) -> Window:
+    """Return the window of `STEPS` steps in whose last one a moment lies."""
     seconds = step.total_seconds()
     last = datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
-    return last - (STEPS - 1) * step
+    return Window(last - (STEPS - 1) * step, now, step)
+
+
+def _place_of(moment: datetime, window: Window) -> int:
+    """Return in which step a moment lies; a clock that is ahead makes none that is to come."""
+    return min((moment - window.start) // window.step, STEPS - 1)
 
 
 def _burn_down(
-    start: datetime,
-    step: timedelta,
+    window: Window,
     done: Mapping[int, int],
     added: Mapping[int, int],
     expected: int,
@@ -144,8 +148,7 @@ def _burn_down(
     """Return the burn-down that ends at what is left.
 
     Args:
-        start: when the first step begins.
-        step: how long each is.
+        window: its steps.
         done: how many units were done in each step.
         added: how many units came with new tasks in each step.
         expected: how many there are now.
@@ -160,8 +163,8 @@ def _burn_down(
         series.append(max(0, min(known, before)))
     series.reverse()
     return BurnDown(
-        start=utc_text(start),
-        step_seconds=int(step.total_seconds()),
+        start=utc_text(window.start),
+        step_seconds=window.step_seconds,
         expected=expected,
         left=series,
         is_whole=is_whole,
