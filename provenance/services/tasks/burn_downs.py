@@ -22,7 +22,7 @@ STEP = timedelta(hours=6)
 STEPS = 28
 """A week."""
 _SHORT_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]
-"""Of a task that began lately."""
+"""Of a task, or of a campaign alone, that began lately."""
 
 Campaign = tuple[str, str]
 """Its experiment and its name."""
@@ -35,7 +35,7 @@ class DoneLately:
         connection: where from.
         now: in the last step.
         expected: how many units each of their tasks has, None where nobody knows.
-        of: of one campaign alone.
+        of: of one campaign alone; where it began lately, in short steps.
     """
 
     def __init__(
@@ -46,6 +46,10 @@ class DoneLately:
         of: Campaign | None = None,
     ) -> None:
         self._window = _window_until(now, STEP)
+        tasks = [task.key for task, _ in expected]
+        began = tasks_begun_since(connection, tasks, self._window.start)
+        if of is not None and len(began) == len(tasks) and began:
+            self._window = _window_since(min(began.values()), now)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
@@ -55,9 +59,6 @@ class DoneLately:
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units
             last_ends = self._last_ends[campaign]
             last_ends[row.stage] = max(row.last_end, last_ends.get(row.stage, row.last_end))
-        began = tasks_begun_since(
-            connection, [task.key for task, _ in expected], self._window.start
-        )
         for task, units in expected:
             if task.key in began:
                 campaign = (task.experiment, task.campaign or "")

@@ -95,13 +95,15 @@ def test_steps_of_a_task_that_began_a_minute_ago_are_minutes(production: Product
     production.record(a_record(1, task=task, outputs=[{"name": "1", "size_bytes": 7}], **times))
 
     with production.database.reading.connect() as connection:
-        backlog = show_task(connection, production.store, find_task(connection, "t1")).backlog
+        of_task = show_task(connection, production.store, find_task(connection, "t1")).backlog
+        of_campaign = show_campaign(connection, production.store, *NAME).backlog
 
-    assert backlog is not None
-    burn_down = backlog.burn_down
-    assert burn_down.step_seconds == 60
-    assert (burn_down.left[-1], sum(burn_down.done)) == (1, 1)
-    assert STEPS - 3 <= burn_down.first_step() <= STEPS - 2
+    for backlog in (of_task, of_campaign):
+        assert backlog is not None
+        burn_down = backlog.burn_down
+        assert burn_down.step_seconds == 60
+        assert (burn_down.left[-1], sum(burn_down.done)) == (1, 1)
+        assert burn_down.first_step() >= STEPS - 3
 
 
 def test_task_that_is_declared_anew_counts_from_its_first_job(production: Production) -> None:
