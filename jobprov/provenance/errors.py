@@ -17,6 +17,7 @@ status, once. Every error composes one sentence: what failed, where, what to do.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Self
 
 
@@ -40,6 +41,14 @@ class BadInputError(ProvenanceError):
     def of_field(cls, field: str, problem: str) -> Self:
         """Return the error about one field; `problem` has no capital letter and no full stop."""
         return cls(f"{field}: {problem}.", {field: [problem]})
+
+    @classmethod
+    def of_file(cls, path: Path, problem: Exception) -> Self:
+        """Return the error about a file of settings that cannot be read."""
+        reason = str(problem)
+        if isinstance(problem, OSError) and problem.strerror:
+            reason = problem.strerror  # str() would name the file once more
+        return cls(f"{path} cannot be read: {reason}.", {str(path): [reason]})
 
 
 def check_choice(field: str, value: str | None, choices: Iterable[str]) -> None:

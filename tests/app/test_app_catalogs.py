@@ -129,12 +129,15 @@ def test_rules_are_declared_shown_and_failures_read_again(
 
     assert live.run("rules", "check", str(file)).returncode == 0
     refused = live.run("rules", "check", str(bad))
+    none = live.run("rules", "show", "nova")
     declared = live.run("rules", "set", "nova", str(file))
     late = live.run("rules", "set", "nova", str(file), "--after", "0", "--why", "other")
     shown = live.run("rules", "show", "nova", "--built-in")
     again = live.run("rules", "rerun", "nova", "--task", "t1")
 
     assert (refused.returncode, "would fit every failure" in refused.stderr) == (2, True)
+    words = "nova has no rules of its own; --built-in shows those of jobprov.\n"
+    assert none.stdout == words
     assert "Version 1 of the rules of nova declared" in declared.stdout
     assert (late.returncode, "version 1 by now" in late.stderr) == (1, True)
     assert {"db-down", "built-in.art-fcl", "Ada:"} <= set(shown.stdout.split())

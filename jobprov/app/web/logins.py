@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from flask import Response, g, jsonify, redirect, request
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import Forbidden
 
 from jobprov.app.access.ended_sessions import note_provider_logout
 from jobprov.app.access.locality import is_cross_site
@@ -28,7 +28,7 @@ from jobprov.app.measures import get_measures
 from jobprov.app.web.frame.page import answer, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import BACK_CHANNEL_LOGOUT, LOGIN_DONE, LOGOUT_DONE
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.intake.logins import LoginAttempt
 from jobprov.provenance.services.intake.tokens import WrongTokenError
 
@@ -159,7 +159,7 @@ def page_here(wanted: str) -> str:
 def _provider() -> "IdentityProvider":
     login = get_service().login
     if login is None or login.provider is None:
-        raise NotFound("Nobody logs in here: JOBPROV_LOGIN names no provider.")
+        raise NotFoundError("Nobody logs in here: JOBPROV_LOGIN names no provider.")
     return login.provider
 
 

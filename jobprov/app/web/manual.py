@@ -51,6 +51,7 @@ def show_page(name: str = "") -> Response:
     return answer(
         "manual/page.html",
         page=page,
+        part=number,
         group=GROUPS.get(page.group, ""),
         html=page.parts[number - 1].html,
         chapters=_chapters(page, page.parts[number - 1]),

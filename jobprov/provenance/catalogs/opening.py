@@ -102,7 +102,7 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
+        raise BadInputError.of_file(path, problem) from None
     return {name: _checked(name, table, path) for name, table in document.items()}
 
 

@@ -155,7 +155,11 @@ class Transport:
             raise UnreachableError(
                 f"{self.url} broke off while sending {target.name}: {problem}."
             ) from None
+        except OSError as problem:
+            problem.filename = str(target)  # the only name that the caller knows
+            raise
         finally:
+            answer.close()
             temporary.unlink(missing_ok=True)
         return str(answer.headers.get("ETag", "")).strip('"')
 

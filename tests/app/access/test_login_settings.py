@@ -118,7 +118,9 @@ def test_without_the_setting_nothing_is_different(client: FlaskClient) -> None:
         "jobprov-visits"
     ]
     assert "Cache-Control" not in page.headers
-    assert client.get("/login").status_code == 404
+    answer = client.get("/login")
+    assert answer.status_code == 404
+    assert "Nobody logs in here: JOBPROV_LOGIN names no provider." in answer.text
     client.put(f"/api/v1/jobs/{JOB}", json=a_record())
     assert 'name="who"' in client.get("/rules?experiment=nova&edit=1").text
     form = {"experiment": "nova", "rules": RULE, "who": "Ada", "why": "w"}

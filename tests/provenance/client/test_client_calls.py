@@ -261,6 +261,15 @@ def test_bundle_arrives_whole_or_not_at_all(peer: Peer, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
 
+def test_bundle_that_cannot_be_written_is_named_as_it_was_asked_for(peer: Peer) -> None:
+    peer.answers = [(200, b"tar")]
+
+    with pytest.raises(FileNotFoundError) as problem:
+        Client(peer.url).save_bundle(JOB, "/proc/a.tar")
+
+    assert problem.value.filename == "/proc/a.tar"
+
+
 def test_something_that_is_no_jobprov_is_said_so(peer: Peer) -> None:
     peer.answers = [(200, b"<html>")]
 

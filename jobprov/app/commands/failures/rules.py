@@ -44,13 +44,14 @@ def show(
             f"by {answer.who}: {answer.why}",
         ]
     else:
-        lines = ["no table of its own"]
+        lines = [f"{experiment} has no rules of its own; --built-in shows those of jobprov."]
     rules_shown = answer.rules + answer.built_in if built_in else answer.rules
     rows = []
     for rule in rules_shown:
         again = _TRANSIENT[rule.get("transient")]
         rows.append((rule.get("name"), rule.get("class"), again, rule.get("words")))
-    lines.append(cell_table(("RULE", "CLASS", "TRY AGAIN", "WHAT"), rows))
+    if rows:
+        lines.append(cell_table(("RULE", "CLASS", "TRY AGAIN", "WHAT"), rows))
     emit(answer, "\n".join(lines), as_json=as_json)
 
 

@@ -77,13 +77,14 @@ def launch(
     state = _requested_state(stop=stop, resume=resume, freeze=freeze)
     text = _read(file)
     workflow = read_workflow(text, file.name)
+    shipped = _shipped(workflow, file.parent)
     if check:
         stages = [stage.name for stage in workflow.stages]
         document = {"name": workflow.name, "stages": stages}
         emit(document, _described(workflow), as_json=as_json)
         return
     client = client_for(url)
-    launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
+    launched = _Launched(client, workflow, _declare(client, workflow, text, shipped))
     if state is not None:
         launched.set_state({"state": state, "who": who, "why": why, "is_frozen": freeze})
     only_freezes = freeze and not resume
@@ -134,14 +135,17 @@ class _Launched(NamedTuple):
 
     def described(self, standing: WorkflowStanding) -> str:
         """Return how it stands, for people, with the address of its page."""
+        return f"{summary(standing)}\n{standing.state}: {standing.why}\n{self.page()}"
+
+    def page(self) -> str:
+        """Return the address of its page."""
         place = f"{self.workflow.experiment}/{self.workflow.name}"
-        page = f"{self.client.url}/workflows/{place}?version={self.version}"
-        return f"{summary(standing)}\n{standing.state}: {standing.why}\n{page}"
+        return f"{self.client.url}/workflows/{place}?version={self.version}"
 
 
 def _watch(launched: _Launched, options: LaunchingOptions) -> None:
     """Take turns until the workflow runs no more and none of its jobs is left."""
-    last_summary = ""
+    last_summary = last_failed = ""
     is_due = every(options.follow_interval)
     workflow = launched.workflow
     with runner_of(launched.client, workflow.experiment, options, workflow.name) as turn:
@@ -160,19 +164,42 @@ def _watch(launched: _Launched, options: LaunchingOptions) -> None:
             is_busy = done is None or done.is_busy
             if standing.state != "running" and not is_busy:
                 return
+            failed = _failed(standing)
+            if failed and failed != last_failed and not is_busy:
+                last_failed = failed
+                click.echo(
+                    f"{failed} failed for good: retry, or go on without: {launched.page()}",
+                    err=True,
+                )
             time.sleep(options.interval)
 
 
-def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int:
-    """Send what the workflow ships and declare it; return its version."""
-    files: dict[str, str] = {}
+def _failed(standing: WorkflowStanding) -> str:
+    """Return how many units of which stages need a decision, in words; '' where none does."""
+    failed = []
+    for stage in standing.stages:
+        if stage.failed:
+            failed.append(f"{counted(stage.failed, 'unit')} of {stage.stage}")
+    return ", ".join(failed)
+
+
+def _shipped(workflow: Workflow, beside: Path) -> dict[str, bytes]:
+    """Return the files that the workflow ships, by their names."""
+    shipped = {}
     for name in workflow.shipped():
         try:
-            content = (beside / name).read_bytes()
+            shipped[name] = (beside / name).read_bytes()
         except OSError as problem:
             raise BadInputError(
                 f"The workflow ships {name}, which cannot be read beside it: {problem.strerror}."
             ) from None
+    return shipped
+
+
+def _declare(client: Client, workflow: Workflow, text: str, shipped: Mapping[str, bytes]) -> int:
+    """Send what the workflow ships and declare it; return its version."""
+    files: dict[str, str] = {}
+    for name, content in shipped.items():
         files[name] = hashlib.sha256(content).hexdigest()
         client.put_blob(files[name], content)
     return client.declare_workflow(workflow.name, {"text": text, "files": files}).version

@@ -24,6 +24,7 @@ from jobprov.provenance.services.intake.tokens import (
     revoke_token,
     rotate_token,
 )
+from jobprov.provenance.times import minute_text
 
 _COLUMNS: Columns[TokenRow] = {
     "NUMBER": lambda token: token.number,
@@ -134,7 +135,7 @@ def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> 
         now = datetime.now(UTC)
         rotation = service.write(lambda writing: rotate_token(writing, number, now=now, keep=keep))
     ends_at = rotation.old_ends_at.isoformat(timespec="seconds")
-    click.echo(f"Token {number} ends {ends_at}.", err=True)
+    click.echo(f"Token {number} ends {minute_text(rotation.old_ends_at)}.", err=True)
     document = {"token": rotation.token, "old_number": number, "old_ends_at": ends_at}
     emit(document, rotation.token, as_json=as_json)
 

@@ -54,7 +54,7 @@ def _lines(answer: Timeline) -> Iterator[str]:
         yield f"{counted(answer.jobs, noun)}; none has started."
         return
     window = _Window(datetime.fromisoformat(answer.start), datetime.fromisoformat(answer.end))
-    times = f"from {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
+    times = f"from {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%Y-%m-%d %H:%M:%S} UTC"
     yield f"{counted(answer.jobs, noun)} {times}:"
     if answer.step_seconds is None:
         yield _table_of_jobs(answer, window)
@@ -83,7 +83,7 @@ def _table_of_jobs(answer: Timeline, window: _Window) -> str:
     """Return a table of jobs, without columns in which nothing stands."""
     columns: Columns[TimelineRow] = {
         "STATE": lambda row: row.state,
-        "UNIT": _name,
+        "UNIT" if answer.unit is None else "JOB": _name,
         "WHEN": lambda row: _line(row, window),
         "QUEUED": lambda row: duration_cell(row.seconds_of("idle")),
         "RAN": lambda row: duration_cell(row.seconds_of("run")),

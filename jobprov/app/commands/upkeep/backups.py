@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.moments import BACKUP, note_done
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, size
-from jobprov.provenance.services.upkeep.backups import BackupReport, back_up
+from jobprov.provenance.services.upkeep.backups import BackupReport, back_up, make_backup_folder
 
 
 @click.command()
@@ -35,9 +35,11 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
             "disk mounted?"
         )
     with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
+        if is_missing:
+            make_backup_folder(folder)
         if is_missing and not as_json:  # lines of JSON go there
             click.echo(
-                f"{folder} is missing and will be made. Unless this is the first backup, mount its "
+                f"{folder} was missing and is made now. Unless this is the first backup, mount its "
                 "disk.",
                 err=True,
             )

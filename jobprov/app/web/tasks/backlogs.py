@@ -9,8 +9,10 @@ from jobprov.provenance.answers.tasks.backlogs import Backlog
 WIDTH, HEIGHT = 600, 120
 TOP = 2
 """Above the line, which has a width."""
-_LEAST_AHEAD, _MOST_AHEAD = timedelta(days=1), timedelta(days=14)
-"""What the picture shows ahead of now, whatever the estimate: a later end lies outside of it."""
+_LEAST_AHEAD = 4
+"""How many steps the picture shows ahead of now, whatever the estimate."""
+_MOST_AHEAD = timedelta(days=14)
+"""A later end lies outside of the picture."""
 
 
 class BacklogRow(NamedTuple):
@@ -74,7 +76,7 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
     first = burn_down.first_step()
     start = datetime.fromisoformat(burn_down.start) + first * step
     latest = moment(backlog.ends_at_high) or now
-    ahead = max(now + _LEAST_AHEAD, min(latest, now + _MOST_AHEAD))
+    ahead = max(now + _LEAST_AHEAD * step, min(latest, now + _MOST_AHEAD))
     end = start - (start - ahead) // step * step
     left_at_start = burn_down.left_before(first)
     scale = _Scale(start, end, burn_down.most())

@@ -1,6 +1,6 @@
 """What is left of a campaign as a figure that stands alone: for a talk, a mail or a paper."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from flask import Response, render_template
@@ -8,11 +8,11 @@ from flask import Response, render_template
 from jobprov.app.reports.rows import cost_words, done_words, moment
 from jobprov.app.web.frame.formats import number
 from jobprov.app.web.tasks.backlogs import HEIGHT, TOP, WIDTH, draw_backlog
+from jobprov.app.web.tasks.timelines import Axis
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from jobprov.provenance.answers.statistics.spending import Spending
 from jobprov.provenance.errors import NotFoundError
 
-_MOST_DAYS = 8
 _LINES = 5
 _NICE = (1, 2, 2.5, 5, 10)
 
@@ -51,20 +51,18 @@ def show_figure(campaign: CampaignProgress, spending: Spending | None) -> Respon
         cost="" if spending is None or not spending.total.jobs else cost_words(spending),
         ends_at=campaign.backlog.ends_at and moment(campaign.backlog.ends_at),
         counted_at=moment(campaign.counted_at),
-        days=_days(start, end),
+        times=_times(start, end),
         lefts=_lefts(campaign.backlog.burn_down.most()),
     )
     return Response(figure, content_type="image/svg+xml; charset=utf-8")
 
 
-def _days(start: datetime, end: datetime) -> list[Tick]:
-    """Return the midnights of the figure, as many as have room."""
-    every = timedelta(days=1 + (end - start) // timedelta(days=_MOST_DAYS))
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+def _times(start: datetime, end: datetime) -> list[Tick]:
+    """Return the days or hours on the axis of the figure, as many as have room."""
     ticks = []
-    while day < end:
-        ticks.append(Tick(round(WIDTH * ((day - start) / (end - start))), f"{day:%-d %b}"))
-        day += every
+    for tick in Axis(start, end).ticks():
+        if tick.label:
+            ticks.append(Tick(round(WIDTH * tick.percent / 100), tick.label))
     return ticks
 
 

@@ -27,7 +27,7 @@ from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.queue import task_queue
-from jobprov.provenance.services.tasks.tasks import find_task, show_task
+from jobprov.provenance.services.tasks.tasks import MOST_LISTED, find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready
 from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide, waive_units
 
@@ -70,6 +70,7 @@ def show_page(task_id: str) -> Response:
         causes=cut_rows("causes", linked_causes(task.errors, place), 15),
         failing=cut_rows("failing", task.failing_jobs, 15),
         blocking=cut_rows("blocking", task.blocking, 20),
+        is_more_blocking=len(task.blocking) == MOST_LISTED,
         waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,

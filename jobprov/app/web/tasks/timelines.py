@@ -27,6 +27,7 @@ _MOST_TICKS = 6
 _LAST_LABEL = 88.0
 """Per cent of the width: a label further right would not fit."""
 _TICKS = (
+    *(timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 30)),
     *(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 30)),
     *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
     *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 91, 364)),
@@ -111,7 +112,7 @@ class Axis:
 def _label(at: datetime, apart: timedelta) -> str:
     if apart >= timedelta(days=1):
         return f"{at.day} {at:%b}"
-    return f"{at:%H:%M}"
+    return f"{at:%H:%M:%S}" if apart < timedelta(minutes=1) else f"{at:%H:%M}"
 
 
 @pages.get("/timeline", endpoint="timeline")

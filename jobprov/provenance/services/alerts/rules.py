@@ -225,7 +225,7 @@ def read_alert_rules(path: Path) -> dict[str, ExperimentAlerts]:
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except (OSError, ValueError) as problem:
-        raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
+        raise BadInputError.of_file(path, problem) from None
     reading = _Reading(path, line_numbers(text))
     return {name: reading.experiment(name, table) for name, table in document.items()}
 

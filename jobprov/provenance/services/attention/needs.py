@@ -449,7 +449,8 @@ def _dead_letters(connection: Connection) -> NeedsOfKind:
     if not waiting:
         return NeedsOfKind([])
     count = sum(waits.letters for waits in waiting)
-    words = f"{counted(count, 'record')} could not be read and {_are(count)} kept as dead letters"
+    kept = "is kept as a dead letter" if count == 1 else "are kept as dead letters"
+    words = f"{counted(count, 'record')} could not be read and {kept}"
     if count == MOST_COUNTED:
         words = f"at least {words}"
     names = [waits.experiment for waits in waiting if waits.experiment is not None]

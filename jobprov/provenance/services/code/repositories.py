@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypedDict
 
 from sqlalchemy import Connection
@@ -39,6 +40,9 @@ def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepo
             f"name: {name!r} is not a valid name of a repository.", {"name": ["no name"]}
         )
     is_local = url.startswith("/")
+    if is_local and not _is_repository(Path(url)):
+        message = f"There is no git repository at {url}."
+        raise BadInputError(message, {"url": ["no git repository"]})
     _check_url(url, is_local=is_local)
     match_key = repository_match_key(url) or url
     for registered in repositories_like(connection, name, match_key):
@@ -59,6 +63,11 @@ def _check_url(url: str, *, is_local: bool) -> None:
     if not is_local and parsed.scheme not in ("https", "ssh"):
         message = "https and ssh URLs and absolute local paths may be registered, nothing else"
         raise BadInputError(f"{url}: {message}.", {"url": [message]})
+
+
+def _is_repository(folder: Path) -> bool:
+    """Return whether a folder is a checkout or a bare repository."""
+    return (folder / ".git").exists() or (folder / "HEAD").is_file()
 
 
 def fetch_problems(connection: Connection) -> dict[str, str]:

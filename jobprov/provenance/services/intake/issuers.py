@@ -118,7 +118,7 @@ def read_issuers(path: Path | None) -> list[ExperimentIssuer]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
+        raise BadInputError.of_file(path, problem) from None
     issuers: list[ExperimentIssuer] = []
     for experiment, tables in document.items():
         check_experiment_name(experiment)

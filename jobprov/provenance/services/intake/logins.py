@@ -255,7 +255,7 @@ def read_login_rules(path: Path) -> LoginRules:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
+        raise BadInputError.of_file(path, problem) from None
     try:
         rules = read_document(document, LoginRules, "the file")
         _check(rules)

@@ -21,7 +21,8 @@ from jobprov.provenance.times import utc_text
 STEP = timedelta(hours=6)
 STEPS = 28
 """A week."""
-_SECONDS = STEP.total_seconds()
+_SHORT_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]
+"""Of a task, or of a campaign alone, that began lately."""
 
 Campaign = tuple[str, str]
 """Its experiment and its name."""
@@ -34,7 +35,7 @@ class DoneLately:
         connection: where from.
         now: in the last step.
         expected: how many units each of their tasks has, None where nobody knows.
-        of: of one campaign alone.
+        of: of one campaign alone; where it began lately, in short steps.
     """
 
     def __init__(
@@ -44,21 +45,24 @@ class DoneLately:
         expected: Sequence[tuple[FoundTask, int | None]],
         of: Campaign | None = None,
     ) -> None:
-        self._start = _week_before(now)
+        self._window = _window_until(now, STEP)
+        tasks = [task.key for task, _ in expected]
+        began = tasks_begun_since(connection, tasks, self._window.start)
+        if of is not None and len(began) == len(tasks) and began:
+            self._window = _window_since(min(began.values()), now)
         self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
-        for row in done_in_steps(connection, Window(self._start, now, STEP), of):
+        for row in done_in_steps(connection, self._window, of):
             campaign = (row.experiment, row.campaign)
             # A clock that is ahead does not make a step that is to come
             self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units
             last_ends = self._last_ends[campaign]
             last_ends[row.stage] = max(row.last_end, last_ends.get(row.stage, row.last_end))
-        began = tasks_begun_since(connection, [task.key for task, _ in expected], self._start)
         for task, units in expected:
             if task.key in began:
                 campaign = (task.experiment, task.campaign or "")
-                place = _place_of(began[task.key], self._start)
+                place = _place_of(began[task.key], self._window)
                 self._added[campaign, task.stage or ""][place] += units or 0
 
     def burn_down(self, campaign: Campaign, stages: Sequence[StageProgress]) -> BurnDown | None:
@@ -77,7 +81,7 @@ class DoneLately:
         if not declared:
             return None
         is_whole = declared == len(stages)
-        return _burn_down(self._start, done, added, expected, left, is_whole=is_whole)
+        return _burn_down(self._window, done, added, expected, left, is_whole=is_whole)
 
     def last_ends(self, campaign: Campaign) -> dict[str, str]:
         """Return when each stage's last job ended; stages without a recent job are left out."""
@@ -89,6 +93,8 @@ def burn_down_of_task(
 ) -> BurnDown | None:
     """Return how the units of a task became fewer; None where nobody knows how many there are.
 
+    The steps are short where the task began lately.
+
     Args:
         connection: where from.
         task: its key.
@@ -98,29 +104,41 @@ def burn_down_of_task(
     """
     if units.expected is None or units.missing is None:
         return None
-    start = _week_before(now)
+    window = _window_until(now, STEP)
+    began = tasks_begun_since(connection, [task], window.start).get(task)
+    added = {}
+    if began is not None:
+        window = _window_since(began, now)
+        added[_place_of(began, window)] = units.expected
     done: Counter[int] = Counter()
-    for place, count in units_done_in_steps(connection, task, Window(start, now, STEP), needed):
+    for place, count in units_done_in_steps(connection, task, window, needed):
         done[min(place, STEPS - 1)] += count
-    added: Counter[int] = Counter()
-    for began in tasks_begun_since(connection, [task], start).values():
-        added[_place_of(began, start)] += units.expected
-    return _burn_down(start, done, added, units.expected, units.missing, is_whole=True)
+    return _burn_down(window, done, added, units.expected, units.missing, is_whole=True)
 
 
-def _place_of(moment: datetime, start: datetime) -> int:
+def _window_since(began: datetime, now: datetime) -> Window:
+    """Return the window of the shortest steps that reach back to a beginning."""
+    for step in _SHORT_STEPS:
+        window = _window_until(now, step)
+        if began >= window.start:
+            return window
+    return _window_until(now, STEP)
+
+
+def _window_until(now: datetime, step: timedelta) -> Window:
+    """Return the window of `STEPS` steps in whose last one a moment lies."""
+    seconds = step.total_seconds()
+    last = datetime.fromtimestamp(now.timestamp() // seconds * seconds, UTC)
+    return Window(last - (STEPS - 1) * step, now, step)
+
+
+def _place_of(moment: datetime, window: Window) -> int:
     """Return in which step a moment lies; a clock that is ahead makes none that is to come."""
-    return min((moment - start) // STEP, STEPS - 1)
-
-
-def _week_before(now: datetime) -> datetime:
-    """Return when the first step begins, if a moment is to lie in the last one."""
-    last = datetime.fromtimestamp(now.timestamp() // _SECONDS * _SECONDS, UTC)
-    return last - (STEPS - 1) * STEP
+    return min((moment - window.start) // window.step, STEPS - 1)
 
 
 def _burn_down(
-    start: datetime,
+    window: Window,
     done: Mapping[int, int],
     added: Mapping[int, int],
     expected: int,
@@ -131,7 +149,7 @@ def _burn_down(
     """Return the burn-down that ends at what is left.
 
     Args:
-        start: when the first step begins.
+        window: its steps.
         done: how many units were done in each step.
         added: how many units came with new tasks in each step.
         expected: how many there are now.
@@ -146,8 +164,8 @@ def _burn_down(
         series.append(max(0, min(known, before)))
     series.reverse()
     return BurnDown(
-        start=utc_text(start),
-        step_seconds=int(_SECONDS),
+        start=utc_text(window.start),
+        step_seconds=window.step_seconds,
         expected=expected,
         left=series,
         is_whole=is_whole,

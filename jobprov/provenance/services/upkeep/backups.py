@@ -66,6 +66,18 @@ def open_copy(source: str) -> Store:
     return open_store(address)
 
 
+def make_backup_folder(folder: Path) -> None:
+    """Make the folder of a backup, which only its owner may read.
+
+    Raises:
+        UnreachableError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as problem:
+        raise UnreachableError(f"{folder} cannot be made: {problem.strerror}.") from None
+
+
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     """Copy everything that the service cannot make again into `folder`, which is made if missing.
 

@@ -52,7 +52,9 @@ def call(service: Service, *words: str) -> str:
 def test_list_says_what_went_wrong_when_a_repository_was_last_fetched(
     service: Service, tmp_path: Path
 ) -> None:
+    git(tmp_path, "init", "--quiet", "gone")
     call(service, "repository", "add", "gone", str(tmp_path / "gone"))
+    shutil.rmtree(tmp_path / "gone")
     before = json.loads(call(service, "repository", "list", "--json"))
     call(service, "work")
     after = json.loads(call(service, "repository", "list", "--json"))
@@ -79,6 +81,17 @@ def test_list_says_in_words_when_a_repository_was_fetched(service: Service, tmp_
 
     assert f"{datetime.now(UTC):%Y-%m-%d}" in row
     assert " UTC  –" in row  # noqa: RUF001 - missing is an en dash
+
+
+def test_path_without_a_repository_is_refused(service: Service, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(
+        jobprov,
+        ["repository", "add", "code", str(tmp_path), "--data", str(service.settings.data)],
+    )
+
+    assert isinstance(ended.exception, BadInputError)
+    assert str(ended.exception) == f"There is no git repository at {tmp_path}."
+    assert json.loads(call(service, "repository", "list", "--json")) == []
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\tb"])

@@ -400,3 +400,34 @@ def test_the_five_minute_recipe_of_the_document(trial: Trial) -> None:
         "merge-00001.txt",
         "merge-00002.txt",
     ]
+
+
+def test_units_that_failed_for_good_are_told_with_their_page(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(
+        'name = "bad"\nexperiment = "toyexp"\n[[stage]]\nname = "gen"\ncount = 1\n'
+        'command = ["false"]\noutputs = ["a.txt"]\n'
+    )
+    words = [*JOBPROV, "launch", str(file), *trial.common, "--folder", str(tmp_path / "agent")]
+    environment = {**trial.service.environment, "JOBPROV_URL": trial.service.url}
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if "for good" in line)
+        process.kill()
+
+    assert told == (
+        "1 unit of gen failed for good: retry, or go on without: "
+        f"{trial.service.url}/workflows/toyexp/bad?version=1\n"
+    )
+
+
+def test_check_misses_a_file_that_is_to_be_shipped(trial: Trial, tmp_path: Path) -> None:
+    (tmp_path / "toy.toml").write_text(trial.file.read_text())
+
+    done = trial.service.run("launch", "--check", str(tmp_path / "toy.toml"))
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "jobprov: The workflow ships gen.sh, which cannot be read beside it: "
+        "No such file or directory.\n"
+    )

@@ -181,10 +181,19 @@ def test_backup_to_a_disk_that_is_not_mounted_is_noticed(data: Path, tmp_path: P
     first, second = (run("backup", str(copy), "--data", str(data)) for _ in range(2))
     assert first.exit_code == second.exit_code == 0
     assert (
-        f"{copy} is missing and will be made. Unless this is the first backup, mount its disk."
+        f"{copy} was missing and is made now. Unless this is the first backup, mount its disk."
         in first.stderr
     )
-    assert "will be made" not in second.stderr
+    assert "is made" not in second.stderr
+
+
+def test_backup_folder_that_cannot_be_made_is_not_said_to_be_made(data: Path) -> None:
+    result = run_alone("backup", "/proc/copy", "--data", str(data))
+
+    assert result.returncode == 3
+    assert result.stderr.splitlines() == [
+        "jobprov: /proc/copy cannot be made: No such file or directory."
+    ]
 
 
 def test_backup_without_a_database_tells_of_no_folder(tmp_path: Path) -> None:

@@ -112,6 +112,13 @@ def test_what_is_no_page_of_docs_is_not_found(pages: FlaskClient, address: str) 
     assert "<script>" not in answer.text
 
 
+def test_each_part_of_a_long_page_has_its_title(pages: FlaskClient) -> None:
+    second = tight(pages.get("/docs/reference/commands?part=2").text)
+
+    [title] = re.findall("<h1.*?</h1>", second)
+    assert title.startswith('<h1>Commands <span class="count">part 2 of ')
+
+
 def test_address_as_in_the_repository_leads_to_the_page(pages: FlaskClient) -> None:
     answer = pages.get("/docs/reference/glossary.md")
 

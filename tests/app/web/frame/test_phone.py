@@ -136,13 +136,22 @@ def test_count_of_very_many_failures_does_not_run_into_the_words(scripted: Watch
 @pytest.mark.parametrize("width", [360, 390])
 def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
     phone = Watched(browser, site, (width, 844), "light")
-    campaign = f"/campaigns/toyexp/{samples.CAMPAIGN}"
-    for address in ("/", "/jobs", campaign, "/resources", "/resources?by=host"):
+    addresses = (
+        "/",
+        "/jobs",
+        f"/jobs/{samples.job_id('reco-4-first')}",
+        f"/campaigns/toyexp/{samples.CAMPAIGN}",
+        "/resources",
+        "/resources?by=host",
+        "/estimate?experiment=toyexp&files=100",
+        f"/rebuild/{samples.MERGED}?from_scratch=1",
+    )
+    for address in addresses:
         phone.page.goto(site + address)
         tables = phone.page.locator("main .scroll")
         assert tables.count() > 0
         beyond = "tables => tables.map(table => table.scrollWidth - table.clientWidth)"
-        assert set(tables.evaluate_all(beyond)) == {0}, address
+        assert max(tables.evaluate_all(beyond)) <= 1, address  # parts of a pixel are rounded
     phone.check()
     phone.context.close()
 

@@ -74,6 +74,17 @@ def test_picture_of_a_young_task_begins_with_it() -> None:
     assert [row.left for row in drawn.rows] == [10, 12, 20]
 
 
+def test_picture_of_a_task_of_minutes_spans_minutes() -> None:
+    start = NOW - timedelta(minutes=4)
+    minutes = BurnDown(start.isoformat(), 60, 20, [0, 0, 12, 10], is_whole=True, done=[0, 0, 8, 2])
+
+    drawn = draw_backlog(Backlog(minutes, 0, None, None, None), NOW)
+
+    assert drawn is not None
+    assert drawn.start == (NOW - timedelta(minutes=2)).isoformat()
+    assert drawn.end == (NOW + timedelta(minutes=4)).isoformat()
+
+
 def test_nothing_is_drawn_where_nothing_was_left() -> None:
     done = BurnDown("2026-01-07T00:00:00Z", 6 * 3600, 20, [0, 0, 0, 0], is_whole=True)
 

@@ -3,11 +3,13 @@
 import csv
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
 
+from jobprov.app.web.tasks.timelines import Axis
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
 
@@ -25,6 +27,14 @@ def test_a_unit_shows_its_attempts_with_their_ends(pages: FlaskClient) -> None:
     assert 0 < text.index(f'href="{first}"') < text.index(f'href="{second}"')
     assert '<rect class="is-failed' in text
     assert '<rect class="is-succeeded' in text
+
+
+def test_axis_of_some_seconds_tells_seconds() -> None:
+    start = datetime(2026, 1, 7, 12, 59, 58, tzinfo=UTC)
+
+    ticks = Axis(start, start + timedelta(seconds=5)).ticks()
+
+    assert [tick.label for tick in ticks][:2] == ["12:59:58", "12:59:59"]
 
 
 def test_a_task_can_be_folded_and_leads_to_its_jobs(pages: FlaskClient) -> None:

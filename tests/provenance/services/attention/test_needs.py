@@ -183,11 +183,14 @@ def test_records_that_could_not_be_read_need_somebody(production: Production) ->
     first = production.tick()
     bad = Undecoded(job_id(1), "no JSON", first, b"{")
     other = Undecoded(job_id(2), "no JSON", first + HOUR, b"{")
-    production.write(lambda writing: keep_letters(writing, Grant("nova", "token"), [bad, other]))
+    production.write(lambda writing: keep_letters(writing, Grant("nova", "token"), [other]))
+    [alone] = [need for need in look(production).needs if need.kind == "letters"]
+    production.write(lambda writing: keep_letters(writing, Grant("nova", "token"), [bad]))
     production.write(lambda writing: keep_letters(writing, Grant("mu2e", "token"), [bad]))
 
     [need] = [need for need in look(production).needs if need.kind == "letters"]
 
+    assert alone.words == "1 record could not be read and is kept as a dead letter, from nova"
     words = "3 records could not be read and are kept as dead letters, from nova, mu2e"
     assert (need.count, need.words) == (3, words)
     assert need.since == utc_text(first)

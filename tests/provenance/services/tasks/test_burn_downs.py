@@ -80,8 +80,30 @@ def test_units_count_from_when_their_task_was_declared_or_began(production: Prod
     assert burn_down.left == [0] * place + [2] * 3 + [3] + [1] * 2 + [4] * 5
     assert burn_down.first_step() == place
     assert (sum(burn_down.done), burn_down.done[STEPS - 7]) == (2, 2)
-    assert of_task.burn_down.left == [0] * (STEPS - 5) + [3] * 5
-    assert of_task.burn_down.first_step() == STEPS - 5
+    assert of_task.burn_down.step_seconds == 3600
+    assert of_task.burn_down.left == [0] * 3 + [3] * 25, "of a day"
+    assert of_task.burn_down.first_step() == 3
+
+
+def test_steps_of_a_task_that_began_a_minute_ago_are_minutes(production: Production) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    production.now = now - timedelta(minutes=1)
+    production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
+    began = (now - timedelta(seconds=40)).isoformat()
+    task = {"task_id": "t1", "unit": "a"}
+    times = {"started_at": began, "ended_at": now.isoformat()}
+    production.record(a_record(1, task=task, outputs=[{"name": "1", "size_bytes": 7}], **times))
+
+    with production.database.reading.connect() as connection:
+        of_task = show_task(connection, production.store, find_task(connection, "t1")).backlog
+        of_campaign = show_campaign(connection, production.store, *NAME).backlog
+
+    for backlog in (of_task, of_campaign):
+        assert backlog is not None
+        burn_down = backlog.burn_down
+        assert burn_down.step_seconds == 60
+        assert (burn_down.left[-1], sum(burn_down.done)) == (1, 1)
+        assert burn_down.first_step() >= STEPS - 3
 
 
 def test_task_that_is_declared_anew_counts_from_its_first_job(production: Production) -> None:
