@@ -3,22 +3,20 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.proof_budgets import BudgetSection, read_budgets
 from jobprov.provenance.services.reruns.proving import ProvedJob, prove
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 
 @click.command("prove")
@@ -46,13 +44,12 @@ from jobprov.provenance.services.reruns.recorded_trials import TrialParts
     help="Look for inputs here that are not in a bundle; may be given often.",
 )
 @click.option("--experiment", help="Recipes of this experiment alone.")
-@data_option
-@json_option
+@opens_service
 def run_prove(
     *, jobs: int | None, seconds: float | None, cpu_seconds: float | None,
     job_seconds: float | None, disk: float | None, memory: float | None, processes: int | None,
     again_after: float | None, input_dirs: tuple[Path, ...], experiment: str | None,
-    data: str | None, as_json: bool,
+    service: "Service", as_json: bool,
 ) -> None:  # fmt: skip
     """Rerun recipes that are not proven, within hours of their first job.
 
@@ -63,7 +60,6 @@ def run_prove(
     one did not pass. What is run is the recorded jobs' own code, with your rights: use an account
     of its own.
     """
-    settings = settings_with(data=data)
     given = BudgetSection(
         jobs=jobs,
         seconds=seconds,
@@ -75,20 +71,19 @@ def run_prove(
         again_after_days=again_after,
         input_dirs=[str(folder) for folder in input_dirs] or None,
     )
-    budgets = read_budgets(settings.proof_budgets).over(given)
+    budgets = read_budgets(service.settings.proof_budgets).over(given)
     report = _ignore if as_json else _report
-    with opened_service(settings) as service:
-        parts = TrialParts(
-            service.database,
-            service.writer,
-            service.store,
-            settings.data / "prove",
-            apart(),
-            service.readable_by_readers_of,
-        )
-        proved = prove(
-            parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
-        )
+    parts = TrialParts(
+        service.database,
+        service.writer,
+        service.store,
+        service.settings.data / "prove",
+        apart(),
+        service.readable_by_readers_of,
+    )
+    proved = prove(
+        parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
+    )
     if proved is None:
         emit(
             {"is_busy": True, "jobs": []},
