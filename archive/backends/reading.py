@@ -9,27 +9,42 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from itertools import groupby
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from jobprov.archive.backends.copies import BlobReader, Copy
-from jobprov.archive.backends.documents import DocumentShelf
 from jobprov.archive.backends.packs import Pack
 from jobprov.archive.backends.shelves import is_intact
 from jobprov.archive.digest import check_digest
 from jobprov.archive.errors import BlobDamagedError, BlobMissingError
-
-if TYPE_CHECKING:  # it needs obstore, an extra
-    from jobprov.archive.backends.s3.objects import DocumentObjects
 
 _READ_BYTES = 1 << 16
 
 _T = TypeVar("_T")
 
 
+class Documents(Protocol):
+    """The documents of a folder, `DocumentShelf`, or of a bucket, `DocumentObjects`."""
+
+    def put(self, name: str, data: bytes) -> bool:
+        """See `Store.put_document`."""
+
+    def get(self, name: str) -> bytes:
+        """See `Store.get_document`."""
+
+    def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
+        """See `Store.read_document`."""
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """See `Store.documents`."""
+
+    def remove(self, names: Collection[str]) -> None:
+        """See `Store.erase_documents`."""
+
+
 class CopiesStore(ABC):
     """The reading half of a `Store`, and its documents."""
 
-    _documents: "DocumentShelf | DocumentObjects"
+    _documents: Documents
 
     @abstractmethod
     def _reaching(self) -> AbstractContextManager[None]:

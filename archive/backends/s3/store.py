@@ -72,7 +72,7 @@ class S3Store(CopiesStore):
         self._grace = grace
         self._loose = LooseObjects(bucket)
         self._packs = PackObjects(bucket)
-        self._documents = DocumentObjects(bucket)
+        self._documents: DocumentObjects = DocumentObjects(bucket)
         self._packs.refresh()  # so that a wrong address shows at the start of the service
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
