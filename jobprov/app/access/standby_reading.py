@@ -86,7 +86,7 @@ def register_standby(app: Flask, service: Service) -> None:
         try:
             return dispatch()
         except (NotFoundError, DBAPIError) as problem:
-            if not _was_standby_asked():
+            if g.get("read_from") != _STANDBY:
                 raise
             standby.note_failure(problem)
             _stay_with_primary()
@@ -110,10 +110,6 @@ def _stay_with_primary() -> None:
     """Read from the primary for the rest of this request."""
     if has_request_context():
         g.read_from = _PRIMARY
-
-
-def _was_standby_asked() -> bool:
-    return bool(g.get("read_from") == _STANDBY)
 
 
 def _is_of_a_reader() -> bool:

@@ -1,7 +1,5 @@
 """Catalogs over HTTP: where a task differs from its catalog, what is late, where files are now."""
 
-from datetime import timedelta
-
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
@@ -14,7 +12,7 @@ from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
 from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
 from jobprov.provenance.schemas.queries import FileQuery
 from jobprov.provenance.services.catalogs.arrivals import list_arrivals
-from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
+from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
 from jobprov.provenance.services.catalogs.replicas import PATIENCE, locate_files, names_of_copies
 from jobprov.provenance.services.lookup.file import show_file
@@ -36,16 +34,11 @@ def get_catalog(task_id: str) -> Response:
     catalogs = service.catalogs()
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
-        if hours is None:
-            hours = usual_hours(catalogs, task.experiment)
-        comparison = compare_catalog(
-            connection,
-            service.store,
-            task,
-            catalogs=catalogs,
-            late_after=timedelta(hours=hours),
+        return json_answer(
+            compare_catalog(
+                connection, service.store, task, catalogs=catalogs, late_after_hours=hours
+            )
         )
-    return json_answer(comparison)
 
 
 @catalogs_section.get(

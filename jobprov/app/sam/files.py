@@ -208,13 +208,17 @@ def _one_file(
     return find_numbered_file(connection, experiment, number or 0)
 
 
-@calls.get(f"{_BY_NAME}/metadata")
-@calls.get(f"{_BY_NUMBER}/metadata")
-def _metadata(experiment: str, name: str | None = None, number: int | None = None) -> Response:
+def _described(experiment: str, name: str | None, number: int | None) -> FileMetadata:
     service = get_service()
     with service.reading() as connection:
         file = _one_file(connection, experiment, name, number)
-        described = describe_files(connection, service.store, experiment, [file])[0]
+        return describe_files(connection, service.store, experiment, [file])[0]
+
+
+@calls.get(f"{_BY_NAME}/metadata")
+@calls.get(f"{_BY_NUMBER}/metadata")
+def _metadata(experiment: str, name: str | None = None, number: int | None = None) -> Response:
+    described = _described(experiment, name, number)
     if wants_text():
         return text_answer(metadata_lines(described))
     return json_answer(_shown(described))
@@ -255,10 +259,7 @@ def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile
 @calls.get(f"{_BY_NAME}/locations")
 @calls.get(f"{_BY_NUMBER}/locations")
 def _locations(experiment: str, name: str | None = None, number: int | None = None) -> Response:
-    service = get_service()
-    with service.reading() as connection:
-        file = _one_file(connection, experiment, name, number)
-        described = describe_files(connection, service.store, experiment, [file])[0]
+    described = _described(experiment, name, number)
     if wants_text():
         return text_answer(described.locations)
     return json_answer([location_of(location) for location in described.locations])

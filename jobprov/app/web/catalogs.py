@@ -1,6 +1,5 @@
 """The pages of catalogs: where a task and its catalog differ, what is late, where a file is now."""
 
-from datetime import timedelta
 from typing import NamedTuple, Self
 from urllib.parse import quote
 
@@ -97,11 +96,7 @@ def show_differences() -> Response:
         if hours is None:
             hours = usual_hours(catalogs, task.experiment)
         comparison = compare_catalog(
-            connection,
-            service.store,
-            task,
-            catalogs=catalogs,
-            late_after=timedelta(hours=hours),
+            connection, service.store, task, catalogs=catalogs, late_after_hours=hours
         )
         if comparison.synced_at is not None and comparison.units.without:
             draining = list_draining(connection, service.store, task)

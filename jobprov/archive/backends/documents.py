@@ -49,7 +49,7 @@ class DocumentShelf:
         return self.root / f"{check_document_name(name)}{SUFFIX}"
 
     def put(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless its name is taken; returns whether it was stored."""
+        """See `Store.put_document`."""
         target = self.path(name)
         make_folder(target.parent)
         if target.exists():
@@ -64,13 +64,7 @@ class DocumentShelf:
         return is_new
 
     def get(self, name: str) -> bytes:
-        """The bytes of a document, verified.
-
-        Raises:
-            BadNameError: no document may have that name.
-            DocumentMissingError: it is not stored.
-            DocumentDamagedError: its stored bytes changed.
-        """
+        """See `Store.get_document`."""
         path = self.path(name)
         try:
             frame = path.read_bytes()
@@ -82,10 +76,7 @@ class DocumentShelf:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of the document with this digest; None if only the whole can be read.
-
-        See `Store.read_document`.
-        """
+        """See `Store.read_document`."""
         path = self.path(name)
         try:
             with path.open("rb") as file:
@@ -100,11 +91,7 @@ class DocumentShelf:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove documents, durably; missing ones are ignored.
-
-        Raises:
-            BadNameError: no document may have one of the names; nothing is removed then.
-        """
+        """See `Store.erase_documents`."""
         paths = [self.path(name) for name in names]
         for path in paths:
             path.unlink(missing_ok=True)

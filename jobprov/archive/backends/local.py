@@ -11,15 +11,11 @@ A blob is looked for first in the known packs, then among the loose ones, then i
 never removed from its old place before the new one is durable, so it is in one of these.
 """
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from io import BufferedReader
-from itertools import groupby
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import BinaryIO, TypeVar
 
-from jobprov.archive.backends.copies import BlobReader, Copy
+from jobprov.archive.backends.copies import Copy
 from jobprov.archive.backends.documents import DocumentShelf
 from jobprov.archive.backends.durable import (
     Arrival,
@@ -37,10 +33,11 @@ from jobprov.archive.backends.inspecting import (
     inspect_packs,
 )
 from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.backends.reading import CopiesStore, blob_bytes, is_packed
 from jobprov.archive.backends.sealing import Sealer
 from jobprov.archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
-from jobprov.archive.errors import BlobDamagedError, BlobMissingError
+from jobprov.archive.errors import BlobDamagedError
 from jobprov.archive.store import (
     PACK_LIMIT_BYTES,
     ArchiveStats,
@@ -53,12 +50,9 @@ from jobprov.archive.store import (
 _GROUP = 128  # blobs that `put_many` flushes together; each is an open file meanwhile
 _BLOCK_BYTES = 4096
 _SET_ASIDE = "set-aside"
-_READ_BYTES = 1 << 16
-
-_T = TypeVar("_T")
 
 
-class LocalStore:
+class LocalStore(CopiesStore):
     """A `Store` in a folder, which is made if it does not exist.
 
     Raises:
@@ -70,7 +64,7 @@ class LocalStore:
         self._arriving = root / "arriving"
         self._loose = LooseShelf(root / "loose")
         self._packs = PackShelf(root / "packs", root / "packs.lock")
-        self._documents = DocumentShelf(root / "documents", self._arriving)
+        self._documents: DocumentShelf = DocumentShelf(root / "documents", self._arriving)
         with reaching(root):
             for folder in (
                 self._arriving,
@@ -130,18 +124,6 @@ class LocalStore:
                 )
         return digests
 
-    def get(self, sha256: str) -> bytes:
-        """The bytes of a blob, from the first copy that is intact."""
-        return self._use_copy(sha256, Copy.read)
-
-    def open(self, sha256: str) -> BinaryIO:
-        """A buffered, seekable reader of a blob."""
-        return self._use_copy(sha256, lambda copy: BufferedReader(BlobReader(copy), _READ_BYTES))
-
-    def size(self, sha256: str) -> int:
-        """The size of a blob in bytes, from its header."""
-        return self._use_copy(sha256, Copy.header).size_bytes
-
     def missing(self, digests: Iterable[str]) -> set[str]:
         """The digests that are neither in a pack nor loose."""
         wanted = {check_digest(sha256) for sha256 in digests}
@@ -149,21 +131,13 @@ class LocalStore:
             packs = self._packs.known()
             unknown = set()
             for sha256 in wanted:
-                if not _is_packed(packs, sha256) and not self._loose.holds(sha256):
+                if not is_packed(packs, sha256) and not self._loose.holds(sha256):
                     unknown.add(sha256)
             if not unknown:
                 return set()
             # Another process may have packed them since
             packs = self._packs.refresh()
-            return {sha256 for sha256 in unknown if not _is_packed(packs, sha256)}
-
-    def digests(self) -> Iterator[str]:
-        """Every stored digest once, sorted, as of the first one taken."""
-        with reaching(self.root):
-            loose = list(self._loose.digests())
-            packed = [_digests_in(pack) for pack in self._packs.refresh()]
-            for sha256, _copies in groupby(heapq.merge(loose, *packed)):
-                yield sha256
+            return {sha256 for sha256 in unknown if not is_packed(packs, sha256)}
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
         """Move loose blobs into packs, and merge small packs."""
@@ -215,31 +189,6 @@ class LocalStore:
                 self._settle(arrival, copy.sha256)
         return True
 
-    def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document durably, unless one of that name exists."""
-        with reaching(self.root):
-            return self._documents.put(name, data)
-
-    def get_document(self, name: str) -> bytes:
-        """The bytes of a document, verified."""
-        with reaching(self.root):
-            return self._documents.get(name)
-
-    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document, unverified."""
-        with reaching(self.root):
-            return self._documents.read(name, start, length, sha256=sha256)
-
-    def documents(self, prefix: str = "") -> Iterator[str]:
-        """The names of all documents that begin with the prefix, sorted."""
-        with reaching(self.root):
-            yield from self._documents.names(prefix)
-
-    def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good, durably."""
-        with reaching(self.root):
-            self._documents.remove(names)
-
     def stats(self) -> ArchiveStats:
         """How much is stored, by the tails of the packs and the headers of the loose blobs."""
         loose = stored_bytes = content_bytes = 0
@@ -248,10 +197,10 @@ class LocalStore:
             packs = self._packs.refresh()
             for sha256 in unpacked:
                 copy = self._loose.find(sha256)
-                if copy is not None and not _is_packed(packs, sha256):
+                if copy is not None and not is_packed(packs, sha256):
                     loose += 1
                     stored_bytes += copy.file.size()
-                    content_bytes += _content_bytes(copy)
+                    content_bytes += blob_bytes(copy)
         return ArchiveStats(
             blobs=loose + sum(pack.index.count for pack in packs),
             loose=loose,
@@ -271,7 +220,6 @@ class LocalStore:
             yield from inspect_names(self._loose, self._packs, self._documents)
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob; each is looked for only if the ones before were damaged."""
         raw = bytes.fromhex(sha256)
         known = self._packs.known()
         yield from filter(None, (pack.find(raw) for pack in known))
@@ -280,20 +228,11 @@ class LocalStore:
             None, (pack.find(raw) for pack in self._packs.refresh() if pack not in known)
         )
 
-    def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
-        """The result of `use` with the first copy that is not damaged."""
-        check_digest(sha256)
-        damage: BlobDamagedError | None = None
-        with reaching(self.root):
-            for copy in self._copies(sha256):
-                try:
-                    return use(copy)
-                except BlobDamagedError as error:
-                    damage = damage or error
-        raise damage or BlobMissingError(sha256)
+    def _reaching(self) -> AbstractContextManager[None]:
+        return reaching(self.root)
 
-    def _has_intact(self, sha256: str) -> bool:
-        return any(is_intact(copy) for copy in self._copies(sha256))
+    def _loose_and_packs(self) -> tuple[Iterable[str], Sequence[Pack]]:
+        return list(self._loose.digests()), self._packs.refresh()
 
     def _is_settled(self, sha256: str) -> bool:
         """Whether a blob has an intact copy, durably."""
@@ -328,19 +267,3 @@ class LocalStore:
             one_in_folder = {self._loose.path(sha256).parent: sha256 for sha256 in items}
             for sha256 in one_in_folder.values():
                 self._loose.flush(sha256)
-
-
-def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
-    return any(pack.holds(sha256) for pack in packs)
-
-
-def _content_bytes(copy: Copy) -> int:
-    try:
-        return copy.header().size_bytes
-    except BlobDamagedError:
-        return 0  # a check finds it
-
-
-def _digests_in(pack: Pack) -> Iterator[str]:
-    for sha256, _offset in pack.index.entries():
-        yield sha256

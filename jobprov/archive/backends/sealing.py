@@ -13,6 +13,7 @@ from pathlib import Path
 from jobprov.archive.backends.copies import Copy
 from jobprov.archive.backends.filling import PackFiller
 from jobprov.archive.backends.packs import ENTRY_BYTES, OVERHEAD_BYTES, Pack, PackWriter
+from jobprov.archive.backends.reading import is_packed
 from jobprov.archive.backends.shelves import LooseShelf, PackShelf, is_intact
 from jobprov.archive.errors import BlobDamagedError
 from jobprov.archive.store import SealReport
@@ -147,13 +148,9 @@ def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
     # Most packs are needed, and for these the first blob usually ends the search
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
         others = [other for other in packs if other is not pack and other not in chosen]
-        if all(_is_held(others, sha256) for sha256, _offset in pack.index.entries()):
+        if all(is_packed(others, sha256) for sha256, _offset in pack.index.entries()):
             chosen.append(pack)
     return chosen
-
-
-def _is_held(packs: Sequence[Pack], sha256: str) -> bool:
-    return any(pack.holds(sha256) for pack in packs)
 
 
 def _holds_intact(packs: Sequence[Pack], sha256: str) -> bool:

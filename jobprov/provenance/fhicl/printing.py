@@ -8,9 +8,11 @@ positions.py, for equal tables identity.py); the true ones are in `Configuration
 Source: fhicl-cpp `Prettifier`, `PrettifierAnnotated`.
 """
 
+from collections.abc import Iterator
+
 from jobprov.provenance.fhicl.errors import LIMIT, FhiclError
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.tree import ATOM, ENTER, walk
+from jobprov.provenance.fhicl.tree import ATOM, ENTER, LEAVE, Visit, walk
 from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
 _INDENT = "   "
@@ -53,7 +55,7 @@ def indented_form(root: TableBody, limits: Limits) -> str:
         FhiclError: it is longer than the limits.
     """
     lines = Lines(limits)
-    depth, indent, last_table_size = 0, "", 0
+    indent, last_table_size = "", 0
     sizes: list[int] = []  # of the sequences that are open
     for action, key, index, value in walk(root):
         # Elements of a sequence have no name
@@ -64,15 +66,13 @@ def indented_form(root: TableBody, limits: Limits) -> str:
             size = len(value.body)
             line_end = "\n" if size else ""
             lines.add(f"{indent}{name}{_opening(value)}{line_end}")
-            depth += 1
-            indent = _INDENT * depth
+            indent += _INDENT
             if value.kind == TABLE:
                 last_table_size = size
             else:
                 sizes.append(size)
         else:
-            depth -= 1
-            indent = _INDENT * depth
+            indent = indent.removesuffix(_INDENT)
             # Oddity: the reference looks at the table visited last, not at this one, so that a
             # brace may lose its indentation
             is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
@@ -87,27 +87,15 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody], limits: Limi
     It is `""` if the place is that of the item before.
     """
     lines = Lines(limits)
-    depth, indent, place, place_before = 0, "", "", ""
-    sizes: list[int] = []
-    for action, key, index, value in walk(root, registry):
-        name = f"{key}: " if index < 0 else ""
-        if action == ATOM:
-            place = reference_place(value)
+    place, place_before = "", ""
+    for visit, line in _indented_lines(root, registry):
+        note = ""
+        if visit.action != LEAVE:
+            place = reference_place(visit.value)
             note = _note(place, place_before)
-            lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}{note}\n")
-            place_before = place
-        elif action == ENTER:
-            place = reference_place(value)
-            note = _note(place, place_before)
-            lines.add(f"{indent}{name}{_opening(value)}{note}\n")
-            depth += 1
-            indent = _INDENT * depth
-            if value.kind == SEQUENCE:
-                sizes.append(len(value.body))
-        else:
-            depth -= 1
-            indent = _INDENT * depth
-            lines.add(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
+        lines.add(f"{line}{note}\n")
+        # Oddity: what opens a table or sequence does not count as the item before
+        if visit.action != ENTER:
             place_before = place
     return lines.text()
 
@@ -115,33 +103,44 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody], limits: Limi
 def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody], limits: Limits) -> str:
     """Return the indented form with `#KEY|path|` and `#SRC|file:line|` above each item."""
     lines = Lines(limits)
-    depth, indent = 0, ""
-    sizes: list[int] = []
     outer_names: list[str] = []
-    for action, key, index, value in walk(root, registry):
-        if action in (ATOM, ENTER):
+    for visit, line in _indented_lines(root, registry):
+        action, key, _, value = visit
+        if action == LEAVE:
+            if value.kind == TABLE:
+                outer_names.pop()
+        else:
             place = reference_place(value)
             if place == _UNKNOWN:
                 place = ""
             lines.add(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{place}|\n")
+            if action == ENTER and value.kind == TABLE:
+                outer_names.append(f"{key}.")
+        lines.add(f"{line}\n")
+    return lines.text()
+
+
+def _indented_lines(root: TableBody, registry: dict[str, TableBody]) -> Iterator[tuple[Visit, str]]:
+    """Yield each visit of a set with its line in the annotated forms, without its end."""
+    indent = ""
+    sizes: list[int] = []  # of the sequences that are open
+    for visit in walk(root, registry):
+        action, key, index, value = visit
+        # Elements of a sequence have no name
         name = f"{key}: " if index < 0 else ""
         if action == ATOM:
-            lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
+            yield visit, f"{indent}{name}{value.text}{_comma(index, sizes)}"
         elif action == ENTER:
-            lines.add(f"{indent}{name}{_opening(value)}\n")
-            depth += 1
-            indent = _INDENT * depth
-            if value.kind == TABLE:
-                outer_names.append(f"{key}.")
-            else:
+            yield visit, f"{indent}{name}{_opening(value)}"
+            indent += _INDENT
+            if value.kind == SEQUENCE:
                 sizes.append(len(value.body))
         else:
-            depth -= 1
-            indent = _INDENT * depth
-            if value.kind == TABLE:
-                outer_names.pop()
-            lines.add(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
-    return lines.text()
+            indent = indent.removesuffix(_INDENT)
+            # Oddity: the comma depends on the sequence opened last, even if it closes here
+            yield visit, f"{indent}{_closing(value)}{_comma(index, sizes)}"
+            if value.kind == SEQUENCE:
+                sizes.pop()
 
 
 def reference_place(value: Value) -> str:
@@ -164,15 +163,6 @@ def _opening(value: Value) -> str:
 
 def _closing(value: Value) -> str:
     return "}" if value.kind == TABLE else "]"
-
-
-def _closing_with_comma(value: Value, index: int, sizes: list[int]) -> str:
-    """Return the closing bracket and its comma."""
-    # Oddity: the comma depends on the sequence opened last, even if it is the one that closes here
-    text = _closing(value) + _comma(index, sizes)
-    if value.kind == SEQUENCE:
-        sizes.pop()
-    return text
 
 
 def _comma(index: int, sizes: list[int]) -> str:

@@ -20,12 +20,8 @@ def digests_of(body: bytes) -> set[str]:
 
     The latter does not depend on how the values are written.
     """
-    canonical = _canonical(json.loads(body))
+    canonical = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
     return {hashlib.sha256(body).hexdigest(), hashlib.sha256(canonical).hexdigest()}
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def without_fields(body: bytes, paths: Sequence[str]) -> bytes:

@@ -116,26 +116,27 @@ def get_outside_inputs() -> Response:
 
     The places are those of the records, and those that the experiment's catalog knows.
     """
-    query = asked(OutsideInputsQuery)
-    experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
-    body = read_retry({"experiment": experiment, "jobs": jobs})
-    service = get_service()
+    body, service = _asked_jobs(), get_service()
     with service.reading() as connection:
-        by_job = read_outside_inputs(connection, service.store, experiment, body.jobs)
+        by_job = read_outside_inputs(connection, service.store, body.experiment, body.jobs)
     inputs = [file for files in by_job.values() for file in files]
-    return json_answer(locate(inputs, service.catalogs(), experiment))
+    return json_answer(locate(inputs, service.catalogs(), body.experiment))
 
 
 @section.get("/retries/submissions", RecordedSubmissions, query=OutsideInputsQuery, errors=(404,))
 def get_submissions() -> Response:
     """Return how jobs were submitted, as far as the records and their tasks hold it."""
-    query = asked(OutsideInputsQuery)
-    experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
-    body = read_retry({"experiment": experiment, "jobs": jobs})
-    service = get_service()
+    body, service = _asked_jobs(), get_service()
     with service.reading() as connection:
-        submissions = read_submissions(connection, service.store, experiment, body.jobs)
+        submissions = read_submissions(connection, service.store, body.experiment, body.jobs)
     return json_answer(RecordedSubmissions(submissions))
+
+
+def _asked_jobs() -> RetryBody:
+    """Return the experiment and the jobs that the address names."""
+    query = asked(OutsideInputsQuery)
+    jobs = _words(query.get("jobs", ""))
+    return read_retry({"experiment": query["experiment"], "jobs": jobs})
 
 
 def _words(text: str) -> list[str]:

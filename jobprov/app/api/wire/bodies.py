@@ -43,12 +43,7 @@ def body_chunks(limit_bytes: int) -> Iterator[bytes]:
         yield read_body(limit_bytes)
         return
     _checked_length(limit_bytes)
-    stream, left = _stream(limit_bytes), limit_bytes
-    while chunk := stream.read(_CHUNK_BYTES):
-        left -= len(chunk)
-        if left < 0:
-            raise _too_long(limit_bytes)
-        yield chunk
+    yield from _chunks(limit_bytes)
 
 
 def _encoding() -> str:
@@ -63,14 +58,17 @@ def _read(limit_bytes: int) -> bytes:
     length = _checked_length(limit_bytes)
     if length is not None:
         return _read_exactly(length)
-    stream = _stream(limit_bytes)
-    parts, left = [], limit_bytes
+    return b"".join(_chunks(limit_bytes))
+
+
+def _chunks(limit_bytes: int) -> Iterator[bytes]:
+    """Yield the body as it was sent, up to the limit."""
+    stream, left = _stream(limit_bytes), limit_bytes
     while chunk := stream.read(_CHUNK_BYTES):
         left -= len(chunk)
         if left < 0:
             raise _too_long(limit_bytes)
-        parts.append(chunk)
-    return b"".join(parts)
+        yield chunk
 
 
 def _read_exactly(length: int) -> bytes:

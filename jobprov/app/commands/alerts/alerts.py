@@ -4,6 +4,7 @@ It works on the database directly, as only operators can.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     list_limit_option,
     opened_service,
+    opens_service,
     settings_with,
 )
 from jobprov.app.commands.terminal.tables import Columns, table
@@ -26,6 +28,9 @@ from jobprov.provenance.services.alerts.messages import trial
 from jobprov.provenance.services.alerts.receivers import send
 from jobprov.provenance.services.alerts.rounds import Round, run_alerts
 from jobprov.provenance.services.alerts.rules import Receiver, read_alert_rules
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 
 @click.group(cls=Group)
@@ -60,19 +65,18 @@ def check(*, data: str | None, as_json: bool) -> None:
 )
 @list_limit_option
 @click.option("--cursor", help="`next` of the answer before.")
-@data_option
-@json_option
+@opens_service
 def list_all(
     *,
     experiment: str | None,
     state: str | None,
     limit: int,
     cursor: str | None,
-    data: str | None,
+    service: "Service",
     as_json: bool,
 ) -> None:
     """List alerts, the newest first, and who got a message."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         listed = list_alerts(
             connection, experiment=experiment, state=state, limit=limit, cursor=cursor
         )

@@ -8,14 +8,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    experiment_option,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, experiment_option, opens_service
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.catalogs.differences import (
@@ -27,6 +20,7 @@ from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, counted_of, number
 
 if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
     from jobprov.provenance.services.catalogs.syncing.task import TaskSync
 
 _LISTED = 10
@@ -54,11 +48,10 @@ def catalog() -> None:
     is_flag=True,
     help="Ask again about all units and files: some may have been retired.",
 )
-@data_option
-@json_option
+@opens_service
 def sync(
     *, experiment: str | None, task_id: str | None, seconds: float, everything: bool,
-    data: str | None, as_json: bool,
+    service: "Service", as_json: bool,
 ) -> None:  # fmt: skip
     """Copy what the catalogs know of declared tasks into the database; for cron.
 
@@ -70,11 +63,10 @@ def sync(
     from jobprov.provenance.catalogs.opening import read_catalogs  # noqa: PLC0415
     from jobprov.provenance.services.catalogs.sync import sync_experiment  # noqa: PLC0415
 
-    settings = settings_with(data=data)
-    catalogs = read_catalogs(settings.catalogs)
+    catalogs = read_catalogs(service.settings.catalogs)
     experiments = [experiment] if experiment else sorted(catalogs)
     syncs: list[tuple[str, TaskSync]] = []
-    with opened_service(settings) as service, shown_progress(as_json=as_json):
+    with shown_progress(as_json=as_json):
         for name in experiments:
             task_syncs = sync_experiment(
                 service.database,

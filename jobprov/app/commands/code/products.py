@@ -3,20 +3,19 @@
 It works on the database directly, for operators.
 """
 
+from typing import TYPE_CHECKING
+
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.code import MappedProduct, Products, UnmappedProduct
 from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 _LISTED = 20
 _MAPPED: Columns[MappedProduct] = {
@@ -61,21 +60,19 @@ def product() -> None:
         "both without a leading v; {name}."
     ),
 )
-@data_option
-@json_option
+@opens_service
 def map_it(
-    *, name: str, repository: str, manager: str, ref: str, data: str | None, as_json: bool
+    *, name: str, repository: str, manager: str, ref: str, service: "Service", as_json: bool
 ) -> None:
     """Note that product NAME is built from the registered REPOSITORY.
 
     Its versions are then looked for in the background.
     """
-    with opened_service(settings_with(data=data)) as service:
-        count = service.write(
-            lambda writing: map_product(
-                writing, name, repository, manager=manager, template=ref
-            )
-        )  # fmt: skip
+    count = service.write(
+        lambda writing: map_product(
+            writing, name, repository, manager=manager, template=ref
+        )
+    )  # fmt: skip
     answer = {
         "name": name,
         "manager": manager or None,
@@ -92,11 +89,10 @@ def map_it(
 
 
 @product.command("list")
-@data_option
-@json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, service: "Service", as_json: bool) -> None:
     """List products with a known repository and their versions that are not found; then the others."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         products = list_products(connection)
     emit(products, "\n".join(_lines(products)), as_json=as_json)
 
@@ -121,15 +117,13 @@ def _lines(products: Products) -> list[str]:
 @product.command()
 @click.argument("name")
 @click.option("--manager", default=None, help="Only what was noted for this manager.")
-@data_option
-@json_option
-def unmap(*, name: str, manager: str | None, data: str | None, as_json: bool) -> None:
+@opens_service
+def unmap(*, name: str, manager: str | None, service: "Service", as_json: bool) -> None:
     """Forget what product NAME is built from.
 
     Code that was resolved by it stays, marked as inferred.
     """
-    with opened_service(settings_with(data=data)) as service:
-        count = service.write(lambda writing: unmap_product(writing, name, manager))
+    count = service.write(lambda writing: unmap_product(writing, name, manager))
     emit(
         {"name": name, "removed": count}, f"Product {name} is not mapped any more.", as_json=as_json
     )

@@ -3,16 +3,12 @@
 It works on the database directly, so that only operators can use it.
 """
 
+from typing import TYPE_CHECKING
+
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.capture.secrets.texts import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
@@ -25,6 +21,9 @@ from jobprov.provenance.services.code.repositories import (
 )
 from jobprov.provenance.services.code.resolutions import fetch_repository
 
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
+
 
 @click.group(cls=Group)
 def repository() -> None:
@@ -34,15 +33,13 @@ def repository() -> None:
 @repository.command()
 @click.argument("name")
 @click.argument("url")
-@data_option
-@json_option
-def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
+@opens_service
+def add(*, name: str, url: str, service: "Service", as_json: bool) -> None:
     """Register a repository by URL or local path.
 
     Code of it that records name is then resolved in the background.
     """
-    with opened_service(settings_with(data=data)) as service:
-        added = service.write(lambda writing: register_repository(writing, name, url))
+    added = service.write(lambda writing: register_repository(writing, name, url))
     following = (
         "The service now looks there for the commits of jobs; `jobprov work` does so at once."
     )
@@ -54,11 +51,10 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
 
 
 @repository.command("list")
-@data_option
-@json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, service: "Service", as_json: bool) -> None:
     """List the registered repositories, when each was last fetched, and what went wrong since."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         repositories = registered_repositories(connection)
         problems = fetch_problems(connection)
     documents, rows = [], []
@@ -75,16 +71,13 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 
 @repository.command()
 @click.argument("name")
-@data_option
-@json_option
-def fetch(*, name: str, data: str | None, as_json: bool) -> None:
+@opens_service
+def fetch(*, name: str, service: "Service", as_json: bool) -> None:
     """Fetch a repository now, and list the tags that moved."""
-    settings = settings_with(data=data)
-    with opened_service(settings) as service:
-        with service.reading() as connection:
-            registered = find_repository(connection, name)
-        parts = service.parts()
-        report = fetch_repository(parts, registered)
+    with service.reading() as connection:
+        registered = find_repository(connection, name)
+    parts = service.parts()
+    report = fetch_repository(parts, registered)
     refs = len(report.refs)
     kind = "branch or tag" if refs == 1 else "branches and tags"
     lines = [f"{number(refs)} {kind}, {counted(len(report.changes), 'change')}."]

@@ -8,14 +8,7 @@ import click
 from msgspec import Struct
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    list_limit_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, list_limit_option, opens_service
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.db.changes.recording import remove_letters
 from jobprov.provenance.db.queries.recording.dead_letters import (
@@ -70,11 +63,10 @@ def dead_letter() -> None:
 @dead_letter.command("list")
 @_experiment_option
 @list_limit_option
-@data_option
-@json_option
-def list_them(*, experiment: str | None, limit: int, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, experiment: str | None, limit: int, service: "Service", as_json: bool) -> None:
     """List the letters, oldest first, with the reason of refusal."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         letters = list_letters(connection, experiment, limit + 1)
     text = table(letters[:limit], _COLUMNS) if letters else "There are no dead letters."
     if len(letters) > limit:
@@ -84,11 +76,10 @@ def list_them(*, experiment: str | None, limit: int, data: str | None, as_json: 
 
 @dead_letter.command()
 @click.argument("number", type=click.IntRange(1, 2**62))
-@data_option
-@json_option
-def show(*, number: int, data: str | None, as_json: bool) -> None:
+@opens_service
+def show(*, number: int, service: "Service", as_json: bool) -> None:
     """Print the exact bytes of a letter; as JSON in base64, since they may be no text."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         body = read_letter(connection, number)
     if as_json:
         letter = {"number": number, "size_bytes": len(body), "base64": b64encode(body).decode()}
@@ -101,10 +92,9 @@ def show(*, number: int, data: str | None, as_json: bool) -> None:
 @dead_letter.command()
 @_numbers_argument
 @_experiment_option
-@data_option
-@json_option
+@opens_service
 def replay(
-    *, numbers: tuple[int, ...], experiment: str | None, data: str | None, as_json: bool
+    *, numbers: tuple[int, ...], experiment: str | None, service: "Service", as_json: bool
 ) -> None:
     """Take letters as if they came now, all of them where no number is given.
 
@@ -112,15 +102,14 @@ def replay(
     """
     taken: list[TakenLetter] = []
     refused: list[RefusedLetter] = []
-    with opened_service(settings_with(data=data)) as service:
-        for number in _chosen(service, numbers, experiment):
-            try:
-                outcome = _replay(service, number)
-            except ProvenanceError as problem:
-                refused.append(RefusedLetter(number, str(problem)))
-                click.echo(f"{number} stays: {problem}", err=True)
-            else:
-                taken.append(TakenLetter(number, outcome.job_id, outcome.change))
+    for number in _chosen(service, numbers, experiment):
+        try:
+            outcome = _replay(service, number)
+        except ProvenanceError as problem:
+            refused.append(RefusedLetter(number, str(problem)))
+            click.echo(f"{number} stays: {problem}", err=True)
+        else:
+            taken.append(TakenLetter(number, outcome.job_id, outcome.change))
     lines = []
     for letter in taken:
         lines.append(f"{letter.number} is job {letter.job_id}: {letter.change}")
@@ -134,29 +123,27 @@ def replay(
 @_numbers_argument
 @_experiment_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@data_option
-@json_option
+@opens_service
 def remove(
     *,
     numbers: tuple[int, ...],
     experiment: str | None,
     yes: bool,
-    data: str | None,
+    service: "Service",
     as_json: bool,
 ) -> None:
     """Remove letters that nobody will ever need, all of them where no number is given.
 
     What they hold is lost.
     """
-    with opened_service(settings_with(data=data)) as service:
-        chosen = _chosen(service, numbers, experiment)
-        if chosen and not yes:
-            click.confirm(
-                f"Remove {counted(len(chosen), 'dead letter')}? This cannot be undone.",
-                abort=True,
-                err=as_json,
-            )
-        service.write(lambda writing: remove_letters(writing.connection, chosen))
+    chosen = _chosen(service, numbers, experiment)
+    if chosen and not yes:
+        click.confirm(
+            f"Remove {counted(len(chosen), 'dead letter')}? This cannot be undone.",
+            abort=True,
+            err=as_json,
+        )
+    service.write(lambda writing: remove_letters(writing.connection, chosen))
     emit({"removed": chosen}, f"{counted(len(chosen), 'dead letter')} removed.", as_json=as_json)
 
 

@@ -8,13 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.privacy import Reader, Readers
@@ -40,18 +34,16 @@ def experiment() -> None:
 @experiment.command()
 @click.argument("name")
 @click.option("--why", help="The reason, for the audit trail.")
-@data_option
-@json_option
-def private(*, name: str, why: str | None, data: str | None, as_json: bool) -> None:
+@opens_service
+def private(*, name: str, why: str | None, service: Service, as_json: bool) -> None:
     """Hide experiment NAME from all but those who have a role in it or a token that reads it.
 
     It may be one that has not recorded anything yet. Services notice within seconds; from then on
     every write to any experiment needs a token.
     """
-    with opened_service(settings_with(data=data)) as service:
-        has_changed = service.write(lambda writing: make_private(writing, name, why))
-        _seal(service, name)
-        readers = _readers(service, name)
+    has_changed = service.write(lambda writing: make_private(writing, name, why))
+    _seal(service, name)
+    readers = _readers(service, name)
     text = f"{name} is private." if has_changed else f"{name} was private before."
     if not readers:
         text += (
@@ -65,32 +57,27 @@ def private(*, name: str, why: str | None, data: str | None, as_json: bool) -> N
 @experiment.command("open")
 @click.argument("name")
 @click.option("--why", help="The reason, for the audit trail.")
-@data_option
-@json_option
-def open_one(*, name: str, why: str | None, data: str | None, as_json: bool) -> None:
+@opens_service
+def open_one(*, name: str, why: str | None, service: Service, as_json: bool) -> None:
     """Show experiment NAME to everybody who may read the service; services notice within seconds."""
-    settings = settings_with(data=data)
-    if name in settings.private_experiments:
+    if name in service.settings.private_experiments:
         raise ConflictError(
             f"JOBPROV_PRIVATE_EXPERIMENTS names {name}: take it out there, restart the service, and "
             "give this command again."
         )
-    with opened_service(settings) as service:
-        has_changed = service.write(lambda writing: open_again(writing, name, why))
-        _seal(service, name)
+    has_changed = service.write(lambda writing: open_again(writing, name, why))
+    _seal(service, name)
     text = f"{name} is open." if has_changed else f"{name} was open before."
     document = {"experiment": name, "is_private": False, "has_changed": has_changed}
     emit(document, text, as_json=as_json)
 
 
 @experiment.command("list")
-@data_option
-@json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, service: Service, as_json: bool) -> None:
     """List experiments, and which of them are private."""
-    settings = settings_with(data=data)
-    with opened_service(settings) as service, service.reading() as connection:
-        listed = list_experiments(connection, settings.private_experiments)
+    with service.reading() as connection:
+        listed = list_experiments(connection, service.settings.private_experiments)
     rows = []
     for one in listed:
         state = f"private (by {one.by})" if one.is_private else "open"
@@ -101,19 +88,17 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 
 @experiment.command()
 @click.argument("name")
-@data_option
-@json_option
-def readers(*, name: str, data: str | None, as_json: bool) -> None:
+@opens_service
+def readers(*, name: str, service: Service, as_json: bool) -> None:
     """Show who may read experiment NAME, by the settings that this command has.
 
     Whoever may run `jobprov` on the machine of the service reads everything.
     """
     check_experiment_name(name)
-    with opened_service(settings_with(data=data)) as service:
-        is_private = name in service.private_experiments()
-        who = _readers(service, name)
-        if not is_private:
-            who = [_of_open_experiment(service), *who]
+    is_private = name in service.private_experiments()
+    who = _readers(service, name)
+    if not is_private:
+        who = [_of_open_experiment(service), *who]
     rows = [(reader.kind, reader.who, reader.note) for reader in who]
     text = f"{name} is {'private' if is_private else 'open'}.\n"
     text += cell_table(("BY", "WHO", ""), rows) if rows else "Nobody reads it."

@@ -4,17 +4,12 @@ It works on the database directly, so that only operators can use it.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.db.queries.intake import TokenRow, list_tokens
 from jobprov.provenance.services.intake.tokens import (
@@ -25,6 +20,9 @@ from jobprov.provenance.services.intake.tokens import (
     rotate_token,
 )
 from jobprov.provenance.times import minute_text
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 _COLUMNS: Columns[TokenRow] = {
     "NUMBER": lambda token: token.number,
@@ -64,8 +62,7 @@ def token() -> None:
     help="How long it is good.",
 )
 @click.option("--forever", is_flag=True, help="It does not expire.")
-@data_option
-@json_option
+@opens_service
 def create(
     *,
     experiment: str,
@@ -73,7 +70,7 @@ def create(
     scopes: tuple[str, ...],
     days: int,
     forever: bool,
-    data: str | None,
+    service: "Service",
     as_json: bool,
 ) -> None:
     """Make a token and print it, this once: only its SHA-256 is kept.
@@ -83,31 +80,29 @@ def create(
     where reading needs a token; `admin` for all of these.
     """
     good_days = None if forever else days
-    with opened_service(settings_with(data=data)) as service:
-        now = datetime.now(UTC)
-        made = service.write(
-            lambda writing: create_token(
-                writing,
-                experiment=experiment,
-                name=name,
-                now=now,
-                days=good_days,
-                scopes={Scope(scope) for scope in scopes},
-            )
+    now = datetime.now(UTC)
+    made = service.write(
+        lambda writing: create_token(
+            writing,
+            experiment=experiment,
+            name=name,
+            now=now,
+            days=good_days,
+            scopes={Scope(scope) for scope in scopes},
         )
+    )
     document = {"token": made, "experiment": experiment, "name": name, "scopes": sorted(scopes)}
     emit({**document, "days": good_days}, made, as_json=as_json)
 
 
 @token.command("list")
-@data_option
-@json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, service: "Service", as_json: bool) -> None:
     """List tokens, without their secret text, which is not kept.
 
     The last use of a token is noted once an hour, but not for upload tickets.
     """
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         tokens = list_tokens(connection)
     text = table(tokens, _COLUMNS) if tokens else "There are no tokens."
     emit([listed._asdict() for listed in tokens], text, as_json=as_json)
@@ -122,18 +117,16 @@ def list_them(*, data: str | None, as_json: bool) -> None:
     show_default=True,
     help="How long the old one stays good.",
 )
-@data_option
-@json_option
-def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> None:
+@opens_service
+def rotate(*, number: int, keep_hours: int, service: "Service", as_json: bool) -> None:
     """Make a token like another and print it, this once; the other one ends soon.
 
     It has the same experiment, name and scopes, and lasts as long as the other did. Before the old
     one ends, give the new one to all who use it.
     """
     keep = timedelta(hours=keep_hours)
-    with opened_service(settings_with(data=data)) as service:
-        now = datetime.now(UTC)
-        rotation = service.write(lambda writing: rotate_token(writing, number, now=now, keep=keep))
+    now = datetime.now(UTC)
+    rotation = service.write(lambda writing: rotate_token(writing, number, now=now, keep=keep))
     ends_at = rotation.old_ends_at.isoformat(timespec="seconds")
     click.echo(f"Token {number} ends {minute_text(rotation.old_ends_at)}.", err=True)
     document = {"token": rotation.token, "old_number": number, "old_ends_at": ends_at}
@@ -142,12 +135,10 @@ def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> 
 
 @token.command()
 @click.argument("number", type=click.IntRange(1, 2**62))
-@data_option
-@json_option
-def revoke(*, number: int, data: str | None, as_json: bool) -> None:
+@opens_service
+def revoke(*, number: int, service: "Service", as_json: bool) -> None:
     """Make a token worthless; services notice within seconds."""
-    with opened_service(settings_with(data=data)) as service:
-        service.write(lambda writing: revoke_token(writing, number, datetime.now(UTC)))
+    service.write(lambda writing: revoke_token(writing, number, datetime.now(UTC)))
     emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
@@ -18,6 +19,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
     opened_service,
+    opens_service,
     settings_with,
 )
 from jobprov.app.commands.terminal.tables import Columns, table
@@ -32,6 +34,9 @@ from jobprov.provenance.services.reruns.capsules import (
 )
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.traced_capsules import make_traced_capsule, read_trace
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 _PIECE = 1 << 20
 _SHOWN = 50
@@ -144,15 +149,14 @@ def _listed(paths: Sequence[str], why: str) -> list[str]:
 )
 @click.option("--name", help="What the capsule is called; the name of PATH by default.")
 @click.option("--experiment", help="The experiment of the job, where several have it.")
-@data_option
-@json_option
+@opens_service
 def add(
     *,
     path: Path,
     jobs: tuple[str, ...],
     name: str | None,
     experiment: str | None,
-    data: str | None,
+    service: "Service",
     as_json: bool,
 ) -> None:
     """Keep an environment in the archive: the folder of a capsule, or a container image in one file.
@@ -161,18 +165,17 @@ def add(
 
     Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
     """
-    with opened_service(settings_with(data=data)) as service:
-        stored = store_capsule(service.store, path)
-        answer = service.write(
-            lambda writing: register_capsule(
-                writing,
-                stored,
-                name=name or path.resolve().name,
-                jobs=jobs,
-                experiment=experiment,
-            ),
-            received_at=datetime.now(UTC),
-        )
+    stored = store_capsule(service.store, path)
+    answer = service.write(
+        lambda writing: register_capsule(
+            writing,
+            stored,
+            name=name or path.resolve().name,
+            jobs=jobs,
+            experiment=experiment,
+        ),
+        received_at=datetime.now(UTC),
+    )
     change = "is registered" if answer.is_new else "was registered already"
     text = (
         f"Capsule {answer.name} {change}: {answer.size_bytes} bytes, sha256 {answer.sha256}.\n"
@@ -182,11 +185,10 @@ def add(
 
 
 @capsule.command("list")
-@data_option
-@json_option
-def list_them(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def list_them(*, service: "Service", as_json: bool) -> None:
     """List the registered capsules, newest first."""
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         capsules = registered_capsules(connection)
     text = table(capsules, _COLUMNS) if capsules else "No capsule is registered."
     emit(capsules, text, as_json=as_json)
@@ -195,18 +197,16 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 @capsule.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@data_option
-@json_option
-def get(*, name: str, file: Path, data: str | None, as_json: bool) -> None:
+@opens_service
+def get(*, name: str, file: Path, service: "Service", as_json: bool) -> None:
     """Write the newest capsule of this NAME to FILE.
 
     The image, or a tar whose data/root is the environment.
     """
-    with opened_service(settings_with(data=data)) as service:
-        with service.reading() as connection:
-            registered = find_capsule(connection, name)
-        with service.store.open(registered.sha256) as stored, file.open("wb") as target:
-            shutil.copyfileobj(stored, target, _PIECE)
+    with service.reading() as connection:
+        registered = find_capsule(connection, name)
+    with service.store.open(registered.sha256) as stored, file.open("wb") as target:
+        shutil.copyfileobj(stored, target, _PIECE)
     text = f"{file}: {registered.size_bytes} bytes, sha256 {registered.sha256}."
     emit({**asdict(registered), "file": str(file)}, text, as_json=as_json)
 

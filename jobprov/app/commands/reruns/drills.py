@@ -3,22 +3,20 @@
 import sys
 from contextlib import nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 _GIB = 1024**3
 
@@ -57,11 +55,10 @@ _GIB = 1024**3
 )
 @click.option("--network", is_flag=True, help="Let reruns use the network.")
 @click.option("--experiment", help="Jobs of this experiment alone.")
-@data_option
-@json_option
+@opens_service
 def run_drill(
     *, jobs: int, seconds: float, job_seconds: float, disk: float, again_after: float,
-    network: bool, experiment: str | None, data: str | None, as_json: bool,
+    network: bool, experiment: str | None, service: "Service", as_json: bool,
 ) -> None:  # fmt: skip
     """Run jobs again from their bundles, compare, and record the verdicts.
 
@@ -71,7 +68,6 @@ def run_drill(
     one was not. What is run is the recorded jobs' own code, with your rights: use an account of its
     own.
     """
-    settings = settings_with(data=data)
     isolation = apart(network=network)
     if not network and not isolation.is_offline:
         click.echo(
@@ -79,18 +75,17 @@ def run_drill(
         )
     limits = DrillLimits(jobs, seconds, job_seconds, int(disk * _GIB), timedelta(days=again_after))
     report = _ignore if as_json else _report
-    with opened_service(settings) as service:
-        parts = TrialParts(
-            service.database,
-            service.writer,
-            service.store,
-            settings.data / "drill",
-            isolation,
-            service.readable_by_readers_of,
-        )
-        # without JSON, a line of each job tells how far it is
-        with shown_progress(as_json=True) if as_json else nullcontext():
-            drilled = drill(parts, limits, experiment=experiment, report=report)
+    parts = TrialParts(
+        service.database,
+        service.writer,
+        service.store,
+        service.settings.data / "drill",
+        isolation,
+        service.readable_by_readers_of,
+    )
+    # without JSON, a line of each job tells how far it is
+    with shown_progress(as_json=True) if as_json else nullcontext():
+        drilled = drill(parts, limits, experiment=experiment, report=report)
     if drilled is None:
         emit(
             {"is_busy": True, "jobs": []},

@@ -2,23 +2,20 @@
 
 import sys
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.proof_budgets import BudgetSection, read_budgets
 from jobprov.provenance.services.reruns.proving import ProvedJob, prove
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 
 @click.command("prove")
@@ -28,13 +25,18 @@ from jobprov.provenance.services.reruns.recorded_trials import TrialParts
     "--cpu-seconds", type=click.FloatRange(0), help="Begin no rerun after so many CPU seconds."
 )
 @click.option("--job-seconds", type=click.FloatRange(1), help="Stop a rerun after so many seconds.")
-@click.option("--disk", type=click.FloatRange(0.001), help="Disk for one rerun, in GiB.")
-@click.option("--memory", type=click.FloatRange(0.001), help="Memory for one rerun, in GiB.")
+@click.option(
+    "--disk", "disk_gib", type=click.FloatRange(0.001), help="Disk for one rerun, in GiB."
+)
+@click.option(
+    "--memory", "memory_gib", type=click.FloatRange(0.001), help="Memory for one rerun, in GiB."
+)
 @click.option(
     "--processes", type=click.IntRange(10), help="Processes and threads of one rerun, at once."
 )
 @click.option(
     "--again-after",
+    "again_after_days",
     type=click.FloatRange(0),
     help="Days until a recipe that is not proven has its next turn.",
 )
@@ -42,18 +44,19 @@ from jobprov.provenance.services.reruns.recorded_trials import TrialParts
     "--input-dir",
     "input_dirs",
     multiple=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(exists=True, file_okay=False),
     help="Look for inputs here that are not in a bundle; may be given often.",
 )
 @click.option("--experiment", help="Recipes of this experiment alone.")
-@data_option
-@json_option
+@opens_service
 def run_prove(
-    *, jobs: int | None, seconds: float | None, cpu_seconds: float | None,
-    job_seconds: float | None, disk: float | None, memory: float | None, processes: int | None,
-    again_after: float | None, input_dirs: tuple[Path, ...], experiment: str | None,
-    data: str | None, as_json: bool,
-) -> None:  # fmt: skip
+    *,
+    experiment: str | None,
+    input_dirs: tuple[str, ...],
+    service: "Service",
+    as_json: bool,
+    **budget: Any,
+) -> None:
     """Rerun recipes that are not proven, within hours of their first job.
 
     What failed or differed comes first where something has come since, then what is new; of both,
@@ -63,32 +66,20 @@ def run_prove(
     one did not pass. What is run is the recorded jobs' own code, with your rights: use an account
     of its own.
     """
-    settings = settings_with(data=data)
-    given = BudgetSection(
-        jobs=jobs,
-        seconds=seconds,
-        cpu_seconds=cpu_seconds,
-        job_seconds=job_seconds,
-        disk_gib=disk,
-        memory_gib=memory,
-        processes=processes,
-        again_after_days=again_after,
-        input_dirs=[str(folder) for folder in input_dirs] or None,
-    )
-    budgets = read_budgets(settings.proof_budgets).over(given)
+    given = BudgetSection(**budget, input_dirs=list(input_dirs) or None)
+    budgets = read_budgets(service.settings.proof_budgets).over(given)
     report = _ignore if as_json else _report
-    with opened_service(settings) as service:
-        parts = TrialParts(
-            service.database,
-            service.writer,
-            service.store,
-            settings.data / "prove",
-            apart(),
-            service.readable_by_readers_of,
-        )
-        proved = prove(
-            parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
-        )
+    parts = TrialParts(
+        service.database,
+        service.writer,
+        service.store,
+        service.settings.data / "prove",
+        apart(),
+        service.readable_by_readers_of,
+    )
+    proved = prove(
+        parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
+    )
     if proved is None:
         emit(
             {"is_busy": True, "jobs": []},

@@ -34,10 +34,5 @@ def refuse_unknown_names(client: Client, query: Mapping[str, object]) -> None:
             continue
         where = f" of experiment {experiment}" if of_experiment else ""
         word = _WORDS.get(parameter, parameter)
-        nearest = _much_alike(client, kind, name)
+        nearest = get_close_matches(name, list(islice(client.names(kind), _MOST_COMPARED)))
         raise NotFoundError(f"Nothing is recorded of {word} {name}{where}.", nearest)
-
-
-def _much_alike(client: Client, kind: str, name: str) -> list[str]:
-    """Return recorded names that are written much like one, of the first thousand."""
-    return get_close_matches(name, list(islice(client.names(kind), _MOST_COMPARED)))

@@ -10,6 +10,7 @@ import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -212,6 +213,19 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> "Iterator[Ser
     finally:
         ORIGIN.reset(origin)
         service.close()
+
+
+def opens_service(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--data` and `--json`; the command gets the `service` of that folder, opened."""
+
+    @data_option
+    @json_option
+    @wraps(command)
+    def open_and_run(*, data: str | None, **given: Any) -> None:
+        with opened_service(settings_with(data=data)) as service:
+            command(service=service, **given)
+
+    return open_and_run
 
 
 def _login_name() -> str:

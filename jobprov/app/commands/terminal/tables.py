@@ -109,7 +109,7 @@ def _narrowed(
     for line in lines:
         cells = []
         for cell, width in zip(line, fitting, strict=True):
-            is_cut = is_cut or _is_cut(cell, width)
+            is_cut = is_cut or (columns_of(cell) > width and " " not in cell)
             cells.append(_broken(cell, width))
         broken += [list(parts) for parts in zip_longest(*cells, fillvalue="")]
     text = _aligned(broken, fitting)
@@ -129,10 +129,6 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 
 def _total(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _is_cut(cell: str, width: int) -> bool:
-    return columns_of(cell) > width and " " not in cell
 
 
 def _broken(cell: str, width: int) -> list[str]:

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
     opened_service,
+    opens_service,
     settings_with,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
@@ -134,19 +135,16 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> bool:
     metavar="BACKUP",
     help="Folder of `jobprov backup`, or the address of an archive (file:/…, s3://…).",
 )
-@data_option
-@json_option
-def repair(*, source: str, data: str | None, as_json: bool) -> None:
+@opens_service
+def repair(*, source: str, service: Service, as_json: bool) -> None:
     """Put back what is damaged or missing from a copy of this archive, then check again.
 
     Every byte is compared with its digest. Damaged packs are moved aside, to the folder set-aside.
     """
-    settings = settings_with(data=data)
-    with opened_service(settings) as service:
-        copy = open_copy(source)
-        with service.reading() as connection:
-            known = known_archive(connection)
-            report = repair_archive(connection, service.store, copy, known)
+    copy = open_copy(source)
+    with service.reading() as connection:
+        known = known_archive(connection)
+        report = repair_archive(connection, service.store, copy, known)
     text = (
         f"{counted(report.blobs, 'blob')} and {counted(report.documents, 'document')} put back, "
         f"{counted(report.packs, 'damaged pack')} moved aside."
@@ -154,7 +152,7 @@ def repair(*, source: str, data: str | None, as_json: bool) -> None:
     after = _report_json(report.after)
     emit(
         {**report._asdict(), "after": after},
-        f"{text}\n{_report_text(report.after, settings.archive_url)}",
+        f"{text}\n{_report_text(report.after, service.settings.archive_url)}",
         as_json=as_json,
     )
     sys.exit(0 if report.after.is_sound else 1)
@@ -185,16 +183,14 @@ def adopt(*, yes: bool, data: str | None, as_json: bool) -> None:
 
 
 @archive.command()
-@data_option
-@json_option
-def stats(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def stats(*, service: Service, as_json: bool) -> None:
     """Show how much the archive holds."""
-    with opened_service(settings_with(data=data)) as service:
-        stored, now = service.store.stats(), datetime.now(UTC)
-        with service.reading() as connection:
-            recorded = count_recorded(connection, now=now)
-        free_bytes = _free_bytes(service.settings.archive_url)
-        growth = forecast_growth(stored.stored_bytes, recorded, now=now, free_bytes=free_bytes)
+    stored, now = service.store.stats(), datetime.now(UTC)
+    with service.reading() as connection:
+        recorded = count_recorded(connection, now=now)
+    free_bytes = _free_bytes(service.settings.archive_url)
+    growth = forecast_growth(stored.stored_bytes, recorded, now=now, free_bytes=free_bytes)
     numbers = {
         "blobs": stored.blobs,
         "loose": stored.loose,
@@ -269,11 +265,10 @@ def _free_bytes(archive_url: str) -> int | None:
     help="Look at so many at most.",
 )
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
-@data_option
-@json_option
+@opens_service
 def expire(
     *, experiment: str, days: int, quota_gb: float | None, kept_kb: int, jobs: int,
-    dry_run: bool, data: str | None, as_json: bool,
+    dry_run: bool, service: Service, as_json: bool,
 ) -> None:  # fmt: skip
     """Let old logs of jobs that succeeded expire: both ends are kept, the digest and a gap stay.
 
@@ -281,18 +276,17 @@ def expire(
     """
     before = datetime.now(UTC) - timedelta(days=days)
     quota_bytes = None if quota_gb is None else int(quota_gb * 1e9)
-    with opened_service(settings_with(data=data)) as service:
-        done = expire_logs(
-            service.database,
-            service.writer,
-            service.store,
-            experiment,
-            before=before,
-            quota_bytes=quota_bytes,
-            kept_bytes=kept_kb * 1000,
-            most_jobs=jobs,
-            is_trial=dry_run,
-        )
+    done = expire_logs(
+        service.database,
+        service.writer,
+        service.store,
+        experiment,
+        before=before,
+        quota_bytes=quota_bytes,
+        kept_bytes=kept_kb * 1000,
+        most_jobs=jobs,
+        is_trial=dry_run,
+    )
     verb = "would expire" if dry_run else "expired"
     emit(done._asdict(), _expiry_text(done, verb), as_json=as_json)
     sys.exit(1 if done.left else 0)
@@ -311,11 +305,10 @@ def _expiry_text(done: Expiry, verb: str) -> str:
 
 
 @archive.command()
-@data_option
-@json_option
-def seal(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def seal(*, service: Service, as_json: bool) -> None:
     """Seal the ledger into the archive's chains, and put loose blobs into packs."""
-    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
+    with shown_progress(as_json=as_json):
         ledger, blobs = seal_all(service.database, service.writer, service.store)
         note_done(service.settings.data, SEAL)
     text = (

@@ -1,28 +1,25 @@
 """`jobprov backup`: copy the database and the archive."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.moments import BACKUP, note_done
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.services.upkeep.backups import BackupReport, back_up, make_backup_folder
 
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
+
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@data_option
-@json_option
-def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
+@opens_service
+def backup(*, folder: Path, service: "Service", as_json: bool) -> None:
     """Copy database and archive into FOLDER while the service runs.
 
     Only what is new is copied again. FOLDER is made where it is missing, and said to be; not the
@@ -34,7 +31,7 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
             f"There is no folder {folder.parent} in which {folder.name} could be made: is its "
             "disk mounted?"
         )
-    with opened_service(settings_with(data=data)) as service, shown_progress(as_json=as_json):
+    with shown_progress(as_json=as_json):
         if is_missing:
             make_backup_folder(folder)
         if is_missing and not as_json:  # lines of JSON go there

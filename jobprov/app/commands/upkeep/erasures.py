@@ -12,13 +12,7 @@ from typing import Any
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.lineage.words import counted, size
@@ -83,10 +77,9 @@ def _words(function: Any) -> Any:
     help="The corrected record instead.",
 )
 @_words
-@data_option
-@json_option
+@opens_service
 def record(
-    *, replacement: Path | None, yes: bool, data: str | None, as_json: bool, **wanted: Any
+    *, replacement: Path | None, yes: bool, service: Service, as_json: bool, **wanted: Any
 ) -> None:
     """Put a corrected record in the place of a job's, and erase the bytes of the one that it had.
 
@@ -94,22 +87,21 @@ def record(
     """
     corrected = None if replacement is None else replacement.read_bytes()
     request = ErasureRequest(replacement=corrected, **wanted)
-    with opened_service(settings_with(data=data)) as service:
-        catch_up(_parts(service), request.experiment)
-        planned, others = _planned_erasure(service, request)
-        erased_job = planned.job.found
-        _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
-        # Planned again in the transaction that writes: a record may have come while one was asked
-        now = datetime.now(UTC)
-        done = service.write(lambda writing: erase_record(writing, request), received_at=now)
-        cleared = clear_erased(
-            _parts(service),
-            erased_job.experiment,
-            entries=[entry.id for entry in done.entries],
-            digests=[*done.plans, *sorted(done.digests)],
-        )
-        with service.reading() as connection:
-            remains = find_remains(connection, done.texts)
+    catch_up(_parts(service), request.experiment)
+    planned, others = _planned_erasure(service, request)
+    erased_job = planned.job.found
+    _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
+    # Planned again in the transaction that writes: a record may have come while one was asked
+    now = datetime.now(UTC)
+    done = service.write(lambda writing: erase_record(writing, request), received_at=now)
+    cleared = clear_erased(
+        _parts(service),
+        erased_job.experiment,
+        entries=[entry.id for entry in done.entries],
+        digests=[*done.plans, *sorted(done.digests)],
+    )
+    with service.reading() as connection:
+        remains = find_remains(connection, done.texts)
     entries = [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries]
     document = {
         "job_id": erased_job.job_id,
@@ -144,24 +136,22 @@ def _planned_erasure(service: Service, request: ErasureRequest) -> tuple[RecordE
 @click.argument("sha256")
 @click.option("--experiment", required=True, help="Whose blob.")
 @_words
-@data_option
-@json_option
+@opens_service
 def blob(
-    *, sha256: str, experiment: str, who: str, why: str, yes: bool, data: str | None, as_json: bool
+    *, sha256: str, experiment: str, who: str, why: str, yes: bool, service: Service, as_json: bool
 ) -> None:
     """Erase a blob of an experiment.
 
     Its jobs then have a gap, and their bundles are planned again without it.
     """
-    with opened_service(settings_with(data=data)) as service:
-        catch_up(_parts(service), experiment)
-        with service.reading() as connection:
-            planned = plan_blob_erasure(connection, service.store, sha256, experiment)
-        _confirm(_blob_text(planned), yes=yes, as_json=as_json)
-        erase_blob(service.writer, planned, who=who, why=why, received_at=datetime.now(UTC))
-        refresh_named(service.parts())
-        digests = [*planned.plans, *planned.digests]
-        cleared = clear_erased(_parts(service), experiment, entries=[], digests=digests)
+    catch_up(_parts(service), experiment)
+    with service.reading() as connection:
+        planned = plan_blob_erasure(connection, service.store, sha256, experiment)
+    _confirm(_blob_text(planned), yes=yes, as_json=as_json)
+    erase_blob(service.writer, planned, who=who, why=why, received_at=datetime.now(UTC))
+    refresh_named(service.parts())
+    digests = [*planned.plans, *planned.digests]
+    cleared = clear_erased(_parts(service), experiment, entries=[], digests=digests)
     document = {
         "sha256": sha256,
         "experiment": experiment,
@@ -174,17 +164,15 @@ def blob(
 
 
 @erase.command()
-@data_option
-@json_option
-def finish(*, data: str | None, as_json: bool) -> None:
+@opens_service
+def finish(*, service: Service, as_json: bool) -> None:
     """Remove all that was ever erased and is there again, or still.
 
     After a crash, or after a copy was restored. Jobs whose blob was erased get the gap that a crash
     left out.
     """
-    with opened_service(settings_with(data=data)) as service:
-        refresh_named(service.parts())
-        cleared = finish_erasures(_parts(service))
+    refresh_named(service.parts())
+    cleared = finish_erasures(_parts(service))
     document: dict[str, object] = {}
     lines: list[str] = []
     for experiment, done in cleared.items():

@@ -3,18 +3,17 @@
 It reads the database directly, as only operators can.
 """
 
+from typing import TYPE_CHECKING
+
 import click
 
-from jobprov.app.commands.terminal.opening import (
-    data_option,
-    emit,
-    json_option,
-    opened_service,
-    settings_with,
-)
+from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.services.ledger.trail import show_trail
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 
 @click.command()
@@ -29,22 +28,21 @@ from jobprov.provenance.services.ledger.trail import show_trail
     "--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most."
 )
 @click.option("--cursor", help="`next` of the answer before.")
-@data_option
-@json_option
+@opens_service
 def trail(
     *,
     experiment: str,
     kind: str | None,
     limit: int,
     cursor: str | None,
-    data: str | None,
+    service: "Service",
     as_json: bool,
 ) -> None:
     """Show what was done in an experiment, newest first: by whom, through what and from where.
 
     It covers waivers, retries, rules, verdicts, erasures, tokens and all other declarations.
     """
-    with opened_service(settings_with(data=data)) as service, service.reading() as connection:
+    with service.reading() as connection:
         shown = show_trail(
             connection, service.store, experiment, kind=kind, limit=limit, cursor=cursor
         )

@@ -51,7 +51,7 @@ def show_page() -> Response:
         csv=here(format="csv"),
         filters=filters,
         by=by,
-        choices=_choices(sums.groups),
+        choices=tuple((group.name, group.name) for group in sums.groups if group.name),
         first_line=first_line(sums),
         compared=compared,
         changes=changes,
@@ -59,11 +59,6 @@ def show_page() -> Response:
         rows_name=rows_name,
         least_sigma=LEAST_SIGMA,
     )
-
-
-def _choices(groups: Sequence[ModuleGroup]) -> tuple[tuple[str, str], ...]:
-    """Return the groups that can be compared, as values and words of a form."""
-    return tuple((group.name, group.name) for group in groups if group.name)
 
 
 def _shown_groups(sums: ModuleSums) -> list[tuple[ModuleGroup, Cut]]:

@@ -193,13 +193,7 @@ class DocumentObjects:
         return self._bucket.put_new(key, encode_frame(data, digest_of(data), bound_to=name))
 
     def get(self, name: str) -> bytes:
-        """The bytes of a document, verified.
-
-        Raises:
-            BadNameError: no document may have that name.
-            DocumentMissingError: it is not stored.
-            DocumentDamagedError: its stored bytes changed.
-        """
+        """See `Store.get_document`."""
         key = _document_key(name)
         first_and_size = self._bucket.first_bytes(key, FIRST_BYTES)
         if first_and_size is None:
@@ -212,10 +206,7 @@ class DocumentObjects:
             raise DocumentDamagedError(name, key, error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of the document with this digest; None if only the whole can be read.
-
-        See `Store.read_document`.
-        """
+        """See `Store.read_document`."""
         key = _document_key(name)
         first_and_size = self._bucket.first_bytes(key, HEADER_BYTES)
         if first_and_size is None:
@@ -232,11 +223,7 @@ class DocumentObjects:
         return part
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove documents; missing ones are ignored.
-
-        Raises:
-            BadNameError: no document may have one of the names; nothing is removed then.
-        """
+        """See `Store.erase_documents`."""
         self._bucket.delete([_document_key(name) for name in names])
 
     def names(self, prefix: str = "") -> Iterator[str]:

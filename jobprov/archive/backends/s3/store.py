@@ -12,17 +12,14 @@ Uploads, seals and readers use the system's folder for temporary files: for the 
 blob or pack at a time, and 40 bytes for each packed blob as long as the process lives.
 """
 
-import heapq
 import secrets
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from io import BufferedReader
-from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, TypeVar
 
-from jobprov.archive.backends.copies import BlobReader, Copy
+from jobprov.archive.backends.copies import Copy
 from jobprov.archive.backends.durable import Arrival, reaching
 from jobprov.archive.backends.erasing import Eraser, Publish
 from jobprov.archive.backends.frames import HEADER_BYTES, FrameStream, encode_frame, encode_header
@@ -33,6 +30,7 @@ from jobprov.archive.backends.inspecting import (
     stray,
 )
 from jobprov.archive.backends.packs import Pack, PackWriter
+from jobprov.archive.backends.reading import CopiesStore, blob_bytes, is_packed
 from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket, in_parallel
 from jobprov.archive.backends.s3.objects import (
     DocumentObjects,
@@ -44,7 +42,6 @@ from jobprov.archive.backends.s3.objects import (
 from jobprov.archive.backends.s3.sealing import RemoteSealer, find_superseded
 from jobprov.archive.backends.shelves import is_intact
 from jobprov.archive.digest import check_digest, check_match, checked_chunks, digest_of
-from jobprov.archive.errors import BlobDamagedError, BlobMissingError
 from jobprov.archive.store import (
     PACK_LIMIT_BYTES,
     ArchiveStats,
@@ -55,13 +52,10 @@ from jobprov.archive.store import (
 )
 
 GRACE = timedelta(hours=1)
-_READ_BYTES = 1 << 16
 _SCRATCH = Path(tempfile.gettempdir())
 
-_T = TypeVar("_T")
 
-
-class S3Store:
+class S3Store(CopiesStore):
     """A `Store` below a prefix of a bucket, which must exist.
 
     Args:
@@ -78,7 +72,7 @@ class S3Store:
         self._grace = grace
         self._loose = LooseObjects(bucket)
         self._packs = PackObjects(bucket)
-        self._documents = DocumentObjects(bucket)
+        self._documents: DocumentObjects = DocumentObjects(bucket)
         self._packs.refresh()  # so that a wrong address shows at the start of the service
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
@@ -122,36 +116,17 @@ class S3Store:
             pass
         return digests
 
-    def get(self, sha256: str) -> bytes:
-        """The bytes of a blob, from the first copy that is intact."""
-        return self._use_copy(sha256, Copy.read)
-
-    def open(self, sha256: str) -> BinaryIO:
-        """A buffered, seekable reader of a blob, which fetches little more than what is read."""
-        return self._use_copy(sha256, lambda copy: BufferedReader(BlobReader(copy), _READ_BYTES))
-
-    def size(self, sha256: str) -> int:
-        """The size of a blob in bytes, from its header."""
-        return self._use_copy(sha256, Copy.header).size_bytes
-
     def missing(self, digests: Iterable[str]) -> set[str]:
         """The digests that are neither in a pack nor loose; one request for each not in a pack."""
         wanted = {check_digest(sha256) for sha256 in digests}
         known_packs = self._packs.known()
-        unknown = {sha256 for sha256 in wanted if not _is_packed(known_packs, sha256)}
+        unknown = {sha256 for sha256 in wanted if not is_packed(known_packs, sha256)}
         unknown -= self._loose.holding(sorted(unknown))
         if not unknown:
             return set()
         # Another process may have packed them since
         packs = self._packs.refresh()
-        return {sha256 for sha256 in unknown if not _is_packed(packs, sha256)}
-
-    def digests(self) -> Iterator[str]:
-        """Every stored digest once, sorted, as of the first one taken."""
-        loose = list(self._loose.sizes())
-        packed = [_digests_in(pack) for pack in self._packs.refresh()]
-        for sha256, _copies in groupby(heapq.merge(loose, *packed)):
-            yield sha256
+        return {sha256 for sha256 in unknown if not is_packed(packs, sha256)}
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
         """Move loose blobs into packs, merge small packs; a later seal removes the old copies."""
@@ -208,26 +183,6 @@ class S3Store:
         """Return False: in a bucket an operator replaces the object."""
         return False
 
-    def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document durably, unless one of that name exists."""
-        return self._documents.put(name, data)
-
-    def get_document(self, name: str) -> bytes:
-        """The bytes of a document, verified."""
-        return self._documents.get(name)
-
-    def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document, unverified."""
-        return self._documents.read(name, start, length, sha256=sha256)
-
-    def documents(self, prefix: str = "") -> Iterator[str]:
-        """The names of all documents that begin with the prefix, sorted."""
-        yield from self._documents.names(prefix)
-
-    def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good, except from a bucket that keeps old versions."""
-        self._documents.remove(names)
-
     def stats(self) -> ArchiveStats:
         """How much is stored; one request for each loose blob.
 
@@ -262,7 +217,6 @@ class S3Store:
                 yield stray(listed.key)
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob; each is looked for only if the ones before were damaged."""
         digest = bytes.fromhex(sha256)
         known_packs = self._packs.known()
         yield from self._copies_in(known_packs, digest)
@@ -276,19 +230,11 @@ class S3Store:
             if copy := self._packs.find(pack, digest):
                 yield copy
 
-    def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
-        """The result of `use` with the first copy that is not damaged."""
-        check_digest(sha256)
-        damage: BlobDamagedError | None = None
-        for copy in self._copies(sha256):
-            try:
-                return use(copy)
-            except BlobDamagedError as error:
-                damage = damage or error
-        raise damage or BlobMissingError(sha256)
+    def _reaching(self) -> AbstractContextManager[None]:
+        return nullcontext()  # `Bucket` translates them itself
 
-    def _has_intact(self, sha256: str) -> bool:
-        return any(is_intact(copy) for copy in self._copies(sha256))
+    def _loose_and_packs(self) -> tuple[Iterable[str], Sequence[Pack]]:
+        return list(self._loose.sizes()), self._packs.refresh()
 
     def _is_packed_intact(self, sha256: str) -> bool:
         """Whether a pack holds an intact copy, as far as was known within the last minute."""
@@ -328,17 +274,4 @@ class S3Store:
         return True
 
     def _content_bytes(self, sha256: str) -> int:
-        copy = self._loose.find(sha256, HEADER_BYTES)
-        try:
-            return copy.header().size_bytes if copy is not None else 0
-        except BlobDamagedError:
-            return 0  # a check finds it
-
-
-def _is_packed(packs: Sequence[Pack], sha256: str) -> bool:
-    return any(pack.holds(sha256) for pack in packs)
-
-
-def _digests_in(pack: Pack) -> Iterator[str]:
-    for sha256, _offset in pack.index.entries():
-        yield sha256
+        return blob_bytes(self._loose.find(sha256, HEADER_BYTES))

@@ -44,22 +44,9 @@ def made_folders(payload: Payload, folder: str) -> int:
 def add_layout(payload: Payload) -> None:
     """Lay out folders, links and pipes."""
     for entry in payload.record.parts("layout"):
-        kind, path = entry.text("kind"), entry.text("path")
-        if not payload.places.absolute(path).startswith("/"):
-            continue
-        if kind == "link":
-            _add_link(payload, path, _moment(entry))
-        elif kind == "folder":
-            _add_folder(payload, entry, path)
-        elif kind == "pipe":
-            _add_pipe(payload, entry, path)
-        elif kind == "sparse file":
-            place = payload.places.settle(path)
-            if place in payload.laid_out:
-                # Before all times: making a file sparse changes its own
-                payload.times.insert(0, f"sparse {place.word()}")
-        elif kind == "hard link":
-            _add_hard_link(payload, path, entry.text("target"))
+        add, path = _ADDING.get(entry.text("kind")), entry.text("path")
+        if add is not None and payload.places.absolute(path).startswith("/"):
+            add(payload, entry, path)
 
 
 def note_how_it_was(payload: Payload, file: RecordPart, place: Place) -> None:
@@ -133,13 +120,20 @@ def _add_pipe(payload: Payload, entry: RecordPart, path: str) -> None:
         note_how_it_was(payload, entry, place)
 
 
-def _add_hard_link(payload: Payload, path: str, target: str) -> None:
-    place, other_name = payload.places.settle(path), payload.places.settle(target)
+def _add_sparse_file(payload: Payload, _entry: RecordPart, path: str) -> None:
+    place = payload.places.settle(path)
+    if place in payload.laid_out:
+        # Before all times: making a file sparse changes its own
+        payload.times.insert(0, f"sparse {place.word()}")
+
+
+def _add_hard_link(payload: Payload, entry: RecordPart, path: str) -> None:
+    place, other_name = payload.places.settle(path), payload.places.settle(entry.text("target"))
     if place in payload.laid_out and other_name in payload.laid_out:
         payload.lay_out("hard_link", other_name, place)
 
 
-def _add_link(payload: Payload, path: str, modified_at: str) -> None:
+def _add_link(payload: Payload, entry: RecordPart, path: str) -> None:
     """Lay out a link: in the rerun's own root as it was, else to where its target is laid out."""
     places = payload.places
     absolute = places.absolute(path)
@@ -159,7 +153,17 @@ def _add_link(payload: Payload, path: str, modified_at: str) -> None:
         places.map(absolute, place)
     if place not in payload.laid_out:
         payload.laid_out.add(place)
-        payload.links_as_they_were.append(LinkAsItWas(target, laid_out, place, modified_at))
+        payload.links_as_they_were.append(LinkAsItWas(target, laid_out, place, _moment(entry)))
+
+
+_ADDING = {
+    "link": _add_link,
+    "folder": _add_folder,
+    "pipe": _add_pipe,
+    "sparse file": _add_sparse_file,
+    "hard link": _add_hard_link,
+}
+"""What lays out an entry of the record's `layout`, by its kind."""
 
 
 def _is_in_code(payload: Payload, place: Place | None) -> bool:

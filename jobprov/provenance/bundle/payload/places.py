@@ -17,8 +17,11 @@ from dataclasses import dataclass
 
 _MOST_LINKS = 40
 # A path may begin after a blank, a separator, a scheme, or a one-letter option such as -I
-_LEAD = r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))"
-_TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
+_PATH_START = re.compile(
+    r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))/"
+)
+# Where a folder's path may end: before a slash, a separator, or at the end of the string
+_PATH_END = re.compile(r"[^A-Za-z0-9._+~@%-]|\Z")
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Places:
             self.working_directory = normal(working_directory)
         self._prefixes: dict[str, Place] = {}
         self._exact: dict[str, Place] = {}
-        self._pattern: re.Pattern[str] | None = None  # made from the prefixes when it is needed
+        self._beginnings: set[str] = set()  # of the mapped paths, wherever one could end
         self.aliases: dict[str, Place] = {}
         self._alias_numbers: dict[str, int] = {}
         self.links: dict[str, str] = {}
@@ -76,7 +79,7 @@ class Places:
         folder = normal(prefix)
         if folder.startswith("/") and folder != "/" and folder not in self._prefixes:
             self._prefixes[folder] = place
-            self._pattern = None
+            self._beginnings.update(folder[:end] for end in _path_ends(folder, 0))
 
     def locate(self, path: str) -> Place | None:
         """The place of an absolute path, by its longest mapped folder; None if none is mapped."""
@@ -129,12 +132,15 @@ class Places:
         if string in self._exact:
             return self._word(string, self._exact[string])
         pieces, end = [], 0
-        for match in self._compiled().finditer(string):
-            if match.start() > end:
-                pieces.append(quote(string[end : match.start()]))
-            path = match[0]
+        for match in _PATH_START.finditer(string):
+            start = match.start()
+            path = self._mapped_path_at(string, start)
+            if path is None or start < end:
+                continue
+            if start > end:
+                pieces.append(quote(string[end:start]))
             pieces.append(self._word(path, self._prefixes[path]))
-            end = match.end()
+            end = start + len(path)
         if end < len(string) or not pieces:
             pieces.append(quote(string[end:]))
         return "".join(pieces)
@@ -159,13 +165,25 @@ class Places:
             self._alias_numbers[recorded] = len(self.aliases)
         return f'"$at_{self._alias_numbers[recorded]}"'
 
-    def _compiled(self) -> re.Pattern[str]:
-        if self._pattern is None:
-            # Of two folders that fit, the inner one is meant
-            longest_first = sorted(self._prefixes, key=lambda folder: (-len(folder), folder))
-            choices = "|".join(map(re.escape, longest_first)) or r"(?!)"  # which never matches
-            self._pattern = re.compile(f"{_LEAD}(?:{choices}){_TAIL}")
-        return self._pattern
+    def _mapped_path_at(self, string: str, start: int) -> str | None:
+        """The longest mapped path that begins at `start`: of two folders, the inner one is meant.
+
+        Looked up end by end, so that a string takes the same time with any number of mapped paths.
+        """
+        longest = None
+        for end in _path_ends(string, start):
+            path = string[start:end]
+            if path not in self._beginnings:
+                break
+            if path in self._prefixes:
+                longest = path
+        return longest
+
+
+def _path_ends(string: str, start: int) -> Iterator[int]:
+    """Where a path that begins at `start` may end, nearest first."""
+    for match in _PATH_END.finditer(string, start + 1):
+        yield match.start()
 
 
 def _ways_to(path: str) -> Iterator[str]:

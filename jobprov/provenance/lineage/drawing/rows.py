@@ -129,26 +129,21 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
         return layer_of[key] if key in before else -1
 
     waits_for = {key: len(after.get(key, ())) for key in keys}
-    stack = [key for key in reversed(keys) if not waits_for[key] and key != first]
+    ready = [key for key in reversed(keys) if not waits_for[key] and key != first]
     if waits_for.get(first) == 0:
-        stack.append(first)
+        ready.append(first)
     order: list[str] = []
     unplaced = dict.fromkeys(keys)
     while unplaced:
-        if stack:
-            key = stack.pop()
-        else:
-            # At a cycle everything waits for something else
-            key = next(iter(unplaced))
-        if key not in unplaced:
-            continue
+        # In a cycle everything waits for something else
+        key = ready.pop() if ready else next(iter(unplaced))
         del unplaced[key]
         order.append(key)
         short_first = sorted(before.get(key, ()), key=depth)
-        for source in reversed(short_first):  # the stack gives back the last one first
+        for source in reversed(short_first):  # the last that is ready comes next
             waits_for[source] -= 1
-            if not waits_for[source]:
-                stack.append(source)
+            if not waits_for[source] and source in unplaced:
+                ready.append(source)
     return order
 
 

@@ -98,7 +98,7 @@ def compare_catalog(
     task: FoundTask,
     *,
     catalogs: Catalogs | None = None,
-    late_after: timedelta = timedelta(hours=LATE_AFTER_HOURS),
+    late_after_hours: int | None = None,
 ) -> CatalogComparison:
     """Return where the jobs of a task and its catalog differ.
 
@@ -107,8 +107,11 @@ def compare_catalog(
         store: the archive, for the declaration of the task.
         task: which one.
         catalogs: those that are set up, by experiment; they give the query of what is unprocessed.
-        late_after: an output that is not in the catalog so long after its job ended never arrived.
+        late_after_hours: an output that is not in the catalog so long after its job ended never
+            arrived; None for the hours of the experiment.
     """
+    if late_after_hours is None:
+        late_after_hours = usual_hours(catalogs or {}, task.experiment)
     declaration = find_declaration(connection, store, task)
     state = sync_state(connection, task.key)
     standing = states_of_units(connection, task, declaration)
@@ -125,7 +128,7 @@ def compare_catalog(
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
         compared = _ComparedFiles.of(connection, task)
-        late_before = state.finished_at - late_after
+        late_before = state.finished_at - timedelta(hours=late_after_hours)
         found = _find_differences(task, compared, is_listed=is_listed, late_before=late_before)
         differences = _units_without_output(connection, task, standing)
         differences += _by_kind(connection, task, found)

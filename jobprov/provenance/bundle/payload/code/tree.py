@@ -101,19 +101,6 @@ class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     cksum: int
     offset: int
 
-    @classmethod
-    def of(cls, member: Member) -> "_Row":
-        """The row of a member."""
-        return cls(
-            path=member.path,
-            mode=member.mode,
-            sha256=member.sha256,
-            sha512=member.sha512,
-            size=member.size,
-            cksum=member.cksum,
-            offset=member.offset,
-        )
-
     def member(self, pack: str) -> Member:
         """The member of a row; `pack` is that of the fragment."""
         if self.offset < 0:
@@ -163,7 +150,7 @@ def fragment_of(pack: str, members: Sequence[Member], blobs: Mapping[str, bytes]
         members: of the fragment.
         blobs: the bytes of the others, by digest.
     """
-    rows = [_Row.of(member) for member in members]
+    rows = msgspec.convert(members, list[_Row], from_attributes=True)
     listing = canonical_json(msgspec.to_builtins(_Listing(pack, rows)))
     sha256 = hashlib.sha256(listing).hexdigest()
     return Fragment(
