@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -76,8 +77,17 @@ class Claim(Base):
     status: Mapped[str | None] = mapped_column(Text)
     data_tier: Mapped[str | None] = mapped_column(Text)
 
-    # In the order of keys: the last thousand of a name that many jobs write are found at its end
-    __table_args__ = (Index("ix_claims_file_id", "file_id", "id"),)
+    __table_args__ = (
+        # In the order of keys: the last thousand of a name that many jobs write are found at its end
+        Index("ix_claims_file_id", "file_id", "id"),
+        # A job may have ten thousand claims, and hardly any of them is another name
+        Index(
+            "ix_claims_alias_of",
+            "alias_of",
+            sqlite_where=text("alias_of IS NOT NULL"),
+            postgresql_where=text("alias_of IS NOT NULL"),
+        ),
+    )
 
 
 class Mention(Base):

@@ -8,20 +8,20 @@ from jobprov.provenance.db.tables import CatalogFileRow, Claim, File, Job, Sight
 
 def was_seen() -> ColumnElement[bool]:
     """Return the condition that a claimed file was seen, under whichever of its names."""
-    renamed, file = aliased(Claim), aliased(File)
-    names = (
-        select(file.id)
+    file, renamed, renamed_file = aliased(File), aliased(Claim), aliased(File)
+    at_birth = select(file.id).where(file.id == Claim.file_id)
+    later = (
+        select(renamed_file.id)
         .select_from(renamed)
-        .join(file, file.id == renamed.file_id)
-        .where(
-            renamed.job_id == Claim.job_id,
-            or_(renamed.id == Claim.id, renamed.alias_of == Claim.id),
-        )
-        .correlate(Claim)
+        .join(renamed_file, renamed_file.id == renamed.file_id)
+        .where(renamed.alias_of == Claim.id)
     )
-    sighted = names.join(Sighting, Sighting.file_id == file.id)
-    cataloged = names.join(CatalogFileRow, is_named_like(file))
-    return or_(sighted.exists(), cataloged.exists())
+    was_seen_as = []
+    for names, named in ((at_birth, file), (later, renamed_file)):
+        sighted = names.join(Sighting, Sighting.file_id == named.id)
+        cataloged = names.join(CatalogFileRow, is_named_like(named))
+        was_seen_as += [sighted.correlate(Claim).exists(), cataloged.correlate(Claim).exists()]
+    return or_(*was_seen_as)
 
 
 def is_named_like(file: type[File]) -> ColumnElement[bool]:
