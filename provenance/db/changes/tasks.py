@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.output_counts import leave_out_lost_of_task
 from jobprov.provenance.db.recording.task_rows import place_again

@@ -44,7 +44,7 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     variable_counts,
 )
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.lookup.software_filters import name_software, products_at
+from jobprov.provenance.services.lookup.named_filters import name_software, products_at
 from jobprov.provenance.services.statistics.campaign_graph import experiment_of_campaign
 
 CAMPAIGN, RELEASE = "campaign", "release"

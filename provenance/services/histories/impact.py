@@ -32,8 +32,8 @@ from jobprov.provenance.db.queries.histories.impact import (
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import named_filters
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000

@@ -28,8 +28,8 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
 )
 from jobprov.provenance.db.queries.statistics.home import recorded_amounts
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import named_filters
 
 USUAL_VALUES = 20
 _NARROWER = "narrow it down by task, host or time"

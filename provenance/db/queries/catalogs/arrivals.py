@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, case, func, select
 
 from jobprov.provenance.db.queries.fragments.arrived import was_seen
-from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogSync,

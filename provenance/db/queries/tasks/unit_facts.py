@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
-from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks

@@ -56,7 +56,7 @@ class JobFilters(NamedTuple):
             `namespace` ('' for none).
         reads: a file that the job consumed, named alike.
         file_key, reads_key: the same by their integer keys, in their place:
-            `services/lookup/file_names.py`.
+            `services/lookup/named_filters.py`.
         host_keys, software_sets: the keys of the hosts, and of the lists of software, that the
             filters above name, once they are looked up: see `look_up_keys`.
     """
