@@ -153,9 +153,7 @@ def add_queue_sample(
 
     Args:
         connection: in a transaction in which nobody else adds one of this queue.
-        queue: whose sample it is.
         start: of the time for which the sample stands.
-        sample: the counts.
         step_seconds: how long that time is; 0 of a single report.
     """
     is_there = select(QueueSample.id).where(

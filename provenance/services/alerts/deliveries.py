@@ -47,9 +47,7 @@ def send_due(
     """Send what is due, one message a receiver.
 
     Args:
-        parts: what to work with.
         address: of the service.
-        rules: by experiment.
         now: for tests; each message has a time of its own otherwise.
     """
     sent = failed = 0

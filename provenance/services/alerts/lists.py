@@ -42,11 +42,8 @@ def list_alerts(
     """Return alerts, the newest first.
 
     Args:
-        connection: where from.
         experiment: of this one alone.
         state: only those that are `open`, or `over`.
-        limit: how many at most.
-        cursor: `next` of the answer before.
 
     Raises:
         NotFoundError: there is no such experiment.

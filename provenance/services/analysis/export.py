@@ -103,10 +103,8 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
     """Make a folder hold the tables of what is selected, and nothing else.
 
     Args:
-        reading: the database.
         store: the archive, which has the steps of jobs.
         folder: where to.
-        selection: what.
 
     Raises:
         NotFoundError: an experiment is not recorded.

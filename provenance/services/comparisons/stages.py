@@ -80,8 +80,6 @@ def compare_productions(
     Args:
         by: `campaign`; or `release`: a ref, a commit, or `NAME=VERSION:QUALIFIERS` of a product;
             a version alone is that of the experiment's product, such as sbndcode.
-        before: the first.
-        after: the second.
         experiment: the one that has them, where several do.
         limit: differences of one side of a stage at most.
 

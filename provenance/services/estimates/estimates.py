@@ -90,7 +90,6 @@ def estimate(
     they had.
 
     Args:
-        connection: where from.
         store: the archive, for records that were sealed.
         filters: which jobs to learn from.
         files: units of the first stage.

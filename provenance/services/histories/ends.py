@@ -180,8 +180,6 @@ def list_orphans(
         namespace: of this namespace.
         isolated: only files from which no file was made either.
         unread: only isolated files that no job read.
-        limit: files on the page.
-        cursor: `next` of the page before.
 
     Raises:
         BadInputError: a wrong limit or cursor.

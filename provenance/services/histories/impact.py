@@ -95,8 +95,6 @@ def find_impact(
     Args:
         filters: which jobs; at least one filter must be set.
         is_direct: only what these jobs made themselves.
-        limit: files on the page.
-        cursor: `next` of the page before.
 
     Raises:
         BadInputError: no filter, or a wrong state, limit, cursor or condition on parameters.

@@ -67,7 +67,6 @@ def count_facets(
     there is to choose.
 
     Args:
-        filters: what jobs must pass.
         facets: names of `JOB_FACETS`.
         limit: values of each at most, the most frequent ones.
 

@@ -54,9 +54,6 @@ def list_jobs(
     """Return a page of the jobs that pass the filters, behind the job that the cursor names.
 
     Args:
-        filters: what they must pass.
-        limit: how many at most.
-        cursor: `next` of the page before.
         sort: one of `JOB_ORDERS`, with a `-` in front for the other way round; None for the newest
             first.
 

@@ -92,7 +92,6 @@ def read_window(
         now: where a window without an end ends.
         since: how long before its end it starts, such as `24h`.
         start: when it starts, instead.
-        end: when it ends.
         step: how long a step is, such as `1h`.
         steps: how many there are at most where `step` is not given, about; the shortest usual step
             is taken that fits.

@@ -59,8 +59,6 @@ def count_written(
     """Return how many files the jobs of tasks wrote between the first and the last moment.
 
     Args:
-        connection: where from.
-        experiment: whose.
         days: the beginnings of the days, and the end of the last, in order.
         late_before: the moment that `is_late` is about.
     """

@@ -146,11 +146,8 @@ def unknown_outputs(
     """Return outputs of successful jobs of a task that the catalog knows by no name.
 
     Args:
-        connection: where from.
-        task: which one.
         only_of_units: whether only children of units, and retired files, count as known.
         after: the claim of the last one before these.
-        limit: how many.
     """
     renamed, renamed_file = aliased(Claim), aliased(File)
     known = (

@@ -40,7 +40,6 @@ def newest_that_meet(
     They come in stretches that grow.
 
     Args:
-        connection: to read with.
         searches: one at least.
         wanted: what else must hold of the jobs.
         before: jobs before this one only; None for all.

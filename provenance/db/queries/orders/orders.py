@@ -155,7 +155,6 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
     arrived there.
 
     Args:
-        connection: where from.
         task: its key.
         needed: how many outputs make a unit done.
     """
@@ -201,7 +200,6 @@ def open_orders(
         holder: who asks; gets the orders that it has leased, too.
         now: leases that ended before are over.
         workflows: orders of these workflows count, besides those of no workflow.
-        limit: how many at most.
     """
     query = (
         select(Order.id, Order.uuid, Order.entry_id, Order.position)

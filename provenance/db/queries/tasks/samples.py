@@ -46,7 +46,6 @@ def outputs_of_tasks(
     all of them count; the names are read of the tasks where some do not.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs make a unit done.
     """
     tasks_by_number: dict[int, list[int]] = {}

@@ -160,7 +160,6 @@ def done_since(
     """Return how many units of tasks were done since each moment.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs make a unit done.
         moments: since when.
     """
@@ -199,7 +198,6 @@ def units_done_in_steps(
     """Return in which steps since a window began units of a task were done, and how many.
 
     Args:
-        connection: where from.
         task: its key.
         window: a unit that is done twice counts in both of these steps.
         needed: how many outputs make a unit done.

@@ -405,8 +405,6 @@ def cataloged_outputs_by_unit(
     Only those that count for their unit by their names, and none that is gone.
 
     Args:
-        connection: where from.
-        tasks: their keys.
         is_wanted: whether a unit of a task is to be counted.
     """
     patterns = patterns_of_tasks(connection, tasks)
@@ -433,7 +431,6 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
     too few outputs are looked up.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs a unit is to have.
     """
     counts: ByTask = {task: {} for task in needed}

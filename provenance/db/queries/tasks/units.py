@@ -52,11 +52,9 @@ def ready_files(
     on neither side.
 
     Args:
-        connection: where from.
         task: its key.
         needed: how many outputs make a unit done.
         after: the place after which to go on.
-        limit: how many at most.
     """
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
     ready: list[PlacedFile] = []

@@ -89,7 +89,6 @@ def count_by(
     """Count the jobs that pass the filters by these facets.
 
     Args:
-        connection: where from.
         filters: what jobs must pass; files are named by their keys.
         facets: names of `JOB_FACETS`.
         conditions: what the filters on parameters and variables say.

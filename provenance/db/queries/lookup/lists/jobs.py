@@ -53,9 +53,6 @@ def list_job_rows(
     """Return (key, summary) of the newest jobs that pass the filters.
 
     Args:
-        connection: where from.
-        filters: what they must pass.
-        limit: how many at most.
         before: only jobs that were recorded before the one with this key.
         searches: for the filters `parameter`, `value` and `variable`.
     """
@@ -150,10 +147,8 @@ def recent_keys(
     all of its keys would take far longer.
 
     Args:
-        connection: where from.
         wanted: what must hold of the jobs.
         before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
         least: how many must be found; None for as many as the limit.
     """
     gathered = select(Job.id).where(*wanted)
@@ -181,9 +176,7 @@ def newest_keys(
 
     Args:
         keys: the query for all of them.
-        filters: which they pass.
         before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
     """
     if before is not None:
         keys = keys.where(Job.id < before)
