@@ -10,13 +10,7 @@ from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import (
-    Experiment,
-    LogTailPiece,
-    Possession,
-    TraceTurn,
-    WriteToken,
-)
+from jobprov.provenance.db.tables import Experiment, LogTailPiece, Possession, TraceTurn, WriteToken
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import allocate_keys
 

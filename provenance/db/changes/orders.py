@@ -11,13 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import (
-    Order,
-    OrderInput,
-    OrderLease,
-    RetryPolicyRow,
-    WorkflowRow,
-)
+from jobprov.provenance.db.tables import Order, OrderInput, OrderLease, RetryPolicyRow, WorkflowRow
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import allocate_keys
 

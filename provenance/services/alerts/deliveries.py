@@ -8,11 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from jobprov.provenance.db.changes.alerts import (
-    TakenDelivery,
-    put_off_deliveries,
-    take_deliveries,
-)
+from jobprov.provenance.db.changes.alerts import TakenDelivery, put_off_deliveries, take_deliveries
 from jobprov.provenance.db.queries.alerts.alerts import has_due_delivery
 from jobprov.provenance.services.alerts.events import give_up, note_sent
 from jobprov.provenance.services.alerts.messages import compose

@@ -28,10 +28,7 @@ from jobprov.provenance.db.queries.comparisons.stages import (
     classes_with_software,
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.campaign_graph import (
-    CampaignKey,
-    campaign_tasks,
-)
+from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey, campaign_tasks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.comparisons.stage_counts import (

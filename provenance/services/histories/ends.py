@@ -6,22 +6,13 @@ from typing import NamedTuple, Unpack
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories.ends import (
-    FileLeaves,
-    FileReaders,
-    FileRoots,
-    Orphans,
-)
+from jobprov.provenance.answers.histories.ends import FileLeaves, FileReaders, FileRoots, Orphans
 from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
 from jobprov.provenance.db.queries.lookup.lists.files import list_unmade
-from jobprov.provenance.db.queries.lookup.node_facts import (
-    file_nodes,
-    states_of,
-    with_writers,
-)
+from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, states_of, with_writers
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.keys import is_job, row_numbers
 from jobprov.provenance.services.histories.lineage import PastAsked, find_version, trace_history

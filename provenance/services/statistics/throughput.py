@@ -32,11 +32,7 @@ from jobprov.provenance.db.queries.statistics.throughput import (
 from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.statistics.queued import (
-    joined,
-    most_at_once,
-    queued_at_once,
-)
+from jobprov.provenance.services.statistics.queued import joined, most_at_once, queued_at_once
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none

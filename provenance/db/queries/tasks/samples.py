@@ -13,14 +13,7 @@ from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_version
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
-from jobprov.provenance.db.tables import (
-    Claim,
-    File,
-    Identity,
-    Job,
-    SoftwareSet,
-    TaskRow,
-)
+from jobprov.provenance.db.tables import Claim, File, Identity, Job, SoftwareSet, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import counts_for_unit
 

@@ -10,20 +10,10 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
-from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
-    keys_of,
-    keys_of_few,
-)
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of, keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     conditions_by_keys,

@@ -5,15 +5,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, union_all
 
 from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD

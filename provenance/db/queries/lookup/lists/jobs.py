@@ -2,16 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, select
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import (
@@ -32,9 +23,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     read_states,
 )
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
-from jobprov.provenance.db.tables import (
-    Job,
-)
+from jobprov.provenance.db.tables import Job
 
 _MOST_GATHERED = 10_000
 """Keys of a task, campaign or site that are gathered and sorted, whatever the newest jobs are."""
