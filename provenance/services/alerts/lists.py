@@ -76,7 +76,7 @@ def _is_open(state: str | None) -> bool | None:
     if state is None:
         return None
     if state not in STATES:
-        raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
+        raise BadInputError.of_field("state", f"say open or over, not {state!r}", "open or over")
     return state == "open"
 
 

@@ -98,10 +98,8 @@ def trace_lineage(
 
 def _check(direction: str, limit: int) -> None:
     if direction not in DIRECTIONS:
-        raise BadInputError(
-            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
-            {"direction": ["unknown"]},
-        )
+        problem = f"{direction!r} is none of {', '.join(DIRECTIONS)}"
+        raise BadInputError.of_field("direction", problem, "unknown")
     check_limit(limit, MOST_NODES)
 
 
