@@ -250,13 +250,9 @@ def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[dat
 
     A job that does not say when it began counts as begun when its record came.
     """
-    begun: dict[int, tuple[datetime, int]] = {}
-    for part in chunks(sorted(jobs)):
-        query = select(Job.id, func.coalesce(Job.started_at, Job.received_at)).where(
-            Job.id.in_(part)
-        )
-        begun.update((key, (moment, key)) for key, moment in connection.execute(query))
-    return begun
+    query = select(Job.id, func.coalesce(Job.started_at, Job.received_at))
+    rows = rows_among(connection, query, Job.id, sorted(jobs))
+    return {key: (moment, key) for key, moment in rows}
 
 
 def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:

@@ -20,6 +20,7 @@ from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
+from jobprov.provenance.db.queries.lookup.experiments import names_of_experiments
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.statements.composed import run
@@ -140,15 +141,10 @@ def first_files(connection: Connection, job_ids: Iterable[str]) -> dict[tuple[st
         .join(File, File.id == Claim.file_id)
     )
     rows = list(rows_among(connection, query, Job.uuid, job_ids))
-    names = _experiments(connection, {key for row in rows for key in (row[1], row[4])})
+    names = names_of_experiments(connection, {key for row in rows for key in (row[1], row[4])})
     files = {}
     for job_id, of_job, name, namespace, of_file in rows:
         experiment = names[of_file]
         page = file_page(name, experiment, namespace)
         files[job_id, names[of_job]] = FileName(name, namespace, experiment, page)
     return files
-
-
-def _experiments(connection: Connection, keys: set[int]) -> dict[int, str]:
-    rows = connection.execute(select(Experiment.id, Experiment.name).where(Experiment.id.in_(keys)))
-    return {row[0]: row[1] for row in rows}
