@@ -38,9 +38,12 @@ class BadInputError(ProvenanceError):
         self.fields = {path: list(messages) for path, messages in (fields or {}).items()}
 
     @classmethod
-    def of_field(cls, field: str, problem: str) -> Self:
-        """Return the error about one field; `problem` has no capital letter and no full stop."""
-        return cls(f"{field}: {problem}.", {field: [problem]})
+    def of_field(cls, field: str, problem: str, short: str | None = None) -> Self:
+        """Return the error about one field; `problem` has no capital letter and no full stop.
+
+        `short` is what the field itself is marked with; the problem by default.
+        """
+        return cls(f"{field}: {problem}.", {field: [short or problem]})
 
     @classmethod
     def of_file(cls, path: Path, problem: Exception) -> Self:

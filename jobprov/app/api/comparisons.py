@@ -16,8 +16,11 @@ from jobprov.provenance.answers.comparisons.stages import ProductionComparison
 from jobprov.provenance.answers.reruns.reproduction import Reproduction
 from jobprov.provenance.schemas.production_queries import ProductionsQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery, RecipesQuery
-from jobprov.provenance.services.comparisons.companions import find_companions
-from jobprov.provenance.services.comparisons.jobs import DIFFERENCES_A_FACET, compare_jobs
+from jobprov.provenance.services.comparisons.jobs import (
+    DIFFERENCES_A_FACET,
+    compare_jobs,
+    find_companions,
+)
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.stages import compare_productions
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts

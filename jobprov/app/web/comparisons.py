@@ -19,8 +19,7 @@ from jobprov.provenance.answers.comparisons.stages import (
     ProductionComparison,
     StageFacet,
 )
-from jobprov.provenance.services.comparisons.companions import find_companions
-from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.comparisons.jobs import compare_jobs, find_companions
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 from jobprov.provenance.services.comparisons.stages import CAMPAIGN, RELEASE, compare_productions

@@ -11,7 +11,6 @@ account = "jobprov"
 token_file = "/run/jobprov/rucio-token"                  # or certificate, or user_name with a password
 """
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,7 +20,7 @@ import msgspec
 
 from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.records.reading.documents import read_document, read_toml
 
 if TYPE_CHECKING:
     from jobprov.provenance.catalogs.rucio import Rucio
@@ -99,11 +98,7 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
     """
     if path is None:
         return {}
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise BadInputError.of_file(path, problem) from None
-    return {name: _checked(name, table, path) for name, table in document.items()}
+    return {name: _checked(name, table, path) for name, table in read_toml(path).items()}
 
 
 def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:

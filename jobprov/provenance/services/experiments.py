@@ -12,8 +12,6 @@ def find_experiment(connection: Connection, name: str, *, offers_names: bool = T
     """Return the key of an experiment.
 
     Args:
-        connection: where from.
-        name: of the experiment.
         offers_names: False where the connection sees experiments that the reader may not see, as
             the connections that write do.
 

@@ -96,7 +96,6 @@ class Writer(WriteQueue[Writing]):
             weight: records that it writes; see `WriteQueue.run`.
             first: done before; see `WriteQueue.run`.
             received_at: when that came which is written; now, where it is not given.
-            submitter: who sent it.
         """
         # Not when its turn comes: others may be before it
         came_at = received_at or datetime.now(UTC)

@@ -21,7 +21,7 @@ from jobprov.provenance.answers.histories.impact import Impact
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.histories.impact import find_impact
 from jobprov.provenance.services.histories.sentences import impact_sentence
-from jobprov.provenance.services.lookup.file_names import name_file
+from jobprov.provenance.services.lookup.named_filters import name_file
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision",

@@ -281,8 +281,6 @@ def put_off_deliveries(
 
     Args:
         connection: in a transaction.
-        taken: those that were taken.
-        due_at: when.
         problem: why they were not sent; None where nobody tried.
         is_uncertain: whether they may have been sent.
     """

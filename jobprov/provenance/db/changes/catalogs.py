@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.queries.catalogs.retired import OutputPlace
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.statements.driver import change_many, fetch
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -175,10 +176,7 @@ def replace_processes(connection: Connection, task: int, processes: Sequence[Pro
 def replace_uses(connection: Connection, task: int, inputs: Mapping[int, Sequence[str]]) -> None:
     """Write the units that some processes were given, in place of what these had before."""
     table = table_of(CatalogUse)
-    for part in chunks(list(inputs)):
-        connection.execute(
-            delete(table).where(table.c.task_id == task, table.c.process_id.in_(part))
-        )
+    remove_among(connection, CatalogUse.process_id, inputs, CatalogUse.task_id == task)
     uses: set[tuple[str, int]] = set()
     for process, units in inputs.items():
         uses.update((unit, process) for unit in units)

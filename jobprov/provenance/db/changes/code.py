@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
 from jobprov.provenance.db.queries.code.resolutions import RESOLVE
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     ProductMapRow,
@@ -18,7 +19,7 @@ from jobprov.provenance.db.tables import (
     WorkItem,
 )
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.keys import allocate_keys
 
 
 class RefObservationDraft(NamedTuple):
@@ -93,8 +94,7 @@ def remove_product_maps(connection: Connection, name: str, manager: str | None =
 
 def remove_waiting(connection: Connection, digests: Sequence[str]) -> None:
     """Remove from the queue that these software entries wait to be resolved."""
-    for part in chunks(digests):
-        connection.execute(delete(WorkItem).where(WorkItem.kind == RESOLVE, WorkItem.key.in_(part)))
+    remove_among(connection, WorkItem.key, digests, WorkItem.kind == RESOLVE)
 
 
 def add_ref_observations(connection: Connection, drafts: Sequence[RefObservationDraft]) -> None:

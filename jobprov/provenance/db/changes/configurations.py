@@ -30,7 +30,6 @@ def replace_evaluation(
         experiment: key of the experiment that possesses the files.
         closure: key of the configuration.
         set_id: of the set that is searched.
-        evaluation: the other columns.
     """
     table = table_of(Evaluation)
     is_same = (table.c.experiment_id == experiment) & (table.c.closure_id == closure)

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, insert, update
 
 from jobprov.provenance.db.queries.erasures import KeptAnswer
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
-    Conflict,
     EntryBody,
     ErasedBytes,
     ErasedEntry,
@@ -18,10 +18,8 @@ from jobprov.provenance.db.tables import (
     LogExpiry,
     Possession,
     TraceTurn,
-    UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
 
 
@@ -37,12 +35,8 @@ def replace_expired_logs(
     connection: Connection, experiment: int, entry: int, logs: Sequence[NewExpiredLog]
 ) -> None:
     """Write which logs of an experiment expired, in place of what was written of them before."""
-    for part in chunks([log.sha256 for log in logs]):
-        connection.execute(
-            delete(ExpiredLog).where(
-                ExpiredLog.experiment_id == experiment, ExpiredLog.sha256.in_(part)
-            )
-        )
+    is_its = ExpiredLog.experiment_id == experiment
+    remove_among(connection, ExpiredLog.sha256, [log.sha256 for log in logs], is_its)
     rows = [{**log._asdict(), "experiment_id": experiment, "entry_id": entry} for log in logs]
     insert_rows(connection, table_of(ExpiredLog), rows)
 
@@ -51,12 +45,8 @@ def remove_possessions(
     transaction: Transaction, name: str, experiment: int, digests: Sequence[str]
 ) -> None:
     """Take blobs from an experiment, by its name and key."""
-    for part in chunks(digests):
-        transaction.connection.execute(
-            delete(Possession).where(
-                Possession.experiment_id == experiment, Possession.sha256.in_(part)
-            )
-        )
+    is_its = Possession.experiment_id == experiment
+    remove_among(transaction.connection, Possession.sha256, digests, is_its)
     transaction.remembered(Possessions).forget(name, digests)
 
 
@@ -72,20 +62,6 @@ def add_erased_entries(connection: Connection, entries: Iterable[int], erasure: 
     insert_rows(connection, table_of(ErasedEntry), rows)
 
 
-def add_erased_conflict(
-    connection: Connection, entry: int, job: int, witness: str, sha256: str
-) -> None:
-    """Note a record that contradicted another and whose bytes are gone."""
-    row = {"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256}
-    insert_rows(connection, table_of(Conflict), [row])
-
-
-def add_erased_unread(connection: Connection, entry: int, job_id: str, sha256: str) -> None:
-    """Note a record of a later version whose bytes are gone."""
-    row = {"entry_id": entry, "job_uuid": job_id, "sha256": sha256}
-    insert_rows(connection, table_of(UnreadRecord), [row])
-
-
 def add_erased_digests(
     connection: Connection, experiment: int, erasure: int, digests: Iterable[str]
 ) -> None:
@@ -99,12 +75,8 @@ def remove_evaluations(
     connection: Connection, experiment: int, configurations: Sequence[int]
 ) -> None:
     """Remove what these configurations were evaluated to for an experiment."""
-    for part in chunks(configurations):
-        connection.execute(
-            delete(Evaluation).where(
-                Evaluation.experiment_id == experiment, Evaluation.closure_id.in_(part)
-            )
-        )
+    is_its = Evaluation.experiment_id == experiment
+    remove_among(connection, Evaluation.closure_id, configurations, is_its)
 
 
 def empty_bodies(connection: Connection, salt: bytes, leaves: dict[int, str]) -> None:

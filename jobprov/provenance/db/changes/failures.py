@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, insert
 
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class NewClass(NamedTuple):
@@ -40,15 +40,10 @@ class NewClass(NamedTuple):
 
 
 class NewRules(NamedTuple):
-    """A version of an experiment's rules; its ledger entry is there.
+    """A version of an experiment's rules; columns of `RuleTableRow`. Its ledger entry is there."""
 
-    Attributes:
-        built_in: version of the built-in rules behind them.
-        document: the rules as JSON.
-    """
-
-    entry: int
-    experiment: int
+    entry_id: int
+    experiment_id: int
     version: int
     built_in: int
     document: str
@@ -56,15 +51,14 @@ class NewRules(NamedTuple):
 
 
 class NewReclassification(NamedTuple):
-    """Failures that are read again by a version of the rules; its ledger entry is there.
+    """Failures that are read again by a version of the rules; columns of `Reclassification`.
 
-    Attributes:
-        task: key of the task, None for all of the experiment.
+    Its ledger entry is there.
     """
 
-    entry: int
-    experiment: int
-    task: int | None
+    entry_id: int
+    experiment_id: int
+    task_id: int | None
     version: int
     created_at: datetime
 
@@ -73,32 +67,16 @@ def replace_classes(
     connection: Connection, jobs: Sequence[int], classes: Sequence[NewClass]
 ) -> None:
     """Write what failures were; of all these jobs what was written before goes first."""
-    for part in chunks(jobs):
-        connection.execute(delete(FailureClass).where(FailureClass.job_id.in_(part)))
+    remove_among(connection, FailureClass.job_id, jobs)
     rows = [new_class._asdict() for new_class in classes]
     insert_rows(connection, table_of(FailureClass), rows)
 
 
 def add_rules(connection: Connection, rules: NewRules) -> None:
     """Write a version of an experiment's rules."""
-    row = {
-        "entry_id": rules.entry,
-        "experiment_id": rules.experiment,
-        "version": rules.version,
-        "built_in": rules.built_in,
-        "document": rules.document,
-        "created_at": rules.created_at,
-    }
-    connection.execute(insert(RuleTableRow).values(row))
+    connection.execute(insert(RuleTableRow).values(rules._asdict()))
 
 
 def add_reclassification(connection: Connection, reclassification: NewReclassification) -> None:
     """Note that failures are read again."""
-    row = {
-        "entry_id": reclassification.entry,
-        "experiment_id": reclassification.experiment,
-        "task_id": reclassification.task,
-        "version": reclassification.version,
-        "created_at": reclassification.created_at,
-    }
-    connection.execute(insert(Reclassification).values(row))
+    connection.execute(insert(Reclassification).values(reclassification._asdict()))

@@ -7,17 +7,12 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from jobprov.provenance.art.event_lines import EventSpan
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import (
-    Experiment,
-    LogTailPiece,
-    Possession,
-    TraceTurn,
-    WriteToken,
-)
+from jobprov.provenance.db.tables import Experiment, LogTailPiece, Possession, TraceTurn, WriteToken
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.keys import allocate_keys
 
 
 def set_private(connection: Connection, experiment: int, *, is_private: bool) -> None:
@@ -32,17 +27,16 @@ def next_token_number(connection: Connection) -> int:
 
 
 class NewToken(NamedTuple):
-    """A token about to be stored.
+    """A token about to be stored; columns of `WriteToken`.
 
     Attributes:
-        experiment_id: the experiment's key.
         sha256: of the whole token.
         task_id: of an upload ticket its task, None of other tokens.
         expires_at: None where it does not expire.
         scopes: what it allows, words with spaces between them.
     """
 
-    number: int
+    id: int
     experiment_id: int
     name: str
     sha256: str
@@ -54,17 +48,7 @@ class NewToken(NamedTuple):
 
 def add_token(connection: Connection, token: NewToken) -> None:
     """Store a token."""
-    row = {
-        "id": token.number,
-        "experiment_id": token.experiment_id,
-        "name": token.name,
-        "sha256": token.sha256,
-        "created_at": token.created_at,
-        "task_id": token.task_id,
-        "expires_at": token.expires_at,
-        "scopes": token.scopes,
-    }
-    connection.execute(insert(WriteToken).values(**row))
+    connection.execute(insert(WriteToken).values(token._asdict()))
 
 
 def mark_revoked(connection: Connection, number: int, now: datetime) -> bool:
@@ -145,8 +129,7 @@ def remove_pieces_before(connection: Connection, job: int, name: str, position: 
 
 def remove_logs_of_jobs(connection: Connection, jobs: Sequence[int]) -> None:
     """Remove the pieces of all logs of these jobs."""
-    for part in chunks(jobs):
-        connection.execute(delete(LogTailPiece).where(LogTailPiece.job_id.in_(part)))
+    remove_among(connection, LogTailPiece.job_id, jobs)
 
 
 def give_turn(connection: Connection, experiment: str, key: str, now: datetime) -> bool:

@@ -9,19 +9,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.statements.inserting import insert_rows
-from jobprov.provenance.db.tables import (
-    Order,
-    OrderInput,
-    OrderLease,
-    RetryPolicyRow,
-    WorkflowRow,
-)
+from jobprov.provenance.db.tables import Order, OrderInput, OrderLease, RetryPolicyRow, WorkflowRow
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.keys import allocate_keys
 
 _ORDERS = table_of(Order)
-_LEASES = table_of(OrderLease)
 
 
 class NewOrderRow(NamedTuple):
@@ -117,18 +111,16 @@ def lease_orders(
     Raises:
         IntegrityError: somebody else leased one of them meanwhile; nothing is leased.
     """
-    for part in chunks(orders):
-        is_free = (_LEASES.c.leased_until < now) | (_LEASES.c.holder == holder)
-        connection.execute(delete(_LEASES).where(_LEASES.c.order_id.in_(part), is_free))
+    is_free = (OrderLease.leased_until < now) | (OrderLease.holder == holder)
+    remove_among(connection, OrderLease.order_id, orders, is_free)
     rows = [{"order_id": order, "holder": holder, "leased_until": until} for order in orders]
     # The lease of somebody who was quicker is still there, and two break the primary key
-    insert_rows(connection, _LEASES, rows)
+    insert_rows(connection, table_of(OrderLease), rows)
 
 
 def end_leases(connection: Connection, orders: Sequence[int]) -> None:
     """Remove the leases of orders, whoever holds them."""
-    for part in chunks(orders):
-        connection.execute(delete(_LEASES).where(_LEASES.c.order_id.in_(part)))
+    remove_among(connection, OrderLease.order_id, orders)
 
 
 def mark_placed(connection: Connection, batch_ids: Mapping[str, str], placed_at: datetime) -> None:

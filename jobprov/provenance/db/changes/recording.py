@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -26,7 +27,7 @@ from jobprov.provenance.db.tables import (
     UnreadRecord,
 )
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
-from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.keys import allocate_keys
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.gaps.gaps import Gap
 
@@ -53,29 +54,32 @@ class NewLetter(NamedTuple):
 
 
 class NewConflict(NamedTuple):
-    """A record that contradicts another final one of its witness; its ledger entry is there."""
+    """A record that contradicts another final one of its witness; columns of `Conflict`.
 
-    entry: int
-    job: int
+    Its ledger entry is there.
+    """
+
+    entry_id: int
+    job_id: int
     witness: str
     sha256: str
 
 
 class NewUnread(NamedTuple):
-    """A record of a later schema; its ledger entry is there."""
+    """A record of a later schema; columns of `UnreadRecord`. Its ledger entry is there."""
 
-    entry: int
-    job_id: str
+    entry_id: int
+    job_uuid: str
     sha256: str
 
 
 class NewProvisional(NamedTuple):
-    """A provisional record of one witness; `packed` are its bytes as they are stored."""
+    """A provisional record of one witness, its body packed; columns of `ProvisionalRecord`."""
 
-    job: int
+    job_id: int
     witness: str
     received_at: datetime
-    packed: bytes
+    body: bytes
 
 
 class JobGrade(NamedTuple):
@@ -92,8 +96,7 @@ def add_letters(connection: Connection, letters: Iterable[NewLetter]) -> None:
 
 def remove_letters(connection: Connection, numbers: Iterable[int]) -> None:
     """Remove dead letters."""
-    for part in chunks(list(numbers)):
-        connection.execute(delete(DeadLetter).where(DeadLetter.id.in_(part)))
+    remove_among(connection, DeadLetter.id, numbers)
 
 
 def new_job_keys(connection: Connection, count: int) -> list[int]:
@@ -103,10 +106,7 @@ def new_job_keys(connection: Connection, count: int) -> list[int]:
 
 def add_conflicts(connection: Connection, conflicts: Iterable[NewConflict]) -> None:
     """Note records that contradict others."""
-    rows = []
-    for entry, job, witness, sha256 in conflicts:
-        rows.append({"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256})
-    insert_rows(connection, table_of(Conflict), rows)
+    insert_rows(connection, table_of(Conflict), [conflict._asdict() for conflict in conflicts])
 
 
 def set_received(connection: Connection, job: int, received_at: datetime) -> None:
@@ -116,8 +116,7 @@ def set_received(connection: Connection, job: int, received_at: datetime) -> Non
 
 def add_unread(connection: Connection, unread: NewUnread) -> None:
     """Note a record of a later schema."""
-    row = {"entry_id": unread.entry, "job_uuid": unread.job_id, "sha256": unread.sha256}
-    connection.execute(insert(UnreadRecord).values(row))
+    connection.execute(insert(UnreadRecord).values(unread._asdict()))
 
 
 def remove_unread(connection: Connection, entries: Sequence[int]) -> None:
@@ -127,16 +126,7 @@ def remove_unread(connection: Connection, entries: Sequence[int]) -> None:
 
 def add_provisional(connection: Connection, records: Iterable[NewProvisional]) -> None:
     """Store provisional records; none of these witnesses has one of these jobs."""
-    rows: list[dict[str, ColumnValue]] = []
-    for record in records:
-        row: dict[str, ColumnValue] = {
-            "job_id": record.job,
-            "witness": record.witness,
-            "received_at": record.received_at,
-            "body": record.packed,
-        }
-        rows.append(row)
-    insert_rows(connection, table_of(ProvisionalRecord), rows)
+    insert_rows(connection, table_of(ProvisionalRecord), [record._asdict() for record in records])
 
 
 def remove_provisional(connection: Connection, job: int, witness: str) -> None:
@@ -169,8 +159,7 @@ def write_awaited(
 
     What was noted of the jobs in `replace` goes first.
     """
-    for part in chunks(replace):
-        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
+    remove_among(connection, AwaitedBlob.job_id, replace)
     rows: list[dict[str, ColumnValue]] = []
     for job, digests in missing.items():
         rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
@@ -187,8 +176,7 @@ def write_awaited_traces(
 
     What was noted of the jobs in `replace` goes first.
     """
-    for part in chunks(replace):
-        connection.execute(delete(AwaitedTrace).where(AwaitedTrace.job_id.in_(part)))
+    remove_among(connection, AwaitedTrace.job_id, replace)
     rows: list[dict[str, ColumnValue]] = []
     for job, (experiment, key) in kinds:
         rows.append({"experiment": experiment, "key": key, "job_id": job})

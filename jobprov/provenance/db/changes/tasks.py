@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.membership import remove_among
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.output_counts import leave_out_lost_of_task
 from jobprov.provenance.db.recording.task_rows import place_again
@@ -28,11 +29,10 @@ from jobprov.provenance.db.tables import (
     WaivedUnit,
 )
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.keys import allocate_keys
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.files.outputs import count_named
 
-_WAIVED = table_of(WaivedUnit)
 _COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"
 
 
@@ -87,15 +87,13 @@ def count_outputs_by(connection: Connection, task: int, patterns: Sequence[str])
 
 def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> None:
     """Have none of these units of a task waived any more."""
-    for part in chunks(units):
-        is_named = _WAIVED.c.unit.in_(part)
-        connection.execute(_WAIVED.delete().where(_WAIVED.c.task_id == task, is_named))
+    remove_among(connection, WaivedUnit.unit, units, WaivedUnit.task_id == task)
 
 
 def add_waivers(connection: Connection, task: int, units: Sequence[str], entry: int) -> None:
     """Note which ledger entry waived these units of a task; none of them is waived yet."""
     rows = [{"task_id": task, "unit": unit, "entry_id": entry} for unit in units]
-    insert_rows(connection, _WAIVED, rows)
+    insert_rows(connection, table_of(WaivedUnit), rows)
 
 
 def put_queue_report(
@@ -132,8 +130,7 @@ def add_queue_jobs(
 
 def remove_queue_jobs(connection: Connection, jobs: Sequence[int]) -> None:
     """Remove jobs of queues, by their keys."""
-    for part in chunks(jobs):
-        connection.execute(delete(QueueJob).where(QueueJob.id.in_(part)))
+    remove_among(connection, QueueJob.id, jobs)
 
 
 def forget_queue_reports(connection: Connection, experiment: int, *, before: datetime) -> None:
@@ -156,9 +153,7 @@ def add_queue_sample(
 
     Args:
         connection: in a transaction in which nobody else adds one of this queue.
-        queue: whose sample it is.
         start: of the time for which the sample stands.
-        sample: the counts.
         step_seconds: how long that time is; 0 of a single report.
     """
     is_there = select(QueueSample.id).where(
@@ -188,7 +183,5 @@ def add_queue_sample(
 
 def remove_queue_samples(connection: Connection, samples: Sequence[int]) -> None:
     """Remove samples of queues, by their keys."""
-    for part in chunks(samples):
-        of_sample = QueueSampleStage.sample_id.in_(part)
-        connection.execute(delete(QueueSampleStage).where(of_sample))
-        connection.execute(delete(QueueSample).where(QueueSample.id.in_(part)))
+    remove_among(connection, QueueSampleStage.sample_id, samples)
+    remove_among(connection, QueueSample.id, samples)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
+from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_by
@@ -28,7 +29,7 @@ from jobprov.provenance.db.writer.keys import chunks
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
 _POSSESSIONS = table_of(Possession)
-_NUMBERED = (ComparatorSet, RuleTableRow, Reclassification)
+_NUMBERED = (ComparatorSet.entry_id, RuleTableRow.entry_id, Reclassification.entry_id)
 """Tables whose rows are numbered in the order of the chain."""
 _TIMES: Mapping[str, tuple[Any, str]] = {
     "verdict": (Verdict, "posted_at"),
@@ -138,9 +139,8 @@ def rewrite_body(connection: Connection, entry: int, body: bytes) -> None:
 
 def remove_numbered(connection: Connection, entries: Sequence[int]) -> None:
     """Remove the rows of these entries that are numbered in the order of the chain."""
-    for part in chunks(entries):
-        for model in _NUMBERED:
-            connection.execute(delete(model).where(table_of(model).c.entry_id.in_(part)))
+    for column in _NUMBERED:
+        remove_among(connection, column, entries)
 
 
 def mark_entered(connection: Connection, experiment: int, digests: Sequence[str]) -> None:

@@ -71,7 +71,6 @@ class Standby:
     """Reads from a standby while that is not too far behind.
 
     Args:
-        url: of the standby.
         primary: the database, which writes.
         longest_lag: seconds that an answer may be behind.
 

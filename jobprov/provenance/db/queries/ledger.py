@@ -160,11 +160,9 @@ def acts_before(
     """Return so many acts of an experiment, newest first, of one kind or of all.
 
     Args:
-        connection: to the database.
         experiment: its key.
         kind: of the entries; None for all.
         before: the key of the entry that the last page ended with.
-        limit: how many.
     """
     query = (
         select(LedgerEntry.id, LedgerEntry.received_at, LedgerEntry.kind, LedgerEntry.submitter)

@@ -59,7 +59,6 @@ def run(connection: Connection, statement: _Statement, values: Mapping[str, Any]
     For a text they are plain tuples.
 
     Args:
-        connection: where from.
         statement: the same object each time: it is compiled for who first runs it.
         values: by the names of its parameters; one that is `expanding` takes a list of integers or
             texts.

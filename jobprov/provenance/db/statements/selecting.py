@@ -79,9 +79,6 @@ def select_by(
     Keys without a row are left out.
 
     Args:
-        connection: where from.
-        table: which.
-        fields: columns to return.
         by: the columns of a unique constraint.
         keys: values of the one column in `by`, or tuples of the values of all.
     """

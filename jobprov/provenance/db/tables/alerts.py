@@ -5,10 +5,10 @@ Alerts and deliveries follow from the ledger, except what says what is under way
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, SmallInteger, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant, UuidBytes
+from jobprov.provenance.db.tables.base import Base, Key, NameText, UuidBytes, key_of
 
 
 class AlertRow(Base):
@@ -19,18 +19,18 @@ class AlertRow(Base):
     """
 
     __tablename__ = "alerts"
-    began_at: Mapped[datetime] = mapped_column(UtcInstant)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    calm_since: Mapped[datetime | None] = mapped_column(UtcInstant)
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    calm_since: Mapped[datetime | None]
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     uuid: Mapped[str] = mapped_column(UuidBytes)
-    condition: Mapped[str] = mapped_column(Text)
+    condition: Mapped[str]
     rule: Mapped[str] = mapped_column(NameText)
     subject: Mapped[str] = mapped_column(NameText)
-    words: Mapped[str] = mapped_column(Text)
-    ended_words: Mapped[str | None] = mapped_column(Text)
-    page: Mapped[str] = mapped_column(Text)
+    words: Mapped[str]
+    ended_words: Mapped[str | None]
+    page: Mapped[str]
 
     __table_args__ = (
         UniqueConstraint("uuid", "experiment_id"),
@@ -55,17 +55,17 @@ class AlertDeliveryRow(Base):
     """
 
     __tablename__ = "alert_deliveries"
-    due_at: Mapped[datetime] = mapped_column(UtcInstant)
-    leased_until: Mapped[datetime | None] = mapped_column(UtcInstant)
-    settled_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    due_at: Mapped[datetime]
+    leased_until: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     state: Mapped[int] = mapped_column(SmallInteger)
-    is_end: Mapped[bool] = mapped_column(Boolean)
+    is_end: Mapped[bool]
     is_uncertain: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     receiver: Mapped[str] = mapped_column(NameText)
-    problem: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("alert_id", "is_end", "receiver"),
@@ -85,10 +85,8 @@ class AlertCheckRow(Base):
     """
 
     __tablename__ = "alert_checks"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
-    checked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    leased_until: Mapped[datetime | None] = mapped_column(UtcInstant)
+    experiment_id: Mapped[int] = key_of("experiments.id")
+    checked_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
     turn: Mapped[int]
-    problem: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None]

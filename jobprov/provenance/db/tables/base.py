@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    ForeignKey,
     Integer,
     LargeBinary,
     MetaData,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     Text,
     type_coerce,
 )
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, MappedColumn, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobprov.provenance.records.files.checksums import pack_checksums, unpack_checksums
@@ -32,20 +33,6 @@ ColumnValue = str | int | float | bytes | datetime | None
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UUID_LENGTH = 36
-
-
-class Base(DeclarativeBase):
-    """Root of all tables; every constraint has a name, so that migrations can change it."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
 
 
 def table_of(model: Any) -> Table:
@@ -112,6 +99,26 @@ class UtcInstant(TypeDecorator[datetime]):
             return EPOCH + _MICROSECOND * int(value)
         moment: datetime = value.astimezone(UTC)
         return moment
+
+
+class Base(DeclarativeBase):
+    """Root of all tables; every constraint has a name, so that migrations can change it."""
+
+    type_annotation_map: ClassVar = {str: Text, bytes: LargeBinary, datetime: UtcInstant}
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def key_of(column: str) -> MappedColumn[int]:
+    """Return a part of a primary key that is the key of a row of another table."""
+    return mapped_column(ForeignKey(column), primary_key=True, autoincrement=False)
 
 
 class UuidBytes(TypeDecorator[str]):

@@ -5,19 +5,10 @@ It is not derived from the ledger: a catalog is asked again.
 
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    Index,
-    SmallInteger,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant
+from jobprov.provenance.db.tables.base import Base, Key, NameText, key_of
 
 
 class CatalogFileRow(Base):
@@ -32,11 +23,11 @@ class CatalogFileRow(Base):
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     process_id: Mapped[int | None] = mapped_column(BigInteger)
-    seen_at: Mapped[datetime] = mapped_column(UtcInstant)
+    seen_at: Mapped[datetime]
     namespace: Mapped[str] = mapped_column(NameText)
     name: Mapped[str] = mapped_column(NameText)
-    checksums: Mapped[str] = mapped_column(Text)
-    task_id: Mapped[str | None] = mapped_column(Text)
+    checksums: Mapped[str]
+    task_id: Mapped[str | None]
     job_uuid: Mapped[str | None] = mapped_column(String(36))
 
 
@@ -48,13 +39,9 @@ class CatalogOutput(Base):
     """
 
     __tablename__ = "catalog_outputs"
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
-    file_id: Mapped[int] = mapped_column(
-        ForeignKey("catalog_files.id"), primary_key=True, autoincrement=False
-    )
+    file_id: Mapped[int] = key_of("catalog_files.id")
     presence: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
 
     __table_args__ = (
@@ -77,15 +64,9 @@ class UnarrivedFile(Base):
     """
 
     __tablename__ = "unarrived_files"
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
-    file_id: Mapped[int] = mapped_column(
-        ForeignKey("files.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
+    job_id: Mapped[int] = key_of("jobs.id")
+    file_id: Mapped[int] = key_of("files.id")
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
@@ -94,9 +75,7 @@ class CatalogUse(Base):
     """A unit was given to a process of the task's project."""
 
     __tablename__ = "catalog_uses"
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
     process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
 
@@ -107,13 +86,11 @@ class CatalogProcess(Base):
     """A consumer process of a task's project: one batch job, on a node."""
 
     __tablename__ = "catalog_processes"
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
     process_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    batch_id: Mapped[str | None] = mapped_column(Text)
-    node: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str | None] = mapped_column(Text)
+    batch_id: Mapped[str | None]
+    node: Mapped[str | None]
+    status: Mapped[str | None]
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
@@ -126,12 +103,10 @@ class CatalogSync(Base):
     """
 
     __tablename__ = "catalog_syncs"
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
     next_unit: Mapped[int]
-    asked_at: Mapped[datetime] = mapped_column(UtcInstant)
-    finished_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    problem: Mapped[str | None] = mapped_column(Text)
+    asked_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    problem: Mapped[str | None]
     checked_unit: Mapped[str | None] = mapped_column(NameText)
     checked_file: Mapped[int | None] = mapped_column(BigInteger)

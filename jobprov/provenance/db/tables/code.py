@@ -6,24 +6,10 @@ ref observations are ledger entries.
 
 from datetime import datetime
 
-from sqlalchemy import (
-    Boolean,
-    ForeignKey,
-    LargeBinary,
-    SmallInteger,
-    String,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import ForeignKey, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    DigestBytes,
-    Key,
-    NameText,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, DigestBytes, Key, NameText, key_of
 
 
 class Repository(Base):
@@ -32,10 +18,10 @@ class Repository(Base):
     __tablename__ = "repositories"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    url: Mapped[str] = mapped_column(Text)
+    url: Mapped[str]
     match_key: Mapped[str] = mapped_column(NameText, unique=True)
-    is_local: Mapped[bool] = mapped_column(Boolean)
-    fetched_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    is_local: Mapped[bool]
+    fetched_at: Mapped[datetime | None]
 
 
 class ProductMapRow(Base):
@@ -50,7 +36,7 @@ class ProductMapRow(Base):
     name: Mapped[str] = mapped_column(NameText)
     manager: Mapped[str] = mapped_column(String(40))
     repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
-    template: Mapped[str] = mapped_column(Text)
+    template: Mapped[str]
 
 
 class SoftwareRow(Base):
@@ -59,11 +45,11 @@ class SoftwareRow(Base):
     __tablename__ = "software"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    name: Mapped[str | None] = mapped_column(Text)
+    name: Mapped[str | None]
     match_key: Mapped[str | None] = mapped_column(NameText, index=True)
     requested_ref: Mapped[str | None] = mapped_column(NameText)
     revision: Mapped[str | None] = mapped_column(NameText, index=True)
-    document: Mapped[bytes] = mapped_column(LargeBinary)
+    document: Mapped[bytes]
     resolution_id: Mapped[int | None] = mapped_column(ForeignKey("resolutions.id"))
 
 
@@ -80,9 +66,7 @@ class SoftwareSetMember(Base):
 
     __tablename__ = "software_set_members"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    software_set_id: Mapped[int] = mapped_column(
-        ForeignKey("software_sets.id"), primary_key=True, autoincrement=False
-    )
+    software_set_id: Mapped[int] = key_of("software_sets.id")
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     software_id: Mapped[int] = mapped_column(ForeignKey("software.id"), index=True)
 
@@ -97,11 +81,11 @@ class Resolution(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     match_key: Mapped[str] = mapped_column(NameText)
-    asked: Mapped[str] = mapped_column(Text)
+    asked: Mapped[str]
     commit: Mapped[str] = mapped_column(String(64), index=True)
     pack_sha256: Mapped[str | None] = mapped_column(DigestBytes)
     is_referenced: Mapped[bool]
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
 
 
@@ -112,7 +96,7 @@ class RefObservation(Base):
     __table_args__ = (UniqueConstraint("match_key", "ref", "oid"),)
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     match_key: Mapped[str] = mapped_column(NameText)
-    ref: Mapped[str] = mapped_column(Text)
+    ref: Mapped[str]
     oid: Mapped[str] = mapped_column(String(64))
-    first_seen_at: Mapped[datetime] = mapped_column(UtcInstant)
+    first_seen_at: Mapped[datetime]
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))

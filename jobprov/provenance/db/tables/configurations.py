@@ -18,18 +18,11 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Count,
-    DigestBytes,
-    Key,
-    NameText,
-)
+from jobprov.provenance.db.tables.base import Base, Count, DigestBytes, Key, NameText, key_of
 
 
 class Closure(Base):
@@ -41,7 +34,7 @@ class Closure(Base):
     __tablename__ = "closures"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    document: Mapped[bytes] = mapped_column(LargeBinary)
+    document: Mapped[bytes]
     parameter_set_id: Mapped[str | None] = mapped_column(String(64))
 
 
@@ -50,9 +43,7 @@ class ClosureFile(Base):
 
     __tablename__ = "closure_files"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    closure_id: Mapped[int] = mapped_column(
-        ForeignKey("closures.id"), primary_key=True, autoincrement=False
-    )
+    closure_id: Mapped[int] = key_of("closures.id")
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     sha256: Mapped[str | None] = mapped_column(DigestBytes, index=True)
     name: Mapped[str] = mapped_column(NameText)
@@ -71,9 +62,7 @@ class ClosureSetMember(Base):
 
     __tablename__ = "closure_set_members"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    closure_set_id: Mapped[int] = mapped_column(
-        ForeignKey("closure_sets.id"), primary_key=True, autoincrement=False
-    )
+    closure_set_id: Mapped[int] = key_of("closure_sets.id")
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), index=True)
 
@@ -114,9 +103,7 @@ class ParameterSetTable(Base):
     """
 
     __tablename__ = "parameter_set_tables"
-    table_id: Mapped[int] = mapped_column(
-        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
-    )
+    table_id: Mapped[int] = key_of("parameter_tables.id")
     block: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     members: Mapped[int] = mapped_column(BigInteger)
 
@@ -151,7 +138,7 @@ class ParameterValue(Base):
     __tablename__ = "parameter_values"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     key_id: Mapped[int] = mapped_column(ForeignKey("parameter_keys.id"))
-    canonical: Mapped[str] = mapped_column(Text)
+    canonical: Mapped[str]
     number: Mapped[float | None] = mapped_column(Float)
 
     __table_args__ = (UniqueConstraint("key_id", "canonical"),)
@@ -161,12 +148,8 @@ class Parameter(Base):
     """A parameter table has this value, of an atom or of a whole sequence."""
 
     __tablename__ = "parameters"
-    value_id: Mapped[int] = mapped_column(
-        ForeignKey("parameter_values.id"), primary_key=True, autoincrement=False
-    )
-    table_id: Mapped[int] = mapped_column(
-        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
-    )
+    value_id: Mapped[int] = key_of("parameter_values.id")
+    table_id: Mapped[int] = key_of("parameter_tables.id")
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
@@ -181,9 +164,7 @@ class JobSource(Base):
 
     __tablename__ = "job_sources"
     __table_args__ = (Index("ix_job_sources_canonical", "canonical"), {"sqlite_with_rowid": False})
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     place: Mapped[int | None] = mapped_column(SmallInteger)
     canonical: Mapped[str] = mapped_column(NameText)
@@ -201,20 +182,16 @@ class Evaluation(Base):
     """
 
     __tablename__ = "evaluations"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
-    closure_id: Mapped[int] = mapped_column(
-        ForeignKey("closures.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
+    closure_id: Mapped[int] = key_of("closures.id")
     set_id: Mapped[int | None] = mapped_column(ForeignKey("parameter_sets.id"))
     parsed_as: Mapped[str | None] = mapped_column(String(40))
     ran_as: Mapped[str | None] = mapped_column(String(40))
     computed_as: Mapped[str | None] = mapped_column(String(40))
-    problem: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None]
     is_too_large: Mapped[bool]
-    difference: Mapped[str | None] = mapped_column(Text)
-    as_written: Mapped[str | None] = mapped_column(Text)
+    difference: Mapped[str | None]
+    as_written: Mapped[str | None]
 
     __table_args__ = (
         Index("ix_evaluations_set_id", "set_id"),

@@ -5,21 +5,10 @@ All is derived: tables of rules are ledger entries; classes come from records an
 
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    Index,
-    SmallInteger,
-    Text,
-    UniqueConstraint,
-)
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Key,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, Key, key_of
 
 
 class RuleTableRow(Base):
@@ -27,14 +16,12 @@ class RuleTableRow(Base):
 
     __tablename__ = "rule_tables"
     __table_args__ = (UniqueConstraint("experiment_id", "version"),)
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     version: Mapped[int]
     built_in: Mapped[int] = mapped_column(SmallInteger)
-    document: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(UtcInstant)
+    document: Mapped[str]
+    created_at: Mapped[datetime]
 
 
 class Reclassification(Base):
@@ -44,13 +31,11 @@ class Reclassification(Base):
     """
 
     __tablename__ = "reclassifications"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), index=True)
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     version: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(UtcInstant)
+    created_at: Mapped[datetime]
 
 
 class FailureClass(Base):
@@ -61,18 +46,16 @@ class FailureClass(Base):
     """
 
     __tablename__ = "failure_classes"
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     log_at: Mapped[int | None] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(Key)
     built_in: Mapped[int] = mapped_column(SmallInteger)
     transient: Mapped[bool | None]
-    class_name: Mapped[str] = mapped_column(Text)
-    rule: Mapped[str | None] = mapped_column(Text)
-    log_name: Mapped[str | None] = mapped_column(Text)
-    cause_key: Mapped[str] = mapped_column(Text)
-    cause: Mapped[str] = mapped_column(Text)
+    class_name: Mapped[str]
+    rule: Mapped[str | None]
+    log_name: Mapped[str | None]
+    cause_key: Mapped[str]
+    cause: Mapped[str]
 
     __table_args__ = (
         Index("ix_failure_classes_class_name", "class_name", "job_id"),

@@ -18,13 +18,12 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
+from jobprov.provenance.db.tables.base import Base, ChecksumBytes, Count, Key, NameText, key_of
 
 
 class File(Base):
@@ -74,8 +73,8 @@ class Claim(Base):
     alias_of: Mapped[int | None] = mapped_column(Key)
     event_count: Mapped[int | None] = mapped_column(Count)
     position: Mapped[int] = mapped_column(SmallInteger)
-    status: Mapped[str | None] = mapped_column(Text)
-    data_tier: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str | None]
+    data_tier: Mapped[str | None]
 
     __table_args__ = (
         # In the order of keys: the last thousand of a name that many jobs write are found at its end
@@ -94,13 +93,11 @@ class Mention(Base):
     """A job consumed this identity."""
 
     __tablename__ = "mentions"
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    role: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str | None] = mapped_column(Text)
+    role: Mapped[str | None]
+    status: Mapped[str | None]
 
     __table_args__ = (
         Index("ix_mentions_identity_id", "identity_id", "job_id"),
@@ -112,12 +109,8 @@ class Parent(Base):
     """The claim was made from this identity."""
 
     __tablename__ = "parents"
-    claim_id: Mapped[int] = mapped_column(
-        ForeignKey("claims.id"), primary_key=True, autoincrement=False
-    )
-    identity_id: Mapped[int] = mapped_column(
-        ForeignKey("identities.id"), primary_key=True, autoincrement=False
-    )
+    claim_id: Mapped[int] = key_of("claims.id")
+    identity_id: Mapped[int] = key_of("identities.id")
 
     __table_args__ = (
         Index("ix_parents_identity_id", "identity_id", "claim_id"),
@@ -132,12 +125,8 @@ class Producer(Base):
     """
 
     __tablename__ = "producers"
-    identity_id: Mapped[int] = mapped_column(
-        ForeignKey("identities.id"), primary_key=True, autoincrement=False
-    )
-    claim_id: Mapped[int] = mapped_column(
-        ForeignKey("claims.id"), primary_key=True, autoincrement=False
-    )
+    identity_id: Mapped[int] = key_of("identities.id")
+    claim_id: Mapped[int] = key_of("claims.id")
     is_sure: Mapped[bool]
 
     __table_args__ = (
@@ -150,13 +139,11 @@ class Sighting(Base):
     """A file as a catalog or transfer service saw it; the document is the ledger entry's."""
 
     __tablename__ = "sightings"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     file_id: Mapped[int] = mapped_column(ForeignKey("files.id"), index=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"), index=True)
     job_uuid: Mapped[str | None] = mapped_column(String(36), index=True)
-    output: Mapped[str | None] = mapped_column(Text)
-    document: Mapped[str] = mapped_column(Text)
-    seen_at: Mapped[datetime] = mapped_column(UtcInstant)
+    output: Mapped[str | None]
+    document: Mapped[str]
+    seen_at: Mapped[datetime]

@@ -6,23 +6,10 @@ follows from the records. Tokens, ends of logs, provisional records and dead let
 
 from datetime import datetime
 
-from sqlalchemy import (
-    ForeignKey,
-    Index,
-    LargeBinary,
-    String,
-    Text,
-)
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Count,
-    DigestBytes,
-    Key,
-    NameText,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, Count, DigestBytes, Key, NameText, key_of
 
 
 class WriteToken(Base):
@@ -36,13 +23,13 @@ class WriteToken(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     name: Mapped[str] = mapped_column(String(200))
-    task_id: Mapped[str | None] = mapped_column(Text)
+    task_id: Mapped[str | None]
     scopes: Mapped[str] = mapped_column(String(80))
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcInstant)
-    expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    last_used_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
 
 
 class LogTailPiece(Base):
@@ -53,18 +40,16 @@ class LogTailPiece(Base):
     """
 
     __tablename__ = "log_tails"
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     name: Mapped[str] = mapped_column(NameText, primary_key=True)
     start: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
     size_bytes: Mapped[int]
     first_event: Mapped[int | None] = mapped_column(Count)
     last_event: Mapped[int | None] = mapped_column(Count)
-    first_event_clock: Mapped[datetime | None] = mapped_column(UtcInstant)
-    last_event_clock: Mapped[datetime | None] = mapped_column(UtcInstant)
-    content: Mapped[bytes] = mapped_column(LargeBinary)
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    first_event_clock: Mapped[datetime | None]
+    last_event_clock: Mapped[datetime | None]
+    content: Mapped[bytes]
+    received_at: Mapped[datetime]
 
 
 class TraceTurn(Base):
@@ -79,10 +64,10 @@ class TraceTurn(Base):
     __tablename__ = "trace_turns"
     experiment: Mapped[str] = mapped_column(NameText, primary_key=True)
     key: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
-    given_at: Mapped[datetime] = mapped_column(UtcInstant)
-    traced_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    given_at: Mapped[datetime]
+    traced_at: Mapped[datetime | None]
     traced_job: Mapped[str | None] = mapped_column(String(36))
-    used: Mapped[str | None] = mapped_column(Text)
+    used: Mapped[str | None]
 
 
 class AwaitedTrace(Base):
@@ -91,9 +76,7 @@ class AwaitedTrace(Base):
     __tablename__ = "awaited_traces"
     experiment: Mapped[str] = mapped_column(NameText, primary_key=True)
     key: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
 
     __table_args__ = (Index("ix_awaited_traces_job_id", "job_id"), {"sqlite_with_rowid": False})
 
@@ -105,12 +88,10 @@ class ProvisionalRecord(Base):
     """
 
     __tablename__ = "provisional_records"
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     witness: Mapped[str] = mapped_column(String(1000), primary_key=True)
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime]
+    body: Mapped[bytes]
 
 
 class Conflict(Base):
@@ -120,9 +101,7 @@ class Conflict(Base):
     """
 
     __tablename__ = "conflicts"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     witness: Mapped[str] = mapped_column(String(1000))
     sha256: Mapped[str] = mapped_column(DigestBytes)
@@ -132,9 +111,7 @@ class UnreadRecord(Base):
     """A record of a later schema version: kept, not indexed, until the service understands it."""
 
     __tablename__ = "unread_records"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     job_uuid: Mapped[str] = mapped_column(String(36), index=True)
     sha256: Mapped[str] = mapped_column(DigestBytes)
 
@@ -148,11 +125,11 @@ class DeadLetter(Base):
     __tablename__ = "dead_letters"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    received_at: Mapped[datetime]
     job_id: Mapped[str] = mapped_column(String(200))
-    reason: Mapped[str] = mapped_column(Text)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
-    task_id: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str]
+    body: Mapped[bytes]
+    task_id: Mapped[str | None]
 
     __table_args__ = (
         Index("ix_dead_letters_job_id", "job_id"),
@@ -165,8 +142,6 @@ class AwaitedBlob(Base):
 
     __tablename__ = "awaited_blobs"
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
 
     __table_args__ = (Index("ix_awaited_blobs_job_id", "job_id"), {"sqlite_with_rowid": False})

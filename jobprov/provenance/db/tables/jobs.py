@@ -23,8 +23,8 @@ from jobprov.provenance.db.tables.base import (
     DigestBytes,
     Key,
     NameText,
-    UtcInstant,
     UuidBytes,
+    key_of,
 )
 
 
@@ -36,7 +36,7 @@ class Host(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     hostname: Mapped[str] = mapped_column(NameText)
     site: Mapped[str] = mapped_column(Text, index=True)
-    facility: Mapped[str] = mapped_column(Text)
+    facility: Mapped[str]
 
 
 class GapSet(Base):
@@ -45,7 +45,7 @@ class GapSet(Base):
     __tablename__ = "gap_sets"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
 
 
 class Job(Base):
@@ -56,9 +56,9 @@ class Job(Base):
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "jobs"
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
-    started_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    received_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
     wall_seconds: Mapped[float | None] = mapped_column(Float)
     cpu_seconds: Mapped[float | None] = mapped_column(Float)
     max_rss_bytes: Mapped[int | None] = mapped_column(Count)
@@ -81,9 +81,9 @@ class Job(Base):
     batch_id: Mapped[str | None] = mapped_column(NameText)
     retry_of: Mapped[str | None] = mapped_column(UuidBytes)
     rerun_of: Mapped[str | None] = mapped_column(UuidBytes)
-    failed_step: Mapped[str | None] = mapped_column(Text)
-    error_class: Mapped[str | None] = mapped_column(Text)
-    message: Mapped[str | None] = mapped_column(Text)
+    failed_step: Mapped[str | None]
+    error_class: Mapped[str | None]
+    message: Mapped[str | None]
     recipe: Mapped[bytes | None] = mapped_column(LargeBinary(17))
     result: Mapped[bytes | None] = mapped_column(LargeBinary(20))
 
@@ -139,7 +139,7 @@ class ModuleSet(Base):
     __tablename__ = "module_sets"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
 
 
 class ModuleCost(Base):
@@ -153,11 +153,9 @@ class ModuleCost(Base):
         Index("ix_module_costs_module_set_id", "module_set_id"),
         {"sqlite_with_rowid": False},
     )
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     module_set_id: Mapped[int] = mapped_column(ForeignKey("module_sets.id"))
-    costs: Mapped[bytes] = mapped_column(LargeBinary)
+    costs: Mapped[bytes]
 
 
 class RandomEngine(Base):
@@ -173,10 +171,6 @@ class JobSeed(Base):
 
     __tablename__ = "job_seeds"
     __table_args__ = (Index("ix_job_seeds_seed", "seed"), {"sqlite_with_rowid": False})
-    job_id: Mapped[int] = mapped_column(
-        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
-    )
+    job_id: Mapped[int] = key_of("jobs.id")
     seed: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
-    engine_id: Mapped[int] = mapped_column(
-        ForeignKey("random_engines.id"), primary_key=True, autoincrement=False
-    )
+    engine_id: Mapped[int] = key_of("random_engines.id")

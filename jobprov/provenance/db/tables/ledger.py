@@ -8,24 +8,11 @@ Source: storage.md, "Ledger".
 
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    SmallInteger,
-    String,
-    text,
-)
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobprov.provenance.answers.trail import ACTS
-from jobprov.provenance.db.tables.base import (
-    Base,
-    DigestBytes,
-    Key,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, DigestBytes, Key, key_of
 
 IS_ACT = f"kind IN ({', '.join(repr(kind) for kind in ACTS)})"
 """As SQL: an index of some rows alone is used where its condition stands in the query as it is."""
@@ -46,7 +33,7 @@ class LedgerEntry(Base):
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "ledger_entries"
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+    received_at: Mapped[datetime]
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     job_id: Mapped[int | None] = mapped_column(Key)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
@@ -94,11 +81,9 @@ class EntryBody(Base):
     """
 
     __tablename__ = "entry_bodies"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     salt: Mapped[bytes] = mapped_column(LargeBinary(16))
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes]
     leaf: Mapped[str | None] = mapped_column(DigestBytes)
 
 
@@ -106,9 +91,7 @@ class ChainHead(Base):
     """The last segment of an experiment's chain that this database knows."""
 
     __tablename__ = "chain_heads"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     segment: Mapped[int]
     head_sha256: Mapped[str] = mapped_column(DigestBytes)
 
@@ -120,9 +103,7 @@ class Possession(Base):
     """
 
     __tablename__ = "possessions"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     is_entered: Mapped[bool] = mapped_column(default=False)
 
@@ -144,9 +125,7 @@ class ErasedEntry(Base):
     """
 
     __tablename__ = "erased_entries"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     erasure_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
 
 
@@ -158,9 +137,7 @@ class ErasedBytes(Base):
 
     __tablename__ = "erased_bytes"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     erasure_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
 
@@ -173,9 +150,7 @@ class ExpiredLog(Base):
 
     __tablename__ = "expired_logs"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     kept_sha256: Mapped[str] = mapped_column(DigestBytes)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -186,7 +161,5 @@ class LogExpiry(Base):
     """Up to which job the logs of an experiment were looked at."""
 
     __tablename__ = "log_expiries"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     job_id: Mapped[int] = mapped_column(Key)

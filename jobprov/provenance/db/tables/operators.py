@@ -5,23 +5,10 @@ None of it is derived from the ledger, except experiments. Answers can be counte
 
 from datetime import datetime
 
-from sqlalchemy import (
-    Float,
-    ForeignKey,
-    SmallInteger,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import Float, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Key,
-    NameText,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant, key_of
 
 
 class Experiment(Base):
@@ -45,9 +32,9 @@ class WorkItem(Base):
     kind: Mapped[str] = mapped_column(String(40))
     key: Mapped[str] = mapped_column(String(200))
     due_at: Mapped[datetime] = mapped_column(UtcInstant, index=True)
-    leased_until: Mapped[datetime | None] = mapped_column(UtcInstant)
+    leased_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error: Mapped[str | None]
 
 
 class Derivation(Base):
@@ -84,9 +71,9 @@ class KeptAnswerRow(Base):
     __tablename__ = "kept_answers"
     question: Mapped[str] = mapped_column(String(300), primary_key=True)
     entry_id: Mapped[int] = mapped_column(Key)
-    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    counted_at: Mapped[datetime]
     seconds: Mapped[float] = mapped_column(Float)
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
 
 
 class FoldedGraphRow(Base):
@@ -98,11 +85,9 @@ class FoldedGraphRow(Base):
 
     __tablename__ = "folded_graphs"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     campaign: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(Key)
-    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    counted_at: Mapped[datetime]
     seconds: Mapped[float] = mapped_column(Float)
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]

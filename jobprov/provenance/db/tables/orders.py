@@ -2,25 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import (
-    ForeignKey,
-    Index,
-    SmallInteger,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Count,
-    Key,
-    NameText,
-    UtcInstant,
-    UuidBytes,
-)
+from jobprov.provenance.db.tables.base import Base, Count, Key, NameText, UuidBytes, key_of
 
 
 class WorkflowRow(Base):
@@ -48,8 +33,8 @@ class Order(Base):
 
     __tablename__ = "orders"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    placed_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    placed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
     exit_code: Mapped[int | None] = mapped_column(Count)
     exit_signal: Mapped[int | None] = mapped_column(Count)
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"))
@@ -61,7 +46,7 @@ class Order(Base):
     unit: Mapped[str] = mapped_column(NameText)
     retry_of: Mapped[str | None] = mapped_column(UuidBytes)
     batch_id: Mapped[str | None] = mapped_column(NameText)
-    problem: Mapped[str | None] = mapped_column(Text)
+    problem: Mapped[str | None]
 
     __table_args__ = (
         Index("ix_orders_task_id", "task_id", "unit"),
@@ -78,9 +63,7 @@ class OrderInput(Base):
     """A file that an ordered job reads."""
 
     __tablename__ = "order_inputs"
-    order_id: Mapped[int] = mapped_column(
-        ForeignKey("orders.id"), primary_key=True, autoincrement=False
-    )
+    order_id: Mapped[int] = key_of("orders.id")
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(NameText)
 
@@ -91,10 +74,8 @@ class OrderLease(Base):
     """Who is about to submit an order, and until when nobody else is; not derived."""
 
     __tablename__ = "order_leases"
-    order_id: Mapped[int] = mapped_column(
-        ForeignKey("orders.id"), primary_key=True, autoincrement=False
-    )
-    leased_until: Mapped[datetime] = mapped_column(UtcInstant)
+    order_id: Mapped[int] = key_of("orders.id")
+    leased_until: Mapped[datetime]
     holder: Mapped[str] = mapped_column(String(200))
 
 
@@ -102,11 +83,9 @@ class RetryPolicyRow(Base):
     """What an experiment has tried again unasked, of a stage, or of every other one (`''`)."""
 
     __tablename__ = "retry_policies"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     stage: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
 
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -12,20 +12,12 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import (
-    Base,
-    Count,
-    DigestBytes,
-    Key,
-    NameText,
-    UtcInstant,
-)
+from jobprov.provenance.db.tables.base import Base, Count, DigestBytes, Key, NameText, key_of
 
 
 class BundlePlan(Base):
@@ -48,12 +40,10 @@ class ComparatorSet(Base):
 
     __tablename__ = "comparator_sets"
     __table_args__ = (UniqueConstraint("experiment_id", "version"),)
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     version: Mapped[int]
-    document: Mapped[str] = mapped_column(Text)
+    document: Mapped[str]
 
 
 class CapsuleRow(Base):
@@ -63,11 +53,9 @@ class CapsuleRow(Base):
     """
 
     __tablename__ = "capsules"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"), index=True)
-    name: Mapped[str] = mapped_column(Text)
+    name: Mapped[str]
     kind: Mapped[str] = mapped_column(String(10))
     sha256: Mapped[str] = mapped_column(DigestBytes)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
@@ -82,9 +70,7 @@ class CapsuleUse(Base):
 
     __tablename__ = "capsule_uses"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     software_set_sha256: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     stage: Mapped[str] = mapped_column(NameText, primary_key=True)
 
@@ -93,13 +79,11 @@ class Verdict(Base):
     """A rerun's outcome, appended; the document is the ledger entry's."""
 
     __tablename__ = "verdicts"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
+    entry_id: Mapped[int] = key_of("ledger_entries.id")
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
     level: Mapped[str] = mapped_column(String(8))
-    document: Mapped[str] = mapped_column(Text)
-    posted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    document: Mapped[str]
+    posted_at: Mapped[datetime]
 
 
 class Proof(Base):
@@ -110,14 +94,12 @@ class Proof(Base):
     """
 
     __tablename__ = "proofs"
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     recipe: Mapped[bytes] = mapped_column(LargeBinary(17), primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
     state: Mapped[int] = mapped_column(SmallInteger)
-    proved_at: Mapped[datetime] = mapped_column(UtcInstant)
-    message: Mapped[str | None] = mapped_column(Text)
+    proved_at: Mapped[datetime]
+    message: Mapped[str | None]
 
     __table_args__ = (
         # Those that are rerun again; 1 is proven
@@ -140,7 +122,5 @@ class DueProof(Base):
 
     __tablename__ = "due_proofs"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = mapped_column(
-        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
-    )
+    experiment_id: Mapped[int] = key_of("experiments.id")
     recipe: Mapped[bytes] = mapped_column(LargeBinary(17), primary_key=True)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     SmallInteger,
-    Text,
     UniqueConstraint,
     text,
 )
@@ -26,6 +25,7 @@ from jobprov.provenance.db.tables.base import (
     NameText,
     UtcInstant,
     UuidBytes,
+    key_of,
 )
 
 
@@ -56,7 +56,7 @@ class TaskRow(Base):
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
     declared_stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
-    output_patterns: Mapped[str | None] = mapped_column(Text)
+    output_patterns: Mapped[str | None]
     has_several_stages: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
@@ -65,9 +65,7 @@ class WaivedUnit(Base):
 
     __tablename__ = "waived_units"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id"), primary_key=True, autoincrement=False
-    )
+    task_id: Mapped[int] = key_of("tasks.id")
     unit: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
 
@@ -80,7 +78,7 @@ class QueueReport(Base):
 
     __tablename__ = "queue_reports"
     __table_args__ = (UniqueConstraint("experiment_id", "schedd"),)
-    asked_at: Mapped[datetime] = mapped_column(UtcInstant)
+    asked_at: Mapped[datetime]
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     left_out: Mapped[int]
@@ -98,8 +96,8 @@ class QueueJob(Base):
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length
     __tablename__ = "queue_jobs"
-    since: Mapped[datetime | None] = mapped_column(UtcInstant)
-    started_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    since: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
     memory_bytes: Mapped[int | None] = mapped_column(Count)
     requested_memory_bytes: Mapped[int | None] = mapped_column(Count)
     usual_seconds: Mapped[float | None] = mapped_column(Float)
@@ -114,9 +112,9 @@ class QueueJob(Base):
     batch_id: Mapped[str] = mapped_column(NameText)
     task_id: Mapped[str] = mapped_column(NameText)
     unit: Mapped[str | None] = mapped_column(NameText)
-    host: Mapped[str | None] = mapped_column(Text)
-    site: Mapped[str | None] = mapped_column(Text)
-    hold_reason: Mapped[str | None] = mapped_column(Text)
+    host: Mapped[str | None]
+    site: Mapped[str | None]
+    hold_reason: Mapped[str | None]
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(12))
 
     __table_args__ = (
@@ -155,9 +153,5 @@ class QueueSampleStage(Base):
     idle: Mapped[float] = mapped_column(Float)
     held: Mapped[float] = mapped_column(Float)
     running: Mapped[float] = mapped_column(Float)
-    sample_id: Mapped[int] = mapped_column(
-        ForeignKey("queue_samples.id"), primary_key=True, autoincrement=False
-    )
-    stage_id: Mapped[int] = mapped_column(
-        ForeignKey("stages.id"), primary_key=True, autoincrement=False
-    )
+    sample_id: Mapped[int] = key_of("queue_samples.id")
+    stage_id: Mapped[int] = key_of("stages.id")

@@ -2,7 +2,7 @@
 
 A file without bytes is none: a full disk, a broken copy or a redirect of the shell leaves it, and
 no framework writes an empty file on purpose. Nor is one that was dropped, not kept or not copied.
-`db/queries/fragments/made_files.py` is the same rule for the claims in the database.
+`db/queries/fragments/versions.py` is the same rule for the claims in the database.
 
 A job also leaves files that make no unit done: its logs, packed, and the configuration that it
 wrote for itself. Which files do can be declared for a task, by patterns of their names.

@@ -1,7 +1,9 @@
-"""Reads the small documents that clients send besides records."""
+"""Reads the small documents that clients send besides records, and the files of operators."""
 
+import tomllib
 from collections.abc import Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +25,18 @@ def check_experiment_name(name: str) -> str:
         BadInputError: no record could.
     """
     return read_document({"experiment": name}, _Named, "The address").experiment
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file of an operator holds.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise BadInputError.of_file(path, problem) from None
 
 
 def read_document(document: Mapping[str, object], kind: type[T], what: str) -> T:

@@ -32,11 +32,7 @@ from jobprov.provenance.launchers.resubmitting import (
 )
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.launchers.workflow import Stage, Workflow, fill, read_workflow
-from jobprov.provenance.services.agents.retry_outputs import (
-    RETURNED,
-    bring_retry_home,
-    has_outputs,
-)
+from jobprov.provenance.services.agents.retry_outputs import RETURNED, bring_retry_home, has_outputs
 
 _PIECE = 1 << 20
 

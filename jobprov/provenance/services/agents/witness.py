@@ -329,7 +329,6 @@ def report_queues(
     Without a client, only count them.
 
     Args:
-        client: of the service.
         experiment: jobs that name none count as its own; None reports only those that name one.
         schedd: its name, where it is not this machine's own.
         before: experiments that were reported before: they are reported without jobs, too.

@@ -81,10 +81,6 @@ class Watch:
         to_follow: answers that are to be kept or counted again, since somebody asked.
 
     Args:
-        connection: where from.
-        store: the archive.
-        experiment: whose rules.
-        now: when.
         folders: whose disks are looked at.
         open_subjects: of a rule, those for which it held before.
     """

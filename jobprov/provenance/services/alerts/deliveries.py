@@ -8,11 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from jobprov.provenance.db.changes.alerts import (
-    TakenDelivery,
-    put_off_deliveries,
-    take_deliveries,
-)
+from jobprov.provenance.db.changes.alerts import TakenDelivery, put_off_deliveries, take_deliveries
 from jobprov.provenance.db.queries.alerts.alerts import has_due_delivery
 from jobprov.provenance.services.alerts.events import give_up, note_sent
 from jobprov.provenance.services.alerts.messages import compose
@@ -47,9 +43,7 @@ def send_due(
     """Send what is due, one message a receiver.
 
     Args:
-        parts: what to work with.
         address: of the service.
-        rules: by experiment.
         now: for tests; each message has a time of its own otherwise.
     """
     sent = failed = 0

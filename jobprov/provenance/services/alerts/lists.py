@@ -42,11 +42,8 @@ def list_alerts(
     """Return alerts, the newest first.
 
     Args:
-        connection: where from.
         experiment: of this one alone.
         state: only those that are `open`, or `over`.
-        limit: how many at most.
-        cursor: `next` of the answer before.
 
     Raises:
         NotFoundError: there is no such experiment.
@@ -79,7 +76,7 @@ def _is_open(state: str | None) -> bool | None:
     if state is None:
         return None
     if state not in STATES:
-        raise BadInputError(f"state: say open or over, not {state!r}.", {"state": ["open or over"]})
+        raise BadInputError.of_field("state", f"say open or over, not {state!r}", "open or over")
     return state == "open"
 
 

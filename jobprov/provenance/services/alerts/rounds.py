@@ -47,8 +47,6 @@ def run_alerts(parts: Parts, settings: AlertSettings, *, is_forced: bool = False
     """Look at each experiment whose turn it is, then send what is due.
 
     Args:
-        parts: what to work with.
-        settings: of the service.
         is_forced: also where somebody looked less than a minute ago.
 
     Raises:

@@ -17,19 +17,10 @@ from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
 from jobprov.provenance.db.queries.analysis import rows as queries
-from jobprov.provenance.db.queries.analysis.partitions import (
-    Partition,
-    Stamped,
-    stamped_partitions,
-)
+from jobprov.provenance.db.queries.analysis.partitions import Partition, Stamped, stamped_partitions
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
 from jobprov.provenance.db.queries.upkeep import known_archive
-from jobprov.provenance.errors import (
-    BadInputError,
-    ConflictError,
-    NotFoundError,
-    UnreachableError,
-)
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
 from jobprov.provenance.services.analysis.folders import Folder
 from jobprov.provenance.services.analysis.manifest import (
     FORMAT,
@@ -103,10 +94,8 @@ def export_tables(reading: Engine, store: Store, folder: Folder, selection: Sele
     """Make a folder hold the tables of what is selected, and nothing else.
 
     Args:
-        reading: the database.
         store: the archive, which has the steps of jobs.
         folder: where to.
-        selection: what.
 
     Raises:
         NotFoundError: an experiment is not recorded.

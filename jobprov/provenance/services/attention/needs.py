@@ -183,14 +183,8 @@ def _alerts(connection: Connection) -> NeedsOfKind:
             )
         )
     if listed.next is not None:
-        needs[-1] = Need(
-            kind="alert",
-            experiment=None,
-            count=1,
-            words=f"more alerts than the {MOST_SHOWN - 1} newest",
-            since=None,
-            url=alerts_page(),
-        )
+        words = f"more alerts than the {MOST_SHOWN - 1} newest"
+        needs[-1] = _of_service("alert", 1, words, None, alerts_page())
     return NeedsOfKind(needs)
 
 
@@ -354,7 +348,7 @@ def _stopped_workflows(connection: Connection, store: Store) -> NeedsOfKind:
                 url=workflow.url,
             )
         )
-    return NeedsOfKind(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
+    return _first(needs)
 
 
 def _held(connection: Connection, queue: Queue, now: datetime) -> NeedsOfKind:
@@ -400,13 +394,12 @@ def _silent_queues(queue: Queue) -> NeedsOfKind:
 def _not_reproduced(connection: Connection) -> NeedsOfKind:
     needs = []
     for name, (recipes, since) in not_reproduced_by_experiment(connection).items():
-        words = not_reproduced_words(recipes)
         needs.append(
             Need(
                 kind="proof",
                 experiment=name,
                 count=recipes,
-                words=words,
+                words=not_reproduced_words(recipes),
                 since=utc_text_or_none(since),
                 url=proofs_page(name),
             )
@@ -461,14 +454,20 @@ def _dead_letters(connection: Connection) -> NeedsOfKind:
     return _one("letters", count, words, utc_text(since), url)
 
 
+def _of_service(kind: NeedKind, count: int, words: str, since: str | None, url: str) -> Need:
+    """Return a need of the whole service, not of one experiment."""
+    return Need(kind=kind, experiment=None, count=count, words=words, since=since, url=url)
+
+
 def _one(kind: NeedKind, count: int, words: str, since: str | None, url: str) -> NeedsOfKind:
-    """Return the one need of a kind, which is that of the whole service."""
-    need = Need(kind=kind, experiment=None, count=count, words=words, since=since, url=url)
-    return NeedsOfKind([need])
+    return NeedsOfKind([_of_service(kind, count, words, since, url)])
 
 
 def _most_first(needs: list[Need]) -> NeedsOfKind:
-    needs.sort(key=lambda need: (-need.count, need.words))
+    return _first(sorted(needs, key=lambda need: (-need.count, need.words)))
+
+
+def _first(needs: list[Need]) -> NeedsOfKind:
     return NeedsOfKind(needs[:MOST_SHOWN], max(0, len(needs) - MOST_SHOWN))
 
 

@@ -17,10 +17,7 @@ from jobprov.provenance.answers.bundles import (
 from jobprov.provenance.bundle.comparison.comparators import OutputRule, read_rules
 from jobprov.provenance.db.changes.bundles import add_comparators
 from jobprov.provenance.db.changes.reruns import note_due_proofs
-from jobprov.provenance.db.queries.reruns.bundles import (
-    comparator_versions,
-    newest_comparators,
-)
+from jobprov.provenance.db.queries.reruns.bundles import comparator_versions, newest_comparators
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.documents import check_experiment_name

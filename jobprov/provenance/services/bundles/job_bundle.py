@@ -131,7 +131,6 @@ def earlier_bundle(
     Args:
         database: where the job is recorded.
         job_id: its UUID, or a batch id.
-        number: of the plan.
         experiment: whose job, where several experiments have one with this id.
         reading_everything: opens the database with what is hidden from `database`; None where
             nothing is. A plan that tells something of it is not returned.

@@ -8,8 +8,9 @@ copies are now is asked of Rucio and SAM only for a bundle that is to say so
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from ahocorasick_rs import BytesAhoCorasick
 from sqlalchemy import Connection
 
 from jobprov.provenance.bundle.ingredients import KnownFile
@@ -25,6 +26,7 @@ from jobprov.provenance.services.lookup.job import ReadJob
 
 MOST_PLACES = 5
 """Of an input: a bundle does not list thousands of copies."""
+_ADDRESS = re.compile(rb"(?<!\w)\w+://[^\s\"'<>]{0,2300}")
 Places = Mapping[int, Sequence[str]]
 """Addresses of copies, by position of the input."""
 
@@ -77,32 +79,35 @@ def shows_hidden_input(
         return False
     full_names = full_names_of_inputs(everything, job.found.key)
     inputs = job.reading.record.inputs or []
+    words: set[str] = set()
+    recorded_by_name: dict[str, set[str | None]] = {}
     for position in hidden:
-        file = inputs[position]
-        names = {file.name}
+        recorded = _recorded_words(inputs[position])
+        names = {inputs[position].name}
         if position in full_names:
-            full = full_names[position]
-            words = {*full} - _recorded_words(file) - {job.found.experiment, ""}
-            if _has_whole_text(texts, words):
-                return True
-            names.add(full.name)
-        if _has_other_address(texts, names - {""}, file):
-            return True
-    return False
+            words.update({*full_names[position]} - recorded)
+            names.add(full_names[position].name)
+        for name in names - {""}:
+            # What stands in the records of all files of a name tells nothing of any of them
+            of_others = recorded_by_name.get(posixpath.basename(name), recorded)
+            recorded_by_name[posixpath.basename(name)] = recorded & of_others
+    # As texts of their own: `nova` stands in many a path, too
+    quoted = [json.dumps(word).encode() for word in words - {job.found.experiment, ""}]
+    if BytesAhoCorasick(quoted).find_matches_as_indexes(texts):
+        return True
+    return _has_other_address(texts, recorded_by_name)
 
 
-def _has_whole_text(texts: bytes, words: Iterable[str]) -> bool:
-    """Return whether one of the words is a text of its own: `nova` stands in many a path, too."""
-    return any(json.dumps(word).encode() in texts for word in words)
-
-
-def _has_other_address(texts: bytes, names: Iterable[str], file: Input) -> bool:
-    """Return whether texts hold an address of a file by one of these names that is not recorded."""
-    recorded = _recorded_words(file)
-    for name in names:
-        ending = re.escape(posixpath.basename(name).encode())
-        for address in re.findall(rb"(?<!\w)\w+://[^\s\"'<>]{0,2000}/" + ending, texts):
-            if address.decode("utf-8", "replace") not in recorded:
+def _has_other_address(texts: bytes, recorded_by_name: Mapping[str, set[str | None]]) -> bool:
+    """Return whether texts hold an address that ends in one of the names and is not recorded."""
+    names = list(recorded_by_name)
+    endings = BytesAhoCorasick([f"/{name}".encode() for name in names])
+    for address in _ADDRESS.findall(texts):
+        ends: dict[str, int] = {}
+        for place, _, end in endings.find_matches_as_indexes(address, overlapping=True):
+            ends[names[place]] = end  # the last one stands
+        for name, end in ends.items():
+            if address[:end].decode("utf-8", "replace") not in recorded_by_name[name]:
                 return True
     return False
 

@@ -79,9 +79,11 @@ def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = Fa
     if not names and may_be_empty:
         return {"units": [], "units_from": units_from}
     if not names:
-        raise _refusal(f"{_said(units_from)} selects no file")
+        raise BadInputError.of_field("units", f"{_said(units_from)} selects no file")
     if len(names) > MOST_UNITS:
-        raise _refusal(f"{_said(units_from)} selects {len(names)} files, which are too many")
+        raise BadInputError.of_field(
+            "units", f"{_said(units_from)} selects {len(names)} files, which are too many"
+        )
     namespaces, units = set(), []
     for name in names:
         namespace, unit = catalog.split(name)
@@ -89,9 +91,10 @@ def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = Fa
         units.append(unit)
     if len(namespaces) > 1:
         first = ", ".join(sorted(namespaces)[:3])
-        raise _refusal(
+        raise BadInputError.of_field(
+            "units",
             f"{_said(units_from)} selects files of several namespaces ({first}): "
-            "declare a task for each"
+            "declare a task for each",
         )
     [namespace] = namespaces
     frozen: FrozenUnits = {"units": units, "units_from": units_from}
@@ -103,7 +106,3 @@ def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = Fa
 def _said(units_from: Mapping[str, object]) -> str:
     """Return what was to select the units in words: `dataset dune:raw`."""
     return ", ".join(f"{kind} {str(value)[:200]!r}" for kind, value in units_from.items())
-
-
-def _refusal(why: str) -> BadInputError:
-    return BadInputError(f"units: {why}.", {"units": [why]})

@@ -35,11 +35,7 @@ from jobprov.provenance.db.queries.holdings.possessions import possesses
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.records.job_record import Software
-from jobprov.provenance.services.code.product_maps import (
-    is_by,
-    product_tags,
-    read_product_maps,
-)
+from jobprov.provenance.services.code.product_maps import is_by, product_tags, read_product_maps
 from jobprov.provenance.services.code.products import inferred_fields
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, note_fetched

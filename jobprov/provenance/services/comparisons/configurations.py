@@ -49,7 +49,6 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
     Its problems name the steps that could not be evaluated.
 
     Args:
-        jobs: the two.
         sources: bytes of fcl files by digest, as far as they are here.
     """
     rows: list[Difference] = []

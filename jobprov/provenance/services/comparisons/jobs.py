@@ -1,4 +1,4 @@
-"""Two jobs side by side, over every facet: what differs, and on which line of which file.
+"""Two jobs side by side, over every facet: what differs, and which jobs one would compare.
 
 What decides the outcome stands first, what came out next, what differs in any two runs last. The
 two records are compared as their witnesses merged; configurations as their recorded files evaluate.
@@ -10,8 +10,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.comparisons.companions import CompanionGroup, JobCompanions
 from jobprov.provenance.answers.comparisons.jobs import Difference, Facet, JobComparison
+from jobprov.provenance.db.queries.comparisons.companions import companions_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.recording.configurations.art_runs import ArtRun
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.services.comparisons.code import patches_of
@@ -31,6 +34,7 @@ from jobprov.provenance.services.comparisons.facets import record_facets
 from jobprov.provenance.services.comparisons.sentences import comparison_sentence
 from jobprov.provenance.services.comparisons.sides import JobSide
 from jobprov.provenance.services.comparisons.text_differences import unified
+from jobprov.provenance.services.lookup.job import find_job
 
 DIFFERENCES_A_FACET = 1000
 _MOST_TEXTS = 40  # files whose lines are compared; the others are named
@@ -38,6 +42,12 @@ _ORDER = (
     "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "variables", "seeds",
     "exit", "outputs", "logs", "environment", "host", "resources", "modules", "task", "others",
 )  # fmt: skip
+WHY = {
+    "attempt": "Other attempts at the same unit",
+    "sibling": "Succeeded in the same task",
+    "recipe": "The same recipe, run at another time",
+    "stage": "Succeeded in the task before, at the same stage",
+}
 
 
 def compare_jobs(
@@ -148,3 +158,21 @@ def _with_lines(
         lines, omitted = unified(old, new)
         with_lines.append(msgspec.structs.replace(row, lines=lines, lines_omitted=omitted))
     return with_lines
+
+
+def find_companions(
+    connection: Connection, job_id: str, *, experiment: str | None = None
+) -> JobCompanions:
+    """Return which jobs one would compare a job with, a few of each kind.
+
+    Raises:
+        NotFoundError: no such job is recorded.
+        AmbiguousError: several experiments have it.
+    """
+    job = find_job(connection, job_id, experiment=experiment)
+    companions = companions_of(connection, job.key)
+    groups = []
+    for why, title in WHY.items():
+        if why in companions:
+            groups.append(CompanionGroup(why, title, companions[why]))
+    return JobCompanions(summaries_of(connection, [job.key])[job.key], groups)

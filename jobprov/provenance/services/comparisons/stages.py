@@ -28,10 +28,7 @@ from jobprov.provenance.db.queries.comparisons.stages import (
     classes_with_software,
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.statistics.campaign_graph import (
-    CampaignKey,
-    campaign_tasks,
-)
+from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey, campaign_tasks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.comparisons.stage_counts import (
@@ -44,7 +41,7 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     variable_counts,
 )
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.lookup.software_filters import name_software, products_at
+from jobprov.provenance.services.lookup.named_filters import name_software, products_at
 from jobprov.provenance.services.statistics.campaign_graph import experiment_of_campaign
 
 CAMPAIGN, RELEASE = "campaign", "release"
@@ -80,8 +77,6 @@ def compare_productions(
     Args:
         by: `campaign`; or `release`: a ref, a commit, or `NAME=VERSION:QUALIFIERS` of a product;
             a version alone is that of the experiment's product, such as sbndcode.
-        before: the first.
-        after: the second.
         experiment: the one that has them, where several do.
         limit: differences of one side of a stage at most.
 

@@ -161,7 +161,6 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
     """Return whether a recorded job and the file that it made agree.
 
     Args:
-        file: the output.
         job: what `GET /jobs/{job_id}` answers.
     """
     in_file = {process.parameter_set_id for process in file.processes}

@@ -68,7 +68,6 @@ def compute_run(
     """Return the set that art ran.
 
     Args:
-        parsed: the configuration as parsed.
         run: what else decides; None where no command line is recorded.
         written: what art wrote of the set, where the record has it.
         source_lists: texts of lists of source files (-S), by name.

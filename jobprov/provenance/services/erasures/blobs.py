@@ -14,10 +14,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
-from jobprov.provenance.db.queries.erasures import (
-    is_capsule,
-    plans_of_experiment,
-)
+from jobprov.provenance.db.queries.erasures import is_capsule, plans_of_experiment
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs

@@ -135,7 +135,6 @@ def expire_logs(
 
     Args:
         writer: all writing goes through it, in short transactions.
-        experiment: whose logs.
         before: when the jobs were recorded.
         quota_bytes: how much the whole logs of these jobs may take together; only the oldest beyond
             that expire.

@@ -11,12 +11,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.erasures import (
-    add_erased_conflict,
     add_erased_digests,
     add_erased_entries,
-    add_erased_unread,
     remove_evaluations,
     remove_possessions,
+)
+from jobprov.provenance.db.changes.recording import (
+    NewConflict,
+    NewUnread,
+    add_conflicts,
+    add_unread,
 )
 from jobprov.provenance.db.queries.erasures import (
     erased_digests_among,
@@ -90,10 +94,10 @@ def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -
     entry = erased.entry
     if item.kind == "conflict" and not is_conflict(connection, entry):
         job = job_key(connection, experiment, item.job_id)
-        add_erased_conflict(connection, entry, job, item.witness, item.sha256)
+        add_conflicts(connection, [NewConflict(entry, job, item.witness, item.sha256)])
     was_never_read = item.kind == "unread" and item.revision is None
     if was_never_read and not is_unread(connection, entry):
-        add_erased_unread(connection, entry, item.job_id, item.sha256)
+        add_unread(connection, NewUnread(entry, item.job_id, item.sha256))
 
 
 def _write_digests(

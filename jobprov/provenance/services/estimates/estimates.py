@@ -32,11 +32,7 @@ from jobprov.provenance.db.queries.estimates import (
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.estimates.forecasts import (
-    Interval,
-    forecast_sum,
-    hour_of,
-)
+from jobprov.provenance.services.estimates.forecasts import Interval, forecast_sum, hour_of
 from jobprov.provenance.services.estimates.makespans import RunTimes, makespan
 from jobprov.provenance.services.estimates.waits import (
     SampledWait,
@@ -90,7 +86,6 @@ def estimate(
     they had.
 
     Args:
-        connection: where from.
         store: the archive, for records that were sealed.
         filters: which jobs to learn from.
         files: units of the first stage.

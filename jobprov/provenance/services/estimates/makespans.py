@@ -95,7 +95,6 @@ def makespan(total: Interval, run_times: RunTimes, units: int, slots: int) -> In
     Args:
         total: what all units that do not hang take together, in slot seconds.
         run_times: of one unit.
-        units: how many.
         slots: how many run at once.
     """
     if not units:

@@ -1,8 +1,7 @@
 """What a file cost: the resources of all jobs in its history, by stage, and of failed attempts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from sqlalchemy import Connection
 
@@ -15,31 +14,21 @@ from jobprov.provenance.db.queries.histories.costs import (
     output_bytes,
 )
 from jobprov.provenance.lineage.keys import row_numbers
-from jobprov.provenance.services.histories.lineage import find_focus, trace_history
-from jobprov.provenance.services.lookup.file import find_file
+from jobprov.provenance.services.histories.lineage import PastAsked, find_version, trace_history
 
 Number = TypeVar("Number", int, float)
 
 
 @limited("ask for a file in between")
-def sum_costs(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
-    as_of: datetime | None = None,
-) -> FileCost:
-    """Return the cost of making a version of a file, the newest by default.
+def sum_costs(connection: Connection, name: str, **asked: Unpack[PastAsked]) -> FileCost:
+    """Return the cost of making a version of a file.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: there is no such version.
+        NotFoundError, AmbiguousError, BadInputError: see `find_version`.
         LimitError: it took more than five seconds.
     """
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = find_focus(connection, file, version=version, as_of=as_of)
+    file, focus = find_version(connection, name, **asked)
+    as_of = asked.get("as_of")
     history = trace_history(connection, focus, as_of=as_of)
     nodes = history.distances_before()
     jobs = row_numbers(nodes, "j")

@@ -2,32 +2,21 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories.ends import (
-    FileLeaves,
-    FileReaders,
-    FileRoots,
-    Orphans,
-)
+from jobprov.provenance.answers.histories.ends import FileLeaves, FileReaders, FileRoots, Orphans
 from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
 from jobprov.provenance.db.queries.lookup.lists.files import list_unmade
-from jobprov.provenance.db.queries.lookup.node_facts import (
-    file_nodes,
-    states_of,
-    with_writers,
-)
+from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, states_of, with_writers
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.keys import is_job, row_numbers
-from jobprov.provenance.services.histories.lineage import find_focus, trace_history
+from jobprov.provenance.services.histories.lineage import PastAsked, find_version, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer
-from jobprov.provenance.services.lookup.file import find_file
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000
@@ -38,25 +27,22 @@ def list_roots(
     connection: Connection,
     name: str,
     *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
-    as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
+    **asked: Unpack[PastAsked],
 ) -> FileRoots:
-    """Return the roots of a version of a file, the newest version by default.
+    """Return the roots of a version of a file.
 
     Inputs that jobs share with many others are not followed.
 
     Raises:
-        NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: a wrong limit or cursor, or there is no such version.
+        NotFoundError, AmbiguousError, BadInputError: see `find_version`.
+        BadInputError: a wrong limit or cursor.
         LimitError: the history took more than five seconds.
     """
     check_limit(limit, MOST_LISTED)
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = find_focus(connection, file, version=version, as_of=as_of)
+    file, focus = find_version(connection, name, **asked)
+    as_of = asked.get("as_of")
     history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
     flow = history.flow
     roots = []
@@ -83,12 +69,9 @@ def list_leaves(
     connection: Connection,
     name: str,
     *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
-    as_of: datetime | None = None,
     limit: int = 100,
     cursor: str | None = None,
+    **asked: Unpack[PastAsked],
 ) -> FileLeaves:
     """Return the leaves of a file, its final products: no other file was made from them.
 
@@ -99,9 +82,9 @@ def list_leaves(
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
     """
     check_limit(limit, MOST_LISTED)
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    newest = find_focus(connection, file, version=version, as_of=as_of)
-    focus = newest if version is not None else newest.of_name()
+    file, newest = find_version(connection, name, **asked)
+    focus = newest if asked.get("version") is not None else newest.of_name()
+    as_of = asked.get("as_of")
     history = trace_history(connection, focus, direction="descendants", as_of=as_of)
     flow = history.flow
     leaves = []
@@ -188,8 +171,6 @@ def list_orphans(
         namespace: of this namespace.
         isolated: only files from which no file was made either.
         unread: only isolated files that no job read.
-        limit: files on the page.
-        cursor: `next` of the page before.
 
     Raises:
         BadInputError: a wrong limit or cursor.

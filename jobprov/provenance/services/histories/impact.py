@@ -32,8 +32,8 @@ from jobprov.provenance.db.queries.histories.impact import (
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import named_filters
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
 MOST_LISTED = 1000
@@ -95,8 +95,6 @@ def find_impact(
     Args:
         filters: which jobs; at least one filter must be set.
         is_direct: only what these jobs made themselves.
-        limit: files on the page.
-        cursor: `next` of the page before.
 
     Raises:
         BadInputError: no filter, or a wrong state, limit, cursor or condition on parameters.

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection
 
@@ -26,31 +27,49 @@ MOST_NODES = 1000
 _ALL = NodeFilters()
 
 
+class VersionAsked(TypedDict, total=False):
+    """Which file of a name a question is about, and which version of it.
+
+    Attributes:
+        experiment: needed if several experiments know the name.
+        namespace: needed if several namespaces have the name; '' for none.
+        version: the newest by default.
+    """
+
+    experiment: str | None
+    namespace: str | None
+    version: int | None
+
+
+class PastAsked(VersionAsked, total=False):
+    """The same for a question that may be about the past.
+
+    Attributes:
+        as_of: only jobs and versions count that had been recorded by then.
+    """
+
+    as_of: datetime | None
+
+
 @limited()
 def trace_lineage(
     connection: Connection,
     name: str,
     *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
     direction: str = "both",
     depth: int | None = None,
     limit: int = 200,
     filters: NodeFilters = _ALL,
-    as_of: datetime | None = None,
+    **asked: Unpack[PastAsked],
 ) -> Graph:
     """Return the graph around a file, nearest nodes first, with counts of what is left out.
 
     Args:
-        experiment: needed if several experiments know the name.
-        namespace: needed if several namespaces have the name.
-        version: which version of the file; the newest by default.
         direction: `ancestors`, `descendants` or `both`.
         depth: at most this many jobs away.
         limit: at most this many nodes.
         filters: which nodes are shown; the walk goes through the others.
-        as_of: only jobs that had been recorded by then. What is shown as it is known today all the
+        asked: which version of the file, and as of when. What is shown as it is known today all the
             same is listed in `past` of the graph.
 
     Raises:
@@ -60,9 +79,9 @@ def trace_lineage(
         LimitError: it took more than five seconds.
     """
     _check(direction, limit)
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    _, focus = find_version(connection, name, **asked)
     check_choice("state", filters.jobs.state, STATES)
-    focus = find_focus(connection, file, version=version, as_of=as_of)
+    as_of = asked.get("as_of")
     # Without filters, only the nodes that are drawn are read. Filters and views of the past need the
     # whole history: what passes may lie behind nodes that do not
     if as_of is None and filters == _ALL:
@@ -79,11 +98,24 @@ def trace_lineage(
 
 def _check(direction: str, limit: int) -> None:
     if direction not in DIRECTIONS:
-        raise BadInputError(
-            f"direction: {direction!r} is none of {', '.join(DIRECTIONS)}.",
-            {"direction": ["unknown"]},
-        )
+        problem = f"{direction!r} is none of {', '.join(DIRECTIONS)}"
+        raise BadInputError.of_field("direction", problem, "unknown")
     check_limit(limit, MOST_NODES)
+
+
+def find_version(
+    connection: Connection, name: str, **asked: Unpack[PastAsked]
+) -> tuple[FoundFile, Focus]:
+    """Return a file, and the version of it that a question is about.
+
+    Raises:
+        NotFoundError, AmbiguousError: see `find_file`.
+        NotFoundError, BadInputError: see `find_focus`.
+    """
+    experiment, namespace = asked.get("experiment"), asked.get("namespace")
+    file = find_file(connection, name, experiment=experiment, namespace=namespace)
+    version, as_of = asked.get("version"), asked.get("as_of")
+    return file, find_focus(connection, file, version=version, as_of=as_of)
 
 
 def find_focus(
@@ -132,13 +164,7 @@ def with_full_names(connection: Connection, graph: Graph) -> Graph:
 
 
 def has_other_side(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
-    direction: str,
+    connection: Connection, name: str, *, direction: str, **asked: Unpack[VersionAsked]
 ) -> bool:
     """Return whether a file has history on the side that `direction` leaves out.
 
@@ -147,8 +173,7 @@ def has_other_side(
     Raises:
         NotFoundError, AmbiguousError: as `trace_lineage`.
     """
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = find_focus(connection, file, version=version)
+    _, focus = find_version(connection, name, **asked)
     if direction == "descendants":
         return focus.claim_id is not None
     return direction == "ancestors" and is_used(connection, focus)

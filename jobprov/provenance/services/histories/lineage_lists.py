@@ -1,5 +1,7 @@
 """All ancestors or all descendants of a file, as a list without edges."""
 
+from typing import Unpack
+
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.histories.lineage import LineageList
@@ -12,28 +14,18 @@ from jobprov.provenance.db.queries.histories.walks import (
     walk_descendants,
 )
 from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
-from jobprov.provenance.db.queries.lookup.files.focus import Focus, focus_of
-from jobprov.provenance.services.lookup.file import find_file
+from jobprov.provenance.db.queries.lookup.files.focus import Focus
+from jobprov.provenance.services.histories.lineage import VersionAsked, find_version
 
 
-def list_ancestors(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
-) -> LineageList:
-    """Return every file that a version of a file was made from; the newest version by default.
+def list_ancestors(connection: Connection, name: str, **asked: Unpack[VersionAsked]) -> LineageList:
+    """Return every file that a version of a file was made from.
 
     Raises:
-        NotFoundError: no record mentions the file.
-        AmbiguousError: several experiments or namespaces know the name.
-        BadInputError: there is no such version.
+        NotFoundError, AmbiguousError, BadInputError: see `find_version`.
         LimitError: the walk took more than five seconds.
     """
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = focus_of(connection, file.id, version)
+    file, focus = find_version(connection, name, **asked)
     walked = []
     if focus.claim_id is not None:
         walked = walk_ancestors(connection, focus.claim_id)
@@ -41,21 +33,15 @@ def list_ancestors(
 
 
 def list_descendants(
-    connection: Connection,
-    name: str,
-    *,
-    experiment: str | None = None,
-    namespace: str | None = None,
-    version: int | None = None,
+    connection: Connection, name: str, **asked: Unpack[VersionAsked]
 ) -> LineageList:
     """Return every file that was made from a file: from any version of it, unless one is named.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_ancestors`.
     """
-    file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    focus = focus_of(connection, file.id, version)
-    if version is None:
+    file, focus = find_version(connection, name, **asked)
+    if asked.get("version") is None:
         focus = focus.of_name()
     walked = walk_descendants(connection, focus.claim_id, file=file.id)
     return _answer(connection, file, focus, walked)

@@ -16,14 +16,7 @@ from jobprov.provenance.answers.histories.lineage import (
     OmittedSide,
     OmittedSides,
 )
-from jobprov.provenance.lineage.graph import (
-    FileNode,
-    Graph,
-    JobNode,
-    LeftOut,
-    Node,
-    Omitted,
-)
+from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, LeftOut, Node, Omitted
 
 COLUMNS = (
     "key", "kind", "name", "namespace", "experiment", "version", "size_bytes", "data_tier",

@@ -24,10 +24,7 @@ from jobprov.provenance.db.queries.holdings.erasures import (
     erased_digests,
 )
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_by_nobody
-from jobprov.provenance.db.queries.holdings.possessions import (
-    possessed_blobs,
-    possessed_by_anybody,
-)
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs, possessed_by_anybody
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import UnreachableError

@@ -70,7 +70,6 @@ class IdentityProvider:
     """Asks a provider who somebody is; thread-safe.
 
     Args:
-        provider: the provider.
         groups: those groups of people that a role depends on; others are forgotten.
         clock: seconds that only grow.
 

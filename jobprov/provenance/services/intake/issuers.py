@@ -10,7 +10,6 @@ may = ["record", "read"]
 """
 
 import re
-import tomllib
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.reading.documents import check_experiment_name, read_document
+from jobprov.provenance.records.reading.documents import (
+    check_experiment_name,
+    read_document,
+    read_toml,
+)
 from jobprov.provenance.services.intake.tokens import Scope
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
@@ -115,12 +118,8 @@ def read_issuers(path: Path | None) -> list[ExperimentIssuer]:
     """
     if path is None:
         return []
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise BadInputError.of_file(path, problem) from None
     issuers: list[ExperimentIssuer] = []
-    for experiment, tables in document.items():
+    for experiment, tables in read_toml(path).items():
         check_experiment_name(experiment)
         for table in tables if isinstance(tables, list) else [tables]:
             issuers.append(ExperimentIssuer(experiment, _read_table(experiment, table, path)))

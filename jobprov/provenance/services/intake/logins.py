@@ -13,7 +13,6 @@ Instead of [provider], [proxy] names a reverse proxy that says in a header who i
 """
 
 import secrets
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -23,7 +22,11 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.reading.documents import check_experiment_name, read_document
+from jobprov.provenance.records.reading.documents import (
+    check_experiment_name,
+    read_document,
+    read_toml,
+)
 from jobprov.provenance.services.intake.issuers import (
     Claimed,
     Condition,
@@ -252,10 +255,7 @@ def read_login_rules(path: Path) -> LoginRules:
     Raises:
         BadInputError: the file cannot be read, or a field is wrong; the message names it.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise BadInputError.of_file(path, problem) from None
+    document = read_toml(path)
     try:
         rules = read_document(document, LoginRules, "the file")
         _check(rules)
@@ -276,9 +276,7 @@ def client_secret(provider: Provider) -> str | None:
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as problem:
-        raise BadInputError(
-            f"secret_file: {path}: {problem}.", {"secret_file": [str(problem)]}
-        ) from None
+        raise BadInputError.of_field("secret_file", f"{path}: {problem}", str(problem)) from None
     if not secret:
         raise BadInputError(f"secret_file: {path} is empty.", {"secret_file": ["empty"]})
     return secret
@@ -296,16 +294,13 @@ def _check(rules: LoginRules) -> None:
             check_address(rules.provider.jwks, "jwks", "[provider]")
         client_secret(rules.provider)
         if "openid" not in rules.provider.scopes:
-            raise BadInputError(
-                "provider.scopes: openid has to be among them.", {"provider.scopes": ["no openid"]}
-            )
+            words = "openid has to be among them"
+            raise BadInputError.of_field("provider.scopes", words, "no openid")
     if rules.proxy is not None:
         try:
             rules.proxy.networks()
         except ValueError as problem:
-            raise BadInputError(
-                f"proxy.addresses: {problem}.", {"proxy.addresses": [str(problem)]}
-            ) from None
+            raise BadInputError.of_field("proxy.addresses", str(problem)) from None
     _check_rows(rules.allow)
 
 
@@ -315,11 +310,11 @@ def _check_rows(allow: Mapping[str, list[RoleRow]]) -> None:
         for number, row in enumerate(rows):
             if row.group is None and row.subject is None:
                 field = f"allow.{experiment}[{number}]"
-                raise BadInputError(
-                    f"{field}: it names no group or subject, and would make everybody who can log "
-                    f"in {row.role} of {experiment}.",
-                    {field: ["a group or a subject"]},
+                words = (
+                    "it names no group or subject, and would make everybody who can log in "
+                    f"{row.role} of {experiment}"
                 )
+                raise BadInputError.of_field(field, words, "a group or a subject")
 
 
 def _covers(role: Role | None, needed: Role) -> bool:

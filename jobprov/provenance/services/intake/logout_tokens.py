@@ -9,11 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobprov.provenance.services.intake.issuer_keys import IssuerKeys
-from jobprov.provenance.services.intake.signed_tokens import (
-    UncheckedToken,
-    checked_claims,
-    shown,
-)
+from jobprov.provenance.services.intake.signed_tokens import UncheckedToken, checked_claims, shown
 from jobprov.provenance.services.intake.tokens import WrongTokenError
 
 MOST_AGE_SECONDS = 3600

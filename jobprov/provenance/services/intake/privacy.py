@@ -15,10 +15,7 @@ from sqlalchemy import Connection, Engine
 from jobprov.provenance.answers.privacy import ListedExperiment, Reader
 from jobprov.provenance.db.changes.intake import set_private
 from jobprov.provenance.db.queries.intake import list_tokens
-from jobprov.provenance.db.queries.lookup.experiments import (
-    experiment_names,
-    private_experiments,
-)
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names, private_experiments
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.documents import check_experiment_name

@@ -59,7 +59,6 @@ def checked_claims(
     """Return the claims of a token whose signature, issuer, times and audience are right.
 
     Args:
-        unchecked: the token.
         keys: those of its issuer.
         issuer: has to have made it.
         audiences: it has to be for one of them.

@@ -239,8 +239,6 @@ def rotate_token(writing: Writing, number: int, *, now: datetime, keep: timedelt
     It allows the same, has the same name and lasts as long as the other did from its beginning.
 
     Args:
-        writing: what to write with.
-        number: of the old token.
         now: when the new one begins.
         keep: how long the old one stays good, unless it ends before.
 
@@ -291,7 +289,6 @@ class TokenBook:
     """Looks tokens up and remembers the answers for five seconds; thread-safe.
 
     Args:
-        engine: where to look.
         note_use: told the number of a token that is used, some times an hour.
     """
 

@@ -13,11 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.recording import TraceAnswer, UsedByKind
-from jobprov.provenance.db.changes.intake import (
-    give_turn,
-    remove_turns_before,
-    take_over_turn,
-)
+from jobprov.provenance.db.changes.intake import give_turn, remove_turns_before, take_over_turn
 from jobprov.provenance.db.queries.intake import Turn, count_turns, turn_of
 
 WAITING = timedelta(hours=6)

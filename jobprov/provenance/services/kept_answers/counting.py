@@ -6,12 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.attention import (
-    GrowingGaps,
-    NewCauses,
-    SlowerStages,
-    WorseSites,
-)
+from jobprov.provenance.answers.attention import GrowingGaps, NewCauses, SlowerStages, WorseSites
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns.proofs import ProofList

@@ -149,10 +149,6 @@ def ask(
     Without `question` it is counted now.
 
     Args:
-        connection: where from.
-        store: the archive.
-        counting: how it is counted.
-        fields: of the question.
         question: under which it is kept.
         patience: seconds that somebody waits for what is not kept.
 

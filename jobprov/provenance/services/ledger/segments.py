@@ -138,7 +138,6 @@ class SegmentReader:
     """Reads one sealed segment and checks it against its head.
 
     Args:
-        head: the document.
         body: the document, or the frames of a rewritten one.
         frames: the offsets of the frames of a rewritten body.
     """

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,16 +16,44 @@ from jobprov.provenance.db.queries.ledger import (
     provisional_bodies,
     recorded_jobs,
 )
+from jobprov.provenance.db.recording.job_rows import JobColumns
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError, RecordError
 from jobprov.provenance.records.job_record import JobRecord, JsonObject
 from jobprov.provenance.records.merging import Disagreement, fill, merge_witnesses
-from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
 from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_plain, without_unfit
 from jobprov.provenance.services.ledger.entries import read_entries
-from jobprov.provenance.services.ledger.readings import Reading
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A job as all its witnesses together report it.
+
+    Attributes:
+        record: the typed reading.
+        repairs: paths of fields whose values are out of range.
+        contradictions: fields on which witnesses disagree.
+        references: the blobs that the record names.
+        columns: the record's values for the table of jobs, where they were computed already.
+    """
+
+    record: JobRecord
+    repairs: tuple[str, ...]
+    contradictions: tuple[str, ...]
+    references: AbstractSet[str]
+    columns: JobColumns | None = None
+
+    @classmethod
+    def of_one(cls, decoded: DecodedRecord, columns: JobColumns | None = None) -> "Reading | None":
+        """Return a job that one witness alone reports; None where the record is of a later version.
+
+        `columns` are those of the record, where they were computed already.
+        """
+        if decoded.record is None:
+            return None
+        return Reading(decoded.record, decoded.repairs, (), decoded.references, columns)
 
 
 class FinalRecord(NamedTuple):

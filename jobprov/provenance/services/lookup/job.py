@@ -55,7 +55,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     read_together,
     read_witnesses,
 )
-from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
+from jobprov.provenance.services.lookup.gaps import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.search.near_names import nearest
 

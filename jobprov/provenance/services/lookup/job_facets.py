@@ -5,12 +5,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup.job_facets import (
-    JOB_FACETS,
-    FacetValue,
-    JobFacet,
-    JobFacets,
-)
+from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS, FacetValue, JobFacet, JobFacets
 from jobprov.provenance.db.connections.narrowed import is_narrowed
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import conditions_that_meet
@@ -21,15 +16,11 @@ from jobprov.provenance.db.queries.lookup.lists.job_facets import (
     Value,
     count_by,
 )
-from jobprov.provenance.db.queries.lookup.lists.job_filters import (
-    JobFilters,
-    look_up_keys,
-    without,
-)
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, look_up_keys, without
 from jobprov.provenance.db.queries.statistics.home import recorded_amounts
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import named_filters
 
 USUAL_VALUES = 20
 _NARROWER = "narrow it down by task, host or time"
@@ -67,7 +58,6 @@ def count_facets(
     there is to choose.
 
     Args:
-        filters: what jobs must pass.
         facets: names of `JOB_FACETS`.
         limit: values of each at most, the most frequent ones.
 

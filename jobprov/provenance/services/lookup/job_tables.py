@@ -9,13 +9,13 @@ from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.jobs.first_files import first_files
+from jobprov.provenance.db.queries.lookup.jobs.summaries import first_files
 from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, look_up_keys
 from jobprov.provenance.db.queries.lookup.lists.job_orders import MOST_SORTED
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.lookup.job_facets import count_facets, uncounted
-from jobprov.provenance.services.lookup.software_filters import named_filters
+from jobprov.provenance.services.lookup.named_filters import named_filters
 
 _PAGE_FACETS = (
     "experiment",

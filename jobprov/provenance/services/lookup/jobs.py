@@ -1,8 +1,10 @@
 """Lists of jobs, newest first or in another order, a page at a time."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
@@ -15,18 +17,30 @@ from jobprov.provenance.db.queries.configurations.matched_values import (
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
 from jobprov.provenance.db.queries.lookup.jobs.summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
-from jobprov.provenance.db.queries.lookup.lists.job_orders import JobOrder, read_order, sorted_jobs
-from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
-from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.lookup.software_filters import named_filters
-from jobprov.provenance.services.lookup.sorted_places import (
-    read_place,
-    write_place,
+from jobprov.provenance.db.queries.lookup.lists.job_orders import (
+    JobOrder,
+    PageEnd,
+    Value,
+    read_order,
+    sorted_jobs,
 )
-from jobprov.provenance.services.paging import check_limit, read_cursor
+from jobprov.provenance.db.queries.lookup.lists.jobs import list_job_rows
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.lookup.named_filters import named_filters
+from jobprov.provenance.services.lookup.parameter_filters import read_conditions
+from jobprov.provenance.services.paging import (
+    bad_cursor,
+    check_limit,
+    read_cursor,
+    read_json_cursor,
+    write_json_cursor,
+)
 
 MOST_LISTED = 1000
 _NARROWER = "narrow it down by the beginning of the parameter's key, or by task"
+_OF_TIME = ("started_at", "ended_at")
+_OF_TEXT = ("stage", "task_id", "unit", "site", "host")
+_MOST_KEY = 2**63
 
 
 def list_jobs(
@@ -40,9 +54,6 @@ def list_jobs(
     """Return a page of the jobs that pass the filters, behind the job that the cursor names.
 
     Args:
-        filters: what they must pass.
-        limit: how many at most.
-        cursor: `next` of the page before.
         sort: one of `JOB_ORDERS`, with a `-` in front for the other way round; None for the newest
             first.
 
@@ -133,3 +144,64 @@ def _matched(
         for values in answers:
             of_job += [MatchedParameter(*value) for value in values.get(key, ())]
     return matched
+
+
+class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """What the cursor of a sorted list holds, as JSON."""
+
+    sort: str
+    value: float | int | str | None
+    key: int
+
+
+def write_place(place: PageEnd, order: JobOrder) -> str:
+    """Return the cursor of the page behind a place."""
+    value: Any = place.value
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    written = _Written(_name(order), value, place.key)
+    return write_json_cursor(written)
+
+
+def read_place(cursor: str | None, order: JobOrder) -> PageEnd | None:
+    """Return the place that a cursor names; None without one.
+
+    Raises:
+        BadInputError: no list in this order gave it.
+    """
+    if cursor is None:
+        return None
+    written = read_json_cursor(cursor, _Written)
+    try:
+        value = _read_value(written.value, order)
+    except ValueError:
+        raise bad_cursor() from None
+    if written.sort != _name(order):
+        problem = f"of a list sorted by {written.sort[:40]}; ask for its first page without one"
+        raise BadInputError.of_field("cursor", problem)
+    if not 0 <= written.key < _MOST_KEY:
+        raise bad_cursor()
+    return PageEnd(value, written.key)
+
+
+def _name(order: JobOrder) -> str:
+    return f"-{order.name}" if order.is_descending else order.name
+
+
+def _read_value(value: float | str | None, order: JobOrder) -> Value:
+    """Return what a list is sorted by.
+
+    Raises:
+        ValueError: it is not of the kind that the order has.
+    """
+    if value is None:
+        return None
+    if order.name in _OF_TIME:
+        time = datetime.fromisoformat(str(value))
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+    is_text = isinstance(value, str)
+    if is_text != (order.name in _OF_TEXT) or (is_text and "\0" in str(value)):
+        raise ValueError(value)
+    if not is_text and abs(float(value)) >= _MOST_KEY:
+        raise ValueError(value)
+    return value

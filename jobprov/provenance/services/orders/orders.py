@@ -124,7 +124,6 @@ def append_orders(
     Orders that exist already stay as they are.
 
     Args:
-        orders: what is to be submitted.
         decision: who ordered it and why; kept with the new orders.
 
     Raises:

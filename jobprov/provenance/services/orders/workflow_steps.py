@@ -93,7 +93,6 @@ def survey(
     A few statements a stage.
 
     Args:
-        version: of the workflow.
         room: how many orders at most; as many as the workflow lets be in flight by default.
     """
     [declared] = read_workflows(connection, store, [version])

@@ -29,7 +29,7 @@ from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_unresolved
-from jobprov.provenance.services.ledger.readings import Reading
+from jobprov.provenance.services.ledger.witnessed_jobs import Reading
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.recording.resolved_code import distinct_entries
 from jobprov.provenance.services.recording.traced_kinds import awaited_kinds, note_traced

@@ -17,7 +17,7 @@ from jobprov.provenance.records.files.inputs import all_inputs, small_inputs
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.gaps.gaps import image_digest
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.services.ledger.readings import Reading
+from jobprov.provenance.services.ledger.witnessed_jobs import Reading
 from jobprov.provenance.services.read_ahead import ReadAhead
 from jobprov.provenance.services.recording.evaluations import find_evaluations
 from jobprov.provenance.services.recording.resolved_code import CodeFindings

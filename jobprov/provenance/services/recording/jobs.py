@@ -42,9 +42,9 @@ from jobprov.provenance.records.erasing import digests_of
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
-from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.ledger.witnessed_jobs import (
     FinalRecord,
+    Reading,
     WitnessedJob,
     load_witnessed,
     read_together,

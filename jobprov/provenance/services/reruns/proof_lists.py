@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.reruns.proofs import (
     list_not_proven,
 )
 from jobprov.provenance.records.proofs import STATES
-from jobprov.provenance.services.lookup.proofs import proof_counts
+from jobprov.provenance.services.lookup.gaps import proof_counts
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.proving import next_to_prove, recipe_name
 from jobprov.provenance.times import exact_utc_text

@@ -73,10 +73,8 @@ def _check_success(verdict: PostedVerdict) -> None:
             {"comparisons": [f"at least one, with {verdict.level}"]},
         )
     if verdict.level == "R1=":
-        raise BadInputError(
-            "level: R1= is for jobs that failed; this one is recorded as succeeded.",
-            {"level": ["R1= is for jobs that failed"]},
-        )
+        short = "R1= is for jobs that failed"
+        raise BadInputError.of_field("level", f"{short}; this one is recorded as succeeded", short)
 
 
 def write_verdict_row(

@@ -10,12 +10,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.search import Hit
 from jobprov.provenance.db.queries.search.files import find_files, sample_of_names
 from jobprov.provenance.db.queries.search.matches import SearchText
-from jobprov.provenance.db.queries.search.near import (
-    LONGEST,
-    NEAR_KINDS,
-    SHORTEST,
-    candidates,
-)
+from jobprov.provenance.db.queries.search.near import LONGEST, NEAR_KINDS, SHORTEST, candidates
 
 MOST_NEAR = 5
 _LEAST_ALIKE = 0.75

@@ -4,11 +4,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.search import RecordedNames
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.search.recorded_names import (
-    KINDS,
-    NameFilters,
-    recorded_names,
-)
+from jobprov.provenance.db.queries.search.recorded_names import KINDS, NameFilters, recorded_names
 from jobprov.provenance.errors import check_choice
 from jobprov.provenance.services.paging import check_limit
 

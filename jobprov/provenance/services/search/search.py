@@ -32,7 +32,6 @@ def search(
     searched for instead. If no name holds that either, names with a similar spelling are offered.
 
     Args:
-        connection: where from.
         text: blanks around it do not count.
         kind: look at this kind alone.
         limit: how many of a kind are shown.

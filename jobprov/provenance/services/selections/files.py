@@ -110,8 +110,6 @@ def list_selected(
 
     Args:
         reading: opens the connection, which is held until the last page.
-        experiment: whose files.
-        selection: which.
         with_sizes: whether sizes and events are wanted.
 
     Raises:

@@ -13,22 +13,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.attention import GrowingGap, GrowingGaps
-from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.connections.time_limits import SECONDS
 from jobprov.provenance.db.queries.alerts.watched import (
-    EndedScope,
     GapJobs,
     gap_codes,
     gaps_between,
     gaps_by_hour,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.services.statistics.shares import (
-    BEFORE,
     LEAST_BEFORE,
     LEAST_JOBS,
-    MOST_EXPERIMENTS,
+    LastDay,
     Share,
-    lately_began,
+    compare_last_day,
 )
 from jobprov.provenance.times import utc_text
 
@@ -40,31 +37,23 @@ _HOUR = timedelta(hours=1)
 def list_growing_gaps(
     connection: Connection, now: datetime, *, seconds: float = SECONDS
 ) -> GrowingGaps:
-    """Return the gaps that grow, of the first thirty experiments; those of most jobs first.
-
-    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at.
-
-    Raises:
-        LimitError: reading took more than `seconds`.
-    """
-    gaps, ended = [], 0
-    began = lately_began(now)
-    experiments = list(experiments_by_name(connection).items())
-    with time_limit(connection, "ask again in a minute", seconds=seconds):
-        for name, key in experiments[:MOST_EXPERIMENTS]:
-            lately = gaps_by_hour(connection, EndedScope(key, began), now)
-            ended_lately = sum(row.jobs for row in lately)
-            ended += ended_lately
-            if ended_lately < LEAST_JOBS:
-                continue
-            days = EndedScope(key, began - BEFORE, until=began)
-            jobs_before = gaps_between(connection, days)
-            ended_before = sum(jobs_before.values())
-            ended += ended_before
-            if ended_before >= LEAST_BEFORE:
-                gaps += _growing(connection, name, lately, jobs_before, now)
+    """Return the gaps that grow, those of most jobs first; see `compare_last_day`."""
+    gaps, ended = compare_last_day(connection, now, _compare, seconds=seconds)
     gaps.sort(key=lambda gap: (-gap.jobs, gap.code))
     return GrowingGaps(gaps=gaps, ended=ended)
+
+
+def _compare(connection: Connection, day: LastDay) -> tuple[list[GrowingGap], int]:
+    lately = gaps_by_hour(connection, day.lately, day.now)
+    ended = sum(row.jobs for row in lately)
+    if ended < LEAST_JOBS:
+        return [], ended
+    jobs_before = gaps_between(connection, day.before)
+    ended_before = sum(jobs_before.values())
+    ended += ended_before
+    if ended_before < LEAST_BEFORE:
+        return [], ended
+    return _growing(connection, day, lately, jobs_before), ended
 
 
 class _JobsOfHours:
@@ -88,44 +77,37 @@ class _JobsOfHours:
 
 def _growing(
     connection: Connection,
-    experiment: str,
+    day: LastDay,
     lately: Sequence[GapJobs],
     jobs_before: Mapping[int | None, int],
-    now: datetime,
 ) -> list[GrowingGap]:
     """Return the gaps of an experiment that grow.
 
-    Args:
-        lately: what ended in the last day.
-        jobs_before: how many jobs of the days before had each set of gaps.
-        now: what the last day is counted from.
+    `jobs_before` is how many jobs of the days before had each set of gaps.
     """
     gap_sets = {row.gap_set for row in lately} | jobs_before.keys()
     codes_by_set = gap_codes(connection, {key for key in gap_sets if key is not None})
-    began = lately_began(now)
-    settled_until = int((now - _HOUR - began) / _HOUR)
-    day = _JobsOfHours(lately, codes_by_set)
+    settled_until = int((day.now - _HOUR - day.began) / _HOUR)
+    whole_day = _JobsOfHours(lately, codes_by_set)
     settled = _JobsOfHours((row for row in lately if row.hour < settled_until), codes_by_set)
     had_before = _jobs_by_code(jobs_before, codes_by_set)
     growing = []
-    for code in day.rows_by_code:
-        jobs = settled if code in CLOSES_ITSELF else day
+    for code in whole_day.rows_by_code:
+        jobs = settled if code in CLOSES_ITSELF else whole_day
         before = Share(had_before[code], sum(jobs_before.values()))
         of_day = jobs.share_of(code)
         if of_day.part >= LEAST_JOBS and of_day.is_above(before):
-            growing.append(_growing_gap(experiment, code, jobs, before, began))
+            growing.append(_growing_gap(day, code, jobs, before))
     return growing
 
 
-def _growing_gap(
-    experiment: str, code: str, jobs: _JobsOfHours, before: Share, began: datetime
-) -> GrowingGap:
+def _growing_gap(day: LastDay, code: str, jobs: _JobsOfHours, before: Share) -> GrowingGap:
     """Return a gap that grows, where it is most frequent, and since when."""
     rows = jobs.rows_by_code[code]
     of_day = jobs.share_of(code)
     hour = _first_hour(rows, jobs.ended_by_hour, before)
     return GrowingGap(
-        experiment=experiment,
+        experiment=day.experiment,
         code=code,
         jobs=of_day.part,
         ended=of_day.ended,
@@ -133,7 +115,7 @@ def _growing_gap(
         ended_before=before.ended,
         site=_most_frequent((row.site, row.jobs) for row in rows),
         stage=_most_frequent((row.stage, row.jobs) for row in rows),
-        since=utc_text(began + hour * _HOUR),
+        since=utc_text(day.began + hour * _HOUR),
     )
 
 

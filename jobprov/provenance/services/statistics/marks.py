@@ -19,12 +19,12 @@ from jobprov.provenance.answers.addresses import jobs_list, with_query
 from jobprov.provenance.answers.statistics.marks import Mark, MarkKind, Marks
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.fragments.steps import Window
+from jobprov.provenance.db.queries.lookup.experiments import names_of_experiments
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.statistics.marks import (
     RanInWindow,
     changed_rules,
-    experiment_names_of,
     lists_before,
     lists_with,
     ran_in,
@@ -93,7 +93,7 @@ def find_marks(
             _releases(connection, filters, window, ran),
             *_sites(connection, filters, window, ran),
         ]
-        names = experiment_names_of(connection, ended)
+        names = names_of_experiments(connection, ended)
     in_turn = _in_turn(changes)
     shown = zip(ascii_uppercase, in_turn[:MOST_MARKS], strict=False)
     return Marks(

@@ -6,11 +6,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.attention import NewCause, NewCauses
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.alerts.watched import (
-    EndedScope,
-    causes_since,
-    count_ended,
-)
+from jobprov.provenance.db.queries.alerts.watched import EndedScope, causes_since, count_ended
 from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.lineage.words import elided
 from jobprov.provenance.services.statistics.shares import MOST_EXPERIMENTS

@@ -1,12 +1,20 @@
-"""Shares of jobs: when one of the last day is clearly above that of the week before."""
+"""The last day beside the week before: of which jobs, and when a share is clearly above another."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.alerts.watched import EndedScope
+from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+
+T = TypeVar("T")
 
 MOST_EXPERIMENTS = 30
 """How many experiments are looked at, in the order of their names."""
-LATELY, BEFORE = timedelta(hours=24), timedelta(days=7)
+_LATELY, _BEFORE = timedelta(hours=24), timedelta(days=7)
 """The last day is compared with the days before it."""
 LEAST_JOBS, LEAST_BEFORE = 10, 20
 """With fewer such jobs in the last day, or fewer jobs at all before it, shares mean nothing."""
@@ -14,12 +22,43 @@ TIMES, POINTS = 2, 0.05
 """By how much a share is clearly above another."""
 
 
-def lately_began(now: datetime) -> datetime:
-    """Return when the last day began: at a full hour.
+class LastDay(NamedTuple):
+    """The last day of an experiment up to `now`: which jobs ended then, and in the week before."""
 
-    So its hours are those of the clock, and an hour stays the same one as time goes on.
+    experiment: str
+    now: datetime
+    began: datetime
+    lately: EndedScope
+    before: EndedScope
+
+
+def compare_last_day(
+    connection: Connection,
+    now: datetime,
+    compare: Callable[[Connection, LastDay], tuple[list[T], int]],
+    *,
+    seconds: float,
+) -> tuple[list[T], int]:
+    """Return what got worse in the first thirty experiments, and how many jobs were looked at.
+
+    `compare` returns both of one experiment, looking at its newest 20,000 jobs of each time.
+
+    Raises:
+        LimitError: reading took more than `seconds`.
     """
-    return (now - LATELY).replace(minute=0, second=0, microsecond=0)
+    worse: list[T] = []
+    ended = 0
+    # At a full hour: so an hour of the day stays the same one as time goes on
+    began = (now - _LATELY).replace(minute=0, second=0, microsecond=0)
+    experiments = list(experiments_by_name(connection).items())
+    with time_limit(connection, "ask again in a minute", seconds=seconds):
+        for name, key in experiments[:MOST_EXPERIMENTS]:
+            before = EndedScope(key, began - _BEFORE, until=began)
+            day = LastDay(name, now, began, EndedScope(key, began), before)
+            worse_here, ended_here = compare(connection, day)
+            worse += worse_here
+            ended += ended_here
+    return worse, ended
 
 
 class Share(NamedTuple):

@@ -17,16 +17,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.attention import SlowerStage, SlowerStages
-from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
-from jobprov.provenance.db.queries.alerts.watched import EndedScope, RunTime, run_times
-from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
+from jobprov.provenance.db.connections.time_limits import SECONDS
+from jobprov.provenance.db.queries.alerts.watched import RunTime, run_times
 from jobprov.provenance.services.statistics.shares import (
-    BEFORE,
-    MOST_EXPERIMENTS,
     TIMES,
+    LastDay,
     Share,
+    compare_last_day,
     first_worse_hour,
-    lately_began,
 )
 from jobprov.provenance.times import utc_text
 
@@ -49,31 +47,22 @@ _OfStages = Mapping[_StageName, list[RunTime]]
 def list_slower_stages(
     connection: Connection, now: datetime, *, seconds: float = SECONDS
 ) -> SlowerStages:
-    """Return the stages that got slower, of the first thirty experiments; those of most jobs first.
-
-    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at, by two
-    statements at most.
-
-    Raises:
-        LimitError: reading took more than `seconds`.
-    """
-    stages, ended = [], 0
-    began = lately_began(now)
-    experiments = list(experiments_by_name(connection).items())
-    with time_limit(connection, "ask again in a minute", seconds=seconds):
-        for name, key in experiments[:MOST_EXPERIMENTS]:
-            lately = _by_stage(run_times(connection, EndedScope(key, began), now))
-            ended += sum(map(len, lately.values()))
-            if all(len(jobs) < _LEAST_JOBS for jobs in lately.values()):
-                continue
-            days = EndedScope(key, began - BEFORE)
-            before: defaultdict[_StageName, array[float]] = defaultdict(lambda: array("d"))
-            for job in run_times(connection, days, began):
-                before[_StageName(job.campaign, job.stage)].append(job.wall_seconds)
-                ended += 1
-            stages += _slower(name, lately, before, began)
+    """Return the stages that got slower, those of most jobs first; see `compare_last_day`."""
+    stages, ended = compare_last_day(connection, now, _compare, seconds=seconds)
     stages.sort(key=lambda stage: (-stage.jobs, stage.campaign, stage.stage))
     return SlowerStages(stages=stages, ended=ended)
+
+
+def _compare(connection: Connection, day: LastDay) -> tuple[list[SlowerStage], int]:
+    lately = _by_stage(run_times(connection, day.lately, day.now))
+    ended = sum(map(len, lately.values()))
+    if all(len(jobs) < _LEAST_JOBS for jobs in lately.values()):
+        return [], ended
+    before: defaultdict[_StageName, array[float]] = defaultdict(lambda: array("d"))
+    for job in run_times(connection, day.before, day.began):
+        before[_StageName(job.campaign, job.stage)].append(job.wall_seconds)
+        ended += 1
+    return _slower(day, lately, before), ended
 
 
 def _by_stage(jobs: Iterable[RunTime]) -> _OfStages:
@@ -84,10 +73,7 @@ def _by_stage(jobs: Iterable[RunTime]) -> _OfStages:
 
 
 def _slower(
-    experiment: str,
-    lately: _OfStages,
-    before: Mapping[_StageName, "array[float]"],
-    began: datetime,
+    day: LastDay, lately: _OfStages, before: Mapping[_StageName, "array[float]"]
 ) -> list[SlowerStage]:
     """Return the stages of an experiment that got slower."""
     slower = []
@@ -101,14 +87,14 @@ def _slower(
         hour = _first_slow_hour(jobs, _usual_at_most(earlier))
         slower.append(
             SlowerStage(
-                experiment=experiment,
+                experiment=day.experiment,
                 campaign=name.campaign,
                 stage=name.stage,
                 jobs=len(jobs),
                 seconds=median(seconds),
                 jobs_before=len(earlier),
                 seconds_before=median(earlier),
-                since=utc_text(began + timedelta(hours=hour)),
+                since=utc_text(day.began + timedelta(hours=hour)),
             )
         )
     return slower

@@ -32,11 +32,7 @@ from jobprov.provenance.db.queries.statistics.throughput import (
 from jobprov.provenance.db.queries.tasks.running import ran_jobs
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.statistics.queued import (
-    joined,
-    most_at_once,
-    queued_at_once,
-)
+from jobprov.provenance.services.statistics.queued import joined, most_at_once, queued_at_once
 from jobprov.provenance.services.tasks.running import named, ran_at_once
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import utc_text, utc_text_or_none
@@ -73,7 +69,7 @@ def length_of(text: str, name: str) -> timedelta:
     match = _LENGTH.fullmatch(text)
     if match is None:
         wanted = "a length of time such as 90m, 24h, 7d or 4w"
-        raise BadInputError(f"{name}: {text[:40]!r} is not {wanted}.", {name: [f"not {wanted}"]})
+        raise BadInputError.of_field(name, f"{text[:40]!r} is not {wanted}", f"not {wanted}")
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -92,7 +88,6 @@ def read_window(
         now: where a window without an end ends.
         since: how long before its end it starts, such as `24h`.
         start: when it starts, instead.
-        end: when it ends.
         step: how long a step is, such as `1h`.
         steps: how many there are at most where `step` is not given, about; the shortest usual step
             is taken that fits.
@@ -105,7 +100,8 @@ def read_window(
         raise BadInputError.of_field("since", "give either this or ended_after")
     end = end or now
     if start is None:
-        start = _before(end, length_of(since or DEFAULT_SINCE, "since"))
+        # Not before 1970, however long the window
+        start = end - min(length_of(since or DEFAULT_SINCE, "since"), end - _EPOCH)
     if start >= end:
         raise BadInputError.of_field("ended_after", "the window ends before it starts")
     length = end - start
@@ -118,11 +114,6 @@ def read_window(
     first = _EPOCH + (start - _EPOCH) // step_length * step_length
     count = -((first - end) // step_length)
     return Window(first, first + count * step_length, step_length)
-
-
-def _before(end: datetime, length: timedelta) -> datetime:
-    """Return the moment that lies so long before another, or 1970 where that is later."""
-    return end - min(length, end - _EPOCH)
 
 
 def _usual_step(length: timedelta, steps: int) -> timedelta:

@@ -12,23 +12,20 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.attention import WorseSite, WorseSites
-from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
+from jobprov.provenance.db.connections.time_limits import SECONDS
 from jobprov.provenance.db.queries.alerts.watched import (
     EndedAtSite,
     EndedJobs,
-    EndedScope,
     ended_by,
     ended_by_hour,
 )
-from jobprov.provenance.db.queries.lookup.experiments import experiments_by_name
 from jobprov.provenance.services.statistics.shares import (
-    BEFORE,
     LEAST_BEFORE,
     LEAST_JOBS,
-    MOST_EXPERIMENTS,
+    LastDay,
     Share,
+    compare_last_day,
     first_worse_hour,
-    lately_began,
 )
 from jobprov.provenance.times import utc_text
 
@@ -36,33 +33,23 @@ from jobprov.provenance.times import utc_text
 def list_worse_sites(
     connection: Connection, now: datetime, *, seconds: float = SECONDS
 ) -> WorseSites:
-    """Return the sites that got worse, of the first thirty experiments; those of most failures first.
-
-    Of each experiment the newest 20,000 jobs of the day and of the days before are looked at, by two
-    statements at most.
-
-    Raises:
-        LimitError: reading took more than `seconds`.
-    """
-    sites, ended = [], 0
-    began = lately_began(now)
-    experiments = list(experiments_by_name(connection).items())
-    with time_limit(connection, "ask again in a minute", seconds=seconds):
-        for name, key in experiments[:MOST_EXPERIMENTS]:
-            lately = ended_by_hour(connection, EndedScope(key, began), now)
-            ended += sum(row.jobs for row in lately)
-            if sum(row.failures for row in lately) < LEAST_JOBS:
-                continue
-            days = EndedScope(key, began - BEFORE, until=began)
-            before = ended_by(connection, days, by="site")
-            ended += sum(row.jobs for row in before)
-            sites += _worse(name, lately, before, began)
+    """Return the sites that got worse, those of most failures first; see `compare_last_day`."""
+    sites, ended = compare_last_day(connection, now, _compare, seconds=seconds)
     sites.sort(key=lambda site: (-site.failures, site.site))
     return WorseSites(sites=sites, ended=ended)
 
 
+def _compare(connection: Connection, day: LastDay) -> tuple[list[WorseSite], int]:
+    lately = ended_by_hour(connection, day.lately, day.now)
+    ended = sum(row.jobs for row in lately)
+    if sum(row.failures for row in lately) < LEAST_JOBS:
+        return [], ended
+    before = ended_by(connection, day.before, by="site")
+    return _worse(day, lately, before), ended + sum(row.jobs for row in before)
+
+
 def _worse(
-    experiment: str, lately: Sequence[EndedAtSite], before: Sequence[EndedJobs], began: datetime
+    day: LastDay, lately: Sequence[EndedAtSite], before: Sequence[EndedJobs]
 ) -> list[WorseSite]:
     """Return the sites of an experiment that got worse."""
     ended: Counter[str] = Counter()
@@ -84,13 +71,13 @@ def _worse(
         hour = first_worse_hour(hours, usual, of_day)
         worse.append(
             WorseSite(
-                experiment=experiment,
+                experiment=day.experiment,
                 site=site,
                 failures=of_day.part,
                 ended=of_day.ended,
                 failures_before=usual.part,
                 ended_before=usual.ended,
-                since=utc_text(began + timedelta(hours=hour)),
+                since=utc_text(day.began + timedelta(hours=hour)),
             )
         )
     return worse

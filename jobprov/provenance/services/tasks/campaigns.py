@@ -24,7 +24,7 @@ from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.lookup.proofs import count_proofs
+from jobprov.provenance.services.lookup.gaps import count_proofs
 from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.tasks.backlogs import backlog_of
 from jobprov.provenance.services.tasks.burn_downs import DoneLately

@@ -28,11 +28,7 @@ from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.queries.ledger import LastSegment
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.upkeep import (
-    AwaitedCount,
-    all_possessed,
-    count_awaited,
-)
+from jobprov.provenance.db.queries.upkeep import AwaitedCount, all_possessed, count_awaited
 from jobprov.provenance.progress import is_watched, tell, watched
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.ledger.chain_erasures import KIND, read_erasures

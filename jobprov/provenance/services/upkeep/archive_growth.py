@@ -9,10 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.upkeep import (
-    RecordedJobs,
-    count_recorded_since,
-)
+from jobprov.provenance.db.queries.upkeep import RecordedJobs, count_recorded_since
 
 _MOST_DAYS = 30
 

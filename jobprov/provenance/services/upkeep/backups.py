@@ -204,7 +204,6 @@ def _copy_documents(source: Store, target: Store, named: AbstractSet[str]) -> in
 
     Args:
         source: the archive.
-        target: the copy.
         named: the documents that were there before the blobs were copied. A body of theirs may
             have been rewritten since: that one is copied instead.
     """

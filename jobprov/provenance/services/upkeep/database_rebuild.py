@@ -107,7 +107,6 @@ def rebuild_database(
     """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
     Args:
-        into_url: of the database.
         deciding: which variables of jobs decide physics.
 
     Raises:

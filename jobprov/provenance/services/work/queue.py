@@ -100,7 +100,6 @@ def drain(
     """Do the items that are due; return how many were done.
 
     Args:
-        parts: what to work with.
         handlers: by kind; items of other kinds are left alone.
         until: called between items; True ends the work.
     """

@@ -13,8 +13,7 @@ import pytest
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.comparisons.companions import find_companions
-from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.comparisons.jobs import compare_jobs, find_companions
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id

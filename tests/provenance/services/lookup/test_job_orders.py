@@ -11,8 +11,7 @@ from jobprov.provenance.db.queries.lookup.lists import job_orders
 from jobprov.provenance.db.queries.lookup.lists.job_filters import MOST_IDS, JobFilters
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.lookup.jobs import list_jobs
-from jobprov.provenance.services.lookup.sorted_places import write_place
+from jobprov.provenance.services.lookup.jobs import list_jobs, write_place
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
 from tests.library.statements import plan_of, statements_sent

@@ -94,11 +94,9 @@ def list_alert_rows(
     """Return alerts, the newest first.
 
     Args:
-        connection: where from.
         experiment: its key; None for all.
         is_open: only those that are not over, or only those that are; None for both.
         before: only those with a lower key.
-        limit: how many at most.
     """
     query = select(*_LISTED).join(Experiment, Experiment.id == AlertRow.experiment_id)
     if experiment is not None:

@@ -193,8 +193,6 @@ def causes_since(
     """Return the causes by which the newest jobs failed; the cause that was seen first comes first.
 
     Args:
-        connection: where from.
-        scope: which jobs.
         least: jobs of a cause.
         most: how many causes.
     """

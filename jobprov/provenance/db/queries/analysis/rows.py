@@ -286,7 +286,6 @@ def parameter_rows(
     """Yield the values that configurations of an experiment's jobs give to parameters.
 
     Args:
-        connection: to read with.
         experiment: its key.
         patterns: names of parameters, where `*` stands for any characters.
     """

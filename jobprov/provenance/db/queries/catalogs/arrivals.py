@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, case, func, select
 
 from jobprov.provenance.db.queries.fragments.arrived import was_seen
-from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogSync,
@@ -59,8 +59,6 @@ def count_written(
     """Return how many files the jobs of tasks wrote between the first and the last moment.
 
     Args:
-        connection: where from.
-        experiment: whose.
         days: the beginnings of the days, and the end of the last, in order.
         late_before: the moment that `is_late` is about.
     """

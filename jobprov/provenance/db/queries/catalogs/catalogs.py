@@ -10,9 +10,9 @@ from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.arrived import is_named_like
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.patterns import without_index
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
@@ -146,11 +146,8 @@ def unknown_outputs(
     """Return outputs of successful jobs of a task that the catalog knows by no name.
 
     Args:
-        connection: where from.
-        task: which one.
         only_of_units: whether only children of units, and retired files, count as known.
         after: the claim of the last one before these.
-        limit: how many.
     """
     renamed, renamed_file = aliased(Claim), aliased(File)
     known = (

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import Claim, File, Job, Producer, Sighting
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class ProducingJob(NamedTuple):
@@ -24,12 +24,9 @@ class ProducingJob(NamedTuple):
 def seen_before(connection: Connection, seen: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
     """Return which of these documents about these files were seen before, exactly so."""
     files = sorted({file for file, _ in seen})
-    before: set[tuple[int, str]] = set()
-    for part in chunks(files):
-        query = select(Sighting.file_id, Sighting.document).where(Sighting.file_id.in_(part))
-        for file, document in connection.execute(query):
-            before.add((file, document))
-    return before & set(seen)
+    query = select(Sighting.file_id, Sighting.document)
+    before = rows_among(connection, query, Sighting.file_id, files)
+    return {(file, document) for file, document in before} & set(seen)
 
 
 def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.arrived import was_seen
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.membership import rows_among
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogFileRow,

@@ -10,10 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.queries.code.repositories import (
-    REPOSITORY_COLUMNS,
-    RegisteredRepository,
-)
+from jobprov.provenance.db.queries.code.repositories import REPOSITORY_COLUMNS, RegisteredRepository
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import (

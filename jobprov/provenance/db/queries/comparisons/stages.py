@@ -12,10 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
-from jobprov.provenance.db.queries.lookup.lists.job_filters import (
-    JobFilters,
-    conditions_by_keys,
-)
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, conditions_by_keys
 from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.configurations.parameters import CUT
 from jobprov.provenance.db.recording.configurations.physics_variables import variable_key

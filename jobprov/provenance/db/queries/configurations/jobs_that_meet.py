@@ -15,11 +15,7 @@ from jobprov.provenance.db.queries.configurations.job_sources import (
     sources_that_hold,
 )
 from jobprov.provenance.db.queries.configurations.newest_jobs import newest_that_ran, passing
-from jobprov.provenance.db.queries.configurations.parameters import (
-    ParameterSearch,
-    Ran,
-    ran_one_of,
-)
+from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch, Ran, ran_one_of
 from jobprov.provenance.db.tables import Job, JobSource
 
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
@@ -40,7 +36,6 @@ def newest_that_meet(
     They come in stretches that grow.
 
     Args:
-        connection: to read with.
         searches: one at least.
         wanted: what else must hold of the jobs.
         before: jobs before this one only; None for all.

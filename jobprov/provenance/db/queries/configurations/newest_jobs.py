@@ -85,7 +85,6 @@ def newest_that_ran(
     where they are too many.
 
     Args:
-        connection: to read with.
         ran: the configurations of a `ParameterSearch`, or what several have in common.
         wanted: what else must hold of the jobs.
         before: jobs before this one only; None for all.

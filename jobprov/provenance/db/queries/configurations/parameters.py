@@ -12,14 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from jobprov.provenance.db.queries.configurations.parameter_values import (
     ParameterCondition,

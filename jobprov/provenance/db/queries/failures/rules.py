@@ -7,12 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
-from jobprov.provenance.db.tables import (
-    Job,
-    LedgerEntry,
-    Reclassification,
-    RuleTableRow,
-)
+from jobprov.provenance.db.tables import Job, LedgerEntry, Reclassification, RuleTableRow
 
 
 class NewestTable(NamedTuple):

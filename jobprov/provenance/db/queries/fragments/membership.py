@@ -1,4 +1,4 @@
-"""Questions in which a column is one of many values."""
+"""Questions and removals in which a column is one of many values."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,11 @@ from sqlalchemy import (
     Select,
     any_,
     bindparam,
+    delete,
     func,
     select,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -46,3 +48,14 @@ def rows_among(
     """
     for part in chunks(list(values)):
         yield from connection.execute(query.where(column.in_(part)))
+
+
+def remove_among(
+    connection: Connection,
+    column: InstrumentedAttribute[Any],
+    values: Iterable[Any],
+    *conditions: ColumnElement[bool],
+) -> None:
+    """Remove the rows in which a column is one of these values and that meet the conditions."""
+    for part in chunks(list(values)):
+        connection.execute(delete(column.class_).where(column.in_(part), *conditions))

@@ -62,9 +62,7 @@ def within(
     these are many of all jobs, it is kept from that.
 
     Args:
-        connection: where from.
         moment: a column of jobs that has an index.
-        window: when.
         is_of_all: nothing else that an index knows narrows the jobs down.
     """
     if connection.dialect.name == "sqlite" and is_of_all:

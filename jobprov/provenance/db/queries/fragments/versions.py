@@ -1,4 +1,4 @@
-"""Which claims are versions of their files, and in which order.
+"""Which claims are of a file that somebody can use, and which are versions of it, in which order.
 
 A version is what a job wrote that succeeded and is no rerun. What another job wrote is one only
 where somebody surely read it.
@@ -6,11 +6,12 @@ where somebody surely read it.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, text
+from sqlalchemy import ColumnElement, and_, func, or_, text
 
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.tables import Claim, Identity, Job
 from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.records.files.outputs import WRITTEN
 
 LAST_FIRST = (func.coalesce(Job.ended_at, EPOCH).desc(), Job.uuid.desc())
 """The order of versions by their jobs, whichever was recorded first."""
@@ -36,3 +37,14 @@ def _read_condition(claims: str) -> str:
     SELECT 1 FROM producers AS q JOIN mentions AS m ON m.identity_id = q.identity_id
     WHERE q.claim_id = {claims}.id AND q.is_sure IS TRUE AND m.job_id <> {claims}.job_id
 )"""  # noqa: S608 - names that this package gives its tables
+
+
+def is_made() -> ColumnElement[bool]:
+    """Return the condition that a claim is of a file that somebody can use.
+
+    For statements that join claims with their identities; see `records/files/outputs.py`.
+    """
+    return and_(
+        func.coalesce(Claim.status, WRITTEN) == WRITTEN,
+        or_(Identity.size_bytes.is_(None), Identity.size_bytes > 0),
+    )

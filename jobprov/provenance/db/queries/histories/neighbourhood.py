@@ -89,7 +89,6 @@ def draw_neighbourhood(
     """Return the graph around `focus`, nearest first, with counts of what is left out.
 
     Args:
-        connection: to read from.
         focus: where to start.
         direction: `ancestors`, `descendants` or `both`.
         depth: levels of jobs to walk; None for as many as the limit holds.

@@ -247,8 +247,6 @@ def _relinked_by_readers(
     """Return the names of files whose makers changed because jobs read them since a moment.
 
     Args:
-        connection: to read from.
-        files: their keys.
         limit: the moment, in the form in which the database driver returns times.
     """
     claims: defaultdict[int, list[ClaimFacts]] = defaultdict(list)

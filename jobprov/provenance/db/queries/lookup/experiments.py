@@ -1,5 +1,7 @@
 """Experiments: their names and keys."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.tables import Experiment
@@ -23,6 +25,12 @@ def experiment_names(connection: Connection) -> list[str]:
     """Return the names of all recorded experiments, in order."""
     query = select(Experiment.name).order_by(Experiment.name)
     return list(connection.execute(query).scalars())
+
+
+def names_of_experiments(connection: Connection, keys: Iterable[int]) -> dict[int, str]:
+    """Return the names of experiments by key."""
+    query = select(Experiment.id, Experiment.name).where(Experiment.id.in_(sorted(keys)))
+    return {key: name for key, name in connection.execute(query)}  # noqa: C416 - typed
 
 
 def experiments_by_name(connection: Connection) -> dict[str, int]:

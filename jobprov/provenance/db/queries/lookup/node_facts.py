@@ -17,15 +17,7 @@ from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
-from jobprov.provenance.db.tables import (
-    Claim,
-    Experiment,
-    File,
-    Identity,
-    Job,
-    Stage,
-    TaskRow,
-)
+from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Stage, TaskRow
 from jobprov.provenance.lineage.graph import FileNode, JobNode
 from jobprov.provenance.lineage.keys import (
     key_of_claim,

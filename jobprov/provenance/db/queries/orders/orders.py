@@ -8,10 +8,10 @@ from sqlalchemy import Connection, func, literal_column, or_, select
 
 from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
 from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
-from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.membership import rows_among
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -155,7 +155,6 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
     arrived there.
 
     Args:
-        connection: where from.
         task: its key.
         needed: how many outputs make a unit done.
     """
@@ -201,7 +200,6 @@ def open_orders(
         holder: who asks; gets the orders that it has leased, too.
         now: leases that ended before are over.
         workflows: orders of these workflows count, besides those of no workflow.
-        limit: how many at most.
     """
     query = (
         select(Order.id, Order.uuid, Order.entry_id, Order.position)

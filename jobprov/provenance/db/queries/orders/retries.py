@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, literal_column, select
 
-from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, Stage, TaskRow

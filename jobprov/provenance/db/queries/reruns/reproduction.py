@@ -81,7 +81,6 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[LevelCoun
     """Return how many recipes there are by level and age of their last verdicts.
 
     Args:
-        connection: to read with.
         since: moments, the newest first: a verdict after the first of them has age 0.
     """
     last = _last_verdicts()

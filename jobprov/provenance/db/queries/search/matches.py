@@ -6,11 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal
 
 from jobprov.provenance.answers.search import Hit
-from jobprov.provenance.db.queries.fragments.patterns import (
-    TextColumn,
-    begins_in_any_case,
-    holds,
-)
+from jobprov.provenance.db.queries.fragments.patterns import TextColumn, begins_in_any_case, holds
 from jobprov.provenance.db.tables.name_index import LETTERS
 
 MOST_COUNTED = 1000

@@ -8,15 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import (
-    Host,
-    Identity,
-    Job,
-    LedgerEntry,
-    Mention,
-    Stage,
-    TaskRow,
-)
+from jobprov.provenance.db.tables import Host, Identity, Job, LedgerEntry, Mention, Stage, TaskRow
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 
 TASK, CAMPAIGN = "task", "campaign"

@@ -40,12 +40,7 @@ from jobprov.provenance.db.queries.selections.sighted import (
     sighted_number,
     sighted_text,
 )
-from jobprov.provenance.db.queries.selections.values import (
-    TEXT,
-    condition_on,
-    read_job_id,
-    text_of,
-)
+from jobprov.provenance.db.queries.selections.values import TEXT, condition_on, read_job_id, text_of
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -80,12 +75,7 @@ from jobprov.provenance.selections.conditions import (
     Some,
     nodes_of,
 )
-from jobprov.provenance.selections.fields import (
-    FIELDS,
-    NUMBER,
-    MetadataKey,
-    key_in_metadata,
-)
+from jobprov.provenance.selections.fields import FIELDS, NUMBER, MetadataKey, key_in_metadata
 from jobprov.provenance.selections.members import compares_numbers, split_by_kind
 from jobprov.provenance.selections.tokens import SelectionError
 

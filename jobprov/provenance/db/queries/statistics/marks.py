@@ -157,12 +157,6 @@ def changed_rules(
     return changes
 
 
-def experiment_names_of(connection: Connection, keys: Collection[int]) -> dict[int, str]:
-    """Return the names of experiments by key."""
-    query = select(Experiment.id, Experiment.name).where(Experiment.id.in_(sorted(keys)))
-    return {key: name for key, name in connection.execute(query)}  # noqa: C416 - typed
-
-
 def _looked_up(column: Any, filters: JobFilters) -> Any:
     """Return a column of jobs that are found by it, or by their task where one is asked for.
 

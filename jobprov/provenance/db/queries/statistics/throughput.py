@@ -126,8 +126,6 @@ def ranked_values(
     """Return for each step and facet the values from which its quantiles follow: seven at most.
 
     Args:
-        connection: where from.
-        filters: which jobs.
         window: when they ended.
         by: the facet by which they are grouped.
         measure: one of `SPREADS`.

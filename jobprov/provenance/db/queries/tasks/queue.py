@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
-    ColumnElement,
     Connection,
     Select,
     Text,
@@ -31,6 +30,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.tasks.queue import QueueState
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import RUNNING
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.statements.composed import run
@@ -45,7 +45,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class Standing(NamedTuple):
@@ -375,22 +374,17 @@ def _note_furthest(units: dict[str, Queued], name: str, queued: Queued) -> None:
 def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[LogProgress]]:
     """Return how far the logs of these jobs are, by the jobs' keys; the newest log last."""
     pieces: dict[tuple[int, str], list[Any]] = {}
-    for part in chunks(sorted(set(jobs))):
-        query = (
-            select(
-                LogTailPiece.job_id,
-                LogTailPiece.name,
-                LogTailPiece.received_at,
-                LogTailPiece.first_event,
-                LogTailPiece.last_event,
-                LogTailPiece.first_event_clock,
-                LogTailPiece.last_event_clock,
-            )
-            .where(LogTailPiece.job_id.in_(part))
-            .order_by(LogTailPiece.job_id, LogTailPiece.name, LogTailPiece.start)
-        )
-        for job, name, *piece in connection.execute(query):
-            pieces.setdefault((job, name), []).append(piece)
+    query = select(
+        LogTailPiece.job_id,
+        LogTailPiece.name,
+        LogTailPiece.received_at,
+        LogTailPiece.first_event,
+        LogTailPiece.last_event,
+        LogTailPiece.first_event_clock,
+        LogTailPiece.last_event_clock,
+    ).order_by(LogTailPiece.job_id, LogTailPiece.name, LogTailPiece.start)
+    for job, name, *piece in rows_among(connection, query, LogTailPiece.job_id, sorted(set(jobs))):
+        pieces.setdefault((job, name), []).append(piece)
     logs: dict[int, list[LogProgress]] = {}
     for (job, name), rows in pieces.items():
         heard_at = max(received_at for received_at, *_ in rows)
@@ -403,13 +397,11 @@ def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[
 
 def announcements(connection: Connection, jobs: Iterable[int]) -> dict[int, bytes]:
     """Return what the hooks of these jobs announced, as JSON, by the jobs' keys."""
-    bodies: dict[int, bytes] = {}
-    for part in chunks(sorted(set(jobs))):
-        query = select(ProvisionalRecord.job_id, ProvisionalRecord.body).where(
-            ProvisionalRecord.job_id.in_(part), ProvisionalRecord.witness == "wrapper"
-        )
-        bodies.update((job, unpack(body)) for job, body in connection.execute(query))
-    return bodies
+    query = select(ProvisionalRecord.job_id, ProvisionalRecord.body).where(
+        ProvisionalRecord.witness == "wrapper"
+    )
+    rows = rows_among(connection, query, ProvisionalRecord.job_id, sorted(set(jobs)))
+    return {job: unpack(body) for job, body in rows}
 
 
 def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
@@ -495,12 +487,9 @@ def _tasks_of_campaign(column: Any, scope: QueueScope) -> Select[Any]:
     return query
 
 
-def _is_task_of_row() -> ColumnElement[bool]:
-    return and_(
-        TaskRow.experiment_id == QueueJob.experiment_id, TaskRow.task_id == QueueJob.task_id
-    )
-
-
+_IS_TASK_OF_ROW = and_(
+    TaskRow.experiment_id == QueueJob.experiment_id, TaskRow.task_id == QueueJob.task_id
+)
 _JOB_BY_ITSELF = literal("job ") + cast(Job.id, Text)
 _UNIT_OF_ROW = func.coalesce(QueueJob.unit, Job.unit, _JOB_BY_ITSELF)
 _TASKS: BindParameter[Any] = bindparam("tasks", expanding=True)
@@ -508,7 +497,7 @@ _SCOPE_OF_UNITS = QueueScope(bindparam("silent_before"))
 # Nearly all units have one job: grouping them by name would take most of the time
 _UNITS_IN_QUEUE = (
     _in_queue(_SCOPE_OF_UNITS, TaskRow.id, _UNIT_OF_ROW, QueueJob.standing, QueueJob.hold_reason)
-    .join(TaskRow, _is_task_of_row())
+    .join(TaskRow, _IS_TASK_OF_ROW)
     .where(TaskRow.id.in_(_TASKS), _UNIT_OF_ROW.is_not(None), QueueJob.standing != _REMOVED)
 )
 _UNITS_ANNOUNCED = _announced(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import Experiment, QueueSample, QueueSampleStage, Stage
-from jobprov.provenance.db.writer.keys import chunks
 
 
 class QueueNumbers(NamedTuple):
@@ -195,17 +195,16 @@ def stages_by_sample(
 ) -> dict[int, dict[int, QueueNumbers]]:
     """Return what samples have of each stage, by the keys of both."""
     found: dict[int, dict[int, QueueNumbers]] = {}
-    columns = (
+    query = select(
         QueueSampleStage.sample_id,
         QueueSampleStage.stage_id,
         QueueSampleStage.idle,
         QueueSampleStage.held,
         QueueSampleStage.running,
     )
-    for part in chunks(samples):
-        query = select(*columns).where(QueueSampleStage.sample_id.in_(part))
-        for sample, stage, *numbers in connection.execute(query):
-            found.setdefault(sample, {})[stage] = QueueNumbers(*numbers)
+    rows = rows_among(connection, query, QueueSampleStage.sample_id, samples)
+    for sample, stage, *numbers in rows:
+        found.setdefault(sample, {})[stage] = QueueNumbers(*numbers)
     return found
 
 

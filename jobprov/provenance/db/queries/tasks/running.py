@@ -88,8 +88,6 @@ def ran_jobs(
     """Return when jobs began and stopped to run in a window.
 
     Args:
-        connection: where from.
-        jobs: which ones.
         window: in which steps.
         silent_before: a job counts as running if it was heard of since.
     """

@@ -7,20 +7,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
-from jobprov.provenance.db.tables import (
-    Claim,
-    File,
-    Identity,
-    Job,
-    SoftwareSet,
-    TaskRow,
-)
+from jobprov.provenance.db.tables import Claim, File, Identity, Job, SoftwareSet, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import counts_for_unit
 
@@ -46,7 +39,6 @@ def outputs_of_tasks(
     all of them count; the names are read of the tasks where some do not.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs make a unit done.
     """
     tasks_by_number: dict[int, list[int]] = {}

@@ -160,7 +160,6 @@ def done_since(
     """Return how many units of tasks were done since each moment.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs make a unit done.
         moments: since when.
     """
@@ -199,7 +198,6 @@ def units_done_in_steps(
     """Return in which steps since a window began units of a task were done, and how many.
 
     Args:
-        connection: where from.
         task: its key.
         window: a unit that is done twice counts in both of these steps.
         needed: how many outputs make a unit done.
@@ -252,13 +250,9 @@ def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[dat
 
     A job that does not say when it began counts as begun when its record came.
     """
-    begun: dict[int, tuple[datetime, int]] = {}
-    for part in chunks(sorted(jobs)):
-        query = select(Job.id, func.coalesce(Job.started_at, Job.received_at)).where(
-            Job.id.in_(part)
-        )
-        begun.update((key, (moment, key)) for key, moment in connection.execute(query))
-    return begun
+    query = select(Job.id, func.coalesce(Job.started_at, Job.received_at))
+    rows = rows_among(connection, query, Job.id, sorted(jobs))
+    return {key: (moment, key) for key, moment in rows}
 
 
 def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:

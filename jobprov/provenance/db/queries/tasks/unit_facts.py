@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
-from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
+from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -380,18 +381,14 @@ def newest_successes(
     connection: Connection, task: int, names: Sequence[str]
 ) -> dict[str, EndedJob]:
     """Return the newest job that succeeded of each of these units, by the name of the unit."""
-    jobs: dict[str, EndedJob] = {}
-    for part in chunks(names):
-        query = (
-            select(_NAME, Job.unit, Job.uuid, Job.batch_id, Host.hostname)
-            .outerjoin(Host, Host.id == Job.host_id)
-            .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
-            .where(_NAME.in_(part))
-            .order_by(Job.id)
-        )
-        for name, *job in connection.execute(query):
-            jobs[name] = EndedJob._make(job)
-    return jobs
+    query = (
+        select(_NAME, Job.unit, Job.uuid, Job.batch_id, Host.hostname)
+        .outerjoin(Host, Host.id == Job.host_id)
+        .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+        .order_by(Job.id)
+    )
+    rows = rows_among(connection, query, _NAME, names)
+    return {name: EndedJob._make(job) for name, *job in rows}
 
 
 def cataloged_outputs_by_unit(
@@ -405,8 +402,6 @@ def cataloged_outputs_by_unit(
     Only those that count for their unit by their names, and none that is gone.
 
     Args:
-        connection: where from.
-        tasks: their keys.
         is_wanted: whether a unit of a task is to be counted.
     """
     patterns = patterns_of_tasks(connection, tasks)
@@ -433,7 +428,6 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
     too few outputs are looked up.
 
     Args:
-        connection: where from.
         needed: by task, how many outputs a unit is to have.
     """
     counts: ByTask = {task: {} for task in needed}

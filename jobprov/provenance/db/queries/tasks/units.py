@@ -9,8 +9,8 @@ from jobprov.provenance.answers.tasks.tasks import ReadyFile
 from jobprov.provenance.db.queries.catalogs.retired import retired_among
 from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.patterns import without_index
+from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -52,11 +52,9 @@ def ready_files(
     on neither side.
 
     Args:
-        connection: where from.
         task: its key.
         needed: how many outputs make a unit done.
         after: the place after which to go on.
-        limit: how many at most.
     """
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
     ready: list[PlacedFile] = []

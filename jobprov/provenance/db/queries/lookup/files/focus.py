@@ -135,8 +135,6 @@ def identities_of_versions(
     What was read of the name and is no version at all belongs to both.
 
     Args:
-        connection: where from.
-        file: which file.
         ours: claims of the versions that count.
         theirs: claims of its other versions.
     """
@@ -159,7 +157,6 @@ def identities_of_crowd(connection: Connection, versions: Sequence[int]) -> dict
     Those of the whole name would be a hundred thousand, and most of no version that counts.
 
     Args:
-        connection: where from.
         versions: their claims.
     """
     identities: dict[int, bool] = {}

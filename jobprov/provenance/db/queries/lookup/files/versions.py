@@ -10,14 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    case,
-    func,
-    select,
-)
+from sqlalchemy import Connection, and_, bindparam, case, func, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy.orm import aliased
 
-from jobprov.provenance.answers.addresses import job_page
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup.jobs import (
     HostOfJob,
     JobExit,
@@ -15,14 +16,18 @@ from jobprov.provenance.answers.lookup.jobs import (
     JobSummary,
     TaskOfJob,
 )
+from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
+from jobprov.provenance.db.queries.lookup.experiments import names_of_experiments
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
+    Claim,
     Experiment,
+    File,
     GapSet,
     Host,
     Job,
@@ -44,6 +49,8 @@ _COLUMNS: tuple[Any, ...] = (
     Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
     STATE_OF_JOB, Job.output_count, _GAP_CODES,
 )  # fmt: skip
+_Own = aliased(Claim)
+_FIRST_CLAIM = select(func.min(_Own.id)).where(_Own.job_id == Job.id).scalar_subquery()
 
 
 def selected(*columns: Any) -> Select[Any]:
@@ -123,3 +130,21 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         retry_of=retry_of,
         url=job_page(uuid),
     )
+
+
+def first_files(connection: Connection, job_ids: Iterable[str]) -> dict[tuple[str, str], FileName]:
+    """Return the first output of each of these jobs, by job id and experiment of the job."""
+    query = (
+        select(Job.uuid, Job.experiment_id, File.name, File.namespace, File.experiment_id)
+        .select_from(Job)
+        .join(Claim, Claim.id == _FIRST_CLAIM)
+        .join(File, File.id == Claim.file_id)
+    )
+    rows = list(rows_among(connection, query, Job.uuid, job_ids))
+    names = names_of_experiments(connection, {key for row in rows for key in (row[1], row[4])})
+    files = {}
+    for job_id, of_job, name, namespace, of_file in rows:
+        experiment = names[of_file]
+        page = file_page(name, experiment, namespace)
+        files[job_id, names[of_job]] = FileName(name, namespace, experiment, page)
+    return files

@@ -10,20 +10,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
-from jobprov.provenance.db.queries.lookup.lists.few_jobs import (
-    keys_of,
-    keys_of_few,
-)
+from jobprov.provenance.db.queries.lookup.experiments import names_of_experiments
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of, keys_of_few
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     conditions_by_keys,
@@ -33,7 +24,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
 from jobprov.provenance.db.queries.lookup.lists.jobs import newest_keys, of_one_index, recent_keys
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.statements.selecting import select_among
-from jobprov.provenance.db.tables import Experiment, FailureClass, Host, Job, Stage
+from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage
 
 MOST_COUNTED = 5_000
 """Jobs that are all counted."""
@@ -89,7 +80,6 @@ def count_by(
     """Count the jobs that pass the filters by these facets.
 
     Args:
-        connection: where from.
         filters: what jobs must pass; files are named by their keys.
         facets: names of `JOB_FACETS`.
         conditions: what the filters on parameters and variables say.
@@ -104,7 +94,8 @@ def count_by(
     if "state" in counts:
         counts["state"] = _named(counts["state"], dict(enumerate(STATES)))
     if "experiment" in counts:
-        counts["experiment"] = _named(counts["experiment"], _experiment_names(connection))
+        names = names_of_experiments(connection, set(columns.get("experiment", ())))
+        counts["experiment"] = _named(counts["experiment"], names)
     if "failure_class" in counts:
         classes = _classes(connection, columns)
         if classes.total() < len(jobs):
@@ -260,8 +251,3 @@ def _stage_names(
     for key, campaign, stage in connection.execute(query):
         names[key] = _StageNames(campaign, stage)
     return names
-
-
-def _experiment_names(connection: Connection) -> dict[int, str]:
-    query = select(Experiment.id, Experiment.name)
-    return {row[0]: row[1] for row in connection.execute(query)}

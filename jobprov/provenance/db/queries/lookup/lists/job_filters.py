@@ -5,15 +5,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, union_all
 
 from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
@@ -56,7 +48,7 @@ class JobFilters(NamedTuple):
             `namespace` ('' for none).
         reads: a file that the job consumed, named alike.
         file_key, reads_key: the same by their integer keys, in their place:
-            `services/lookup/file_names.py`.
+            `services/lookup/named_filters.py`.
         host_keys, software_sets: the keys of the hosts, and of the lists of software, that the
             filters above name, once they are looked up: see `look_up_keys`.
     """

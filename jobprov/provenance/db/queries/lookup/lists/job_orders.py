@@ -117,10 +117,8 @@ def sorted_jobs(
     """Return a page of the jobs that pass the filters, in an order.
 
     Args:
-        connection: where from.
         filters: what they must pass; files are named by their keys.
         order: any but the usual one.
-        limit: how many at most.
         after: where the page before ended.
         conditions: what the filters on parameters and variables say.
 

@@ -2,16 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    func,
-    literal_column,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal_column, select
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import (
@@ -32,9 +23,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     read_states,
 )
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD
-from jobprov.provenance.db.tables import (
-    Job,
-)
+from jobprov.provenance.db.tables import Job
 
 _MOST_GATHERED = 10_000
 """Keys of a task, campaign or site that are gathered and sorted, whatever the newest jobs are."""
@@ -53,9 +42,6 @@ def list_job_rows(
     """Return (key, summary) of the newest jobs that pass the filters.
 
     Args:
-        connection: where from.
-        filters: what they must pass.
-        limit: how many at most.
         before: only jobs that were recorded before the one with this key.
         searches: for the filters `parameter`, `value` and `variable`.
     """
@@ -150,10 +136,8 @@ def recent_keys(
     all of its keys would take far longer.
 
     Args:
-        connection: where from.
         wanted: what must hold of the jobs.
         before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
         least: how many must be found; None for as many as the limit.
     """
     gathered = select(Job.id).where(*wanted)
@@ -181,9 +165,7 @@ def newest_keys(
 
     Args:
         keys: the query for all of them.
-        filters: which they pass.
         before: only jobs that were recorded before the one with this key.
-        limit: how many at most.
     """
     if before is not None:
         keys = keys.where(Job.id < before)

@@ -1,4 +1,8 @@
-"""Reads filters on products: `larsoft=v09_88_00:e26:prof` becomes the entries that are it."""
+"""Replaces what filters of jobs name by keys: files, and products by version.
+
+`larsoft=v09_88_00:e26:prof` becomes the entries that are it. A file is found by the rules of every
+other question.
+"""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +11,15 @@ from fnmatch import fnmatchcase
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.software import entries_named
+from jobprov.provenance.db.queries.lookup.files.by_name import find_files
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import release_products
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Software
-from jobprov.provenance.services.lookup.file_names import name_file
+from jobprov.provenance.services.lookup.file import find_file
 
 _LEADING_LETTER = re.compile(r"\Av(?=\d)")
+_WITHOUT_FILE = "says of which file; name that too"
 
 
 def named_filters(connection: Connection, filters: JobFilters) -> JobFilters:
@@ -75,3 +82,49 @@ def _dotted(version: str) -> str:
 
 def _words(qualifiers: str) -> list[str]:
     return [word for word in qualifiers.replace(":", " ").split() if word]
+
+
+def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
+    """Return filters in which the files that they name are replaced by their keys.
+
+    Without `file_experiment`, a file of the jobs' own experiment goes first.
+
+    Raises:
+        NotFoundError, AmbiguousError: see `find_file`.
+        BadInputError: an experiment or namespace of a file, and no file.
+    """
+    if filters.file is None and filters.reads is None:
+        _check_alone(filters)
+        return filters
+    return filters._replace(
+        file=None,
+        reads=None,
+        file_experiment=None,
+        namespace=None,
+        file_key=_key_of(connection, filters, filters.file, "file"),
+        reads_key=_key_of(connection, filters, filters.reads, "reads"),
+    )
+
+
+def _check_alone(filters: JobFilters) -> None:
+    """Refuse the namespace or experiment of a file where no filter names the file."""
+    of_file = {"file_experiment": filters.file_experiment, "namespace": filters.namespace}
+    given = [name for name, value in of_file.items() if value is not None]
+    if given:
+        problems = {name: [_WITHOUT_FILE] for name in given}
+        raise BadInputError(f"{given[0]}: {_WITHOUT_FILE}.", problems)
+
+
+def _key_of(
+    connection: Connection, filters: JobFilters, name: str | None, parameter: str
+) -> int | None:
+    """Return the key of the file that a parameter names; None where it names none."""
+    if name is None:
+        return None
+    experiment, namespace = filters.file_experiment, filters.namespace
+    if experiment is None and filters.experiment is not None:
+        # jobs may read files of other experiments, but their own goes first
+        own = find_files(connection, name, experiment=filters.experiment, namespace=namespace)
+        experiment = filters.experiment if own else None
+    file = find_file(connection, name, experiment=experiment, namespace=namespace, of=parameter)
+    return file.id
