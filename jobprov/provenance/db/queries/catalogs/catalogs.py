@@ -150,6 +150,7 @@ def unknown_outputs(
         after: the claim of the last one before these.
     """
     renamed, renamed_file = aliased(Claim), aliased(File)
+    at_birth = func.coalesce(Claim.alias_of, Claim.id)
     known = (
         select(CatalogOutput.file_id)
         .select_from(renamed)
@@ -158,8 +159,7 @@ def unknown_outputs(
         .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
         .where(
             # A file that was renamed is known if the catalog knows any of its names
-            renamed.job_id == Claim.job_id,
-            func.coalesce(renamed.alias_of, renamed.id) == func.coalesce(Claim.alias_of, Claim.id),
+            or_(renamed.id == at_birth, renamed.alias_of == at_birth),
             # By the file: SQLite would go through all outputs of the task for each claim
             without_index(CatalogOutput.task_id) == task,
         )

@@ -156,11 +156,7 @@ _SIGHTINGS = (
     .limit(20)
 )
 _name_of_claim = select(File.name, File.namespace).join(Claim, Claim.file_id == File.id)
-# an alias is a claim of the same job, and no index has `alias_of`
-_ALIASES = _name_of_claim.where(
-    Claim.job_id.in_(bindparam("jobs", expanding=True)),
-    Claim.alias_of.in_(bindparam("claims", expanding=True)),
-)
+_ALIASES = _name_of_claim.where(Claim.alias_of.in_(bindparam("claims", expanding=True)))
 _BIRTHS = _name_of_claim.where(Claim.id.in_(bindparam("births", expanding=True)))
 
 
@@ -365,8 +361,7 @@ def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[
     births = [version.alias_of for version in versions if version.alias_of is not None]
     rows: list[Any] = []
     if claims:
-        jobs = sorted({version.job_id for version in versions})
-        rows += run(connection, _ALIASES, {"claims": claims, "jobs": jobs})
+        rows += run(connection, _ALIASES, {"claims": claims})
     if births:
         rows += run(connection, _BIRTHS, {"births": births})
     return sorted({full_name(name, namespace) for name, namespace in rows})

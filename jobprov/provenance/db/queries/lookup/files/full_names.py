@@ -7,7 +7,7 @@ identity stands for. A file that two namespaces have stays as it was recorded.
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.membership import among
@@ -58,10 +58,9 @@ def full_names_of_inputs(connection: Connection, job: int) -> dict[int, FullName
 
 def _with_full_names(query: Select[int, str, str]) -> Select[int, str, str]:
     """Return a query over claims that were recorded by bare name, joined to the full ones."""
-    is_alias = and_(_alias.job_id == Claim.job_id, _alias.alias_of == Claim.id)
     return (
         query.join(_recorded, _recorded.id == Claim.file_id)
-        .join(_alias, is_alias)
+        .join(_alias, _alias.alias_of == Claim.id)
         .join(File, File.id == _alias.file_id)
         .where(_recorded.namespace == "", File.namespace != "")
         .distinct()
