@@ -150,7 +150,8 @@ def spending_tables(spending: Spending) -> Iterator[Table]:
     )
     for way, column, costs in ways:
         rows = [spent_row(spent, column) for spent in costs]
-        yield Table(f"What it cost: {way}", (column, *SPENT), rows, _OF_SPENT)
+        note = f"{_OF_SPENT} {silent_words(spending)}".rstrip()
+        yield Table(f"What it cost: {way}", (column, *SPENT), rows, note)
 
 
 def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
         spent.name or f"no {column.lower()}",
         number(spent.jobs),
         _with_share(spent.failures, spent.jobs),
-        _cpu_hours(spent),
+        "not known" if spent.cpu_hours is None else _hours(spent.cpu_hours),
         _lost_hours(spent),
     )
 
@@ -169,14 +170,10 @@ def _with_share(part: int, whole: int) -> str:
     return f"{number(part)} ({percent(part / whole)})" if part and whole else number(part)
 
 
-def _cpu_hours(spent: Spent) -> str:
-    """Return `1 204`, or `1 204 (not known of 3 jobs)`."""
-    if spent.cpu_hours is None:
-        return "not known"
-    words = _hours(spent.cpu_hours)
-    if spent.silent_jobs:
-        words += f" (not known of {counted(spent.silent_jobs, 'job')})"
-    return words
+def silent_words(spending: Spending) -> str:
+    """Return of how many jobs nobody knows what they cost, in a sentence; '' where all say it."""
+    silent = spending.total.silent_jobs
+    return f"CPU hours of {counted(silent, 'job')} are not known." if silent else ""
 
 
 def _lost_hours(spent: Spent) -> str:

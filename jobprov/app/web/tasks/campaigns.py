@@ -17,6 +17,7 @@ from jobprov.app.reports.rows import (
     SPENT,
     done_words,
     left_words,
+    silent_words,
     spent_row,
     state_words,
     week_words,
@@ -107,7 +108,7 @@ def show_page(experiment: str, name: str) -> Response:
         is_under_way=has_missing or bool(queue.counts.total),
         tasks=cut_rows("tasks", in_turn, 40),
         spending=_spent_tables(campaign, spending),
-        week_line="" if spending is None else week_words(spending),
+        week_line="" if spending is None else _cost_line(spending),
         spent_titles=SPENT,
         figure=figure,
         gaps=shown_gaps,
@@ -117,6 +118,11 @@ def show_page(experiment: str, name: str) -> Response:
         is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
+
+
+def _cost_line(spending: Spending) -> str:
+    """Return what goes before the tables of what a campaign cost."""
+    return f"{week_words(spending)} {silent_words(spending)}".strip()
 
 
 def _spent_tables(campaign: CampaignProgress, spending: Spending | None) -> list[SpentTable]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.app.reports.rows import cost_words, spent_row
+from jobprov.app.reports.rows import cost_words, silent_words, spent_row
 from jobprov.provenance.answers.statistics.spending import Spending, Spent
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.statistics.spending import count_spending
@@ -94,9 +94,10 @@ def test_jobs_that_do_not_say_their_cpu_time_did_not_cost_nothing(production: Pr
     [fnal, cern] = found.sites
     assert (fnal.cpu_hours, fnal.silent_jobs) == (pytest.approx(2), 1)
     assert (cern.cpu_hours, cern.lost_cpu_hours, cern.silent_jobs) == (None, None, 1)
-    assert spent_row(fnal, "Site") == ("FNAL", "2", "0", "2.0 (not known of 1 job)", "0")
+    assert spent_row(fnal, "Site") == ("FNAL", "2", "0", "2.0", "0")
     assert spent_row(cern, "Site")[3:] == ("not known", "not known")
     assert cost_words(found) == "2.0 CPU hours"
+    assert silent_words(found) == "CPU hours of 2 jobs are not known."
 
 
 def test_nothing_cost_nothing(production: Production) -> None:
