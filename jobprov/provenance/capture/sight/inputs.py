@@ -115,16 +115,16 @@ class SeenInputs:
         return entries[:_MOST_INPUTS]
 
     def of_lying(self, step: str, known: Iterable[str]) -> List[Entry]:
-        """Return what a command changed or removed of the small files in its folders, as it was.
+        """Return what a command changed in place of the small files in its folders, as it was.
 
         What the job itself made before, in an earlier step, is made again by a rerun.
         """
         job_began = seconds_of(self._draft.record["started_at"])
         known_paths = {*known, *files_of_code(self._draft)}
         entries: List[Entry] = []
-        for path, (changed_at, content) in self._sight.lying.items():
+        for path, (status, content) in self._sight.lying.items():
             is_known = path in known_paths or is_private(path)
-            if is_known or changed_at >= job_began or _is_still(path, content):
+            if is_known or status.st_ctime >= job_began or not _is_used(path, status, content):
                 continue
             if places.may_be_output(path) and not places.is_log(path):
                 file = SeenFile(path, len(content))
@@ -170,12 +170,17 @@ class SeenInputs:
         return without_empty(entry)
 
 
-def _is_still(path: str, content: bytes) -> bool:
-    """Tell whether a file that lay there before the command is as it was."""
+def _is_used(path: str, status: os.stat_result, content: bytes) -> bool:
+    """Tell whether a file that lay there was replaced, lengthened or removed.
+
+    What is written anew where it lay (`> old.txt`) needs nothing of what was in it.
+    """
     try:
-        return regular.read(path, lying_files.LARGEST) == content
+        is_another = os.lstat(path).st_ino != status.st_ino
+        found = regular.read(path, lying_files.LARGEST) or b""
     except OSError:
-        return False  # gone, or larger
+        return True  # gone, or larger
+    return found != content and (is_another or found.startswith(content))
 
 
 def address_of(source: Optional[str]) -> Optional[str]:

@@ -17,12 +17,12 @@ _MOST_ENTRIES = 1000
 _SECONDS = 0.1  # the command waits for it
 
 
-def hold(folders: Iterable[str]) -> Dict[str, Tuple[float, bytes]]:
-    """Return {absolute path: (time, bytes)} of the first small files in folders.
+def hold(folders: Iterable[str]) -> Dict[str, Tuple[os.stat_result, bytes]]:
+    """Return {absolute path: (status, bytes)} of the first small files in folders.
 
-    Not of hidden ones. The time is that of the last change of a file's status.
+    Neither of hidden nor of empty ones.
     """
-    held: Dict[str, Tuple[float, bytes]] = {}
+    held: Dict[str, Tuple[os.stat_result, bytes]] = {}
     clock, room = Clock(_SECONDS), _MOST_BYTES
     for folder in folders:
         for path in _paths_in(folder)[:_MOST_FILES]:
@@ -30,9 +30,9 @@ def hold(folders: Iterable[str]) -> Dict[str, Tuple[float, bytes]]:
                 break
             try:
                 status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_size <= min(LARGEST, room):
+                if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= min(LARGEST, room):
                     content = regular.read(path, LARGEST) or b""
-                    held[path] = status.st_ctime, content
+                    held[path] = status, content
                     room -= len(content)
             except OSError:
                 continue  # not ours to read

@@ -49,6 +49,14 @@ def test_file_that_a_script_changes_is_an_input_as_it_was(site: Site, change: st
     assert not said(record)
 
 
+def test_what_is_written_anew_where_it_lay_is_no_input(site: Site) -> None:
+    site.run("echo 7 > gen.mac\n")
+
+    record, _ = only_entry(site.runner)
+    assert inputs_of(record) == {}
+    assert [output["name"] for output in record["outputs"]] == ["gen.mac"]
+
+
 def test_what_an_earlier_step_made_is_no_input(site: Site) -> None:
     record = record_of(
         site.runner,
@@ -74,6 +82,7 @@ def test_secret_in_a_file_that_is_changed_is_taken_out(site: Site) -> None:
 
 
 def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
+    (tmp_path / "0000.empty").touch()
     for number in range(3000):
         (tmp_path / f"{number:04}.txt").write_text("x" * 40_000 if number < 40 else "x")
     (tmp_path / ".hidden").write_text("x")
@@ -81,5 +90,5 @@ def test_no_folder_delays_a_command_for_long(tmp_path: Path) -> None:
     held = lying_files.hold([str(tmp_path), str(tmp_path / "none")])
 
     assert 0 < len(held) <= 100
-    assert str(tmp_path / ".hidden") not in held
+    assert not {str(tmp_path / name) for name in (".hidden", "0000.empty")} & held.keys()
     assert sum(len(content) for _, content in held.values()) <= 1 << 20
