@@ -279,8 +279,8 @@ def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site)
     ("late_after", "differences"),
     [
         ({}, {"never-arrived": ["old.root"], "not-in-catalog": ["new.root"]}),
-        ({"late_after": timedelta(minutes=30)}, {"never-arrived": ["old.root", "new.root"]}),
-        ({"late_after": timedelta(hours=9)}, {"not-in-catalog": ["old.root", "new.root"]}),
+        ({"late_after_hours": 0}, {"never-arrived": ["old.root", "new.root"]}),
+        ({"late_after_hours": 9}, {"not-in-catalog": ["old.root", "new.root"]}),
     ],
 )
 def test_output_that_is_not_there_hours_after_its_job_never_arrived(
