@@ -14,7 +14,6 @@ from jobprov.provenance.db.queries.configurations.job_sources import sources_tha
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.launchers.condor import ads, events
 from jobprov.provenance.records.files.outputs import counts_for_unit
-from jobprov.provenance.records.job_record import Input
 from jobprov.provenance.selections.conditions import Comparison, Operator, Value
 from jobprov.provenance.selections.members import reader_of
 from jobprov.provenance.services.bundles import known_inputs
@@ -52,7 +51,7 @@ def ask_for_source(pattern: str) -> None:
 
 
 def find_addresses(text: str) -> None:
-    known_inputs._has_other_address(text.encode(), ["a.root"], Input(name="a.root"))
+    known_inputs._has_other_address(text.encode(), {"a.root": {None}})
 
 
 @pytest.mark.slow
