@@ -3,8 +3,8 @@
 `python -m jobprov.migrations.draft 0002 "What changes"`.
 
 It compares the tables with a fresh SQLite at the newest revision; read what it wrote before
-committing it. Until the first release, `python -m jobprov.migrations.draft --first` writes the first
-revision anew instead.
+committing it. Until the first release, `python -m jobprov.migrations.draft --first` writes the
+first revision anew instead.
 """
 
 import argparse

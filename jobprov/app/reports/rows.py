@@ -207,7 +207,10 @@ def week_words(spending: Spending) -> str:
 
 
 def cost_words(spending: Spending) -> str:
-    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`; '' where no job says its CPU time."""
+    """Return `5 324 CPU hours, of which 182 (3.4 %) were lost`.
+
+    '' where no job says its CPU time.
+    """
     total = spending.total
     if total.cpu_hours is None:
         return ""

@@ -77,7 +77,7 @@ class Claim(Base):
     data_tier: Mapped[str | None]
 
     __table_args__ = (
-        # In the order of keys: the last thousand of a name that many jobs write are found at its end
+        # In the order of keys: of a name that many jobs write, the last are found at its end
         Index("ix_claims_file_id", "file_id", "id"),
         # A job may have ten thousand claims, and hardly any of them is another name
         Index(

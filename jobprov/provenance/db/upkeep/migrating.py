@@ -3,8 +3,8 @@
 Every way in is one transaction, so that it happens wholly or not.
 
 The migrations are the folder `migrations` of the package: an installed service needs no checkout
-and no ini file. Alembic itself is imported only where a schema changes: each start of a service, and
-each command on its database, first looks whether the schema is current.
+and no ini file. Alembic itself is imported only where a schema changes: each start of a service,
+and each command on its database, first looks whether the schema is current.
 """
 
 from collections.abc import Iterator

@@ -73,8 +73,8 @@ DIFFERENCES = {
         "A job of the unit succeeded, and fewer of its files than declared were seen or are left."
     ),
     "never-arrived": (
-        "A job says that it wrote the file and ended long ago; it never arrived in the catalog, or is "
-        "not meant to, such as a histogram that nobody declares."
+        "A job says that it wrote the file and ended long ago; it never arrived in the catalog, or "
+        "is not meant to, such as a histogram that nobody declares."
     ),
     "not-in-catalog": (
         "A job succeeded and says that it wrote the file; the catalog does not know it yet."

@@ -37,7 +37,7 @@ def inputs_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_file_that_a_script_changes_is_an_input_as_it_was(site: Site, change: str) -> None:
-    """It was an output alone: the rerun ended with `sed: can't read gen.mac`, and no gap said so."""
+    """It was an output alone: the rerun had no `gen.mac` to read, and no gap said so."""
     site.run(f"cat gen.mac > out.txt; {change}\n")
 
     record, blobs = only_entry(site.runner)
