@@ -21,7 +21,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
-from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, UnreachableError
 from jobprov.provenance.progress import tell
 
 USUAL_URL = "http://127.0.0.1:8095"
@@ -106,10 +106,14 @@ class Transport:
         bare_token = (token or "").strip()
         if not bare_token.isascii():
             raise BadInputError("The token is not ASCII: copy all of it, from prov_ to its end.")
+        self._sent_from = ""
         if token_file:
             self._session.auth = _TokenFile(Path(token_file))
+            self._sent_from = f"the file {token_file}"
         elif bare_token:
             self._session.headers["Authorization"] = f"Bearer {bare_token}"
+            if bare_token == os.environ.get("JOBPROV_TOKEN", "").strip():
+                self._sent_from = "the variable JOBPROV_TOKEN"
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +239,11 @@ class Transport:
             # Some cut the line after an error, without a word
             self._session.close()
             raise
+        except ForbiddenError as refusal:
+            # A token may have been left in a shell by something else
+            if not self._sent_from:
+                raise
+            raise ForbiddenError(f"{refusal} What was sent is in {self._sent_from}.") from None
 
 
 def part(text: str) -> str:
