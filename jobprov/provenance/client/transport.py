@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import requests
@@ -102,6 +102,9 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
+        # As the hook: the certificates of a site's own authority
+        authorities = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        self._session.verify = authorities or True
         # A secret that was mounted or pasted ends with a line break
         bare_token = (token or "").strip()
         if not bare_token.isascii():
@@ -225,12 +228,24 @@ class Transport:
                     raise UnreachableError(
                         f"No jobprov answers at {self.url}: {reason_of(problem)}."
                     ) from None
+            except OSError as problem:
+                raise BadInputError(
+                    f"SSL_CERT_FILE or SSL_CERT_DIR names no certificates: {problem}."
+                ) from None
             else:
+                if answer.is_redirect:
+                    raise self._sent_on(answer.headers["Location"])
                 if answer.status_code not in _LATER or attempt == tries:
                     return self._checked(answer)
                 pause = max(pause, _limit_seconds(answer))
             time.sleep(pause)
         raise AssertionError
+
+    def _sent_on(self, location: str) -> UnreachableError:
+        place = urlsplit(location)
+        return UnreachableError(
+            f"{self.url} sends on to {place.scheme}://{place.netloc}: is that the service's address?"
+        )
 
     def _checked(self, answer: requests.Response) -> requests.Response:
         try:
@@ -296,9 +311,14 @@ def reason_of(problem: Exception) -> str:
         return "that is not an address, which looks like http://HOST:PORT"
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
-    if isinstance(problem, requests.exceptions.SSLError):
-        return "TLS fails; is its address one of http:// and not of https://?"
     # requests wraps these so deep that only their texts tell them apart
+    if isinstance(problem, requests.exceptions.SSLError):
+        if "CERTIFICATE_VERIFY_FAILED" not in str(problem):
+            return "TLS fails; is its address one of http:// and not of https://?"
+        reason = str(problem).rpartition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(".")
+        if "self-signed" in reason or "issuer" in reason:
+            reason += "; SSL_CERT_FILE may name a file with certificates to trust"
+        return f"its certificate is not trusted: {reason}"
     if "refused" in str(problem):
         return "it refuses connections"
     if "NameResolutionError" in str(problem):
