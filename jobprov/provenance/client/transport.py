@@ -313,17 +313,21 @@ def reason_of(problem: Exception) -> str:
         return "it does not answer in time"
     # requests wraps these so deep that only their texts tell them apart
     if isinstance(problem, requests.exceptions.SSLError):
-        if "CERTIFICATE_VERIFY_FAILED" not in str(problem):
-            return "TLS fails; is its address one of http:// and not of https://?"
-        reason = str(problem).rpartition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(".")
-        if "self-signed" in reason or "issuer" in reason:
-            reason += "; SSL_CERT_FILE may name a file with certificates to trust"
-        return f"its certificate is not trusted: {reason}"
+        return _reason_of_tls(str(problem))
     if "refused" in str(problem):
         return "it refuses connections"
     if "NameResolutionError" in str(problem):
         return "no such host is known"
     return type(problem).__name__
+
+
+def _reason_of_tls(words: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" not in words:
+        return "TLS fails; is its address one of http:// and not of https://?"
+    reason = words.rpartition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(".")
+    if "self-signed" in reason or "issuer" in reason:
+        reason += "; SSL_CERT_FILE may name a file with certificates to trust"
+    return f"its certificate is not trusted: {reason}"
 
 
 def is_too_large(refusal: GatewayError) -> bool:
