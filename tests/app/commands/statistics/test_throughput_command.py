@@ -50,8 +50,8 @@ def test_steps_in_which_something_ended_are_lines(monkeypatch: pytest.MonkeyPatc
     )
     assert heads.split() == ["FROM", "ALL", "FNAL", "CERN"]
     assert [row.split() for row in rows] == [
-        ["2026-11-24", "12:00", "#" * 24, "12", "10", "2"],
-        ["2026-11-24", "14:00", "#" * 4, "2", "2", MISSING],
+        ["2026-11-24", "12:00", "UTC", "#" * 24, "12", "10", "2"],
+        ["2026-11-24", "14:00", "UTC", "#" * 4, "2", "2", MISSING],
     ]
 
 
@@ -65,7 +65,7 @@ def test_many_groups_leave_room_for_the_rest_in_one_column(
     heads, row = done.output.splitlines()[1:]
     assert heads.split()[-2:] == ["S5", "OTHERS"]
     assert row.split()[-1] == "7.50", "of three groups"
-    assert row.split()[3] == "22.50", "of all"
+    assert row.split()[4] == "22.50", "of all"
 
 
 def test_nothing_is_told_with_when_the_newest_job_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_distributions_are_lines_of_a_step_and_a_group(monkeypatch: pytest.Monke
         "%",
         "LARGEST",
     ]
-    assert [row.split()[2:4] for row in rows] == [["FNAL", "4"], ["FNAL", "1"]]
+    assert [row.split()[3:5] for row in rows] == [["FNAL", "4"], ["FNAL", "1"]]
     assert "1 min 30 s" in rows[0]
 
 
@@ -132,7 +132,7 @@ def test_what_changed_follows_the_steps(monkeypatch: pytest.MonkeyPatch) -> None
         ["WHEN", "WHAT", "CHANGED", "EXPERIMENT", "JOBS"],
     )
     assert row.split() == [
-        *("A", "2026-11-24", "12:30", "first", "job", "of", "novasoft", "v2", "nova", "12")
+        *("A", "2026-11-24", "12:30", "UTC", "first", "job", "of", "novasoft", "v2", "nova", "12")
     ]
     assert more == "3 less important changes are left out."
 
@@ -153,7 +153,7 @@ def test_what_queues_had_is_told_with_steps_that_are_not_known(
         "on average over 1 h:"
     )
     assert heads.split() == ["FROM", "ALL", "RECO", "GEN"]
-    assert [row.split()[2:] for row in rows] == [
+    assert [row.split()[3:] for row in rows] == [
         ["#" * 24, "48", "40", "8"],
         ["not", "known", MISSING, MISSING, MISSING],
         ["0", "0", "0"],

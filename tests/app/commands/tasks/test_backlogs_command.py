@@ -49,10 +49,10 @@ def test_steps_in_which_nothing_changed_are_left_out(monkeypatch: pytest.MonkeyP
     done = run(monkeypatch, backlog(20, 20, 20, 20, 15, 15), "t1")
 
     rows = [line.split() for line in done.output.splitlines()[3:]]
-    assert [(row[-3], row[-1]) for row in rows] == [
-        ("06:00", "20"),
-        ("00:00", "20"),
-        ("06:00", "15"),
+    assert [(" ".join(row[:-2]), row[-1]) for row in rows] == [
+        ("2026-01-07 06:00 UTC", "20"),
+        ("2026-01-08 00:00 UTC", "20"),
+        ("2026-01-08 06:00 UTC", "15"),
         ("now", "15"),
     ]
 
