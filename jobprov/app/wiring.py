@@ -276,8 +276,8 @@ class Service:
                 archive = known_archive(connection)
         except SQLAlchemyError:
             problems.append(
-                "The database does not answer, or its schema is not there: `jobprov migrate` "
-                "makes it."
+                "The database does not answer, or its schema is not there: see whether it runs, "
+                "and has room; `jobprov migrate` makes the schema of a new one."
             )
         try:
             strange = strange_archive(archive, self.store)

@@ -1,4 +1,4 @@
-"""Times in UTC: as answers and documents write them, RFC 3339 with a `Z`, and as people read them."""
+"""Times in UTC: RFC 3339 with a `Z` in answers and documents, and the form of commands and messages."""
 
 from datetime import UTC, datetime
 
@@ -27,6 +27,20 @@ def exact_utc_text_or_none(moment: datetime | None) -> str | None:
     return exact_utc_text(moment)
 
 
-def minute_text(moment: datetime) -> str:
-    """Return a time as people read it, to the minute: `9 Nov 2026 14:02 UTC`."""
-    return f"{moment.astimezone(UTC):%d %b %Y %H:%M} UTC".removeprefix("0")
+def minute_text(moment: datetime | str) -> str:
+    """Return a time as commands and messages write it: `2026-11-09 14:02 UTC`.
+
+    A text is the time of an answer.
+    """
+    return f"{_in_utc(moment):%Y-%m-%d %H:%M} UTC"
+
+
+def second_text(moment: datetime | str) -> str:
+    """Return a time as `minute_text` does, to the second: `2026-11-09 14:02:31 UTC`."""
+    return f"{_in_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _in_utc(moment: datetime | str) -> datetime:
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.astimezone(UTC)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from jobprov.app import commands
 from jobprov.app.cli import COMMANDS, exit_code, jobprov
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sending import spool
@@ -25,6 +26,7 @@ from jobprov.provenance.errors import (
     NotFoundError,
     UnreachableError,
 )
+from jobprov.provenance.times import minute_text
 from tests.library.commands import clean_environment, run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
@@ -271,7 +273,7 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
         "CODE",
         "STARTED",
     ]
-    assert newest[1].endswith(" 1 Jan 2026 00:00 UTC")
+    assert newest[1].endswith(" 2026-01-01 00:00 UTC")
     assert newest[2:] == ["There are more: raise --limit."]
 
     none = live.run("jobs", "--parameter", "physics.*.threshold", "--value", "<5")
@@ -627,6 +629,18 @@ def test_every_command_has_words_for_its_help() -> None:
         assert command is not None
         assert command.help, name
     assert {"serve", "lookup", "lineage", "job", "bundle", "rerun", "verify"} <= set(COMMANDS)
+
+
+def test_commands_write_all_times_in_one_form() -> None:
+    """`minute_text` and `second_text` write them, no command by itself."""
+    folder = Path(commands.__file__).parent
+    by_themselves = []
+    for module in folder.rglob("*.py"):
+        if re.search(r"%[YbHM]|_at\[:", module.read_text(encoding="utf-8")):
+            by_themselves.append(module.name)
+
+    assert by_themselves == []
+    assert minute_text("2026-11-09T15:02:31+01:00") == "2026-11-09 14:02 UTC"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import requests
 
 from jobprov.app.config import load_settings
 from jobprov.app.serving.server import Server
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, UnreachableError
 from tests.deploy.conftest import FrontedService
 from tests.library.hook import Runner
 from tests.library.records import a_record
@@ -140,6 +142,25 @@ def test_usual_limit_of_nginx_lets_large_blobs_pass_in_parts(
     assert done.returncode == 0, done.stderr
     assert nginx.refused() > 0
     assert assert_all_blobs_are_there(fronted, job_id) == 3
+
+
+def test_commands_trust_the_certificates_that_the_hook_trusts(
+    call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with pytest.raises(UnreachableError, match="certificate is not trusted: self-signed"):
+        Client(call.url).experiments()
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    with pytest.raises(BadInputError, match="SSL_CERT_FILE"):
+        Client(call.url).experiments()
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(call.session.verify))
+    assert "toy" in Client(call.url).experiments()
+
+
+def test_commands_say_where_a_plain_address_sends_them(call: Caller) -> None:
+    with pytest.raises(UnreachableError, match=r"sends on to https://127\.0\.0\.1: is that"):
+        Client(call.plain_url).experiments()
 
 
 def test_refusal_of_nginx_is_not_one_of_jobprov(

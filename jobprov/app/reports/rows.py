@@ -303,12 +303,8 @@ def class_words(cause: FailureCause) -> str:
 
 
 def moment(value: str | datetime | None) -> str:
-    """Return a time in UTC as people read it."""
-    if value is None:
-        return MISSING
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return minute_text(value)
+    """Return a time in UTC as commands and messages write it; a dash for none."""
+    return MISSING if value is None else minute_text(value)
 
 
 def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:

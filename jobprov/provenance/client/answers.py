@@ -50,10 +50,10 @@ def check(answer: requests.Response) -> requests.Response:
     status, problem = answer.status_code, problem_in(answer)
     if not _is_of_jobprov(status, problem):
         detail = str(problem.get("detail") or "")
-        raise GatewayError(
-            f"{answer.url} answers {status}, but it is not jobprov that answered. {detail}".rstrip(),
-            status,
-        )
+        words = f"{answer.url} answers {status}, but it is not jobprov that answered. {detail}"
+        if not detail and status < requests.codes.internal_server_error:
+            words += "Is the address right?"
+        raise GatewayError(words.rstrip(), status)
     raise error_of(status, problem, answer.url)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import requests
@@ -21,7 +21,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
-from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, UnreachableError
 from jobprov.provenance.progress import tell
 
 USUAL_URL = "http://127.0.0.1:8095"
@@ -102,14 +102,21 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
+        # As the hook: the certificates of a site's own authority
+        authorities = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        self._session.verify = authorities or True
         # A secret that was mounted or pasted ends with a line break
         bare_token = (token or "").strip()
         if not bare_token.isascii():
             raise BadInputError("The token is not ASCII: copy all of it, from prov_ to its end.")
+        self._sent_from = ""
         if token_file:
             self._session.auth = _TokenFile(Path(token_file))
+            self._sent_from = f"the file {token_file}"
         elif bare_token:
             self._session.headers["Authorization"] = f"Bearer {bare_token}"
+            if bare_token == os.environ.get("JOBPROV_TOKEN", "").strip():
+                self._sent_from = "the variable JOBPROV_TOKEN"
 
     def __enter__(self) -> Self:
         return self
@@ -221,12 +228,24 @@ class Transport:
                     raise UnreachableError(
                         f"No jobprov answers at {self.url}: {reason_of(problem)}."
                     ) from None
+            except OSError as problem:
+                raise BadInputError(
+                    f"SSL_CERT_FILE or SSL_CERT_DIR names no certificates: {problem}."
+                ) from None
             else:
+                if answer.is_redirect:
+                    raise self._sent_on(answer.headers["Location"])
                 if answer.status_code not in _LATER or attempt == tries:
                     return self._checked(answer)
                 pause = max(pause, _limit_seconds(answer))
             time.sleep(pause)
         raise AssertionError
+
+    def _sent_on(self, location: str) -> UnreachableError:
+        place = urlsplit(location)
+        return UnreachableError(
+            f"{self.url} sends on to {place.scheme}://{place.netloc}: is that the service's address?"
+        )
 
     def _checked(self, answer: requests.Response) -> requests.Response:
         try:
@@ -235,6 +254,11 @@ class Transport:
             # Some cut the line after an error, without a word
             self._session.close()
             raise
+        except ForbiddenError as refusal:
+            # A token may have been left in a shell by something else
+            if not self._sent_from:
+                raise
+            raise ForbiddenError(f"{refusal} What was sent is in {self._sent_from}.") from None
 
 
 def part(text: str) -> str:
@@ -287,14 +311,23 @@ def reason_of(problem: Exception) -> str:
         return "that is not an address, which looks like http://HOST:PORT"
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
-    if isinstance(problem, requests.exceptions.SSLError):
-        return "TLS fails; is its address one of http:// and not of https://?"
     # requests wraps these so deep that only their texts tell them apart
+    if isinstance(problem, requests.exceptions.SSLError):
+        return _reason_of_tls(str(problem))
     if "refused" in str(problem):
         return "it refuses connections"
     if "NameResolutionError" in str(problem):
         return "no such host is known"
     return type(problem).__name__
+
+
+def _reason_of_tls(words: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" not in words:
+        return "TLS fails; is its address one of http:// and not of https://?"
+    reason = words.rpartition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(".")
+    if "self-signed" in reason or "issuer" in reason:
+        reason += "; SSL_CERT_FILE may name a file with certificates to trust"
+    return f"its certificate is not trusted: {reason}"
 
 
 def is_too_large(refusal: GatewayError) -> bool:

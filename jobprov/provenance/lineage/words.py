@@ -152,7 +152,7 @@ def duration_with_band(seconds: float, low: float | None, high: float | None) ->
 
 
 def day(moment: datetime | None) -> str:
-    """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty if it is unknown."""
+    """A date in UTC, as `2026-11-24 16:01 UTC`; empty if it is unknown."""
     if moment is None:
         return ""
     return minute_text(moment)

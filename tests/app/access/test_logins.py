@@ -596,6 +596,17 @@ def test_provider_that_is_away_stops_nobody_else(web: FlaskClient, issuer: Token
     assert issuer.count(DISCOVERY) == 1
 
 
+def test_provider_that_fails_to_give_a_token_is_told_with_its_status(
+    web: FlaskClient, issuer: TokenIssuer
+) -> None:
+    issuer.statuses[TOKEN] = 500
+
+    answer = log_in(web, issuer)
+
+    assert answer.status_code == 503
+    assert f"{issuer.url}: it answered 500 when it was asked for a token" in answer.text
+
+
 def test_names_of_people_are_text(web: FlaskClient, issuer: TokenIssuer) -> None:
     log_in(web, issuer, sub="x", name="<b>Ada</b>\n\u202e")
 

@@ -29,6 +29,7 @@ class TokenIssuer:
     Attributes:
         url: its address, which is the claim `iss`.
         documents: what it serves, by path; a test may change them.
+        statuses: with which status it answers a path, in place of 200 and 404.
         posted: the bodies that were sent to it, in order.
         asked: the paths that were asked for, in order.
         pause: seconds that it waits before each answer.
@@ -40,6 +41,7 @@ class TokenIssuer:
         self.asked: list[str] = []
         self.posted: list[str] = []
         self.pause = 0.0
+        self.statuses: dict[str, int] = {}
         self.documents: dict[str, Any] = {
             DISCOVERY: {"issuer": url, "jwks_uri": url + KEYS},
             KEYS: {"keys": []},
@@ -101,7 +103,7 @@ def token_issuer() -> Iterator[TokenIssuer]:
             time.sleep(issuer.pause)
             document = issuer.documents.get(path)
             content = json.dumps(document).encode()
-            self.send_response(404 if document is None else 200)
+            self.send_response(issuer.statuses.get(path, 404 if document is None else 200))
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -157,6 +157,26 @@ def test_answer_becomes_the_error_that_the_service_raised(
             assert caught.value.choices == [("nova", "")]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_refusal_says_where_the_token_lies_that_was_sent(
+    peer: Peer, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ticket that something left in a shell is found and unset."""
+    refusal = {"type": "/problems/x", "status": status, "detail": "No."}
+    peer.answers = [(status, refusal)] * 3
+    file = tmp_path / "token"
+    file.write_text("prov_2_b\n", encoding="utf-8")
+    monkeypatch.setenv("JOBPROV_TOKEN", "prov_1_a")
+
+    for client, words in (
+        (Client(peer.url, "prov_1_a"), r"No\. What was sent is in the variable JOBPROV_TOKEN\."),
+        (Client(peer.url, token_file=file), rf"No\. What was sent is in the file {file}\."),
+        (Client(peer.url, "prov_3_c"), r"No\.$"),
+    ):
+        with pytest.raises(ForbiddenError, match=words):
+            client.file("a.root")
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 502])
 @pytest.mark.parametrize("content", [b"<html>no</html>", {"detail": "no"}, {"status": 404}])
 def test_error_of_a_gateway_is_not_one_of_jobprov(peer: Peer, status: int, content: Any) -> None:

@@ -31,7 +31,7 @@ def writing_grant(scope: Scope = Scope.RECORD) -> Grant:
     if grant.task_id is not None:
         raise ForbiddenError(
             f"An upload ticket (here of {grant.names()}) records jobs of its task and does "
-            "nothing else."
+            "nothing else: send a token instead."
         )
     return grant
 

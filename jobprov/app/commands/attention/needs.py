@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 
 import click
 
@@ -12,6 +11,7 @@ from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.attention import Attention, Need
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.times import minute_text
 
 
 @click.command()
@@ -46,14 +46,8 @@ def _lines(answer: Attention) -> Iterator[str]:
         yield f"There are {counted(answer.left_out, 'thing')} more of these kinds."
 
 
-def _since(need: Need) -> str | None:
-    if need.since is None:
-        return None
-    return f"{datetime.fromisoformat(need.since):%Y-%m-%d %H:%M}"
-
-
 _COLUMNS: Columns[Need] = {
-    "SINCE (UTC)": _since,
+    "SINCE": lambda need: need.since and minute_text(need.since),
     "KIND": lambda need: need.kind,
     "EXPERIMENT": lambda need: need.experiment,
     "WHAT": lambda need: need.words,

@@ -13,6 +13,7 @@ from jobprov.app.reports.rows import cause_words, class_words
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, number, percent
+from jobprov.provenance.times import minute_text
 
 _ALONE = ("class", "step", "code")
 _BY = ("stage", "site", "host", "version", "day", *_ALONE)
@@ -69,9 +70,8 @@ def _cause_lines(cause: FailureCause, by: str | None) -> Iterator[str]:
             yield f"         {class_words(cause)}{advice}"
 
     hosts = f"{counted(cause.hosts, 'host')}, " if cause.hosts else ""
-    last_at = cause.last_at[:16].replace("T", " ")
     days = f"{cause.last_day} in the last day, {cause.day_before} in the day before"
-    yield f"         {hosts}last {last_at} UTC; {days}"
+    yield f"         {hosts}last {minute_text(cause.last_at)}; {days}"
     yield f"         jobprov job {cause.example}"
     if cause.count > 1 and cause.cause_id is not None:
         yield f"         jobprov jobs --cause {cause.cause_id}"

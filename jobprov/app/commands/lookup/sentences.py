@@ -1,7 +1,6 @@
 """The lines in which commands show files and jobs: a title and a fact."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -75,4 +74,4 @@ def minute(moment: str | None) -> str:
     """Return a moment to the minute."""
     if not moment:
         return "an unknown time"
-    return minute_text(datetime.fromisoformat(moment))
+    return minute_text(moment)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -273,9 +273,7 @@ def _choice(client: Client, question: Mapping[str, object], jobs: Sequence[str])
 def _shown(choice: RetryChoice) -> str:
     lines = [f"{counted(len(choice.tries), 'job')} to be tried again, {len(choice.skipped)} not."]
     for retry in choice.tries:
-        class_name = "unknown" if retry.failure is None else retry.failure.class_name
-        description = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
-        lines.append(f"  {retry.job_id}  {retry.unit}  {description}")
+        lines.append(f"  {retry.job_id}  {retry.unit}  {'; '.join(_description(retry))}")
     short = sum(retry.runs_out_again for retry in choice.tries)
     if short:
         lines.append(
@@ -284,6 +282,18 @@ def _shown(choice: RetryChoice) -> str:
         )
     lines += [f"  not {job.job_id}  {job.unit or '-'}: {job.reason}" for job in choice.skipped]
     return "\n".join(lines)
+
+
+def _description(retry: Retry) -> Iterator[str]:
+    """Yield what is tried again, and what speaks against it."""
+    failure = retry.failure
+    class_name = "unknown" if failure is None else failure.class_name
+    yield f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
+    if retry.is_waived:
+        yield "its unit is waived: the task goes on without it"
+    if failure is not None and failure.transient is False:
+        advice = f": {failure.advice}" if failure.advice else ""
+        yield f"trying again does not help{advice}"
 
 
 def _run_here(client: Client, jobs: Sequence[str], options: RetryOptions) -> int:

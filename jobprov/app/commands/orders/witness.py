@@ -332,16 +332,16 @@ def _sentences(report: Report, collection: Collection) -> str:
     attempts = counted(reported, "attempt")
     lines = [f"{attempts} reported{in_brackets}, {report.new} of them new to the service"]
     counts = (
-        (report.leftovers, "records of the hook that came home unsent were sent"),
+        (report.leftovers, "sent that the hook could not send, and that came home"),
         (report.told_before, "reported before"),
         (report.waiting, "ended just now and wait for the next run"),
         (report.left, "beyond the limit of one run"),
         (report.elsewhere, "of another experiment, or of none: see --experiment"),
-        (collection.never_started, "ads of jobs that never started"),
+        (collection.never_started, "never started"),
         (
             collection.unnamed,
             (
-                "ads without GlobalJobId: see --schedd, and job_ad_information_attrs in "
+                "without GlobalJobId: see --schedd, and job_ad_information_attrs in "
                 "docs/how-to/record-jobs.md"
             ),
         ),

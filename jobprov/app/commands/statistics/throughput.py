@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from jobprov.provenance.answers.statistics.throughput import (
 )
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration, number, size
+from jobprov.provenance.times import minute_text
 
 _NOT_KNOWN = "not known"
 _MOST_GROUPS = 6
@@ -75,7 +75,7 @@ def throughput(*, client: Client, as_json: bool, **query: Any) -> None:
 def _lines(answer: Throughput, ended: str) -> Iterator[str]:
     """Yield what the command tells; `ended` says how the jobs did."""
     noun = "failed job" if answer.by == "class" else "job"
-    window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
+    window = f"from {minute_text(answer.start)} to {minute_text(answer.end)}"
     if _is_of_queues(answer):
         yield from _queue_lines(answer, window)
         return
@@ -83,13 +83,13 @@ def _lines(answer: Throughput, ended: str) -> Iterator[str]:
     if not answer.jobs:
         yield f"No {noun} {verb} {window}."
         if answer.newest_end is not None:
-            yield f"The newest job ended {_time(answer.newest_end)} UTC."
+            yield f"The newest job ended {minute_text(answer.newest_end)}."
         return
     measured = answer.measure.replace("_", " ")
     step = duration(answer.step_seconds)
     yield f"{counted(answer.jobs, noun)} {verb} {window}; {measured} every {step}:"
     if any(group.spread is not None for group in answer.groups):
-        titles = ("FROM (UTC)", answer.by.upper(), "JOBS", "10 %", "MEDIAN", "90 %", "LARGEST")
+        titles = ("FROM", answer.by.upper(), "JOBS", "10 %", "MEDIAN", "90 %", "LARGEST")
         yield cell_table(titles, _spread_rows(answer))
     else:
         yield _step_table(answer)
@@ -106,7 +106,7 @@ def _queue_lines(answer: Throughput, window: str) -> Iterator[str]:
     yield f"{counted(answer.jobs, noun)} at once at most {window}; on average over {step}:"
     yield _step_table(answer)
     if answer.none_since is not None:
-        yield f"None since {_time(answer.none_since)} UTC."
+        yield f"None since {minute_text(answer.none_since)}."
     yield from _mark_lines(answer)
 
 
@@ -132,7 +132,7 @@ def _spread_rows(answer: Throughput) -> Iterator[list[str | None]]:
             spread = group.spread
             took = [spread.p10, spread.median, spread.p90, spread.largest]
             cells = [_took(answer.measure, values[place]) for values in took]
-            yield [_time(start), name, _amount(group.amounts[place]), *cells]
+            yield [minute_text(start), name, _amount(group.amounts[place]), *cells]
 
 
 def _took(measure: str, value: float | None) -> str | None:
@@ -143,7 +143,7 @@ def _took(measure: str, value: float | None) -> str | None:
 
 def _step_table(answer: Throughput) -> str:
     """Return a row for each step in which anything ended, or for which queues were reported."""
-    titles = ["FROM (UTC)", "", "ALL"]
+    titles = ["FROM", "", "ALL"]
     titles += [(group.name or f"no {answer.by}").upper() for group in answer.groups[:_MOST_GROUPS]]
     if _has_others(answer):
         titles.append("OTHERS")
@@ -151,7 +151,7 @@ def _step_table(answer: Throughput) -> str:
     most = max(total or 0.0 for total in totals)
     rows: list[list[str | None]] = []
     for place, total in enumerate(totals):
-        start = _time(answer.starts[place])
+        start = minute_text(answer.starts[place])
         if total is None:
             rows.append([start, _NOT_KNOWN, *[None] * (len(titles) - 2)])
         elif total or _is_of_queues(answer):
@@ -194,13 +194,9 @@ def _amount(amount: float) -> str | None:
     return f"{amount:.2f}"
 
 
-def _time(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
-
-
 _OF_MARKS: Columns[Mark] = {
     "": lambda mark: mark.letter,
-    "WHEN (UTC)": lambda mark: _time(mark.at),
+    "WHEN": lambda mark: minute_text(mark.at),
     "WHAT CHANGED": lambda mark: mark.words,
     "EXPERIMENT": lambda mark: mark.experiment,
     "JOBS": lambda mark: number(mark.jobs),

@@ -13,9 +13,10 @@ from jobprov.provenance.answers.tasks.backlogs import Backlog
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.times import minute_text
 
 _BAR = 30
-_TITLES = ("UNTIL (UTC)", "", "LEFT")
+_TITLES = ("UNTIL", "", "LEFT")
 
 
 @click.command()
@@ -76,7 +77,8 @@ def _end_line(backlog: Backlog) -> str:
             return "No estimate of the end: what is left needs a decision."
         words = "No estimate of the end: too little was done lately."
     else:
-        words = f"Expected end {_time(end)} UTC, between {_time(low)} and {_time(high)}."
+        band = f"between {minute_text(low)} and {minute_text(high)}"
+        words = f"Expected end {minute_text(end)}, {band}."
     return f"{words} {waiting}" if backlog.stays else words
 
 
@@ -96,14 +98,10 @@ def _rows(backlog: Backlog) -> list[tuple[str, str, str]]:
         if first < place < last and set(around) == {left}:
             continue
         # The last step goes on
-        until = "now" if place == last else f"{start + (place + 1) * step:%Y-%m-%d %H:%M}"
+        until = "now" if place == last else minute_text(start + (place + 1) * step)
         bar = "#" * max(1, round(_BAR * left / most)) if left else " "
         rows.append((until, bar, number(left)))
     return rows
-
-
-def _time(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
 
 
 COMMANDS = {"backlog": backlog}

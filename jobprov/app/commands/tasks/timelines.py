@@ -12,6 +12,7 @@ from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, duration
+from jobprov.provenance.times import second_text
 
 _WIDTH = 40
 _LETTERS = {"idle": "-", "held": "=", "run": "#"}
@@ -54,7 +55,7 @@ def _lines(answer: Timeline) -> Iterator[str]:
         yield f"{counted(answer.jobs, noun)}; none has started."
         return
     window = _Window(datetime.fromisoformat(answer.start), datetime.fromisoformat(answer.end))
-    times = f"from {window.start:%Y-%m-%d %H:%M:%S} to {window.end:%Y-%m-%d %H:%M:%S} UTC"
+    times = f"from {second_text(window.start)} to {second_text(window.end)}"
     yield f"{counted(answer.jobs, noun)} {times}:"
     if answer.step_seconds is None:
         yield _table_of_jobs(answer, window)
@@ -86,7 +87,7 @@ def _table_of_jobs(answer: Timeline, window: _Window) -> str:
         "UNIT" if answer.unit is None else "JOB": _name,
         "WHEN": lambda row: _line(row, window),
         "QUEUED": lambda row: duration_cell(row.seconds_of("idle")),
-        "RAN": lambda row: duration_cell(row.seconds_of("run")),
+        "START TO END": lambda row: duration_cell(row.seconds_of("run")),
         "WHERE": lambda row: "/".join(word for word in (row.site, row.host) if word),
         "STEPS": lambda row: ", ".join(_step_words(row)),
         "REASON": lambda row: row.reason,

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from jobprov.provenance.lineage.words import columns as columns_of
 from jobprov.provenance.lineage.words import duration, elided, shown
+from jobprov.provenance.times import minute_text
 
 Row = TypeVar("Row")
 Columns = Mapping[str, Callable[[Row], object]]
@@ -178,5 +179,5 @@ def _cell(value: object) -> str:
     if value is None or value == "":
         return _MISSING
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M UTC")
+        return minute_text(value)
     return shown(str(value).replace("\n", " "))

@@ -11,6 +11,7 @@ from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.services.ledger.trail import show_trail
+from jobprov.provenance.times import second_text
 
 if TYPE_CHECKING:
     from jobprov.app.wiring import Service
@@ -59,7 +60,7 @@ def _words(*words: str | None) -> str:
 
 
 _COLUMNS: Columns[Act] = {
-    "WHEN": lambda act: f"{act.at:%Y-%m-%d %H:%M:%S} UTC",
+    "WHEN": lambda act: second_text(act.at),
     "KIND": lambda act: act.kind,
     "ABOUT": lambda act: act.about,
     "BY": lambda act: act.submitter or _words(act.who, act.why) or "-",

@@ -119,6 +119,12 @@ def day(value: Any) -> str:
     return f"{time:%d %b %Y}".removeprefix("0") if time else MISSING
 
 
+def minute(value: Any) -> str:
+    """Return `24 Nov 2026 16:01 UTC`."""
+    time = moment(value)
+    return f"{time:%d %b %Y %H:%M} UTC".removeprefix("0") if time else MISSING
+
+
 def seconds_between(start: Any, end: Any) -> float | None:
     """Return the seconds from one RFC 3339 text to another.
 

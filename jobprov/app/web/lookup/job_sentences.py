@@ -10,6 +10,7 @@ from jobprov.app.web.frame.formats import (
     counted,
     day,
     duration,
+    minute,
     seconds_between,
     shown_state,
     signal_name,
@@ -62,9 +63,9 @@ def _ended(job: JobSummary) -> str:
     if state == "killed":
         return _killed(job, took)
     if state == "running":
-        return f"Running since {_minute(job.started_at)}" if job.started_at else "Running"
+        return f"Running since {minute(job.started_at)}" if job.started_at else "Running"
     if state == "silent":
-        heard_at = _minute(job.heard_at)
+        heard_at = minute(job.heard_at)
         return f"Silent: it was running when last heard of, {heard_at}"
     return "Lost: nobody saw it end"
 
@@ -115,11 +116,6 @@ def _where(job: JobSummary) -> str:
 
 def _after(took: float | None) -> str:
     return "" if took is None else f" after {duration(took)}"
-
-
-def _minute(moment: str) -> str:
-    """Return day and minute of a moment such as `2026-11-24T16:00:00Z`."""
-    return f"{day(moment)} {moment[11:16]} UTC"
 
 
 def _newest_verdict(verdicts: Sequence[Mapping[str, Any]]) -> str:

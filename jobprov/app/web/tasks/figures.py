@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from flask import Response, render_template
 
-from jobprov.app.reports.rows import cost_words, done_words, moment
-from jobprov.app.web.frame.formats import number
+from jobprov.app.reports.rows import cost_words, done_words
+from jobprov.app.web.frame.formats import minute, number
 from jobprov.app.web.tasks.backlogs import HEIGHT, TOP, WIDTH, draw_backlog
 from jobprov.app.web.tasks.timelines import Axis
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
@@ -49,8 +49,8 @@ def show_figure(campaign: CampaignProgress, spending: Spending | None) -> Respon
         line=done_words(done, expected),
         is_whole=campaign.backlog.burn_down.is_whole,
         cost="" if spending is None or not spending.total.jobs else cost_words(spending),
-        ends_at=campaign.backlog.ends_at and moment(campaign.backlog.ends_at),
-        counted_at=moment(campaign.counted_at),
+        ends_at=campaign.backlog.ends_at and minute(campaign.backlog.ends_at),
+        counted_at=minute(campaign.counted_at),
         times=_times(start, end),
         lefts=_lefts(campaign.backlog.burn_down.most()),
     )

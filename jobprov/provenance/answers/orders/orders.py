@@ -234,6 +234,7 @@ class Retry(FailedJob, frozen=True, kw_only=True):
         failure: `class`: what the failure was; None where the job did not fail.
         order: what is to be submitted.
         order_id: only where it was ordered.
+        is_waived: the task goes on without its unit; no older service says so.
     """
 
     attempt: int
@@ -247,6 +248,7 @@ class Retry(FailedJob, frozen=True, kw_only=True):
     outside_inputs: list[OutsideInput]
     order: NewOrder
     order_id: str | UnsetType = UNSET
+    is_waived: bool = False
 
 
 class SkippedJob(FailedJob, frozen=True, kw_only=True):

@@ -50,10 +50,12 @@ class Database(NamedTuple):
 
 def unanswered(problem: OperationalError) -> UnreachableError:
     """Return the error with the reason why a database does not answer."""
-    advice = ""
-    if isinstance(problem.orig, sqlite3.Error) and "locked" not in str(problem.orig):
-        advice = "; check the disk, its space and permissions"
-    return UnreachableError(f"The database does not answer: {problem.orig}{advice}.")
+    # libpq adds lines of its own, such as a question
+    reason = str(problem.orig).partition("\n")[0].rstrip(".")
+    advice = "; check JOBPROV_DATABASE_URL, and the server there"
+    if isinstance(problem.orig, sqlite3.Error):
+        advice = "" if "locked" in reason else "; check the disk, its space and permissions"
+    return UnreachableError(f"The database does not answer: {reason}{advice}.")
 
 
 def open_database(url: str) -> Database:

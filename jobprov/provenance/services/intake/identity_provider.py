@@ -200,6 +200,11 @@ class IdentityProvider:
             raise WrongTokenError(
                 f"{issuer} did not take the code: {plain(str(reason))[:_SHOWN]}."
             ) from None
+        except requests.HTTPError as reason:
+            status = reason.response.status_code
+            raise _unreachable(
+                issuer, f"it answered {status} when it was asked for a token"
+            ) from None
         except (requests.RequestException, ValueError) as reason:
             raise _unreachable(issuer, type(reason).__name__) from None
         token = answer.get("id_token")

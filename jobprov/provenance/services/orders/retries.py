@@ -255,7 +255,8 @@ class _TaskRetries:
             # A job that no workflow ordered has only its record to name what it asked for
             memory = order.memory_bytes or _requested_memory(record)
             order.memory_bytes = math.ceil(memory * factor) if memory else None
-            tries.append(Try(attempt, self._classes.get(attempt.key), order, factor))
+            job_class = self._classes.get(attempt.key)
+            tries.append(Try(attempt, job_class, order, factor, is_waived=unit in self._waived))
         return tries
 
     def _last_begun(self, attempt: RecordedAttempt) -> RecordedAttempt:

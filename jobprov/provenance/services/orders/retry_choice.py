@@ -33,12 +33,14 @@ class Try(NamedTuple):
         job_class: what the failure was; None where the job did not fail.
         order: what is to be done.
         memory_factor: so many times the memory of the last attempt.
+        is_waived: whether the task goes on without its unit.
     """
 
     job: RecordedAttempt
     job_class: Failure | None
     order: NewOrder
     memory_factor: float
+    is_waived: bool
 
     @property
     def class_name(self) -> str:
@@ -109,6 +111,7 @@ def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> R
         failure=retry.job_class,
         outside_inputs=outside_inputs.get(retry.order.bundle_of or "", []),
         order=retry.order,
+        is_waived=retry.is_waived,
     )
 
 

@@ -54,8 +54,8 @@ def test_each_need_is_a_line_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -
 
     heads, row, more = done.output.splitlines()
     assert done.exit_code == 1
-    assert heads.split() == ["SINCE", "(UTC)", "KIND", "EXPERIMENT", "WHAT"]
-    assert row.split()[:3] == ["2026-11-24", "12:30", "held"]
+    assert heads.split() == ["SINCE", "KIND", "EXPERIMENT", "WHAT"]
+    assert row.split()[:4] == ["2026-11-24", "12:30", "UTC", "held"]
     assert HELD.words in row
     assert more == "There are 2 things more of these kinds."
 

@@ -57,7 +57,7 @@ def test_counts_stand_first_and_each_job_has_a_line() -> None:
     lines = queue_text(an_answer(a_job("a", "held", hold_reason="no map"), running)).splitlines()
 
     assert lines[0] == "120 running (2 slow, 1 stuck), 3 idle, 1 held."
-    assert lines[1] == "As of 28 Nov 2026 18:00 UTC: queue of s"
+    assert lines[1] == "As of 2026-11-28 18:00 UTC: queue of s"
     assert lines[3].split()[:2] == ["a", "held"]
     assert lines[3].endswith("no map")
     assert lines[4].startswith("b     running (stuck)  2 h")

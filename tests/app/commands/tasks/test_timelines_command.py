@@ -48,8 +48,18 @@ def test_an_attempt_is_a_line_of_queue_and_run(monkeypatch: pytest.MonkeyPatch) 
     done = run(monkeypatch, timeline(attempt), "--unit", "u1")
 
     first, heads, row = done.output.splitlines()
-    assert first == "1 attempt from 2026-11-24 12:00:00 to 2026-11-24 16:00:00 UTC:"
-    assert heads.split() == ["STATE", "JOB", "WHEN", "QUEUED", "RAN", "STEPS", "REASON"]
+    assert first == "1 attempt from 2026-11-24 12:00:00 UTC to 2026-11-24 16:00:00 UTC:"
+    assert heads.split() == [
+        "STATE",
+        "JOB",
+        "WHEN",
+        "QUEUED",
+        "START",
+        "TO",
+        "END",
+        "STEPS",
+        "REASON",
+    ]
     assert row.split("  ")[2] == "-" * 20 + "#" * 11
     assert "art 1 h (failed)" in row
 

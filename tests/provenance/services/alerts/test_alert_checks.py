@@ -167,7 +167,7 @@ def test_alert_begins_once_and_is_over_once(watched: Watched) -> None:
     [over] = watched.take(ONE + 72 * MINUTE)
     message = compose([over], "https://prov.example.org")
     assert message.title == "nova: over: many fail"
-    assert "Began 1 Jan 2026 01:00 UTC, over 1 Jan 2026 02:11 UTC, after 1 h 11 min" in message.body
+    assert "Began 2026-01-01 01:00 UTC, over 2026-01-01 02:11 UTC, after 1 h 11 min" in message.body
     assert "https://prov.example.org/errors?experiment=nova" in message.body
     assert not watched.listed(state="open")
 
@@ -294,7 +294,7 @@ def test_rule_that_finds_something_in_every_job_is_bounded_and_summed(
     assert len(taken) == 40
     message = compose(taken, "https://prov.example.org")
     assert message.title == "nova: 40 alerts"
-    assert message.body.count("Since 1 Jan 2026") == MOST_TOLD
+    assert message.body.count("Since 2026-01-01") == MOST_TOLD
     assert "And 20 alerts more." in message.body
     assert "site S001: 100 % of 1 job" in message.body
 

@@ -57,7 +57,7 @@ def test_where_nothing_came_since_the_past_is_exact(production: Production) -> N
         "as_of": "2026-01-02T01:00:00Z", "is_exact": True, "changed_jobs": [], "changed_count": 0, "relinked_files": [],
         "relinked_count": 0,
     }  # fmt: skip
-    assert summary(graph).endswith("This is what had been recorded on 2 Jan 2026 01:00 UTC.")
+    assert summary(graph).endswith("This is what had been recorded on 2026-01-02 01:00 UTC.")
 
 
 def test_file_that_nobody_had_claimed_then_is_only_mentioned(production: Production) -> None:

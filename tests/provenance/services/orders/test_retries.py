@@ -100,6 +100,14 @@ def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Prod
     assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
 
 
+def test_selected_job_of_a_waived_unit_is_said_to_be_waived(tried: Production) -> None:
+    tried.waive("t1", "bad")
+
+    shown = choose(tried, jobs=[job_id(2), job_id(3)])
+
+    assert [(row.unit, row.is_waived) for row in shown.tries] == [("bad", True), ("killed", False)]
+
+
 def removed_before_it_began(number: int, unit: str) -> dict[str, Any]:
     """Return the record that the batch history gives of such a job."""
     more = {"witness": "history", "started_at": None, "host": None, "outputs": None}

@@ -108,14 +108,14 @@ def test_hits_of_one_name_are_told_apart_by_stage_state_and_date(production: Pro
     details = {(hit.text, hit.detail) for hit in found(production, "dimuon", kind="file").hits}
 
     assert details == {
-        ("hist_dimuon.root", "dune, failed 2 Jan 2026 03:04 UTC"),
-        ("hist_dimuon.root", "nova, reco, succeeded 4 Mar 2026 05:06 UTC"),
+        ("hist_dimuon.root", "dune, failed 2026-01-02 03:04 UTC"),
+        ("hist_dimuon.root", "nova, reco, succeeded 2026-03-04 05:06 UTC"),
         ("raw_dimuon.root", "nova, no recorded job made it"),
     }
     [task_hit] = found(production, "t1", kind="task").hits
     assert task_hit.detail == "nova, c, reco"
     [job_hit] = found(production, job_id(1), kind="job").hits
-    assert job_hit.detail == "nova, reco, succeeded 2 Jan 2026 03:04 UTC"
+    assert job_hit.detail == "nova, reco, succeeded 2026-01-02 03:04 UTC"
 
 
 def test_whole_names_come_first_then_beginnings_then_the_newest(production: Production) -> None:

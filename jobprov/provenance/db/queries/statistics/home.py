@@ -18,9 +18,8 @@ class Amounts(NamedTuple):
     """How much is recorded.
 
     Attributes:
-        jobs, files: the highest keys: rows are never removed, so it is their number, or a little
-            more. Keys also count what is hidden from a reader; for one who may not see all, rows
-            are counted, up to `MOST_COUNTED`.
+        jobs, files: counted up to `MOST_COUNTED`. Beyond, the highest key for a reader who may see
+            all: rows are never removed, but each process on PostgreSQL leaves some keys out.
         is_cut: whether there are more.
     """
 
@@ -32,16 +31,17 @@ class Amounts(NamedTuple):
 def recorded_amounts(connection: Connection) -> Amounts:
     """Return how much is recorded of what the reader may see."""
     if not is_narrowed(connection):
-        return Amounts(
-            _number(connection, func.max(Job.id)), _number(connection, func.max(File.id))
-        )
+        return Amounts(_amount(connection, Job.id), _amount(connection, File.id))
     jobs = count_at_most(connection, select(Job.id), MOST_COUNTED)
     files = count_at_most(connection, select(File.id).where(is_named()), MOST_COUNTED)
     return Amounts(jobs, files, max(jobs, files) == MOST_COUNTED)
 
 
-def _number(connection: Connection, expression: Any) -> int:
-    return connection.execute(select(expression)).scalar_one() or 0
+def _amount(connection: Connection, key: Any) -> int:
+    highest = connection.execute(select(func.max(key))).scalar_one() or 0
+    if highest > MOST_COUNTED:
+        return highest
+    return count_at_most(connection, select(key), MOST_COUNTED)
 
 
 def count_states(connection: Connection) -> list[StateCount]:

@@ -51,7 +51,7 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
 
 
 def job_words(experiment: str, stage: str | None, state: int, ended_at: datetime | None) -> str:
-    """Return a job in a few words: `nova, reco, succeeded 29 Nov 2026 14:02 UTC`."""
+    """Return a job in a few words: `nova, reco, succeeded 2026-11-29 14:02 UTC`."""
     words = STATES[state]
     if ended_at is not None:
         words += f" {minute_text(ended_at)}"
