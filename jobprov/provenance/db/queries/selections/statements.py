@@ -11,7 +11,7 @@ and one recursion, so that each table is entered by an index.
 """
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -531,17 +531,9 @@ def _states_of(comparison: Comparison) -> list[int]:
     states = []
     for state, status in CONSUMED_STATUS.items():
         words = [status, *OTHER_STATUSES.get(status, ())]
-        if _is_any_like(words, wanted) is is_wanted:
+        if any(fnmatch.filter(words, pattern) for pattern in wanted) is is_wanted:
             states.append(STATES.index(state))
     return states
-
-
-def _is_any_like(words: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Return whether one of these words fits one of these patterns."""
-    for pattern in patterns:
-        if fnmatch.filter(words, pattern):
-            return True
-    return False
 
 
 def _is_job(comparison: Comparison) -> ColumnElement[bool]:
