@@ -25,24 +25,16 @@ def node_of(record: JobRecord) -> int | None:
     task, batch = record.task, record.batch
     if task is None or task.task_id is None or batch is None or record.rerun_of is not None:
         return None
-    place = _place_in_dag(batch)
-    if place is None:
-        was_once = record.state == "succeeded" and batch.attempt == 1
-        if was_once or not batch.id:
-            return None
+    place: tuple[str, ...]
+    if batch.dag and (node := batch.dag_node or batch.section):
+        place = batch.dag, *_of_batch_id(batch), node
+    elif batch.id and not (record.state == "succeeded" and batch.attempt == 1):
         place = (batch.id,)
+    else:
+        return None
     text = msgspec.json.encode((record.experiment, task.task_id, place))
     # 63 bits: so a column of integers holds it
     return int.from_bytes(hashlib.sha256(text).digest()[:8]) >> 1
-
-
-def _place_in_dag(batch: Batch) -> tuple[str, str, str, str] | None:
-    """Return what names a process of a node: DAG, schedd, node and number of the process."""
-    node = batch.dag_node or batch.section
-    if not batch.dag or not node:
-        return None
-    schedd, process = _of_batch_id(batch)
-    return batch.dag, schedd, node, process
 
 
 def _of_batch_id(batch: Batch) -> tuple[str, str]:

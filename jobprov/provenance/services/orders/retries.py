@@ -269,7 +269,9 @@ class _TaskRetries:
         telling = [earlier for earlier in begun if earlier.knows_unit]
         if telling:
             return telling[-1]
-        return begun[-1] if begun and not attempt.began else attempt
+        if attempt.began or not begun:
+            return attempt
+        return begun[-1]
 
     def _outside_inputs(self, tries: Sequence[Try]) -> dict[str, list[OutsideInput]]:
         """Return what the bundles lack that the tries run, by the job of the bundle."""
@@ -340,7 +342,7 @@ class _TaskRetries:
     def _reason_to_look(self, attempt: RecordedAttempt, unit: str) -> str | None:
         """Return why somebody has to look first at an attempt that did nothing; else None."""
         if not attempt.began:
-            if self._last_begun(attempt) is attempt and unit not in self._orders:
+            if self._repeated(attempt) is attempt and unit not in self._orders:
                 return SUBMISSION_ALONE
             return "its job was removed before it began: retry it by hand, if it is to run"
         job_class = self._classes.get(attempt.key)
