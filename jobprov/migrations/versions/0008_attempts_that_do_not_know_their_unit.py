@@ -39,4 +39,7 @@ def downgrade() -> None:
         'UPDATE jobs SET unit = (SELECT a.unit FROM node_attempts a WHERE a.job_id = jobs.id) '
         'WHERE id IN (SELECT job_id FROM node_attempts WHERE NOT names_unit)'
     )
+    # And has to be derived again, should somebody come back to this one
+    op.execute('UPDATE jobs SET index_version = 1 WHERE id IN (SELECT job_id FROM node_attempts)')
+    op.execute("UPDATE derivations SET version = 1 WHERE what = 'jobs' AND version > 1")
     op.drop_table('node_attempts')

@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.upkeep.migrating import downgrade, upgrade
 from jobprov.provenance.services.orders.retries import RetryBody, choose_retries
 from jobprov.provenance.services.orders.retry_choice import show_choice
+from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
@@ -171,6 +173,39 @@ def test_retry_repeats_the_attempt_that_knows_what_to_read(production: Productio
         [retry] = show_choice(choose_retries(connection, production.store, body)).tries
 
     assert (retry.unit, retry.order.bundle_of) == ("raw_7.root", job_id(2))
+
+
+@pytest.mark.slow
+def test_version_before_has_the_units_that_records_name_and_this_one_joins_them_again(
+    empty_url: str, tmp_path: Path
+) -> None:
+    store = open_store("memory:")
+
+    def with_production(use: Callable[[Production], object]) -> list[str | None]:
+        database = open_database(empty_url)
+        production = Production(database, store, tmp_path)
+        use(production)
+        units = units_of(production)
+        production.close()
+        database.dispose()
+        return units
+
+    upgrade(empty_url)
+    joined = with_production(lambda production: production.record(DIED, READ_IT))
+    with_production(derive_all)
+    downgrade(empty_url, "0007")
+    left = with_production(lambda _production: None)
+    upgrade(empty_url)
+    again = with_production(derive_all)
+
+    assert joined == again == ["raw_7.root", "raw_7.root"]
+    assert left == ["reco_7", "raw_7.root"]
+
+
+def derive_all(production: Production) -> None:
+    """Do what a service does that starts."""
+    enqueue_derivation(production.parts())
+    production.work()
 
 
 @st.composite
