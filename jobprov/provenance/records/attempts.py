@@ -4,7 +4,7 @@ A job that dies before it reads its input cannot name its unit after it. Its rec
 place in its submission instead: its number, or its node of a DAG. Whatever begins in the same place
 again is another attempt at the same unit, and may know which one that is.
 
-Source: docs/decisions/0053-attempts-that-do-not-know-their-unit.md.
+Source: docs/decisions/0053-attempts-without-a-unit.md.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 `jobs.unit` is what all counts go by, and is brought up to date here whenever an attempt of a node
 comes, is read anew, or leaves it: so the order in which records come does not matter.
 
-Source: docs/decisions/0053-attempts-that-do-not-know-their-unit.md.
+Source: docs/decisions/0053-attempts-without-a-unit.md.
 """
 
 from collections import defaultdict
