@@ -15,6 +15,7 @@ from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.job_bundle import earlier_bundle
+from jobprov.provenance.services.recording.rederivation import enqueue_derivation
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.hook import Runner
@@ -92,6 +93,8 @@ def test_database_of_a_release_says_what_its_archive_says(
     anew = f"sqlite:///{tmp_path / 'anew.db'}"
     rebuild_database(store, anew)
     production = Production(open_database(empty_url), store, tmp_path)
+    # As a service does that starts
+    enqueue_derivation(production.parts())
     production.work()
 
     assert tars_that_differ(production, release) == []

@@ -84,7 +84,7 @@ FIELDS: dict[str, Field] = {
         TEXT, "A task whose jobs read it.", ("project_name", "snapshot_for_project_name")
     ),
     "consumed_status": Field(
-        TEXT, "consumed, failed or transferred: how such a job ended.", ("consumed_status",)
+        TEXT, "consumed, delivered or failed: how such a job stands.", ("consumed_status",)
     ),
     "consumer_process_description": Field(
         TEXT, "A batch job that read it.", ("consumer_process_description",)

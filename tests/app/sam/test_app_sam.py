@@ -344,6 +344,24 @@ def test_posted_questions_are_not_answered_as_if_they_wrote(sam: FlaskClient) ->
         )
 
 
+def test_file_that_a_running_job_reads_is_delivered_wherever_it_is_asked_for(
+    own_sam: FlaskClient,
+) -> None:
+    """As tools count it that ask for `consumed,failed,skipped,delivered`."""
+    task = {"task_id": "t9", "campaign": "c", "stage": "later"}
+    running = a_record(20, state="running", ended_at=None, task=task)
+    put_job(own_sam, {**running, "inputs": [file_entry("f7.root", 8, 8)]})
+
+    summary = own_sam.get(f"{API}/projects/name/t9/summary?format=json").get_json()
+
+    assert {word for word, files in summary["file_counts"].items() if files} == {"delivered"}
+    assert [process["counts"] for process in summary["processes"]] == [{"delivered": 1}]
+    for status in ("delivered", "transferred", "consumed,failed,skipped,delivered", "d%"):
+        assert names(own_sam, f"project_name t9 and consumed_status {status}") == f(7), status
+    for status in ("consumed", "!= delivered", "!= transferred"):
+        assert names(own_sam, f"project_name t9 and consumed_status {status}") == [], status
+
+
 def test_task_is_a_project(sam: FlaskClient) -> None:
     summary = sam.get(f"{API}/projects/name/t2/summary?format=json&process_limit=1").get_json()
     plain = sam.get(f"{API}/projects/name/t1/summary?format=plain").get_data(as_text=True)

@@ -32,6 +32,7 @@ from jobprov.provenance.services.orders.workflows import (
 from jobprov.provenance.services.writing import Writing
 from tests.library.git import make_repository, move_tag
 from tests.library.production import Production
+from tests.library.productions.attempts import attempt, in_dag
 from tests.library.records import job_id, record_of
 
 
@@ -72,6 +73,11 @@ def play(production: Production) -> None:
             inputs=[{"name": "f3.root", "experiment": "nova"}],
             trace={"waits_for": [_digest(b"a kind of jobs")]},
         )
+    )
+    # The first try of a node of a DAG, which died before it read its input
+    production.record(attempt(30, "reco_7", batch=in_dag(81), task_id="t3"))
+    production.record(
+        attempt(31, "raw_7.root", reads=("raw_7.root",), batch=in_dag(82), task_id="t3")
     )
     production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])
     production.tell("COMPLETE", 12, outputs=[{"namespace": "nova", "name": "plots.parquet"}])

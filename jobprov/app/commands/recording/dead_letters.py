@@ -15,6 +15,7 @@ from jobprov.provenance.db.queries.recording.dead_letters import (
     Letter,
     letter_numbers,
     list_letters,
+    numbers_among,
 )
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.lineage.words import counted
@@ -154,10 +155,9 @@ def _chosen(service: "Service", numbers: tuple[int, ...], experiment: str | None
         NotFoundError: there is no letter of a number that was given.
     """
     with service.reading() as connection:
-        waiting = letter_numbers(connection, experiment)
-    if not numbers:
-        return waiting
-    unknown = set(numbers) - set(waiting)
+        if not numbers:
+            return letter_numbers(connection, experiment)
+        unknown = set(numbers) - numbers_among(connection, numbers, experiment)
     if unknown:
         name = str(min(unknown)) if experiment is None else f"{min(unknown)} of {experiment}"
         raise NotFoundError(

@@ -34,7 +34,12 @@ _SHOWN = 10
 
 
 class TaskOfJob(Struct, frozen=True):
-    """The unit of a task that a job was to make; None for what no record says."""
+    """The unit of a task that a job was to make; None for what no record says.
+
+    Attributes:
+        unit: what another attempt at the same DAG node or batch job names, where the job's own
+            record does not know it.
+    """
 
     task_id: str | None
     campaign: str | None

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, update
 
+from jobprov.provenance.db.recording.attempt_rows import join_units, write_attempts
 from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
     closure_set_digest,
@@ -52,6 +53,7 @@ from jobprov.provenance.db.statements.selecting import change_among, select_amon
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job, TaskRow
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.db.writer.turns import take_tasks
 from jobprov.provenance.records.files.outputs import count_made
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
@@ -122,6 +124,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, insertions, records, replaced)
     write_seeds(transaction, insertions, records, replaced)
+    nodes = write_attempts(transaction, insertions, records, replaced)
     ran = {draft.key: draft.ran for draft in drafts}
     write_sources(transaction, insertions, records, ran, replaced)
     insertions.write()
@@ -135,6 +138,10 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     if replaced:
         leave_out_lost(connection, replaced)
         place_again(transaction, _left_tasks(before, _places(connection, replaced)))
+    if nodes:
+        tasks_before = {place.task for place in before.values() if place.task}
+        take_tasks(connection, tasks_before.union(shared.tasks.keys.values()))
+        join_units(connection, nodes)
     return removed.claimed
 
 

@@ -65,6 +65,7 @@ from jobprov.provenance.db.tables.jobs import (
     JobSeed,
     ModuleCost,
     ModuleSet,
+    NodeAttempt,
     RandomEngine,
 )
 from jobprov.provenance.db.tables.ledger import (
@@ -159,6 +160,7 @@ __all__ = [
     "Mention",
     "ModuleCost",
     "ModuleSet",
+    "NodeAttempt",
     "Order",
     "OrderInput",
     "OrderLease",

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,16 @@ T = TypeVar("T")
 K = TypeVar("K")
 """The natural key of a row: the value of one column, or a tuple of the values of several."""
 
-_reserved: "WeakKeyDictionary[Engine, dict[str, list[int]]]" = WeakKeyDictionary()
+
+@dataclass
+class _Reserve:
+    """Keys of a table that this process may use, and how many it has taken so far."""
+
+    unused: list[int] = field(default_factory=list)
+    taken: int = 0
+
+
+_reserves: "WeakKeyDictionary[Engine, dict[str, _Reserve]]" = WeakKeyDictionary()
 _lock = threading.Lock()
 
 CHUNK = 400
@@ -37,10 +47,11 @@ _LIMIT = 10_000
 
 What a job names was mostly written moments before.
 """
-_RESERVE = 256
-"""Keys that one round trip to PostgreSQL reserves for a table.
+_MOST_AHEAD = 256
+"""Keys that one round trip to PostgreSQL reserves for a table, at most.
 
-Those that a process does not come to use are left out.
+Those that a process does not come to use are left out: so it reserves no more than it has taken
+before, and a command that needs one takes one.
 """
 # The name of a sequence is looked up once, not for each key
 _NEXT_IN_TURN = """
@@ -90,26 +101,28 @@ def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
     A rollback loses some, as it does the sequence's own.
     """
     with _lock:
-        reserved = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
-        if len(reserved) < count:
-            more = max(count - len(reserved), _RESERVE)
-            reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
-        taken, reserved[:count] = reserved[:count], []
+        reserve = _reserves.setdefault(connection.engine, {}).setdefault(name, _Reserve())
+        lacking = count - len(reserve.unused)
+        if lacking > 0:
+            wanted = max(lacking, min(reserve.taken, _MOST_AHEAD))
+            reserve.unused += [row[0] for row in fetch(connection, _NEXT, (name, wanted))]
+        reserve.taken += count
+        taken, reserve.unused[:count] = reserve.unused[:count], []
     return taken
 
 
 def _give_back(connection: Connection, name: str, numbers: Sequence[int]) -> None:
     """Reserve keys again that were taken and not used, lowest first."""
     with _lock:
-        reserved = _reserved.get(connection.engine, {}).get(name)
-        if reserved is not None:
-            reserved[:0] = numbers
+        reserve = _reserves.get(connection.engine, {}).get(name)
+        if reserve is not None:
+            reserve.unused[:0] = numbers
 
 
 def forget_reserved(engine: Engine) -> None:
     """Leave out the keys that this process reserved: the database may be one that gave none."""
     with _lock:
-        _reserved.pop(engine, None)
+        _reserves.pop(engine, None)
 
 
 def chunks(items: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:

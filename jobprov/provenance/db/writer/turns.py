@@ -121,6 +121,14 @@ def take_jobs(connection: Connection, keys: Iterable[int]) -> None:
     _take(connection, "SELECT id FROM jobs WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
 
 
+def take_tasks(connection: Connection, keys: Iterable[int]) -> None:
+    """Have others who join units of these tasks wait until this transaction ends.
+
+    Call it before reading which attempts there are.
+    """
+    _take(connection, "SELECT id FROM tasks WHERE id {among} ORDER BY id FOR NO KEY UPDATE", keys)
+
+
 def take_files(connection: Connection, keys: Iterable[int]) -> None:
     """Have others who link these files wait until this transaction ends.
 

@@ -10,7 +10,7 @@ Source: record.md, "Resolutions"; storage.md, "Archive" (possession).
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -102,12 +102,17 @@ class _Wanted(NamedTuple):
     held: frozenset[str]
 
 
-def evaluate_configuration(parts: Parts, key: str) -> None:
-    """Evaluate the configuration that `key` names, unless some of its files are missing.
+def evaluate_configurations(parts: Parts, keys: Sequence[str]) -> None:
+    """Evaluate the configurations that these keys name, but those of which files are missing.
 
     Raises:
         ConfigurationError: the archive cannot deliver a file; the work is tried again later.
     """
+    for key in keys:
+        _evaluate_configuration(parts, key)
+
+
+def _evaluate_configuration(parts: Parts, key: str) -> None:
     with parts.database.reading.connect() as connection:
         wanted = _read(connection, key)
     if wanted is None:

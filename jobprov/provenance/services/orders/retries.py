@@ -242,8 +242,7 @@ class _TaskRetries:
 
     def _tries_of(self, chosen: Mapping[str, RecordedAttempt]) -> list[Try]:
         """Return the tries that repeat the chosen attempts, by unit."""
-        # A job that never began has nothing to repeat: what counts is the last one that did
-        repeated = {unit: self._last_begun(attempt) for unit, attempt in chosen.items()}
+        repeated = {unit: self._repeated(attempt) for unit, attempt in chosen.items()}
         keys = [attempt.key for attempt in repeated.values()]
         records = read_records(self._connection, self._store, keys)
         orders = self._last_orders(chosen)
@@ -259,13 +258,21 @@ class _TaskRetries:
             tries.append(Try(attempt, job_class, order, factor, is_waived=unit in self._waived))
         return tries
 
-    def _last_begun(self, attempt: RecordedAttempt) -> RecordedAttempt:
-        """Return the last attempt at a unit that began; the given one where none did."""
-        if not attempt.began:
-            for earlier in reversed(self._attempts[attempt.unit or ""]):
-                if earlier.began:
-                    return earlier
-        return attempt
+    def _repeated(self, attempt: RecordedAttempt) -> RecordedAttempt:
+        """Return what a try repeats that this attempt calls for.
+
+        A job that never began has nothing to repeat, and the record of one that does not know its
+        unit lacks what it was to read: then it is the last attempt that tells, if there is one.
+        """
+        if attempt.began and attempt.knows_unit:
+            return attempt
+        begun = [earlier for earlier in self._attempts[attempt.unit or ""] if earlier.began]
+        telling = [earlier for earlier in begun if earlier.knows_unit]
+        if telling:
+            return telling[-1]
+        if attempt.began or not begun:
+            return attempt
+        return begun[-1]
 
     def _outside_inputs(self, tries: Sequence[Try]) -> dict[str, list[OutsideInput]]:
         """Return what the bundles lack that the tries run, by the job of the bundle."""
@@ -336,7 +343,7 @@ class _TaskRetries:
     def _reason_to_look(self, attempt: RecordedAttempt, unit: str) -> str | None:
         """Return why somebody has to look first at an attempt that did nothing; else None."""
         if not attempt.began:
-            if self._last_begun(attempt) is attempt and unit not in self._orders:
+            if self._repeated(attempt) is attempt and unit not in self._orders:
                 return SUBMISSION_ALONE
             return "its job was removed before it began: retry it by hand, if it is to run"
         job_class = self._classes.get(attempt.key)

@@ -24,6 +24,7 @@ from jobprov.provenance.db.queries.selections.definitions import (
     project_names,
     readers_of_task,
 )
+from jobprov.provenance.db.queries.selections.values import CONSUMED_STATUS
 from jobprov.provenance.errors import LimitError, NotFoundError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -43,14 +44,6 @@ from jobprov.provenance.selections.conditions import (
 MOST_DEFINITIONS = 100_000
 MOST_PROCESSES = 1000
 ANY_DEFINITION = DefinitionFilters()
-CONSUMED_STATUS = {
-    "succeeded": "consumed",
-    "running": "delivered",
-    "failed": "failed",
-    "killed": "failed",
-    "lost": "failed",
-}
-"""What SAM counts a file as that a job in this state read."""
 
 
 class DefinitionNotFoundError(NotFoundError):

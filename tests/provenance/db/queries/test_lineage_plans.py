@@ -180,6 +180,28 @@ def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
     ], steps
 
 
+OTHER_NAMES: dict[str, Callable[[Connection], object]] = {
+    "of a version": lambda connection: focus.identities_of(connection, focus.Focus(1, 1)),
+    "of a name": lambda connection: focus.identities_of(connection, focus.Focus(1, None)),
+    "claims": lambda connection: focus.claims_of(connection, 1),
+    "descendants": lambda connection: list_descendants(connection, "a"),
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ask", OTHER_NAMES.values(), ids=OTHER_NAMES.keys())
+def test_other_names_of_a_file_are_not_looked_for_among_all_that_its_job_made(
+    production: Production, ask: Callable[[Connection], object]
+) -> None:
+    """A job may have made ten thousand files."""
+    production.record(*chain("a", "b"))
+
+    steps = [step for plan in plans_of(production, ask) for step in plan]
+
+    assert [step for step in steps if "ix_claims_alias_of" in step]
+    assert not [step for step in steps if "ix_claims_job_id" in step], steps
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Production) -> None:
     """Where an index serves, the planner takes it once scans are made dear.

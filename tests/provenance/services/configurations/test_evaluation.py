@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
@@ -37,9 +37,10 @@ from jobprov.provenance.services.configurations.configuration import (
     run_answer,
 )
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.work.evaluations import EVALUATE
 from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
-from tests.library.records import job_id, record_of
+from tests.library.records import FIRST, job_id, record_of, sha256
 from tests.library.statements import statements_sent
 
 BASE = (
@@ -100,6 +101,26 @@ def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production)
     assert found(production, parameter="physics.*.threshold", value="<5", task_id="t1") == [3]
     assert found(production, parameter="physics.*.threshold", value="<5", state="failed") == []
     assert found(production, parameter="Physics.*") == []
+
+
+def test_configuration_that_the_archive_cannot_deliver_keeps_no_other_from_being_evaluated(
+    production: Production,
+) -> None:
+    texts = [BASE + b"x: %d\n" % number for number in range(1, 5)]
+    jobs = [configured(production, number, text) for number, text in enumerate(texts, start=1)]
+    production.record(*jobs)
+    production.store.blobs.pop(sha256(texts[1]))
+
+    production.work()
+    # Those that were done together with it are tried again alone, some seconds later
+    with production.database.writing.begin() as connection:
+        connection.execute(update(WorkItem).values(due_at=FIRST))
+    production.work()
+
+    assert found(production, parameter="x") == [1, 3, 4]
+    with production.database.reading.connect() as connection:
+        waiting = select(func.count()).select_from(WorkItem).where(WorkItem.kind == EVALUATE)
+        assert connection.execute(waiting).scalar_one() == 1
 
 
 def test_values_that_lead_to_jobs_and_tell_why_these_are_listed_are_read_once(

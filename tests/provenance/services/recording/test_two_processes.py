@@ -43,6 +43,7 @@ from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 from tests.library.production import Production as Ledger
 from tests.library.production import opened_parts, tables_at
+from tests.library.productions.attempts import attempt, in_dag
 from tests.library.productions.drawn import graph_of, productions
 from tests.library.productions.joining import joining_repository
 from tests.library.productions.recorded_graph import read_graph
@@ -107,6 +108,21 @@ def test_witnesses_that_come_at_once_are_both_in_the_job(parts: Parts) -> None:
         row = connection.execute(select(Job.unit, Job.host_id)).one()
     assert row.unit == "unit-7"
     assert row.host_id is not None
+
+
+@pytest.mark.parametrize("comes_first", ["died", "read it"])
+def test_tries_of_a_node_that_come_at_once_are_at_one_unit(parts: Parts, comes_first: str) -> None:
+    died = attempt(1, "reco_7", batch=in_dag(81))
+    read_it = attempt(2, "raw_7.root", reads=("raw_7.root",), batch=in_dag(82))
+    record(parts, submission_of(attempt(9, "reco_9", batch=in_dag(80, "reco_9"))))
+    order = (died, read_it) if comes_first == "died" else (read_it, died)
+    first, second = map(submission_of, order)
+
+    meanwhile(parts, first, partial(record, parts, second))
+
+    with parts.database.reading.connect() as connection:
+        units = connection.execute(select(Job.unit)).scalars().all()
+    assert sorted(units, key=str) == ["raw_7.root", "raw_7.root", "reco_9"]
 
 
 def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Parts) -> None:
@@ -335,6 +351,10 @@ def job(number: int, witness: str = "hook", **facts: Any) -> Submission:
         "started_at": "2026-11-24T00:00:00Z",
         **facts,
     }
+    return submission_of(body)
+
+
+def submission_of(body: dict[str, Any]) -> Submission:
     return Submission(decode_record(msgspec.json.encode(body)), datetime.now(UTC))
 
 

@@ -79,25 +79,29 @@ _ANCESTORS = _walk_from(
     "SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up"
 )
 
-# The seeds: what was made from the claim, under any of its names (these are claims of the same
-# job), or from any content of the file, under any of its names
+# Not by the job, which may have ten thousand claims
+_IS_OTHER_NAME = """(
+    c.id = coalesce(own.alias_of, own.id) OR c.alias_of = coalesce(own.alias_of, own.id)
+)"""
+
+# The seeds: what was made from the claim, under any of its names, or from any content of the file,
+# under any of its names
 _DESCENDANTS = _walk_from(
-    """
+    f"""
     SELECT p.claim_id
     FROM (
         SELECT r.identity_id, c.job_id
         FROM claims AS own
         CROSS JOIN claims AS c
         CROSS JOIN producers AS r
-        WHERE own.id = :claim AND c.job_id = own.job_id
-        AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id) AND r.claim_id = c.id
+        WHERE own.id = :claim AND r.claim_id = c.id AND {_IS_OTHER_NAME}
         UNION ALL
         SELECT r.identity_id, c.job_id
         FROM claims AS own
         CROSS JOIN claims AS c
         CROSS JOIN producers AS r
-        WHERE own.file_id = :file AND c.job_id = own.job_id AND c.file_id <> own.file_id
-        AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id) AND r.claim_id = c.id
+        WHERE own.file_id = :file AND c.file_id <> own.file_id AND r.claim_id = c.id
+        AND {_IS_OTHER_NAME}
         UNION ALL
         SELECT id, -1 FROM identities WHERE file_id = :file
     ) AS seed
@@ -111,7 +115,7 @@ _DESCENDANTS = _walk_from(
             WHERE m.identity_id = p.identity_id AND m.job_id = seed.job_id
         )
     )
-""",
+""",  # noqa: S608 - texts of this module
     "claim_id",
     "down",
 )

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, literal_column, select
+from sqlalchemy import Connection, Select, func, literal_column, select, true
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, Stage, TaskRow
+from jobprov.provenance.db.tables import (
+    Experiment,
+    Host,
+    Job,
+    NodeAttempt,
+    RetryPolicyRow,
+    Stage,
+    TaskRow,
+)
 
 
 class RecordedAttempt(NamedTuple):
@@ -20,6 +28,7 @@ class RecordedAttempt(NamedTuple):
 
     Attributes:
         began: False for a job that was removed before.
+        knows_unit: False for a job that counts for the unit that another attempt names.
     """
 
     key: int
@@ -34,6 +43,7 @@ class RecordedAttempt(NamedTuple):
     message: str | None
     received_at: datetime
     rerun_of: str | None
+    knows_unit: bool
     began: bool
 
 
@@ -58,7 +68,7 @@ def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site,
         Job.exit_code, Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
-        literal_column(NEVER_BEGAN),
+        func.coalesce(NodeAttempt.names_unit, true()), literal_column(NEVER_BEGAN),
     )  # fmt: skip
     return (
         select(*columns)
@@ -67,6 +77,7 @@ def _selected() -> Select[Any]:
         .outerjoin(TaskRow, TaskRow.id == Job.task_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .outerjoin(Host, Host.id == Job.host_id)
+        .outerjoin(NodeAttempt, NodeAttempt.job_id == Job.id)
     )
 
 

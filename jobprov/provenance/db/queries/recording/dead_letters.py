@@ -1,10 +1,11 @@
 """Bodies that could not be decoded, as they are stored."""
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.recording.packing import FRAME_HEADER_BYTES, unpack, unpacked_bytes
@@ -134,11 +135,23 @@ def list_letters(connection: Connection, experiment: str | None, most: int) -> l
 
 def letter_numbers(connection: Connection, experiment: str | None) -> list[int]:
     """Return the numbers of all dead letters, or of those of one experiment, oldest first."""
-    query = select(DeadLetter.id).order_by(DeadLetter.id)
-    if experiment is not None:
-        query = query.join(Experiment, Experiment.id == DeadLetter.experiment_id)
-        query = query.where(Experiment.name == experiment)
-    return list(connection.scalars(query))
+    return list(connection.scalars(_numbers(experiment).order_by(DeadLetter.id)))
+
+
+def numbers_among(
+    connection: Connection, numbers: Collection[int], experiment: str | None
+) -> set[int]:
+    """Return which of these numbers dead letters have, or those of one experiment."""
+    rows = rows_among(connection, _numbers(experiment), DeadLetter.id, numbers)
+    return {row.id for row in rows}
+
+
+def _numbers(experiment: str | None) -> Select[int]:
+    query = select(DeadLetter.id)
+    if experiment is None:
+        return query
+    query = query.join(Experiment, Experiment.id == DeadLetter.experiment_id)
+    return query.where(Experiment.name == experiment)
 
 
 def find_letter(connection: Connection, number: int) -> StoredLetter | None:

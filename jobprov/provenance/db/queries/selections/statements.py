@@ -40,7 +40,14 @@ from jobprov.provenance.db.queries.selections.sighted import (
     sighted_number,
     sighted_text,
 )
-from jobprov.provenance.db.queries.selections.values import TEXT, condition_on, read_job_id, text_of
+from jobprov.provenance.db.queries.selections.values import (
+    CONSUMED_STATUS,
+    OTHER_STATUSES,
+    TEXT,
+    condition_on,
+    read_job_id,
+    text_of,
+)
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -85,14 +92,6 @@ MOST_ALTERNATIVES = 40
 _OF_FILE = frozenset({"file_name", "namespace", "file_id"})
 _OF_READERS = frozenset({"project_name", "consumed_status", "consumer_process_description"})
 _CATALOGED_TOO = frozenset({"data_tier", "event_count", "file_size"})
-_STATUS = {
-    "succeeded": "consumed",
-    "running": "transferred",
-    "failed": "failed",
-    "killed": "failed",
-    "lost": "failed",
-}
-"""What SAM says of a consumed file, by the state of the job that read it."""
 
 
 def select_keys(selection: Selection, *, experiment: int, dialect: str) -> FileKeys:
@@ -530,8 +529,9 @@ def _states_of(comparison: Comparison) -> list[int]:
     wanted = [text_of(value) for value in comparison.values]
     is_wanted = comparison.operator is Operator.EQUAL
     states = []
-    for state, status in _STATUS.items():
-        if any(fnmatch.fnmatchcase(status, pattern) for pattern in wanted) is is_wanted:
+    for state, status in CONSUMED_STATUS.items():
+        words = [status, *OTHER_STATUSES.get(status, ())]
+        if any(fnmatch.filter(words, pattern) for pattern in wanted) is is_wanted:
             states.append(STATES.index(state))
     return states
 

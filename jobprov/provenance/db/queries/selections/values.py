@@ -16,6 +16,16 @@ from jobprov.provenance.selections.fields import NUMBER, TIME
 from jobprov.provenance.selections.tokens import SelectionError
 
 TEXT = "text"
+CONSUMED_STATUS = {
+    "succeeded": "consumed",
+    "running": "delivered",
+    "failed": "failed",
+    "killed": "failed",
+    "lost": "failed",
+}
+"""What SAM counts a file as that a job read, by the state of that job."""
+OTHER_STATUSES = {"delivered": ("transferred",)}
+"""What a delivered file is called once its job has told SAM that the file is there."""
 _LARGEST = 2**63
 _EXACT_DIGITS = 18
 _ORDERS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {

@@ -16,10 +16,10 @@ from jobprov.provenance.lineage.keys import key_of_claim, key_of_file
 _MOST_NAMED = 20
 _READ_AS = """
 SELECT p.identity_id, p.is_sure FROM claims c
-JOIN claims s ON s.job_id = c.job_id AND coalesce(s.alias_of, s.id) = coalesce(c.alias_of, c.id)
+JOIN claims s ON s.id = coalesce(c.alias_of, c.id) OR s.alias_of = coalesce(c.alias_of, c.id)
 JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
 """
-"""Another name of the same bytes is a claim of the same job, of the same birth."""
+"""Another name of the same bytes is a claim of the same birth; a job may have ten thousand others."""
 _OF_VERSION = _READ_AS.format(which="c.id")
 _OF_VERSIONS = _READ_AS.replace("WHERE {which} = ?", "WHERE c.id {among}")
 _SEEN_AS = "SELECT identity_id FROM claims WHERE id {among}"
@@ -27,9 +27,9 @@ _OF_NAME = (
     _READ_AS.format(which="c.file_id")  # noqa: S608
     + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"
 )
-_NAMED = "SELECT id, job_id, coalesce(alias_of, id) FROM claims WHERE file_id {among}"
+_BORN = "SELECT DISTINCT coalesce(alias_of, id) FROM claims WHERE file_id {among}"
+_RENAMED = "SELECT id FROM claims WHERE alias_of IS NOT NULL AND alias_of {among}"
 _MADE_BY = "SELECT id, job_id FROM claims WHERE id {among}"
-_OF_JOBS = "SELECT id, coalesce(alias_of, id) FROM claims WHERE job_id {among}"
 
 
 class Focus(NamedTuple):
@@ -169,8 +169,6 @@ def identities_of_crowd(connection: Connection, versions: Sequence[int]) -> dict
 
 def claims_of(connection: Connection, file: int) -> list[int]:
     """Return the claims of a file, and of the same bytes under other names."""
-    claims = select_among(connection, _NAMED, [file])
-    births = {birth for _, _, birth in claims}
-    jobs = sorted({job for _, job, _ in claims})
-    of_these_jobs = select_among(connection, _OF_JOBS, jobs)
-    return [claim for claim, birth in of_these_jobs if birth in births]
+    births = [birth for (birth,) in select_among(connection, _BORN, [file])]
+    renamed = [claim for (claim,) in select_among(connection, _RENAMED, births)]
+    return sorted([*births, *renamed])
