@@ -255,12 +255,8 @@ def announce(record: Record, options: Options, environment: Dict[str, str]) -> N
         return
     running = {name: record[name] for name in _ANNOUNCED if name in record}
     _add_place(running, record, options, environment)
-    token = delivery.read_token(options, environment)
-    service = delivery.Service(options.url, token, Clock(_ANNOUNCING_SECONDS))
-    try:
+    with delivery.opened(options, environment, _ANNOUNCING_SECONDS) as service:
         delivery.put_record(service, record["job_id"], encode(redact_strings(running)))
-    finally:
-        service.close()
 
 
 def _add_place(
