@@ -34,6 +34,7 @@ def inputs_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "echo /run/beamOn 1 >> gen.mac",
         "mv gen.mac used.mac",
         "rm gen.mac",
+        "tar cf code.tar gen.mac; tar xf code.tar",
     ],
 )
 def test_file_that_a_script_changes_is_an_input_as_it_was(site: Site, change: str) -> None:
