@@ -260,6 +260,7 @@ def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
         "private_key: /etc/grid-security/host1key.pem",
         "postgres://user:%(password1)s@host/db",
         "postgres://user:%s@host/db",
+        r"(http|ftp)://([^:]+:[^@]+@)(\S+)",
         "curl -u $USER:$PASSWORD https://h/x",
         "curl https://h/x -o a; chown -u robot:robots x",
         "find . -name mysql -print",
