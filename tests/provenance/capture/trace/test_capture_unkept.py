@@ -120,6 +120,22 @@ def test_job_in_the_usual_folder_of_htcondor_keeps_its_inputs(runner: Runner, od
 
 @with_strace
 @pytest.mark.slow
+def test_ad_of_the_job_is_kept_where_its_script_reads_it(runner: Runner) -> None:
+    """A wrapper of CRAB reads its number there: without, the rerun ended at once."""
+    for name in (".job.ad", ".machine.ad"):
+        (runner.folder / name).write_text('CRAB_Id = "7"\n')
+
+    job = shell(
+        runner,
+        'grep CRAB_Id "$_CONDOR_JOB_AD" > out.txt; ls -la > list.txt',
+        environment={"_CONDOR_JOB_AD": str(runner.folder / ".job.ad")},
+    )
+
+    assert job.kept("inputs") == {".job.ad": b'CRAB_Id = "7"\n'}
+
+
+@with_strace
+@pytest.mark.slow
 def test_table_of_software_in_a_venv_is_kept_and_is_no_parent(runner: Runner, odd: Path) -> None:
     """Which job of a kind is traced is chance; the lineage of its outputs must not be."""
     venv = odd / "venv"
