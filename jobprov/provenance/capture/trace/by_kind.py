@@ -49,9 +49,7 @@ class StandIn:
                     self.missing.append(path)
         for given in used.get("absent", ())[:MOST_KEPT]:
             path = os.path.abspath(os.path.expanduser(given))
-            if path in made:
-                continue
-            if os.path.isfile(path):
+            if os.path.isfile(path) and path not in made:
                 self.calls.uses[path] = kinds.READ
             elif given.startswith("~") and os.path.isdir(path):
                 self.calls.listed.add(path)  # whoever looks for it may look at what is in it
