@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SHEBANG = b"#!/usr/bin/env python3\n"
 # Should the hook itself be broken, or the Python too old for it, the command still runs, alone.
-_MAIN = b"""import gc
+_MAIN = """import gc
 import os
 import sys
 
@@ -62,7 +62,7 @@ except Exception as error:
     run_alone(sys.argv[1:], error)
 sys.exit(code)
 """
-_ALONE = b"""import os
+_ALONE = """import os
 import signal
 import sys
 
@@ -111,18 +111,17 @@ def sources() -> Dict[str, bytes]:
     """Return {name in the hook: bytes} of everything that goes into it."""
     top = os.path.dirname(os.path.abspath(__file__))
     package = os.path.join(*__name__.split(".")[:-1])
-    members = {"__main__.py": _MAIN, "jobprov_alone.py": _ALONE}
+    texts = {"__main__.py": _MAIN, "jobprov_alone.py": _ALONE}
     for parent in _parents(package):
-        members[parent + "/__init__.py"] = b""
+        texts[parent + "/__init__.py"] = ""
     for folder, _, names in os.walk(top):
         for name in names:
             if name.endswith(".py") and name not in _LEFT_OUT:
                 path = os.path.join(folder, name)
-                with open(path, "rb") as stream:
-                    source = bare(stream.read().decode("utf-8"))
                 inside = os.path.join(package, os.path.relpath(path, top))
-                members[inside] = source.encode("utf-8")
-    return members
+                with open(path, encoding="utf-8") as stream:
+                    texts[inside] = stream.read()
+    return {name: bare(text).encode("utf-8") for name, text in texts.items()}
 
 
 def _parents(folder: str) -> List[str]:

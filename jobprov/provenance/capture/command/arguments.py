@@ -65,7 +65,7 @@ _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "set
 _LONGEST_PATH = 4096
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 # What is there is the machine's own, and another one has its own, too
-MACHINE_FOLDERS = (
+_MACHINE_FOLDERS = (
     *KERNEL_FOLDERS,
     "/etc/",
     "/var/lib/",
@@ -310,5 +310,9 @@ def is_system(path: str) -> bool:
 
 
 def is_of_machine(path: str) -> bool:
-    """Tell whether a path lies in a folder of the system, of software or of the machine's state."""
-    return is_in_system_folder(path) or path.startswith(MACHINE_FOLDERS)
+    """Tell whether a path lies in a folder of the system, of software or of the machine's state.
+
+    The job's own folder is none, though HTCondor may have it below /var/lib.
+    """
+    is_of_state = path.startswith(_MACHINE_FOLDERS) and not path.startswith(os.getcwd() + "/")
+    return is_of_state or is_in_system_folder(path)

@@ -67,8 +67,9 @@ def from_here(path: str) -> str:
 
 
 def is_data(path: str) -> bool:
-    """Tell whether a file has a suffix of data."""
-    return os.path.splitext(path)[1].lower() in DATA_SUFFIXES
+    """Tell whether a file has a suffix of data; `.tar.gz` is an archive as `.tar` and `.tgz` are."""
+    name, suffix = os.path.splitext(path.lower())
+    return suffix in DATA_SUFFIXES and not name.endswith(".tar")
 
 
 def guess_role(path: str) -> str:

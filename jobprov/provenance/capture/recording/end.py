@@ -119,7 +119,8 @@ def _complete(
 def _leave_out_copies(record: Record) -> None:
     """Leave out seen outputs that the job copied from what was there before it, under their names.
 
-    `cp /cvmfs/toy/geometry.gdml .` is mostly over before anybody sees it.
+    `cp /cvmfs/toy/geometry.gdml .` is mostly over before anybody sees it. What lay there already, a
+    tarball may bring once more.
     """
     copies = {}
     for output in record.get("outputs", ()):
@@ -130,8 +131,10 @@ def _leave_out_copies(record: Record) -> None:
     for entry in [*record.get("inputs", ()), *record.get("scripts", ())]:
         path = entry.get("path", "")
         key = os.path.basename(path), entry.get("sha256", "")
-        is_copied = key in copies and os.path.isabs(path) and os.path.isfile(path)
-        if is_copied and os.stat(path).st_mtime < began:
+        copy = copies.get(key, {})
+        lay_here = copy.get("path") == path and copy["step"] == entry.get("step")
+        is_older = os.path.isabs(path) and os.path.isfile(path) and os.stat(path).st_mtime < began
+        if copy and (lay_here or is_older):
             record["outputs"].remove(copies.pop(key))
     if not record.get("outputs", True):
         del record["outputs"]

@@ -102,7 +102,7 @@ URL_PASSWORD = Rule(
     "url-password",
     b"://",
     rb"://",
-    rb"(?:[^/\s:@'\"<>$]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+"
+    rb"(?:[^/\s:@'\"<>$\[]*:(?![$<{]|%(?![0-9A-Fa-f]{2}))[^/\s@'\"<>]+"
     rb"|(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,})(?=@)",  # git's https://TOKEN@host
 )
 # Rules of which the form alone tells a secret, whatever it is for

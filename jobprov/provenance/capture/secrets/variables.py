@@ -8,7 +8,7 @@ import re
 from typing import Dict, List, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.secrets.texts import redact
-from jobprov.provenance.capture.secrets.values import HARMLESS
+from jobprov.provenance.capture.secrets.values import HARMLESS, SHORTEST_SECRET
 
 _NAME = re.compile(
     # A word of the name
@@ -68,6 +68,10 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
         is_of_product = _sets_up(name, value) or _has_harmless_rest(name, products)
         if not is_of_product or redact(value.encode("utf-8", "surrogateescape"))[1]:
             names.add(name)
+    secrets = [environment[name] for name in names]
+    secrets = [value for value in secrets if len(value) >= SHORTEST_SECRET and value[0] != "/"]
+    # JUSTIN_SAM_WEB_URI ends in JUSTIN_JOBSCRIPT_SECRET
+    names.update(name for name in environment if any(map(environment[name].count, secrets)))
     return names
 
 

@@ -29,10 +29,11 @@ from jobprov.provenance.capture.sending.service import (
     RefusedError,
     Service,
     UnansweredError,
+    opened,
     read_token,
 )
 
-__all__ = ["LaterError", "RefusedError", "Service", "UnansweredError", "read_token"]
+__all__ = ["LaterError", "RefusedError", "Service", "UnansweredError", "opened", "read_token"]
 
 _TRIES = 3
 _UNUSABLE = 422  # a blob that may not be kept

@@ -255,12 +255,8 @@ def announce(record: Record, options: Options, environment: Dict[str, str]) -> N
         return
     running = {name: record[name] for name in _ANNOUNCED if name in record}
     _add_place(running, record, options, environment)
-    token = delivery.read_token(options, environment)
-    service = delivery.Service(options.url, token, Clock(_ANNOUNCING_SECONDS))
-    try:
+    with delivery.opened(options, environment, _ANNOUNCING_SECONDS) as service:
         delivery.put_record(service, record["job_id"], encode(redact_strings(running)))
-    finally:
-        service.close()
 
 
 def _add_place(
@@ -325,6 +321,8 @@ def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> in
     result.spool = _spool_to_send(options, environment, result)
     if result.spool is None:
         result.problem = "no spool to send from"
+        if options.words and not os.path.exists(options.words[0]):
+            result.problem = "there is no {}".format(options.words[0])
         speaker.say(result.problem)
     else:
         if result.found is not None:
@@ -350,7 +348,8 @@ def _spool_to_send(options: Options, environment: Dict[str, str], result: Flush)
     With the entries of a log that was named.
     """
     if options.words and not os.path.isfile(options.words[0]):
-        return spools.open_at(homing.gather(options.words[0]))
+        is_there = os.path.isdir(options.words[0])
+        return spools.open_at(homing.gather(options.words[0])) if is_there else None
     spool = spools.find(options, environment)
     if options.words and spool is not None:
         from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415

@@ -11,7 +11,8 @@ import json
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 from jobprov.provenance.capture import VERSION
@@ -252,6 +253,16 @@ class Service:
         if self._parts.scheme == "https":
             return HTTPSConnection(host, port, timeout=seconds, context=_tls())
         return HTTPConnection(host, port, timeout=seconds)
+
+
+@contextmanager
+def opened(options: Options, environment: Dict[str, str], seconds: float) -> Iterator[Service]:
+    """Give the service that the options name for so long; raises OSError as read_token does."""
+    service = Service(options.url or "", read_token(options, environment), Clock(seconds))
+    try:
+        yield service
+    finally:
+        service.close()
 
 
 def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:

@@ -16,7 +16,6 @@ import threading
 from typing import Dict, Sequence, Tuple
 from urllib.parse import quote
 
-from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.json_objects import Record
 from jobprov.provenance.capture.running.streams import Stream
@@ -81,13 +80,9 @@ class Tailer:
         if not self._is_announced:
             flushing.announce(self._record, self._options, self._environment)
             self._is_announced = True
-        token = delivery.read_token(self._options, self._environment)
-        service = delivery.Service(self._options.url or "", token, Clock(_CALLS_SECONDS))
-        try:
+        with delivery.opened(self._options, self._environment, _CALLS_SECONDS) as service:
             for log in self._logs:
                 log.send(service, self._record)
-        finally:
-            service.close()
 
 
 class _Log:

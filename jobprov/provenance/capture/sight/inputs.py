@@ -171,16 +171,17 @@ class SeenInputs:
 
 
 def _is_used(path: str, status: os.stat_result, content: bytes) -> bool:
-    """Tell whether a file that lay there was replaced, lengthened or removed.
+    """Tell whether a file that lay there was touched, replaced, lengthened or removed.
 
     What is written anew where it lay (`> old.txt`) needs nothing of what was in it.
     """
     try:
-        is_another = os.lstat(path).st_ino != status.st_ino
+        now = os.lstat(path)
         found = regular.read(path, lying_files.LARGEST) or b""
     except OSError:
         return True  # gone, or larger
-    return found != content and (is_another or found.startswith(content))
+    is_another = now.st_ino != status.st_ino
+    return now.st_ctime != status.st_ctime and (is_another or found.startswith(content))
 
 
 def address_of(source: Optional[str]) -> Optional[str]:

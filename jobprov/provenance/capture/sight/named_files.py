@@ -10,7 +10,7 @@ import os
 import re
 from typing import Iterator, List, Optional, Set
 
-from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
+from jobprov.provenance.capture.command.arguments import is_of_machine
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
@@ -81,7 +81,7 @@ class NamedFiles:
     def _keep(self, path: str) -> bool:
         """Keep a file that was there before the command; tell whether somebody has it."""
         code = self._code
-        if path in self._known or path.startswith(MACHINE_FOLDERS) or not code.was_there(path):
+        if path in self._known or is_of_machine(path) or not code.was_there(path):
             return True
         if code.is_known(path) or code.is_tracked(path):
             return True

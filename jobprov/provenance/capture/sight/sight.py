@@ -109,6 +109,10 @@ class Sight:
         """Tell whether an absolute path lies in one of the job's own folders."""
         return is_below(path, self.own_folders)
 
+    def made(self) -> Set[str]:
+        """Return the absolute paths of files that came, and were not there before."""
+        return set(self.came_and_went).difference(self.lying)
+
     def last_name(self, path: str) -> str:
         """Return where a file is, or was last, that was at a path; the path where it stayed."""
         for _ in range(len(self.renamed)):  # names may go in a circle

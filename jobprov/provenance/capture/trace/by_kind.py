@@ -1,7 +1,7 @@
 """What a traced job used stands for the jobs of its kind that were not traced."""
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Collection, Dict, List, Optional
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -35,7 +35,8 @@ class StandIn:
             same names.
     """
 
-    def __init__(self, used: Dict[str, List[str]]) -> None:
+    def __init__(self, used: Dict[str, List[str]], made: Collection[str]) -> None:
+        """Prepare; `made` are paths that this job made, and looked for as the traced one did."""
         self.calls = kinds.Calls(os.getcwd())
         self.missing: List[str] = []
         self.own_elsewhere: List[str] = []
@@ -48,7 +49,7 @@ class StandIn:
                     self.missing.append(path)
         for given in used.get("absent", ())[:MOST_KEPT]:
             path = os.path.abspath(os.path.expanduser(given))
-            if os.path.isfile(path):
+            if os.path.isfile(path) and path not in made:
                 self.calls.uses[path] = kinds.READ
             elif given.startswith("~") and os.path.isdir(path):
                 self.calls.listed.add(path)  # whoever looks for it may look at what is in it
@@ -68,7 +69,7 @@ def add_used(
     What is not there for this job, or cannot be kept, is told by name.
     """
     of_earlier_steps = draft.record.pop("trace", {})
-    stand_in = StandIn(turn.used)
+    stand_in = StandIn(turn.used, sight.made() if sight is not None else ())
     if turn.used:
         touched = Touched(stand_in.calls, (), step.began)
         unkept = Unkept(draft, touched, step.name, (), step.began)

@@ -50,7 +50,10 @@ class KeptElsewhere:
             return True
         if arguments.is_of_machine(path):
             return True
-        return os.path.basename(path).startswith(BESIDE) or self._installed.has(path)
+        # Wrappers of CRAB and justIN read from the job's ad what they are to do
+        is_read_ad = path.endswith(".ad") and self._uses.get(path) == kinds.READ
+        is_beside = os.path.basename(path).startswith(BESIDE) and not is_read_ad
+        return is_beside or self._installed.has(path)
 
     def is_made(self, path: str) -> bool:
         """Tell whether the command made a path, or a folder above it."""

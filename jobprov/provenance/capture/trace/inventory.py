@@ -230,15 +230,10 @@ def _missing(
     """
     if not options.url:
         return digests
-    service = delivery.Service(
-        options.url, delivery.read_token(options, environment), Clock(_ASKING_SECONDS)
-    )
     missing: List[str] = []
-    try:
+    with delivery.opened(options, environment, _ASKING_SECONDS) as service:
         for start in range(0, len(digests), _ASKED):
             missing += delivery.ask_missing(service, digests[start : start + _ASKED])
-    finally:
-        service.close()
     return missing
 
 

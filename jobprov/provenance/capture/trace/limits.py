@@ -1,6 +1,18 @@
-"""Limits of a job that its tracer has, too (getrlimit(2))."""
+"""What a job and its tracer share: limits (getrlimit(2)) and the PATH of strace(1)."""
 
+import os
 import resource
+from typing import Optional
+
+from jobprov.provenance.capture.command.arguments import which
+
+
+def find_strace() -> Optional[str]:
+    """Return the path of strace, or None.
+
+    It finds the command by PATH alone; execvp(3), which starts it untraced, needs none.
+    """
+    return which("strace") if "PATH" in os.environ else None
 
 
 def is_limited() -> bool:

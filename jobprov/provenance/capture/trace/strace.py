@@ -21,11 +21,11 @@ import threading
 import time
 from typing import BinaryIO, List, Optional, Sequence, Set
 
-from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command.arguments import which
 from jobprov.provenance.capture.files import folders, stamps
 from jobprov.provenance.capture.trace.calls import TRACED, Calls
-from jobprov.provenance.capture.trace.limits import is_limited
-from jobprov.provenance.capture.trace.touched import interpreters
+from jobprov.provenance.capture.trace.limits import find_strace, is_limited
+from jobprov.provenance.capture.trace.touched import head_of, interpreters
 
 LARGEST_LOG = 64 * 1024 * 1024  # bytes that wait on a disk that takes nothing back
 _FAST = "--seccomp-bpf"
@@ -70,7 +70,7 @@ class Trace:
         self._folder = ""  # none yet
         self._log: Optional[_Log] = None
         self._is_over = False
-        program, strace = arguments.which(argv[0]), arguments.which("strace")
+        program, strace = which(argv[0]), find_strace()
         if strace is None:
             self.notes.append("trace: there is no strace on PATH, the command ran without")
         elif program is None or not can_start(program):
@@ -266,18 +266,10 @@ def can_start(path: str, depth: int = 0) -> bool:
     """
     if depth > _MOST_INTERPRETERS or not os.path.isfile(path) or not os.access(path, os.X_OK):
         return False
-    head = _head(path)
+    head = head_of(path)
     if head.startswith(b"#!"):
         programs = interpreters(path)
         return bool(programs) and can_start(programs[0], depth + 1)
-    own = _head("/proc/self/exe")
+    own = head_of("/proc/self/exe")
     # class and byte order, kind and machine: as this Python has them
     return head[:4] == b"\x7fELF" and (head[4:6], head[18:20]) == (own[4:6], own[18:20])
-
-
-def _head(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(32)
-    except OSError:
-        return b""

@@ -47,18 +47,23 @@ def interpreters(path: str) -> List[str]:
 
     The loader of an ELF program, the interpreter of a script.
     """
-    if not os.path.isfile(path):  # a pipe would keep us waiting
-        return []
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-    except OSError:
-        return []
+    head = head_of(path)
     if head.startswith(b"#!"):
         words = head[2:].split(b"\n", 1)[0].split()
         return [os.fsdecode(words[0])] if words and words[0].startswith(b"/") else []
     loader = elf_interpreter(head)
     return [os.fsdecode(loader)] if loader else []
+
+
+def head_of(path: str) -> bytes:
+    """Return how a file begins; nothing of what is no file, or cannot be read."""
+    if not os.path.isfile(path):  # a pipe would keep us waiting
+        return b""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def elf_interpreter(head: bytes) -> Optional[bytes]:

@@ -14,15 +14,15 @@ import os
 import re
 from typing import Any, Dict, List, Optional
 
-from jobprov.provenance.capture.command.arguments import which, without_prefix
+from jobprov.provenance.capture.command.arguments import without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.json_objects import Answer, JsonObject
 from jobprov.provenance.capture.running.background import Background
-from jobprov.provenance.capture.sending.service import Service, read_token
+from jobprov.provenance.capture.sending.service import opened
 from jobprov.provenance.capture.surroundings import batch, condor_ads
-from jobprov.provenance.capture.trace.limits import is_limited
+from jobprov.provenance.capture.trace.limits import find_strace, is_limited
 
 _SECONDS, _AGAIN_SECONDS, _CONFIRM_SECONDS = 0.5, 2.0, 20.0
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
@@ -88,16 +88,12 @@ class Turn:
         seconds: float,
     ) -> Answer:
         question = dict(words, experiment=self._experiment, key=self.key)
-        token = read_token(options, environment)
-        service = Service(options.url or "", token, Clock(seconds))
-        try:
+        with opened(options, environment, seconds) as service:
             return service.call(
                 *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
                 {"Content-Type": "application/json"},
                 lambda answer: isinstance(answer.get("is_wanted"), bool),
             )[1]
-        finally:
-            service.close()
 
     def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
         """Ask again after the command, where the traced job of the kind had not ended before."""
@@ -112,7 +108,7 @@ class Asking:
     """Asks beside the job what the service says of it."""
 
     def __init__(self, options: Options, environment: Dict[str, str], glance: Glance) -> None:
-        can_be_traced = not (options.no_trace or which("strace") is None or is_limited())
+        can_be_traced = not (options.no_trace or find_strace() is None or is_limited())
         can_be_traced = can_be_traced and not is_disturbed(glance)
         self._turn: Optional[Turn] = None
         self._clock = Clock(_SECONDS)

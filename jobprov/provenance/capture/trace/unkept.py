@@ -25,6 +25,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.absent import add_absent
 from jobprov.provenance.capture.trace.elsewhere import BESIDE, KeptElsewhere, tracked
+from jobprov.provenance.capture.trace.touched import head_of
 
 MOST_KEPT, MOST_NAMED = 1000, 100
 _SECONDS = 10.0  # for one file of code
@@ -148,7 +149,7 @@ class Unkept:
         is_code = use == kinds.EXECUTED or path.lower().endswith(_CODE_ENDS) or ".so." in path
         if why is not None:
             self.named[path] = why
-        elif is_code or _head(path) == _ELF:
+        elif is_code or head_of(path).startswith(_ELF):
             self.scripts[path] = status
         else:
             self.inputs[path] = status
@@ -342,11 +343,3 @@ def _status(path: str) -> Optional[os.stat_result]:
         return os.stat(path)
     except (OSError, ValueError):
         return None
-
-
-def _head(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(len(_ELF))
-    except OSError:
-        return b""

@@ -260,6 +260,7 @@ def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
         "private_key: /etc/grid-security/host1key.pem",
         "postgres://user:%(password1)s@host/db",
         "postgres://user:%s@host/db",
+        r"(http|ftp)://([^:]+:[^@]+@)(\S+)",
         "curl -u $USER:$PASSWORD https://h/x",
         "curl https://h/x -o a; chown -u robot:robots x",
         "find . -name mysql -print",
@@ -538,3 +539,20 @@ def test_secret_is_found_in_any_case(change: Callable[[bytes], bytes]) -> None:
     text = change(b"x" * 3000 + b"\npassword = 'Swordfish7'\nX-Amz-Signature: ?sig=a7b8c9d0e1\n")
 
     assert redact(text)[1] == ["assignment", "signed-query"]
+
+
+def test_variable_that_holds_the_secret_of_another_is_withheld() -> None:
+    """JustIN puts the secret of a job at the end of an address, too."""
+    drawn = "0123456789abcdef0123"
+    environment = {
+        "JUSTIN_JOBSCRIPT_SECRET": drawn,
+        "JUSTIN_SAM_WEB_URI": f"https://justin.example.org/api/samweb/1.0@sched/{drawn}",
+        "JUSTIN_SITE_NAME": "US_FNAL",
+        "_CONDOR_CREDS": "/srv/.condor_creds",
+        "TABLES": "/srv/.condor_creds/tables",
+    }
+
+    kept, withheld = split_environment(environment)
+
+    assert sorted(kept) == ["JUSTIN_SITE_NAME", "TABLES"]
+    assert withheld == ["JUSTIN_JOBSCRIPT_SECRET", "JUSTIN_SAM_WEB_URI", "_CONDOR_CREDS"]

@@ -1,5 +1,6 @@
 """Records that could not be sent travel home with the job's output, and are sent from there."""
 
+import json
 from pathlib import Path
 
 from tests.library.hook import Runner
@@ -63,6 +64,21 @@ def test_spool_elsewhere_brings_nothing_home(runner: Runner, tmp_path: Path) -> 
 def test_flush_of_a_folder_without_any_makes_it_a_spool_as_before(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:
+    (tmp_path / "empty").mkdir()
+
     done = runner("flush", str(tmp_path / "empty"), "--url", service.url)
 
     assert done.returncode == 0
+
+
+def test_flush_of_a_mistyped_folder_says_that_there_is_none(
+    runner: Runner, service: Service, tmp_path: Path
+) -> None:
+    mistyped = tmp_path / "spol"
+
+    done = runner("flush", str(mistyped), "--url", service.url, "--json")
+
+    assert done.returncode == 3
+    assert done.stderr.decode() == f"jobprov: there is no {mistyped}\n"
+    assert json.loads(done.stdout)["problem"] == f"there is no {mistyped}"
+    assert not mistyped.exists()

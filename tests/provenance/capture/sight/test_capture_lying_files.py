@@ -34,6 +34,7 @@ def inputs_of(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "echo /run/beamOn 1 >> gen.mac",
         "mv gen.mac used.mac",
         "rm gen.mac",
+        "tar cf code.tar gen.mac; tar xf code.tar",
     ],
 )
 def test_file_that_a_script_changes_is_an_input_as_it_was(site: Site, change: str) -> None:
@@ -55,6 +56,15 @@ def test_what_is_written_anew_where_it_lay_is_no_input(site: Site) -> None:
     record, _ = only_entry(site.runner)
     assert inputs_of(record) == {}
     assert [output["name"] for output in record["outputs"]] == ["gen.mac"]
+
+
+def test_file_that_a_tarball_brings_once_more_is_no_output(site: Site) -> None:
+    """A bundle lays no file out that the job itself writes, and the script reads it before."""
+    site.run("cat gen.mac > out.txt; tar cf code.tar gen.mac; tar xmf code.tar\n")
+
+    record, _ = only_entry(site.runner)
+    assert list(inputs_of(record)) == ["gen.mac"]
+    assert sorted(output["name"] for output in record["outputs"]) == ["code.tar", "out.txt"]
 
 
 def test_what_an_earlier_step_made_is_no_input(site: Site) -> None:

@@ -260,6 +260,17 @@ def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) 
     ]
 
 
+def test_command_without_path_runs_plain(runner: Runner) -> None:
+    """As ganga starts its jobs: execvp finds `sh` all the same, strace would not."""
+    done = runner("run", "--trace", "--", "sh", "-c", "exit 3", environment={"PATH": None})
+
+    record, _ = entry_of(runner)
+    assert done.returncode == 3
+    assert record["extra"]["hook_notes"] == [
+        "trace: there is no strace on PATH, the command ran without"
+    ]
+
+
 @pytest.mark.parametrize("program", ["#!/bin/sh\nexit 1\n", "no program at all"])
 def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program: str) -> None:
     (runner.folder / "strace").write_text(program)

@@ -335,6 +335,27 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
 
 @pytest.mark.slow
 @with_strace
+def test_report_that_the_traced_job_lacked_is_no_changed_input_of_a_job_that_made_it(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """A wrapper looks for the report of a program that failed in the traced job."""
+    script = 'test "$GOOD" && echo fine > part && mv part report.xml; cat "$HOME/report.xml"; :\n'
+    (runner.folder / "job.sh").write_text(script)
+    records = []
+    for good in ("", "yes"):
+        job_id = str(uuid.uuid4())
+        words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
+        runner("run", *words, environment={"GOOD": good})
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            records.append(json.loads(answer.read())["record"])
+
+    assert records[0]["trace"]["absent"] == ["~/report.xml"]
+    assert [file["path"] for file in records[1]["outputs"]] == ["report.xml"]
+    assert "weaknesses" not in records[1]
+
+
+@pytest.mark.slow
+@with_strace
 def test_next_job_of_a_kind_hears_that_the_traced_one_looked_for_more_than_its_record_names(
     runner: Runner, choosing: LiveService
 ) -> None:

@@ -92,6 +92,49 @@ def test_files_of_working_folder_home_and_odd_places_are_inputs(runner: Runner, 
 
 
 @with_strace
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode != 0,
+    reason="NO MOUNT NAMESPACE CAN BE MADE HERE (unshare -rm)",
+)
+def test_job_in_the_usual_folder_of_htcondor_keeps_its_inputs(runner: Runner, odd: Path) -> None:
+    """/var/lib is the machine's, but for /var/lib/condor/execute/dir_PID."""
+    scratch = odd / "condor/execute/dir_7"
+    scratch.mkdir(parents=True)
+    (scratch / "in.txt").write_text("here\n")
+    (scratch / "job.sh").write_text("cat in.* > out.txt\n")
+    mount = f'mount --bind {odd} /var/lib; cd /var/lib/condor/execute/dir_7; exec "$@"'
+    words = ["unshare", "-rm", "sh", "-ec", mount, "sh", runner.python, runner.hook, "run"]
+
+    subprocess.run(
+        [*words, "--trace", "--", "sh", "job.sh"],
+        env=runner.environment,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+    record, blobs = entry_of(runner)
+    (entry,) = record["inputs"]
+    assert (entry["path"], blobs[entry["sha256"]]) == ("in.txt", b"here\n")
+
+
+@with_strace
+@pytest.mark.slow
+def test_ad_of_the_job_is_kept_where_its_script_reads_it(runner: Runner) -> None:
+    """A wrapper of CRAB reads its number there: without, the rerun ended at once."""
+    for name in (".job.ad", ".machine.ad"):
+        (runner.folder / name).write_text('CRAB_Id = "7"\n')
+
+    job = shell(
+        runner,
+        'grep CRAB_Id "$_CONDOR_JOB_AD" > out.txt; ls -la > list.txt',
+        environment={"_CONDOR_JOB_AD": str(runner.folder / ".job.ad")},
+    )
+
+    assert job.kept("inputs") == {".job.ad": b'CRAB_Id = "7"\n'}
+
+
+@with_strace
 @pytest.mark.slow
 def test_table_of_software_in_a_venv_is_kept_and_is_no_parent(runner: Runner, odd: Path) -> None:
     """Which job of a kind is traced is chance; the lineage of its outputs must not be."""
