@@ -127,7 +127,8 @@ def _maker(connection: Connection, producer: JobSummary, name: str) -> Maker:
 
 def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> FilePage:
     file = shown.file
-    output, bundle = complete(None, Output), None
+    output: Mapping[str, Any] = complete(None, Output)
+    bundle = None
     if maker is not None:
         output = maker.output
         bundle = f"/api/v1/jobs/{maker.summary.job_id}/bundle"

@@ -117,10 +117,10 @@ def show_page() -> Response:
     if form == "json":
         return Response(msgspec.json.encode(throughput), content_type="application/json")
     if form == "csv":
-        csv_columns = _COLUMNS
+        columns = list(_COLUMNS)
         if _is_spread(throughput):
-            csv_columns += _QUANTILES
-        return table("throughput", csv_columns, _csv_rows(throughput))
+            columns += _QUANTILES
+        return table("throughput", columns, _csv_rows(throughput))
     return _page(throughput, given)
 
 
