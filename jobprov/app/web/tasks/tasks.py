@@ -9,7 +9,7 @@ from flask import Response, redirect, request
 from jobprov.app.reports.rows import state_words, unlisted_words
 from jobprov.app.web.catalogs import catalog_kind
 from jobprov.app.web.failures.errors import linked_causes
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
@@ -52,9 +52,10 @@ def show_page(task_id: str) -> Response:
         queue = task_queue(connection, opened, limit=_QUEUED)
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
-    backlog = task.backlog if task.missing else None
-    missing_lists = None
+    estimate = {**place, "files": str(task.expected or task.produced or "")}
+    backlog, missing_lists = None, None
     if task.missing:
+        backlog = task.backlog
         missing_lists = f"/api/v1{_address(task, '/missing')}&format="
     return answer(
         "tasks/task.html",
@@ -67,10 +68,7 @@ def show_page(task_id: str) -> Response:
         bars=progress(task.states, task.expected),
         states=task.states,
         **backlog_section(backlog, datetime.now(UTC))._asdict(),
-        causes=cut_rows("causes", linked_causes(task.errors, place), 15),
-        failing=cut_rows("failing", task.failing_jobs, 15),
-        blocking=cut_rows("blocking", task.blocking, 20),
-        is_more_blocking=len(task.blocking) == MOST_LISTED,
+        **_failure_section(task)._asdict(),
         waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,
@@ -84,8 +82,31 @@ def show_page(task_id: str) -> Response:
         jobs=jobs.jobs,
         is_more=jobs.next is not None,
         all_jobs=jobs_list(**place),
-        again=address("/estimate", {**place, "files": str(task.expected or task.produced or "")}),
+        again=address("/estimate", estimate),
         missing=missing_lists,
+    )
+
+
+class FailureSection(NamedTuple):
+    """Why units of a task failed, in which jobs, and which jobs keep units from being done.
+
+    Attributes:
+        is_more_blocking: whether there may be more of these jobs than are listed.
+    """
+
+    causes: Cut
+    failing: Cut
+    blocking: Cut
+    is_more_blocking: bool
+
+
+def _failure_section(task: TaskProgress) -> FailureSection:
+    place = {"experiment": task.experiment, "task_id": task.task_id}
+    return FailureSection(
+        causes=cut_rows("causes", linked_causes(task.errors, place), 15),
+        failing=cut_rows("failing", task.failing_jobs, 15),
+        blocking=cut_rows("blocking", task.blocking, 20),
+        is_more_blocking=len(task.blocking) == MOST_LISTED,
     )
 
 

@@ -127,6 +127,9 @@ def show_page() -> Response:
     if form == "csv":
         return table("timeline", _CSV_COLUMNS, _csv_rows(timeline))
     axis = _axis(timeline)
+    ticks = []
+    if axis is not None:
+        ticks = axis.ticks()
     return answer(
         "tasks/timeline.html",
         twin=f"/tasks/{quote(task_id, safe='')}/timeline{address('', given)}",
@@ -135,7 +138,7 @@ def show_page() -> Response:
         timeline=timeline,
         first_line=first_line(timeline),
         rows=_shown_rows(timeline, axis),
-        ticks=[] if axis is None else axis.ticks(),
+        ticks=ticks,
         foldings=_foldings(timeline),
     )
 
@@ -215,22 +218,30 @@ def _foldings(timeline: Timeline) -> list[tuple[str, str | None]]:
 
 def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
     most = max((max(row.running) for row in timeline.rows if row.running), default=0.0)
-    rows = []
-    for row in timeline.rows:
-        runs = row.of_kind("run")
-        rows.append(
-            ShownRow(
-                row=row,
-                pieces=[] if axis is None else _pieces(row, axis),
-                area=_area(row.running, most) if row.running else None,
-                waited=row.seconds_of("idle"),
-                ran=row.seconds_of("run"),
-                started=runs[0].start if runs else None,
-                steps=row.of_kind("step"),
-                most=round(max(row.running), 1) if row.running else None,
-            )
-        )
-    return rows
+    return [_shown_row(row, axis, most) for row in timeline.rows]
+
+
+def _shown_row(row: TimelineRow, axis: Axis | None, most: float) -> ShownRow:
+    """Return a row with its drawing; `most` jobs of a row ran at once at most, in any row."""
+    shown = ShownRow(
+        row=row,
+        pieces=[],
+        area=None,
+        waited=row.seconds_of("idle"),
+        ran=row.seconds_of("run"),
+        started=None,
+        steps=row.of_kind("step"),
+        most=None,
+    )
+    if axis is not None:
+        shown = shown._replace(pieces=_pieces(row, axis))
+    if row.running:
+        most_here = round(max(row.running), 1)
+        shown = shown._replace(area=_area(row.running, most), most=most_here)
+    runs = row.of_kind("run")
+    if runs:
+        shown = shown._replace(started=runs[0].start)
+    return shown
 
 
 def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:
