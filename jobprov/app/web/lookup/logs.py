@@ -145,18 +145,13 @@ def _page(
     why = None
     if mark is None:
         why = _why(log, failure, searched)
-    first, later, last, follow = None, None, None, None
-    if window.start > 0:
-        first = _here(at="0")
-    is_end = window.end >= log.size_bytes
-    if not is_end:
-        later, last = _here(at=str(window.end)), _here()
     is_running = summary.state == "running"
+    follow = None
     if is_running and not question.is_followed:
         follow = _here(follow="1")
-    bytes_path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
+    path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
     return LogPage(
-        twin=bytes_path + address("", {"experiment": question.experiment}),
+        twin=path + address("", {"experiment": question.experiment}),
         log=log,
         part=window,
         mark=mark,
@@ -167,27 +162,37 @@ def _page(
         is_found=part.found_at is not None,
         next_match=_next_match(part, searched),
         why=why,
-        is_end=is_end,
         is_running=is_running,
         follow=follow,
         is_followed=is_running and question.is_followed,
-        first=first,
-        earlier=_earlier(window),
-        later=later,
-        last=last,
+        **_other_parts(window, log.size_bytes)._asdict(),
     )
+
+
+class _OtherParts(NamedTuple):
+    """Addresses of other parts of a log, and whether this one is its end."""
+
+    is_end: bool
+    first: str | None = None
+    earlier: str | None = None
+    later: str | None = None
+    last: str | None = None
+
+
+def _other_parts(window: Window, size_bytes: int) -> _OtherParts:
+    parts = _OtherParts(is_end=window.end >= size_bytes)
+    if window.start > 0:
+        earlier_start = max(0, window.start - WINDOW_BYTES)
+        parts = parts._replace(first=_here(at="0"), earlier=_here(at=str(earlier_start)))
+    if not parts.is_end:
+        parts = parts._replace(later=_here(at=str(window.end)), last=_here())
+    return parts
 
 
 def _next_match(part: LogPart, searched: str) -> str | None:
     if part.found_at is None:
         return None
     return _here(q=searched, at=str(part.found_at + 1))
-
-
-def _earlier(window: Window) -> str | None:
-    if window.start == 0:
-        return None
-    return _here(at=str(max(0, window.start - WINDOW_BYTES)))
 
 
 def _why(log: OpenLog, failure: Failure | None, searched: str) -> str | None:

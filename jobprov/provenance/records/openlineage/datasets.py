@@ -192,7 +192,9 @@ def _file_facet_of(dataset: Dataset, place: str) -> _FileFacet:
     if size < 0:
         problems[f"{place}.size_bytes"] = "less than zero"
     refuse(problems)
-    return file if size <= LARGEST else msgspec.structs.replace(file, size_bytes=None)
+    if size > LARGEST:
+        return msgspec.structs.replace(file, size_bytes=None)
+    return file
 
 
 def _facet(dataset: Dataset, name: str) -> JsonObject:
