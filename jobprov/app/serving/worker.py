@@ -179,7 +179,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
         connection.departure.close()
 
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
-        """Send the rest of an answer, then wait for the next request or say farewell."""
+        """Send the rest of an answer, then wait for the next request or close the connection."""
         conn.is_leaving = True
         with suppress(Exception):
             conn.is_leaving = not fs.result()

@@ -243,7 +243,7 @@ class ProductionsQuestion(NamedTuple):
 
 
 class ShownStage(NamedTuple):
-    """A stage of two productions as the page shows it: what differs, and what could not be told."""
+    """A stage of two productions as the page shows it: what differs, or cannot be compared."""
 
     stage: ComparedStage
     facets: list[tuple[StageFacet, Cut]]
@@ -251,7 +251,7 @@ class ShownStage(NamedTuple):
 
 @pages.get("/diff", endpoint="productions")
 def show_productions() -> Response:
-    """Show two campaigns or releases stage by stage; ask which, where the address does not say."""
+    """Show two campaigns or releases stage by stage; without both in the address, ask for them."""
     by = RELEASE if asked("by") == RELEASE else CAMPAIGN
     question = ProductionsQuestion(by, asked("a"), asked("b"), experiment_asked())
     if question.a is None or question.b is None:

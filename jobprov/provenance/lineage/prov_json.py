@@ -144,7 +144,7 @@ def _without_version(file: FileNode) -> str:
 
 
 def _whole_files(graph: Graph, names: Mapping[str, str]) -> dict[str, FileNode]:
-    """The files of which the graph has versions, by the names of these versions.
+    """The files by the names of their versions in the graph.
 
     A job's own document does not know that there are versions: it names the file itself.
     """

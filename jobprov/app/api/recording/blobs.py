@@ -265,7 +265,7 @@ def _refusal(blob: SentBlob, unpacking: Unpacking) -> BlobResult | None:
 
 
 def _keep_together(experiment: str | None, taken: dict[str, bytes]) -> set[str]:
-    """Store blobs, and note whose they are; return the digests of those that are new."""
+    """Store blobs, and note who sent them; return the digests of the new ones."""
     service = get_service()
     if not taken:
         return set()
@@ -296,7 +296,7 @@ def _erased_answer(sha256: str, part: ByteRange | None) -> Response:
 
 
 def _erase_again(experiment: str | None, digests: Sequence[str]) -> set[str]:
-    """Remove blobs that were erased while they were on their way; return which were."""
+    """Remove blobs that were erased during their upload; return their digests."""
     service = get_service()
     # an experiment that the sender may not see may have sent them as well
     with service.reading_everything() as connection:

@@ -4,7 +4,7 @@ In the text, comments, strings, numbers and words are told apart, and every incl
 is escaped. A line is read alone, so that any part of a file can be shown; a string over several
 lines is coloured in its first.
 
-The tree folds: a page shows what it bears, the rest is a link to the branch. It works on parameters
+The tree folds: a page shows what fits, and links to the rest. It works on parameters
 in the order of print, in which all of a table stand together.
 """
 
@@ -61,7 +61,7 @@ class Page(NamedTuple):
 def page_of(
     data: bytes, *, start: int = 1, mark: int | None = None, link: Callable[[str], str | None]
 ) -> Page:
-    """Return as many lines as a page bears.
+    """Return as many lines as fit on a page.
 
     Args:
         data: the text.
@@ -188,12 +188,12 @@ def _holds(parameter: Parameter, word: str) -> bool:
 def branch(parameters: Sequence[Parameter], path: str, *, bears: int, first: int = 0) -> Branch:
     """Return what is at a path, `first` nodes left out.
 
-    Deeper levels are there as far as the page bears them.
+    Deeper levels are included as far as they fit on the page.
 
     Args:
         parameters: those inside the path, in the order of print.
         path: of the branch; '' for all.
-        bears: lines that may be shown in all.
+        bears: how many lines may be shown in all.
         first: how many nodes to pass by.
     """
     groups = list(_children(parameters, path))

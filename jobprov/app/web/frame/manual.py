@@ -129,7 +129,7 @@ class Manual:
         return [page for page in self.pages.values() if page.group == group]
 
     def _read(self, path: PurePosixPath, text: str) -> ManualPage:
-        """Return a page whose parts know their anchors and are not rendered yet."""
+        """Return a page with the anchors of its parts, not rendered yet."""
         tokens = self._reader.parse(text)
         name, group = path.as_posix(), path.parent.as_posix().removeprefix(".")
         if path.name == _INDEX:
@@ -204,7 +204,7 @@ def _sections(tokens: "list[Token]") -> Iterator[Section]:
 
 
 def _plain(tokens: "Sequence[Token]") -> str:
-    """Return what people read of tokens: no marks, no addresses."""
+    """Return the text of tokens without marks and addresses."""
     words = []
     for token in tokens:
         if token.type in ("fence", "code_block"):
@@ -216,7 +216,7 @@ def _plain(tokens: "Sequence[Token]") -> str:
 
 
 def _ids(sections: Sequence[Section]) -> set[str]:
-    """Return what else of these sections can be pointed at."""
+    """Return the other anchors in these sections."""
     ids = set()
     for section in sections:
         for token in section.tokens:

@@ -1,6 +1,6 @@
 """The parts of a job's page, made ready for its template.
 
-Rows are cut to what a page bears, bars are measured, gaps are grouped.
+Rows are cut to what fits on a page, bars are measured, gaps are grouped.
 """
 
 import json

@@ -92,7 +92,7 @@ def ending(job: JobSummary) -> str:
 
 
 def decided_by(decided: DecidedBy | None) -> str:
-    """Return what decided that a job failed whose process returned 0; empty where nothing did."""
+    """Return why a job counts as failed although its process returned 0; empty if it does not."""
     if decided is None or decided.evidence is None:
         return ""
     evidence = f"{text(evidence_words(decided.evidence))}, against the exit code"

@@ -196,7 +196,7 @@ def _next_match(part: LogPart, searched: str) -> str | None:
 
 
 def _why(log: OpenLog, failure: Failure | None, searched: str) -> str | None:
-    """Return the address of the line of this log that told what the failure was."""
+    """Return the address of the line of this log that explained the failure."""
     if failure is None or failure.log_name != log.name or failure.log_at is None or searched:
         return None
     return _here(line=str(failure.log_at)) + "#why"

@@ -32,7 +32,7 @@ _MOST_STAGES = 8
 
 
 class CampaignRow(NamedTuple):
-    """A campaign, and how its units became done; None where nobody knows how many there are."""
+    """A campaign, and how its units were done over time; None if their number is not declared."""
 
     campaign: CampaignStages
     burn_down: DrawnBurnDown | None
@@ -46,7 +46,7 @@ class ShownNeed(NamedTuple):
 
 
 class AttentionGroup(NamedTuple):
-    """What needs somebody in productions, or in the service.
+    """What needs attention in productions, or in the service.
 
     Attributes:
         line: in a sentence whether anything does, without its full stop if something does.
@@ -144,7 +144,7 @@ def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNe
 def attention_groups(
     attention: Attention, visited_at: datetime | None, now: datetime
 ) -> list[AttentionGroup]:
-    """Return what needs somebody: in productions first, which may be nothing, then in the service.
+    """Return what needs attention: in productions, though nothing may, then in the service.
 
     They are kept apart so that an old missing backup does not hide when a production got in trouble.
     """

@@ -237,7 +237,7 @@ def _made(stage: StageProgress) -> str:
 
 
 def _tried(units: UnitCounts) -> str:
-    """Return in brackets what became of the units that are not done; '' of those without a job."""
+    """Return in brackets what became of the units that are not done but had a job; '' for none."""
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
     states = state_words(tried)
     return f" ({states})" if states else ""

@@ -174,7 +174,7 @@ def ask_for_waiver() -> Response:
 
 @pages.post("/waive", endpoint="waive")
 def decide_waiver() -> Response:
-    """Waive units or take their waivers back, once somebody has confirmed it."""
+    """Waive units or take their waivers back, once that is confirmed."""
     task, units = _task_to_decide(_given("experiment"), _given("task_id"))
     decision = _asked_decision(task, units)
     count = request.form.get("confirmed")

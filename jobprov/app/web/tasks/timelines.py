@@ -266,7 +266,7 @@ def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:
 def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
     """Return where a stretch begins and how long it is.
 
-    What goes on reaches the end; what ended nobody knows when is as short as can be seen.
+    A stretch that goes on reaches the end; one of unknown end is as short as can be seen.
     """
     start = axis.place(moment(stretch.start) or axis.start)
     end = start
@@ -280,7 +280,7 @@ def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
 
 
 def _area(running: Sequence[float], most: float) -> str:
-    """Return how many jobs ran at once as the outline of steps, the highest row as high as can be."""
+    """Return the outline of how many jobs ran at once, scaled so that the highest row is full."""
     width = WIDTH / len(running)
     path = [f"M0 {_FOLDED_HEIGHT}"]
     for place, amount in enumerate(running):

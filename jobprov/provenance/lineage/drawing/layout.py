@@ -383,7 +383,7 @@ def _packed(column: Sequence[str], heights: Mapping[str, float], gap: float) -> 
 
 
 def _nearest_rising(values: Iterable[float]) -> list[float]:
-    """The numbers nearest to `values`, by least squares, of which none is below the one before.
+    """The never falling numbers that are nearest to `values`, by least squares.
 
     Neighbours that would fall are pooled and share their mean.
     """

@@ -198,7 +198,7 @@ def _file_facet_of(dataset: Dataset, place: str) -> _FileFacet:
 
 
 def _facet(dataset: Dataset, name: str) -> JsonObject:
-    """Return a facet; empty if there is none, if it was removed by null, or is no object."""
+    """Return a facet; empty if there is none, or if it is null or not an object."""
     facet = (dataset.facets or {}).get(name)
     return facet if isinstance(facet, dict) else {}
 
