@@ -154,9 +154,13 @@ def _without_refused_jobs(
     refusals = check_jobs(grant, job_ids)
     checked: list[BatchResult | DecodedRecord] = []
     for record in records:
-        if isinstance(record, DecodedRecord) and refusals.get(record.job_id):
-            record = BatchResult(record.job_id, 403, detail=refusals[record.job_id])  # noqa: PLW2901
-        checked.append(record)
+        reason = None
+        if isinstance(record, DecodedRecord):
+            reason = refusals.get(record.job_id)
+        if reason:
+            checked.append(BatchResult(record.job_id, 403, detail=reason))
+        else:
+            checked.append(record)
     return checked
 
 

@@ -173,20 +173,22 @@ class _OtherParts(NamedTuple):
     """Addresses of other parts of a log, and whether this one is its end."""
 
     is_end: bool
-    first: str | None = None
-    earlier: str | None = None
-    later: str | None = None
-    last: str | None = None
+    first: str | None
+    earlier: str | None
+    later: str | None
+    last: str | None
 
 
 def _other_parts(window: Window, size_bytes: int) -> _OtherParts:
-    parts = _OtherParts(is_end=window.end >= size_bytes)
+    first, earlier = None, None
     if window.start > 0:
-        earlier_start = max(0, window.start - WINDOW_BYTES)
-        parts = parts._replace(first=_here(at="0"), earlier=_here(at=str(earlier_start)))
-    if not parts.is_end:
-        parts = parts._replace(later=_here(at=str(window.end)), last=_here())
-    return parts
+        first = _here(at="0")
+        earlier = _here(at=str(max(0, window.start - WINDOW_BYTES)))
+    is_end = window.end >= size_bytes
+    later, last = None, None
+    if not is_end:
+        later, last = _here(at=str(window.end)), _here()
+    return _OtherParts(is_end, first, earlier, later, last)
 
 
 def _next_match(part: LogPart, searched: str) -> str | None:

@@ -223,25 +223,23 @@ def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
 
 def _shown_row(row: TimelineRow, axis: Axis | None, most: float) -> ShownRow:
     """Return a row with its drawing; `most` jobs of a row ran at once at most, in any row."""
-    shown = ShownRow(
+    pieces: list[DrawnStretch] = []
+    if axis is not None:
+        pieces = _pieces(row, axis)
+    area, most_here = None, None
+    if row.running:
+        area, most_here = _area(row.running, most), round(max(row.running), 1)
+    runs = row.of_kind("run")
+    return ShownRow(
         row=row,
-        pieces=[],
-        area=None,
+        pieces=pieces,
+        area=area,
         waited=row.seconds_of("idle"),
         ran=row.seconds_of("run"),
-        started=None,
+        started=runs[0].start if runs else None,
         steps=row.of_kind("step"),
-        most=None,
+        most=most_here,
     )
-    if axis is not None:
-        shown = shown._replace(pieces=_pieces(row, axis))
-    if row.running:
-        most_here = round(max(row.running), 1)
-        shown = shown._replace(area=_area(row.running, most), most=most_here)
-    runs = row.of_kind("run")
-    if runs:
-        shown = shown._replace(started=runs[0].start)
-    return shown
 
 
 def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:

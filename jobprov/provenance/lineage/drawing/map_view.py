@@ -59,7 +59,7 @@ def map_of_view(view: View, links: Links, *, direction: Direction = "right") -> 
         **_words_and_shapes(sheet),
         "focus": sheet.first,
         "boxes": drawn_boxes,
-        "arrows": [list(arrow) for arrow in _arrows(sheet, counts, places)],  # without their names
+        "arrows": [list(arrow) for arrow in _arrows(sheet, counts, places)],
     }
 
 
