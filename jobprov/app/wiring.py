@@ -24,6 +24,7 @@ from jobprov.app.config import Settings
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.archive.store import Stored as Stored  # noqa: PLC0414 - for calls
 from jobprov.provenance.catalogs.opening import CatalogSettings, read_catalogs
 from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again

@@ -160,12 +160,14 @@ def get_impact() -> Response:
     """
     query = asked(ImpactQuery)
     form, is_direct = query.pop("format"), query.pop("direct")
-    page = {name: query.pop(name) for name in ("limit", "cursor") if name in query}
+    page = {}
+    for name in ("limit", "cursor"):
+        if name in query:
+            page[name] = query.pop(name)
     if form != "json" and page:
-        raise BadInputError(
-            f"{next(iter(page))}: {form} has every file.",
-            {name: [f"not with {form}"] for name in page},
-        )
+        first = next(iter(page))
+        problems: dict[str, list[str]] = {name: [f"not with {form}"] for name in page}
+        raise BadInputError(f"{first}: {form} has every file.", problems)
     service = get_service()
     with service.reading() as connection:
         filters = resolve_range(connection, JobFilters(**query), service.settings.git_mirrors)

@@ -99,11 +99,12 @@ def done_words(done: int, expected: int) -> str:
 def left_words(campaign: CampaignProgress) -> str:
     """Return when a campaign may be done, and what needs a decision, as further sentences.
 
-    '' where nothing is to be said.
+    '' if neither is known.
     """
     backlog = campaign.backlog
-    stays = backlog.stays if backlog is not None else 0
-    units, need = counted(stays, "unit"), "needs" if stays == 1 else "need"
+    stays = 0 if backlog is None else backlog.stays
+    units = counted(stays, "unit")
+    need = "needs" if stays == 1 else "need"
     if not campaign.seconds_left:
         return f" {units} {need} a decision." if stays else ""
     left = duration_with_band(
@@ -143,15 +144,16 @@ def spending_tables(spending: Spending) -> Iterator[Table]:
     """Yield what a campaign cost, week by week, by site and by release; nothing where no job ended."""
     if not spending.total.jobs:
         return
-    ways = (
-        ("by week", "When", [*spending.weeks, spending.total]),
-        ("by site", "Site", spending.sites),
-        ("by release", "Release", spending.releases),
-    )
-    for way, column, costs in ways:
-        rows = [spent_row(spent, column) for spent in costs]
-        note = f"{_OF_SPENT} {silent_words(spending)}".rstrip()
-        yield Table(f"What it cost: {way}", (column, *SPENT), rows, note)
+    note = f"{_OF_SPENT} {silent_words(spending)}".rstrip()
+    weeks = [*spending.weeks, spending.total]
+    yield _spending_table("by week", "When", weeks, note)
+    yield _spending_table("by site", "Site", spending.sites, note)
+    yield _spending_table("by release", "Release", spending.releases, note)
+
+
+def _spending_table(way: str, column: str, costs: Sequence[Spent], note: str) -> Table:
+    rows = [spent_row(spent, column) for spent in costs]
+    return Table(f"What it cost: {way}", (column, *SPENT), rows, note)
 
 
 def spent_row(spent: Spent, column: str) -> tuple[str, ...]:
@@ -171,7 +173,7 @@ def _with_share(part: int, whole: int) -> str:
 
 
 def silent_words(spending: Spending) -> str:
-    """Return of how many jobs nobody knows what they cost, in a sentence; '' where all say it."""
+    """Return in a sentence how many jobs did not report their CPU time; '' if all did."""
     silent = spending.total.silent_jobs
     return f"CPU hours of {counted(silent, 'job')} are not known." if silent else ""
 

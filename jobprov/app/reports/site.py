@@ -87,54 +87,65 @@ def copy_pages(
         service: the address that links to other pages lead to.
         most: pages at most.
     """
-    taken, needed, left = _take_pages(fetch, starts, folder, most)
-    places = {address: _place(address, _HTML) for address in taken}
-    drawn = []
-    for address in needed:
-        if (answer := fetch(address)) is None:
+    taken = _take_pages(fetch, starts, folder, most)
+    file_of = {address: _place(address, _HTML) for address in taken.pages}
+    with_links = list(taken.pages)
+    for address in taken.shown:
+        answer = fetch(address)
+        if answer is None:
             continue
-        places[address] = _place(address, answer.content_type)
-        _write(folder / places[address], answer.body)
+        file_of[address] = _place(address, answer.content_type)
+        _write(folder / file_of[address], answer.body)
         if answer.content_type.startswith("image/svg"):
-            drawn.append(address)
-    for address in (*taken, *drawn):
-        file = folder / places[address]
-        text = file.read_text(encoding="utf-8")
-        file.write_text(_rewrite(text, address, places, service, places[address]), encoding="utf-8")
-        if address == taken[0]:
-            (folder / _FIRST).write_text(
-                _rewrite(text, address, places, service, _FIRST), encoding="utf-8"
-            )
-    return Copied(len(taken), len(places) - len(taken), left)
+            with_links.append(address)
+    for address in with_links:
+        place = file_of[address]
+        text = (folder / place).read_text(encoding="utf-8")
+        _write(folder / place, _rewrite(text, address, file_of, service, place).encode())
+        if address == taken.pages[0]:
+            _write(folder / _FIRST, _rewrite(text, address, file_of, service, _FIRST).encode())
+    page_count = len(taken.pages)
+    return Copied(page_count, len(file_of) - page_count, taken.left)
+
+
+class _TakenPages(NamedTuple):
+    """Pages that were written as they came.
+
+    Attributes:
+        pages: their addresses.
+        shown: addresses of what they show, such as pictures and stylesheets.
+        left: how many more pages were found.
+    """
+
+    pages: list[str]
+    shown: list[str]
+    left: int
 
 
 def _take_pages(
     fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, most: int
-) -> tuple[list[str], dict[str, None], int]:
-    """Write pages as they came, nearest first.
-
-    Return their addresses, those of what they show, and how many more were found.
-    """
+) -> _TakenPages:
+    """Write pages as they come, nearest first."""
     waiting = deque(dict.fromkeys(starts))
     known = set(waiting)
-    taken: list[str] = []
-    needed: dict[str, None] = {}
-    while waiting and len(taken) < most:
+    pages: list[str] = []
+    shown: dict[str, None] = {}
+    while waiting and len(pages) < most:
         address = waiting.popleft()
         answer = fetch(address)
         if answer is None or not answer.content_type.startswith(_HTML):
             continue
         text = _LIVE.sub("", _SCRIPT.sub("", answer.body.decode("utf-8", "replace")))
         _write(folder / _place(address, _HTML), text.encode())
-        taken.append(address)
-        tell("pages taken", len(taken), min(most, len(taken) + len(waiting)))
-        for name, target in _links(text, address):
-            if _is_shown(name, target):
-                needed[target] = None
-            elif name == "href" and _is_page(target) and target not in known:
+        pages.append(address)
+        tell("pages taken", len(pages), min(most, len(pages) + len(waiting)))
+        for attribute, target in _links(text, address):
+            if _is_shown(attribute, target):
+                shown[target] = None
+            elif attribute == "href" and _is_page(target) and target not in known:
                 known.add(target)
                 waiting.append(target)
-    return taken, needed, len(waiting)
+    return _TakenPages(pages, list(shown), len(waiting))
 
 
 def _is_shown(attribute: str, address: str) -> bool:
@@ -146,8 +157,7 @@ def _links(text: str, address: str) -> Iterable[tuple[str, str]]:
     """Yield (attribute, address) of what a page leads to within the service."""
     for match in _ATTRIBUTE.finditer(text):
         value = unescape(match[2])
-        parts = urlsplit(value)
-        if not value.startswith("#") and not parts.scheme and not parts.netloc:
+        if _is_inside(value):
             yield match[1], urljoin(address, value).partition("#")[0]
 
 
@@ -182,25 +192,31 @@ def _file_name(part: str) -> str:
     return f"{safe_name[:_LONGEST].lstrip('.')}-{digest[:8]}"
 
 
-def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:
-    """Return a page that lies at `place`, its links leading to the files that there are.
+def _rewrite(text: str, address: str, file_of: dict[str, str], service: str, place: str) -> str:
+    """Return the page of an address, to lie at `place`, with links to the files of the copy.
 
-    Links to anything else lead to the service.
+    Links to anything else, and forms, lead to the service.
     """
-    depth = place.count("/")
+    to_top = "../" * place.count("/")
 
-    def lead(match: re.Match[str]) -> str:
-        name, value = match[1], unescape(match[2])
-        parts = urlsplit(value)
-        if value.startswith("#") or parts.scheme or parts.netloc:
+    def rewritten(match: re.Match[str]) -> str:
+        attribute, value = match[1], unescape(match[2])
+        if not _is_inside(value):
             return match[0]
         target, hash_, fragment = urljoin(address, value).partition("#")
-        led = service + target
-        if name != "action" and target in places:
-            led = "../" * depth + quote(places[target])
-        return f'{name}="{escape(led + hash_ + fragment)}"'
+        if attribute != "action" and target in file_of:
+            link = to_top + quote(file_of[target])
+        else:
+            link = service + target
+        return f'{attribute}="{escape(link + hash_ + fragment)}"'
 
-    return _ATTRIBUTE.sub(lead, text)
+    return _ATTRIBUTE.sub(rewritten, text)
+
+
+def _is_inside(value: str) -> bool:
+    """Return whether a link leads to another address of the service."""
+    parts = urlsplit(value)
+    return not value.startswith("#") and not parts.scheme and not parts.netloc
 
 
 def _write(file: Path, body: bytes) -> None:

@@ -133,14 +133,17 @@ def _summary(experiment: str, name: str) -> Response:
 
 @calls.get("/projects")
 def _list_projects(experiment: str) -> Response:
-    """Return the names of projects; a task is its own definition, and of the experiment's group."""
-    group, snapshot = request.args.get("group"), request.args.get("snapshot_id")
-    wanted_names = [request.args[key] for key in ("name", "defname") if request.args.get(key)]
-    patterns = {name.replace("%", "*") for name in wanted_names}
-    if snapshot or (group and group != experiment) or len(patterns) > 1:
-        return text_answer([])  # there are no snapshots here, nor groups in an experiment
+    """Return the names of projects: tasks, each of which is also the definition of its files."""
+    # There are no snapshots here, and the only group is the experiment
+    group = request.args.get("group") or experiment
+    if request.args.get("snapshot_id") or group != experiment:
+        return text_answer([])
+    name = request.args.get("name") or request.args.get("defname") or "%"
+    definition = request.args.get("defname") or name
+    if name.replace("%", "*") != definition.replace("%", "*"):
+        return text_answer([])  # a project has the name of its definition
     filters = ProjectFilters(
-        name=patterns.pop() if patterns else "*",
+        name=name.replace("%", "*"),
         user=request.args.get("user") or None,
         started_before=_moment("started_before"),
         started_after=_moment("started_after"),
@@ -149,7 +152,9 @@ def _list_projects(experiment: str) -> Response:
     )
     with get_service().reading() as connection:
         names = list_projects(connection, find_experiment(connection, experiment), filters)
-    return streamed_json([names]) if wants_json() else text_answer(names)
+    if wants_json():
+        return streamed_json([names])
+    return text_answer(names)
 
 
 def _moment(name: str) -> datetime | None:

@@ -311,7 +311,20 @@ def sam_metadata(
         with_locations: whether the places of its copies are in it.
         is_basic: without parents and parameters.
     """
-    shown: dict[str, object] = {
+    members = _own_members(file)
+    if not is_basic:
+        members.update(file.metadata)
+        members.update(file.provenance)
+        parents = [{"file_name": parent.name, "file_id": parent.key} for parent in file.parents]
+        members["parents"] = parents or None
+    if with_locations:
+        members["locations"] = [location_of(location) for location in file.locations]
+    return {key: value for key, value in members.items() if value is not None}
+
+
+def _own_members(file: FileMetadata) -> dict[str, object]:
+    """Return the members that SAM itself defines; None for what is not known."""
+    return {
         "file_name": file.file.name,
         "file_id": file.file.key,
         "create_date": _time(file.made_at or file.seen_at),
@@ -332,14 +345,6 @@ def sam_metadata(
         "runs": [_run(run) for run in file.runs] or None,
         "application": _application(file.application),
     }
-    if not is_basic:
-        shown.update(file.metadata)
-        shown.update(file.provenance)
-        parents = [{"file_name": parent.name, "file_id": parent.key} for parent in file.parents]
-        shown["parents"] = parents or None
-    if with_locations:
-        shown["locations"] = [location_of(location) for location in file.locations]
-    return {key: value for key, value in shown.items() if value is not None}
 
 
 def metadata_lines(file: FileMetadata) -> list[str]:
@@ -347,8 +352,9 @@ def metadata_lines(file: FileMetadata) -> list[str]:
     lines = []
     for key, value in sam_metadata(file).items():
         title = _TITLES.get(key, key)
-        for place, text in enumerate(_texts(key, value)):
-            lines.append(f"{title if place == 0 else '':>{_WIDTH}}: {text}")
+        for text in _texts(key, value):
+            lines.append(f"{title:>{_WIDTH}}: {text}")
+            title = ""  # only the first of several values has it
     return lines
 
 

@@ -15,7 +15,7 @@ _ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 
 
 class WaitingArbiter(Arbiter):  # type: ignore[misc]  # the package has no types
-    """gunicorn's arbiter, whose workers get no signal before they can act upon it."""
+    """gunicorn's arbiter, which signals its workers only once they can handle it."""
 
     def spawn_worker(self) -> Any:
         """Start a worker; return its process id. In the worker this never returns."""

@@ -191,7 +191,7 @@ class HeadTooLongError(LimitError):
 
 
 class NoRoomError(UnreachableError):
-    """There is no room on disk for a request that is not whole yet."""
+    """There is no room on disk for a request that is still arriving."""
 
 
 class ArrivedReader(Unreader):  # type: ignore[misc]  # the package has no types
@@ -217,7 +217,7 @@ class ArrivedReader(Unreader):  # type: ignore[misc]  # the package has no types
 
 
 class _Length:
-    """The end of a body whose length was announced."""
+    """The end of a body of known length."""
 
     def __init__(self, length: int, *, is_cut: bool = False) -> None:
         self._left = length

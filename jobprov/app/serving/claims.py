@@ -50,7 +50,7 @@ def held_database(url: str) -> Iterator[None]:
 
 
 def _is_taken(lock: TextIO) -> bool:
-    """Take a lock, and write into its file who has it; tell whether nobody else has it."""
+    """Take a lock and write its owner into the file; return whether it was free."""
     for attempt in range(1, _TRIES + 1):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,7 +68,7 @@ def _is_taken(lock: TextIO) -> bool:
 
 
 def wait_for_address(host: str, port: int) -> None:
-    """Return once nobody else listens at an address, or the port is 0 for any free one.
+    """Return once an address is free, or at once if the port is 0, which means any free one.
 
     Raises:
         UnreachableError: somebody does, or this machine does not have that address.

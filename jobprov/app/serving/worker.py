@@ -179,7 +179,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
         connection.departure.close()
 
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
-        """Send the rest of an answer, then wait for the next request or say farewell."""
+        """Send the rest of an answer, then wait for the next request or close the connection."""
         conn.is_leaving = True
         with suppress(Exception):
             conn.is_leaving = not fs.result()
@@ -241,15 +241,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
             return
         self._looked_at = now
         for connection in [held for held in self._held if held.deadline < now]:
-            if connection.departure.waiting:
-                moved = connection.departure.sent
-            else:
-                moved = connection.arrival.received if connection.arrival.has_head else 0
+            moved = _moved_bytes(connection)
             if moved - connection.moved >= STALL_BYTES:
                 connection.moved = moved
                 connection.deadline = now + STALL_SECONDS
-                continue
-            if connection.arrival.received and not connection.departure.waiting:
+            elif connection.arrival.received and not connection.departure.waiting:
                 _tell(connection, 408, "The request did not arrive in time.")
                 self._unhold(connection)
                 self._say_farewell(connection)
@@ -330,11 +326,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Tell a client in JSON what is wrong with its request, or that we made a mistake."""
-        status, detail = 500, "The service made a mistake; its log tells more."
         if isinstance(exc, ParseException):
-            status = next((code for kind, code in _STATUS.items() if isinstance(exc, kind)), 400)
+            status = _status_of(exc)
             detail = f"The request cannot be read: {exc}"[:500]
         else:
+            status, detail = 500, "The service made a mistake; its log tells more."
             self.log.error("Error handling request", exc_info=exc)
         with suppress(OSError):
             client.sendall(_problem(status, detail))
@@ -356,12 +352,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
         """Return whether the next request is there whole, or comes within moments."""
         until = time.monotonic() + 10 * PATIENCE_MILLISECONDS / 1000
         while self._has_time(until):
-            if connection.surplus or _readable(connection.departure.true):
-                if self._collect(connection):
-                    return True
-                if connection.is_leaving:
-                    return False
-            else:
+            if not connection.surplus and not _readable(connection.departure.true):
+                return False
+            if self._collect(connection):
+                return True
+            if connection.is_leaving:
                 return False
         return False
 
@@ -374,6 +369,23 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
 def worker_of(folder: Path, most_bytes: int) -> type[LingeringWorker]:
     """Return the worker for a service: where its requests wait, and how long they may be."""
     return type("Worker", (LingeringWorker,), {"folder": str(folder), "most_bytes": most_bytes})
+
+
+def _status_of(problem: Exception) -> int:
+    """Return the HTTP status for a request that cannot be read."""
+    for kind, status in _STATUS.items():
+        if isinstance(problem, kind):
+            return status
+    return 400
+
+
+def _moved_bytes(connection: Connection) -> int:
+    """Return how many bytes of the answer were sent, or else how many of a body have come."""
+    if connection.departure.waiting:
+        return connection.departure.sent
+    if connection.arrival.has_head:
+        return connection.arrival.received
+    return 0
 
 
 def _claim_to_stay(connection: Connection) -> tuple[bool, bool, float]:

@@ -81,24 +81,34 @@ def show_comparison(before: str, after: str) -> Response:
             experiment=experiment,
             limit=_MOST_DIFFERENCES,
         )
-    names = comparison.a.job_id, comparison.b.job_id
+    first, second = comparison.a, comparison.b
     query = {"experiment": experiment or ""}
     chosen, wanted = asked("facet"), asked("q")
-    choice = {"facet": chosen or "", "q": wanted or ""}
+    swapped = difference_page(
+        second.job_id, first.job_id, **query, facet=chosen or "", q=wanted or ""
+    )
+    shown_facets, same, silent = [], [], []
+    for facet in comparison.facets:
+        if _is_wanted(facet, chosen):
+            shown_facets.append(_shown(facet, wanted))
+        if not facet.said:
+            silent.append(facet.title)
+        elif not facet.count and not facet.problems:
+            same.append(facet.title)
     return answer(
         "comparisons/diff.html",
-        twin=address(f"/jobs/{names[0]}/diff/{names[1]}", query),
-        a=comparison.a,
-        b=comparison.b,
+        twin=address(f"/jobs/{first.job_id}/diff/{second.job_id}", query),
+        a=first,
+        b=second,
         first_line=comparison.first_line,
-        swapped=difference_page(names[1], names[0], **query, **choice),
-        other=address(f"/jobs/{names[0]}/diff", query),
-        diverge=_divergence(comparison.a, comparison.b),
+        swapped=swapped,
+        other=address(f"/jobs/{first.job_id}/diff", query),
+        diverge=_divergence(first, second),
         shown_row=shown_row,
-        facets=[_shown(facet, wanted) for facet in comparison.facets if _is_wanted(facet, chosen)],
+        facets=shown_facets,
         choices=_choices(comparison.facets, chosen),
-        same=[facet.title for facet in comparison.facets if _is_same(facet)],
-        silent=[facet.title for facet in comparison.facets if not facet.said],
+        same=same,
+        silent=silent,
         chosen=chosen,
         wanted=wanted,
         whole=asked_section(),
@@ -110,16 +120,15 @@ def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
 
     It is None where they made nothing, or the same.
     """
-    whose = {"experiment_a": a.experiment, "experiment_b": b.experiment}
-    if a.experiment == b.experiment:
-        whose = {"experiment": a.experiment}
-    if a.output is None or b.output is None or (a.output == b.output and len(whose) == 1):
+    if a.output is None or b.output is None:
         return None
-    return address("/diverge", {"a": a.output, "b": b.output, **whose})
-
-
-def _is_same(facet: Facet) -> bool:
-    return facet.said > 0 and not facet.count and not facet.problems
+    outputs = {"a": a.output, "b": b.output}
+    if a.experiment != b.experiment:
+        experiments = {"experiment_a": a.experiment, "experiment_b": b.experiment}
+        return address("/diverge", {**outputs, **experiments})
+    if a.output == b.output:
+        return None
+    return address("/diverge", {**outputs, "experiment": a.experiment})
 
 
 def _is_wanted(facet: Facet, chosen: str | None) -> bool:
@@ -234,7 +243,7 @@ class ProductionsQuestion(NamedTuple):
 
 
 class ShownStage(NamedTuple):
-    """A stage of two productions as the page shows it: what differs, and what could not be told."""
+    """A stage of two productions as the page shows it: what differs, or cannot be compared."""
 
     stage: ComparedStage
     facets: list[tuple[StageFacet, Cut]]
@@ -242,7 +251,7 @@ class ShownStage(NamedTuple):
 
 @pages.get("/diff", endpoint="productions")
 def show_productions() -> Response:
-    """Show two campaigns or releases stage by stage; ask which, where the address does not say."""
+    """Show two campaigns or releases stage by stage; without both in the address, ask for them."""
     by = RELEASE if asked("by") == RELEASE else CAMPAIGN
     question = ProductionsQuestion(by, asked("a"), asked("b"), experiment_asked())
     if question.a is None or question.b is None:
@@ -275,9 +284,13 @@ def _productions_page(
             whole="",
         )
     a, b = comparison.a.name, comparison.b.name
-    stages = [
-        _shown_stage(number, stage) for number, stage in enumerate(comparison.stages, start=1)
-    ]
+    stages, same = [], []
+    for number, stage in enumerate(comparison.stages, start=1):
+        shown = _shown_stage(number, stage)
+        if shown.facets or _is_of_one(stage):
+            stages.append(shown)
+        if _is_same_stage(stage):
+            same.append(stage.stage or "jobs without a stage")
     return answer(
         "comparisons/stages.html",
         twin=productions_page(question.by, a, b, question.experiment),
@@ -285,8 +298,8 @@ def _productions_page(
         question=question,
         first_line=comparison.first_line,
         comparison=comparison,
-        stages=[shown for shown in stages if shown.facets or _is_of_one(shown.stage)],
-        same=[_stage_name(shown.stage) for shown in stages if _is_same_stage(shown.stage)],
+        stages=stages,
+        same=same,
         swapped=productions_page(question.by, b, a, question.experiment),
         command=("jobprov", "diff", f"--{question.by}s", a, b),
         readable=readable,
@@ -305,16 +318,12 @@ def _shown_stage(number: int, stage: ComparedStage) -> ShownStage:
 
 
 def _is_of_one(stage: ComparedStage) -> bool:
-    """Return whether only one production has a stage; where all stages are shown."""
+    """Return whether the page shows all stages, and this one is in one production alone."""
     return not stage.facets and not asked_section()
 
 
 def _is_same_stage(stage: ComparedStage) -> bool:
     return bool(stage.facets) and not any(facet.count or facet.problems for facet in stage.facets)
-
-
-def _stage_name(stage: ComparedStage) -> str:
-    return stage.stage or "jobs without a stage"
 
 
 @pages.get("/recipes", endpoint="recipes")

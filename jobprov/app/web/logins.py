@@ -102,7 +102,7 @@ def log_out() -> Response:
 
 @pages.get(LOGOUT_DONE, endpoint="logout_done")
 def show_end() -> Response:
-    """Show that somebody is logged out, here and at the provider."""
+    """Show that the visitor is logged out, here and at the provider."""
     _provider()
     if visitor() is not None:
         return cast("Response", redirect("/", 303))
@@ -111,7 +111,7 @@ def show_end() -> Response:
 
 @pages.post(BACK_CHANNEL_LOGOUT, endpoint="back_channel_logout")
 def end_by_provider() -> Response:
-    """End the sessions of somebody whose session at the provider is over, as its token says."""
+    """End the sessions of a visitor whose session at the provider ended, as its token says."""
     provider = _provider()
     try:
         logout = provider.logged_out(_sent_logout_token())

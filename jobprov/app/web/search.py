@@ -73,18 +73,21 @@ class Group(NamedTuple):
 
 @pages.get("/search")
 def show_hits() -> Response:
-    """Show what was found; lead straight to the only thing of exactly this name."""
+    """Show what was found; if only one thing has exactly this name, redirect to its page."""
     question = SearchQuestion.from_request()
     limit = MOST if question.kind is None else _MOST_OF_ONE_KIND
     with get_service().reading() as connection:
         result = search(connection, question.text, kind=question.kind, limit=limit)
-    exact = [hit for hit in result.hits if hit.text == result.text and hit.kind in _SHOWN_AT_ONCE]
-    if len(exact) == 1 and safe_url(exact[0].url) and not question.wants_all:
-        return Response(status=303, headers={"Location": redirect(exact[0].url).location})
+    only_exact = _only_exact(result)
+    if only_exact is not None and not question.wants_all:
+        return Response(status=303, headers={"Location": redirect(only_exact.url).location})
     twin = None
     if question.text:
         words = {"q": question.text, "kind": question.kind, "limit": str(limit)}
         twin = address("/search", words)
+    all_kinds = None
+    if question.kind is not None:
+        all_kinds = address("/search", {"q": question.text, "all": "1"})
     return answer(
         "search/search.html",
         twin=twin,
@@ -94,8 +97,16 @@ def show_hits() -> Response:
         count=sum(count.count for count in result.counts),
         has_more=any(count.has_more for count in result.counts),
         note=result.note,
-        all_kinds=address("/search", {"q": question.text, "all": "1"}) if question.kind else None,
+        all_kinds=all_kinds,
     )
+
+
+def _only_exact(result: Hits) -> Hit | None:
+    """Return the only thing of exactly this name that has a page; None if there is not just one."""
+    exact = [hit for hit in result.hits if hit.text == result.text and hit.kind in _SHOWN_AT_ONCE]
+    if len(exact) != 1 or not safe_url(exact[0].url):
+        return None
+    return exact[0]
 
 
 def _by_kind(result: Hits, question: SearchQuestion) -> list[Group]:

@@ -50,7 +50,7 @@ _OF_A_LOOK = frozenset({"cursor", "limit", "whole", "from", "format"})
 
 
 class StarredPage(NamedTuple):
-    """A page that somebody keeps: its address, and what it is."""
+    """A starred page: its address and its title."""
 
     address: str
     title: str

@@ -100,13 +100,14 @@ class DocumentShelf:
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with a prefix, sorted."""
-        above, _slash, _rest = prefix.rpartition("/")
-        start = self.root / above
+        folder_of_prefix = prefix.rpartition("/")[0]
         names = []
-        for folder, _folders, files in os.walk(start):
+        for folder, _folders, files in os.walk(self.root / folder_of_prefix):
             base = Path(folder).relative_to(self.root).as_posix()
             stem = "" if base == "." else f"{base}/"
-            names += [stem + file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)]
-        yield from sorted(
-            name for name in names if name.startswith(prefix) and is_document_name(name)
-        )
+            for file in files:
+                name = stem + file.removesuffix(SUFFIX)
+                is_document = file.endswith(SUFFIX) and is_document_name(name)
+                if is_document and name.startswith(prefix):
+                    names.append(name)
+        yield from sorted(names)

@@ -117,7 +117,8 @@ def make_campaign(
         payload = _JobPayload(ingredients, draft, top, ceiling, common)
         fill(payload, has_logs=False)
         planned.append(payload)
-    if len({payload.job_id for payload in planned}) != len(planned) or not planned:
+    job_ids = {payload.job_id for payload in planned}
+    if not planned or len(job_ids) < len(planned):
         raise BundleError("A bundle of many jobs needs at least one, and each once.")
     planned.sort(key=lambda payload: payload.job_id)
     return _finished(draft, planned, name=name, top=top, ceiling=ceiling)
@@ -127,12 +128,14 @@ def _finished(
     draft: Draft, planned: Sequence[_JobPayload], *, name: str, top: str, ceiling: int
 ) -> Plan:
     needs = Needs()
+    reached = ceiling
     for payload in planned:
         needs.add_all(payload.needs)
-    reached = min(ceiling, *(payload.needs.level() for payload in planned))
+        reached = min(reached, payload.needs.level())
     mtime = max(bundle_time(payload.ingredients) for payload in planned)
     _add_lists(draft, planned)
-    draft.add("data/jobs.tsv", tsv(_COLUMNS, map(_row, planned)))
+    rows = [_row(payload) for payload in planned]
+    draft.add("data/jobs.tsv", tsv(_COLUMNS, rows))
     draft.add("data/NEEDS.tsv", needs.table())
     facts = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
     draft.add("data/README.txt", filled(template(EDITION, "README-campaign.txt"), facts))
@@ -172,8 +175,11 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
         }
         lines = ["case $section in"]
         for name, body in sections.items():
-            lines += [f"{name})", *filter(None, body), ";;"]
-        draft.add(f"data/jobs/{payload.job_id}.sh", _text([*lines, "esac"]))
+            lines.append(f"{name})")
+            lines += [line for line in body if line]
+            lines.append(";;")
+        lines.append("esac")
+        draft.add(f"data/jobs/{payload.job_id}.sh", _text(lines))
         draft.add(f"data/jobs/{payload.job_id}.json", payload.ingredients.record_bytes)
 
 
@@ -188,19 +194,24 @@ def _common_variables(planned: Sequence[_JobPayload]) -> dict[str, str]:
 
 
 def _layout(draft: Draft, payload: _JobPayload) -> list[str]:
-    own = [line for line in payload.layout if line.startswith(_OWN_LINES)]
-    others = [line for line in payload.layout if not line.startswith(_OWN_LINES)]
+    """The job's own lines of the layout, between those that other jobs may have too."""
+    own, others = [], []
+    for line in payload.layout:
+        if line.startswith(_OWN_LINES):
+            own.append(line)
+        else:
+            others.append(line)
     return [_shared(draft, others), *own, _shared(draft, payload.link_lines())]
 
 
 def _environment(draft: Draft, payload: _JobPayload, common: dict[str, str]) -> list[str]:
-    shared = dict(common)
-    is_path_shared = shared.pop("PATH", None) is not None
+    """The job's variables: those that all jobs have in common in a list, then its own."""
+    shared = {name: word for name, word in common.items() if name != "PATH"}
     own = dict(payload.variables)
     path = own.pop("PATH")
     for name in shared:
         del own[name]
-    if is_path_shared:
+    if "PATH" in common:
         return [_shared(draft, variable_lines(path, shared)), *variable_lines(None, own)]
     return [_shared(draft, variable_lines(None, shared)), *variable_lines(path, own)]
 

@@ -138,7 +138,7 @@ class Draft:
             self._keep(Member(path=path, mode=mode, sha256=sha256, sha512="", size=size))
 
     def add_member(self, member: Member) -> None:
-        """Put a file into the bundle whose digests are known."""
+        """Put a file of known digests into the bundle."""
         self._keep(member)
 
     def add_fragment(self, fragment: Fragment) -> None:

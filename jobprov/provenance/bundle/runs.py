@@ -145,7 +145,7 @@ class Run:
         pack: bytes,
         shared: dict[bytes, bytes],
     ) -> _Row:
-        """Cut a header whose top folder is made of zeros and whose time is 0.
+        """Cut a header that has zeros as its top folder and 0 as its time.
 
         `shared` holds what is the same in most.
         """

@@ -18,7 +18,7 @@ _PIECE = 1 << 20
 _NAME, _MODE, _SIZE = slice(0, 100), slice(100, 108), slice(124, 136)
 _MTIME, _PREFIX = slice(MTIME, MTIME + 12), slice(PREFIX, PREFIX + 155)
 _FILE, _FOLDER = b"0", b"5"
-_MODES = (0o644, 0o755)
+_FILE_MODES, _FOLDER_MODES = (0o644, 0o755), (0o755,)
 
 
 class Entry(NamedTuple):
@@ -83,23 +83,21 @@ class BundleTar:
 
     def _entry(self, block: bytes) -> Entry:
         path, kind = _path_of(block), block[KIND : KIND + 1]
-        is_folder = kind == _FOLDER
         if kind not in {_FILE, _FOLDER} or not is_plain(path.removesuffix("/")):
             raise BundleError(
                 f"{path!r} (type {kind!r}): a bundle holds only plain files and folders, so this "
                 "tar is not a bundle."
             )
-        mode, size, mtime = (_number(block[field]) for field in (_MODE, _SIZE, _MTIME))
-        if self._headers is None:
+        is_folder = kind == _FOLDER
+        mode, mtime = _number(block[_MODE]), _number(block[_MTIME])
+        size = _number(block[_SIZE])
+        if self._headers is None:  # the first entry has the time of all
             self.mtime, self._headers = mtime, Headers(mtime)
-        if mode not in _MODES or (is_folder and mode == _MODES[0]):
+        if mode not in (_FOLDER_MODES if is_folder else _FILE_MODES):
             raise BundleError(f"{path}: mode {mode:o} is none that a bundle has; get it again.")
         if mtime != self.mtime:
             raise BundleError(f"{path}: its time is not that of the bundle; get it again.")
-        member = None
-        if not is_folder:
-            member = Member(path=path, mode=mode, sha256="", sha512="", size=size)
-        if path.endswith("/") != is_folder or self._headers.of(path.encode(), member) != block:
+        if path.endswith("/") != is_folder or block != _header(self._headers, path, mode, size):
             raise BundleError(
                 f"{path}: its header is not as a bundle has it (owner, link, device or form of the "
                 "tar); the bundle was packed again or changed, get it again."
@@ -163,6 +161,14 @@ class BundleTar:
             left -= len(part)
         self._read_bytes += count
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _header(headers: Headers, path: str, mode: int, size: int) -> bytes:
+    """The header that a bundle has for a file, or for a folder, whose path ends in a slash."""
+    if path.endswith("/"):
+        return headers.of(path.encode(), None)
+    member = Member(path=path, mode=mode, sha256="", sha512="", size=size)
+    return headers.of(path.encode(), member)
 
 
 def _top_of(path: bytes) -> bytes:

@@ -86,41 +86,53 @@ def _between(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
     """Return the equal pairs of two stretches: common ends, and in between the shortest edit."""
-    shorter = min(len(old_range), len(new_range))
-    head = 0
-    while head < shorter and old[old_range[head]] == new[new_range[head]]:
-        head += 1
-    tail = 0
-    while tail < shorter - head and old[old_range[-1 - tail]] == new[new_range[-1 - tail]]:
-        tail += 1
-    old_end, new_end = len(old_range) - tail, len(new_range) - tail
+    head = _common_length(old, new, old_range, new_range)
     pairs = list(zip(old_range[:head], new_range[:head], strict=True))
-    old_middle, new_middle = old_range[head:old_end], new_range[head:new_end]
-    if old_middle and new_middle:
-        pairs += _shortest_edit(old, new, old_middle, new_middle)
+    old_range, new_range = old_range[head:], new_range[head:]
+    tail = _common_length(old, new, old_range[::-1], new_range[::-1])
+    old_end, new_end = len(old_range) - tail, len(new_range) - tail
+    if old_end and new_end:
+        pairs += _shortest_edit(old, new, old_range[:old_end], new_range[:new_end])
     pairs += zip(old_range[old_end:], new_range[new_end:], strict=True)
     return pairs
+
+
+def _common_length(
+    old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
+) -> int:
+    """Return how many elements are equal at the start of two stretches."""
+    length = 0
+    for old_index, new_index in zip(old_range, new_range, strict=False):
+        if old[old_index] != new[new_index]:
+            break
+        length += 1
+    return length
 
 
 def _shortest_edit(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
     """Return the equal pairs of the shortest edit; none if it has more changes than the bound."""
-    height, width = len(old_range), len(new_range)
-    if abs(height - width) > _MOST_EDITS:
+    old_size, new_size = len(old_range), len(new_range)
+    if abs(old_size - new_size) > _MOST_EDITS:
         return []
+    # x counts elements passed in old, y in new. A diagonal is where x - y is the same; of each, how
+    # far the best path with so many edits gets, as its x
     reached = {1: 0}
     trail: list[dict[int, int]] = []
-    for edits in range(min(height + width, _MOST_EDITS) + 1):
+    for edits in range(min(old_size + new_size, _MOST_EDITS) + 1):
         trail.append(dict(reached))
         for diagonal in range(-edits, edits + 1, 2):
-            is_insertion = _is_insertion(reached, diagonal, edits)
-            x = reached[diagonal + 1] if is_insertion else reached[diagonal - 1] + 1
+            if _is_insertion(reached, diagonal, edits):
+                x = reached[diagonal + 1]
+            else:
+                x = reached[diagonal - 1] + 1
             y = x - diagonal
-            while x < height and y < width and old[old_range[x]] == new[new_range[y]]:
-                x, y = x + 1, y + 1
+            while x < old_size and y < new_size and old[old_range[x]] == new[new_range[y]]:
+                x += 1
+                y += 1
             reached[diagonal] = x
-            if x >= height and y >= width:
+            if x >= old_size and y >= new_size:
                 return _walked_back(trail, old_range, new_range)
     return []
 
@@ -138,13 +150,19 @@ def _is_insertion(reached: dict[int, int], diagonal: int, edits: int) -> bool:
 
 
 def _walked_back(trail: list[dict[int, int]], old_range: range, new_range: range) -> list[_Pair]:
+    """Return the equal pairs on the best path, walked from its end to its start.
+
+    `trail` has, for each number of edits, what was reached before the last of them.
+    """
     x, y = len(old_range), len(new_range)
     pairs: list[_Pair] = []
     for edits in range(len(trail) - 1, -1, -1):
-        reached, diagonal = trail[edits], x - y
-        before = diagonal + 1 if _is_insertion(reached, diagonal, edits) else diagonal - 1
         from_x = from_y = 0
         if edits:
+            reached, diagonal = trail[edits], x - y
+            before = diagonal - 1
+            if _is_insertion(reached, diagonal, edits):
+                before = diagonal + 1
             from_x = reached[before]
             from_y = from_x - before
         while x > from_x and y > from_y:

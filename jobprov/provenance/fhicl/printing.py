@@ -58,8 +58,7 @@ def indented_form(root: TableBody, limits: Limits) -> str:
     indent, last_table_size = "", 0
     sizes: list[int] = []  # of the sequences that are open
     for action, key, index, value in walk(root):
-        # Elements of a sequence have no name
-        name = f"{key}: " if index < 0 else ""
+        name = _name(key, index)
         if action == ATOM:
             lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
         elif action == ENTER:
@@ -73,10 +72,13 @@ def indented_form(root: TableBody, limits: Limits) -> str:
                 sizes.append(size)
         else:
             indent = indent.removesuffix(_INDENT)
-            # Oddity: the reference looks at the table visited last, not at this one, so that a
-            # brace may lose its indentation
-            is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
-            closing_indent = indent if is_indented else ""
+            if value.kind == TABLE:
+                # Oddity: the reference looks at the table visited last, not at this one, so that a
+                # brace may lose its indentation
+                size = last_table_size
+            else:
+                size = sizes.pop()
+            closing_indent = indent if size else ""
             lines.add(f"{closing_indent}{_closing(value)}{_comma(index, sizes)}\n")
     return lines.text()
 
@@ -126,8 +128,7 @@ def _indented_lines(root: TableBody, registry: dict[str, TableBody]) -> Iterator
     sizes: list[int] = []  # of the sequences that are open
     for visit in walk(root, registry):
         action, key, index, value = visit
-        # Elements of a sequence have no name
-        name = f"{key}: " if index < 0 else ""
+        name = _name(key, index)
         if action == ATOM:
             yield visit, f"{indent}{name}{value.text}{_comma(index, sizes)}"
         elif action == ENTER:
@@ -155,6 +156,11 @@ def _note(place: str, place_before: str) -> str:
     if place in ("", _UNKNOWN):
         return ""
     return '  # ""' if place == place_before else f"  # {place}"
+
+
+def _name(key: str, index: int) -> str:
+    """Return what goes before a value: the name of a member; elements of a sequence have none."""
+    return f"{key}: " if index < 0 else ""
 
 
 def _opening(value: Value) -> str:

@@ -65,25 +65,29 @@ def walk(root: TableBody, registry: dict[str, TableBody] | None = None) -> Itera
 
     With a registry, each table is visited as the first one that equals it.
     """
-    stack: list[tuple[Visit | None, Iterator[tuple[str, int, Value]]]] = [(None, _members(root))]
-    while stack:
-        entered, inside = stack[-1]
-        following = next(inside, None)
-        if following is None:
-            stack.pop()
-            if entered is not None:
-                yield entered._replace(action=LEAVE)
-            continue
-        key, index, value = following
-        if value.kind < SEQUENCE:
-            yield Visit(ATOM, key, index, value)
-            continue
-        if value.kind == TABLE and registry is not None:
-            value = value.with_body(registry.get(parameter_set_id(value.body), value.body))
-        visit = Visit(ENTER, key, index, value)
-        yield visit
-        inner = _members(value.body) if value.kind == TABLE else _elements(key, value)
-        stack.append((visit, inner))
+    entered: list[Visit] = []  # the tables and sequences around, from the outside in
+    waiting = [iter(_members(root))]  # what is still to be visited in the set, and in each of these
+    while waiting:
+        visit = next(waiting[-1], None)
+        if visit is None:
+            waiting.pop()
+            if entered:
+                yield entered.pop()._replace(action=LEAVE)
+        elif visit.action == ATOM:
+            yield visit
+        else:
+            if visit.value.kind == TABLE and registry is not None:
+                visit = _registered(visit, registry)
+            yield visit
+            entered.append(visit)
+            waiting.append(iter(_inside(visit)))
+
+
+def _registered(visit: Visit, registry: dict[str, TableBody]) -> Visit:
+    """Return the visit of a table with the first table that equals it."""
+    body = visit.value.body
+    first = registry.get(parameter_set_id(body), body)
+    return visit._replace(value=visit.value.with_body(first))
 
 
 def find_value(root: TableBody, path: str) -> Value:
@@ -188,18 +192,30 @@ def number_of(canonical: str) -> int | float:
         return int(canonical)
     match = _NUMBER.fullmatch(canonical)
     if match:
-        sign, first, fraction, exponent = match[1], match[2], match[3] or "", int(match[4])
+        sign, first_digit = match[1], match[2]
+        fraction, exponent = match[3] or "", int(match[4])
         if len(fraction) <= exponent < _MOST_DIGITS:
-            return int(f"{sign}{first}{fraction.ljust(exponent, '0')}")
+            return int(f"{sign}{first_digit}{fraction.ljust(exponent, '0')}")
     return float(canonical)
 
 
-def _members(body: TableBody) -> Iterator[tuple[str, int, Value]]:
-    return iter([(name, -1, value) for name, value in sorted(body.members.items())])
+def _inside(visit: Visit) -> list[Visit]:
+    """Return the visits of what is in a table or sequence."""
+    if visit.value.kind == TABLE:
+        return _members(visit.value.body)
+    visits = []
+    for index, item in enumerate(visit.value.body.items):
+        action = ATOM if item.kind < SEQUENCE else ENTER
+        visits.append(Visit(action, f"{visit.key}[{index}]", index, item))
+    return visits
 
 
-def _elements(key: str, value: Value) -> Iterator[tuple[str, int, Value]]:
-    return iter([(f"{key}[{index}]", index, item) for index, item in enumerate(value.body.items)])
+def _members(body: TableBody) -> list[Visit]:
+    visits = []
+    for name, value in sorted(body.members.items()):
+        action = ATOM if value.kind < SEQUENCE else ENTER
+        visits.append(Visit(action, name, -1, value))
+    return visits
 
 
 def _parts(path: str) -> Iterator[tuple[str, str]]:

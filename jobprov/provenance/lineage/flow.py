@@ -142,15 +142,18 @@ class Flow:
             has_other_inputs = job in jobs_with_other_inputs
             if not is_job(job) or (len(outputs) == 1 and not has_other_inputs):
                 continue  # most jobs made one file from everything that they read
-            inputs = self._before.get(job, [])
-            parents = {source for source in inputs if self._links[source, job].is_parent}
+            parents, shared_inputs = set[str](), 0
+            for source in self._before.get(job, ()):
+                link = self._links[source, job]
+                if link.is_parent:
+                    parents.add(source)
+                if link.role in SHARED_ROLES:
+                    shared_inputs += 1
             outputs_by_inputs = _outputs_by_inputs(outputs, sources, parents)
             used_parents = frozenset[str]().union(*outputs_by_inputs)
             has_unused_inputs = has_other_inputs or used_parents != parents
-            if len(outputs_by_inputs) == 1 and not has_unused_inputs:
-                continue
-            shared = sum(self._links[source, job].role in SHARED_ROLES for source in inputs)
-            if shared * len(outputs_by_inputs) <= _MOST_SHARED:
+            has_parts = len(outputs_by_inputs) > 1 or has_unused_inputs
+            if has_parts and shared_inputs * len(outputs_by_inputs) <= _MOST_SHARED:
                 maker_of_output[job] = self._cut_job(
                     job, outputs_by_inputs, has_unused_inputs=has_unused_inputs
                 )

@@ -206,22 +206,30 @@ class _Folding:
         self.expanded = expanded
         self.opened: dict[str, str] = {}  # handle of the opened cycle, by the keys of its nodes
         self.cycle: dict[str, list[str]] = {}  # members of a closed cycle, by its unit
-        self.units: list[str] = []
-        unit_of: dict[str, str] = {}
+        self.unit_of: dict[str, str] = {}
         for component in _components_in_order(nodes, edges):
-            if len(component) > 1 and self._is_open("cycle", component):
-                self.opened.update(dict.fromkeys(component, _handle("cycle", component[0])))
-                self.units += component
-                unit_of.update(zip(component, component, strict=True))
-                continue
-            unit = component[0]
-            if len(component) > 1:
-                self.cycle[unit] = component
-            self.units.append(unit)
-            unit_of.update(dict.fromkeys(component, unit))
-        links = dict.fromkeys((unit_of[edge.source], unit_of[edge.target]) for edge in edges)
-        self.after, self.before = neighbours(ends for ends in links if ends[0] != ends[1])
-        self.focus_unit = unit_of.get(focus, focus)
+            self._make_units(component)
+        self.units = list(dict.fromkeys(self.unit_of.values()))
+        self.focus_unit = self.unit_of.get(focus, focus)
+        links: dict[tuple[str, str], None] = {}
+        for edge in edges:
+            source, target = self.unit_of[edge.source], self.unit_of[edge.target]
+            if source != target:
+                links[source, target] = None
+        self.after, self.before = neighbours(links)
+
+    def _make_units(self, component: list[str]) -> None:
+        """Make a unit of a node outside of cycles, or of a closed cycle; of an opened one, several."""
+        first = component[0]
+        if len(component) > 1 and self._is_open("cycle", component):
+            for node in component:
+                self.opened[node] = _handle("cycle", first)
+                self.unit_of[node] = node
+            return
+        if len(component) > 1:
+            self.cycle[first] = component
+        for node in component:
+            self.unit_of[node] = first
 
     def groups(self) -> list[_Group]:
         if self._is_small():

@@ -12,7 +12,7 @@ def key_of_claim(claim: int) -> str:
 
 
 def key_of_file(file: int) -> str:
-    """Return the node of a file that nobody claims."""
+    """Return the node of a file that no job claims."""
     return f"f{file}"
 
 

@@ -10,7 +10,6 @@ Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, R
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node
@@ -21,8 +20,12 @@ from jobprov.provenance.times import utc_text
 RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = "urn:jobprov:lineage:1"
 
-_Use = tuple[Node, bool]
-"""A neighbour of a node, and whether the edge is sure."""
+
+class _Neighbour(NamedTuple):
+    """A neighbour of a job, and whether the edge between them is sure."""
+
+    node: Node
+    is_sure: bool
 
 
 def to_openlineage(graph: Graph) -> str:
@@ -60,10 +63,11 @@ def _events(graph: Graph) -> Iterator[_Event]:
     experiment = "unknown"
     if isinstance(focus, FileNode) and focus.experiment:
         experiment = focus.experiment
-    after, before = defaultdict[str, list[_Use]](list), defaultdict[str, list[_Use]](list)
+    after = defaultdict[str, list[_Neighbour]](list)
+    before = defaultdict[str, list[_Neighbour]](list)
     for edge in graph.inner_edges():
-        after[edge.source].append((nodes[edge.target], edge.is_sure))
-        before[edge.target].append((nodes[edge.source], edge.is_sure))
+        after[edge.source].append(_Neighbour(nodes[edge.target], edge.is_sure))
+        before[edge.target].append(_Neighbour(nodes[edge.source], edge.is_sure))
     for job in graph.jobs():
         of_run = {
             "producer": _PRODUCER,
@@ -75,7 +79,8 @@ def _events(graph: Graph) -> Iterator[_Event]:
         if job.started_at is not None:
             at_start = {**of_run, "outputs": []}
             yield _Event(utc_text(job.started_at), job.job_id, "START", at_start)
-        end_type, ended_at = END_OF.get(job.state), _end(job)
+        end_type = END_OF.get(job.state)
+        ended_at = job.ended_at or job.started_at or job.received_at
         if end_type and ended_at:
             at_end = {**of_run, "outputs": _datasets(after[job.key])}
             yield _Event(utc_text(ended_at), job.job_id, end_type, at_end)
@@ -87,37 +92,35 @@ def _job(job: JobNode, experiment: str) -> dict[str, str]:
     return {"namespace": job.experiment or experiment, "name": name}
 
 
-def _end(job: JobNode) -> datetime | None:
-    return job.ended_at or job.started_at or job.received_at
-
-
-def _datasets(uses: Iterable[_Use]) -> list[dict[str, object]]:
+def _datasets(neighbours: Iterable[_Neighbour]) -> list[dict[str, object]]:
     """The datasets among the neighbours, without jobs.
 
     Two jobs that are linked through a hidden file share no dataset here.
     """
-    versions_by_name = defaultdict[tuple[str, str], list[tuple[FileNode, bool]]](list)
-    for node, is_sure in uses:
+    versions_of = defaultdict[tuple[str, str], list[FileNode]](list)
+    uncertain: set[tuple[str, str]] = set()
+    for node, is_sure in neighbours:
         if isinstance(node, FileNode):
-            namespace = with_slash(node.namespace) or node.experiment
-            versions_by_name[namespace, node.name].append((node, is_sure))
+            dataset = (with_slash(node.namespace) or node.experiment, node.name)
+            versions_of[dataset].append(node)
+            if not is_sure:
+                uncertain.add(dataset)
     datasets = []
-    for namespace, name in sorted(versions_by_name):
-        facets = _facets(versions_by_name[namespace, name])
+    for dataset in sorted(versions_of):
+        namespace, name = dataset
+        facets = {} if dataset in uncertain else _facets(versions_of[dataset])
         datasets.append({"namespace": namespace, "name": name, **facets})
     return datasets
 
 
-def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, object]:
-    """Return the facet that distinguishes versions; nothing if the version is not certain.
+def _facets(versions: Sequence[FileNode]) -> dict[str, object]:
+    """Return the facet that tells versions of a name apart.
 
     If several jobs made the same file, it has the checksums of all.
     """
     checksums: set[str] = set()
     sizes: set[int | None] = set()
-    for file, is_sure in versions:
-        if not is_sure:
-            return {}
+    for file in versions:
         checksums.update(file.checksums)
         sizes.add(file.size_bytes)
     only_size = sizes.pop() if len(sizes) == 1 else None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode
+from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, Node
 from jobprov.provenance.lineage.prov_names import (
     FILE,
     JOB,
@@ -44,18 +44,11 @@ class _Relation(NamedTuple):
     rest: str
 
 
-_RELATIONS = {
-    (False, True): _Relation("used", "u", "prov:activity", "prov:entity", ", -"),
-    (True, False): _Relation("wasGeneratedBy", "g", "prov:entity", "prov:activity", ", -"),
-    (False, False): _Relation(
-        "wasDerivedFrom", "d", "prov:generatedEntity", "prov:usedEntity", ", -, -, -"
-    ),
-    (True, True): _Relation("wasInformedBy", "i", "prov:informed", "prov:informant", ""),
-}
-"""By whether source and target are jobs.
-
-The last two relations join nodes that have only hidden nodes between them.
-"""
+_USED = _Relation("used", "u", "prov:activity", "prov:entity", ", -")
+_GENERATED = _Relation("wasGeneratedBy", "g", "prov:entity", "prov:activity", ", -")
+# These two join nodes that have only hidden nodes between them
+_DERIVED = _Relation("wasDerivedFrom", "d", "prov:generatedEntity", "prov:usedEntity", ", -, -, -")
+_INFORMED = _Relation("wasInformedBy", "i", "prov:informed", "prov:informant", "")
 
 
 def to_prov_json(graph: Graph) -> str:
@@ -74,7 +67,7 @@ def prov_document(graph: Graph) -> dict[str, object]:
         "used": {},
         "wasGeneratedBy": {},
     }
-    for relation, edges in _relations(graph, names):
+    for relation, edges in _edges_by_relation(graph, names).items():
         statements: dict[str, object] = {}
         for index, edge in enumerate(edges, 1):
             ends = {relation.target: names[edge.target], relation.source: names[edge.source]}
@@ -109,7 +102,7 @@ def to_prov_n(graph: Graph) -> str:
     lines += sorted(entities)
     lines += sorted(activities)
 
-    for relation, edges in _relations(graph, names):
+    for relation, edges in _edges_by_relation(graph, names).items():
         for edge in edges:
             ends = f"{names[edge.target]}, {names[edge.source]}"
             rest = f"{relation.rest}{_attributes(_edge_facts(edge))}"
@@ -151,31 +144,35 @@ def _without_version(file: FileNode) -> str:
 
 
 def _whole_files(graph: Graph, names: Mapping[str, str]) -> dict[str, FileNode]:
-    """By the names of versions the files that they are versions of.
+    """The files by the names of their versions in the graph.
 
-    A job's own document does not know that there are versions. It names the file, and meets the
-    lineage there.
+    A job's own document does not know that there are versions: it names the file itself.
     """
     versions = {names[file.key]: file for file in graph.files() if file.version is not None}
     return dict(sorted(versions.items()))
 
 
-def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
-    """The edges by their relation in PROV. The last two relations are left out if they have none.
+def _edges_by_relation(graph: Graph, names: Mapping[str, str]) -> dict[_Relation, list[Edge]]:
+    """The edges by their relation in PROV; of the rarer two relations, only those that have any.
 
     Edges are sorted by names, not by keys, which differ from database to database.
     """
     nodes = graph.by_key()
-    edges_of: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
+    edges_of: dict[_Relation, list[Edge]] = {_USED: [], _GENERATED: [], _DERIVED: [], _INFORMED: []}
+    for edge in sorted(
+        graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])
+    ):
+        edges_of[_relation_of(nodes[edge.source], nodes[edge.target])].append(edge)
+    for rarer in (_DERIVED, _INFORMED):
+        if not edges_of[rarer]:
+            del edges_of[rarer]
+    return edges_of
 
-    def names_of_ends(edge: Edge) -> tuple[str, str]:
-        return names[edge.source], names[edge.target]
 
-    for edge in sorted(graph.inner_edges(), key=names_of_ends):
-        source, target = nodes[edge.source], nodes[edge.target]
-        kind = (isinstance(source, JobNode), isinstance(target, JobNode))
-        edges_of.setdefault(kind, []).append(edge)
-    return [(relation, edges_of[kind]) for kind, relation in _RELATIONS.items() if kind in edges_of]
+def _relation_of(source: Node, target: Node) -> _Relation:
+    if isinstance(source, JobNode):
+        return _INFORMED if isinstance(target, JobNode) else _GENERATED
+    return _USED if isinstance(target, JobNode) else _DERIVED
 
 
 def _edge_facts(edge: Edge) -> dict[str, object]:

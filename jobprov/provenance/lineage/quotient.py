@@ -15,10 +15,6 @@ If there are still too many, the smallest classes are left out.
 """
 
 
-_ClassName = tuple[str, str, str]
-"""Stage, code version and state."""
-
-
 @dataclass(frozen=True, slots=True)
 class JobClass:
     """Jobs of one stage that ran one code version and ended in one state.
@@ -94,34 +90,38 @@ def bounded(
 
 def merged(classes: Sequence[JobClass], flows: Sequence[Flow]) -> FoldedGraph:
     """Classes of equal stage, code version and state as one, sorted, and their flows."""
-    jobs: Counter[_ClassName] = Counter()
-    outputs: Counter[_ClassName] = Counter()
-    revisions: dict[_ClassName, set[str]] = {}
-    names: list[_ClassName] = []
+    alike: dict[_ClassName, list[JobClass]] = {}
     for job_class in classes:
-        name = (job_class.stage, job_class.code_version, job_class.state)
-        names.append(name)
-        jobs[name] += job_class.jobs
-        outputs[name] += job_class.outputs
-        revisions.setdefault(name, set()).add(job_class.revision)
-    place = {name: index for index, name in enumerate(sorted(jobs))}
+        alike.setdefault(_name_of(job_class), []).append(job_class)
+    names = sorted(alike)
+    index_of = {name: index for index, name in enumerate(names)}
     files: Counter[tuple[int, int]] = Counter()
     for flow in flows:
-        files[place[names[flow.source]], place[names[flow.target]]] += flow.files
-    merged_classes = []
-    for name in place:
-        revision = _only(revisions[name])
-        merged_classes.append(JobClass(*name, jobs[name], revision, outputs[name]))
-    return FoldedGraph(tuple(merged_classes), _sorted_flows(files))
+        source = index_of[_name_of(classes[flow.source])]
+        target = index_of[_name_of(classes[flow.target])]
+        files[source, target] += flow.files
+    merged_flows = []
+    for (source, target), count in sorted(files.items()):
+        merged_flows.append(Flow(source, target, count))
+    return FoldedGraph(tuple(_one_class(alike[name]) for name in names), tuple(merged_flows))
 
 
-def _sorted_flows(files: Mapping[tuple[int, int], int]) -> tuple[Flow, ...]:
-    return tuple(Flow(*ends, count) for ends, count in sorted(files.items()))
+_ClassName = tuple[str, str, str]
 
 
-def _only(revisions: set[str]) -> str:
-    """The revision, if there is only one."""
-    return next(iter(revisions)) if len(revisions) == 1 else ""
+def _name_of(job_class: JobClass) -> _ClassName:
+    return job_class.stage, job_class.code_version, job_class.state
+
+
+def _one_class(alike: Sequence[JobClass]) -> JobClass:
+    """Classes of one name as a class; it has a revision if all of them have the same."""
+    revisions = {job_class.revision for job_class in alike}
+    return replace(
+        alike[0],
+        jobs=sum(job_class.jobs for job_class in alike),
+        revision=revisions.pop() if len(revisions) == 1 else "",
+        outputs=sum(job_class.outputs for job_class in alike),
+    )
 
 
 def _without_versions(classes: Sequence[JobClass]) -> list[JobClass]:
@@ -144,16 +144,16 @@ def _without_versions(classes: Sequence[JobClass]) -> list[JobClass]:
 def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
     """Return the largest classes, in their order, and the flows between them."""
     classes = folded.classes
-    by_size = sorted(range(len(classes)), key=lambda index: (-classes[index].jobs, index))
-    kept, left_out = sorted(by_size[:most]), by_size[most:]
-    place = {index: new_index for new_index, index in enumerate(kept)}
+    largest_first = sorted(range(len(classes)), key=lambda index: (-classes[index].jobs, index))
+    kept, left_out = sorted(largest_first[:most]), largest_first[most:]
+    new_index = {index: place for place, index in enumerate(kept)}
     flows = []
     for flow in folded.flows:
-        if flow.source in place and flow.target in place:
-            flows.append(Flow(place[flow.source], place[flow.target], flow.files))
+        if flow.source in new_index and flow.target in new_index:
+            flows.append(Flow(new_index[flow.source], new_index[flow.target], flow.files))
     return FoldedGraph(
-        tuple(classes[index] for index in kept),
-        tuple(flows),
-        len(left_out),
-        sum(classes[index].jobs for index in left_out),
+        classes=tuple(classes[index] for index in kept),
+        flows=tuple(flows),
+        omitted_classes=len(left_out),
+        omitted_jobs=sum(classes[index].jobs for index in left_out),
     )

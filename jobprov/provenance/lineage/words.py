@@ -90,7 +90,7 @@ def enumerated(names: Sequence[str], most: int) -> str:
 
 
 def counted_of(value: int, total: int | None, word: str) -> str:
-    """`3 of 12 files`; `3 files` where nobody knows of how many."""
+    """`3 of 12 files`; `3 files` if the total is not known."""
     if total is None:
         return counted(value, word)
     return f"{number(value)} of {counted(total, word)}"

@@ -240,7 +240,7 @@ def _differ(key: str, values: list[object]) -> bool:
 
 
 def _moments(values: list[object]) -> list[float]:
-    """Return moments in seconds since 1970; none if one of the values is no moment."""
+    """Return moments in seconds since 1970; none if one of the values is not one."""
     moments = []
     for value in values:
         moment = read_time(value)

@@ -190,7 +190,7 @@ def _conditions_parts(record: JobRecord) -> list[_Part]:
 
 
 def _in_any_order(parts: list[_Part]) -> list[_Part]:
-    """Return parts whose order does not count; only None if one of them is unknown."""
+    """Return parts sorted, as their order does not count; only None if one of them is unknown."""
     return [None] if None in parts else sorted(parts)  # type: ignore[type-var]
 
 

@@ -156,17 +156,25 @@ def all_of(parts: list[Selection]) -> Selection:
 
 def some_of(parts: list[Selection]) -> Selection:
     """Return the files that are in at least one part; equal values of one field are one list."""
-    values: dict[str, list[Value | Between]] = {}
-    others: list[Selection] = []
+    alternatives: list[Selection] = []
     for part in parts:
-        alternatives = part.parts if isinstance(part, Some) else (part,)
-        for alternative in alternatives:
-            if isinstance(alternative, Comparison) and alternative.operator is Operator.EQUAL:
-                values.setdefault(alternative.field, []).extend(alternative.values)
-            else:
-                others.append(alternative)
-    lists = [Comparison(field, Operator.EQUAL, tuple(listed)) for field, listed in values.items()]
-    flat = [*lists, *others]
+        if isinstance(part, Some):
+            alternatives.extend(part.parts)
+        else:
+            alternatives.append(part)
+
+    values_of: dict[str, list[Value | Between]] = {}
+    others: list[Selection] = []
+    for alternative in alternatives:
+        if isinstance(alternative, Comparison) and alternative.operator is Operator.EQUAL:
+            values_of.setdefault(alternative.field, []).extend(alternative.values)
+        else:
+            others.append(alternative)
+
+    flat: list[Selection] = []
+    for field, values in values_of.items():
+        flat.append(Comparison(field, Operator.EQUAL, tuple(values)))
+    flat += others
     return flat[0] if len(flat) == 1 else Some(tuple(flat))
 
 

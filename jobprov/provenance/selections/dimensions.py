@@ -204,19 +204,19 @@ def _relation(tokens: Tokens) -> Selection:
 
 
 def _comparison(tokens: Tokens, field: str) -> Selection:
+    if tokens.is_sign("<", "<=", ">", ">="):
+        order = Operator(tokens.take().text)
+        tokens.count_term()
+        return Comparison(field, order, (_one_value(tokens, field),))
     is_negated = tokens.is_word("not") and tokens.after_next().text.lower() in ("in", "like")
     if is_negated:
         tokens.take()
+    operator = Operator.EQUAL
     if tokens.is_word("in", "like") and tokens.after_next().kind != "end":
         tokens.take()
-        operator = Operator.EQUAL
-    elif tokens.is_sign("<", "<=", ">", ">="):
-        operator = Operator(tokens.take().text)
-        tokens.count_term()
-        value = Value(_in_parentheses(tokens, field)[0].text)
-        return Comparison(field, operator, (value,))
     else:
-        operator = Operator.UNEQUAL if tokens.takes_sign("!=") else Operator.EQUAL
+        if tokens.takes_sign("!="):
+            operator = Operator.UNEQUAL
         tokens.takes_sign("=")
     values = _list_in_parentheses(tokens, field)
     tokens.count_term(len(values))
@@ -224,14 +224,14 @@ def _comparison(tokens: Tokens, field: str) -> Selection:
     return Not(comparison) if is_negated else comparison
 
 
-def _in_parentheses(tokens: Tokens, field: str) -> list[Value]:
-    """Return the one value that stands behind an operator of order."""
+def _one_value(tokens: Tokens, field: str) -> Value:
+    """Return the only value behind an operator of order; `*` and `?` in it stand for themselves."""
     values = _list_in_parentheses(tokens, field)
     if len(values) != 1 or isinstance(values[0], Between):
         raise tokens.error(
             "one value is compared by <, <=, > and >=, no list and no range", tokens.next.start
         )
-    return [values[0]]
+    return Value(values[0].text)
 
 
 def _list_in_parentheses(tokens: Tokens, field: str) -> list[Value | Between]:

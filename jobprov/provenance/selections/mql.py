@@ -252,7 +252,7 @@ def _datasets(tokens: Tokens, context: _Context) -> list[Did]:
 
 
 def _dataset(tokens: Tokens, context: _Context) -> Did:
-    """Return a dataset; that its subsets count is true of every campaign."""
+    """Return a dataset. `with subsets` changes nothing: those of a campaign always count."""
     if tokens.takes_word("matching") and tokens.is_word("regexp"):
         raise tokens.error("datasets are matched by % and _ alone", tokens.next.start)
     did = _did(tokens, context)
@@ -273,10 +273,12 @@ def _takes_comma(tokens: Tokens) -> bool:
     if not tokens.is_sign(","):
         return False
     first, second = tokens.after_next(), tokens.after_next(2)
-    is_query = first.kind == "sign" or (
-        first.kind == "word" and first.text.lower() in _QUERIES and second.text != ":"
-    )
-    return not is_query and tokens.takes_sign(",")
+    if first.kind == "sign":
+        return False
+    is_word_of_query = first.kind == "word" and first.text.lower() in _QUERIES
+    if is_word_of_query and second.text != ":":
+        return False
+    return tokens.takes_sign(",")
 
 
 def _did(tokens: Tokens, context: _Context) -> Did:

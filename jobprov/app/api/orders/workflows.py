@@ -72,9 +72,9 @@ def put_workflow(name: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         same_version = find_same_version(connection, service.store, workflow, document)
-    # The catalog is asked here: the one writer must not wait for it
     listings: dict[str, FrozenUnits] = {}
     if same_version is None:
+        # Before the write, since the only writer must not wait for a catalog
         listings = fetch_listings(workflow, _catalog_of())
 
     def declare(writing: Writing) -> WorkflowDeclared:

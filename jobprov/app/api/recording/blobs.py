@@ -7,7 +7,7 @@ Source: RFC 9110, 14.4; 308 with `Range` is what resumable uploads answer.
 import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 from flask import Response, request
@@ -25,7 +25,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
 from jobprov.app.errors import SecretFoundError, problem_of
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Stored, get_service
 from jobprov.provenance.answers.recording import (
     BlobAnswer,
     BlobBatchAnswer,
@@ -147,7 +147,7 @@ def put_blob(sha256: str) -> Response:
         return _erased_answer(sha256, part)
     service.blob_quota.check(experiment)
     if part is None:
-        size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
+        stored = _store(sha256, service.settings.blob_limit_bytes)
     else:
         half = HalfSent(service.settings.data / "half-sent", experiment, sha256)
         received = half.received()
@@ -155,17 +155,8 @@ def put_blob(sha256: str) -> Response:
             received = half.take(part.start, body_chunks(part.length))
         if received < part.total or part.start is None:
             return _part_answer(sha256, min(received, part.total))
-        size_bytes, is_stored = _finish(half, sha256, part.total)
-    if experiment is None:
-        is_new = is_stored
-        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, [sha256]))
-    else:
-        is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
-    if is_new:
-        service.blob_quota.add(experiment, size_bytes)
-        return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
-    change = "erased" if _erase_again(experiment, [sha256]) else None
-    return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
+        stored = _finish(half, sha256, part.total)
+    return _settled_answer(experiment, stored)
 
 
 @section.post("/blobs/batch", BlobBatchAnswer, body=CONTENT_TYPE)
@@ -200,30 +191,48 @@ def get_blob(sha256: str) -> Response:
     return send_blob(sha256, "application/octet-stream", name=sha256)
 
 
+def _settled_answer(experiment: str | None, stored: Stored) -> Response:
+    """Note who sent a stored blob, and answer whether it is new to them."""
+    service = get_service()
+    sha256, size_bytes = stored.sha256, stored.size_bytes
+    if experiment is None:
+        is_new = stored.is_new
+        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, [sha256]))
+    else:
+        is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
+    if is_new:
+        service.blob_quota.add(experiment, size_bytes)
+        return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
+    change = "erased" if _erase_again(experiment, [sha256]) else None
+    return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
+
+
 def _store_together(experiment: str | None, blobs: list[SentBlob]) -> list[BlobResult]:
     """Store those blobs of a batch that may be stored; return what became of each, in order."""
     service = get_service()
     with service.reading() as connection:
         erased = unwanted_among(connection, experiment, [blob.sha256 for blob in blobs])
-    refusals: dict[int, BlobResult] = {}
-    taken: dict[str, bytes] = {}
     unpacking = Unpacking(_UNPACKED_OF_BATCH)
-    for place, blob in enumerate(blobs):
+    refusals: list[BlobResult | None] = []
+    taken: dict[str, bytes] = {}
+    for blob in blobs:
         if blob.sha256 in erased:
-            refusals[place] = BlobResult(blob.sha256, HTTPStatus.OK, change="erased")
-        elif refusal := _refusal(blob, unpacking):
-            refusals[place] = refusal
+            refusal: BlobResult | None = BlobResult(blob.sha256, HTTPStatus.OK, change="erased")
         else:
+            refusal = _refusal(blob, unpacking)
+        if refusal is None:
             taken[blob.sha256] = blob.content
+        refusals.append(refusal)
     new = _keep_together(experiment, taken)
     results: list[BlobResult] = []
-    for place, blob in enumerate(blobs):
-        result = refusals.get(place)
-        if result is None:
-            is_first = blob.sha256 in new
-            new.discard(blob.sha256)  # the same again in this batch is not new
-            result = BlobResult(blob.sha256, HTTPStatus.CREATED if is_first else HTTPStatus.OK)
-        results.append(result)
+    for blob, refusal in zip(blobs, refusals, strict=True):
+        if refusal is not None:
+            results.append(refusal)
+        elif blob.sha256 in new:
+            new.remove(blob.sha256)  # the same again in this batch is not new
+            results.append(BlobResult(blob.sha256, HTTPStatus.CREATED))
+        else:
+            results.append(BlobResult(blob.sha256, HTTPStatus.OK))
     return results
 
 
@@ -232,29 +241,31 @@ def _refusal(blob: SentBlob, unpacking: Unpacking) -> BlobResult | None:
 
     All blobs of a batch share what may be unpacked for it.
     """
+    sha256 = blob.sha256
     limit_bytes = get_service().settings.blob_limit_bytes
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    unprocessable = HTTPStatus.UNPROCESSABLE_ENTITY
     if len(blob.content) > limit_bytes:
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        word, detail = "limit", f"The blob is longer than {limit_bytes} bytes, which is the limit."
-    elif not has_digest(blob.content, blob.sha256):
-        word, detail = "digest-mismatch", "The bytes have another SHA-256; send the blob again."
-    elif blob.is_packaged:
+        detail = f"The blob is longer than {limit_bytes} bytes, which is the limit."
+        return BlobResult(sha256, too_large, detail=detail, errors={"sha256": ["limit"]})
+    if not has_digest(blob.content, sha256):
+        detail = "The bytes have another SHA-256; send the blob again."
+        errors = {"sha256": ["digest-mismatch"]}
+        return BlobResult(sha256, unprocessable, detail=detail, errors=errors)
+    if blob.is_packaged:
         return None
-    elif rules := find_secret(blob.content, unpacking):
+    rules = find_secret(blob.content, unpacking)
+    if rules:
         problem = _secret_found(rules)
-        return BlobResult(blob.sha256, status, detail=str(problem), errors=problem.fields)
-    elif unpacking.is_exhausted and is_packed(blob.content):
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        word = "limit"
+        return BlobResult(sha256, unprocessable, detail=str(problem), errors=problem.fields)
+    if unpacking.is_exhausted and is_packed(blob.content):
         detail = "The packed blobs of this batch are too long when unpacked; send this one alone."
-    else:
-        return None
-    return BlobResult(blob.sha256, status, detail=detail, errors={"sha256": [word]})
+        return BlobResult(sha256, too_large, detail=detail, errors={"sha256": ["limit"]})
+    return None
 
 
 def _keep_together(experiment: str | None, taken: dict[str, bytes]) -> set[str]:
-    """Store blobs, and note whose they are; return the digests of those that are new."""
+    """Store blobs, and note who sent them; return the digests of the new ones."""
     service = get_service()
     if not taken:
         return set()
@@ -267,7 +278,10 @@ def _keep_together(experiment: str | None, taken: dict[str, bytes]) -> set[str]:
     else:
         uploads = [Upload(experiment, sha256) for sha256 in digests]
         are_new = service.write(lambda writing: settle_blobs(writing, uploads))
-        new = {sha256 for sha256, is_new in zip(digests, are_new, strict=True) if is_new}
+        new = set()
+        for sha256, is_new in zip(digests, are_new, strict=True):
+            if is_new:
+                new.add(sha256)
     service.blob_quota.add(experiment, sum(len(taken[sha256]) for sha256 in new))
     _erase_again(experiment, sorted(set(digests) - new))
     return new
@@ -282,7 +296,7 @@ def _erased_answer(sha256: str, part: ByteRange | None) -> Response:
 
 
 def _erase_again(experiment: str | None, digests: Sequence[str]) -> set[str]:
-    """Remove blobs that were erased while they were on their way; return which were."""
+    """Remove blobs that were erased during their upload; return their digests."""
     service = get_service()
     # an experiment that the sender may not see may have sent them as well
     with service.reading_everything() as connection:
@@ -300,7 +314,7 @@ def _part_answer(sha256: str, received: int) -> Response:
     return answer
 
 
-def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
+def _finish(half: HalfSent, sha256: str, total: int) -> Stored:
     """Store a blob whose bytes are all here.
 
     What is refused is forgotten, so that it can be sent from the start.
@@ -308,11 +322,10 @@ def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
     try:
         with half.open() as stream:
             if total <= _WHOLE_BYTES:
-                size_bytes, is_stored = _store_whole(sha256, stream.read(total + 1))
+                stored = _store_whole(sha256, stream.read(total + 1))
             else:
-                chunks = _searched(iter(lambda: stream.read(_CHUNK_BYTES), b""))
+                chunks = _searched(_chunks_of(stream))
                 stored = get_service().store.put_stream(chunks, expected=sha256, limit_bytes=total)
-                size_bytes, is_stored = stored.size_bytes, stored.is_new
     except FileNotFoundError:
         raise ConflictError(
             "Another one finished this blob at the same moment; ask which are missing."
@@ -322,20 +335,19 @@ def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
             half.drop()
         raise
     half.drop()
-    return size_bytes, is_stored
+    return stored
 
 
-def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
-    """Store the body; return its size and whether the archive lacked it.
+def _chunks_of(stream: BinaryIO) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK_BYTES):
+        yield chunk
 
-    Small ones are searched for secrets first.
-    """
-    store = get_service().store
+
+def _store(sha256: str, limit_bytes: int) -> Stored:
+    """Store the body; small ones are searched for secrets first."""
     if (request.content_length or limit_bytes) > _WHOLE_BYTES:
-        stored = store.put_stream(
-            _searched(body_chunks(limit_bytes)), expected=sha256, limit_bytes=limit_bytes
-        )
-        return stored.size_bytes, stored.is_new
+        chunks = _searched(body_chunks(limit_bytes))
+        return get_service().store.put_stream(chunks, expected=sha256, limit_bytes=limit_bytes)
     return _store_whole(sha256, read_body(limit_bytes))
 
 
@@ -356,11 +368,11 @@ def _secret_found(rules: list[str]) -> SecretFoundError:
     )
 
 
-def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
-    if not _is_packaged() and (rules := find_secret(data)):
+def _store_whole(sha256: str, data: bytes) -> Stored:
+    rules = [] if _is_packaged() else find_secret(data)
+    if rules:
         raise _secret_found(rules)
-    stored = get_service().store.put(data, expected=sha256)
-    return stored.size_bytes, stored.is_new
+    return get_service().store.put(data, expected=sha256)
 
 
 def _read_digests() -> Digests:

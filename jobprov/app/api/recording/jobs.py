@@ -124,28 +124,44 @@ def post_batch() -> Response:
 
 def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
     now = datetime.now(UTC)
-    results: list[BatchResult | None] = [None] * len(bodies)
-    taken: dict[int, DecodedRecord] = {}
     letters: list[Undecoded] = []
-    for place, body in enumerate(bodies):
-        decoded = _take(grant, body, letters)
-        if isinstance(decoded, BatchResult):
-            results[place] = decoded
-        else:
-            taken[place] = decoded
-    refusals = check_jobs(grant, [decoded.job_id for decoded in taken.values()])
-    for place, decoded in list(taken.items()):
-        if reason := refusals.get(decoded.job_id):
-            results[place] = BatchResult(decoded.job_id, 403, detail=reason)
-            del taken[place]
-    submissions = Submission.packed_together(list(taken.values()), now, grant.submitter)
+    # Of each record, in order, either the record itself or why it is refused
+    records = [_take(grant, body, letters) for body in bodies]
+    records = _without_refused_jobs(grant, records)
+
+    taken = [record for record in records if isinstance(record, DecodedRecord)]
+    submissions = Submission.packed_together(taken, now, grant.submitter)
     outcomes = get_service().record_many(submissions)
-    here = public_url()
-    for place, outcome in zip(taken, outcomes, strict=True):
-        results[place] = batch_result(outcome, here)
-    forget_tails(zip(taken.values(), outcomes, strict=True))
+    forget_tails(zip(taken, outcomes, strict=True))
     _keep_letters(grant, letters)
-    return BatchAnswer([result for result in results if result is not None])
+
+    here = public_url()
+    next_outcome = iter(outcomes)
+    results: list[BatchResult] = []
+    for record in records:
+        if isinstance(record, BatchResult):
+            results.append(record)
+        else:
+            results.append(batch_result(next(next_outcome), here))
+    return BatchAnswer(results)
+
+
+def _without_refused_jobs(
+    grant: Grant, records: list[BatchResult | DecodedRecord]
+) -> list[BatchResult | DecodedRecord]:
+    """Return the records with a refusal in place of each whose job the sender may not record."""
+    job_ids = [record.job_id for record in records if isinstance(record, DecodedRecord)]
+    refusals = check_jobs(grant, job_ids)
+    checked: list[BatchResult | DecodedRecord] = []
+    for record in records:
+        reason = None
+        if isinstance(record, DecodedRecord):
+            reason = refusals.get(record.job_id)
+        if reason:
+            checked.append(BatchResult(record.job_id, 403, detail=reason))
+        else:
+            checked.append(record)
+    return checked
 
 
 @section.post(

@@ -43,11 +43,10 @@ def put_log_tail(job_id: str, name: str) -> Response:
     grant, service = recording_grant(), get_service()
     query = read_query(LogTailQuery, request.args)
     checked_name(name)
+    checked_name(job_id, "job_id")
     experiment = query.get("experiment") or grant.experiment
     with service.reading() as connection:
-        job = read_job(
-            connection, service.store, checked_name(job_id, "job_id"), experiment=experiment
-        )
+        job = read_job(connection, service.store, job_id, experiment=experiment)
     check_experiment(grant, job.found.experiment)
     check_job(grant, job.found.job_id)
     if any(log.name == name for log in job.reading.record.logs or ()):
@@ -55,11 +54,7 @@ def put_log_tail(job_id: str, name: str) -> Response:
             f"Log {name} of job {job_id} came with the job's record; nothing is added to it."
         )
     content = read_body(KEPT_BYTES)
-    if rules := find_secret(content):
-        message = (
-            f"The log holds what looks like a secret (rule {', '.join(rules)}); send it redacted."
-        )
-        raise SecretFoundError(message, {"": [f"secret-found: {', '.join(rules)}"]})
+    _refuse_secret(content)
     chunk = Chunk(
         job=job.found.key,
         experiment=job.found.experiment_key,
@@ -72,18 +67,29 @@ def put_log_tail(job_id: str, name: str) -> Response:
     return json_answer(TailAnswer(job.found.job_id, name, end))
 
 
-def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
-    """Remove the ends of logs that records brought whole, but for those whose bytes are missing."""
-    whole: dict[tuple[str, str], list[str]] = {}
-    for decoded, outcome in taken:
-        # A hook that sends ends of logs has sent a running record before: where its record is the
-        # first of the job, there are no ends, and nothing needs to be written
-        is_first = outcome.change == "created" and decoded.witness == "wrapper"
-        logs = decoded.record.logs if decoded.record is not None else None
-        if logs and not is_first and outcome.change != "conflict":
-            whole[decoded.experiment, decoded.job_id] = _names_of_sent(logs, outcome.missing_blobs)
-    if whole:
-        get_service().write(lambda writing: drop_tails(writing.connection, whole))
+def _refuse_secret(content: bytes) -> None:
+    rules = ", ".join(find_secret(content))
+    if rules:
+        raise SecretFoundError(
+            f"The log holds what looks like a secret (rule {rules}); send it redacted.",
+            {"": [f"secret-found: {rules}"]},
+        )
+
+
+def forget_tails(recorded: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
+    """Remove the ends of logs that records brought whole, unless the bytes of the log are missing."""
+    whole_logs: dict[tuple[str, str], list[str]] = {}
+    for decoded, outcome in recorded:
+        if decoded.record is None or not decoded.record.logs or outcome.change == "conflict":
+            continue
+        if outcome.change == "created" and decoded.witness == "wrapper":
+            # A hook that sends ends of logs has sent a running record before: where its record is
+            # the first of the job, there are no ends, and nothing needs to be written
+            continue
+        names = _names_of_sent(decoded.record.logs, outcome.missing_blobs)
+        whole_logs[decoded.experiment, decoded.job_id] = names
+    if whole_logs:
+        get_service().write(lambda writing: drop_tails(writing.connection, whole_logs))
 
 
 def _names_of_sent(logs: Sequence[Log], missing: Sequence[str]) -> list[str]:

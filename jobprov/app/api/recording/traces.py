@@ -51,7 +51,7 @@ _question = msgspec.json.Decoder(TraceQuestion)
 def ask_turn() -> Response:
     """Return whether a job that is about to run is to be traced: the first of each kind is.
 
-    The others are told what that one used although nobody named it.
+    The answer to the others lists what the traced one used although nobody named it.
     """
     grant = recording_grant()
     question = _read_question()
@@ -59,20 +59,23 @@ def ask_turn() -> Response:
     service, now = get_service(), datetime.now(UTC)
     if not service.settings.trace_first:
         return json_answer(TraceAnswer(is_wanted=False))
-    kind = question.experiment, question.key
+    experiment, key = question.experiment, question.key
     if question.is_traced:
-        service.write(lambda writing: confirm_turn(writing.connection, *kind, now))
+        service.write(lambda writing: confirm_turn(writing.connection, experiment, key, now))
         return json_answer(TraceAnswer(is_wanted=False, is_pending=True))
-    with service.reading() as connection:  # what nearly all are told costs no write
-        is_wanted = question.can_be_traced and may_get_turn(connection, *kind, now)
-        answer = what_kind_used(connection, *kind)
+
+    with service.reading() as connection:  # the usual answer costs no write
+        may_be_wanted = question.can_be_traced and may_get_turn(connection, experiment, key, now)
+        used = what_kind_used(connection, experiment, key)
+    if not may_be_wanted:
+        return json_answer(used)
 
     def take(writing: Writing) -> bool:
-        return take_turn(writing.connection, *kind, now, is_offer=question.confirms)
+        return take_turn(writing.connection, experiment, key, now, is_offer=question.confirms)
 
-    if is_wanted and service.write(take):
-        answer = TraceAnswer(is_wanted=True, is_pending=True)
-    return json_answer(answer)
+    if service.write(take):
+        return json_answer(TraceAnswer(is_wanted=True, is_pending=True))
+    return json_answer(used)
 
 
 def _read_question() -> TraceQuestion:

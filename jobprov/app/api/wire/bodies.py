@@ -151,7 +151,7 @@ def _too_long(limit_bytes: int) -> LimitError:
 
 
 def wrong_body(problem: ValidationError, field: str) -> BadInputError:
-    """Return the error about a body whose JSON is not as it is to be.
+    """Return the error about JSON that does not fit its schema.
 
     It is about `field` if msgspec names none.
     """
@@ -162,5 +162,5 @@ def wrong_body(problem: ValidationError, field: str) -> BadInputError:
 
 
 def not_json(problem: Exception) -> BadInputError:
-    """Return the error about a body that is no JSON."""
+    """Return the error about a body that is not JSON."""
     return BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]})

@@ -222,11 +222,12 @@ class Section(Blueprint):  # type: ignore[misc]
         needs_token: bool,
         is_public: bool = False,
     ) -> Callable[[F], F]:
+        """Return a decorator that documents a function and lets it answer the call."""
         answers = call.answers if isinstance(call.answers, Mapping) else {200: call.answers}
         for kind in (*answers.values(), call.body):
             self.types += _structs_in(kind)
-        refusals = set(errors)
         document: dict[str, object] = {}
+        refusals = set(errors)
         if call.body is not None:
             document["requestBody"] = {"required": True, "content": _content(call.body)}
             refusals |= {413, 415, 422}
@@ -239,19 +240,19 @@ class Section(Blueprint):  # type: ignore[misc]
         if not is_public:
             refusals.add(429)
 
-        def note(function: F) -> F:
+        def add(function: F) -> F:
             document["operationId"] = function.__name__
             document["responses"] = _responses(
                 function.__name__, answers, sorted(refusals), is_text_too=call.is_text_too
             )
-            if not (needs_token or is_public):
+            if not needs_token and not is_public:
                 self._reading.add(function.__name__)
             # Where flask-smorest looks
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001
             self.add_url_rule(call.rule, None, function, methods=[call.method])
             return function
 
-        return note
+        return add
 
 
 class _Call(NamedTuple):

@@ -70,7 +70,7 @@ def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
 
 
 def _grant_of_reader(scope: Scope) -> Grant | None:
-    """Return what somebody may read who is logged in on the pages; None where nobody is.
+    """Return what a visitor may read who is logged in on the pages; None if none is.
 
     Raises:
         ForbiddenError: their roles do not allow it.

@@ -60,11 +60,11 @@ def show_page(job_id: str, step: str) -> Response:
     """
     form = _form_asked()
     service, experiment = get_service(), experiment_asked()
+    job = None
     with service.reading() as connection:
         configuration = read_configuration(
             connection, service.store, job_id, step, experiment=experiment
         )
-        job = None
         if not asked("piece"):
             read = read_job(connection, service.store, job_id, experiment=experiment)
             job = show_job(connection, read)
@@ -72,10 +72,12 @@ def show_page(job_id: str, step: str) -> Response:
     if job is None:
         return _piece(configuration, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
+    # The job's program may have written it; else it may be computed
     is_written = configuration.recorded.final_sha256 in configuration.sources
     run = run_answer(configuration)
-    ran_is_here = is_written or run.computed_as is not None
-    twin_form = form if form != "ran" else "files"
+    is_computed = run.computed_as is not None
+    ran_is_here = is_written or is_computed
+    twin_form = "files" if form == "ran" else form
     return answer(
         "configurations/configuration.html",
         twin=path + address("", {"form": twin_form, "experiment": experiment or ""}),
@@ -89,7 +91,7 @@ def show_page(job_id: str, step: str) -> Response:
             step,
             is_evaluated=evaluated is not None,
             ran_is_here=ran_is_here,
-            is_computed=is_written and run.computed_as is not None,
+            is_computed=is_written and is_computed,
         ),
         first_line=first_line(configuration, evaluated),
         problem=problem,
@@ -132,10 +134,11 @@ def _downloads(
     path: str, step: str, *, is_evaluated: bool, ran_is_here: bool, is_computed: bool
 ) -> list[tuple[str, str, str]]:
     """Return title, address and file name of each text that can be saved."""
+    is_here = dict.fromkeys(DOWNLOADS, is_evaluated)
+    is_here |= {"ran": ran_is_here, "computed": is_computed}
     downloads = []
     for form, title in DOWNLOADS.items():
-        is_here = {"ran": ran_is_here, "computed": is_computed}.get(form, is_evaluated)
-        if is_here:
+        if is_here[form]:
             query = address("", {"form": form, "experiment": experiment_asked() or ""})
             downloads.append((title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))
     return downloads
@@ -176,9 +179,9 @@ def _evaluated(
 
 
 def _bad_line(configuration: RecordedConfiguration, problem: str | None) -> str | None:
-    """Return the address of the line in which the text is no FHiCL.
+    """Return the address of the line that is not valid FHiCL.
 
-    It is None unless the message names a line of a file that is here.
+    None unless the message names a line of a file that is here.
     """
     place, _, _ = (problem or "").partition(": ")
     match = _FILE_LINE_COLUMN.fullmatch(place)
@@ -300,10 +303,11 @@ def _tree(parameters: Sequence[Parameter], bears: int) -> ShownForm:
 
 def _around(at: str) -> list[tuple[str, str]]:
     """Return (name, address) of each table around a path, the path itself the last."""
-    steps = re.finditer(r"\.?\w+|\[\d+\]", at)
-    return [
-        (step[0].lstrip("."), here(**_only("evaluated", at=at[: step.end()]))) for step in steps
-    ]
+    tables = []
+    for step in re.finditer(r"\.?\w+|\[\d+\]", at):
+        path = at[: step.end()]
+        tables.append((step[0].lstrip("."), here(**_only("evaluated", at=path))))
+    return tables
 
 
 def _piece(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:

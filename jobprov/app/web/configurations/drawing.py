@@ -4,7 +4,7 @@ In the text, comments, strings, numbers and words are told apart, and every incl
 is escaped. A line is read alone, so that any part of a file can be shown; a string over several
 lines is coloured in its first.
 
-The tree folds: a page shows what it bears, the rest is a link to the branch. It works on parameters
+The tree folds: a page shows what fits, and links to the rest. It works on parameters
 in the order of print, in which all of a table stand together.
 """
 
@@ -61,7 +61,7 @@ class Page(NamedTuple):
 def page_of(
     data: bytes, *, start: int = 1, mark: int | None = None, link: Callable[[str], str | None]
 ) -> Page:
-    """Return as many lines as a page bears.
+    """Return as many lines as fit on a page.
 
     Args:
         data: the text.
@@ -70,11 +70,15 @@ def page_of(
         link: gives the address of an included file, None where it is not here.
     """
     rows = data.split(b"\n")
-    total = len(rows) - (not rows[-1])
-    first = max(1, min(start if mark is None else mark - _LINES_BEFORE, total))
+    if not rows[-1]:
+        del rows[-1]  # there is no line after the last line end
+    total = len(rows)
+    if mark is not None:
+        start = mark - _LINES_BEFORE
+    first = max(1, min(start, total))
     lines: list[Markup] = []
     size = 0
-    for row in rows[first - 1 : min(total, first - 1 + MOST_LINES)]:
+    for row in rows[first - 1 : first - 1 + MOST_LINES]:
         line = highlighted("".join(lines_of(row)), link)
         size += len(line.encode()) + 30
         if lines and size > SHOWN_BYTES:
@@ -86,25 +90,25 @@ def page_of(
 def highlighted(line: str, link: Callable[[str], str | None] = lambda _: None) -> Markup:
     """Return one line as HTML."""
     include = _INCLUDE.fullmatch(line)
-    if include is not None:
-        url = link(include[2])
-        name = Markup('<a href="{}">{}</a>').format(url, include[2]) if url else escape(include[2])
-        return Markup('{}<span class="w">#include</span> "{}"{}').format(
-            include[1], name, include[3]
-        )
-    return Markup("").join(_pieces(line))
+    if include is None:
+        return Markup("").join(_pieces(line))
+    before, file, after = include.groups()
+    url = link(file)
+    name = escape(file)
+    if url:
+        name = Markup('<a href="{}">{}</a>').format(url, file)
+    return Markup('{}<span class="w">#include</span> "{}"{}').format(before, name, after)
 
 
 def _pieces(line: str) -> Iterator[Markup]:
     place = 0
     for token in _TOKEN.finditer(line):
         yield escape(line[place : token.start()])
-        kind = _CLASSES.get(token.lastgroup or "")
-        yield (
-            Markup('<span class="{}">{}</span>').format(kind, token[0])
-            if kind
-            else escape(token[0])
-        )
+        css_class = _CLASSES.get(token.lastgroup or "")
+        if css_class:
+            yield Markup('<span class="{}">{}</span>').format(css_class, token[0])
+        else:
+            yield escape(token[0])
         place = token.end()
     yield escape(line[place:])
 
@@ -131,6 +135,10 @@ class Node:
     origin: Origin | None = None
     children: "Sequence[Node] | None" = None
     is_open: bool = False
+
+    def lines_inside(self) -> int:
+        """Return how many lines of the page its inside takes, a line for each node."""
+        return sum(1 + child.lines_inside() for child in self.children or ())
 
 
 @dataclass(frozen=True)
@@ -180,24 +188,32 @@ def _holds(parameter: Parameter, word: str) -> bool:
 def branch(parameters: Sequence[Parameter], path: str, *, bears: int, first: int = 0) -> Branch:
     """Return what is at a path, `first` nodes left out.
 
-    Deeper levels are there as far as the page bears them.
+    Deeper levels are included as far as they fit on the page.
 
     Args:
         parameters: those inside the path, in the order of print.
         path: of the branch; '' for all.
-        bears: lines that may be shown in all.
+        bears: how many lines may be shown in all.
         first: how many nodes to pass by.
     """
     groups = list(_children(parameters, path))
     shown = groups[first : first + max(1, bears)]
-    rest = bears - len(shown)
-    everything = rest >= sum(len(rows) for _, rows in shown)
+    lines_left = bears - len(shown)
+    fits_whole = lines_left >= sum(len(rows) for _, rows in shown)
+    is_open = fits_whole or len(groups) == 1
     nodes = []
     for name, rows in shown:
-        node, used = _node(name, rows, path, rest, is_open=everything or len(groups) == 1)
-        rest -= used
+        node = _node(_path_of_child(path, name), name, rows, lines_left, is_open=is_open)
+        lines_left -= node.lines_inside()
         nodes.append(node)
     return Branch(nodes, first, len(groups))
+
+
+def _path_of_child(path: str, name: str) -> str:
+    """Return the path of a member of a table, or of an element (`[0]`) of a sequence."""
+    if not path or name.startswith("["):
+        return f"{path}{name}"
+    return f"{path}.{name}"
 
 
 def _children(parameters: Sequence[Parameter], path: str) -> Iterator[tuple[str, list[Parameter]]]:
@@ -212,25 +228,26 @@ def _children(parameters: Sequence[Parameter], path: str) -> Iterator[tuple[str,
             yield name, list(rows)
 
 
-def _node(
-    name: str, rows: Sequence[Parameter], around: str, bears: int, *, is_open: bool
-) -> tuple[Node, int]:
-    """Return the node of one child, and how many lines its inside takes."""
-    is_element = name.startswith("[")
-    path = f"{around}{name}" if is_element or not around else f"{around}.{name}"
+def _node(path: str, label: str, rows: Sequence[Parameter], bears: int, *, is_open: bool) -> Node:
+    """Return the node at a path, with so many lines in it at most.
+
+    A large table shows its children, themselves folded; one of too many children is to be fetched.
+    """
     value = _value(rows, path)
     if value is not None:
-        return Node(name, path, len(rows), value, rows[0].origin), 0
+        return Node(label, path, len(rows), value, rows[0].origin)
     groups = list(_children(rows, path))
     is_large = len(rows) > bears
     if is_large and len(groups) > min(bears, _MOST_OPENED):
-        return Node(name, path, len(rows)), 0
-    children, used = [], len(groups)
-    for inner, inner_rows in groups:
-        child, more = _node(inner, inner_rows, path, bears - used, is_open=is_open and not is_large)
+        return Node(label, path, len(rows))
+    lines_left = bears - len(groups)
+    children = []
+    for name, inner_rows in groups:
+        inner_path = _path_of_child(path, name)
+        child = _node(inner_path, name, inner_rows, lines_left, is_open=is_open and not is_large)
+        lines_left -= child.lines_inside()
         children.append(child)
-        used += more
-    return Node(name, path, len(rows), children=children, is_open=is_open or is_large), used
+    return Node(label, path, len(rows), children=children, is_open=is_open or is_large)
 
 
 def _value(rows: Sequence[Parameter], path: str) -> str | None:

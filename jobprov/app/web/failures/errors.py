@@ -53,7 +53,7 @@ class Window(NamedTuple):
 
 
 class LinkedCause(NamedTuple):
-    """A cause on a page, whose links are made where it is shown.
+    """A cause on a page, with links for the place where it is shown.
 
     Attributes:
         filters: those of the page.

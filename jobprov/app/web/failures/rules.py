@@ -73,9 +73,14 @@ def change() -> Response:
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment, Scope.DECLARE, Role.OPERATOR)
     text, service = request.form.get("rules", ""), get_service()
-    fields = FormFields(*(request.form.get(name, "").strip() for name in FormFields._fields))
-    fields = fields._replace(who=who_decides(grant))
-    after = int(fields.after) if fields.after.isdecimal() else None
+    fields = FormFields(
+        who=who_decides(grant),
+        why=request.form.get("why", "").strip(),
+        after=request.form.get("after", "").strip(),
+    )
+    after = None
+    if fields.after.isdecimal():
+        after = int(fields.after)
     try:
         document = {"rules": read_rules_text(text), "who": fields.who, "why": fields.why}
         service.write(

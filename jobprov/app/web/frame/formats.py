@@ -104,7 +104,7 @@ def short(value: Any, width: int = _SHORT) -> str:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return the time in an RFC 3339 text as aware UTC; None if the text is no such time."""
+    """Return the time in an RFC 3339 text as aware UTC; None if it is not one."""
     return read_time(value)
 
 

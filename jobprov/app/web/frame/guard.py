@@ -112,7 +112,7 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
 
 
 def needs_token() -> bool:
-    """Return whether a write that is not a form of somebody logged in needs a token."""
+    """Return whether a write needs a token, unless it is the form of a logged-in visitor."""
     return get_service().needs_token()
 
 
@@ -142,7 +142,7 @@ def note_visitor() -> None:
 
 
 def without_copies(answer: Response) -> Response:
-    """Have browsers and proxies keep no copy of a page that was drawn for somebody."""
+    """Keep browsers and proxies from storing a page that was made for a logged-in visitor."""
     if is_login_on() and request.endpoint != "pages.static":
         answer.headers.setdefault("Cache-Control", "no-store")
     return answer

@@ -129,7 +129,7 @@ class Manual:
         return [page for page in self.pages.values() if page.group == group]
 
     def _read(self, path: PurePosixPath, text: str) -> ManualPage:
-        """Return a page whose parts know their anchors and are not rendered yet."""
+        """Return a page with the anchors of its parts, not rendered yet."""
         tokens = self._reader.parse(text)
         name, group = path.as_posix(), path.parent.as_posix().removeprefix(".")
         if path.name == _INDEX:
@@ -204,7 +204,7 @@ def _sections(tokens: "list[Token]") -> Iterator[Section]:
 
 
 def _plain(tokens: "Sequence[Token]") -> str:
-    """Return what people read of tokens: no marks, no addresses."""
+    """Return the text of tokens without marks and addresses."""
     words = []
     for token in tokens:
         if token.type in ("fence", "code_block"):
@@ -216,7 +216,7 @@ def _plain(tokens: "Sequence[Token]") -> str:
 
 
 def _ids(sections: Sequence[Section]) -> set[str]:
-    """Return what else of these sections can be pointed at."""
+    """Return the other anchors in these sections."""
     ids = set()
     for section in sections:
         for token in section.tokens:
@@ -236,7 +236,7 @@ def _mark_terms(tokens: "list[Token]") -> None:
 
 
 def _lead_on(tokens: "Sequence[Token]", page: ManualPage, pages: dict[str, ManualPage]) -> None:
-    """Make links between files links between pages; what is not in docs is no link."""
+    """Make links between files links between pages; a link out of docs becomes plain text."""
     for token in tokens:
         opened = []
         for child in token.children or ():
@@ -252,14 +252,14 @@ def _lead_on(tokens: "Sequence[Token]", page: ManualPage, pages: dict[str, Manua
 
 
 def _target(link: str, page: ManualPage, pages: dict[str, ManualPage]) -> str | None:
-    """Return the address that a link of a page means here, None where it is of no page."""
-    if ":" in link.partition("/")[0]:
+    """Return the address that a link of a page means here; None if it leads to no page."""
+    has_scheme = ":" in link.partition("/")[0]
+    if has_scheme:
         return link if link.startswith(("http://", "https://", "mailto:")) else None
     file, _, anchor = link.partition("#")
-    name = page.name
-    if file:
-        name = _resolved(page.group, file)
-    return pages[name].address(anchor) if name in pages else None
+    name = _resolved(page.group, file) if file else page.name
+    target = pages.get(name)
+    return None if target is None else target.address(anchor)
 
 
 def _resolved(group: str, link: str) -> str:
@@ -315,15 +315,26 @@ def search_manual(text: str) -> list[Found]:
     words = text.lower().split()[:MOST_WORDS]
     if not words:
         return []
-    ranked: list[tuple[bool, int, int, ManualPage, Section]] = []
+    hits: list[_Hit] = []
     for page in manual().pages.values():
         for section in page.sections:
             score = _score(page, section, words)
             if score:
-                # decisions tell why, which is seldom the question
-                ranked.append((page.group == "decisions", -score, len(ranked), page, section))
-    ranked.sort(key=lambda row: row[:3])
-    return [_found(page, section, words) for *_, page, section in ranked[:MOST_FOUND]]
+                hits.append(_Hit(page, section, score))
+    hits.sort(key=_Hit.rank)  # a stable sort: equal ones stay in the order of the manual
+    return [_found(hit.page, hit.section, words) for hit in hits[:MOST_FOUND]]
+
+
+class _Hit(NamedTuple):
+    """A section that holds every word, and how well it fits them."""
+
+    page: ManualPage
+    section: Section
+    score: int
+
+    def rank(self) -> tuple[bool, int]:
+        """Return its place in the order: decisions last, since they are seldom what is sought."""
+        return self.page.group == "decisions", -self.score
 
 
 def _score(page: ManualPage, section: Section, words: Sequence[str]) -> int:

@@ -3,8 +3,8 @@
 The map gets them as values.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 import msgspec
 from flask import Response
@@ -40,29 +40,36 @@ class Picture(NamedTuple):
         return bool(self.right)
 
 
-def draw_picture(draw: Callable[[str], str], boxes: int) -> Picture:
-    """Return the picture of so many boxes.
+class Drawable(Protocol):
+    """A graph that can be drawn to the right, for wide pages, or down, for narrow ones."""
+
+    def boxes(self) -> int:
+        """Return how many boxes its picture has."""
+
+    def draw(self, direction: Direction) -> str:
+        """Return its picture as an `<svg>` element."""
+
+    def map(self, direction: Direction) -> Mapping[str, object]:
+        """Return the values of its map."""
+
+
+def draw_picture(graph: Drawable) -> Picture:
+    """Return the picture of a graph, to stand in a page.
 
     The drawings escape every name themselves, so they are markup.
-
-    Args:
-        draw: takes `right` or `down`.
-        boxes: how many it has.
     """
-    if boxes > INLINE_BOXES:
+    if graph.boxes() > INLINE_BOXES:
         return Picture()
-    right, down = draw("right"), draw("down")
+    right, down = graph.draw("right"), graph.draw("down")
     if len(right.encode()) + len(down.encode()) > INLINE_BYTES:
         return Picture()
     return Picture(Markup(right), Markup(down))  # noqa: S704 - ElementTree wrote them
 
 
-def asked_drawing(
-    draw: Callable[[str], str], view_map: Callable[[Direction], Mapping[str, object]]
-) -> Response | None:
-    """Return what `picture=` asks for, a drawing alone or the values of the map.
+def asked_drawing(graph: Drawable) -> Response | None:
+    """Return what `picture=` asks for: a drawing alone, or the values of the map.
 
-    It is None where the page is asked for.
+    None if the address asks for the page.
 
     Raises:
         BadInputError: it asks for something else.
@@ -75,9 +82,11 @@ def asked_drawing(
         raise BadInputError(
             f"picture: {wanted[:40]!r} is none of {', '.join(FORMS)}.", {"picture": [choices]}
         )
-    if wanted in ("map", "map-down"):
-        values = view_map("down" if wanted == "map-down" else "right")
-        return Response(msgspec.json.encode(values), content_type="application/json")
-    drawing = draw(wanted.removeprefix("image-"))
-    text = as_image(drawing) if wanted.startswith("image-") else drawing
-    return Response(text, content_type="image/svg+xml; charset=utf-8")
+    direction: Direction = "down" if wanted.endswith("down") else "right"
+    if wanted.startswith("map"):
+        values = msgspec.json.encode(graph.map(direction))
+        return Response(values, content_type="application/json")
+    drawing = graph.draw(direction)
+    if wanted.startswith("image-"):
+        drawing = as_image(drawing)
+    return Response(drawing, content_type="image/svg+xml; charset=utf-8")

@@ -104,7 +104,7 @@ def _as_now() -> str | None:
 
 
 def _job() -> str | None:
-    """Return the address of the job whose log or configuration was asked for."""
+    """Return the address of the job to which the requested log or configuration belongs."""
     head, _, rest = request.path.lstrip("/").partition("/")
     return job_page(quote(rest.split("/")[0])) if head == "jobs" else None
 

@@ -19,7 +19,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.map_view import map_of_view
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.drawing.svg import Direction, draw_view
-from jobprov.provenance.lineage.folding import fold
+from jobprov.provenance.lineage.folding import View, fold
 from jobprov.provenance.lineage.graph import FileNode, Graph, Node
 from jobprov.provenance.lineage.sentences import known_briefly, summary
 from jobprov.provenance.services.histories.lineage import MOST_NODES, has_other_side, trace_lineage
@@ -105,6 +105,40 @@ def show_page(name: str) -> Response:
     if words := asked("sought"):
         return answer_sought(name, words)
     question = _asked()
+    history = _read_history(name, question)
+    graph = history.graph
+    drawable = DrawableHistory(
+        view=fold(graph, expanded=frozenset(request.args.getlist("expanded"))),
+        links=_links(graph, question),
+        first_line=_first_line(graph, question),
+    )
+    drawing = asked_drawing(drawable)
+    if drawing is not None:
+        return drawing
+    return answer(
+        "histories/lineage.html",
+        **_addresses(name, graph, question)._asdict(),
+        name=name,
+        graph=graph,
+        first_line=drawable.first_line,
+        question=question,
+        choices=_choices(question, history),
+        kept_fields=_kept_fields(),
+        is_expanded="expanded" in request.args,
+        picture=draw_picture(drawable),
+        nodes=cut_rows("nodes", graph.nodes, _ROWS),
+        known_briefly=known_briefly,
+    )
+
+
+class History(NamedTuple):
+    """The history of a file, and whether it has another side where this one is empty."""
+
+    graph: Graph
+    has_other_side: bool
+
+
+def _read_history(name: str, question: LineageQuestion) -> History:
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
@@ -118,8 +152,9 @@ def show_page(name: str) -> Response:
             filters=_node_filters(question.filters),
             as_of=question.as_of,
         )
-        is_alone = len(graph.nodes) == 1 and not question.is_filtered
-        offers_other_side = is_alone and has_other_side(
+        if len(graph.nodes) > 1 or question.is_filtered:
+            return History(graph, has_other_side=False)
+        other_side = has_other_side(
             connection,
             name,
             experiment=question.experiment,
@@ -127,33 +162,28 @@ def show_page(name: str) -> Response:
             version=question.version,
             direction=question.direction,
         )
-    view = fold(graph, expanded=frozenset(request.args.getlist("expanded")))
-    links = _links(graph, question)
-    first_line = _first_line(graph, question)
+    return History(graph, has_other_side=other_side)
 
-    def draw(direction: str) -> str:
-        return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
-    def view_map(direction: Direction) -> Mapping[str, object]:
-        return {**map_of_view(view, links, direction=direction), "words": first_line}
+class DrawableHistory(NamedTuple):
+    """A folded history, where its boxes lead, and the sentence above it."""
 
-    drawing = asked_drawing(draw, view_map)
-    if drawing is not None:
-        return drawing
-    return answer(
-        "histories/lineage.html",
-        **_addresses(name, graph, question)._asdict(),
-        name=name,
-        graph=graph,
-        first_line=first_line,
-        question=question,
-        choices=_choices(graph, question, offers_other_side=offers_other_side),
-        kept_fields=_kept_fields(),
-        is_expanded="expanded" in request.args,
-        picture=draw_picture(draw, len(view.boxes)),
-        nodes=cut_rows("nodes", graph.nodes, _ROWS),
-        known_briefly=known_briefly,
-    )
+    view: View
+    links: Links
+    first_line: str
+
+    def boxes(self) -> int:
+        """Return how many boxes the picture has."""
+        return len(self.view.boxes)
+
+    def draw(self, direction: Direction) -> str:
+        """Return the picture as an `<svg>` element."""
+        return draw_view(self.view, direction=direction, links=self.links)
+
+    def map(self, direction: Direction) -> Mapping[str, object]:
+        """Return the values of the map, with the sentence of the page."""
+        values = map_of_view(self.view, self.links, direction=direction)
+        return {**values, "words": self.first_line}
 
 
 def _first_line(graph: Graph, question: LineageQuestion) -> str:
@@ -214,17 +244,20 @@ class LineageChoices(NamedTuple):
     folded_again: str
 
 
-def _choices(graph: Graph, question: LineageQuestion, *, offers_other_side: bool) -> LineageChoices:
+def _choices(question: LineageQuestion, history: History) -> LineageChoices:
     directions = {}
     for direction, title in DIRECTIONS.items():
         directions[direction] = (title, here(direction=direction, expanded=None))
-    other = "descendants" if question.direction == "ancestors" else "ancestors"
+    other_side = None
+    if history.has_other_side:
+        other = "descendants" if question.direction == "ancestors" else "ancestors"
+        other_side = directions[other]
     limits = []
-    if len(graph.nodes) >= LIMITS[0]:
+    if len(history.graph.nodes) >= LIMITS[0]:
         limits = [(limit, here(limit=str(limit), expanded=None)) for limit in LIMITS]
     return LineageChoices(
         directions=directions,
-        other_side=directions[other] if offers_other_side else None,
+        other_side=other_side,
         depths=[(depth, here(depth=str(depth), expanded=None)) for depth in DEPTHS],
         all_depths=here(depth=None, expanded=None),
         limits=limits,

@@ -43,20 +43,14 @@ def show_plan(name: str) -> Response:
             connection, service.store, name, **asked_file(), lost=lost, from_scratch=from_scratch
         )
     located: LocatedFiles | None = None
-    problem: str | None = None
-    locate: str | None = here(locate="1")
     if asked_flag("locate"):
         located = locate_needs(plan, service.catalogs(), patience=PATIENCE)
-        problem = located.problem
-        locate = None
     file = plan.file
     path = history_page("rebuild", file.name)
     place = place_of(file)
-    twin_query = {
-        **place,
-        "from_scratch": "true" if from_scratch else "",
-        "lost": ",".join(lost),
-    }
+    twin_query = {**place, "from_scratch": "", "lost": ",".join(lost)}
+    if from_scratch:
+        twin_query["from_scratch"] = "true"
     needs = _needed_files(plan, located, path, lost)
     return answer(
         "histories/rebuild.html",
@@ -68,8 +62,8 @@ def show_plan(name: str) -> Response:
         jobs=cut_rows("jobs", plan.jobs, _MOST_JOBS),
         needs=cut_rows("needs", needs, _MOST_FILES),
         beyond=cut_rows("beyond", plan.beyond, _MOST_FILES),
-        problem=problem,
-        locate=locate,
+        problem=None if located is None else located.problem,
+        locate=here(locate="1") if located is None else None,
         scratch=with_query(path, {**place, "from_scratch": "1"}),
         least=with_query(path, place),
     )

@@ -5,7 +5,7 @@ Its neighbours, versions, facts and uses follow.
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Response
 from markupsafe import Markup
@@ -127,39 +127,28 @@ def _maker(connection: Connection, producer: JobSummary, name: str) -> Maker:
 
 def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> FilePage:
     file = shown.file
-    place = (file.experiment, file.namespace)
-    output = maker.output if maker else complete(None, Output)
-    of_pair = {"a": name_in_questions, "experiment": file.experiment}
-    of_filter = {"file": name_in_questions, "file_experiment": file.experiment}
+    output: Mapping[str, Any] = complete(None, Output)
+    bundle = None
+    if maker is not None:
+        output = maker.output
+        bundle = f"/api/v1/jobs/{maker.summary.job_id}/bundle"
     metadata = sorted((output["metadata"] or {}).items())
-    chosen = next((row for row in shown.versions if row.number == shown.version), None)
-    others = _other_campaigns(shown, chosen)
-    # A version by its number, where the name alone would add up what several campaigns made
-    which = {} if not others and _is_newest(shown) else {"version": str(shown.version)}
-
-    def question_page(question: Literal["lineage", "roots", "leaves", "cost"]) -> str:
-        return _with_query(history_page(question, file.name, *place), which)
-
+    version = next((row for row in shown.versions if row.number == shown.version), None)
+    other_campaigns = _other_campaigns(shown, version)
+    # The call below /api/v1 has the path of the page
+    twin = file_page(file.name, file.experiment, file.namespace)
+    if not _is_newest(shown):
+        twin = _with_query(twin, {"version": str(shown.version)})
+    addresses = _history_addresses(shown, name_in_questions, is_alone=not other_campaigns)
     return FilePage(
-        # The call below /api/v1 has the path of the page
-        twin=_with_query(file_page(file.name, *place), {} if _is_newest(shown) else which),
-        other_campaigns=others,
-        lineage=question_page("lineage"),
-        rebuild=history_page("rebuild", file.name, *place),
-        diverge=address("/diverge", of_pair),
-        impact=address("/impact", of_filter),
-        questions=[
-            ("First inputs", question_page("roots")),
-            ("Final products", question_page("leaves")),
-            ("What it cost", question_page("cost")),
-            ("Common history with another file", address("/relation", of_pair)),
-            ("Where it is now", replicas_page(file.name, *place)),
-        ],
+        twin=twin,
+        other_campaigns=other_campaigns,
+        **addresses._asdict(),
         file=file,
         shown=shown,
-        bundle=f"/api/v1/jobs/{maker.summary.job_id}/bundle" if maker else None,
+        bundle=bundle,
         output=output,
-        newest=chosen,
+        newest=version,
         first_line=first_line(shown, maker),
         versions=cut_rows("versions", shown.versions, 20),
         parents=cut_rows("parents", shown.parents, 20),
@@ -171,12 +160,62 @@ def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> Fil
     )
 
 
+class _HistoryAddresses(NamedTuple):
+    """Pages of a file's history; `questions` are further ones, each with its title."""
+
+    lineage: str
+    rebuild: str
+    diverge: str
+    impact: str
+    questions: list[tuple[str, str]]
+
+
+def _history_addresses(
+    shown: FileAnswer, name_in_questions: str, *, is_alone: bool
+) -> _HistoryAddresses:
+    """Return where the history of a file is.
+
+    Args:
+        shown: the file.
+        name_in_questions: its name in queries.
+        is_alone: whether a single campaign wrote files of this name.
+    """
+    file = shown.file
+    place = (file.experiment, file.namespace)
+    version = {}
+    if not is_alone or not _is_newest(shown):
+        # The name alone would add up what several campaigns made, or mean the newest version
+        version = {"version": str(shown.version)}
+    lineage = history_page("lineage", file.name, *place)
+    first_inputs = history_page("roots", file.name, *place)
+    final_products = history_page("leaves", file.name, *place)
+    cost = history_page("cost", file.name, *place)
+    with_another_file = {"a": name_in_questions, "experiment": file.experiment}
+    jobs_of_file = {"file": name_in_questions, "file_experiment": file.experiment}
+    return _HistoryAddresses(
+        lineage=_with_query(lineage, version),
+        rebuild=history_page("rebuild", file.name, *place),
+        diverge=address("/diverge", with_another_file),
+        impact=address("/impact", jobs_of_file),
+        questions=[
+            ("First inputs", _with_query(first_inputs, version)),
+            ("Final products", _with_query(final_products, version)),
+            ("What it cost", _with_query(cost, version)),
+            ("Common history with another file", address("/relation", with_another_file)),
+            ("Where it is now", replicas_page(file.name, *place)),
+        ],
+    )
+
+
 def _is_newest(shown: FileAnswer) -> bool:
     return not shown.versions or shown.version == shown.versions[0].number
 
 
 def _with_query(url: str, query: dict[str, str]) -> str:
-    return "&".join([url, *(f"{name}={value}" for name, value in query.items())])
+    """Return an address that has a query with further words behind it."""
+    for name, value in query.items():
+        url += f"&{name}={value}"
+    return url
 
 
 def _other_campaigns(
@@ -268,13 +307,13 @@ def _code(entry: Mapping[str, Any]) -> Markup:
     name = " ".join(text(word) for word in words if word) or "code"
     resolution = entry["resolution"] or {}
     commit = resolution.get("commit") or entry.get("revision")
-    if not commit and product.get("qualifiers"):
+    if commit:
+        is_inferred = resolution.get("evidence") == "inferred"
+        noun = "inferred commit" if is_inferred else "commit"
+        return Markup("{} ({} {})").format(name, noun, digest(commit, 8))
+    if product.get("qualifiers"):
         return Markup("{} ({})").format(name, cut(product["qualifiers"], 30))
-    if not commit:
-        return Markup("{}").format(name)
-    is_inferred = resolution.get("evidence") == "inferred"
-    noun = "inferred commit" if is_inferred else "commit"
-    return Markup("{} ({} {})").format(name, noun, digest(commit, 8))
+    return Markup("{}").format(name)
 
 
 def _locations(shown: FileAnswer, output: Mapping[str, Any]) -> Sequence[str]:

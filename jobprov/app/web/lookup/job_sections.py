@@ -1,9 +1,10 @@
 """The parts of a job's page, made ready for its template.
 
-Rows are cut to what a page bears, bars are measured, gaps are grouped.
+Rows are cut to what fits on a page, bars are measured, gaps are grouped.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -145,15 +146,19 @@ def sections(job: JobAnswer) -> JobSections:
     """Return what the template of the page needs of each section."""
     record = job.merged
     environment = record.get("environment") or {}
+    command = record.get("command") or {}
     variables = sorted((environment.get("variables") or {}).items())
     not_there = complete_all(record.get("outputs_not_there"), OutputNotThere)
     conditions = complete_all(record.get("conditions"), Condition)
     software = [_software_row(entry) for entry in sorted(job.software, key=software_rank)]
     verdicts = [_verdict_row(verdict) for verdict in job.verdicts]
+    best_verdict = None
+    if job.best_verdict:
+        best_verdict = _verdict_row(job.best_verdict)
     return JobSections(
         record=_known_parts(record),
-        environment=_shown_environment(environment) if environment else None,
-        processes=complete((record.get("command") or {}).get("processes"), Processes),
+        environment=_shown_environment(environment),
+        processes=complete(command.get("processes"), Processes),
         outputs_not_there=cut_rows("outputs-not-there", not_there, 15),
         steps=cut_rows("steps", _steps(record), 30),
         inputs=cut_rows("inputs", complete_all(job.inputs, Input), 15),
@@ -173,7 +178,7 @@ def sections(job: JobAnswer) -> JobSections:
         contradictions=cut_rows("contradictions", job.contradictions, 15),
         attempts=cut_rows("attempts", job.attempts, 10),
         verdicts=cut_rows("verdicts", verdicts, 10),
-        best_verdict=_verdict_row(job.best_verdict) if job.best_verdict else None,
+        best_verdict=best_verdict,
         hook_notes=cut_rows("hook-notes", _hook_notes(record), 15),
         others=cut_rows("others", _others(record), 15),
     )
@@ -188,8 +193,13 @@ def _known_parts(record: Mapping[str, Any]) -> JsonObject:
     return {**complete(record, JobRecord), **parts}
 
 
-def _shown_environment(environment: Mapping[str, Any]) -> JsonObject:
-    """Return the environment with all its members; `os` is None if the record does not name it."""
+def _shown_environment(environment: Mapping[str, Any]) -> JsonObject | None:
+    """Return the environment with all its members; None if the record has none.
+
+    `os` is None if the record does not name it.
+    """
+    if not environment:
+        return None
     system = environment.get("os")
     return {
         **complete(environment, Environment),
@@ -252,21 +262,18 @@ def _software_row(entry: Mapping[str, Any]) -> JsonObject:
 
     `title`, `asked_for` and `origin` are the first of several members that the record has.
     """
-    product, resolution = entry.get("product"), entry["resolution"]
-    known_product = complete(product, Product)
-    tarball = complete(entry.get("tarball"), Tarball)
-    resolved = {"commit": None, "evidence": None, "requested_ref": None, **(resolution or {})}
     row = complete(entry, Software)
+    product = complete(entry.get("product"), Product)
+    tarball = complete(entry.get("tarball"), Tarball)
+    resolution: JsonObject = {"commit": None, "evidence": None, "requested_ref": None}
+    resolution |= entry["resolution"] or {}
     return {
         **row,
-        "title": row["name"] or known_product["manager"],
-        "asked_for": row["requested_ref"] or row["describe"] or resolved["requested_ref"],
-        "origin": row["repository"]
-        or known_product["prefix"]
-        or row["checkout"]
-        or tarball["path"],
-        "product": known_product if product else None,
-        "resolution": resolved if resolution else None,
+        "title": row["name"] or product["manager"],
+        "asked_for": row["requested_ref"] or row["describe"] or resolution["requested_ref"],
+        "origin": (row["repository"] or product["prefix"] or row["checkout"] or tarball["path"]),
+        "product": product if entry.get("product") else None,
+        "resolution": resolution if entry["resolution"] else None,
         "submodules": complete_all(row["submodules"], Submodule),
     }
 
@@ -318,14 +325,15 @@ def _efficiency(job: JobSummary, cores: Any) -> str:
 def _configurations(job: JobAnswer) -> list[ShownConfiguration]:
     """Return the configurations, each with the address of its page and its files."""
     entries = complete_all(job.configurations, FclConfiguration)
-    steps_named = [entry["step"] for entry in entries]
+    names = Counter(entry["step"] for entry in entries)
     rows = []
     for place, entry in enumerate(entries[:_MOST_CONFIGURATIONS]):
-        # a step that is named twice is asked for by its place
-        is_named = entry["step"] and steps_named.count(entry["step"]) == 1
-        step = str(entry["step"]) if is_named else str(place)
+        step = entry["step"]
+        if not step or names[step] > 1:
+            step = str(place)  # without a name of its own, its place names it
         files = cut_rows(f"fcl-{place}", complete_all(entry["files"], SourceFile), 12)
-        rows.append(ShownConfiguration(entry, configuration_page(job.summary.job_id, step), files))
+        url = configuration_page(job.summary.job_id, str(step))
+        rows.append(ShownConfiguration(entry, url, files))
     return rows
 
 

@@ -37,19 +37,24 @@ _REPRODUCED = {
 
 def first_line(job: JobAnswer) -> str:
     """Return the first line, of one or two sentences."""
-    gaps = counted(len(job.gaps), "gap") if job.gaps else "no gaps"
-    quality = [f"grade {grade_words(job.grade, job.proof)}, {gaps}"]
-    if job.verdicts:
-        quality.insert(0, _newest_verdict(job.verdicts))
     ended = _ended(job.summary)
     if job.decided_by is not None and job.decided_by.evidence:
         ended += f", decided by {text(evidence_words(job.decided_by.evidence))}"
     if job.summary.state == "succeeded" and not job.output_count:
         ended += text(without_output(job.lost_files()))
+    quality = _quality(job)
     if shown_state(job.summary.state, job.summary.heard_at) == "succeeded":
-        return "; ".join([ended, *quality]) + "."
-    rest = "; ".join(quality)
-    return f"{ended}. {rest[0].upper()}{rest[1:]}."
+        return f"{ended}; {quality}."
+    return f"{ended}. {quality[0].upper()}{quality[1:]}."
+
+
+def _quality(job: JobAnswer) -> str:
+    """Return the newest verdict if there is one, the grade, and how many gaps there are."""
+    gaps = counted(len(job.gaps), "gap") if job.gaps else "no gaps"
+    words = f"grade {grade_words(job.grade, job.proof)}, {gaps}"
+    if job.verdicts:
+        words = f"{_newest_verdict(job.verdicts)}; {words}"
+    return words
 
 
 def _ended(job: JobSummary) -> str:
@@ -88,7 +93,7 @@ def ending(job: JobSummary) -> str:
 
 
 def decided_by(decided: DecidedBy | None) -> str:
-    """Return what decided that a job failed whose process returned 0; empty where nothing did."""
+    """Return why a job counts as failed although its process returned 0; empty if it does not."""
     if decided is None or decided.evidence is None:
         return ""
     evidence = f"{text(evidence_words(decided.evidence))}, against the exit code"

@@ -155,16 +155,16 @@ class JobsPage(NamedTuple):
 @pages.get("/jobs", endpoint="jobs")
 def show_list() -> Response:
     """Show the jobs that pass the filters of the address, as a page or as CSV."""
-    several = [name for name in _LISTED if len(request.args.getlist(name)) > 1]
-    if several:
-        joined = {name: ",".join(request.args.getlist(name)) for name in several}
-        return cast("Response", redirect(here(**joined), 302))
+    repeated: dict[str, str | None] = {}
+    for name in _LISTED:
+        values = request.args.getlist(name)
+        if len(values) > 1:
+            repeated[name] = ",".join(values)
+    if repeated:
+        return cast("Response", redirect(here(**repeated), 302))
     question = JobsQuestion.from_request()
     if asked("format") == "csv":
-        rows = []
-        for job in _list(question).jobs:
-            rows.append({name: cell(job) for name, cell in _COLUMNS.items()})
-        return table("jobs", list(_COLUMNS), rows)
+        return _csv(_list(question).jobs)
     with get_service().reading() as connection:
         around = look_around(connection, question.filters)
     question = question._replace(filters=around.filters)
@@ -176,11 +176,21 @@ def show_list() -> Response:
     return answer_rows("lookup/jobs.html", question.limit, page_of)
 
 
+def _csv(jobs: Sequence[JobSummary]) -> Response:
+    rows = []
+    for job in jobs:
+        rows.append({name: cell_of(job) for name, cell_of in _COLUMNS.items()})
+    return table("jobs", list(_COLUMNS), rows)
+
+
 def _list(question: JobsQuestion) -> JobList:
-    filters, limit = question.filters, question.limit
     with get_service().reading() as connection:
         return list_jobs(
-            connection, filters, limit=limit, cursor=question.cursor, sort=question.sort
+            connection,
+            question.filters,
+            limit=question.limit,
+            cursor=question.cursor,
+            sort=question.sort,
         )
 
 
@@ -197,7 +207,11 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         "sort": question.sort or "",
     }
     cause = _cause(question, listed)
-    is_sorted = question.sort not in (None, "-received_at")
+    facets = around.facets
+    line = first_line(
+        listed, facets, filters, cause=cause, sort=question.sort, cursor=question.cursor
+    )
+    is_by_arrival = question.sort in (None, "-received_at")
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
         jobs=listed.jobs,
@@ -205,24 +219,17 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         matched=_matched(listed),
         filters=filters,
         sort=question.sort,
-        states=count_states(around.facets, filters),
-        facets=facets_of(around.facets),
-        shared=shared_by_all(around.facets, filters),
+        states=count_states(facets, filters),
+        facets=facets_of(facets),
+        shared=shared_by_all(facets, filters),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
         cause=cause,
         unsorted=None if around.is_short else why_unsorted(),
-        counted_of=None if around.facets.is_exact else around.facets.counted_of,
-        first_line=first_line(
-            listed,
-            around.facets,
-            filters,
-            cause=cause,
-            sort=question.sort,
-            cursor=question.cursor,
-        ),
+        counted_of=None if facets.is_exact else facets.counted_of,
+        first_line=line,
         first_page=first_page(),
         next_page=next_page(listed.next),
-        next_words="Further" if is_sorted else "Older",
+        next_words="Older" if is_by_arrival else "Further",
         csv=here(format="csv", limit=str(question.limit)),
     )
 

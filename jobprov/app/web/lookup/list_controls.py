@@ -110,7 +110,7 @@ def facets_of(facets: JobFacets) -> dict[str, Facet]:
 
 
 def shared_by_all(facets: JobFacets, filters: Mapping[str, str]) -> list[str]:
-    """Return what all jobs of a list have in common and nobody asked for: `site RAL`."""
+    """Return what all jobs of a list have in common beyond its filters: `site RAL`."""
     if facets.total < 2:  # noqa: PLR2004 - several
         return []
     shared = []

@@ -188,7 +188,7 @@ def _byte_before(stream: BinaryIO, at: int) -> bytes:
 
 
 def fitting_window(stream: BinaryIO, size_bytes: int, at: int | None) -> Window:
-    """Return as many lines as a page bears, from `at`, or the last ones where that is None."""
+    """Return as many lines as fit on a page, from `at` on, or the last ones if that is None."""
     length = WINDOW_BYTES
     while True:
         start = max(0, size_bytes - length) if at is None else at

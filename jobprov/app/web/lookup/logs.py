@@ -145,18 +145,13 @@ def _page(
     why = None
     if mark is None:
         why = _why(log, failure, searched)
-    first, later, last, follow = None, None, None, None
-    if window.start > 0:
-        first = _here(at="0")
-    is_end = window.end >= log.size_bytes
-    if not is_end:
-        later, last = _here(at=str(window.end)), _here()
     is_running = summary.state == "running"
+    follow = None
     if is_running and not question.is_followed:
         follow = _here(follow="1")
-    bytes_path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
+    path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
     return LogPage(
-        twin=bytes_path + address("", {"experiment": question.experiment}),
+        twin=path + address("", {"experiment": question.experiment}),
         log=log,
         part=window,
         mark=mark,
@@ -167,15 +162,33 @@ def _page(
         is_found=part.found_at is not None,
         next_match=_next_match(part, searched),
         why=why,
-        is_end=is_end,
         is_running=is_running,
         follow=follow,
         is_followed=is_running and question.is_followed,
-        first=first,
-        earlier=_earlier(window),
-        later=later,
-        last=last,
+        **_other_parts(window, log.size_bytes)._asdict(),
     )
+
+
+class _OtherParts(NamedTuple):
+    """Addresses of other parts of a log, and whether this one is its end."""
+
+    is_end: bool
+    first: str | None
+    earlier: str | None
+    later: str | None
+    last: str | None
+
+
+def _other_parts(window: Window, size_bytes: int) -> _OtherParts:
+    first, earlier = None, None
+    if window.start > 0:
+        first = _here(at="0")
+        earlier = _here(at=str(max(0, window.start - WINDOW_BYTES)))
+    is_end = window.end >= size_bytes
+    later, last = None, None
+    if not is_end:
+        later, last = _here(at=str(window.end)), _here()
+    return _OtherParts(is_end, first, earlier, later, last)
 
 
 def _next_match(part: LogPart, searched: str) -> str | None:
@@ -184,14 +197,8 @@ def _next_match(part: LogPart, searched: str) -> str | None:
     return _here(q=searched, at=str(part.found_at + 1))
 
 
-def _earlier(window: Window) -> str | None:
-    if window.start == 0:
-        return None
-    return _here(at=str(max(0, window.start - WINDOW_BYTES)))
-
-
 def _why(log: OpenLog, failure: Failure | None, searched: str) -> str | None:
-    """Return the address of the line of this log that told what the failure was."""
+    """Return the address of the line of this log that explained the failure."""
     if failure is None or failure.log_name != log.name or failure.log_at is None or searched:
         return None
     return _here(line=str(failure.log_at)) + "#why"

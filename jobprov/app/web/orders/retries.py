@@ -126,22 +126,21 @@ def show_page() -> Response:
     chosen = _chosen(question)
     decidable = _decidable(question)
     rows = _rows(offered, decidable, question.jobs)
-    tries = [] if offered is None else offered.tries
-    classes = {} if offered is None else offered.by_class
+    classes, short_count = {}, 0
+    if offered is not None:
+        classes = offered.by_class
+        short_count = sum(retry.runs_out_again for retry in offered.tries)
     return answer(
         "orders/retry.html",
         twin=address("/retries", question.query()),
         experiment=question.experiment,
         task_id=question.task_id,
         offered=cut_rows("offered", rows, _ROWS),
-        states=Counter(str(row.state) for row in rows),
-        job_count=sum(row.job is not None for row in rows),
-        waivable_count=sum(row.is_waivable for row in rows),
+        **_count_rows(rows)._asdict(),
         waived_units=cut_rows("waived", decidable.newest_waived, _ROWS),
         waived_count=len(decidable.waived),
         classes=classes,
-        short_count=sum(retry.runs_out_again for retry in tries),
-        lost_count=sum(bool(row.lost_inputs) for row in rows),
+        short_count=short_count,
         lost_inputs=_lost_inputs(chosen),
         chosen=chosen,
         jobs=question.jobs,
@@ -153,6 +152,31 @@ def show_page() -> Response:
         waived=asked_number("waived", least=0, most=_MOST),
         restored=asked_number("restored", least=0, most=_MOST),
         first_line=first_line(question.task_id, offered, chosen, rows),
+    )
+
+
+class RowCounts(NamedTuple):
+    """Of the units that are not done, how many there are of each kind.
+
+    Attributes:
+        states: by state.
+        job_count: with a job that can be retried.
+        waivable_count: without which the task can go on.
+        lost_count: whose retry cannot find an input.
+    """
+
+    states: Counter[str]
+    job_count: int
+    waivable_count: int
+    lost_count: int
+
+
+def _count_rows(rows: Sequence[UndoneUnit]) -> RowCounts:
+    return RowCounts(
+        states=Counter(str(row.state) for row in rows),
+        job_count=sum(row.job is not None for row in rows),
+        waivable_count=sum(row.is_waivable for row in rows),
+        lost_count=sum(bool(row.lost_inputs) for row in rows),
     )
 
 
@@ -223,28 +247,24 @@ def _rows(
     Waived ones are left out, so that nobody retries them by mistake.
     """
     rows = []
-    open_units = {unit.unit: unit for unit in decidable.open}
     waived = set(decidable.waived)
-    jobs_of_units: list[Retry | SkippedJob] = []
+    units_without_job = {unit.unit: unit for unit in decidable.open}
+    last_attempts: list[Retry | SkippedJob] = []
     if offered is not None:
-        jobs_of_units = [*offered.tries, *offered.skipped]
-    for job in jobs_of_units:
+        last_attempts = [*offered.tries, *offered.skipped]
+    for job in last_attempts:
         if job.unit in waived:
             continue
-        unit = open_units.pop(job.unit or "", None)
+        unit = units_without_job.pop(job.unit or "", None)
         rows.append(_row_of_job(job, unit, jobs))
-    for unit in open_units.values():
+    for unit in units_without_job.values():
         rows.append(UndoneUnit(unit.unit, unit.state, is_waivable=True, reason=unit.why))
     return rows
 
 
 def _row_of_job(job: Retry | SkippedJob, unit: OpenUnit | None, jobs: list[str]) -> UndoneUnit:
-    row = UndoneUnit(
-        job.unit,
-        job.state if unit is None else unit.state,
-        is_waivable=unit is not None,
-        job=job,
-    )
+    state = job.state if unit is None else unit.state
+    row = UndoneUnit(job.unit, state, is_waivable=unit is not None, job=job)
     if isinstance(job, Retry):
         is_selected = not jobs or job.job_id in jobs
         return row._replace(

@@ -54,29 +54,13 @@ class ClassRow(NamedTuple):
 @pages.get("/campaigns/<experiment>/<path:name>/lineage", endpoint="campaign_lineage")
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
-    service, name = get_service(), asked("campaign") or name
+    name = asked("campaign") or name
     try:
-        with service.reading() as connection:
-            tasks = listed_tasks(connection, experiment, asked("task_id") or "")
-            folded = fold_campaign(connection, experiment, name, task_ids=tasks)
+        tasks, folded = _fold(experiment, name)
     except NotFoundError as problem:
-        try:
-            return campaigns.show_page(experiment, f"{name}/lineage")  # a campaign may be called so
-        except NotFoundError:
-            raise problem from None
-    if folded.needs_follow_up:
-        service.write(lambda writing: follow_up(writing, folded))
-    folded = folded.answer()
-    graph, links = folded.graph, class_links(folded)
-
-    def draw(direction: str) -> str:
-        way: Direction = "down" if direction == "down" else "right"
-        return draw_classes(graph, direction=way, links=links, stages=folded.stages)
-
-    def view_map(direction: Direction) -> Mapping[str, object]:
-        return map_of_classes(graph, links, stages=folded.stages, direction=direction)
-
-    drawing = asked_drawing(draw, view_map)
+        return _page_of_namesake(experiment, name, problem)
+    drawable = DrawableCampaign(folded, class_links(folded))
+    drawing = asked_drawing(drawable)
     if drawing is not None:
         return drawing
     query = {"experiment": experiment, "task_id": ",".join(tasks)}
@@ -91,22 +75,74 @@ def show_page(experiment: str, name: str) -> Response:
         name=name,
         tasks=tasks,
         folded=folded,
-        first_line=first_line(graph),
-        picture=draw_picture(draw, len(graph.classes)),
+        first_line=first_line(folded.graph),
+        picture=draw_picture(drawable),
         map_url=here(picture="map"),
         right_url=here(picture="right"),
         down_url=here(picture="down"),
-        classes=cut_rows("classes", _class_rows(folded, links), _ROWS),
+        classes=cut_rows("classes", _class_rows(drawable), _ROWS),
     )
 
 
-def _class_rows(folded: FoldedCampaign, links: Links) -> list[ClassRow]:
+def _fold(experiment: str, name: str) -> tuple[Sequence[str], FoldedCampaign]:
+    """Return the tasks that the address names, and the campaign folded from their jobs.
+
+    Raises:
+        NotFoundError: there is no such campaign or task.
+    """
+    service = get_service()
+    with service.reading() as connection:
+        tasks = listed_tasks(connection, experiment, asked("task_id") or "")
+        folded = fold_campaign(connection, experiment, name, task_ids=tasks)
+    if folded.needs_follow_up:
+        service.write(lambda writing: follow_up(writing, folded))
+    return tasks, folded.answer()
+
+
+def _page_of_namesake(experiment: str, name: str, problem: NotFoundError) -> Response:
+    """Show the campaign whose own name ends in `/lineage`, as this page's address does.
+
+    Raises:
+        NotFoundError: `problem`, if there is no such campaign either.
+    """
+    try:
+        return campaigns.show_page(experiment, f"{name}/lineage")
+    except NotFoundError:
+        raise problem from None
+
+
+class DrawableCampaign(NamedTuple):
+    """A folded campaign, and where its boxes lead."""
+
+    folded: FoldedCampaign
+    links: Links
+
+    def boxes(self) -> int:
+        """Return how many boxes the picture has."""
+        return len(self.folded.graph.classes)
+
+    def draw(self, direction: Direction) -> str:
+        """Return the picture as an `<svg>` element."""
+        return draw_classes(
+            self.folded.graph, direction=direction, links=self.links, stages=self.folded.stages
+        )
+
+    def map(self, direction: Direction) -> Mapping[str, object]:
+        """Return the values of the map."""
+        return map_of_classes(
+            self.folded.graph, self.links, stages=self.folded.stages, direction=direction
+        )
+
+
+def _class_rows(drawable: DrawableCampaign) -> list[ClassRow]:
     """Return the classes in the order of production."""
-    files_in = _count_files(folded.graph)
+    graph = drawable.folded.graph
+    files_in = _count_files(graph)
     rows = []
-    for place, job_class in _in_order(folded.graph, folded.stages):
-        key, url = name_of_class(job_class), links.expand(str(place))
-        rows.append(ClassRow(key, job_class, url, files_in[place]))
+    for index in _production_order(graph, drawable.folded.stages):
+        job_class = graph.classes[index]
+        url = drawable.links.expand(str(index))
+        rows.append(ClassRow(name_of_class(job_class), job_class, url, files_in[index]))
     return rows
 
 
@@ -127,26 +163,26 @@ def first_line(graph: FoldedGraph) -> str:
     return f"{line}."
 
 
-def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobClass]]:
-    """Return the classes with their places, in the order of production.
+def _production_order(graph: FoldedGraph, begun: Sequence[str]) -> list[int]:
+    """Return the indices of the classes in the order of production, the largest of a stage first.
 
-    Where no file tells that order, they come as their stages began.
+    Stages between which no files went come in the order in which they began.
     """
-    stages = list(dict.fromkeys(job_class.stage for job_class in graph.classes))
-    stage_flows: dict[tuple[str, str], None] = {}
+    stage_flows: list[tuple[str, str]] = []
     for flow in graph.flows:
         source, target = graph.classes[flow.source].stage, graph.classes[flow.target].stage
         if source != target:
-            stage_flows[source, target] = None
-    layer = layers(stages, list(stage_flows))
-    rank = {stage: place for place, stage in enumerate(begun)}
+            stage_flows.append((source, target))
+    stages = list(dict.fromkeys(job_class.stage for job_class in graph.classes))
+    layer_of = layers(stages, list(dict.fromkeys(stage_flows)))
+    began_as = {stage: place for place, stage in enumerate(begun)}
 
-    def order(placed_class: tuple[int, JobClass]) -> tuple[int, int, str, int]:
-        _, job_class = placed_class
+    def sort_key(index: int) -> tuple[int, int, str, int]:
+        job_class = graph.classes[index]
         stage = job_class.stage
-        return layer[stage], rank.get(stage, len(rank)), stage, -job_class.jobs
+        return layer_of[stage], began_as.get(stage, len(began_as)), stage, -job_class.jobs
 
-    return sorted(enumerate(graph.classes), key=order)
+    return sorted(range(len(graph.classes)), key=sort_key)
 
 
 def _count_files(graph: FoldedGraph) -> Counter[int]:

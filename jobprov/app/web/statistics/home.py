@@ -32,7 +32,7 @@ _MOST_STAGES = 8
 
 
 class CampaignRow(NamedTuple):
-    """A campaign, and how its units became done; None where nobody knows how many there are."""
+    """A campaign, and how its units were done over time; None if their number is not declared."""
 
     campaign: CampaignStages
     burn_down: DrawnBurnDown | None
@@ -46,7 +46,7 @@ class ShownNeed(NamedTuple):
 
 
 class AttentionGroup(NamedTuple):
-    """What needs somebody in productions, or in the service.
+    """What needs attention in productions, or in the service.
 
     Attributes:
         line: in a sentence whether anything does, without its full stop if something does.
@@ -70,14 +70,14 @@ def show_home() -> Response:
         facts = home_facts(connection)
     campaigns = read_campaigns()
     attention = read_attention(asked("since") or _LAST_DAY, campaigns, facts.queue)
-    lately = _last_day() if facts.amounts.jobs else None
+    last_day, last_day_line = None, None
+    if facts.amounts.jobs:
+        last_day = _last_day()
+    if last_day is not None:
+        last_day_line = first_line(last_day, {"since": _LAST_DAY})
     shared, own = shared_pages(), starred_pages()
     rows = _campaign_rows(campaigns)
     now = datetime.now(UTC)
-    states: set[UnitState] = set()
-    for row in rows:
-        for stage in row.campaign.stages[:_MOST_STAGES]:
-            states.update(stage.units.states)
     page = answer(
         "statistics/home.html",
         twin=address("/attention", {"since": asked("since")}),
@@ -87,11 +87,11 @@ def show_home() -> Response:
         has_burn_downs=any(row.burn_down for row in rows),
         attention=attention,
         attention_groups=attention_groups(attention, last_visit(), now),
-        last_day=lately,
-        last_day_line=None if lately is None else first_line(lately, {"since": _LAST_DAY}),
+        last_day=last_day,
+        last_day_line=last_day_line,
         queue_line=_queue_line(facts.queue),
         recent_errors=recent_errors(now),
-        states=[state for state in UnitState if state in states],
+        states=_states_of(rows),
         levels=LEVELS,
         burn_down_height=HEIGHT,
         starred=shared or own,
@@ -102,18 +102,33 @@ def show_home() -> Response:
     return page
 
 
+def _states_of(rows: list[CampaignRow]) -> list[UnitState]:
+    """Return the states of units that the shown stages have, for the legend of their bars."""
+    occurring: set[UnitState] = set()
+    for row in rows:
+        for stage in row.campaign.stages[:_MOST_STAGES]:
+            occurring.update(stage.units.states)
+    return [state for state in UnitState if state in occurring]
+
+
 def _campaign_rows(campaigns: CampaignList | None) -> list[CampaignRow]:
     if campaigns is None:
         return []
     now = datetime.fromisoformat(campaigns.counted_at)
     rows = []
     for campaign in campaigns.campaigns:
-        stays = 0
-        for stage in campaign.stages:
-            if stage.units.expected is not None:
-                stays += sum(stage.units.states.get(state, 0) for state in NEEDS_SOMEBODY)
-        rows.append(CampaignRow(campaign, draw_burn_down(campaign.burn_down, stays, now)))
+        drawn = draw_burn_down(campaign.burn_down, _units_to_decide(campaign), now)
+        rows.append(CampaignRow(campaign, drawn))
     return rows
+
+
+def _units_to_decide(campaign: CampaignStages) -> int:
+    """Return how many units stay undone until somebody decides, where their number is declared."""
+    count = 0
+    for stage in campaign.stages:
+        if stage.units.expected is not None:
+            count += sum(stage.units.states.get(state, 0) for state in NEEDS_SOMEBODY)
+    return count
 
 
 def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNeed]:
@@ -129,9 +144,9 @@ def _shown_needs(needs: list[Need], visited_at: datetime | None) -> list[ShownNe
 def attention_groups(
     attention: Attention, visited_at: datetime | None, now: datetime
 ) -> list[AttentionGroup]:
-    """Return what needs somebody: in productions first, which may be nothing, then in the service.
+    """Return what needs attention: in productions, though nothing may, then in the service.
 
-    They are told apart so that a missing backup does not hide since when a production is in trouble.
+    They are kept apart so that an old missing backup does not hide when a production got in trouble.
     """
     of_production = [need for need in attention.needs if need.kind not in OF_SERVICE]
     of_service = [need for need in attention.needs if need.kind in OF_SERVICE]

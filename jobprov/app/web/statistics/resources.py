@@ -98,8 +98,10 @@ def show_page() -> Response:
 
     measure = _shown_measure(sums)
     ends: list[str] = []
+    first_and_last = None
     if measure is not None:
         ends = _ends(sums.measures[measure], measure)
+        first_and_last = (ends[0], ends[-1])
     rows = [_row(group, measure, ends) for group in sums.groups]
     return answer(
         "statistics/resources.html",
@@ -113,7 +115,7 @@ def show_page() -> Response:
         first_line=first_line(sums),
         sums=sums,
         groups=cut_rows("groups", rows, _MOST_GROUPS),
-        ends=(ends[0], ends[-1]) if ends else None,
+        ends=first_and_last,
         over_time=_over_time(filters, by, measure),
     )
 

@@ -113,16 +113,22 @@ def show_page() -> Response:
     form = given.pop("format", None)
     given.pop("section", None)
     given.pop("from", None)
-    query = read_query(ThroughputQuery, given)
-    throughput = read_marked_throughput(query)
+    throughput = read_marked_throughput(read_query(ThroughputQuery, given))
     if form == "json":
         return Response(msgspec.json.encode(throughput), content_type="application/json")
     if form == "csv":
-        csv_columns = (*_COLUMNS, *_QUANTILES) if _is_spread(throughput) else _COLUMNS
-        return table("throughput", csv_columns, _csv_rows(throughput))
+        columns = list(_COLUMNS)
+        if _is_spread(throughput):
+            columns += _QUANTILES
+        return table("throughput", columns, _csv_rows(throughput))
+    return _page(throughput, given)
+
+
+def _page(throughput: Throughput, given: dict[str, str]) -> Response:
+    """Return the page; `given` are the words of its address."""
     window_free = {name: value for name, value in given.items() if name not in WINDOW_FIELDS}
+    filters = {name: value for name, value in window_free.items() if name not in {"by", "measure"}}
     columns = _columns(throughput)
-    filters = {name: given[name] for name in window_free if name not in {"by", "measure"}}
     return answer(
         "statistics/throughput.html",
         twin=address("/statistics/throughput", given),
@@ -176,13 +182,15 @@ def _values(group: ThroughputGroup, place: int) -> list[float | None]:
 
 def first_line(throughput: Throughput, given: dict[str, str]) -> str:
     """Return how many jobs ended or ran in the window, and how."""
-    noun = "failed job" if throughput.by == "class" else "job"
-    when = f"in the last {_window_words(given.get('since', DEFAULT_SINCE))}"
     if "ended_after" in given or "ended_before" in given:
         when = f"from {_plain(throughput.start)} to {_plain(throughput.end)} UTC"
+    else:
+        when = f"in the last {_window_words(given.get('since', DEFAULT_SINCE))}"
     if throughput.measure in QUEUED:
         return _queue_line(throughput, when)
-    verb = "ran" if throughput.measure == "running" else ended_words(given.get("state"))
+    noun = "failed job" if throughput.by == "class" else "job"
+    is_of_running = throughput.measure == "running"
+    verb = "ran" if is_of_running else ended_words(given.get("state"))
     if not throughput.jobs:
         return f"No {noun} {verb} {when}."
     line = f"{counted(throughput.jobs, noun)} {verb} {when}"
@@ -191,10 +199,18 @@ def first_line(throughput: Throughput, given: dict[str, str]) -> str:
         line += f": {', '.join(states)}"
     if throughput.measure in _SUMMED:
         line += f"; {_sum_words(throughput)}"
-    if verb == "ran":
-        most = max(sum(amounts) for amounts in zip(*_all_amounts(throughput), strict=True))
-        line += f"; {number(round(most, 1))} at once at most"
+    if is_of_running:
+        line += f"; {number(round(_most_at_once(throughput), 1))} at once at most"
     return f"{line}."
+
+
+def _most_at_once(throughput: Throughput) -> float:
+    """Return the largest sum of all groups in one step."""
+    columns = _columns(throughput)
+    sums = []
+    for step in range(len(throughput.starts)):
+        sums.append(sum(column.group.amounts[step] for column in columns))
+    return max(sums)
 
 
 def _sum_words(throughput: Throughput) -> str:
@@ -233,10 +249,6 @@ def _queue_line(throughput: Throughput, when: str) -> str:
     if unknown:
         line += f"; {counted(unknown, 'step')} of {number(len(totals))} not known"
     return f"{line}."
-
-
-def _all_amounts(throughput: Throughput) -> list[list[float]]:
-    return [column.group.amounts for column in _columns(throughput)]
 
 
 def _window_words(since: str) -> str:

@@ -27,7 +27,7 @@ def last_visit() -> datetime | None:
 
 
 def note_visit(page: Response) -> None:
-    """Have the browser remember that somebody looked at the page."""
+    """Let the browser remember this visit."""
     before = last_visit()
     moments = [before or datetime.fromtimestamp(0, UTC), datetime.now(UTC)]
     value = ".".join(str(int(moment.timestamp())) for moment in moments)

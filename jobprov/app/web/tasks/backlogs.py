@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from jobprov.app.web.frame.cuts import Cut, cut_rows
 from jobprov.app.web.frame.formats import moment
 from jobprov.provenance.answers.tasks.backlogs import Backlog
 
 WIDTH, HEIGHT = 600, 120
 TOP = 2
 """Above the line, which has a width."""
+_ROWS = 8
 _LEAST_AHEAD = 4
 """How many steps the picture shows ahead of now, whatever the estimate."""
 _MOST_AHEAD = timedelta(days=14)
@@ -45,6 +47,23 @@ class DrawnBacklog(NamedTuple):
     rows: list[BacklogRow]
 
 
+class BacklogSection(NamedTuple):
+    """The section of a page about a backlog, as templates take it; nothing if none is drawn."""
+
+    backlog: DrawnBacklog | None
+    backlog_size: tuple[int, int]
+    backlog_rows: Cut | None
+
+
+def backlog_section(backlog: Backlog | None, now: datetime) -> BacklogSection:
+    """Return the section about a backlog that was counted `now`."""
+    drawn = draw_backlog(backlog, now)
+    rows = None
+    if drawn is not None:
+        rows = cut_rows("backlog", drawn.rows, _ROWS)
+    return BacklogSection(drawn, (WIDTH, HEIGHT), rows)
+
+
 class _Scale(NamedTuple):
     """Where moments and numbers lie in the picture of a backlog."""
 
@@ -73,49 +92,64 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
         return None
     burn_down = backlog.burn_down
     step = timedelta(seconds=burn_down.step_seconds)
-    first = burn_down.first_step()
-    start = datetime.fromisoformat(burn_down.start) + first * step
-    latest = moment(backlog.ends_at_high) or now
-    ahead = max(now + _LEAST_AHEAD * step, min(latest, now + _MOST_AHEAD))
-    end = start - (start - ahead) // step * step
-    left_at_start = burn_down.left_before(first)
-    scale = _Scale(start, end, burn_down.most())
+    first_step = burn_down.first_step()
+    start = datetime.fromisoformat(burn_down.start) + first_step * step
+    left_at_start = burn_down.left_before(first_step)
+    scale = _Scale(start, _picture_end(backlog, start, now), burn_down.most())
     line = f"M0 {scale.y(left_at_start)}"
     rows = [BacklogRow(start.isoformat(), left_at_start, "")]
-    for place, left in enumerate(burn_down.left[first:]):
+    for place, left in enumerate(burn_down.left[first_step:]):
         # each number is that at the end of its step
         until = min(now, start + (place + 1) * step)
         line += f"L{scale.point(until, left)}"
-        rows.append(BacklogRow(until.isoformat(), left, "now" if until == now else ""))
-    expected, band = _ahead(backlog, scale, now)
+        what = "now" if until == now else ""
+        rows.append(BacklogRow(until.isoformat(), left, what))
+    estimate = _draw_estimate(backlog, scale, now)
     return DrawnBacklog(
         line=line,
         area=f"{line}V{HEIGHT}H0z",
-        band=band,
-        expected=expected,
+        band=estimate.band,
+        expected=estimate.expected,
         now=scale.x(now),
-        start=start.isoformat(),
-        end=end.isoformat(),
+        start=scale.start.isoformat(),
+        end=scale.end.isoformat(),
         rows=[*_end_rows(backlog), *reversed(rows)],
     )
 
 
-def _ahead(backlog: Backlog, scale: _Scale, now: datetime) -> tuple[str, str]:
-    """Return the paths of the expected backlog and of its possible range."""
-    low, middle = moment(backlog.ends_at_low), moment(backlog.ends_at)
-    high = moment(backlog.ends_at_high)
-    if low is None or middle is None or high is None:
-        return "", ""
-    left = backlog.burn_down.left[-1]
+def _picture_end(backlog: Backlog, start: datetime, now: datetime) -> datetime:
+    """Return when the picture ends: with the first whole step after the latest estimated end.
+
+    That is some steps after now at least, and two weeks at most.
+    """
+    step = timedelta(seconds=backlog.burn_down.step_seconds)
+    latest = moment(backlog.ends_at_high) or now
+    shown_until = max(now + _LEAST_AHEAD * step, min(latest, now + _MOST_AHEAD))
+    return start - (start - shown_until) // step * step  # rounded up to a whole step
+
+
+class _DrawnEstimate(NamedTuple):
+    """The paths of what is expected to be left and of what may be left; '' without an estimate."""
+
+    expected: str
+    band: str
+
+
+def _draw_estimate(backlog: Backlog, scale: _Scale, now: datetime) -> _DrawnEstimate:
+    earliest, expected = moment(backlog.ends_at_low), moment(backlog.ends_at)
+    latest = moment(backlog.ends_at_high)
+    if earliest is None or expected is None or latest is None:
+        return _DrawnEstimate("", "")
+    left, stays = backlog.burn_down.left[-1], backlog.stays
     begin = f"M{scale.point(now, left)}"
-    lines = [_until(end, scale, now, left, backlog.stays) for end in (low, middle, high)]
-    corner = scale.point(scale.end, backlog.stays)
-    band = f"{begin}{lines[0]}L{corner}"
-    if high < scale.end:
-        band += f"L{scale.point(high, backlog.stays)}"
+    # Down to the earliest end, on to the edge of the picture, and back from the latest end
+    band = begin + _until(earliest, scale, now, left, stays)
+    band += f"L{scale.point(scale.end, stays)}"
+    if latest < scale.end:
+        band += f"L{scale.point(latest, stays)}"
     else:
-        band += lines[2]
-    return f"{begin}{lines[1]}", f"{band}z"
+        band += _until(latest, scale, now, left, stays)
+    return _DrawnEstimate(begin + _until(expected, scale, now, left, stays), f"{band}z")
 
 
 def _until(end: datetime, scale: _Scale, now: datetime, left: int, stays: int) -> str:

@@ -22,13 +22,13 @@ from jobprov.app.reports.rows import (
     state_words,
     week_words,
 )
-from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
+from jobprov.app.web.frame.cuts import Cut, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, asset, here, pages
 from jobprov.app.web.frame.progress import ProgressPiece, progress
-from jobprov.app.web.tasks import queue as queue_page
-from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
+from jobprov.app.web.tasks.backlogs import backlog_section
 from jobprov.app.web.tasks.figures import show_figure
+from jobprov.app.web.tasks.queue import queue_section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import (
     campaign_page,
@@ -36,7 +36,6 @@ from jobprov.provenance.answers.addresses import (
     throughput_page,
     with_query,
 )
-from jobprov.provenance.answers.lookup.jobs import GapCounts
 from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
     StageProgress,
@@ -80,18 +79,11 @@ def show_page(experiment: str, name: str) -> Response:
     if asked("figure"):
         return show_figure(campaign, read_spending(experiment, name))
     queue = _queue(campaign)
-    gaps, gap_jobs = _gaps(campaign), None
-    shown_gaps = None
-    if gaps is not None:
-        shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
-    # Tasks with something left come first: among a thousand, nobody would find them
-    in_turn = sorted(campaign.tasks, key=lambda task: task.missing == 0)
     spending = read_spending(experiment, name)
-    backlog = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
-    figure, backlog_rows = None, None
-    if backlog is not None:
-        figure, backlog_rows = here(figure="svg"), cut_rows("backlog", backlog.rows, 8)
+    backlog = backlog_section(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     has_missing = any(task.missing for task in campaign.tasks)
+    # Tasks with something left come first: among a thousand, nobody would find them
+    tasks = sorted(campaign.tasks, key=lambda task: task.missing == 0)
     return answer(
         "tasks/campaign.html",
         twin=twin_of(name, "", {"experiment": experiment}),
@@ -99,20 +91,15 @@ def show_page(experiment: str, name: str) -> Response:
         campaign=campaign,
         first_line=first_line(campaign),
         bars_of=_bars,
-        backlog=backlog,
-        backlog_size=(WIDTH, HEIGHT),
-        backlog_rows=backlog_rows,
-        queue=queue,
-        queue_line=queue_page.first_line(queue),
-        whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
+        **backlog._asdict(),
+        figure=None if backlog.backlog is None else here(figure="svg"),
+        **queue_section(queue, {"experiment": experiment, "campaign": name})._asdict(),
         is_under_way=has_missing or bool(queue.counts.total),
-        tasks=cut_rows("tasks", in_turn, 40),
+        tasks=cut_rows("tasks", tasks, 40),
         spending=_spent_tables(campaign, spending),
         week_line="" if spending is None else _cost_line(spending),
         spent_titles=SPENT,
-        figure=figure,
-        gaps=shown_gaps,
-        gap_jobs=gap_jobs,
+        **_gap_section(campaign)._asdict(),
         proof_line=proof_line,
         # An estimate learns from jobs that succeeded, whatever became of their files
         is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
@@ -151,13 +138,21 @@ def _spent_tables(campaign: CampaignProgress, spending: Spending | None) -> list
     ]
 
 
-def _gaps(campaign: CampaignProgress) -> GapCounts | None:
-    """Return the gaps of the campaign's jobs; None where they are too many to count unasked."""
+class GapSection(NamedTuple):
+    """The gaps of a campaign's jobs, and how many jobs have any; None if they are not counted."""
+
+    gaps: Cut | None
+    gap_jobs: int | None
+
+
+def _gap_section(campaign: CampaignProgress) -> GapSection:
+    """Return the gaps of the campaign's jobs, unless there are too many jobs to count unasked."""
     if jobs_of(campaign) > _MOST_COUNTED and asked_section() != "gaps":
-        return None
+        return GapSection(None, None)
     filters = JobFilters(experiment=campaign.experiment, campaign=campaign.campaign)
     with get_service().reading() as connection:
-        return list_gaps(connection, filters)
+        counts = list_gaps(connection, filters)
+    return GapSection(cut_rows("gaps", counts.gaps, 15), counts.job_count)
 
 
 def _queue(campaign: CampaignProgress) -> Queue:
@@ -242,7 +237,7 @@ def _made(stage: StageProgress) -> str:
 
 
 def _tried(units: UnitCounts) -> str:
-    """Return in brackets what became of the units that are not done; '' of those without a job."""
+    """Return in brackets what became of the units that are not done but had a job; '' for none."""
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
     states = state_words(tried)
     return f" ({states})" if states else ""

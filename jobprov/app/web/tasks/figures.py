@@ -28,33 +28,40 @@ def show_figure(campaign: CampaignProgress, spending: Spending | None) -> Respon
     """Show what is left of a campaign, with axes, on white, and what it cost where that is counted.
 
     Raises:
-        NotFoundError: nobody declared how many units there are to be, or nothing was left all week.
+        NotFoundError: no number of units is declared, or nothing was left all week.
     """
     drawn = draw_backlog(campaign.backlog, datetime.fromisoformat(campaign.counted_at))
     if drawn is None or campaign.backlog is None:
         raise NotFoundError("Nothing is known to be left of this campaign that could be drawn.")
-    # As of the burn-down: of other stages nobody knows how many units they are to have
-    done, expected = 0, 0
-    for stage in campaign.stages:
-        if stage.units.expected is not None:
-            done += stage.units.produced
-            expected += stage.units.expected
     start, end = datetime.fromisoformat(drawn.start), datetime.fromisoformat(drawn.end)
+    cost = ""
+    if spending is not None and spending.total.jobs:
+        cost = cost_words(spending)
     figure = render_template(
         "tasks/figure.svg",
         campaign=campaign,
         drawn=drawn,
         width=WIDTH,
         height=HEIGHT,
-        line=done_words(done, expected),
+        line=_done_line(campaign),
         is_whole=campaign.backlog.burn_down.is_whole,
-        cost="" if spending is None or not spending.total.jobs else cost_words(spending),
+        cost=cost,
         ends_at=campaign.backlog.ends_at and minute(campaign.backlog.ends_at),
         counted_at=minute(campaign.counted_at),
         times=_times(start, end),
         lefts=_lefts(campaign.backlog.burn_down.most()),
     )
     return Response(figure, content_type="image/svg+xml; charset=utf-8")
+
+
+def _done_line(campaign: CampaignProgress) -> str:
+    """Return how many units are done of the stages that declare their number, as the burn-down."""
+    done, expected = 0, 0
+    for stage in campaign.stages:
+        if stage.units.expected is not None:
+            done += stage.units.produced
+            expected += stage.units.expected
+    return done_words(done, expected)
 
 
 def _times(start: datetime, end: datetime) -> list[Tick]:
@@ -68,10 +75,16 @@ def _times(start: datetime, end: datetime) -> list[Tick]:
 
 def _lefts(most: int) -> list[Tick]:
     """Return round numbers of units between none and most."""
-    rough = most / _LINES
-    power = 10 ** (len(str(int(rough))) - 1)
-    step = max(1, next(round(nice * power) for nice in _NICE if nice * power >= rough))
-    return [
-        Tick(HEIGHT - round((HEIGHT - TOP) * left / most), number(left))
-        for left in range(0, most + 1, step)
-    ]
+    step = _round_step(most / _LINES)
+    ticks = []
+    for left in range(0, most + 1, step):
+        height = round((HEIGHT - TOP) * left / most)
+        ticks.append(Tick(HEIGHT - height, number(left)))
+    return ticks
+
+
+def _round_step(least: float) -> int:
+    """Return the first of 1, 2, 2.5, 5, 10, 20, 25, … that is not below a number, as an integer."""
+    power: int = 10 ** (len(str(int(least))) - 1)
+    large_enough = [nice * power for nice in _NICE if nice * power >= least]
+    return max(1, round(min(large_enough)))

@@ -80,6 +80,23 @@ def _twin(question: dict[str, str | None], rows: int, cursor: str | None) -> str
     return f"/tasks/{quote(task_id, safe='')}/queue{address('', query)}"
 
 
+class QueueSection(NamedTuple):
+    """The section of another page about running and waiting jobs, as templates take it.
+
+    Attributes:
+        whole_queue: the address of the page that lists them.
+    """
+
+    queue: Queue
+    queue_line: str
+    whole_queue: str
+
+
+def queue_section(queue: Queue, place: dict[str, str]) -> QueueSection:
+    """Return the section about the queue of a task or campaign, which `place` names."""
+    return QueueSection(queue, first_line(queue), address("/queue", place))
+
+
 def first_line(queue: Queue) -> str:
     """Return in a sentence how many jobs run and wait, and what needs a look."""
     counts = queue.counts

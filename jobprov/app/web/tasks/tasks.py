@@ -9,13 +9,13 @@ from flask import Response, redirect, request
 from jobprov.app.reports.rows import state_words, unlisted_words
 from jobprov.app.web.catalogs import catalog_kind
 from jobprov.app.web.failures.errors import linked_causes
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
 from jobprov.app.web.frame.progress import progress
-from jobprov.app.web.tasks import queue as queue_page
-from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
+from jobprov.app.web.tasks.backlogs import backlog_section
+from jobprov.app.web.tasks.queue import queue_section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
@@ -52,8 +52,11 @@ def show_page(task_id: str) -> Response:
         queue = task_queue(connection, opened, limit=_QUEUED)
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
-    units = str(task.expected or task.produced or "")
-    backlog = draw_backlog(task.backlog, datetime.now(UTC)) if task.missing else None
+    estimate = {**place, "files": str(task.expected or task.produced or "")}
+    backlog, missing_lists = None, None
+    if task.missing:
+        backlog = task.backlog
+        missing_lists = f"/api/v1{_address(task, '/missing')}&format="
     return answer(
         "tasks/task.html",
         twin=_address(task, ""),
@@ -64,30 +67,46 @@ def show_page(task_id: str) -> Response:
         catalog_kind=catalog_kind(service, task.experiment),
         bars=progress(task.states, task.expected),
         states=task.states,
-        backlog=backlog,
-        backlog_size=(WIDTH, HEIGHT),
-        backlog_rows=None if backlog is None else cut_rows("backlog", backlog.rows, 8),
-        causes=cut_rows("causes", linked_causes(task.errors, place), 15),
-        failing=cut_rows("failing", task.failing_jobs, 15),
-        blocking=cut_rows("blocking", task.blocking, 20),
-        is_more_blocking=len(task.blocking) == MOST_LISTED,
+        **backlog_section(backlog, datetime.now(UTC))._asdict(),
+        **_failure_section(task)._asdict(),
         waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,
         proof=gaps.proof,
         proof_line=proof_line,
-        queue=queue,
-        queue_line=queue_page.first_line(queue),
+        **queue_section(queue, place)._asdict(),
         queued=cut_rows("queue", queue.jobs, _QUEUED),
-        whole_queue=address("/queue", place),
         is_under_way=bool(queue.counts.total or task.missing),
         ready=cut_rows("ready", ready.files, 15),
         is_more_ready=ready.next is not None,
         jobs=jobs.jobs,
         is_more=jobs.next is not None,
         all_jobs=jobs_list(**place),
-        again=address("/estimate", {**place, "files": units}),
-        missing=f"/api/v1{_address(task, '/missing')}&format=" if task.missing else None,
+        again=address("/estimate", estimate),
+        missing=missing_lists,
+    )
+
+
+class FailureSection(NamedTuple):
+    """Why units of a task failed, in which jobs, and which jobs keep units from being done.
+
+    Attributes:
+        is_more_blocking: whether there may be more of these jobs than are listed.
+    """
+
+    causes: Cut
+    failing: Cut
+    blocking: Cut
+    is_more_blocking: bool
+
+
+def _failure_section(task: TaskProgress) -> FailureSection:
+    place = {"experiment": task.experiment, "task_id": task.task_id}
+    return FailureSection(
+        causes=cut_rows("causes", linked_causes(task.errors, place), 15),
+        failing=cut_rows("failing", task.failing_jobs, 15),
+        blocking=cut_rows("blocking", task.blocking, 20),
+        is_more_blocking=len(task.blocking) == MOST_LISTED,
     )
 
 
@@ -155,7 +174,7 @@ def ask_for_waiver() -> Response:
 
 @pages.post("/waive", endpoint="waive")
 def decide_waiver() -> Response:
-    """Waive units or take their waivers back, once somebody has confirmed it."""
+    """Waive units or take their waivers back, once that is confirmed."""
     task, units = _task_to_decide(_given("experiment"), _given("task_id"))
     decision = _asked_decision(task, units)
     count = request.form.get("confirmed")
@@ -198,12 +217,13 @@ def _asked_decision(task: FoundTask, units: UnitsToDecide) -> _Decision:
 
 def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Response:
     """Return the page that lists the units and asks who decides, and why."""
-    states = {unit.unit: (unit.state, unit.why) for unit in units.open}
-    states |= dict.fromkeys(units.waived, (UnitState.WAIVED, None))
+    decidable = {unit.unit: _ListedUnit(unit.unit, unit.state, unit.why) for unit in units.open}
+    for unit in units.waived:
+        decidable[unit] = _ListedUnit(unit, UnitState.WAIVED, None)
     listed = []
     for unit in decision.units[:_LISTED]:
-        state, why = states.get(unit, (None, None))
-        listed.append(_ListedUnit(unit, state, why))
+        listed.append(decidable.get(unit, _ListedUnit(unit, None, None)))
+    place = {"experiment": decision.task.experiment, "task_id": decision.task.task_id}
     return answer(
         "tasks/waive.html",
         task=decision.task,
@@ -211,9 +231,7 @@ def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Resp
         units=counted(len(decision.units), "unit"),
         listed=listed,
         is_changed=is_changed,
-        back=address(
-            "/retry", {"experiment": decision.task.experiment, "task_id": decision.task.task_id}
-        ),
+        back=address("/retry", place),
     )
 
 

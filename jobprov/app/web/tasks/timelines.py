@@ -127,6 +127,9 @@ def show_page() -> Response:
     if form == "csv":
         return table("timeline", _CSV_COLUMNS, _csv_rows(timeline))
     axis = _axis(timeline)
+    ticks = []
+    if axis is not None:
+        ticks = axis.ticks()
     return answer(
         "tasks/timeline.html",
         twin=f"/tasks/{quote(task_id, safe='')}/timeline{address('', given)}",
@@ -135,7 +138,7 @@ def show_page() -> Response:
         timeline=timeline,
         first_line=first_line(timeline),
         rows=_shown_rows(timeline, axis),
-        ticks=[] if axis is None else axis.ticks(),
+        ticks=ticks,
         foldings=_foldings(timeline),
     )
 
@@ -215,22 +218,28 @@ def _foldings(timeline: Timeline) -> list[tuple[str, str | None]]:
 
 def _shown_rows(timeline: Timeline, axis: Axis | None) -> list[ShownRow]:
     most = max((max(row.running) for row in timeline.rows if row.running), default=0.0)
-    rows = []
-    for row in timeline.rows:
-        runs = row.of_kind("run")
-        rows.append(
-            ShownRow(
-                row=row,
-                pieces=[] if axis is None else _pieces(row, axis),
-                area=_area(row.running, most) if row.running else None,
-                waited=row.seconds_of("idle"),
-                ran=row.seconds_of("run"),
-                started=runs[0].start if runs else None,
-                steps=row.of_kind("step"),
-                most=round(max(row.running), 1) if row.running else None,
-            )
-        )
-    return rows
+    return [_shown_row(row, axis, most) for row in timeline.rows]
+
+
+def _shown_row(row: TimelineRow, axis: Axis | None, most: float) -> ShownRow:
+    """Return a row with its drawing; `most` jobs of a row ran at once at most, in any row."""
+    pieces: list[DrawnStretch] = []
+    if axis is not None:
+        pieces = _pieces(row, axis)
+    area, most_here = None, None
+    if row.running:
+        area, most_here = _area(row.running, most), round(max(row.running), 1)
+    runs = row.of_kind("run")
+    return ShownRow(
+        row=row,
+        pieces=pieces,
+        area=area,
+        waited=row.seconds_of("idle"),
+        ran=row.seconds_of("run"),
+        started=runs[0].start if runs else None,
+        steps=row.of_kind("step"),
+        most=most_here,
+    )
 
 
 def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:
@@ -255,7 +264,7 @@ def _pieces(row: TimelineRow, axis: Axis) -> list[DrawnStretch]:
 def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
     """Return where a stretch begins and how long it is.
 
-    What goes on reaches the end; what ended nobody knows when is as short as can be seen.
+    A stretch that goes on reaches the end; one of unknown end is as short as can be seen.
     """
     start = axis.place(moment(stretch.start) or axis.start)
     end = start
@@ -269,7 +278,7 @@ def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
 
 
 def _area(running: Sequence[float], most: float) -> str:
-    """Return how many jobs ran at once as the outline of steps, the highest row as high as can be."""
+    """Return the outline of how many jobs ran at once, scaled so that the highest row is full."""
     width = WIDTH / len(running)
     path = [f"M0 {_FOLDED_HEIGHT}"]
     for place, amount in enumerate(running):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from jobprov.archive.backends.copies import Copy, OpenFile
 from jobprov.archive.backends.documents import SUFFIX as DOCUMENT_SUFFIX
@@ -72,6 +73,13 @@ class LooseObjects:
         self._bucket.delete(map(loose_key, digests))
 
 
+class _PackVersion(NamedTuple):
+    """An object under the name of a pack, and when it was stored, by the server's clock."""
+
+    name: str
+    stored_at: datetime
+
+
 class PackObjects:
     """The packs, as this process last saw them. Their indexes are in a local scratch file."""
 
@@ -80,8 +88,8 @@ class PackObjects:
         self._scratch = _Scratch()
         self._looking = threading.Lock()
         self._looked_at = 0.0
-        self._packs: dict[tuple[str, datetime], Pack] = {}
-        self._intact: set[tuple[str, datetime]] = set()
+        self._packs: dict[_PackVersion, Pack] = {}
+        self._intact: set[_PackVersion] = set()
 
     def known(self) -> Sequence[Pack]:
         """The packs as last seen."""
@@ -100,28 +108,39 @@ class PackObjects:
         after the new one was stored.
         """
         with self._looking:
-            sizes: dict[tuple[str, datetime], int] = {}
-            for listed in self._bucket.listed("packs"):
-                name = listed.key.removeprefix("packs/")
-                if name.endswith(PACK_SUFFIX) and "/" not in name:
-                    sizes[name, listed.modified_at] = listed.size_bytes
-            present = sorted(sizes)
-            if present != list(self._packs):
-                new = [key for key in present if key not in self._packs]
-                opened = in_parallel(lambda key: self._open(key[0], sizes[key]), new)
-                found = dict(zip(new, opened, strict=True))
-                packs = {}
-                for key in present:
-                    pack = found[key] if key in found else self._packs[key]
-                    if pack is not None:
-                        packs[key] = pack
-                self._packs = packs
+            sizes = self._listed_sizes()
+            if list(sizes) != list(self._packs):
+                self._packs = self._opened(sizes)
             self._looked_at = time.monotonic()
             return self.known()
 
+    def _listed_sizes(self) -> dict[_PackVersion, int]:
+        """The packs in the bucket, sorted, with their sizes in bytes."""
+        sizes: dict[_PackVersion, int] = {}
+        for listed in self._bucket.listed("packs"):
+            name = listed.key.removeprefix("packs/")
+            if name.endswith(PACK_SUFFIX) and "/" not in name:
+                sizes[_PackVersion(name, listed.modified_at)] = listed.size_bytes
+        return dict(sorted(sizes.items()))
+
+    def _opened(self, sizes: dict[_PackVersion, int]) -> dict[_PackVersion, Pack]:
+        """The packs that were listed: those known already, and the others opened in parallel.
+
+        What was removed after the listing is left out.
+        """
+        new = [version for version in sizes if version not in self._packs]
+        new_packs = in_parallel(lambda version: self._open(version.name, sizes[version]), new)
+        found = {**self._packs, **dict(zip(new, new_packs, strict=True))}
+        packs: dict[_PackVersion, Pack] = {}
+        for version in sizes:
+            pack = found[version]
+            if pack is not None:
+                packs[version] = pack
+        return packs
+
     def arrivals(self) -> dict[str, datetime]:
         """When each pack was stored, by the server's clock, by name of the pack."""
-        return dict(self._packs.keys())
+        return {version.name: version.stored_at for version in self._packs}
 
     def find(self, pack: Pack, sha256: bytes) -> Copy | None:
         """The copy of a blob in a pack, or None. This makes no request."""
@@ -145,12 +164,12 @@ class PackObjects:
 
         Each pack is read through only once in the life of this process.
         """
-        key = (pack.name, self.arrivals()[pack.name])
-        if key not in self._intact:
+        version = _PackVersion(pack.name, self.arrivals()[pack.name])
+        if version not in self._intact:
             here = self.download(pack, folder)
             if here is None or f"{file_digest(here.file)}{PACK_SUFFIX}" != pack.name:
                 return False
-            self._intact.add(key)
+            self._intact.add(version)
         return True
 
     def upload(self, path: Path) -> None:
@@ -228,13 +247,14 @@ class DocumentObjects:
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with a prefix, sorted."""
-        above = f"documents/{prefix.rpartition('/')[0]}".rstrip("/")
+        folder_of_prefix = f"documents/{prefix.rpartition('/')[0]}".rstrip("/")
         names: list[str] = []
-        for listed in self._bucket.listed(above):
+        for listed in self._bucket.listed(folder_of_prefix):
             file = listed.key.removeprefix("documents/")
-            if file.startswith(prefix) and _is_document(file):
-                names.append(file.removesuffix(DOCUMENT_SUFFIX))
-        yield from sorted(name for name in names if name.startswith(prefix))
+            name = file.removesuffix(DOCUMENT_SUFFIX)
+            if _is_document(file) and name.startswith(prefix):
+                names.append(name)
+        yield from sorted(names)
 
     def _check_conditional(self) -> None:
         """Check once that the server honours put-if-absent.

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from jobprov.archive.backends.copies import Copy
 from jobprov.archive.backends.filling import PackFiller
@@ -41,6 +42,19 @@ class Superseded:
     def keepers(self) -> set[Pack]:
         """All keepers."""
         return {*self.loose.values()}.union(*self.packs.values())
+
+
+class _Removal(NamedTuple):
+    """What a seal removed first.
+
+    Attributes:
+        superseded: also what is not removed yet, since its keepers are too young.
+        sound: the packs without those that were found damaged.
+    """
+
+    superseded: Superseded
+    sound: list[Pack]
+    removed_packs: int
 
 
 class RemoteSealer:
@@ -80,33 +94,34 @@ class RemoteSealer:
         # operator
         sound = [pack for pack in self._packs.refresh() if pack.index_damage is None]
         sizes = self._loose.sizes()
-        superseded, sound, removed = self._remove_superseded(sound, sizes)
-        fresh = {sha256: size for sha256, size in sizes.items() if sha256 not in superseded.loose}
-        fitting = {}
-        for sha256, size in fresh.items():
+        removal = self._remove_superseded(sound, sizes)
+        fitting: dict[str, int] = {}
+        left_loose = 0
+        for sha256, size in sizes.items():
+            if sha256 in removal.superseded.loose:
+                continue
             if size + _AROUND_BYTES <= self._limit_bytes:
                 fitting[sha256] = size
-        needed = [pack for pack in sound if pack.name not in superseded.packs]
-        merged = choose_merged(
-            needed, packed_bytes(fitting.values(), self._limit_bytes), self._limit_bytes
-        )
+            else:
+                left_loose += 1
+        needed = [pack for pack in removal.sound if pack.name not in removal.superseded.packs]
+        new_bytes = packed_bytes(fitting.values(), self._limit_bytes)
+        merged = choose_merged(needed, new_bytes, self._limit_bytes)
         with closing(self._filler):
             self._take_packs(merged)
-            packed = sum(map(self._take, self._fetched(fitting)))
+            packed = sum(self._take(copy) for copy in self._fetched(fitting))
             self._filler.finish()
         self._packs.refresh()
-        left_loose = len(fresh) - len(fitting)
         return SealReport(
-            packed, len(self._filler.published), removed, left_loose, tuple(self._damaged)
+            packed,
+            len(self._filler.published),
+            removal.removed_packs,
+            left_loose,
+            tuple(self._damaged),
         )
 
-    def _remove_superseded(
-        self, sound: list[Pack], loose: Iterable[str]
-    ) -> tuple[Superseded, list[Pack], int]:
-        """Remove what old and intact keepers hold.
-
-        Returns what is superseded, the sound packs, and how many packs were removed.
-        """
+    def _remove_superseded(self, sound: list[Pack], loose: Iterable[str]) -> _Removal:
+        """Remove what old and intact keepers hold."""
         superseded = find_superseded(sound, loose)
         damaged = self._damaged_keepers(superseded)
         # Without the damaged ones, other packs become the keepers, which may be damaged in turn
@@ -121,7 +136,7 @@ class RemoteSealer:
         candidates = [pack for pack in sound if pack.name in superseded.packs]
         removed = [pack for pack in candidates if superseded.packs[pack.name] <= keepers]
         self._packs.remove(removed)
-        return superseded, sound, len(removed)
+        return _Removal(superseded, sound, len(removed))
 
     def _damaged_keepers(self, superseded: Superseded) -> set[Pack]:
         """The old keepers that are damaged."""
@@ -143,7 +158,9 @@ class RemoteSealer:
         """
         for pack in sorted(packs, key=_greatness, reverse=True):
             here = self._packs.download(pack, self._folder)
-            for copy in here.copies() if here is not None else ():
+            if here is None:
+                continue
+            for copy in here.copies():
                 if copy.sha256 not in self._filler.written:
                     self._take(copy)
 

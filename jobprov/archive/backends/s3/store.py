@@ -193,28 +193,43 @@ class S3Store(CopiesStore):
         superseded = find_superseded(packs, loose)
         packs = [pack for pack in packs if pack.name not in superseded.packs]
         loose = {sha256: size for sha256, size in loose.items() if sha256 not in superseded.loose}
+        packed_blobs = sum(pack.index.count for pack in packs)
+        packed_bytes = sum(pack.size_bytes for pack in packs)
+        packed_content_bytes = sum(pack.content_bytes for pack in packs)
+        loose_content_bytes = sum(in_parallel(self._content_bytes, loose))
         return ArchiveStats(
-            blobs=len(loose) + sum(pack.index.count for pack in packs),
+            blobs=len(loose) + packed_blobs,
             loose=len(loose),
             packs=len(packs),
-            stored_bytes=sum(loose.values()) + sum(pack.size_bytes for pack in packs),
-            content_bytes=sum(in_parallel(self._content_bytes, loose))
-            + sum(pack.content_bytes for pack in packs),
+            stored_bytes=sum(loose.values()) + packed_bytes,
+            content_bytes=loose_content_bytes + packed_content_bytes,
         )
 
     def inspect(self, seen: Callable[[], None] = nobody) -> Iterator[Finding]:
         """Read every stored byte and yield what is wrong; call `seen` after each blob."""
-        loose = self._loose.sizes()
-        yield from inspect_loose(in_parallel(self._loose.find, loose), self._has_intact, seen)
+        loose_copies = in_parallel(self._loose.find, self._loose.sizes())
+        yield from inspect_loose(loose_copies, self._has_intact, seen)
         with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
-            packs = (self._packs.download(pack, Path(folder)) for pack in self._packs.refresh())
-            yield from inspect_packs(filter(None, packs), self._has_intact, seen)
-        get = self._documents.get
-        findings = in_parallel(lambda name: inspect_document(name, get), self._documents.names())
-        yield from filter(None, findings)
+            yield from inspect_packs(self._downloads(Path(folder)), self._has_intact, seen)
+        yield from self._document_findings()
         for listed in self.bucket.listed(""):
             if is_stray(listed.key):
                 yield stray(listed.key)
+
+    def _downloads(self, folder: Path) -> Iterator[Pack]:
+        """Each pack in a local file, one after the other."""
+        for pack in self._packs.refresh():
+            downloaded = self._packs.download(pack, folder)
+            if downloaded is not None:
+                yield downloaded
+
+    def _document_findings(self) -> Iterator[Finding]:
+        def inspect(name: str) -> Finding | None:
+            return inspect_document(name, self._documents.get)
+
+        for finding in in_parallel(inspect, self._documents.names()):
+            if finding is not None:
+                yield finding
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
         digest = bytes.fromhex(sha256)

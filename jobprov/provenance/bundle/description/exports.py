@@ -335,7 +335,7 @@ def provn(document: ProvDocument) -> str:
 
 
 def _activity_line(name: str, facts: Facts) -> str:
-    """A line for an activity, whose times stand before its other attributes."""
+    """A line for an activity, with its times before its other attributes."""
     start = facts.get("prov:startTime", "-")
     end = facts.get("prov:endTime", "-")
     others = {key: value for key, value in facts.items() if not key.endswith("Time")}

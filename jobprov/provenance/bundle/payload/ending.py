@@ -28,15 +28,22 @@ def add_ending(payload: Payload) -> None:
     revision = payload.ingredients.revision
     lines = [f"job {quote(job_id)} {revision} {quote(state)} {quote(codes)}"]
     if state in FAILED:
-        words = reason_words(record)
+        words = [quote(word) for word in reason_words(record)]
         if words:
-            lines.append(" ".join(["reason", *map(quote, words)]))
-        for output in record.parts("outputs_not_there"):
-            path = output.text("path")
-            place = payload.places.locate(payload.places.absolute(path))
-            if place is not None:
-                lines.append(f"not_there {quote(path)} {place.word()}")
+            lines.append(f"reason {' '.join(words)}")
+        lines += _lines_of_missing_outputs(payload)
     payload.shell("outputs/job.sh", lines)
+
+
+def _lines_of_missing_outputs(payload: Payload) -> list[str]:
+    """The outputs that the failed job did not make, as far as a rerun has a place for them."""
+    lines = []
+    for output in payload.record.parts("outputs_not_there"):
+        path = output.text("path")
+        place = payload.places.locate(payload.places.absolute(path))
+        if place is not None:
+            lines.append(f"not_there {quote(path)} {place.word()}")
+    return lines
 
 
 def reason_words(record: RecordPart) -> list[str]:

@@ -100,7 +100,7 @@ def _add_script(payload: Payload, script: RecordPart) -> str:
 
 
 def _mode(recorded: str) -> str:
-    """The mode of a script: 0644 only if it was recorded that nobody could execute it."""
+    """The mode of a script: 0644 only if it was recorded as not executable."""
     try:
         is_program = int(recorded or "755", 8) & _PROGRAM_BITS
     except ValueError:

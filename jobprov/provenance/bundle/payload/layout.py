@@ -56,7 +56,7 @@ def note_how_it_was(payload: Payload, file: RecordPart, place: Place) -> None:
 
 
 def _mode(recorded: str, bits: int, *, at_least: int) -> str:
-    """A recorded mode in a rerun, whose owner can use the file; '' if none was recorded."""
+    """A recorded mode for a rerun, such that the owner can use the file; '' if none is recorded."""
     try:
         return f"{int(recorded, 8) & bits | at_least:04o}"
     except ValueError:

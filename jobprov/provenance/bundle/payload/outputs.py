@@ -54,12 +54,14 @@ def comparator(output: RecordPart) -> str:
 def _expected_of(payload: Payload, output: RecordPart) -> Expected:
     """Describe an output; put its recorded bytes into the bundle if the comparison needs them."""
     name, status = output.text("name"), output.text("status")
+    compared_by = comparator(output)
+    required = "yes" if status in _REQUIRED else "no"
     stage = payload.record.part("task").text("stage")
-    compared_by, is_required = comparator(output), status in _REQUIRED
     rule = rule_for(payload.ingredients.rules, name, stage)
     if rule is not None:
         compared_by = rule.text() or compared_by
-        is_required = is_required and rule.required is not False
+        if rule.required is False:
+            required = "no"
     return Expected(
         name=name,
         path=output.text("path") or name,
@@ -68,7 +70,7 @@ def _expected_of(payload: Payload, output: RecordPart) -> Expected:
         comparator=compared_by,
         content_digest=output.text("content_digest") or "-",
         events=decimal(output.number("event_count")),
-        required="yes" if is_required else "no",
+        required=required,
         status=status,
         checksums=",".join(output.texts("checksums")) or "-",
         reference=_reference(payload, output, name, compared_by),

@@ -234,7 +234,7 @@ class Payload:
         return place
 
     def is_work_inside_checkout(self) -> bool:
-        """Whether the job's working directory is in a checkout, of which the rerun has a copy."""
+        """Whether the job's working directory is inside a checkout that the rerun has a copy of."""
         return any(line.startswith("work_inside ") for line in self.layout)
 
     def has(self, sha256: str) -> bool:

@@ -15,7 +15,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -70,16 +70,20 @@ def split_source(path: str, sha256: str, content: bytes) -> SourceText:
     text = _normalised(content.decode("latin-1"))
     segments: list[Segment] = []
     directives: list[Directive] = []
-    position, line, text_lines = 0, 1, 0
-    # Most files include nothing, and a search for a word is much faster than the pattern
-    matches = _DIRECTIVE.finditer(text) if "#include" in text else ()
+    matches: Iterable[re.Match[str]] = ()
+    if "#include" in text:
+        # Most files include nothing, and a search for a word is much faster than the pattern
+        matches = _DIRECTIVE.finditer(text)
+    position, line = 0, 1
+    text_lines = 0  # lines of the file so far, without those of directives
     for match in matches:
         piece = text[position : match.start()]
         segments.append(Segment(path, piece, line, text_lines))
         text_lines += piece.count("\n")
         line = text_lines + len(directives) + 1
         directives.append(Directive(_included_name(match[0]), line, match[0].rstrip("\n")))
-        position, line = match.end(), line + 1
+        line += 1
+        position = match.end()
     segments.append(Segment(path, text[position:], line, text_lines))
     size = sum(len(segment.text) for segment in segments)
     return SourceText(path, sha256, tuple(segments), tuple(directives), size)

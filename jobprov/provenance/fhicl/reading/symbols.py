@@ -8,7 +8,7 @@ Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behav
 """
 
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from jobprov.provenance.fhicl.errors import (
     ASSIGNMENT,
@@ -30,6 +30,20 @@ from jobprov.provenance.fhicl.values import (
     TableBody,
     Value,
 )
+
+
+class _Location(NamedTuple):
+    """Where an assignment goes.
+
+    Attributes:
+        holder: the members or elements that hold the last part of the path.
+        present: the value there now.
+        is_ignored: whether something on the path is protected so that assignments are ignored.
+    """
+
+    holder: Any
+    present: Value
+    is_ignored: bool
 
 
 class Symbols:
@@ -96,11 +110,11 @@ class Symbols:
         elif top in self.prolog:
             self.prolog.discard(top)
             del self.members[top]
-        holder, present, is_blocked = self._locate(path, offset)
+        holder, present, is_ignored = self._locate(path, offset)
         if present.kind != NIL and value.protection > present.protection:
             message = f"cannot be given a stronger protection than it got at {written_at(present)}"
             raise TextError(PROTECTION, f'"{dotted(path)}" {message}', offset)
-        if not is_blocked:
+        if not is_ignored:
             holder[path[-1]] = value
 
     def erase(self, path: Path, offset: int, *, in_prolog: bool) -> None:
@@ -144,18 +158,15 @@ class Symbols:
             raise TextError(ERASE, message, offset)
         return True
 
-    def _locate(self, path: Path, offset: int) -> tuple[Any, Value, bool]:
-        """Return the holder of a path's last part, what it holds now, and a flag.
-
-        The flag says whether protection ignores assignments. What is missing is created as @nil.
-        """
+    def _locate(self, path: Path, offset: int) -> _Location:
+        """Return where a path leads; what is missing on the way is created as @nil."""
         holder: Any = self.members
         value = holder.get(path[0])
         if value is None:
             value = holder[path[0]] = NOTHING
-        is_blocked = False
+        is_ignored = False
         if value.protection:
-            is_blocked = self._refuse(value, path, 0, offset)
+            is_ignored = self._refuse(value, path, 0, offset)
         for index in range(1, len(path)):
             part = path[index]
             if value.kind == NIL:
@@ -171,8 +182,8 @@ class Symbols:
                 self._pad(holder, part, offset)
                 value = holder[part]
             if value.protection:
-                is_blocked |= self._refuse(value, path, index, offset)
-        return holder, value, is_blocked
+                is_ignored |= self._refuse(value, path, index, offset)
+        return _Location(holder, value, is_ignored)
 
     def _inside(self, value: Value, path: Path, index: int, kind: str, offset: int) -> Any:
         """Return the members or elements in which a path continues."""

@@ -107,13 +107,13 @@ def _listed_sources(name: str, facts: Facts) -> list[str]:
 
 def _set_first_event(work: WorkingSet, start: str) -> None:
     match = _EVENT.fullmatch(start)
-    numbers = [int(number[:20]) for number in match.groups()] if match else []
-    for (name, least), number in zip(_FIRST.items(), numbers, strict=bool(numbers)):
+    if match is None:
+        raise RefusedError(f"art refuses --estart {start[:40]}: it is no RUN:SUBRUN:EVENT.")
+    for (name, least), digits in zip(_FIRST.items(), match.groups(), strict=True):
+        number = int(digits[:20])  # too long a number is out of range by its first digits already
         if not least <= number <= _LARGEST_NUMBER:
             raise RefusedError(f"art refuses --estart {start[:40]}: {number} is out of range.")
         work.put_number(("source", name), number)
-    if not numbers:
-        raise RefusedError(f"art refuses --estart {start[:40]}: it is no RUN:SUBRUN:EVENT.")
 
 
 def set_outputs(work: WorkingSet, options: ArtOptions, facts: Facts) -> None:

@@ -4,8 +4,7 @@
 2. Boxes are ordered within their layers: sweeps sort each layer by the mean place of its
    neighbours, and the order with the fewest crossings is kept.
 3. Boxes get places near the mean of their neighbours. In each layer, this is a least-squares
-   problem
-   with minimum gaps, which is solved exactly by pooling adjacent violators.
+   problem with minimum gaps, which is solved exactly by pooling adjacent violators.
 
 The same input always gives the same picture. Lengths are in user units, pixels on a page.
 
@@ -14,9 +13,10 @@ structures, 1981.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 from jobprov.provenance.lineage.graph import neighbours
 from jobprov.provenance.lineage.layers import layers
@@ -100,23 +100,42 @@ class Layout:
 def lay_out(
     sizes: Mapping[str, Size], edges: Iterable[tuple[str, str]], *, spacing: Spacing | None = None
 ) -> Layout:
-    """A layout of every box in `sizes`.
+    """A layout of every box in `sizes`, without overlaps.
 
-    Edges with other ends are ignored, none of the boxes overlap.
+    Edges to or from anything else are ignored.
     """
     spacing = spacing or Spacing()
+    links = _links_between_boxes(sizes, edges)
+    layer_of = layers(list(sizes), links)
+    bends = _bends(links, layer_of)
+    for bends_of_link in bends.values():
+        layer_of.update(bends_of_link)
+    pieces: list[tuple[str, str]] = []
+    for source, target in links:
+        pieces += pairwise([source, *bends.get((source, target), ()), target])
+    pieces = [ends for ends in pieces if layer_ends_differ(ends, layer_of)]
+
+    columns = order_layers(_columns(layer_of), pieces)
+    heights = dict.fromkeys(layer_of, BEND_SIZE)
+    heights.update((box, size.across) for box, size in sizes.items())
+    middles = place_layers(columns, pieces, heights, spacing.between_boxes)
+
+    spans = _layer_spans(columns, sizes, spacing)
+    places = _box_places(columns, spans, sizes, middles)
+    points = _bend_points(bends, spans, middles)
+    extent_along = max((span.end for span in spans), default=0.0)
+    return Layout(places, points, extent_along, _extent_across(places, points))
+
+
+def _links_between_boxes(
+    sizes: Mapping[str, Size], edges: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Each edge once, without edges to or from what is not drawn, or from a box to itself."""
     links: list[tuple[str, str]] = []
     for source, target in dict.fromkeys(edges):
         if source != target and source in sizes and target in sizes:
             links.append((source, target))
-    layer_of = layers(list(sizes), links)
-    short_links, bends = _with_bends(links, layer_of)
-    links_between_layers = [ends for ends in short_links if layer_ends_differ(ends, layer_of)]
-    columns = order_layers(_columns(sizes, layer_of, bends), links_between_layers)
-    heights = dict.fromkeys(layer_of, BEND_SIZE)
-    heights.update({key: size.across for key, size in sizes.items()})
-    middles = place_layers(columns, links_between_layers, heights, spacing.between_boxes)
-    return _measured(sizes, columns, middles, bends, spacing)
+    return links
 
 
 def layer_ends_differ(ends: tuple[str, str], layer_of: Mapping[str, int]) -> bool:
@@ -124,69 +143,114 @@ def layer_ends_differ(ends: tuple[str, str], layer_of: Mapping[str, int]) -> boo
     return layer_of[ends[0]] != layer_of[ends[1]]
 
 
-_Bends = dict[tuple[str, str], list[str]]
+_Bends = dict[tuple[str, str], dict[str, int]]
+"""The bends of each long edge, in order: their keys, each with its layer."""
 
 
-def _with_bends(
-    links: Sequence[tuple[str, str]], layer_of: dict[str, int]
-) -> tuple[list[tuple[str, str]], _Bends]:
-    """The links cut into pieces from layer to layer, and the bends where they were cut.
-
-    Adds the bends to `layer_of`.
-    """
-    passed_layers = (layer_of[target] - layer_of[source] - 1 for source, target in links)
-    if sum(max(0, count) for count in passed_layers) > BENDS_AT_MOST:
-        return list(links), {}
-    short_links: list[tuple[str, str]] = []
+def _bends(links: Sequence[tuple[str, str]], layer_of: Mapping[str, int]) -> _Bends:
+    """A bend for each link in each layer that it passes; none at all if there would be too many."""
     bends: _Bends = {}
+    count = 0
     for number, (source, target) in enumerate(links):
-        passed = range(layer_of[source] + 1, layer_of[target])
-        bend_keys = [f"\0{number}.{layer}" for layer in passed]  # no box has such a key
-        layer_of.update(zip(bend_keys, passed, strict=True))
-        if bend_keys:
-            bends[source, target] = bend_keys
-        short_links += pairwise([source, *bend_keys, target])
-    return short_links, bends
+        passed_layers = range(layer_of[source] + 1, layer_of[target])
+        count += len(passed_layers)
+        if count > BENDS_AT_MOST:
+            return {}
+        if passed_layers:
+            # No box has such a key
+            bends[source, target] = {f"\0{number}.{layer}": layer for layer in passed_layers}
+    return bends
 
 
-def _columns(
-    sizes: Mapping[str, Size], layer_of: Mapping[str, int], bends: _Bends
-) -> list[list[str]]:
-    columns: list[list[str]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
-    for node in chain.from_iterable([sizes, *bends.values()]):
-        columns[layer_of[node]].append(node)
+def _columns(layer_of: Mapping[str, int]) -> Columns:
+    """The nodes of each layer."""
+    columns: Columns = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
+    for node, layer in layer_of.items():
+        columns[layer].append(node)
     return columns
 
 
-def _measured(
+class _Span(NamedTuple):
+    """Where a layer begins and ends, along the direction of history."""
+
+    start: float
+    end: float
+
+
+def _layer_spans(columns: Columns, sizes: Mapping[str, Size], spacing: Spacing) -> list[_Span]:
+    """The span of each layer, which is as deep as its deepest box."""
+    spans: list[_Span] = []
+    start = 0.0
+    for column in columns:
+        depths = [sizes[node].along for node in column if node in sizes]
+        span = _Span(start, start + max(depths, default=0.0))
+        spans.append(span)
+        start = span.end + spacing.between_layers
+    return spans
+
+
+def _box_places(
+    columns: Columns,
+    spans: Sequence[_Span],
     sizes: Mapping[str, Size],
-    columns: Sequence[Sequence[str]],
     middles: Mapping[str, float],
-    bends: _Bends,
-    spacing: Spacing,
-) -> Layout:
-    """The layout whose boxes and bends have these middles; it measures how deep each layer is."""
+) -> dict[str, BoxPlace]:
+    """The place of each box."""
     places: dict[str, BoxPlace] = {}
-    layer_span_of: dict[str, tuple[float, float]] = {}
-    start = end = 0.0
     for layer, column in enumerate(columns):
-        boxes = [node for node in column if node in sizes]
-        end = start + max((sizes[box].along for box in boxes), default=0.0)
-        layer_span_of.update(dict.fromkeys(column, (start, end)))
-        for box in boxes:
-            corner = middles[box] - sizes[box].across / 2
-            places[box] = BoxPlace(start, corner, sizes[box], layer, end)
-        start = end + spacing.between_layers
-    across = max((place.across + place.size.across for place in places.values()), default=0.0)
+        span = spans[layer]
+        for node in column:
+            if node in sizes:
+                size = sizes[node]
+                top = middles[node] - size.across / 2
+                places[node] = BoxPlace(span.start, top, size, layer, span.end)
+    return places
+
+
+def _bend_points(
+    bends: _Bends, spans: Sequence[_Span], middles: Mapping[str, float]
+) -> dict[tuple[str, str], tuple[Point, ...]]:
+    """The points that long edges pass: where each layer on their way begins, and where it ends."""
     points: dict[tuple[str, str], tuple[Point, ...]] = {}
-    for ends, bend_keys in bends.items():
-        bend_points: list[Point] = []
-        for bend in bend_keys:
-            layer_start, layer_end = layer_span_of[bend]
-            bend_points += [(layer_start, middles[bend]), (layer_end, middles[bend])]
-            across = max(across, middles[bend])
-        points[ends] = tuple(bend_points)
-    return Layout(places, points, end, across)
+    for ends, layer_of_bend in bends.items():
+        passed: list[Point] = []
+        for bend, layer in layer_of_bend.items():
+            passed.append((spans[layer].start, middles[bend]))
+            passed.append((spans[layer].end, middles[bend]))
+        points[ends] = tuple(passed)
+    return points
+
+
+def _extent_across(
+    places: Mapping[str, BoxPlace], points: Mapping[tuple[str, str], Sequence[Point]]
+) -> float:
+    """How far boxes and long edges reach across the direction of history."""
+    extent = 0.0
+    for place in places.values():
+        extent = max(extent, place.across + place.size.across)
+    for passed in points.values():
+        for _, across in passed:
+            extent = max(extent, across)
+    return extent
+
+
+class _Sweep(NamedTuple):
+    """One pass over the layers: their order, and the neighbours by which nodes are placed."""
+
+    columns: Sequence[list[str]]
+    towards: Mapping[str, Sequence[str]]
+
+
+def _sweeps(
+    columns: Sequence[list[str]],
+    before: Mapping[str, Sequence[str]],
+    after: Mapping[str, Sequence[str]],
+    count: int,
+) -> Iterator[_Sweep]:
+    """So many passes, in turn from the first layer on and from the last one back."""
+    onwards, back = _Sweep(columns, before), _Sweep(columns[::-1], after)
+    for number in range(count):
+        yield onwards if number % 2 == 0 else back
 
 
 def order_layers(columns: Sequence[Sequence[str]], links: Sequence[tuple[str, str]]) -> Columns:
@@ -194,14 +258,14 @@ def order_layers(columns: Sequence[Sequence[str]], links: Sequence[tuple[str, st
     after, before = neighbours(links)
     current = _first_order(columns, after)
     if sum(map(len, current)) > LARGE:
-        for sweep in range(SWEEPS_OF_LARGE):
-            _sweep(current, before, after, is_forward=sweep % 2 == 0)
+        for sweep in _sweeps(current, before, after, SWEEPS_OF_LARGE):
+            _sort_layers(sweep)
         return current
     best, fewest = _copied(current), crossings(current, after)
-    for sweep in range(SWEEPS):
+    for sweep in _sweeps(current, before, after, SWEEPS):
         if fewest == 0:
             break
-        _sweep(current, before, after, is_forward=sweep % 2 == 0)
+        _sort_layers(sweep)
         count = crossings(current, after)
         if count < fewest:
             best, fewest = _copied(current), count
@@ -247,30 +311,20 @@ def _first_order(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[
     return [sorted(column, key=met.__getitem__) for column in columns]
 
 
-def _sweep(
-    columns: Columns,
-    before: Mapping[str, Sequence[str]],
-    after: Mapping[str, Sequence[str]],
-    *,
-    is_forward: bool,
-) -> None:
-    """Sort each layer by the mean place of its nodes' neighbours.
-
-    The sweep goes from the first layer on, or from the last one back.
-    """
-    towards = before if is_forward else after
-    place_of = _places_in_layers(columns)
-    for column in columns if is_forward else reversed(columns):
+def _sort_layers(sweep: _Sweep) -> None:
+    """Sort each layer by the mean place of its nodes' neighbours."""
+    place_of = _places_in_layers(sweep.columns)
+    for column in sweep.columns:
         weights: dict[str, float] = {}
         for node in column:
-            neighbour_places = [place_of[other] for other in towards.get(node, ())]
+            neighbour_places = [place_of[other] for other in sweep.towards.get(node, ())]
             weights[node] = _mean(neighbour_places, place_of[node])
         column.sort(key=weights.__getitem__)
         place_of.update((node, place) for place, node in enumerate(column))
 
 
 def place_layers(
-    columns: Sequence[Sequence[str]],
+    columns: Columns,
     links: Sequence[tuple[str, str]],
     heights: Mapping[str, float],
     gap: float,
@@ -282,17 +336,16 @@ def place_layers(
     after, before = neighbours(links)
     middles: dict[str, float] = {}
     for column in columns:
-        no_wish = [0.0] * len(column)
-        middles.update(zip(column, spread(no_wish, column, heights, gap), strict=True))
+        all_at_zero = [0.0] * len(column)
+        middles.update(zip(column, spread(all_at_zero, column, heights, gap), strict=True))
     passes = PASSES if len(heights) <= LARGE else PASSES_OF_LARGE
-    for turn in range(passes):
-        is_forward = turn % 2 == 0
-        towards = before if is_forward else after
-        for column in columns if is_forward else reversed(columns):
-            wanted = _means_of_neighbours(column, towards, middles)
+    for sweep in _sweeps(columns, before, after, passes):
+        for column in sweep.columns:
+            wanted = _means_of_neighbours(column, sweep.towards, middles)
             middles.update(zip(column, spread(wanted, column, heights, gap), strict=True))
-    lowest = min((middle - heights[node] / 2 for node, middle in middles.items()), default=0.0)
-    return {node: round(middle - lowest, 1) for node, middle in middles.items()}
+    tops = [middle - heights[node] / 2 for node, middle in middles.items()]
+    topmost = min(tops, default=0.0)
+    return {node: round(middle - topmost, 1) for node, middle in middles.items()}
 
 
 def _means_of_neighbours(
@@ -310,26 +363,43 @@ def spread(
     wanted: Sequence[float], column: Sequence[str], heights: Mapping[str, float], gap: float
 ) -> list[float]:
     """Middles nearest to `wanted` that keep the order and the gap."""
-    offsets: list[float] = []
-    offset = 0.0
-    for index, node in enumerate(column):
-        if index:
-            offset += (heights[column[index - 1]] + heights[node]) / 2 + gap
-        offsets.append(offset)
-    # Packed as tightly as possible, the nodes are at `offsets`. Without overlap, the shifts from
-    # there must not fall along the column; nodes where they would fall share the mean of what they
-    # want
-    pools: list[tuple[float, int]] = []  # sum of shifts, how many
-    for want, offset in zip(wanted, offsets, strict=True):
-        total, count = want - offset, 1
-        while pools and pools[-1][0] / pools[-1][1] > total / count:
-            pool_total, pool_count = pools.pop()
-            total, count = total + pool_total, count + pool_count
-        pools.append((total, count))
-    shifts: list[float] = []
-    for total, count in pools:
-        shifts += [total / count] * count
-    return [shift + offset for shift, offset in zip(shifts, offsets, strict=True)]
+    packed = _packed(column, heights, gap)
+    wanted_shifts = [want - tight for want, tight in zip(wanted, packed, strict=True)]
+    # Without overlaps, the shifts from the packed places never fall along the column
+    shifts = _nearest_rising(wanted_shifts)
+    return [shift + tight for shift, tight in zip(shifts, packed, strict=True)]
+
+
+def _packed(column: Sequence[str], heights: Mapping[str, float], gap: float) -> list[float]:
+    """The middles of a column packed as tightly as the gap allows, the first at 0."""
+    if not column:
+        return []
+    middle = 0.0
+    packed = [middle]
+    for upper, lower in pairwise(column):
+        middle += (heights[upper] + heights[lower]) / 2 + gap
+        packed.append(middle)
+    return packed
+
+
+def _nearest_rising(values: Iterable[float]) -> list[float]:
+    """The never falling numbers that are nearest to `values`, by least squares.
+
+    Neighbours that would fall are pooled and share their mean.
+    """
+    sums: list[float] = []
+    counts: list[int] = []
+    for value in values:
+        pool_sum, pool_count = value, 1
+        while sums and sums[-1] / counts[-1] > pool_sum / pool_count:
+            pool_sum += sums.pop()
+            pool_count += counts.pop()
+        sums.append(pool_sum)
+        counts.append(pool_count)
+    rising: list[float] = []
+    for pool_sum, pool_count in zip(sums, counts, strict=True):
+        rising += [pool_sum / pool_count] * pool_count
+    return rising
 
 
 def _mean(values: Sequence[float], default: float) -> float:

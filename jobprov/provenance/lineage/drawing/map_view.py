@@ -8,6 +8,7 @@ drawing.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobprov.provenance.answers.addresses import lineage_of, task_page
 from jobprov.provenance.lineage.drawing.layout import Layout, Point, Size, lay_out
@@ -85,8 +86,9 @@ def map_of_classes(
     counts = {(str(flow.source), str(flow.target)): flow.files for flow in folded.flows}
     # By name: the index of a class changes when a stage, version or state is added
     arrows = []
-    for source, target, *beside in _arrows(sheet, counts, places):
-        arrows.append([names[source], names[target], *beside])
+    for arrow in _arrows(sheet, counts, places):
+        named = arrow._replace(source=names[arrow.source], target=names[arrow.target])
+        arrows.append(list(named))
     return {
         **_words_and_shapes(sheet),
         "focus": names.get(sheet.first, ""),
@@ -157,12 +159,23 @@ def _words_and_shapes(sheet: Sheet) -> dict[str, object]:
     }
 
 
+class _MapArrow(NamedTuple):
+    """An arrow as the map has it: its ends, how many it stands for, and the points it passes."""
+
+    source: str
+    target: str
+    stands_for: int
+    is_sure: bool
+    points: list[tuple[int, int]]
+
+
 def _arrows(
     sheet: Sheet, counts: Mapping[tuple[str, str], int], places: _Places
-) -> Iterator[tuple[str, str, int, bool, list[tuple[int, int]]]]:
-    """Yield of each arrow its ends, for how many it stands, whether it is sure, and its points."""
-    for ends, is_sure in sheet.arrows.items():
-        yield *ends, counts.get(ends, 1), is_sure, places.passed_points(ends)
+) -> Iterator[_MapArrow]:
+    for (source, target), is_sure in sheet.arrows.items():
+        stands_for = counts.get((source, target), 1)
+        points = places.passed_points((source, target))
+        yield _MapArrow(source, target, stands_for, is_sure, points)
 
 
 def _drawn(key: str, item: Item) -> dict[str, object]:

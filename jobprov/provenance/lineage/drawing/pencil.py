@@ -13,6 +13,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from jobprov.provenance.lineage.drawing.captions import Caption
+from jobprov.provenance.lineage.drawing.sheet import Shape
 from jobprov.provenance.lineage.words import columns, shown
 
 COLOURS = {
@@ -53,19 +54,15 @@ def add_mark(parent: ET.Element, state: str, x: float, y: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """The text below a picture: notes, then the meaning of the shapes and marks that occur.
-
-    Attributes:
-        shapes: name and meaning, as `Sheet.shapes` has them.
-    """
+    """The text below a picture: notes, then the meaning of the shapes and marks that occur."""
 
     notes: Sequence[str]
     states: Sequence[str]
-    shapes: Sequence[tuple[str, str]] = ()
+    shapes: Sequence[Shape] = ()
 
     def signs(self) -> list["Sign"]:
         """Shapes and marks in their order."""
-        shapes = [Sign(name, words, is_state=False) for name, words in self.shapes]
+        shapes = [Sign(shape.name, shape.meaning, is_state=False) for shape in self.shapes]
         marks = [Sign(state, shown(state), is_state=True) for state in self.states]
         return shapes + marks
 
@@ -76,6 +73,14 @@ class Sign(NamedTuple):
     name: str
     words: str
     is_state: bool
+
+
+class _PlacedSign(NamedTuple):
+    """A sign, its line of the legend, from 0, and where it begins in that line."""
+
+    sign: Sign
+    line: int
+    left: float
 
 
 def number_text(value: float) -> str:
@@ -185,24 +190,27 @@ def write_count(parent: ET.Element, words: str, at: Point) -> None:
 
 def legend_height(legend: Legend, width: float) -> float:
     """The room that `draw_legend` needs."""
-    return LEGEND_LINE * (len(_note_lines(legend, width)) + len(_rows(legend, width)))
+    lines = len(_note_lines(legend, width))
+    signs = _placed_signs(legend, width)
+    if signs:
+        lines += signs[-1].line + 1
+    return LEGEND_LINE * lines
 
 
 def draw_legend(parent: ET.Element, legend: Legend, top: float, width: float) -> None:
-    """Adds the notes and the marks with their words, wrapped to the width."""
-    lines = _note_lines(legend, width)
-    for row, line in enumerate(lines):
-        write(parent, "lineage-note", line, (0, top + LEGEND_LINE * row + 14), {})
+    """Add the notes and the marks with their words, wrapped to the width."""
+    notes = _note_lines(legend, width)
+    for line, note in enumerate(notes):
+        write(parent, "lineage-note", note, (0, top + LEGEND_LINE * line + 14), {})
     marks = ET.SubElement(parent, "g", {"class": "lineage-legend", "aria-hidden": "true"})
-    for row, items in enumerate(_rows(legend, width), len(lines)):
-        middle = top + LEGEND_LINE * row + 10
-        for sign, left in items:
-            if sign.is_state:
-                add_mark(marks, sign.name, left + 8, middle)
-            else:
-                _add_shape(marks, sign.name, left, middle)
-            at = (left + MARK_ROOM, middle + 4)
-            write(marks, "lineage-detail", sign.words, at, {"font-size": "11", "fill": MUTED})
+    for sign, line, left in _placed_signs(legend, width):
+        middle = top + LEGEND_LINE * (len(notes) + line) + 10
+        if sign.is_state:
+            add_mark(marks, sign.name, left + 8, middle)
+        else:
+            _add_shape(marks, sign.name, left, middle)
+        words_at = (left + MARK_ROOM, middle + 4)
+        write(marks, "lineage-detail", sign.words, words_at, {"font-size": "11", "fill": MUTED})
 
 
 def _badge(node: ET.Element, text: Caption, corner: Point) -> None:
@@ -239,14 +247,17 @@ def _add_shape(parent: ET.Element, name: str, left: float, middle: float) -> Non
         path = f"M{number_text(left)} {number_text(middle)}h16"
         ET.SubElement(parent, "path", {"class": "lineage-line", "d": path, **line})
         return
-    shifts, extent = [0.0], {"width": "15", "height": "11"}
-    if name == "stack":
-        shifts, extent = [4.0, 2.0, 0.0], {"width": "12", "height": "8"}
+    if name == "stack":  # of three sheets
+        shifts = [4.0, 2.0, 0.0]
+        extent = {"width": "12", "height": "8"}
+    else:
+        shifts = [0.0]
+        extent = {"width": "15", "height": "11"}
     look = {"class": f"lineage-sign is-{name}", "fill": PAPER, "stroke": LINE_COLOUR}
     look |= _SIGNS.get(name, {})
+    radius = {"rx": _RADII.get(name, "4")}
     for shift in shifts:
         place = {"x": number_text(left + 0.5 + shift), "y": number_text(middle - 5.5 + shift)}
-        radius = {"rx": _RADII.get(name, "4")}
         ET.SubElement(parent, "rect", {**place, **extent, **radius, **look})
 
 
@@ -259,18 +270,18 @@ _SIGNS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _rows(legend: Legend, width: float) -> list[list[tuple[Sign, float]]]:
-    """Signs with their left ends, in as many rows as the width needs."""
-    rows: list[list[tuple[Sign, float]]] = []
-    left = width
+def _placed_signs(legend: Legend, width: float) -> list[_PlacedSign]:
+    """The signs in as many lines as the width needs."""
+    placed: list[_PlacedSign] = []
+    line, left = 0, 0.0
     for sign in legend.signs():
-        need = MARK_ROOM + text_width(sign.words, DETAIL_CHAR) + 14
-        if left + need > width:
-            rows.append([])
+        sign_width = MARK_ROOM + text_width(sign.words, DETAIL_CHAR) + 14
+        if placed and left + sign_width > width:
+            line += 1
             left = 0.0
-        rows[-1].append((sign, left))
-        left += need
-    return rows
+        placed.append(_PlacedSign(sign, line, left))
+        left += sign_width
+    return placed
 
 
 def _triangle(parent: ET.Element, name: str, colour: str, at: Point) -> None:
@@ -291,16 +302,18 @@ def _polygon(parent: ET.Element, name: str, colour: str, points: list[Point]) ->
 
 
 def _square(parent: ET.Element, name: str, colour: str, at: Point) -> None:
-    side = 2 * (MARK_RADIUS - 1)
-    place = {"x": number_text(at[0] - side / 2), "y": number_text(at[1] - side / 2)}
-    extent = {"width": number_text(side), "height": number_text(side)}
+    x, y = at
+    half = MARK_RADIUS - 1
+    place = {"x": number_text(x - half), "y": number_text(y - half)}
+    extent = {"width": number_text(2 * half), "height": number_text(2 * half)}
     ET.SubElement(parent, "rect", {"class": name, **place, **extent, "fill": colour})
 
 
 def _ring(parent: ET.Element, name: str, colour: str, at: Point, dashes: str = "none") -> None:
-    place = {"cx": number_text(at[0]), "cy": number_text(at[1]), "r": number_text(MARK_RADIUS - 2)}
+    x, y = at
+    circle = {"cx": number_text(x), "cy": number_text(y), "r": number_text(MARK_RADIUS - 2)}
     stroke = {"fill": "none", "stroke": colour, "stroke-width": "2.5", "stroke-dasharray": dashes}
-    ET.SubElement(parent, "circle", {"class": f"{name} is-ring", **place, **stroke})
+    ET.SubElement(parent, "circle", {"class": f"{name} is-ring", **circle, **stroke})
 
 
 def _dashed_ring(parent: ET.Element, name: str, colour: str, at: Point) -> None:
@@ -308,14 +321,16 @@ def _dashed_ring(parent: ET.Element, name: str, colour: str, at: Point) -> None:
 
 
 def _question(parent: ET.Element, name: str, colour: str, at: Point) -> None:
-    place = {"x": number_text(at[0]), "y": number_text(at[1] + 6), "text-anchor": "middle"}
+    x, y = at
+    place = {"x": number_text(x), "y": number_text(y + 6), "text-anchor": "middle"}
     look = {"font-size": "17", "font-weight": "700", "fill": colour}
     ET.SubElement(parent, "text", {"class": name, **place, **look}).text = "?"
 
 
 def _disc(parent: ET.Element, name: str, colour: str, at: Point) -> None:
-    place = {"cx": number_text(at[0]), "cy": number_text(at[1]), "r": number_text(MARK_RADIUS - 1)}
-    ET.SubElement(parent, "circle", {"class": name, **place, "fill": colour})
+    x, y = at
+    circle = {"cx": number_text(x), "cy": number_text(y), "r": number_text(MARK_RADIUS - 1)}
+    ET.SubElement(parent, "circle", {"class": name, **circle, "fill": colour})
 
 
 _MARKS = {

@@ -6,6 +6,7 @@ only as wide as its text and a few lanes, however wide the graph is.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from jobprov.provenance.lineage.drawing.pencil import (
@@ -53,31 +54,43 @@ class Rows:
     lanes: int
 
 
+class _RowPlace(NamedTuple):
+    """Where a row begins, and the middle of its lane."""
+
+    top: float
+    lane: float
+
+    @property
+    def mark(self) -> Point:
+        """The middle of the mark in the lane."""
+        return self.lane, self.top + 14
+
+
 def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
     """The picture as an `<svg>` element; `sheet_for` gives the sheet for a width of labels."""
     sheet = sheet_for(LABEL_WIDTH)
     rows = arrange(list(sheet.items), list(sheet.arrows), first=sheet.first, order=sheet.order)
-    step = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
-    left = step * rows.lanes + 8
-    room = int((WIDTH - left) / LABEL_CHAR)
-    if room > LABEL_WIDTH:
-        sheet = sheet_for(room)
-    top_of: dict[str, float] = {}
-    mark_of: dict[str, Point] = {}
+    lane_width = min(LANE, GUTTER_AT_MOST / max(1, rows.lanes))
+    text_left = lane_width * rows.lanes + 8
+    label_width = int((WIDTH - text_left) / LABEL_CHAR)
+    if label_width > LABEL_WIDTH:
+        sheet = sheet_for(label_width)
+
+    places: dict[str, _RowPlace] = {}
     height = 0.0
     for key in rows.order:
-        top_of[key] = height
-        mark_of[key] = (step * rows.lane_of[key] + 9, height + 14)
+        places[key] = _RowPlace(height, lane_width * rows.lane_of[key] + 9)
         height += _height(sheet.items[key])
     height += 8
+
     # Here a job is drawn only as the mark of its state, so there is no shape of a job to explain
-    shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
+    shapes = [shape for shape in sheet.shapes() if shape.name != "job"]
     legend = Legend(sheet.notes, sheet.states(), shapes)
     whole_height = height + legend_height(legend, WIDTH)
     root, body = frame("lineage-down", WIDTH, whole_height, sheet.words)
-    _draw_edges(body, sheet, mark_of)
-    for key in rows.order:
-        _draw_row(body, sheet.items[key], mark_of[key][0], left, top_of[key])
+    _draw_edges(body, sheet, places)
+    for key, place in places.items():
+        _draw_row(body, sheet.items[key], place, text_left)
     draw_legend(body, legend, height, WIDTH)
     return root
 
@@ -99,21 +112,24 @@ def arrange(
 def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     """Give each box the first lane that is free, from its row to that of its last source."""
     row_of = {key: row for row, key in enumerate(order)}
-    _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
+    last_source_row: dict[str, int] = {}
+    for source, target in links:
+        # Within a cycle, a source may be above what was made from it: no lane leads there
+        if row_of[source] > row_of[target]:
+            last_source_row[target] = max(row_of[source], last_source_row.get(target, 0))
     lane_of: dict[str, int] = {}
     busy_until: list[int] = []
     for row, key in enumerate(order):
         lane = _first_free(busy_until, row)
         if lane == len(busy_until):
             busy_until.append(row)
-        sources = before.get(key, ())
-        busy_until[lane] = max((row_of[source] for source in sources), default=row + 1)
+        busy_until[lane] = last_source_row.get(key, row + 1)
         lane_of[key] = lane
     return Rows(order, lane_of, len(busy_until))
 
 
 def _first_free(busy_until: Sequence[int], row: int) -> int:
-    """Return the first lane that is free from a row on; one more than there are if none is."""
+    """Return the first lane that is free from a row on; the number of lanes if none is."""
     for lane, until in enumerate(busy_until):
         if until <= row:  # a lane that ends in a row can be used again from it on
             return lane
@@ -123,26 +139,32 @@ def _first_free(busy_until: Sequence[int], row: int) -> int:
 def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
     """The keys in order: each after all that was made from it, and `first` as early as possible."""
     after, before = neighbours(links)
-    layer_of = layers(keys, links)
-
-    def depth(key: str) -> int:
-        return layer_of[key] if key in before else -1
-
-    waits_for = {key: len(after.get(key, ())) for key in keys}
-    ready = [key for key in reversed(keys) if not waits_for[key] and key != first]
-    if waits_for.get(first) == 0:
+    # A box without sources counts as the shortest branch
+    depth_of = dict.fromkeys(keys, -1)
+    for key, layer in layers(keys, links).items():
+        if key in before:
+            depth_of[key] = layer
+    unplaced_products = {key: len(after.get(key, ())) for key in keys}
+    ready: list[str] = []  # a stack
+    for key in reversed(keys):
+        if unplaced_products[key] == 0 and key != first:
+            ready.append(key)
+    if unplaced_products.get(first) == 0:
         ready.append(first)
+
     order: list[str] = []
     unplaced = dict.fromkeys(keys)
     while unplaced:
-        # In a cycle everything waits for something else
-        key = ready.pop() if ready else next(iter(unplaced))
+        if ready:
+            key = ready.pop()
+        else:
+            key = next(iter(unplaced))  # in a cycle everything waits for something else
         del unplaced[key]
         order.append(key)
-        short_first = sorted(before.get(key, ()), key=depth)
-        for source in reversed(short_first):  # the last that is ready comes next
-            waits_for[source] -= 1
-            if not waits_for[source] and source in unplaced:
+        shortest_first = sorted(before.get(key, ()), key=depth_of.__getitem__)
+        for source in reversed(shortest_first):  # the last one pushed is placed next
+            unplaced_products[source] -= 1
+            if unplaced_products[source] == 0 and source in unplaced:
                 ready.append(source)
     return order
 
@@ -153,22 +175,23 @@ def _height(item: Item) -> float:
     return ROW + BADGE_ROOM if item.text.badge else ROW
 
 
-def _draw_edges(body: ET.Element, sheet: Sheet, mark_of: Mapping[str, Point]) -> None:
+def _draw_edges(body: ET.Element, sheet: Sheet, places: Mapping[str, _RowPlace]) -> None:
     edges = edge_group(body)
     for (source, target), is_sure in sheet.arrows.items():
-        edge_path(edges, _edge(mark_of[source], mark_of[target]), is_sure=is_sure)
+        edge_path(edges, _edge(places[source].mark, places[target].mark), is_sure=is_sure)
 
 
 def _edge(source: Point, target: Point) -> str:
     """Return the line of an arrow: down the lane of its target, and round a bend to its source."""
-    (x, y), (lane, top) = source, target
+    source_lane, source_y = source
+    lane, top = target
     line = f"M{_at(lane, top + 10)}"
-    if lane == x:
-        line += f"V{number_text(y - 9)}"
+    if lane == source_lane:
+        line += f"V{number_text(source_y - 9)}"
     else:
-        bend = BEND if y > top else -BEND
-        line += f"V{number_text(y - bend)}"
-        line += f"Q{_at(lane, y)} {_at(x, y)}"
+        bend = BEND if source_y > top else -BEND
+        line += f"V{number_text(source_y - bend)}"
+        line += f"Q{_at(lane, source_y)} {_at(source_lane, source_y)}"
     left, tip, right = _at(lane - 3.5, top + 16), _at(lane, top + 10.5), _at(lane + 3.5, top + 16)
     return f"{line}M{left}L{tip}L{right}"
 
@@ -177,13 +200,14 @@ def _at(x: float, y: float) -> str:
     return f"{number_text(x)} {number_text(y)}"
 
 
-def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:
+def _draw_row(body: ET.Element, item: Item, place: _RowPlace, text_left: float) -> None:
     """Draw the box of one row; its whole width can be touched."""
-    node = node_element(body, f"lineage-{item.kind}", item.text, (0, top), is_focus=item.is_focus)
+    corner = (0, place.top)
+    node = node_element(body, f"lineage-{item.kind}", item.text, corner, is_focus=item.is_focus)
     attributes = {
-        "x": number_text(left - 6),
+        "x": number_text(text_left - 6),
         "y": "-3",
-        "width": number_text(WIDTH - left + 6),
+        "width": number_text(WIDTH - text_left + 6),
         "height": number_text(_height(item) - 4),
         "rx": "4",
     }
@@ -192,17 +216,19 @@ def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -
         look = {"fill": FOCUS_FILL, "fill-opacity": "1"}
     ET.SubElement(node, "rect", {"class": "lineage-row", **attributes, **look})
     if item.text.state:
-        add_mark(node, item.text.state, x, 14)
+        add_mark(node, item.text.state, place.lane, 14)
     elif item.kind == "stub":
-        spot = {"cx": number_text(x), "cy": "14", "r": "5", "fill": PAPER, "stroke": LINE_COLOUR}
-        ET.SubElement(node, "circle", {"class": "lineage-shape", **spot, "stroke-dasharray": "2 2"})
+        circle = {"cx": number_text(place.lane), "cy": "14", "r": "5"}
+        outline = {"fill": PAPER, "stroke": LINE_COLOUR, "stroke-dasharray": "2 2"}
+        ET.SubElement(node, "circle", {"class": "lineage-shape", **circle, **outline})
     else:
-        _draw_file(node, item, x)
-    write_lines(node, item.text, (left, 18), is_bold=item.is_focus or item.text.state is not None)
+        _draw_file(node, item, place.lane)
+    is_bold = item.is_focus or item.text.state is not None
+    write_lines(node, item.text, (text_left, 18), is_bold=is_bold)
 
 
-def _draw_file(node: ET.Element, item: Item, x: float) -> None:
-    """A small rounded box in the lane; two for several files."""
+def _draw_file(node: ET.Element, item: Item, lane: float) -> None:
+    """Draw a small rounded box in the lane; two for several files."""
     look = {"fill": FILE_FILL, "stroke": LINE_COLOUR}
     if item.is_focus:
         look = {"fill": FOCUS, "stroke": FOCUS}
@@ -211,5 +237,5 @@ def _draw_file(node: ET.Element, item: Item, x: float) -> None:
     size = {"width": "14", "height": "10", "rx": "3"}
     shifts = (3.0, 0.0) if item.is_folded else (0.0,)
     for shift in shifts:
-        place = {"x": number_text(x - 7 + shift), "y": number_text(9 + shift), **size}
+        place = {"x": number_text(lane - 7 + shift), "y": number_text(9 + shift), **size}
         ET.SubElement(node, "rect", {"class": "lineage-shape", **place, **look})

@@ -6,6 +6,7 @@ A stub is a small box for neighbours that are left out.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from jobprov.provenance.lineage.drawing.captions import (
     DETAIL_MORE,
@@ -19,6 +20,14 @@ from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
 from jobprov.provenance.lineage.sentences import omissions, summary
 from jobprov.provenance.lineage.words import counted, elided, number, shown
 
+
+class Shape(NamedTuple):
+    """A shape of boxes or arrows, as the stylesheet and the legend name it, and its meaning."""
+
+    name: str
+    meaning: str
+
+
 STUB = "\0stub "
 MANY = 9_000
 """From so many neighbours on, a stub says "or more".
@@ -27,15 +36,15 @@ Only the first ten thousand of a picture are counted (`db/queries/histories/hidd
 """
 _STATES = ("succeeded", "running", "silent", "failed", "killed", "lost")
 """The order of states in every legend; others follow."""
-_SHAPES = {
-    "file": "file",
-    "job": "job",
-    "stack": "several as one",
-    "focus": "the file asked for",
-    "mentioned": "no recorded job made it",
-    "unsure": "only possible",
-    "stub": "more, not shown",
-}
+_SHAPES = (
+    Shape("file", "file"),
+    Shape("job", "job"),
+    Shape("stack", "several as one"),
+    Shape("focus", "the file asked for"),
+    Shape("mentioned", "no recorded job made it"),
+    Shape("unsure", "only possible"),
+    Shape("stub", "more, not shown"),
+)
 NO_FLOW = "No job here read a file that another of this campaign made."
 FOLDED = frozenset({"files", "jobs", "chain", "cycle"})
 
@@ -98,14 +107,14 @@ class Sheet:
         others = [state for state in dict.fromkeys(states) if state not in _STATES]
         return known + others
 
-    def shapes(self) -> list[tuple[str, str]]:
-        """The shapes that occur, by name, each with what it means."""
+    def shapes(self) -> list[Shape]:
+        """The shapes that occur, always in the same order."""
         occurring: set[str] = set()
         for item in self.items.values():
             occurring.update(_shapes_of(item))
         if not all(self.arrows.values()):
             occurring.add("unsure")
-        return [(name, meaning) for name, meaning in _SHAPES.items() if name in occurring]
+        return [shape for shape in _SHAPES if shape.name in occurring]
 
 
 def sheet_of(view: View, links: Links, *, label_width: int) -> Sheet:
@@ -139,34 +148,42 @@ def sheet_of_classes(
     If no file joins its classes, they are placed in the order of `stages`. A code version that all
     have in common is a note: in each box, it would make the boxes half as wide again.
     """
-    total = sum(job_class.jobs for job_class in folded.classes)
     counts: dict[tuple[str, str], str] = {}
     for flow in folded.flows:
         if flow.source != flow.target:
             counts[str(flow.source), str(flow.target)] = counted(flow.files, "file")
     common_version = _common_version(folded)
-    order = [] if counts else _in_order(folded, stages)
-    sheet = Sheet(
-        arrows=dict.fromkeys(counts, True),
-        words=f"{counted(total, 'job')} by stage, code version and state",
-        notes=_notes_of_classes(folded, common_version, has_flow=bool(counts)),
-        counts=counts,
-        order=order,
-    )
+    items: dict[str, Item] = {}
     for index, job_class in enumerate(folded.classes):
-        state = None if job_class.state == "succeeded" else job_class.state
-        version = job_class.code_version if common_version is None else None
-        detail = [state, counted(job_class.jobs, "job"), version]
         text = Caption(
             label=elided(job_class.stage or "no stage", label_width),
-            detail=fitted(detail, label_width + DETAIL_MORE),
+            detail=_detail_of_class(job_class, common_version, label_width + DETAIL_MORE),
             title=_title_of_class(job_class),
             state=job_class.state,
             url=safe_url(links.expand(str(index))),
         )
         kind = "job" if job_class.jobs == 1 else "jobs"
-        sheet.items[str(index)] = Item(text, kind)
-    return sheet
+        items[str(index)] = Item(text, kind)
+    job_count = sum(job_class.jobs for job_class in folded.classes)
+    return Sheet(
+        items=items,
+        arrows=dict.fromkeys(counts, True),
+        words=f"{counted(job_count, 'job')} by stage, code version and state",
+        notes=_notes_of_classes(folded, common_version, has_flow=bool(counts)),
+        counts=counts,
+        order=[] if counts else _stage_order(folded, stages),
+    )
+
+
+def _detail_of_class(job_class: JobClass, common_version: str | None, width: int) -> str:
+    """The state unless it is success, the number of jobs, and the version unless all have it."""
+    parts: list[str] = []
+    if job_class.state != "succeeded":
+        parts.append(job_class.state)
+    parts.append(counted(job_class.jobs, "job"))
+    if common_version is None:
+        parts.append(job_class.code_version)
+    return fitted(parts, width)
 
 
 def _common_version(folded: FoldedGraph) -> str | None:
@@ -209,16 +226,17 @@ def _shapes_of(item: Item) -> Iterator[str]:
         yield "mentioned"
 
 
-def _in_order(folded: FoldedGraph, stages: Sequence[str]) -> list[tuple[str, str]]:
+def _stage_order(folded: FoldedGraph, stages: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs that put the classes of each stage after the first class of the stage before."""
-    by_stage: dict[str, list[str]] = {stage: [] for stage in stages}
+    classes_of: dict[str, list[str]] = {stage: [] for stage in stages}
     for index, job_class in enumerate(folded.classes):
-        if job_class.stage in by_stage:
-            by_stage[job_class.stage].append(str(index))
-    columns = [keys for keys in by_stage.values() if keys]
+        if job_class.stage in classes_of:
+            classes_of[job_class.stage].append(str(index))
+    occurring_stages = [classes for classes in classes_of.values() if classes]
     pairs: list[tuple[str, str]] = []
-    for before, keys in pairwise(columns):
-        pairs += [(before[0], key) for key in keys]
+    for earlier_classes, classes in pairwise(occurring_stages):
+        for job_class_key in classes:
+            pairs.append((earlier_classes[0], job_class_key))
     return pairs
 
 

@@ -17,7 +17,7 @@ where jobs did not end well), in it `lineage-sheet`, `lineage-shape`, `lineage-l
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 from xml.etree import ElementTree as ET
 
 from jobprov.provenance.lineage.drawing.layout import BoxPlace, Layout, Size, Spacing, lay_out
@@ -150,19 +150,23 @@ def _columns_element(sheet: Sheet) -> ET.Element:
     sizes = {key: item_size(item) for key, item in sheet.items.items()}
     spacing = COUNTED if sheet.counts else PLAIN
     layout = lay_out(sizes, [*sheet.arrows, *sheet.order], spacing=spacing)
-    width, height = max(layout.along, LEAST_WIDTH), layout.across + LINE
+    width = max(layout.along, LEAST_WIDTH)
+    legend_top = layout.across + LINE
     legend = Legend(sheet.notes, sheet.states(), sheet.shapes())
-    name = "lineage-right is-wide" if width > WIDE else "lineage-right"
-    root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
+    height = legend_top + legend_height(legend, width)
+    classes = "lineage-right is-wide" if width > WIDE else "lineage-right"
+    root, body = frame(classes, width, height, sheet.words)
     _draw_edges(body, sheet, layout)
-
-    def reading_order(key: str) -> tuple[int, float]:
-        return layout.places[key].layer, layout.places[key].across
-
-    for key in sorted(sheet.items, key=reading_order):
+    for key in _reading_order(sheet, layout):
         _draw_item(body, sheet.items[key], layout.places[key])
-    draw_legend(body, legend, height, width)
+    draw_legend(body, legend, legend_top, width)
     return root
+
+
+def _reading_order(sheet: Sheet, layout: Layout) -> list[str]:
+    """Return the keys of the boxes layer by layer, so that a keyboard walks along history."""
+    places = layout.places
+    return sorted(sheet.items, key=lambda key: (places[key].layer, places[key].across))
 
 
 def item_size(item: Item) -> Size:
@@ -197,35 +201,41 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
 
 
 def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
-    """Writes the counts of arrows so that they do not hide each other.
+    """Write the counts of arrows so that they do not hide each other.
 
-    Each is at that end of its arrow where fewer arrows meet. Counts at the same end are stacked.
+    A count stands at the end of its arrow where fewer arrows meet. Those at one end are stacked.
     """
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)
-    # By box: the counts beside its exit and its entry, each with where the other end is
-    at_exits = defaultdict[str, list[tuple[float, str]]](list)
-    at_entries = defaultdict[str, list[tuple[float, str]]](list)
-    for (source, target), count in sheet.counts.items():
-        is_crowded = arriving[target] > 1 and arriving[target] >= leaving[source]
-        if is_crowded:
-            at_exits[source].append((layout.places[target].across, count))
+    counts_at_exit = defaultdict[str, list[_Count]](list)  # by box, like those at its entry
+    counts_at_entry = defaultdict[str, list[_Count]](list)
+    for (source, target), text in sheet.counts.items():
+        is_target_crowded = arriving[target] > 1 and arriving[target] >= leaving[source]
+        if is_target_crowded:
+            counts_at_exit[source].append(_Count(layout.places[target].across, text))
         else:
-            at_entries[target].append((layout.places[source].across, count))
-    for key, counts in at_exits.items():
-        x, y = layout.places[key].exit
+            counts_at_entry[target].append(_Count(layout.places[source].across, text))
+    for box, counts in counts_at_exit.items():
+        x, y = layout.places[box].exit
         _write_stack(body, counts, (x + COUNT_AT, y))
-    for key, counts in at_entries.items():
-        x, y = layout.places[key].entry
+    for box, counts in counts_at_entry.items():
+        x, y = layout.places[box].entry
         _write_stack(body, counts, (x - COUNT_AT, y))
 
 
-def _write_stack(body: ET.Element, counts: list[tuple[float, str]], middle: Point) -> None:
-    """Write counts below each other, around a point, in the order of where their arrows lead."""
+class _Count(NamedTuple):
+    """The text at an arrow, and how far across the arrow's other end is."""
+
+    other_end: float
+    text: str
+
+
+def _write_stack(body: ET.Element, counts: Sequence[_Count], middle: Point) -> None:
+    """Write counts below each other, around a point, in the order of their arrows' other ends."""
     x, y = middle
-    first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
-    for place, (_, count) in enumerate(sorted(counts)):
-        write_count(body, count, (x, first + COUNT_LINE * place))
+    top = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
+    for line, count in enumerate(sorted(counts)):
+        write_count(body, count.text, (x, top + COUNT_LINE * line))
 
 
 def _draw_item(body: ET.Element, item: Item, place: BoxPlace) -> None:

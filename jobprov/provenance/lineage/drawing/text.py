@@ -165,18 +165,20 @@ class _Tree:
 
     def _branches(self, key: str, links: Mapping[str, Sequence[str]], indent: str) -> list[_Branch]:
         """Return the lines below a node: shared inputs, neighbours, and what is left out."""
-        others = links.get(key, ())
-        shared = [other for other in others if self._is_badge(other, key)]
-        whole = [other for other in others if other not in shared]
-        chosen, rest = self._representatives(whole)
-        texts = [f"with {self._names(shared)}"] if shared else []
+        neighbours_of_key = links.get(key, ())
+        shared = [other for other in neighbours_of_key if self._is_badge(other, key)]
+        others = [other for other in neighbours_of_key if other not in shared]
+        chosen, rest = self._representatives(others)
+        sign = self.style.branch
+        branches = [_Branch(other, sign, indent, key) for other in chosen]
+        texts = []
+        if shared:
+            texts.append(f"with {self._names(shared)}")
         if rest:
             texts.append(f"… {number(len(rest))} more: {self._names(rest)}")
         left_out = self._left_out(key, links)
         if left_out:
             texts.append(f"… {number(left_out)} more, not shown")
-        sign = self.style.branch
-        branches = [_Branch(other, sign, indent, key) for other in chosen]
         branches += [_Branch(None, sign, indent, key, text) for text in texts]
         if branches:
             branches[-1] = branches[-1]._replace(sign=self.style.last)

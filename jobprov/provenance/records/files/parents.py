@@ -110,16 +110,21 @@ class FilesOfJob:
 
     def __init__(self, record: JobRecord) -> None:
         self._experiment = record.experiment
-        self._inputs: list[_PlacedInput] = []
+        self._inputs: list[_PlacedInput] = []  # those that outputs can be made from
         self._inputs_by_step: dict[str | None, list[_PlacedInput]] = {}
         for position, file in enumerate(record.inputs or ()):
             if file.role in PARENT_ROLES:
-                self._inputs.append((position, file))
-                self._inputs_by_step.setdefault(file.step or None, []).append((position, file))
-        self._outputs: dict[str, list[Output]] = {}
+                placed = (position, file)
+                self._inputs.append(placed)
+                self._inputs_by_step.setdefault(file.step or None, []).append(placed)
+        self._outputs: dict[str, list[Output]] = {}  # by name
         for output in record.outputs or ():
             self._outputs.setdefault(name_inside(output), []).append(output)
-        self._steps = _Steps((record.command.steps if record.command else None) or ())
+        steps: Sequence[Step] = ()
+        if record.command is not None and record.command.steps:
+            steps = record.command.steps
+        self._steps = _Steps(steps)
+        # Answers that were found once
         self._origins: dict[str | None, _Origins] = {}
         self._makers: dict[tuple[str | None, FileName], Output | None] = {}
         self._looks = 0

@@ -99,7 +99,7 @@ def _is_made(output: Output) -> bool:
 def traced_gaps(
     record: JobRecord, unseen: UnseenReads | None, *, has_capsule: bool
 ) -> Iterator[Message]:
-    """Yield which files, hosts and variables a trace saw and nobody keeps."""
+    """Yield the files, hosts and variables that a trace saw and that are not kept."""
     withheld = record.environment.withheld_read if record.environment else None
     if withheld:
         names = _listing(withheld, count=len(withheld))

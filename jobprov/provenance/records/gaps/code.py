@@ -5,7 +5,6 @@ Source: docs/reference/gaps.md, docs/reference/record.md (`software`, `left_out`
 
 import posixpath
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from jobprov.provenance.records.gaps.codes import Message
@@ -93,14 +92,23 @@ def left_out_gaps(record: JobRecord) -> Iterator[Message]:
     recorded = _recorded_places(record)
     for software in record.software or ():
         name = software.name or software.checkout or "a checkout"
-        files: dict[str, list[LeftOut]] = defaultdict(list)
-        for file in software.left_out or ():
-            # The record describes the files of the job itself
-            if posixpath.join(software.checkout or "", file.path) not in recorded:
-                files[_gap_of_left_out(file)].append(file)
+        files_of_gap = _left_out_by_gap(software, recorded)
         for code, sentence in _LEFT_OUT_SENTENCES.items():
-            if files[code]:
-                yield code, sentence.format(name=name, files=_names(files[code]))
+            files = files_of_gap.get(code)
+            if files:
+                yield code, sentence.format(name=name, files=_names(files))
+
+
+def _left_out_by_gap(software: Software, recorded: set[str]) -> dict[str, list[LeftOut]]:
+    """Return the files left out of a checkout by the code of their gap.
+
+    Files that the record describes by themselves, at the `recorded` paths, are no gap.
+    """
+    files_of_gap: dict[str, list[LeftOut]] = {}
+    for file in software.left_out or ():
+        if posixpath.join(software.checkout or "", file.path) not in recorded:
+            files_of_gap.setdefault(_gap_of_left_out(file), []).append(file)
+    return files_of_gap
 
 
 def _gap_of_left_out(file: LeftOut) -> str:
@@ -221,15 +229,22 @@ class _CodePlaces:
     """Where the code of a record lies."""
 
     def __init__(self, record: JobRecord) -> None:
-        command = record.command
-        self._working_directory = (command.working_directory if command else None) or "/"
-        software_folders = [_folder_of(software) for software in record.software or ()]
-        self._is_any_unplaced = None in software_folders  # some software may be anywhere
-        links = [link.path for link in record.folder_links or ()]
+        self._working_directory = "/"
+        if record.command is not None and record.command.working_directory:
+            self._working_directory = record.command.working_directory
+
+        self._is_any_unplaced = False  # some software may be anywhere
         self._folders: list[str] = list(_SYSTEM)
-        for folder in [*software_folders, *links]:
-            if folder:
+        for software in record.software or ():
+            folder = _folder_of(software)
+            if folder is None:
+                self._is_any_unplaced = True
+            else:
                 self._folders.append(folder.rstrip("/") + "/")
+        for link in record.folder_links or ():
+            if link.path:
+                self._folders.append(link.path.rstrip("/") + "/")
+
         self._files: set[str] = set()
         for script in record.scripts or ():
             self._files.add(self._absolute(script.path or script.name))

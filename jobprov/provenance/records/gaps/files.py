@@ -130,7 +130,7 @@ def _other_blob_gaps(record: JobRecord, missing_blobs: AbstractSet[str]) -> Iter
 
 
 def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
-    """Return the digests whose absence is a gap of another code than `blob-missing`."""
+    """Return the digests that are a gap of another code than `blob-missing` if they are absent."""
     digests: set[str | None] = set()
     for file in (*_fcl_files(record), *(record.scripts or ()), *(record.logs or ())):
         digests.add(file.sha256)

@@ -80,7 +80,7 @@ def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
 
 
 def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
-    """Return what the closure level after this one needs: codes of gaps, or what is no gap.
+    """Return what the closure level after this one needs: codes of gaps, or other reasons.
 
     The latter is `capsule` or `large-inputs`. The highest level needs nothing more.
     """

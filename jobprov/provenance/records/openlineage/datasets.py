@@ -192,11 +192,13 @@ def _file_facet_of(dataset: Dataset, place: str) -> _FileFacet:
     if size < 0:
         problems[f"{place}.size_bytes"] = "less than zero"
     refuse(problems)
-    return file if size <= LARGEST else msgspec.structs.replace(file, size_bytes=None)
+    if size > LARGEST:
+        return msgspec.structs.replace(file, size_bytes=None)
+    return file
 
 
 def _facet(dataset: Dataset, name: str) -> JsonObject:
-    """Return a facet; empty if there is none, if it was removed by null, or is no object."""
+    """Return a facet; empty if there is none, or if it is null or not an object."""
     facet = (dataset.facets or {}).get(name)
     return facet if isinstance(facet, dict) else {}
 

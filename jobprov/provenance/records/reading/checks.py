@@ -6,7 +6,6 @@ Everything else is a gap, never an error.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.files.parents import MOST_PARENTS
@@ -56,12 +55,9 @@ def _times_of_parts_problems(record: JobRecord) -> Iterator[tuple[str, str]]:
     # So it nearly always is, and finding the field takes three times as long
     if all(moment is None or _FIRST_YEAR < moment.year < _LAST_YEAR for moment in times):
         return
-    for timed in _parts_with_times(record):
-        for place, part in enumerate(timed.parts):
-            for field in timed.fields:
-                moment = getattr(part, field)
-                if moment is not None and not is_kept(moment):
-                    yield f"{timed.path.format(place)}.{field}", OUTSIDE
+    for path, moment in _named_times_of_parts(record):
+        if moment is not None and not is_kept(moment):
+            yield path, OUTSIDE
 
 
 def _times_of_parts(record: JobRecord) -> list[datetime | None]:
@@ -78,22 +74,20 @@ def _times_of_parts(record: JobRecord) -> list[datetime | None]:
     return times
 
 
-class _TimedParts(NamedTuple):
-    """Parts of one kind, their path in the record, and their fields that hold times."""
-
-    path: str
-    parts: Sequence[Any]
-    fields: Sequence[str]
-
-
-def _parts_with_times(record: JobRecord) -> Iterator[_TimedParts]:
+def _named_times_of_parts(record: JobRecord) -> Iterator[tuple[str, datetime | None]]:
+    """Yield the same times with the paths of their fields."""
     if record.batch is not None:
-        yield _TimedParts("batch", (record.batch,), ("queued_at",))
-    if record.command is not None and record.command.steps:
-        steps = record.command.steps
-        yield _TimedParts("command.steps[{}]", steps, ("started_at", "ended_at"))
-    yield _TimedParts("inputs[{}]", record.inputs or (), ("opened_at", "closed_at"))
-    yield _TimedParts("outputs[{}]", record.outputs or (), ("created_at", "closed_at"))
+        yield "batch.queued_at", record.batch.queued_at
+    if record.command is not None:
+        for place, step in enumerate(record.command.steps or ()):
+            yield f"command.steps[{place}].started_at", step.started_at
+            yield f"command.steps[{place}].ended_at", step.ended_at
+    for place, input_file in enumerate(record.inputs or ()):
+        yield f"inputs[{place}].opened_at", input_file.opened_at
+        yield f"inputs[{place}].closed_at", input_file.closed_at
+    for place, output in enumerate(record.outputs or ()):
+        yield f"outputs[{place}].created_at", output.created_at
+        yield f"outputs[{place}].closed_at", output.closed_at
 
 
 def _problems(record: JobRecord) -> Iterator[tuple[str, str]]:

@@ -161,16 +161,16 @@ def _decode_common(body: bytes) -> DecodedRecord | None:
     try:
         shared, rest = _take_shared(body)
         raw = msgspec.json.decode(rest)
-        record: JobRecord = (_outline if shared else _whole).decode(rest)
+        decoder = _outline if shared else _whole
+        record: JobRecord = decoder.decode(rest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if (
-        record.schema_version > SCHEMA_VERSION
-        or not _is_unique(raw, rest)
-        or not numbers_fit(record)
-    ):
+    if record.schema_version > SCHEMA_VERSION:
         return None
-    references, pieces = references_in(rest, raw), [rest]
+    if not _is_unique(raw, rest) or not numbers_fit(record):
+        return None
+    references = references_in(rest, raw)
+    pieces = [rest]
     for name, part in shared.items():
         setattr(record, name, part.value)
         references |= part.references
@@ -192,11 +192,14 @@ def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
         if not content or content in _NOTHING:
             continue
         head = content[:_HEAD_BYTES]  # a long text is searched for more slowly
-        part = memory.get(content) if rest.count(head) == 1 else None
+        if rest.count(head) != 1:
+            return {}, body
+        part = memory.get(content)
         if part is None:
             return {}, body
-        at = rest.index(head)
-        rest = b"%b0%b" % (rest[:at], rest[at + len(content) :])
+        start = rest.index(head)
+        end = start + len(content)
+        rest = rest[:start] + b"0" + rest[end:]
         shared[name] = part
     return shared, rest
 

@@ -132,7 +132,7 @@ def read_typed(raw: JsonObject) -> tuple[JobRecord, tuple[str, ...]]:
 
 
 def _path_of_variable(raw: JsonObject) -> str:
-    """Return the path of the first variable that is no text: msgspec does not name it."""
+    """Return the path of the first variable that is not text, since msgspec does not name it."""
     variables = raw["environment"]["variables"]
     name = next(name for name in variables if not isinstance(variables[name], str))
     return f"environment.variables.{name}"
