@@ -123,36 +123,49 @@ def tree_files(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
         SoftwareError: before the first file, if the pack is damaged or lacks an object of the
             commit.
     """
-    objects = _objects_without_blobs(pack)
-
-    def find(oid: str, path: str) -> PackedObject:
-        if oid not in objects:
-            place = path or "the root tree"
-            raise SoftwareError(f"The pack lacks object {oid} ({place}) of {commit}.")
-        return objects[oid]
-
-    def content(oid: str, path: str) -> bytes:
-        return find(oid, path).content
-
-    tree = commit
-    commit_content = content(commit, "the commit")
-    if objects[commit].kind == "commit":
-        tree = parse_commit(commit_content).tree
-    entries = [entry for entry in walk_tree(content, tree) if not entry.is_tree]
+    objects = _ObjectsOfCommit(pack, commit)
+    root = objects.find(commit, "the commit")
+    tree = parse_commit(root.content).tree if root.kind == "commit" else commit
+    entries = [entry for entry in walk_tree(objects.content, tree) if not entry.is_tree]
     entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
     # All are looked up before the first one is yielded, so that an incomplete pack yields nothing
-    offsets = [-1 if entry.is_gitlink else find(entry.oid, entry.path).offset for entry in entries]
-    for entry, offset in zip(entries, offsets, strict=True):
-        data = entry.oid.encode() if entry.is_gitlink else object_at(pack, offset)
-        yield TreeFile(entry.path, entry.mode, data, offset)
+    for entry in entries:
+        if not entry.is_gitlink:
+            objects.find(entry.oid, entry.path)
+    for entry in entries:
+        if entry.is_gitlink:
+            yield TreeFile(entry.path, entry.mode, entry.oid.encode())
+        else:
+            offset = objects.find(entry.oid, entry.path).offset
+            yield TreeFile(entry.path, entry.mode, object_at(pack, offset), offset)
 
 
-def _objects_without_blobs(pack: bytes | memoryview) -> dict[str, PackedObject]:
-    """Return all objects by id; blobs without their content."""
-    objects: dict[str, PackedObject] = {}
-    for packed in iterate_objects(pack):
-        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
-    return objects
+class _ObjectsOfCommit:
+    """The objects of a pack by id, of which a commit needs some; blobs without their content."""
+
+    def __init__(self, pack: bytes | memoryview, commit: str) -> None:
+        self._commit = commit
+        self._objects: dict[str, PackedObject] = {}
+        for packed in iterate_objects(pack):
+            if packed.kind == "blob":
+                self._objects[packed.oid] = replace(packed, content=b"")
+            else:
+                self._objects[packed.oid] = packed
+
+    def find(self, oid: str, path: str) -> PackedObject:
+        """Return an object that has this path in the commit.
+
+        Raises:
+            SoftwareError: the pack lacks it.
+        """
+        if oid not in self._objects:
+            place = path or "the root tree"
+            raise SoftwareError(f"The pack lacks object {oid} ({place}) of {self._commit}.")
+        return self._objects[oid]
+
+    def content(self, oid: str, path: str) -> bytes:
+        """Return the content of such an object; b"" for a blob."""
+        return self.find(oid, path).content
 
 
 def _check_ends(data: memoryview) -> None:
