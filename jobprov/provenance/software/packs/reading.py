@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
+from jobprov.provenance.software.object_form import (
+    KINDS,
+    TreeEntry,
+    object_id,
+    parse_commit,
+    walk_tree,
+)
 from jobprov.provenance.software.packs.form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
 
 _CHUNK = 1 << 16
@@ -123,10 +129,8 @@ def tree_files(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
         SoftwareError: before the first file, if the pack is damaged or lacks an object of the
             commit.
     """
-    objects = _ObjectsOfCommit(pack, commit)
-    root = objects.find(commit, "the commit")
-    tree = parse_commit(root.content).tree if root.kind == "commit" else commit
-    entries = [entry for entry in walk_tree(objects.content, tree) if not entry.is_tree]
+    objects = PackObjects(pack)
+    entries = objects.entries_of(commit)
     entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
     # All are looked up before the first one is yielded, so that an incomplete pack yields nothing
     for entry in entries:
@@ -140,31 +144,42 @@ def tree_files(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
             yield TreeFile(entry.path, entry.mode, object_at(pack, offset), offset)
 
 
-class _ObjectsOfCommit:
-    """The objects of a pack by id, of which a commit needs some; blobs without their content."""
+class PackObjects:
+    """The objects of a pack; blobs without their content, which may be large.
 
-    def __init__(self, pack: bytes | memoryview, commit: str) -> None:
-        self._commit = commit
-        self._objects: dict[str, PackedObject] = {}
+    Attributes:
+        by_oid: all of them, in the order of the pack.
+    """
+
+    def __init__(self, pack: bytes | memoryview) -> None:
+        self.by_oid: dict[str, PackedObject] = {}
         for packed in iterate_objects(pack):
             if packed.kind == "blob":
-                self._objects[packed.oid] = replace(packed, content=b"")
+                self.by_oid[packed.oid] = replace(packed, content=b"")
             else:
-                self._objects[packed.oid] = packed
+                self.by_oid[packed.oid] = packed
+
+    def entries_of(self, root: str) -> list[TreeEntry]:
+        """Return the files, links and submodules of a commit or tree.
+
+        Raises:
+            SoftwareError: the pack lacks one of its trees.
+        """
+        found = self.find(root, "the commit")
+        tree = parse_commit(found.content).tree if found.kind == "commit" else root
+        return [entry for entry in walk_tree(self._content, tree) if not entry.is_tree]
 
     def find(self, oid: str, path: str) -> PackedObject:
-        """Return an object that has this path in the commit.
+        """Return an object, which has this path in a commit.
 
         Raises:
             SoftwareError: the pack lacks it.
         """
-        if oid not in self._objects:
-            place = path or "the root tree"
-            raise SoftwareError(f"The pack lacks object {oid} ({place}) of {self._commit}.")
-        return self._objects[oid]
+        if oid not in self.by_oid:
+            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}).")
+        return self.by_oid[oid]
 
-    def content(self, oid: str, path: str) -> bytes:
-        """Return the content of such an object; b"" for a blob."""
+    def _content(self, oid: str, path: str) -> bytes:
         return self.find(oid, path).content
 
 
