@@ -219,9 +219,9 @@ def _made_files(
             continue
         known = []
         for claim in claims_of_file:
-            output = _best_match(task, claim, outputs_by_name.get(claim.name, ()))
-            if output is not None:
-                known.append(output)
+            match = _best_match(task, claim, outputs_by_name.get(claim.name, ()))
+            if match is not None:
+                known.append(match)
         made_files.append(_MadeFile(claims_of_file, known))
     return made_files
 
