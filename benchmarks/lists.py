@@ -2,8 +2,8 @@
 
 A million jobs are written as rows: 2,000 tasks of five stages in four campaigns, one of them with a
 tenth of all jobs, on 3,000 hosts at 40 sites; seven in a hundred did not succeed. Lists and their
-counts are then asked for as the page does it, of ever other names. `--plans` prints how the database
-reads them instead.
+counts are then asked for as the page does it, each time with other names. `--plans` prints how the
+database reads them instead.
 """
 
 import random

@@ -94,7 +94,7 @@ class SharedLists(NamedTuple):
     def ran_by(self, jobs: JobClass) -> Sequence[UsedConfiguration]:
         """Return the configurations that some jobs ran, with variables.
 
-        Of jobs without a configuration there may be an empty one, for the variables alone.
+        Jobs without a configuration may have an empty one, which holds their variables.
         """
         if jobs.closure_set is None:
             return ()

@@ -288,7 +288,7 @@ def _input(rows: Sequence[InputRow], lost: _Gone, *, from_scratch: bool) -> _Inp
     If several jobs made the same content, the newest successful one is the maker. If any of them
     kept the file, it still exists.
     """
-    # Of equal ranks, the last row counts
+    # If ranks are equal, the last row counts
     best = max(reversed(rows), key=lambda row: row.rank)
     file = _File(best.name, best.namespace, best.experiment)
     is_lost = any(lost.holds(row) for row in rows)

@@ -23,10 +23,10 @@ STEP = timedelta(hours=6)
 STEPS = 28
 """A week."""
 _SHORT_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]
-"""Of a task, or of a campaign alone, that began lately."""
+"""The steps for one task or campaign that began lately."""
 
 Campaign = tuple[str, str]
-"""Its experiment and its name."""
+"""The experiment and the name of a campaign."""
 
 
 class ExpectedUnits(NamedTuple):

@@ -68,7 +68,7 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
 
 
 def _commits_without_parents(objects: PackObjects) -> list[str]:
-    """Return the ids of the commits of which a parent is not in the pack."""
+    """Return the ids of the commits that have a parent outside of the pack."""
     oids = []
     for oid, packed in objects.by_oid.items():
         if packed.kind != "commit":
