@@ -104,8 +104,9 @@ class _Objects:
             if rest:
                 folders.setdefault(name, {})[rest] = file
                 continue
-            oid = file.content.decode()
-            if file.mode != _SUBMODULE:
+            if file.mode == _SUBMODULE:
+                oid = file.content.decode()
+            else:
                 oid = self.add("blob", file.content)
             lines[name] = b"%o %s\0%s" % (file.mode, name, bytes.fromhex(oid))
         for name, files_below in folders.items():
