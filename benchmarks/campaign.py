@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 SEED = 20260101
 EXPERIMENT = "nova"
@@ -30,6 +30,15 @@ CONCAT = "nova_concat_t{tree:04d}.root"
 
 _ARRIVAL_WINDOW = 40
 _FIRST_SECOND = 1_767_225_600  # 2026-01-01
+_UNITS_A_CAF = 20
+_FCL_OF_STAGE = 5
+"""Of the 15 fcl files of a job, those that are of its stage; all stages share the others."""
+_SHARE_OF_FAILURES = 0.03
+_SHARE_OF_HISTOGRAMS = 0.01
+_HISTOGRAM = "hist.root"
+_SHARE_OF_SECOND_EXPERIMENT = 0.01
+_SKIMS = {"numu": 0.2, "nue": 0.1}
+_FAILURE = {"code": 65, "message": "cet::exception caught in art"}
 _REPROCESSINGS = {"r2": 0.05, "r3": 0.02}
 _RELEASES = {"": "S24-01-01", "r2": "S24-05-01", "r3": "S24-09-01"}
 _STAGES = ("artdaq", "reco", "pid", "caf", "concat")
@@ -80,36 +89,70 @@ def _shuffled(plans: list[_Plan], chance: random.Random) -> list[_Plan]:
     return [*(plans[place] for place in order), plans[-1]]
 
 
+class _UnitFiles(NamedTuple):
+    """The files of a unit, by the step that makes each."""
+
+    name: str
+    raw: str
+    artdaq: str
+    reco: str
+    pid: str
+
+    @classmethod
+    def of(cls, tree: int, unit: int) -> Self:
+        """Return the names of a unit's files."""
+        name = f"nova_r{tree:05d}_s{unit:04d}"
+        return cls(
+            name=name,
+            raw=f"{name}.raw.root",
+            artdaq=f"{name}.artdaq.root",
+            reco=f"{name}.reco.root",
+            pid=f"{name}.pid.root",
+        )
+
+
 def _tree(tree: int, chance: random.Random) -> Iterator[_Plan]:
+    read_by_caf: list[str] = []
+    cafs: list[str] = []
+    for unit in range(UNITS):
+        files = _UnitFiles.of(tree, unit)
+        yield from _jobs_of_unit(files, tree, chance)
+        read_by_caf += [files.reco, files.pid]
+        if len(read_by_caf) == 2 * _UNITS_A_CAF:
+            caf = f"nova_t{tree:04d}_m{len(cafs):03d}.caf.root"
+            yield from _attempts(_Plan("caf", caf, _named(read_by_caf), [caf]), chance)
+            cafs.append(caf)
+            read_by_caf = []
+    concat = CONCAT.format(tree=tree)
+    yield _Plan("concat", concat, _named(cafs), [concat])
+
+
+def _jobs_of_unit(files: _UnitFiles, tree: int, chance: random.Random) -> Iterator[_Plan]:
+    """Yield the jobs of a unit, with those that process it again."""
     flux = {"name": f"flux_t{tree:04d}.root", "role": "secondary"}
     calibration = {"name": f"calibration_v{tree // 10:03d}.root", "role": "shared"}
-    last: list[str] = []
-    for unit in range(UNITS):
-        name = f"nova_r{tree:05d}_s{unit:04d}"
-        raw, daq, reco, pid = (f"{name}.{word}.root" for word in ("raw", "artdaq", "reco", "pid"))
-        yield from _attempts(_Plan("artdaq", raw, [{"name": raw}], [daq]), chance)
-        skims = [f"{name}.numu.root"] * (chance.random() < 0.2) + [f"{name}.nue.root"] * (  # noqa: PLR2004
-            chance.random() < 0.1  # noqa: PLR2004
-        )
-        again = _Plan("reco", daq, [{"name": daq}, calibration], [reco])
-        yield from _attempts(again._replace(outputs=[reco, *skims]), chance)
-        yield from _attempts(_Plan("pid", reco, [{"name": reco}, flux], [pid]), chance)
-        last += [reco, pid]
-        yield from (
-            again._replace(variant=name)
-            for name, share in _REPROCESSINGS.items()
-            if chance.random() < share
-        )
-        if chance.random() < 0.01:  # noqa: PLR2004
-            yield again._replace(experiment=SECOND_EXPERIMENT)
-        if unit % 20 == 19:  # noqa: PLR2004
-            caf = f"nova_t{tree:04d}_m{unit // 20:03d}.caf.root"
-            yield from _attempts(
-                _Plan("caf", caf, [{"name": read} for read in last], [caf]), chance
-            )
-            last = []
-    cafs = [{"name": f"nova_t{tree:04d}_m{place:03d}.caf.root"} for place in range(UNITS // 20)]
-    yield _Plan("concat", CONCAT.format(tree=tree), cafs, [CONCAT.format(tree=tree)])
+    artdaq = _Plan("artdaq", files.raw, _named([files.raw]), [files.artdaq])
+    yield from _attempts(artdaq, chance)
+
+    outputs = [files.reco]
+    for skim, share in _SKIMS.items():
+        if chance.random() < share:
+            outputs.append(f"{files.name}.{skim}.root")
+    reco = _Plan("reco", files.artdaq, [{"name": files.artdaq}, calibration], [files.reco])
+    yield from _attempts(reco._replace(outputs=outputs), chance)
+    yield from _attempts(
+        _Plan("pid", files.reco, [{"name": files.reco}, flux], [files.pid]), chance
+    )
+
+    for variant, share in _REPROCESSINGS.items():
+        if chance.random() < share:
+            yield reco._replace(variant=variant)
+    if chance.random() < _SHARE_OF_SECOND_EXPERIMENT:
+        yield reco._replace(experiment=SECOND_EXPERIMENT)
+
+
+def _named(names: list[str]) -> list[dict[str, Any]]:
+    return [{"name": name} for name in names]
 
 
 def _attempts(plan: _Plan, chance: random.Random) -> Iterator[_Plan]:
@@ -117,30 +160,33 @@ def _attempts(plan: _Plan, chance: random.Random) -> Iterator[_Plan]:
 
     Every hundredth writes a name that all use.
     """
-    if chance.random() < 0.03:  # noqa: PLR2004
+    if chance.random() < _SHARE_OF_FAILURES:
         yield plan._replace(outputs=[], has_failed=True)
         plan = plan._replace(attempt=1)
-    yield plan._replace(outputs=[*plan.outputs, "hist.root"]) if chance.random() < 0.01 else plan  # noqa: PLR2004
+    if chance.random() < _SHARE_OF_HISTOGRAMS:
+        plan = plan._replace(outputs=[*plan.outputs, _HISTOGRAM])
+    yield plan
 
 
 def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
     owner = "" if plan.experiment == EXPERIMENT else f"{plan.experiment}-"
     key = f"{owner}{plan.stage}-{plan.unit}-{plan.attempt}-{plan.variant}"
-    suffix = plan.variant and f"-{plan.variant}"
+    suffix = f"-{plan.variant}" if plan.variant else ""
     dice = int(_sha256(key)[:15], 16)
-    site, start = _SITES[dice % len(_SITES)], _FIRST_SECOND + tree * 86_400 + number * 20
-    wall = 600 + dice % 9000 + dice % 1000 / 1000
+    site = _SITES[dice % len(_SITES)]
+    started = _FIRST_SECOND + tree * 86_400 + number * 20
+    wall_seconds = 600 + dice % 9000 + dice % 1000 / 1000
+    cluster = 80_000 + tree * 5 + _STAGES.index(plan.stage)
     configuration, own = _configuration(plan.stage, key if dice % 50 == 0 else "")
     log = _sha256(f"log-{key}")
-    executable = ["art", "-c", f"{plan.stage}.fcl", "-s", plan.inputs[0]["name"]]
     record: dict[str, Any] = {
         "schema_version": 1,
         "job_id": str(uuid.UUID(_sha256(f"job-{key}")[:32], version=5)),
         "experiment": plan.experiment,
         "witness": "wrapper",
         "state": "failed" if plan.has_failed else "succeeded",
-        "started_at": _time(start),
-        "ended_at": _time(start + int(wall)),
+        "started_at": _time(started),
+        "ended_at": _time(started + int(wall_seconds)),
         "task": {
             "task_id": f"nova-prod5-{plan.stage}{suffix}-{tree:04d}",
             "campaign": f"prod5{suffix}",
@@ -149,16 +195,14 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
         },
         "batch": {
             "system": "htcondor",
-            "id": (
-                f"{80_000 + tree * 5 + _STAGES.index(plan.stage)}.{number}"
-                f"@jobsub0{dice % 3}.fnal.gov"
-            ),
+            "id": f"{cluster}.{number}@jobsub0{dice % 3}.fnal.gov",
             "attempt": plan.attempt,
         },
-        "command": {"argv": executable, "working_directory": "/srv"},
-        "exit": {"code": 65, "message": "cet::exception caught in art"}
-        if plan.has_failed
-        else {"code": 0},
+        "command": {
+            "argv": ["art", "-c", f"{plan.stage}.fcl", "-s", plan.inputs[0]["name"]],
+            "working_directory": "/srv",
+        },
+        "exit": _FAILURE if plan.has_failed else {"code": 0},
         "configurations": [configuration],
         "software": _software(_RELEASES[plan.variant]),
         "environment": {
@@ -166,21 +210,27 @@ def _job(plan: _Plan, tree: int, number: int) -> GeneratedJob:
         },
         "host": {"hostname": f"wn{dice % 400:04d}.{site.lower()}.edu", "site": site, "cores": 1},
         "resources": {
-            "wall_seconds": wall,
-            "cpu_user_seconds": round(wall * 0.93, 2),
-            "cpu_system_seconds": round(wall * 0.01, 2),
+            "wall_seconds": wall_seconds,
+            "cpu_user_seconds": round(wall_seconds * 0.93, 2),
+            "cpu_system_seconds": round(wall_seconds * 0.01, 2),
             "max_rss_bytes": 1_500_000_000 + dice % 500_000_000,
         },
         "inputs": [_seen(file["name"], "", file.get("role", "primary")) for file in plan.inputs],
-        "outputs": [
-            _made(name, key if name == "hist.root" else owner + plan.variant)
-            for name in plan.outputs
-        ],
+        "outputs": _outputs(plan, key, owner),
         "logs": [{"name": f"{plan.stage}.out", "sha256": log, "size_bytes": 20_000 + dice % 9000}],
         "hook": {"version": "1", "python": "3.9.18"},
     }
     body = json.dumps(record, separators=(",", ":")).encode()
     return GeneratedJob(body, plan.experiment, [log, *own])
+
+
+def _outputs(plan: _Plan, key: str, owner: str) -> list[dict[str, Any]]:
+    """Return what a job wrote: each has its own histogram, and retries write the same files."""
+    outputs = []
+    for name in plan.outputs:
+        salt = key if name == _HISTOGRAM else owner + plan.variant
+        outputs.append(_made(name, salt))
+    return outputs
 
 
 def shared_blobs() -> list[str]:
@@ -204,15 +254,15 @@ def _configuration(stage: str, own: str) -> tuple[dict[str, Any], list[str]]:
 
 @cache
 def _fcl_file(stage: str, place: int) -> dict[str, Any]:
-    name = (
-        f"{stage}.fcl"
-        if place == 0
-        else f"services_{stage if place < 5 else 'common'}_{place:02d}.fcl"  # noqa: PLR2004
-    )
+    name, found_in = f"services_common_{place:02d}.fcl", 1
+    if place == 0:
+        name, found_in = f"{stage}.fcl", 0
+    elif place < _FCL_OF_STAGE:
+        name = f"services_{stage}_{place:02d}.fcl"
     return {
         "name": name,
         "sha256": _sha256(f"fcl-{name}"),
-        "found_in": 0 if place == 0 else 1,
+        "found_in": found_in,
         "software": "novasoft",
     }
 

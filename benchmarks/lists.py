@@ -2,17 +2,17 @@
 
 A million jobs are written as rows: 2,000 tasks of five stages in four campaigns, one of them with a
 tenth of all jobs, on 3,000 hosts at 40 sites; seven in a hundred did not succeed. Lists and their
-counts are then asked for as the page does it, of ever other names. `--plans` prints how the database
-reads them instead.
+counts are then asked for as the page does it, each time with other names. `--plans` prints how the
+database reads them instead.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, event, select, text
@@ -38,8 +38,6 @@ _STAGES = ("gen", "g4", "detsim", "reco", "merge")
 _CAMPAIGNS, _TASKS, _HOSTS, _SITES = 4, 2000, 3000, 40
 _LARGE_TASK = _TASKS
 _CLASSES = ("memory", "site", "data", "code")
-
-Question = Callable[[random.Random], dict[str, Any]]
 
 
 def main() -> None:
@@ -174,67 +172,84 @@ def _failure_row(job: dict[str, Any]) -> dict[str, Any]:
     return row | {"cause_key": f"{name}{chance.randrange(30)}", "cause": name}
 
 
-def _questions(jobs: int) -> dict[str, Question]:
-    """Return the lists that are asked for, each as what makes filters and order of it."""
+class _Question(NamedTuple):
+    """A list of jobs that is asked for many times.
 
-    def a_task(chance: random.Random) -> str:
-        return f"nova-{chance.randrange(1, _TASKS):06}"
+    Attributes:
+        drawn: what its filters name at random each time: a `task`, a `site` or a `day`.
+        sort: the column that orders the list; None is the newest first.
+    """
 
-    def a_site(chance: random.Random) -> str:
-        return f"SITE{chance.randrange(_SITES):02}"
+    title: str
+    filters: JobFilters = JobFilters()
+    drawn: Literal["task", "site", "day"] | None = None
+    sort: str | None = None
 
-    def a_day(chance: random.Random) -> dict[str, Any]:
-        day = _FIRST + timedelta(days=chance.randrange(1, 30 * jobs // 86_400))
-        return {"started_after": day, "started_before": day + timedelta(days=1)}
+    def draw_filters(self, chance: random.Random, jobs: int) -> JobFilters:
+        """Return the filters, with what is drawn of so many jobs."""
+        if self.drawn == "task":
+            return self.filters._replace(task_id=f"nova-{chance.randrange(1, _TASKS):06}")
+        if self.drawn == "site":
+            return self.filters._replace(site=f"SITE{chance.randrange(_SITES):02}")
+        if self.drawn == "day":
+            day = _FIRST + timedelta(days=chance.randrange(1, 30 * jobs // 86_400))
+            return self.filters._replace(started_after=day, started_before=day + timedelta(days=1))
+        return self.filters
 
-    return {
-        "newest first": lambda _: {},
-        "by start": lambda _: {"sort": "-started_at"},
-        "by end, the first": lambda _: {"sort": "ended_at"},
-        "failed": lambda _: {"state": "failed"},
-        "failed or killed": lambda _: {"state": "failed,killed"},
-        "failed or killed, by start": lambda _: {"state": "failed,killed", "sort": "-started_at"},
-        "of a site": lambda chance: {"site": a_site(chance)},
-        "of a site, by start": lambda chance: {"site": a_site(chance), "sort": "-started_at"},
-        "of a task": lambda chance: {"task_id": a_task(chance)},
-        "of a task, by memory": lambda chance: {
-            "task_id": a_task(chance),
-            "sort": "-max_rss_bytes",
-        },
-        "of a task, by site": lambda chance: {"task_id": a_task(chance), "sort": "site"},
-        "of a day, by time taken": lambda chance: {**a_day(chance), "sort": "-wall_seconds"},
-        "killed, by memory": lambda _: {"state": "killed", "sort": "-max_rss_bytes"},
-        "of an exit code, by start": lambda _: {"exit_code": 65, "sort": "-started_at"},
-        "of a tenth of all, one task": lambda _: {"task_id": f"nova-{_LARGE_TASK:06}"},
-        "of the newest campaign": lambda _: {"campaign": f"prod{_CAMPAIGNS - 1}"},
-        "of the oldest campaign": lambda _: {"campaign": "prod0"},
-    }
+
+_QUESTIONS = (
+    _Question("newest first"),
+    _Question("by start", sort="-started_at"),
+    _Question("by end, the first", sort="ended_at"),
+    _Question("failed", JobFilters(state="failed")),
+    _Question("failed or killed", JobFilters(state="failed,killed")),
+    _Question("failed or killed, by start", JobFilters(state="failed,killed"), sort="-started_at"),
+    _Question("of a site", drawn="site"),
+    _Question("of a site, by start", drawn="site", sort="-started_at"),
+    _Question("of a task", drawn="task"),
+    _Question("of a task, by memory", drawn="task", sort="-max_rss_bytes"),
+    _Question("of a task, by site", drawn="task", sort="site"),
+    _Question("of a day, by time taken", drawn="day", sort="-wall_seconds"),
+    _Question("killed, by memory", JobFilters(state="killed"), sort="-max_rss_bytes"),
+    _Question("of an exit code, by start", JobFilters(exit_code=65), sort="-started_at"),
+    _Question("of a tenth of all, one task", JobFilters(task_id=f"nova-{_LARGE_TASK:06}")),
+    _Question("of the newest campaign", JobFilters(campaign=f"prod{_CAMPAIGNS - 1}")),
+    _Question("of the oldest campaign", JobFilters(campaign="prod0")),
+)
 
 
 def _print_questions(connection: Connection, jobs: int, process: int | None) -> None:
-    for title, make_question in _questions(jobs).items():
-        for what, ask in (("page", _ask_for_page), ("counts", _ask_for_counts)):
-            chance = random.Random(title)  # noqa: S311 - has to repeat, not to be secret
-            waits, used = [], cpu_with_server(process)
-            for _ in range(ROUNDS):
-                question = make_question(chance)
-                start = time.perf_counter()
-                ask(connection, question)
-                waits.append((time.perf_counter() - start) * 1000)
-                connection.rollback()
-            used = (cpu_with_server(process) - used) * 1000 / ROUNDS
-            note = f"CPU {used:.1f} ms; p99 {quantiles(waits, n=100)[98]:.1f} ms"
-            print_figure(Figure(f"{title}, {what}", median(waits), "ms", mark=MARK, note=note))
+    for question in _QUESTIONS:
+        _print_waits(connection, jobs, process, question, "page")
+        _print_waits(connection, jobs, process, question, "counts")
 
 
-def _ask_for_page(connection: Connection, question: dict[str, Any]) -> None:
-    filters = dict(question)
-    sort = filters.pop("sort", None)
-    list_jobs(connection, JobFilters(**filters), limit=50, sort=sort)
+def _print_waits(
+    connection: Connection,
+    jobs: int,
+    process: int | None,
+    question: _Question,
+    part: Literal["page", "counts"],
+) -> None:
+    """Print how long one wait is for the page of a list, or for its counts."""
+    chance = random.Random(question.title)  # noqa: S311 - has to repeat, not to be secret
+    waits = []
+    used_before = cpu_with_server(process)
+    for _ in range(ROUNDS):
+        filters = question.draw_filters(chance, jobs)
+        start = time.perf_counter()
+        if part == "page":
+            list_jobs(connection, filters, limit=50, sort=question.sort)
+        else:
+            _count(connection, filters)
+        waits.append((time.perf_counter() - start) * 1000)
+        connection.rollback()
+    used = (cpu_with_server(process) - used_before) * 1000 / ROUNDS
+    note = f"CPU {used:.1f} ms; p99 {quantiles(waits, n=100)[98]:.1f} ms"
+    print_figure(Figure(f"{question.title}, {part}", median(waits), "ms", mark=MARK, note=note))
 
 
-def _ask_for_counts(connection: Connection, question: dict[str, Any]) -> None:
-    filters = JobFilters(**{name: value for name, value in question.items() if name != "sort"})
+def _count(connection: Connection, filters: JobFilters) -> None:
     unset = [facet for facet in JOB_FACETS if getattr(filters, facet) is None]
     count_facets(connection, filters, unset, limit=8)
 
@@ -250,11 +265,12 @@ def _print_plans(connection: Connection, jobs: int) -> None:
             statements.append((statement, values))
 
     event.listen(connection, "before_cursor_execute", note)
-    for title, make_question in _questions(jobs).items():
-        chance = random.Random(title)  # noqa: S311 - has to repeat, not to be secret
+    for question in _QUESTIONS:
+        chance = random.Random(question.title)  # noqa: S311 - has to repeat, not to be secret
         statements.clear()
-        _ask_for_page(connection, make_question(chance))
-        print(f"\n{title}")
+        filters = question.draw_filters(chance, jobs)
+        list_jobs(connection, filters, limit=50, sort=question.sort)
+        print(f"\n{question.title}")
         for statement, values in statements:
             for row in connection.exec_driver_sql(f"{explain} {statement}", values):
                 print(f"    {row[-1]}")

@@ -15,7 +15,7 @@ a chain.
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -328,25 +328,27 @@ class Multiplier:
             return self._language.moved(name, copy * DAYS_A_COPY * 86_400)
         if place in _ARRIVALS:
             return self._language.moved(name, (copy - MOST_COPIES) * self._recording_seconds)
-        special: Mapping[str, Callable[[], str]] = {
-            "tasks.task_id": lambda: (
-                f"substr({name}, 1, length({name}) - 4) || '{copy:02d}'"
-                f" || substr({name}, length({name}) - 1)"
-            ),
-            "jobs.batch_id": lambda: f"'{copy}' || {name}",
-            "ledger_entries.segment": lambda: f"{name} + {copy * _SEGMENTS_A_COPY}",
+        return self._special_value(place, name, copy)
+
+    def _special_value(self, place: str, name: str, copy: int) -> str:
+        """Return what stands in a column that has a rule of its own; of others, what stood there."""
+        if place == "tasks.task_id":
+            last = f"substr({name}, length({name}) - 1)"
+            return f"substr({name}, 1, length({name}) - 4) || '{copy:02d}' || {last}"
+        if place == "jobs.batch_id":
+            return f"'{copy}' || {name}"
+        if place == "ledger_entries.segment":
+            return f"{name} + {copy * _SEGMENTS_A_COPY}"
+        if place == "identities.key":
             # A name that all copies share has an identity of each
-            "identities.key": lambda: (
-                f"CASE WHEN file_id IN ({_listed(self._shared_files)})"
-                f" THEN {self._language.with_head(name, _head(copy), 0)} ELSE {name} END"
-            ),
+            shared = _listed(self._shared_files)
+            changed = self._language.with_head(name, _head(copy), 0)
+            return f"CASE WHEN file_id IN ({shared}) THEN {changed} ELSE {name} END"
+        if place == "closure_files.sha256":
             # The job's own file is the first
-            "closure_files.sha256": lambda: (
-                f"CASE position WHEN 0 THEN {self._language.with_head(name, _head(copy), 0)}"
-                f" ELSE {name} END"
-            ),
-        }
-        return special[place]() if place in special else name
+            changed = self._language.with_head(name, _head(copy), 0)
+            return f"CASE position WHEN 0 THEN {changed} ELSE {name} END"
+        return name
 
     def _key(self, table: str, name: str, copy: int) -> str:
         """Return a key of a copy: its own, or that of what all share."""

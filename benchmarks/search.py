@@ -1,7 +1,7 @@
 """Measures the search by any part of a name: `python -m benchmarks.search`.
 
 A million files of 100,000 jobs are written as rows, with 10,000 tasks, 2,000 hosts and 20,000
-parameters beside them; then each question is asked as `GET /search` asks it, of ever other names.
+parameters beside them; then each question is asked as `GET /search` asks it, each time with other names.
 The PostgreSQL of the other benchmarks comes without `pg_trgm`: with `--url` the names are written
 to an empty database of a server that has it.
 """
@@ -207,7 +207,7 @@ def _questions(names: int) -> dict[str, Callable[[random.Random], str]]:
 
 
 def _swapped(name: str, place: int) -> str:
-    """Return a name of which two letters changed places."""
+    """Return a name with two of its letters swapped."""
     return name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 

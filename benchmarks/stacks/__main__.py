@@ -166,29 +166,37 @@ def _print_table(outcomes: Sequence[Outcome], *, is_verbose: bool) -> None:
 
 
 def _print_totals(outcomes: Sequence[Outcome]) -> None:
-    for mode in dict.fromkeys(one.mode for one in outcomes):
-        of_mode = [one for one in outcomes if one.mode == mode]
-        counts = Counter(one.verdict for one in of_mode)
-        counted = [o for o in of_mode if o.verdict not in {Class.SKIPPED, Class.BROKEN}]
-        deterministic = [one for one in counted if one.is_deterministic]
-        equal = sum(one.is_equal for one in deterministic)
-        low = sum(one.is_equal and one.grade in {"L0", "L1"} for one in counted)
+    by_mode: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_mode.setdefault(outcome.mode, []).append(outcome)
+    for mode, of_mode in by_mode.items():
         print(f"\n{mode}: {len(of_mode)} cases")
-        for kind in Class:
-            print(f"  {kind:16}{counts[kind]:5}")
-        print(f"  equal of deterministic: {equal} of {len(deterministic)}")
-        print(f"  equal, but graded below L2: {low}")
-        alone = sum("alone" in one.why for one in counted if one.verdict is Class.FORETOLD)
-        print(f"  foretold by the grade alone: {alone}")
-        if broken := [one.name for one in counted if "capture-incomplete" in one.gaps]:
-            print(f"  NOT CAPTURED IN WHOLE: {', '.join(broken)}")
-        if any(one.after_proof for one in counted):
-            after = Counter(one.after_proof for one in counted)
-            print(
-                f"  after `jobprov prove`: SILENT {after[Class.SILENT]}, FALSE {after[Class.FALSE]}"
-            )
-        if counts[Class.SKIPPED]:
-            print(f"  SKIPPED {counts[Class.SKIPPED]}: apt-get install {DEBIAN}; --set-up for venv")
+        _print_totals_of_mode(of_mode)
+
+
+def _print_totals_of_mode(outcomes: Sequence[Outcome]) -> None:
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    for kind in Class:
+        print(f"  {kind:16}{verdicts[kind]:5}")
+    rerun = [one for one in outcomes if one.verdict not in {Class.SKIPPED, Class.BROKEN}]
+    deterministic = [outcome for outcome in rerun if outcome.is_deterministic]
+    equal = sum(outcome.is_equal for outcome in deterministic)
+    print(f"  equal of deterministic: {equal} of {len(deterministic)}")
+    low = sum(outcome.is_equal and outcome.grade in {"L0", "L1"} for outcome in rerun)
+    print(f"  equal, but graded below L2: {low}")
+    foretold = [outcome for outcome in rerun if outcome.verdict is Class.FORETOLD]
+    alone = sum("alone" in outcome.why for outcome in foretold)
+    print(f"  foretold by the grade alone: {alone}")
+    incomplete = [outcome.name for outcome in rerun if "capture-incomplete" in outcome.gaps]
+    if incomplete:
+        print(f"  NOT CAPTURED IN WHOLE: {', '.join(incomplete)}")
+    proven = Counter(outcome.after_proof for outcome in rerun if outcome.after_proof)
+    if proven:
+        silent, false = proven[Class.SILENT], proven[Class.FALSE]
+        print(f"  after `jobprov prove`: SILENT {silent}, FALSE {false}")
+    skipped = verdicts[Class.SKIPPED]
+    if skipped:
+        print(f"  SKIPPED {skipped}: apt-get install {DEBIAN}; --set-up for venv")
 
 
 if __name__ == "__main__":

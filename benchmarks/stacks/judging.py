@@ -1,6 +1,7 @@
 """Judges each case: equal, foretold, silent, or a false verdict."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -139,21 +140,29 @@ def _foretelling(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> str:
     """Return what foretold that the rerun would fail or differ; nothing if it was silent."""
     case, gaps = recorded.case, job.get("gaps", [])
     codes = {gap["code"] for gap in gaps}
-    counting = set(case.telling) | (set() if case.is_deterministic else _BY_CHANCE)
-    by_code = sorted(codes & counting)
-    if by_code:
-        return str(by_code[0])
+    telling = set(case.telling)
+    if not case.is_deterministic:
+        telling |= _BY_CHANCE
+    told = sorted(codes & telling)
+    if told:
+        return str(told[0])
     if "outputs-missing" in codes and rerun.exit_code == recorded.exit_code:
         return "outputs-missing"
-    if case.hint:
-        for gap in gaps:
-            if gap["code"] not in _SAY_NOTHING and re.search(
-                case.hint, f"{gap['code']} {gap.get('message')}"
-            ):
-                return f"{gap['code']!s} by name"
-        for row in rerun.needs.splitlines()[1:]:
-            if re.search(case.hint, row):
-                return f"NEEDS by name: {row.split(chr(9))[0]}"
+    hinted = _hinted(case.hint, gaps, rerun.needs) if case.hint else ""
+    if hinted:
+        return hinted
     if job.get("grade") in _LOW:
         return f"grade {job['grade']} alone ({', '.join(sorted(codes))})"
+    return ""
+
+
+def _hinted(hint: str, gaps: Sequence[dict[str, Any]], needs: str) -> str:
+    """Return the first gap or row of NEEDS.tsv that matches the hint; '' where none does."""
+    for gap in gaps:
+        text = f"{gap['code']} {gap.get('message')}"
+        if gap["code"] not in _SAY_NOTHING and re.search(hint, text):
+            return f"{gap['code']!s} by name"
+    for row in needs.splitlines()[1:]:
+        if re.search(hint, row):
+            return f"NEEDS by name: {row.split(chr(9))[0]}"
     return ""

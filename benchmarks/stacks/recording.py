@@ -104,21 +104,10 @@ def record(case: Case, site: Site) -> Recorded:
     problem = _prepare(filled, root, var_tmp)
     if problem:
         return Recorded(filled, root, var_tmp, job_id, {}, -1, problem, problem)
-    words = list(filled.command)
-    if not case.is_hooked:
-        words = [
-            sys.executable,
-            str(site.hook),
-            "run",
-            *site.options,
-            *filled.options,
-            "--",
-            *words,
-        ]
     with _serving(filled, root, port), _meanwhile(filled, root), _stdin(filled, root) as stdin:
         try:
             ended = subprocess.run(
-                words,
+                _command(filled, site),
                 cwd=root / case.folder,
                 env=environment,
                 stdin=stdin,
@@ -129,23 +118,53 @@ def record(case: Case, site: Site) -> Recorded:
         except subprocess.TimeoutExpired:
             return Recorded(filled, root, var_tmp, job_id, {}, -1, "", "did not end")
     code = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
-    digests: dict[str, str | None] = {}
-    for output in filled.outputs:
-        if output == STDOUT:
-            digests[output] = hashlib.sha256(ended.stdout).hexdigest()
-        else:
-            digests[output] = digest_of(root / case.folder / decoded(output))
+    digests = _digests_of_outputs(filled, root, ended.stdout)
     _flush(site, environment)
     printed = (ended.stdout + ended.stderr).decode("utf-8", "replace")
-    broken = ""
+    return Recorded(
+        case=filled,
+        root=root,
+        var_tmp=var_tmp,
+        job_id=job_id,
+        digests=digests,
+        exit_code=code,
+        printed=printed,
+        broken=_broken(case, code, digests, printed),
+        names=frozenset(path.name for path in root.rglob("*")),
+    )
+
+
+def _command(case: Case, site: Site) -> list[str]:
+    """Return the command line of a case, under the hook unless the case calls the hook itself."""
+    if case.is_hooked:
+        return list(case.command)
+    hook = [sys.executable, str(site.hook), "run", *site.options, *case.options, "--"]
+    return [*hook, *case.command]
+
+
+def _digests_of_outputs(case: Case, root: Path, printed: bytes) -> dict[str, str | None]:
+    """Return the SHA-256 of each output; None for one that is not there."""
+    digests: dict[str, str | None] = {}
+    for output in case.outputs:
+        if output == STDOUT:
+            digests[output] = hashlib.sha256(printed).hexdigest()
+        else:
+            digests[output] = digest_of(root / case.folder / decoded(output))
+    return digests
+
+
+def _broken(case: Case, code: int, digests: dict[str, str | None], printed: str) -> str:
+    """Return why the job did not do what the case is meant to do; '' if it did."""
     if code != case.exit_code:
-        broken = f"ended with {code}, not {case.exit_code}: {printed[-400:]}"
-    elif not case.exit_code and None in digests.values():
-        broken = f"made no {[name for name in digests if digests[name] is None]}: {printed[-400:]}"
-    elif not digests and not case.exit_code:
-        broken = "names no output"
-    names = frozenset(path.name for path in root.rglob("*"))
-    return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken, names)
+        return f"ended with {code}, not {case.exit_code}: {printed[-400:]}"
+    if case.exit_code:
+        return ""
+    missing = [name for name, digest in digests.items() if digest is None]
+    if missing:
+        return f"made no {missing}: {printed[-400:]}"
+    if not digests:
+        return "names no output"
+    return ""
 
 
 def _flush(site: Site, environment: dict[str, str]) -> None:

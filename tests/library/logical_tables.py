@@ -103,20 +103,16 @@ def logical_tables(connection: Connection) -> LogicalTables:
 
 class _Logical:
     def __init__(self, connection: Connection) -> None:
-        self._tables = {table.name: table for table in Base.metadata.sorted_tables}
-        self._rows = {
-            name: [dict(row) for row in connection.execute(select(table)).mappings()]
-            for name, table in self._tables.items()
-        }
-        self._rows["parameter_set_tables"] = [
-            {"table_id": row["table_id"], "set_id": key}
-            for row in self._rows["parameter_set_tables"]
-            for key in sets_in(row["block"], row["members"])
-        ]
-        self._by_id = {
-            name: {row["id"]: row for row in rows if "id" in row}
-            for name, rows in self._rows.items()
-        }
+        self._tables: dict[str, Table] = {}
+        self._rows: LogicalTables = {}
+        self._by_id: dict[str, dict[int, _Row]] = {}
+        for table in Base.metadata.sorted_tables:
+            rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+            if table.name == "parameter_set_tables":
+                rows = _without_blocks(rows)
+            self._tables[table.name] = table
+            self._rows[table.name] = rows
+            self._by_id[table.name] = {row["id"]: row for row in rows if "id" in row}
         self._names: dict[tuple[str, int], tuple[Any, ...]] = {}
         self._used: set[tuple[str, int]] = set()
         self._provisional = {row["job_id"] for row in self._rows["provisional_records"]}
@@ -183,14 +179,21 @@ class _Logical:
     def _name(self, name: str, key: int) -> tuple[Any, ...]:
         if (name, key) not in self._names:
             row = self._by_id[name][key]
-            named = [
-                self._name(target, row[column])
-                if (target := _target(self._tables[name], column))
-                else row[column]
-                for column in _NATURAL[name]
-            ]
+            named = []
+            for column in _NATURAL[name]:
+                target = _target(self._tables[name], column)
+                named.append(self._name(target, row[column]) if target else row[column])
             self._names[name, key] = tuple(named)
         return self._names[name, key]
+
+
+def _without_blocks(rows: Iterable[_Row]) -> list[_Row]:
+    """Return a row for each set of a table of parameters, where the database packs many into one."""
+    unpacked: list[_Row] = []
+    for row in rows:
+        for key in sets_in(row["block"], row["members"]):
+            unpacked.append({"table_id": row["table_id"], "set_id": key})
+    return unpacked
 
 
 def _target(table: Table, column: str) -> str | None:

@@ -43,7 +43,7 @@ class VersionQuery(FileQuery):
 
 
 class LineageQuery(FileQuery):
-    """How far, in which direction, in which form."""
+    """The depth and direction of a history, and the form of the answer."""
 
     direction = fields.String(
         validate=validate.OneOf(["ancestors", "descendants", "both"]), load_default="both"
@@ -84,7 +84,7 @@ class LineageQuery(FileQuery):
 
 
 class RebuildQuery(FileQuery):
-    """What is lost."""
+    """The files that are lost."""
 
     lost = text(
         "Names of other files that are lost too, separated by commas: `name`, `namespace:name` "
@@ -128,20 +128,20 @@ class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
 
 
 class CostQuery(VersionQuery):
-    """Of which file, and when."""
+    """A file, and the moment that is asked about."""
 
     as_of = moment(_AS_OF)
 
 
 class EndsQuery(CostQuery):
-    """Of which file, and how many ends."""
+    """A file, and how many roots or leaves are listed."""
 
     limit = number(1, 1000, _PAGE)
     cursor = text(_CURSOR)
 
 
 class OrphansQuery(FileQuery):
-    """Which files that no recorded job made."""
+    """The files that no recorded job made."""
 
     isolated = fields.Boolean(
         load_default=False,
@@ -155,14 +155,14 @@ class OrphansQuery(FileQuery):
 
 
 class PathsQuery(PairQuery):
-    """Between which files."""
+    """The two files, and how many paths are listed."""
 
     as_of = moment(_AS_OF)
     limit = number(1, 100, "At most this many paths; 10 by default.")
 
 
 class CommonQuery(PairQuery):
-    """Of which files."""
+    """The two files, and how their common ancestors are listed."""
 
     as_of = moment(_AS_OF)
     hub = number(1, 10**6, "A file that more jobs than this read is a hub; 100 by default.")

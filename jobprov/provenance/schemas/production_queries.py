@@ -7,7 +7,7 @@ from jobprov.provenance.schemas.queries import ExperimentQuery
 
 
 class CampaignQuery(Schema):
-    """Whose campaign."""
+    """The experiment of a campaign."""
 
     experiment = fields.String(
         required=True,
@@ -17,7 +17,7 @@ class CampaignQuery(Schema):
 
 
 class NamedCampaignQuery(CampaignQuery):
-    """Which campaign."""
+    """The campaign, by name."""
 
     campaign = text(
         "Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`."
@@ -53,18 +53,18 @@ class ProductionsQuery(ExperimentQuery):
 
 
 class FoldedFormQuery(Schema):
-    """Which tasks of a campaign, in which form."""
+    """The tasks of a campaign, and the form of the answer."""
 
     task_id = text("Only these tasks, with commas between them.")
     format = fields.String(validate=validate.OneOf(["json", "svg", "dot"]), load_default="json")
 
 
 class CampaignGraphQuery(FoldedFormQuery, NamedCampaignQuery):
-    """Whose campaign, which of its tasks, in which form."""
+    """A campaign of an experiment, its tasks, and the form of the answer."""
 
 
 class FoldedQuery(FoldedFormQuery):
-    """Which campaign, which of its tasks, in which form."""
+    """A campaign, its tasks, and the form of the answer."""
 
     campaign = fields.String(
         required=True,
@@ -75,7 +75,7 @@ class FoldedQuery(FoldedFormQuery):
 
 
 class CatalogQuery(ExperimentQuery):
-    """When an output that is not in the catalog is late."""
+    """The hours after which an output that is not in the catalog is late."""
 
     late_after_hours = number(
         0,
@@ -86,13 +86,13 @@ class CatalogQuery(ExperimentQuery):
 
 
 class MissingQuery(ExperimentQuery):
-    """In which form."""
+    """The form of the answer."""
 
     format = fields.String(validate=validate.OneOf(["json", "plain", "sam"]), load_default="json")
 
 
 class DrainingQuery(ExperimentQuery):
-    """In which form."""
+    """The form of the answer."""
 
     format = fields.String(
         validate=validate.OneOf(["json", "plain", "did", "mql", "sam"]), load_default="json"
@@ -100,7 +100,7 @@ class DrainingQuery(ExperimentQuery):
 
 
 class ArrivalsQuery(Schema):
-    """Whose files, of how many days, and how many hours they may take."""
+    """An experiment, the days to show, and the hours that a file may take to arrive."""
 
     experiment = fields.String(
         required=True,
@@ -117,7 +117,7 @@ class ArrivalsQuery(Schema):
 
 
 class ReadyQuery(ExperimentQuery):
-    """How many, in which form."""
+    """The number of rows, and the form of the answer."""
 
     format = fields.String(validate=validate.OneOf(["json", "plain"]), load_default="json")
     limit = number(1, 1000, "How many at most; 100 by default.")
@@ -125,13 +125,13 @@ class ReadyQuery(ExperimentQuery):
 
 
 class WorkflowQuery(ExperimentQuery):
-    """Which version of a workflow."""
+    """A version of a workflow."""
 
     version = number(1, 1_000_000, "A version; the newest by default.")
 
 
 class AdvanceQuery(WorkflowQuery):
-    """Which version of a workflow goes on."""
+    """The version of a workflow that goes on."""
 
     follow = fields.Boolean(
         load_default=False,
@@ -140,7 +140,7 @@ class AdvanceQuery(WorkflowQuery):
 
 
 class OrdersQuery(Schema):
-    """Whose orders."""
+    """The experiment whose orders are listed."""
 
     experiment = fields.String(
         required=True,
@@ -156,7 +156,7 @@ class OutsideInputsQuery(OrdersQuery):
 
 
 class RetriesQuery(OrdersQuery):
-    """Which jobs would be tried again."""
+    """The jobs that would be tried again."""
 
     task_id = text("Those of this task that its policy offers.")
     jobs = text("These jobs, whatever their class: ids parted by commas.")
@@ -178,14 +178,14 @@ class RetriesQuery(OrdersQuery):
 
 
 class TaskQueueQuery(ExperimentQuery):
-    """Which part of a list of what runs and waits."""
+    """The part of a list of the jobs that run and wait."""
 
     limit = number(0, 1000, "How many at most, 0 for the counts alone; 100 by default.")
     cursor = text("`next` of the answer before.")
 
 
 class TimelineQuery(ExperimentQuery):
-    """Of which unit, or by what the jobs of the task are folded."""
+    """The unit that is shown, or the way in which the jobs of the task are grouped."""
 
     unit = text("The attempts at this unit; the whole task by default.")
     by = fields.String(
@@ -198,7 +198,7 @@ class TimelineQuery(ExperimentQuery):
 
 
 class QueueQuery(TaskQueueQuery):
-    """Whose jobs that run and wait."""
+    """The jobs that run and wait."""
 
     experiment = text("Only jobs of this experiment.")
     campaign = text("Only jobs of this campaign's tasks.")

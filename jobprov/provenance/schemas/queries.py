@@ -215,7 +215,7 @@ class RecipesQuery(ExperimentQuery):
 
 
 class TrailQuery(Schema):
-    """Whose trail."""
+    """The experiment whose trail is shown."""
 
     experiment = fields.String(
         required=True,
@@ -228,7 +228,7 @@ class TrailQuery(Schema):
 
 
 class AttentionQuery(Schema):
-    """Since when causes of failures are new."""
+    """How long causes of failures count as new."""
 
     since = fields.String(
         load_default="24h",
@@ -239,7 +239,7 @@ class AttentionQuery(Schema):
 
 
 class AlertsQuery(Schema):
-    """Which alerts."""
+    """The alerts that are listed."""
 
     experiment = text("Alerts of this experiment.")
     state = text("`open`: those that are not over; `over`: those that are.")
@@ -248,7 +248,7 @@ class AlertsQuery(Schema):
 
 
 class GapsQuery(ExperimentQuery):
-    """Whose gaps."""
+    """The jobs whose gaps are counted."""
 
     task_id = text("Jobs of this task.")
     campaign = text("Jobs of this campaign.")
@@ -256,13 +256,13 @@ class GapsQuery(ExperimentQuery):
 
 
 class ProofsQuery(Schema):
-    """Whose recipes."""
+    """The experiment whose recipes are counted."""
 
     experiment = text("Recipes of this experiment; of all by default.")
 
 
 class ToProveQuery(Schema):
-    """Whose recipes are to be rerun next, and how many of them."""
+    """The experiment whose recipes are rerun next, and how many of them."""
 
     experiment = fields.String(
         required=True,
@@ -273,7 +273,7 @@ class ToProveQuery(Schema):
 
 
 class ComparatorsQuery(Schema):
-    """Which rules."""
+    """The rules that are shown."""
 
     version = number(1, 2**31 - 1, "An earlier version; the newest by default.")
 
@@ -289,7 +289,7 @@ class AfterQuery(Schema):
 
 
 class ConfigurationQuery(ExperimentQuery):
-    """In which form."""
+    """The form of the answer."""
 
     form = fields.String(
         validate=validate.OneOf(["files", "source", "evaluated", *CONFIGURATION_FORMS]),
@@ -299,7 +299,7 @@ class ConfigurationQuery(ExperimentQuery):
 
 
 class LogQuery(ExperimentQuery):
-    """How much of a log."""
+    """The part of a log that is shown."""
 
     tail = number(1, 100_000, "Only so many last lines.")
 
@@ -311,7 +311,7 @@ class LogTailQuery(ExperimentQuery):
 
 
 class BundleQuery(ExperimentQuery):
-    """Which bundle."""
+    """The bundle that is built."""
 
     plan = number(1, 2**31 - 1, "An earlier plan; the newest by default.")
     level = fields.String(
@@ -339,7 +339,7 @@ class BundleQuery(ExperimentQuery):
 
 
 class ManyBundleQuery(ExperimentQuery):
-    """How much of each job, and which stage."""
+    """What an export holds of each job, and of which stage."""
 
     stage = text("Only jobs of this stage.")
     level = fields.String(
@@ -353,7 +353,7 @@ class ManyBundleQuery(ExperimentQuery):
 
 
 class CampaignBundleQuery(ManyBundleQuery):
-    """The same of a campaign."""
+    """What an export holds of the jobs of a campaign."""
 
     campaign = text(
         "Its name where no path can hold it, such as `.` or `a//b`; the path then says `-`."
@@ -383,7 +383,7 @@ class FilesQuery(FileQuery):
 
 
 class NamesQuery(Schema):
-    """Which names, in order."""
+    """Names, in order."""
 
     experiment = text("Names that this experiment uses.")
     campaign = text("Names that this campaign uses.")
@@ -393,13 +393,13 @@ class NamesQuery(Schema):
 
 
 class EventQuery(Schema):
-    """Whose run an event is of."""
+    """The experiment that a run belongs to."""
 
     experiment = text("Whose run it is; needed where no token says it.")
 
 
 class SearchQuery(Schema):
-    """What is looked for."""
+    """The text that is searched for."""
 
     kind = text("Only this kind: file, task, message, …")
     limit = number(1, 1000, "How many of a kind at most; 10 by default.")

@@ -35,7 +35,7 @@ from tests.library.productions.answer_calls import (
     ordering_calls,
     writing_calls,
 )
-from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess, ShelfProject
 from tests.library.servers.served_app import opened_service
 from tests.library.standing_clock import START, Clock, standing_clock
 
@@ -180,7 +180,7 @@ def _compare_catalog(service: Service) -> None:
             metadata={"prov.task_id": "t1"},
         )
     shelf.snapshots[1] = units
-    shelf.projects["p1"] = (
+    shelf.projects["p1"] = ShelfProject(
         1,
         [ShelfProcess(8, "81.1@sched", "wn2", "bad", {units[3]: "delivered"})],
     )

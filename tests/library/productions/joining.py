@@ -72,50 +72,39 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
 
     Its checkout lay on the worker node, the repository is here.
     """
-    is_good = job_id == GOOD
-    joined = FCL + INPUT
-    outputs = [
-        {
-            "name": "joined.txt",
-            "path": "joined.txt",
-            "status": "written",
-            "sha256": _digest(joined),
-            "size_bytes": len(joined),
-        }
-    ]
+    state, word, exit_code = "failed", "bad", 3
+    outputs = []
+    if job_id == GOOD:
+        state, word, exit_code = "succeeded", "good", 0
+        joined = FCL + INPUT
+        outputs = [
+            {
+                "name": "joined.txt",
+                "path": "joined.txt",
+                "status": "written",
+                "sha256": _digest(joined),
+                "size_bytes": len(joined),
+            }
+        ]
     fcl = {
         "step": "join",
         "main": "join.fcl",
         "search_path": [f"{CHECKOUT}/fcl"],
-        "files": [
-            {
-                "name": name,
-                "path": f"{CHECKOUT}/fcl/{name}",
-                "sha256": _digest(data),
-                "found_in": 0,
-                "software": "joining",
-            }
-            for name, data in (("join.fcl", FCL), ("words.fcl", WORDS))
-        ],
+        "files": [_fcl_file("join.fcl", FCL), _fcl_file("words.fcl", WORDS)],
     }
     record = {
         "schema_version": 1,
         "job_id": job_id,
         "experiment": EXPERIMENT,
-        "state": "succeeded" if is_good else "failed",
+        "state": state,
         "started_at": "2026-03-01T10:00:00Z",
         "ended_at": "2026-03-01T10:00:05Z",
         "task": {"stage": "join", "task_id": "toyexp-join-0001"},
         "command": {
             "working_directory": WORK,
-            "argv": [
-                f"{CHECKOUT}/bin/join",
-                "join.fcl",
-                f"{WORK}/numbers.txt",
-                "good" if is_good else "bad",
-            ],
+            "argv": [f"{CHECKOUT}/bin/join", "join.fcl", f"{WORK}/numbers.txt", word],
         },
-        "exit": {"code": 0 if is_good else 3},
+        "exit": {"code": exit_code},
         "configurations": [fcl],
         "software": [
             {
@@ -138,9 +127,19 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
                 "size_bytes": len(INPUT),
             }
         ],
-        "outputs": outputs if is_good else [],
+        "outputs": outputs,
     }
     return json.dumps(record).encode()
+
+
+def _fcl_file(name: str, data: bytes) -> dict[str, object]:
+    return {
+        "name": name,
+        "path": f"{CHECKOUT}/fcl/{name}",
+        "sha256": _digest(data),
+        "found_in": 0,
+        "software": "joining",
+    }
 
 
 @contextmanager
@@ -159,11 +158,11 @@ def record_sample(parts: Parts, store: Store, checkout: Path) -> None:
     The repository is registered before that.
     """
     commit = git(checkout, "rev-parse", "HEAD")
-    bodies = [record_body(job_id, commit, checkout) for job_id in (GOOD, BAD)]
-    submissions = [
-        Submission(decode_record(body), datetime(2026, 3, 2, tzinfo=UTC), "tester", None)
-        for body in bodies
-    ]
+    received_at = datetime(2026, 3, 2, tzinfo=UTC)
+    submissions = []
+    for job_id in (GOOD, BAD):
+        record = decode_record(record_body(job_id, commit, checkout))
+        submissions.append(Submission(record, received_at, "tester", None))
     uploads = [Upload(EXPERIMENT, store.put(data).sha256) for data in (FCL, WORDS, INPUT)]
     parts.writer.run(lambda writing: record_jobs(writing, submissions))
     parts.writer.run(lambda writing: grant_possession(writing, uploads))

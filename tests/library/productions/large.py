@@ -96,15 +96,13 @@ class LargeProduction:
         for place, stage in enumerate(STAGES):
             for number in range(UNITS):
                 name = f"u{number}"
-                if name in self.waived.get(f"t-{stage}", ()):
-                    self._attempts(stage, name, place, successes=0)
-                else:
-                    self._attempts(stage, name, place, successes=1)
+                is_waived = name in self.waived.get(f"t-{stage}", ())
+                self._attempts(stage, name, place, is_hopeless=is_waived)
         for number in range(UNITS // MERGED // 2):
-            self._attempts("merge", f"m{number}", 3, successes=1)
+            self._attempts("merge", f"m{number}", 3)
 
-    def _attempts(self, stage: str, unit: str, place: int, *, successes: int) -> None:
-        """Try a unit until it succeeds, at most three times.
+    def _attempts(self, stage: str, unit: str, place: int, *, is_hopeless: bool = False) -> None:
+        """Try a unit until it succeeds, at most three times; a hopeless one never does.
 
         Some are never tried, some still run.
         """
@@ -112,13 +110,11 @@ class LargeProduction:
             return
         for attempt in range(3):
             drawn = self.chance.random()
-            state = (
-                "failed"
-                if drawn < 0.25 or not successes
-                else "running"
-                if drawn < 0.26
-                else "succeeded"
-            )
+            state = "succeeded"
+            if drawn < 0.25 or is_hopeless:
+                state = "failed"
+            elif drawn < 0.26:
+                state = "running"
             if state == "failed" and self.chance.random() < 0.1:
                 state = self.chance.choice(("killed", "lost"))
             self._add(stage, unit, place, attempt, state)
@@ -209,57 +205,54 @@ class LargeProduction:
         over = [job for job in jobs if job["state"] != "running"]
         bad = [job for job in over if job["state"] != "succeeded"]
         good = [job for job in over if job["state"] == "succeeded"]
-        taken = {
-            file["name"]
-            for job in jobs
-            if job["task"]["stage"] == "pid" and job["state"] in ("running", "succeeded")
-            for file in job.get("inputs", ())
-        }
-        made = {job["outputs"][0]["name"] for job in good if job["task"]["stage"] == "reco"}
         slicer = [job["modules"][0] for job in good if "modules" in job]
+        slicer_events = sum(row["events"] for row in slicer)
+        slicer_seconds = sum(row["seconds_total"] for row in slicer)
+        units = {}
+        for task, declared in self.tasks().items():
+            units[task] = self._units(task, declared["units"])
         return Counts(
-            units={
-                task: self._units(task, declared["units"])
-                for task, declared in self.tasks().items()
-            },
+            units=units,
             causes=Counter(_cause(job) for job in bad),
             over=len(over),
             failures=len(bad),
-            ready=made - taken,
+            ready=self._ready_files(),
             wall={stage: _median_wall(good, stage) for stage in (*STAGES, "merge")},
-            modules={
-                "slicer": (
-                    sum(row["events"] for row in slicer),
-                    sum(row["seconds_total"] for row in slicer),
-                )
-            },
+            modules={"slicer": (slicer_events, slicer_seconds)},
             sites=Counter(job["host"]["site"] for job in bad),
         )
 
+    def _ready_files(self) -> set[str]:
+        """Return the files of `reco` that no job of `pid` reads or has read with success."""
+        made: set[str] = set()
+        taken: set[str] = set()
+        for job in self.jobs.values():
+            stage, state = job["task"]["stage"], job["state"]
+            if stage == "reco" and state == "succeeded":
+                made.add(job["outputs"][0]["name"])
+            elif stage == "pid" and state in ("running", "succeeded"):
+                taken.update(file["name"] for file in job.get("inputs", ()))
+        return made - taken
+
     def _units(self, task: str, units: list[str]) -> dict[str, int]:
+        """Return how many units of a task are in each state; each counts by its best job."""
         states: dict[str, set[str]] = {unit: set() for unit in units}
         for job in self.jobs.values():
             if job["task"]["task_id"] == task:
                 states[job["task"]["unit"]].add(job["state"])
-        waived = {
-            unit
-            for unit in self.waived.get(task, ())
-            if not states[unit] & {"succeeded", "running"}
-        }
-        produced = sum("succeeded" in found for found in states.values())
-        running = sum("running" in found and "succeeded" not in found for found in states.values())
-        failed = sum(
-            bool(found) and not found & {"succeeded", "running"} and unit not in waived
-            for unit, found in states.items()
-        )
-        return {
-            "expected": len(units),
-            "produced": produced,
-            "running": running,
-            "failed": failed,
-            "waived": len(waived),
-            "missing": len(units) - produced - len(waived),
-        }
+        counts = Counter(expected=len(units))
+        for unit, states_of_jobs in states.items():
+            if "succeeded" in states_of_jobs:
+                counts["produced"] += 1
+            elif "running" in states_of_jobs:
+                counts["running"] += 1
+            elif unit in self.waived.get(task, ()):
+                counts["waived"] += 1
+            elif states_of_jobs:
+                counts["failed"] += 1
+        names = ("expected", "produced", "running", "failed", "waived")
+        missing = len(units) - counts["produced"] - counts["waived"]
+        return {**{name: counts[name] for name in names}, "missing": missing}
 
 
 def _cause(job: dict[str, Any]) -> tuple[Any, ...]:

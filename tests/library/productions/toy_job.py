@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
@@ -28,6 +28,18 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 SourceFile = tuple[str, int, bytes]
 """(path in the repository, git mode, bytes); of a symbolic link (mode 120000) its target."""
 
+
+class _File(NamedTuple):
+    mode: int
+    content: bytes
+
+
+class _Object(NamedTuple):
+    kind: str
+    content: bytes
+
+
+_SUBMODULE = 0o160000
 PROGRAM = b"""#!/bin/sh
 # join the configuration, the input and the arguments; read everything by the paths the job was given
 set -e
@@ -70,41 +82,60 @@ class Blobs:
         return sha256 in self.stored
 
 
+class _Objects:
+    """Git objects of a commit that is made here, by id."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, _Object] = {}
+
+    def add(self, kind: str, content: bytes) -> str:
+        """Keep an object; return its id."""
+        oid = object_id(kind, content)
+        self._contents[oid] = _Object(kind, content)
+        return oid
+
+    def add_tree(self, files: dict[bytes, _File]) -> str:
+        """Keep a tree of these files by path, with all that is below; return its id."""
+        folders: dict[bytes, dict[bytes, _File]] = {}
+        # Git sorts a folder as if its name ended with a slash
+        lines: dict[bytes, bytes] = {}
+        for path, file in files.items():
+            name, _, rest = path.partition(b"/")
+            if rest:
+                folders.setdefault(name, {})[rest] = file
+                continue
+            if file.mode == _SUBMODULE:
+                oid = file.content.decode()
+            else:
+                oid = self.add("blob", file.content)
+            lines[name] = b"%o %s\0%s" % (file.mode, name, bytes.fromhex(oid))
+        for name, files_below in folders.items():
+            oid = self.add_tree(files_below)
+            lines[name + b"/"] = b"40000 %s\0%s" % (name, bytes.fromhex(oid))
+        return self.add("tree", b"".join(lines[name] for name in sorted(lines)))
+
+    def pack(self) -> bytes:
+        """Return the canonical pack of all objects."""
+        parts = [pack_header(len(self._contents))]
+        for oid in sorted(self._contents, key=self._sort_key):
+            kind, content = self._contents[oid]
+            parts += [entry_header(kind, len(content)), *stored_zlib([content], len(content))]
+        return b"".join(with_trailer(parts))
+
+    def _sort_key(self, oid: str) -> tuple[int, str]:
+        return sort_key(self._contents[oid].kind, oid)
+
+
 def packed(files: list[SourceFile]) -> tuple[str, bytes]:
     """The id of a commit of these files, and its canonical pack."""
-    objects: list[tuple[str, bytes]] = []
-
-    def write(kind: str, content: bytes) -> str:
-        objects.append((kind, content))
-        return object_id(kind, content)
-
-    def tree(entries: dict[bytes, tuple[int, bytes]]) -> str:
-        below: dict[bytes, dict[bytes, tuple[int, bytes]]] = {}
-        lines: dict[bytes, bytes] = {}
-        for path, (mode, content) in entries.items():
-            folder, _, rest = path.partition(b"/")
-            if rest:
-                below.setdefault(folder, {})[rest] = (mode, content)
-            else:
-                oid = content.decode() if mode == 0o160000 else write("blob", content)
-                lines[folder] = b"%o %s\0%s" % (mode, folder, bytes.fromhex(oid))
-        for folder, inner in below.items():
-            lines[folder + b"/"] = b"40000 %s\0%s" % (folder, bytes.fromhex(tree(inner)))
-        return write("tree", b"".join(lines[name] for name in sorted(lines)))
-
-    root = tree(
-        {path.encode("utf-8", "surrogateescape"): (mode, content) for path, mode, content in files}
-    )
+    objects = _Objects()
+    by_path = {}
+    for path, mode, content in files:
+        by_path[path.encode("utf-8", "surrogateescape")] = _File(mode, content)
+    tree = objects.add_tree(by_path).encode()
     who = b"T <t@example.org> 1772323200 +0000"
-    commit = write(
-        "commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (root.encode(), who, who)
-    )
-    known = {object_id(kind, content): (kind, content) for kind, content in objects}
-    parts = [pack_header(len(known))]
-    for oid in sorted(known, key=lambda oid: sort_key(known[oid][0], oid)):
-        kind, content = known[oid]
-        parts += [entry_header(kind, len(content)), *stored_zlib([content], len(content))]
-    return commit, b"".join(with_trailer(parts))
+    commit = objects.add("commit", b"tree %s\nauthor %s\ncommitter %s\n\ntoy\n" % (tree, who, who))
+    return commit, objects.pack()
 
 
 class Toy:

@@ -10,9 +10,10 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -46,6 +47,13 @@ class ShelfProcess:
     files: dict[str, str]
 
 
+class ShelfProject(NamedTuple):
+    """A project: the number of its snapshot, and its processes."""
+
+    snapshot: int
+    processes: list[ShelfProcess]
+
+
 class Shelf:
     """Files, lists of names, and projects."""
 
@@ -53,7 +61,7 @@ class Shelf:
         self.files: dict[str, ShelfFile] = {}
         self.lists: dict[str, list[str]] = {}
         self.snapshots: dict[int, list[str]] = {}
-        self.projects: dict[str, tuple[int, list[ShelfProcess]]] = {}
+        self.projects: dict[str, ShelfProject] = {}
 
     def add(self, name: str, **more: Any) -> ShelfFile:
         """Put a file on the shelf."""
@@ -75,7 +83,10 @@ class Shelf:
 
     def processes(self) -> list[ShelfProcess]:
         """Return the processes of all projects."""
-        return [process for _, processes in self.projects.values() for process in processes]
+        processes: list[ShelfProcess] = []
+        for project in self.projects.values():
+            processes += project.processes
+        return processes
 
 
 class _Quiet(WSGIRequestHandler):
@@ -233,30 +244,40 @@ class SamServer(CatalogServer):
         if project not in self.shelf.projects:
             return Response(f"ProjectNotFound: {project}", 404)
         snapshot, processes = self.shelf.projects[project]
-        listed = [] if request.args.get("process_limit") == "0" else processes
-        statuses = [status for process in processes for status in process.files.values()]
+        file_counts: Counter[str] = Counter()
+        listed = []
+        for process in processes:
+            counts = Counter(process.files.values())
+            file_counts += counts
+            listed.append(
+                {
+                    "process_id": process.number,
+                    "description": process.description,
+                    "node": process.node,
+                    "status": process.status,
+                    "counts": counts,
+                }
+            )
+        if request.args.get("process_limit") == "0":
+            listed = []
         return _json(
             {
                 "project_name": project,
                 "dataset_def_name": "raw",
                 "files_in_snapshot": len(self.shelf.snapshots[snapshot]),
-                "file_counts": {status: statuses.count(status) for status in set(statuses)},
+                "file_counts": file_counts,
                 "process_counts": {"completed": len(processes)},
-                "processes": [
-                    {
-                        "process_id": process.number,
-                        "description": process.description,
-                        "node": process.node,
-                        "status": process.status,
-                        "counts": {
-                            status: list(process.files.values()).count(status)
-                            for status in process.files.values()
-                        },
-                    }
-                    for process in listed
-                ],
+                "processes": listed,
             }
         )
+
+
+_OF_PROCESSES = (
+    "project_name",
+    "consumed_status",
+    "consumer_process_id",
+    "consumer_process_description",
+)
 
 
 class Dimensions:
@@ -323,31 +344,37 @@ class Dimensions:
 
     def _having(self, name: str, values: list[str]) -> set[str]:
         shelf, value = self._shelf, values[0]
-        lists: dict[str, Callable[[], list[str]]] = {
-            "defname:": lambda: shelf.lists[value],
-            "snapshot_id": lambda: shelf.snapshots[int(value)],
-            "snapshot_for_project_name": lambda: shelf.snapshots[shelf.projects[value][0]],
-            "file_name": lambda: [file.name for file in shelf.there() if file.name in values],
-            "file_id": lambda: [file.name for file in shelf.there() if file.number > int(value)],
-        }
-        if name in lists:
-            return set(lists[name]())
-        if name in (
-            "project_name",
-            "consumed_status",
-            "consumer_process_id",
-            "consumer_process_description",
-        ):
-            return {
-                file
-                for project, (_, processes) in shelf.projects.items()
-                for process in processes
-                for file, status in process.files.items()
-                if value == project
-                or (value.endswith("%") and status.startswith(value[:-1]))
-                or value in (str(process.number), process.description, status)
-            }
-        return {file.name for file in shelf.there() if str(file.metadata.get(name)) in values}
+        if name in _OF_PROCESSES:
+            return self._given_out(value)
+        if name == "defname:":
+            return set(shelf.lists[value])
+        if name == "snapshot_id":
+            return set(shelf.snapshots[int(value)])
+        if name == "snapshot_for_project_name":
+            return set(shelf.snapshots[shelf.projects[value].snapshot])
+        files = shelf.there()
+        if name == "file_name":
+            files = [file for file in files if file.name in values]
+        elif name == "file_id":
+            files = [file for file in files if file.number > int(value)]
+        else:
+            files = [file for file in files if str(file.metadata.get(name)) in values]
+        return {file.name for file in files}
+
+    def _given_out(self, value: str) -> set[str]:
+        """Return the files that were given to a process, where one of its facts is this value.
+
+        The facts are project, number, description and the status of the file, which may end in %.
+        """
+        names: set[str] = set()
+        for project_name, project in self._shelf.projects.items():
+            for process in project.processes:
+                facts = (project_name, str(process.number), process.description)
+                for file, status in process.files.items():
+                    has_status = value.endswith("%") and status.startswith(value[:-1])
+                    if value in (*facts, status) or has_status:
+                        names.add(file)
+        return names
 
 
 class MetaCatServer(CatalogServer):

@@ -19,6 +19,7 @@ from tests.library.servers.catalogs import (
     SamServer,
     Shelf,
     ShelfProcess,
+    ShelfProject,
 )
 
 RECO = {"sam": {"data_tier": "reco"}, "metacat": {"core.data_tier": "reco"}}
@@ -265,7 +266,7 @@ def sam() -> Iterator[Story]:
         ),
         ShelfProcess(8, "81.1@sched", "wn2.fnal.gov", "bad", {story.raw[2]: "delivered"}),
     ]
-    story.shelf.projects["p1"] = (71, processes)
+    story.shelf.projects["p1"] = ShelfProject(71, processes)
     story.shelf.add("c1.root", parents=["b1.root"])
     yield story
     story.server.close()

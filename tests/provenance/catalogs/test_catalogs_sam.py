@@ -9,7 +9,7 @@ from jobprov.provenance.catalogs.catalog import Source
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError
-from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess, ShelfProject
 
 NO_ACCOUNT = 3_999_999_999
 """A number of a user that no machine knows, as in a container."""
@@ -23,7 +23,7 @@ def server() -> Iterator[SamServer]:
     shelf.add("b.root", parents=["é.root"], metadata={"data_tier": "reco"})
     shelf.snapshots[71] = ["a1.root"]
     process = ShelfProcess(7, "12.0@schedd", "node1", "completed", {"a1.root": "consumed"})
-    shelf.projects["p1"] = (71, [process])
+    shelf.projects["p1"] = ShelfProject(71, [process])
     made = SamServer(shelf)
     yield made
     made.close()

@@ -16,6 +16,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -31,6 +32,7 @@ from jobprov.provenance.db.queries.holdings.plans import (
     plan_numbered,
     similar_plans,
 )
+from jobprov.provenance.db.queries.lookup.jobs.details import FoundJob
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
@@ -185,18 +187,19 @@ def _make_plan(
     part_of = next((member.part_of for member in plan.own if member.part_of), "")
     made = generated.take(part_of) if part_of else b""
     job = gathered.job.found
-
-    def similar() -> list[str]:
-        with database.reading.connect() as connection:
-            return similar_plans(connection, job)
-
     group = (id(store), job.experiment_key, plan.level, tuple(plan.fragments))
+    similar = partial(_similar_plans, database, job)
     packed = pack_plan(plan, made, group, similar, PlannedBlobs(store).get)
     plan_sha256 = generated.keep(packed.data)
     if packed.template:
         generated.keep(packed.template)
     generated.store(store)
     return replace(plan, generated={part_of: made}), plan_sha256
+
+
+def _similar_plans(database: Database, job: FoundJob) -> list[str]:
+    with database.reading.connect() as connection:
+        return similar_plans(connection, job)
 
 
 def _bundle(

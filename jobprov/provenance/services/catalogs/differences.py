@@ -117,18 +117,19 @@ def compare_catalog(
     standing = states_of_units(connection, task, declaration)
     units = count_units(connection, task, declaration)
     cataloged_units = units_in_catalog(connection, task.key, needed=outputs_needed(declaration))
-    without, is_listed = None, False
-    if declaration is not None and declaration.listed_units() is not None:
-        without = len(still_draining(declaration, cataloged_units, units.entries))
-        is_listed = True
+    draining_units: int | None = None
+    is_listed = declaration is not None and declaration.listed_units() is not None
+    if declaration is not None and is_listed:
+        draining_units = len(still_draining(declaration, cataloged_units, units.entries))
 
-    asked_at, problem, synced_at, differences = None, None, None, []
+    asked_at = problem = synced_at = None
+    differences: list[CatalogDifference] = []
     if state is not None:
         asked_at, problem = state.asked_at.isoformat(), state.problem
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
-        compared = _ComparedFiles.of(connection, task)
         late_before = state.finished_at - timedelta(hours=late_after_hours)
+        compared = _ComparedFiles.of(connection, task)
         found = _find_differences(task, compared, is_listed=is_listed, late_before=late_before)
         differences = _units_without_output(connection, task, standing)
         differences += _by_kind(connection, task, found)
@@ -139,7 +140,7 @@ def compare_catalog(
         asked_at=asked_at,
         problem=problem,
         not_compared=why_not_compared(task, declaration, state, catalogs),
-        units=CatalogUnits(units.expected, len(cataloged_units), without, units.by_catalog),
+        units=CatalogUnits(units.expected, len(cataloged_units), draining_units, units.by_catalog),
         differences=differences,
         silent=_silent_units(connection, task, standing),
         processes=process_counts(connection, task.key),
@@ -213,13 +214,15 @@ def _made_files(
         claims_by_file[claim.origin].append(claim)
 
     made_files = []
-    for names in claims_by_file.values():
-        if names[0].is_done:
-            matches = [
-                _best_match(task, name, outputs_by_name.get(name.name, ())) for name in names
-            ]
-            known = [output for output in matches if output is not None]
-            made_files.append(_MadeFile(names, known))
+    for claims_of_file in claims_by_file.values():
+        if not claims_of_file[0].is_done:
+            continue
+        known = []
+        for claim in claims_of_file:
+            match = _best_match(task, claim, outputs_by_name.get(claim.name, ()))
+            if match is not None:
+                known.append(match)
+        made_files.append(_MadeFile(claims_of_file, known))
     return made_files
 
 
@@ -245,14 +248,24 @@ def _best_match(
 
     A claim without a namespace may fit several files; one that does not contradict it is preferred.
     """
+    candidates = [output for output in outputs if claim.may_be(output)]
+    return min(candidates, key=lambda output: _Unlikeness.of(task, claim, output), default=None)
 
-    def unlikeness(output: CatalogedOutput) -> tuple[bool, bool, str]:
-        contradicts = _has_other_size(claim, output) or have_other_checksum(
+
+class _Unlikeness(NamedTuple):
+    """What speaks against a file being the one of a claim; compared by these fields, in order."""
+
+    contradicts: bool
+    is_of_other_task: bool
+    namespace: str
+
+    @classmethod
+    def of(cls, task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Self:
+        """Return what speaks against this file."""
+        has_other_bytes = _has_other_size(claim, output) or have_other_checksum(
             claim.checksums, output.checksums
         )
-        return contradicts, output.task_id != task.task_id, output.namespace
-
-    return min(filter(claim.may_be, outputs), key=unlikeness, default=None)
+        return cls(has_other_bytes, output.task_id != task.task_id, output.namespace)
 
 
 class _Difference(NamedTuple):
@@ -457,4 +470,5 @@ def _silent_units(
         unit = standing.get(use.unit)
         if unit is None or unit.state not in _ENDED:
             newest_use[use.unit] = use  # the newest process of a unit comes last
-    return [SilentUnit(*use) for use in newest_use.values()][:MOST_FILES]
+    newest = list(newest_use.values())[:MOST_FILES]
+    return [SilentUnit(**use._asdict()) for use in newest]

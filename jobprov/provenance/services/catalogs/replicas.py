@@ -68,7 +68,7 @@ def locate_files(
 def names_of_copies(connection: Connection, store: Store, shown: FileAnswer) -> list[WantedFile]:
     """Return the names under which copies of a file may be known: its own, and its aliases.
 
-    Of a file without a namespace also the one in the scope of Rucio that its job recorded.
+    For a file without a namespace, also the one in the Rucio scope that its job recorded.
     """
     file = shown.file
     names = [WantedFile(file.namespace, file.name)]

@@ -7,6 +7,7 @@ such wherever it is shown. Software entries that name their own source are left 
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -44,10 +45,6 @@ from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_tem
 
 LONGEST_MANAGER = 40
 INFERRED = "inferred"
-
-
-_Key = tuple[str, str]
-"""Name and manager of a product, or of its map."""
 
 
 def map_product(
@@ -176,35 +173,52 @@ def inferred_fields(entry: Software, template: str) -> dict[str, object]:
 def list_products(connection: Connection) -> Products:
     """Return the products whose repository is known, and the others."""
     maps = read_product_maps(connection)
-    known = dict(maps.mapped)
-    of_known: dict[_Key, list[Unsourced]] = defaultdict(list)
-    others: dict[_Key, list[Unsourced]] = defaultdict(list)
-    # A product that is mapped and one that is not may have the same name and manager
-    groups: dict[int, tuple[bool, _Key]] = {}
+    known: dict[_ProductName, ProductMap] = {}
+    for (name, manager), product_map in maps.mapped.items():
+        known[_ProductName(name, manager, is_mapped=True)] = product_map
+    entries: dict[_ProductName, list[Unsourced]] = defaultdict(list)
+    product_of_entry: dict[int, _ProductName] = {}
     for entry in unsourced_entries(connection):
-        product_map = maps.of(entry.software)
-        if product_map is not None:
-            key = (product_map.name, product_map.manager)
-            known[key] = product_map
-            of_known[key].append(entry)
+        map_of_entry = maps.of(entry.software)
+        if map_of_entry is not None:
+            product = _ProductName(map_of_entry.name, map_of_entry.manager, is_mapped=True)
+            known[product] = map_of_entry
         else:
-            key = (entry.software.name or "", manager_of(entry.software))
-            others[key].append(entry)
-        groups[entry.id] = product_map is not None, key
-    counts = list_counts(connection, groups)
+            name, manager = entry.software.name or "", manager_of(entry.software)
+            product = _ProductName(name, manager, is_mapped=False)
+        entries[product].append(entry)
+        product_of_entry[entry.id] = product
+    counts = list_counts(connection, product_of_entry)
 
     mapped_products = []
-    for key in sorted(known):
-        lists = counts[True, key]
-        mapped_products.append(_mapped_product(connection, known[key], of_known[key], lists=lists))
+    for product in sorted(known):
+        mapped_products.append(
+            _mapped_product(connection, known[product], entries[product], lists=counts[product])
+        )
     unmapped_products = []
-    for (name, manager), entries in others.items():
-        if name:
-            lists = counts[False, (name, manager)]
-            versions = len(_versions(entries))
-            unmapped_products.append(UnmappedProduct(name, manager or None, lists, versions))
+    for product, of_product in entries.items():
+        if product.name and not product.is_mapped:
+            unmapped_products.append(
+                UnmappedProduct(
+                    name=product.name,
+                    manager=product.manager or None,
+                    lists=counts[product],
+                    versions=len(_versions(of_product)),
+                )
+            )
     unmapped_products.sort(key=lambda row: (-row.lists, row.name, str(row.manager)))
     return Products(mapped_products, unmapped_products)
+
+
+class _ProductName(NamedTuple):
+    """A product with its package manager.
+
+    One that has a repository and one that has none may have the same name and manager.
+    """
+
+    name: str
+    manager: str
+    is_mapped: bool
 
 
 def _mapped_product(

@@ -43,7 +43,9 @@ class _StepPair(NamedTuple):
     after: Record | None
 
 
-def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -> Facet:
+def configuration_facet(
+    job_before: JobSide, job_after: JobSide, sources: Mapping[str, bytes]
+) -> Facet:
     """Return how the configurations of two jobs differ.
 
     Its problems name the steps that could not be evaluated.
@@ -55,15 +57,17 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
     problems: list[str] = []
     notes: list[str] = []
     compared_steps = 0
-    steps = _paired_steps(jobs)
+    steps = _paired_steps(job_before.configurations, job_after.configurations)
     for step in steps:
         if step.before is None or step.after is None:
             rows.append(_lone_step(step))
             continue
         compared_steps += 1
         part = step.name if len(steps) > 1 else None
+        before = _StepOfJob.of(job_before, step.before)
+        after = _StepOfJob.of(job_after, step.after)
         try:
-            result = _compared_step(jobs, step.before, step.after, sources)
+            result = _compared_step(before, after, sources)
         except ConfigurationError as problem:
             problems.append(f"Step {step.name}: {problem}")
         else:
@@ -75,9 +79,8 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
     return answer
 
 
-def _paired_steps(jobs: Sequence[JobSide]) -> list[_StepPair]:
+def _paired_steps(before: Sequence[Record], after: Sequence[Record]) -> list[_StepPair]:
     """Return the configurations of each step of either job; steps without a name go in order."""
-    before, after = (job.configurations for job in jobs)
     if len(before) == 1 and len(after) == 1:
         # Compared even if the steps have other names: there is nothing else to compare them with
         return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
@@ -120,36 +123,83 @@ class _ComparedStep(NamedTuple):
     is_written_differently: bool = False
 
 
+class _StepOfJob(NamedTuple):
+    """A step of one job.
+
+    Attributes:
+        entry: its configuration, as recorded.
+        run: the run of art that read it; None where no command line is recorded.
+        unnamed_run: the same without the names of files that each job has.
+    """
+
+    job: JobSide
+    entry: Record
+    run: ArtRun | None
+    unnamed_run: ArtRun | None
+
+    @classmethod
+    def of(cls, job: JobSide, entry: Record) -> Self:
+        """Return the step of a job that has this configuration."""
+        run = run_of(job, entry)
+        return cls(job, entry, run, unnamed(run))
+
+
 def _compared_step(
-    jobs: Sequence[JobSide], old: Record, new: Record, sources: Mapping[str, bytes]
+    before: _StepOfJob, after: _StepOfJob, sources: Mapping[str, bytes]
 ) -> _ComparedStep:
     """Return how the configuration of one step differs.
-
-    The sets that ran are compared where both are known, without the names of files; else the sets
-    in the files, with the facts beside them.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
     """
-    old_run, new_run = run_of(jobs[0], old), run_of(jobs[1], new)
-    old_run_unnamed, new_run_unnamed = unnamed(old_run), unnamed(new_run)
-    facts = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
+    facts = compared(_facts_beside_fcl(before.entry), _facts_beside_fcl(after.entry))
     # Evaluating takes longest, and is not needed where files and command lines are the same
-    if _closure(old) == _closure(new) and old_run_unnamed == new_run_unnamed:
-        if old_run is None or old_run.not_known is not None:
-            return _ComparedStep(facts or _differing_ids(old, new))
-        # If the names of files differ, the ids of the sets must differ, too
-        rows = _differing_ids(old, new) if old_run == new_run else []
-        return _ComparedStep(rows, is_written_differently=bool(facts))
-    before, after = _evaluated(old, sources), _evaluated(new, sources)
-    sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
-    ran_before = compute_run(before, old_run_unnamed).configuration
-    ran_after = compute_run(after, new_run_unnamed).configuration
+    has_same_files = _closure(before.entry) == _closure(after.entry)
+    if has_same_files and before.unnamed_run == after.unnamed_run:
+        return _compared_ids(before, after, facts)
+    return _compared_parameters(before, after, facts, sources)
+
+
+def _compared_ids(before: _StepOfJob, after: _StepOfJob, facts: list[Difference]) -> _ComparedStep:
+    """Return how a step differs that ran the same files with the same command line.
+
+    Only the ids of the sets that ran can differ. `facts` differ beside the files.
+    """
+    differing_ids = _differing_ids(before.entry, after.entry)
+    if before.run is None or before.run.not_known is not None:
+        return _ComparedStep(facts or differing_ids)
+    if before.run != after.run:
+        # The names of files differ, so the ids of the sets must differ, too
+        differing_ids = []
+    return _ComparedStep(differing_ids, is_written_differently=bool(facts))
+
+
+def _compared_parameters(
+    before: _StepOfJob,
+    after: _StepOfJob,
+    facts: list[Difference],
+    sources: Mapping[str, bytes],
+) -> _ComparedStep:
+    """Return the parameters in which a step differs.
+
+    The sets that ran are compared where both are known, without the names of files; else the sets
+    in the files, with the `facts` that differ beside them.
+
+    Raises:
+        ConfigurationError: it cannot be evaluated.
+    """
+    written_before = _evaluated(before.entry, sources)
+    written_after = _evaluated(after.entry, sources)
+    ran_before = compute_run(written_before, before.unnamed_run).configuration
+    ran_after = compute_run(written_after, after.unnamed_run).configuration
+    pages_before, pages_after = _FilePages.of(before), _FilePages.of(after)
     if ran_before is not None and ran_after is not None:
-        rows = [_row(change, sides) for change in diff(ran_before, ran_after).changes]
+        changes = diff(ran_before, ran_after).changes
+        rows = [_row(change, pages_before, pages_after) for change in changes]
         return _ComparedStep(rows, is_written_differently=not rows)
-    rows = [_row(change, sides) for change in diff(before, after).changes]
-    return _ComparedStep([*facts, *rows] or _differing_ids(old, new))
+    changes = diff(written_before, written_after).changes
+    rows = [_row(change, pages_before, pages_after) for change in changes]
+    return _ComparedStep([*facts, *rows] or _differing_ids(before.entry, after.entry))
 
 
 def unnamed(run: ArtRun | None) -> ArtRun | None:
@@ -187,31 +237,39 @@ def _evaluated(entry: Record, sources: Mapping[str, bytes]) -> Configuration:
     return evaluate_recorded(msgspec.convert(repaired(entry), FclConfiguration), sources)
 
 
-class _Side(NamedTuple):
-    """Where the pages of a configuration's files are."""
+class _FilePages(NamedTuple):
+    """Where the pages of a configuration's files are.
+
+    Attributes:
+        url: of the page of the configuration.
+        names: the names of the files, by the path that a parameter's origin gives.
+    """
 
     url: str
     names: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: JobSide, entry: Record) -> Self:
+    def of(cls, step: _StepOfJob) -> Self:
         """Return the pages of one step's configuration.
 
         A step with a name of its own is in their address by name, any other by position.
         """
-        entries = job.configurations
-        step = entry.get("step")
-        # By identity: two steps may have run the same configuration
-        place = str(next(at for at, other in enumerate(entries) if other is entry))
-        if step and sum(other.get("step") == step for other in entries) == 1:
-            place = step
         names = {}
-        for file in entry.get("files") or ():
+        for file in step.entry.get("files") or ():
             names[file.get("path") or file["name"]] = file["name"]
-        return cls(configuration_page(job.head.job_id, place), names)
+        return cls(configuration_page(step.job.head.job_id, _place_in_address(step)), names)
 
 
-def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
+def _place_in_address(step: _StepOfJob) -> str:
+    entries = step.job.configurations
+    name = step.entry.get("step")
+    if name and sum(entry.get("step") == name for entry in entries) == 1:
+        return str(name)
+    # By identity: two steps may have run the same configuration
+    return str(next(place for place, entry in enumerate(entries) if entry is step.entry))
+
+
+def _row(change: Change, pages_before: _FilePages, pages_after: _FilePages) -> Difference:
     """Return a change of a parameter, with the lines that set it."""
     key_before = change.path_before if change.path_before != change.path else None
     before, after = shortened(change.before), shortened(change.after)
@@ -224,16 +282,16 @@ def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
         before=before,
         after=after,
         key_before=key_before,
-        origin_before=_place(change.origin_before, sides[0]),
-        origin_after=_place(change.origin_after, sides[1]),
+        origin_before=_place(change.origin_before, pages_before),
+        origin_after=_place(change.origin_after, pages_after),
     )
 
 
-def _place(origin: Origin | None, side: _Side) -> Place | None:
+def _place(origin: Origin | None, pages: _FilePages) -> Place | None:
     if origin is None:
         return None
     url = None
-    if origin.file in side.names:
-        name = quote(side.names[origin.file], safe="")
-        url = f"{side.url}?file={name}&line={origin.line}#L{origin.line}"
+    if origin.file in pages.names:
+        name = quote(pages.names[origin.file], safe="")
+        url = f"{pages.url}?file={name}&line={origin.line}#L{origin.line}"
     return Place(origin.file, origin.line, url)

@@ -204,30 +204,34 @@ def paired(
     old: Sequence[Record], new: Sequence[Record], kind: Callable[[Record], str]
 ) -> PairedFiles:
     """Pair files of equal bytes, then those of equal name, then those of one kind in order."""
-    pairs: list[tuple[Record, Record]] = []
-    left_old, left_new = list(old), list(new)
-    rounds: tuple[tuple[Keys, Fits], ...] = (
-        (_checksum_keys, _has_same_bytes),
-        (lambda file: (str(file["name"]),), _always),
-        (lambda file: (kind(file),), _always),
-    )
-    for keys, fits in rounds:
-        partners = _partners(left_old, left_new, keys, fits)
-        unpaired = []
-        for file, partner in zip(left_old, partners, strict=True):
-            if partner is None:
-                unpaired.append(file)
-            else:
-                pairs.append((file, partner))
-        # By identity, since a record may hold two equal entries
-        taken = {id(partner) for partner in partners}
-        left_old = unpaired
-        left_new = [file for file in left_new if id(file) not in taken]
-    return PairedFiles(pairs, left_old, left_new)
+    files = PairedFiles([], list(old), list(new))
+    files = _paired_by(files, _checksum_keys, _has_same_bytes)
+    files = _paired_by(files, _names, _always)
+    return _paired_by(files, lambda file: [kind(file)], _always)
 
 
-def _checksum_keys(file: Record) -> Iterable[str]:
-    return (f"{algorithm}:{value}" for algorithm, value in _checksums(file).items())
+def _paired_by(files: PairedFiles, keys: Keys, fits: Fits) -> PairedFiles:
+    """Pair files without a partner that share a key, if they fit."""
+    partners = _partners(files.only_before, files.only_after, keys, fits)
+    pairs = list(files.pairs)
+    only_before = []
+    for file, partner in zip(files.only_before, partners, strict=True):
+        if partner is None:
+            only_before.append(file)
+        else:
+            pairs.append((file, partner))
+    # By identity, since a record may hold two equal entries
+    taken = {id(partner) for partner in partners}
+    only_after = [file for file in files.only_after if id(file) not in taken]
+    return PairedFiles(pairs, only_before, only_after)
+
+
+def _checksum_keys(file: Record) -> list[str]:
+    return [f"{algorithm}:{value}" for algorithm, value in _checksums(file).items()]
+
+
+def _names(file: Record) -> list[str]:
+    return [str(file["name"])]
 
 
 def _has_same_bytes(mine: Record, other: Record) -> bool:

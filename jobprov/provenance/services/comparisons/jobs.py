@@ -4,7 +4,7 @@ What decides the outcome stands first, what came out next, what differs in any t
 two records are compared as their witnesses merged; configurations as their recorded files evaluate.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from sqlalchemy import Connection
@@ -68,24 +68,25 @@ def compare_jobs(
         NotFoundError: one of them is not recorded.
         AmbiguousError: several experiments have it.
     """
-    jobs = [JobSide.read(connection, store, job_id, experiment) for job_id in (before, after)]
-    sources = _sources(connection, store, jobs)
+    job_before = JobSide.read(connection, store, before, experiment)
+    job_after = JobSide.read(connection, store, after, experiment)
+    a, b = job_before.head, job_after.head
+    sources = _sources(connection, store, job_before, job_after)
     facets = [
-        *record_facets(jobs[0].record, jobs[1].record, deciding=deciding, patches=sources),
-        *_file_facets(jobs, sources),
+        *record_facets(job_before.record, job_after.record, deciding=deciding, patches=sources),
+        *_file_facets(job_before, job_after, sources),
     ]
-    facets.sort(key=lambda side: _ORDER.index(side.name))
+    facets.sort(key=lambda each: _ORDER.index(each.name))
     # Of all differences: those that are cut off below count too
-    sentence = comparison_sentence(jobs[0].head, jobs[1].head, facets)
-    for side in facets:
-        side.omitted = max(0, side.count - limit)
-        side.differences = side.differences[:limit]
-    first, second = jobs[0].head, jobs[1].head
-    has_same_recipe = _is_same(first.recipe_id, second.recipe_id, facets, RECIPE)
-    has_same_result = _is_same(first.result_id, second.result_id, facets, RESULT)
+    sentence = comparison_sentence(a, b, facets)
+    for compared_facet in facets:
+        compared_facet.omitted = max(0, compared_facet.count - limit)
+        compared_facet.differences = compared_facet.differences[:limit]
+    has_same_recipe = _is_same(a.recipe_id, b.recipe_id, facets, RECIPE)
+    has_same_result = _is_same(a.result_id, b.result_id, facets, RESULT)
     return JobComparison(
-        a=first,
-        b=second,
+        a=a,
+        b=b,
         first_line=sentence,
         is_same=has_same_recipe and has_same_result,
         facets=facets,
@@ -94,28 +95,29 @@ def compare_jobs(
 
 def _is_same(before: str | None, after: str | None, facets: list[Facet], matters: str) -> bool:
     """Return whether both jobs have the same id, or nothing that was compared differs."""
-    deciding = [side for side in facets if side.matters == matters]
+    deciding = [facet for facet in facets if facet.matters == matters]
     if before is not None and before == after:
         # A recipe leaves out variables, as most of them decide nothing
-        deciding = [side for side in deciding if side.name == "variables"]
-    return not any(side.count or side.problems for side in deciding)
+        deciding = [facet for facet in deciding if facet.name == "variables"]
+    return not any(facet.count or facet.problems for facet in deciding)
 
 
-def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[str, bytes]:
+def _sources(
+    connection: Connection, store: Store, before: JobSide, after: JobSide
+) -> dict[str, bytes]:
     """Return the bytes of fcl files, scripts and patches that are not all the same in both jobs.
 
     Those that are not here are left out.
     """
-    first, second = jobs
     # Scripts and patches that both jobs have are the same
-    wanted = set(first.scripts().values()) ^ set(second.scripts().values())
-    wanted |= patches_of([first.record]) ^ patches_of([second.record])
+    wanted = set(before.scripts().values()) ^ set(after.scripts().values())
+    wanted |= patches_of([before.record]) ^ patches_of([after.record])
     # All fcl files are read to evaluate what differs
-    first_files, second_files = first.fcl_files(), second.fcl_files()
-    if first_files != second_files or _runs(first) != _runs(second):
-        wanted.update(first_files.values(), second_files.values())
+    fcl_before, fcl_after = before.fcl_files(), after.fcl_files()
+    if fcl_before != fcl_after or _runs(before) != _runs(after):
+        wanted.update(fcl_before.values(), fcl_after.values())
     possessed: set[str] = set()
-    for experiment in {job.head.experiment for job in jobs}:
+    for experiment in {before.head.experiment, after.head.experiment}:
         possessed |= possessed_blobs(connection, experiment, wanted - {""})
     return {digest: store.get(digest) for digest in sorted(possessed)}
 
@@ -125,39 +127,40 @@ def _runs(job: JobSide) -> list[ArtRun | None]:
     return [unnamed(run_of(job, entry)) for entry in job.configurations]
 
 
-def _file_facets(jobs: list[JobSide], sources: Mapping[str, bytes]) -> Iterator[Facet]:
+def _file_facets(before: JobSide, after: JobSide, sources: Mapping[str, bytes]) -> Iterator[Facet]:
     """Yield configuration, fcl files and scripts.
 
     Files that evaluate to the same are the same, however they are written.
     """
-    evaluated = configuration_facet(jobs, sources)
+    evaluated = configuration_facet(before, after, sources)
     yield evaluated
-    files = [job.fcl_files() for job in jobs]
-    rows = _with_lines(compared(*files), files, sources)
+    fcl_before, fcl_after = before.fcl_files(), after.fcl_files()
+    rows = _differing_files(fcl_before, fcl_after, sources)
     # The text decides only where the parameters cannot be compared
     matters = RECIPE if evaluated.problems else CIRCUMSTANCE
-    yield facet("fcl", "fcl files", matters, rows, len(files[0] | files[1]))
-    scripts = [job.scripts() for job in jobs]
-    rows = _with_lines(compared(*scripts), scripts, sources)
-    yield facet("scripts", "Scripts", RECIPE, rows, len(scripts[0] | scripts[1]))
+    yield facet("fcl", "fcl files", matters, rows, len(fcl_before | fcl_after))
+    scripts_before, scripts_after = before.scripts(), after.scripts()
+    rows = _differing_files(scripts_before, scripts_after, sources)
+    yield facet("scripts", "Scripts", RECIPE, rows, len(scripts_before | scripts_after))
 
 
-def _with_lines(
-    rows: list[Difference], files: Sequence[Mapping[str, str]], sources: Mapping[str, bytes]
+def _differing_files(
+    before: Mapping[str, str], after: Mapping[str, str], sources: Mapping[str, bytes]
 ) -> list[Difference]:
-    """Return the differences of files with those of their lines.
+    """Return how files differ, given by their digests, with the lines that differ.
 
-    Of a file that only one job has, its name is enough.
+    For a file that only one job has, its name is enough.
     """
-    with_lines: list[Difference] = []
-    for row in rows:
-        old, new = (sources.get(digests.get(row.key, "")) for digests in files)
-        if old is None or new is None or len(with_lines) >= _MOST_TEXTS:
-            with_lines.append(row)
+    rows: list[Difference] = []
+    for row in compared(before, after):
+        old_text = sources.get(before.get(row.key, ""))
+        new_text = sources.get(after.get(row.key, ""))
+        if old_text is None or new_text is None or len(rows) >= _MOST_TEXTS:
+            rows.append(row)
             continue
-        lines, omitted = unified(old, new)
-        with_lines.append(msgspec.structs.replace(row, lines=lines, lines_omitted=omitted))
-    return with_lines
+        lines, omitted = unified(old_text, new_text)
+        rows.append(msgspec.structs.replace(row, lines=lines, lines_omitted=omitted))
+    return rows
 
 
 def find_companions(

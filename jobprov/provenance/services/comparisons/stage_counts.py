@@ -94,7 +94,7 @@ class SharedLists(NamedTuple):
     def ran_by(self, jobs: JobClass) -> Sequence[UsedConfiguration]:
         """Return the configurations that some jobs ran, with variables.
 
-        Of jobs without a configuration there may be an empty one, for the variables alone.
+        Jobs without a configuration may have an empty one, which holds their variables.
         """
         if jobs.closure_set is None:
             return ()
@@ -105,14 +105,14 @@ class SharedLists(NamedTuple):
         return [used for used in self.ran_by(jobs) if used.recorded.is_configuration]
 
 
-def code_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
-    """Return the checkouts of each side; jobs whose records name no software do not count."""
-    return [_software_counts(side, shared, _checkouts) for side in sides]
+def code_counts(side: Sequence[JobClass], shared: SharedLists) -> Counts:
+    """Return the checkouts of a side; jobs whose records name no software do not count."""
+    return _software_counts(side, shared, _checkouts)
 
 
-def product_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
-    """Return the products of each side; jobs whose records name no software do not count."""
-    return [_software_counts(side, shared, _products) for side in sides]
+def product_counts(side: Sequence[JobClass], shared: SharedLists) -> Counts:
+    """Return the products of a side; jobs whose records name no software do not count."""
+    return _software_counts(side, shared, _products)
 
 
 def _software_counts(side: Sequence[JobClass], shared: SharedLists, values_of: _ValuesOf) -> Counts:
@@ -174,16 +174,13 @@ def _product_value(used: UsedSoftware) -> str:
     return f"{version}:{qualifiers}" if qualifiers else version
 
 
-def variable_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
-    """Return the variables that decide physics of each side; a job's values of one all together."""
-    counts = []
-    for side in sides:
-        of_side = no_counts()
-        for jobs in side:
-            ran = shared.ran_by(jobs)
-            if ran:
-                of_side.add(_variables(ran), [None], jobs.job_count)
-        counts.append(of_side)
+def variable_counts(side: Sequence[JobClass], shared: SharedLists) -> Counts:
+    """Return the variables of a side that decide physics; a job's values of one all together."""
+    counts = no_counts()
+    for jobs in side:
+        ran = shared.ran_by(jobs)
+        if ran:
+            counts.add(_variables(ran), [None], jobs.job_count)
     return counts
 
 
@@ -197,42 +194,47 @@ def _variables(ran: Iterable[UsedConfiguration]) -> dict[ValueName, str]:
 
 
 class ConfigurationCounts(NamedTuple):
-    """The parameters of each side in which their configurations differ.
+    """The parameters of both sides in which their configurations differ.
 
     Attributes:
         problems: why some could not be compared.
         notes: what to know of the others.
     """
 
-    counts: list[Counts]
+    before: Counts
+    after: Counts
     problems: list[str]
     notes: list[str]
 
 
 def configuration_counts(
-    connection: Connection, sides: Sequence[Sequence[JobClass]], shared: SharedLists
+    connection: Connection,
+    before: Sequence[JobClass],
+    after: Sequence[JobClass],
+    shared: SharedLists,
 ) -> ConfigurationCounts:
-    """Return the parameters of each side in which their configurations differ."""
-    steps = _steps(sides, shared)
-    counts = [no_counts() for _ in sides]
+    """Return the parameters of both sides in which their configurations differ."""
+    counts_before, counts_after = no_counts(), no_counts()
     problems: list[str] = []
-    notes: list[str] = []
+    steps = _steps([*before, *after], shared)
     for step in steps:
         part = step if len(steps) > 1 else None
-        jobs_by_set = [_jobs_by_set(side, shared, step) for side in sides]
-        all_sets = jobs_by_set[0] + jobs_by_set[1]
-        compared = [key for key, _ in all_sets.most_common(_MOST_SETS)]
-        if len(compared) < len(all_sets):
+        jobs_before = _jobs_by_set(before, shared, step)
+        jobs_after = _jobs_by_set(after, shared, step)
+        jobs_of_both = jobs_before + jobs_after
+        compared = [key for key, _ in jobs_of_both.most_common(_MOST_SETS)]
+        if len(compared) < len(jobs_of_both):
             problems.append(f"{_of_step(part)}only the {_MOST_SETS} most frequent are compared.")
         parameters = differing_parameters(connection, compared)
-        for of_side, jobs_of_set in zip(counts, jobs_by_set, strict=True):
-            _count_parameters(of_side, part, jobs_of_set, parameters)
+        _count_parameters(counts_before, part, jobs_before, parameters)
+        _count_parameters(counts_after, part, jobs_after, parameters)
     if len(steps) > 1:
-        _count_steps(counts, sides, shared)
-    for which, side in zip(("first", "second"), sides, strict=True):
-        problems += _not_evaluated(which, side, shared)
-        notes += _not_as_run(which, side, shared)
-    return ConfigurationCounts(counts, problems, notes)
+        _count_steps(counts_before, before, shared)
+        _count_steps(counts_after, after, shared)
+    problems += _not_evaluated("first", before, shared)
+    problems += _not_evaluated("second", after, shared)
+    notes = _not_as_run("first", before, shared) + _not_as_run("second", after, shared)
+    return ConfigurationCounts(counts_before, counts_after, problems, notes)
 
 
 def _count_parameters(
@@ -249,12 +251,11 @@ def _count_parameters(
             counts.add(facts, [part], job_count)
 
 
-def _steps(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[str]:
-    """Return the steps of both sides that ran a configuration, in order; '' is one without a name."""
+def _steps(classes: Sequence[JobClass], shared: SharedLists) -> list[str]:
+    """Return the steps that ran a configuration, in order; '' is one without a name."""
     steps: dict[str, None] = {}
-    for side in sides:
-        for jobs in side:
-            steps.update(dict.fromkeys(used.step for used in shared.fcl_of(jobs)))
+    for jobs in classes:
+        steps.update(dict.fromkeys(used.step for used in shared.fcl_of(jobs)))
     return list(steps)
 
 
@@ -269,15 +270,12 @@ def _jobs_by_set(side: Sequence[JobClass], shared: SharedLists, step: str) -> Co
     return job_counts
 
 
-def _count_steps(
-    counts: Sequence[Counts], sides: Sequence[Sequence[JobClass]], shared: SharedLists
-) -> None:
+def _count_steps(counts: Counts, side: Sequence[JobClass], shared: SharedLists) -> None:
     """Count which steps ran, where jobs have several."""
-    for of_side, side in zip(counts, sides, strict=True):
-        for jobs in side:
-            names = {used.step for used in shared.fcl_of(jobs)}
-            facts = {ValueName(f"step {name}", None): "ran" for name in names}
-            of_side.add(facts, [None], jobs.job_count)
+    for jobs in side:
+        names = {used.step for used in shared.fcl_of(jobs)}
+        facts = {ValueName(f"step {name}", None): "ran" for name in names}
+        counts.add(facts, [None], jobs.job_count)
 
 
 def _of_step(part: str | None) -> str:

@@ -89,20 +89,23 @@ def compare_productions(
         if by != CAMPAIGN:
             before = _named_release(connection, before, experiment)
             after = _named_release(connection, after, experiment)
-        sides = [_side(connection, by, name, experiment) for name in (before, after)]
-        shared = SharedLists.of(connection, [*sides[0].classes, *sides[1].classes])
+        side_before = _side(connection, by, before, experiment)
+        side_after = _side(connection, by, after, experiment)
+        classes = [*side_before.classes, *side_after.classes]
+        shared = SharedLists.of(connection, classes)
         stages = []
-        for stage in _stage_names(sides):
-            of_stage = [side.classes_of(stage) for side in sides]
-            stages.append(_compared_stage(connection, stage, of_stage, shared, limit))
-    a, b = [_production(side, by, experiment) for side in sides]
+        for stage in _stage_names(classes):
+            of_before, of_after = side_before.classes_of(stage), side_after.classes_of(stage)
+            stages.append(
+                _compared_stage(connection, stage, of_before, of_after, shared, limit=limit)
+            )
     return ProductionComparison(
         by=by,
-        a=a,
-        b=b,
+        a=_production(side_before, by, experiment),
+        b=_production(side_after, by, experiment),
         first_line=_sentence(stages),
         is_same=not any(_differs(stage) or _is_not_compared(stage) for stage in stages),
-        is_whole=all(side.is_whole for side in sides),
+        is_whole=side_before.is_whole and side_after.is_whole,
         stages=stages,
     )
 
@@ -179,32 +182,36 @@ def _page(by: str, name: str, experiment: str | None) -> str:
     return jobs_list(**{field: name, "experiment": experiment})
 
 
-def _stage_names(sides: Sequence[_Side]) -> list[str | None]:
-    """Return the stages of both productions by name; jobs without one come last."""
-    names: set[str | None] = set()
-    for side in sides:
-        names.update(jobs.stage for jobs in side.classes)
+def _stage_names(classes: Sequence[JobClass]) -> list[str | None]:
+    """Return the stages of these jobs by name; jobs without one come last."""
+    names = {jobs.stage for jobs in classes}
     return sorted(names, key=lambda name: (name is None, name or ""))
 
 
 def _compared_stage(
     connection: Connection,
     name: str | None,
-    sides: Sequence[Sequence[JobClass]],
+    before: Sequence[JobClass],
+    after: Sequence[JobClass],
     shared: SharedLists,
+    *,
     limit: int,
 ) -> ComparedStage:
-    """Return what differs in one stage; of one that only one production has, no more than that."""
-    job_counts = [_job_count(side) for side in sides]
+    """Return what differs in one stage; there are no facets of one that only one production has."""
     facets = []
-    if all(job_counts):
+    if before and after:
+        configurations = configuration_counts(connection, before, after, shared)
         facets = [
-            _facet("code", code_counts(sides, shared), limit),
-            _configuration_facet(configuration_counts(connection, sides, shared), limit),
-            _facet("products", product_counts(sides, shared), limit),
-            _facet("variables", variable_counts(sides, shared), limit),
+            _facet("code", code_counts(before, shared), code_counts(after, shared), limit),
+            _configuration_facet(configurations, limit),
+            _facet(
+                "products", product_counts(before, shared), product_counts(after, shared), limit
+            ),
+            _facet(
+                "variables", variable_counts(before, shared), variable_counts(after, shared), limit
+            ),
         ]
-    return ComparedStage(name, job_counts[0], job_counts[1], facets)
+    return ComparedStage(name, _job_count(before), _job_count(after), facets)
 
 
 def _job_count(classes: Sequence[JobClass]) -> int:
@@ -213,13 +220,12 @@ def _job_count(classes: Sequence[JobClass]) -> int:
 
 def _configuration_facet(compared: ConfigurationCounts, limit: int) -> StageFacet:
     """Return how the parameters differ; why some are not compared says more than `_facet` can."""
-    facet = _facet("configuration", compared.counts, limit)
+    facet = _facet("configuration", compared.before, compared.after, limit)
     return replace(facet, problems=compared.problems or facet.problems, notes=compared.notes)
 
 
-def _facet(name: str, counts: Sequence[Counts], limit: int) -> StageFacet:
+def _facet(name: str, before: Counts, after: Counts, limit: int) -> StageFacet:
     """Return how the values of the two sides of a stage differ."""
-    before, after = counts
     problems = []
     rows: list[StageDifference] = []
     if bool(before.jobs) != bool(after.jobs):

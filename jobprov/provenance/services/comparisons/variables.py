@@ -35,17 +35,38 @@ def variables_facet(names: Sequence[str], before: Record, after: Record) -> Face
 
     A variable with one value in each job is compared once, wherever the jobs set it.
     """
-    records = typed_record(before), typed_record(after)
-    old: dict[str, object] = {}
-    new: dict[str, object] = {}
+    record_before, record_after = typed_record(before), typed_record(after)
+    facts_before: dict[str, object] = {}
+    facts_after: dict[str, object] = {}
     for name in names:
-        values = _values_of(records[0], name), _values_of(records[1], name)
-        is_one_value = all(len(set(by_step.values())) <= 1 for by_step in values)
-        for facts, by_step in zip((old, new), values, strict=True):
-            for step, value in by_step.items():
-                key = name if is_one_value or not step else f"{name} in step {step}"
-                facts[key] = value
-    return facts_facet("variables", "Variables that decide physics", RECIPE, old, new)
+        values_before = _values_of(record_before, name)
+        values_after = _values_of(record_after, name)
+        if _is_one_value(values_before) and _is_one_value(values_after):
+            values_before, values_after = _of_job(values_before), _of_job(values_after)
+        facts_before.update(_facts(name, values_before))
+        facts_after.update(_facts(name, values_after))
+    return facts_facet(
+        "variables", "Variables that decide physics", RECIPE, facts_before, facts_after
+    )
+
+
+def _is_one_value(values: _Values) -> bool:
+    return len(set(values.values())) <= 1
+
+
+def _of_job(values: _Values) -> _Values:
+    """Return the one value that all steps have as that of the job."""
+    if not values:
+        return {}
+    return {"": next(iter(values.values()))}
+
+
+def _facts(name: str, values: _Values) -> dict[str, str]:
+    """Return the values of a variable by what a comparison calls each of them."""
+    facts = {}
+    for step, value in values.items():
+        facts[f"{name} in step {step}" if step else name] = value
+    return facts
 
 
 def typed_record(record: Record) -> JobRecord:

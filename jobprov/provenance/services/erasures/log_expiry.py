@@ -159,10 +159,13 @@ def expire_logs(
         excess_bytes = whole_bytes - quota_bytes
     done = Expiry()
     for part in _read(place, after, before):
-        is_enough = excess_bytes is not None and done.freed_bytes >= excess_bytes
-        if is_enough or done.jobs >= most_jobs:
-            return done._replace(is_whole=is_enough)
-        left = 0 if is_trial else _expire(place, part)
+        if excess_bytes is not None and done.freed_bytes >= excess_bytes:
+            return done._replace(is_whole=True)
+        if done.jobs >= most_jobs:
+            return done._replace(is_whole=False)
+        left = 0
+        if not is_trial:
+            left = _expire(place, part)
         done = Expiry(
             jobs=done.jobs + len(part.jobs),
             logs=done.logs + len(part.logs),

@@ -156,44 +156,80 @@ def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -
         raise BadInputError("Name fields or a corrected record, not both.")
     job = read_job(connection, store, wanted.job_id, experiment=wanted.experiment)
     witness = _witness(job, wanted.witness)
-    entries = _finals(connection, store, job.found.key, witness)
-    provisional = None if entries else job.witnesses.provisional[witness]
-    current = entries[-1].body if entries else provisional or b""
-    replacement = _replacement(wanted, current)
+    erased = _records_of(connection, store, job, witness)
+    newest = erased.newest
+    replacement = _replacement(wanted, newest)
     kept = None
     if replacement is None:
-        kept = _newest_that_stays(entries)
-        stays = current
+        erased, kept = _without_newest(erased)
+        stays = newest
     else:
-        _check_replacement(connection, job, witness, current, replacement)
+        _check_replacement(connection, job, witness, newest, replacement)
         stays = replacement
-    bodies = [entry.body for entry in entries]
-    if provisional is not None:
-        bodies.append(provisional)
-    named_texts = _named_texts(current, wanted.fields)
-    texts = sorted({*texts_gone(bodies, stays), *named_texts})
+
+    named_texts = _named_texts(newest, wanted.fields)
     _check_gone(stays, named_texts)
+    texts = sorted({*texts_gone(erased.bodies, stays), *named_texts})
     forms = forms_of(texts)
-    for entry in _evidence(connection, store, job, witness):
-        if holds_any(entry.body, forms):
-            entries.append(entry)
-    also = _others_holding(job, witness, forms)
-    digests = {_sha256(body) for body in bodies}
-    plans = _plans_holding(connection, store, job, digests, forms)
-    return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
+    evidence = _evidence_holding(connection, store, job, witness, forms)
+    digests = {_sha256(body) for body in erased.bodies}
+    return RecordErasure(
+        job=job,
+        witness=witness,
+        entries=[*erased.finals, *evidence],
+        provisional=erased.provisional,
+        replacement=replacement,
+        kept=kept,
+        texts=texts,
+        plans=_plans_holding(connection, store, job, digests, forms),
+        also=_others_holding(job, witness, forms),
+    )
 
 
-def _newest_that_stays(entries: list[RecordEntry]) -> RecordEntry:
-    """Take the newest record, which is right already, from the list of those to be erased.
+class _WitnessRecords(NamedTuple):
+    """The records of a job by one witness: final ones, oldest first, or a provisional one."""
+
+    finals: list[RecordEntry]
+    provisional: bytes | None
+
+    @property
+    def newest(self) -> bytes:
+        """Return the newest record."""
+        if self.finals:
+            return self.finals[-1].body
+        return self.provisional or b""
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """Return the bytes of all these records."""
+        bodies = [entry.body for entry in self.finals]
+        if self.provisional is not None:
+            bodies.append(self.provisional)
+        return bodies
+
+
+def _records_of(
+    connection: Connection, store: Store, job: ReadJob, witness: str
+) -> _WitnessRecords:
+    """Return the records of a witness. Those erased before are left out."""
+    finals = _finals(connection, store, job.found.key, witness)
+    if finals:
+        return _WitnessRecords(finals, None)
+    return _WitnessRecords([], job.witnesses.provisional[witness])
+
+
+def _without_newest(records: _WitnessRecords) -> tuple[_WitnessRecords, RecordEntry]:
+    """Return the records without the newest one, which is right already, and that one apart.
 
     Raises:
-        BadInputError: it is the only one, so nothing would be erased.
+        BadInputError: there is no other final record, so nothing would be erased.
     """
-    if len(entries) < 2:  # noqa: PLR2004 - the newest stays
+    if len(records.finals) < 2:  # noqa: PLR2004 - the newest stays
         raise BadInputError(
             "Say what goes from the record (--field), or name a corrected one (--replacement)."
         )
-    return entries.pop()
+    *earlier, newest = records.finals
+    return records._replace(finals=earlier), newest
 
 
 def _witness(job: ReadJob, named: str | None) -> str:
@@ -291,19 +327,22 @@ def _finals(connection: Connection, store: Store, job: int, witness: str) -> lis
     return entries
 
 
-def _evidence(
-    connection: Connection, store: Store, job: ReadJob, witness: str
+def _evidence_holding(
+    connection: Connection, store: Store, job: ReadJob, witness: str, forms: Sequence[bytes]
 ) -> list[RecordEntry]:
-    """Return the records that the job was not made from.
+    """Return the records that the job was not made from and that hold one of these texts.
 
-    They are this witness's conflicts, and records that this version could not read.
+    Such records are this witness's conflicts, and records that this version could not read.
     """
     recorded_job = job.found
     kinds = dict.fromkeys(conflicts_of_witness(connection, recorded_job.key, witness), "conflict")
     unread = unread_of_job(connection, recorded_job.experiment_key, recorded_job.job_id)
     kinds.update(dict.fromkeys(unread, "unread"))
-    bodies = read_entries(connection, store, kinds)
-    return [RecordEntry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
+    evidence = []
+    for entry, body in read_entries(connection, store, kinds).items():
+        if holds_any(body, forms):
+            evidence.append(RecordEntry(entry, kinds[entry], None, body))
+    return evidence
 
 
 def _others_holding(job: ReadJob, witness: str, forms: Sequence[bytes]) -> list[str]:

@@ -215,17 +215,18 @@ def stream_impact(
         chosen = _chosen(connection, filters)
         if chosen is None:
             return
-        is_wide = is_direct and count_jobs(connection, chosen) > MOST_SEEDS
-        made: list[MadeClaim] = []
-        claims: list[int] = []
-        if is_direct and not is_wide:
+        are_many_jobs = is_direct and count_jobs(connection, chosen) > MOST_SEEDS
+        if are_many_jobs:
+            made: list[MadeClaim] = []
+            claims: list[int] = []
+        elif is_direct:
             made = made_claims(connection, chosen, most=MOST_FILES)
             claims = _listed(made)
-        elif not is_direct:
+        else:
             made = _seeds(connection, chosen)
             claims = in_order(connection, _with_products(connection, made))
     # Outside the time limit: from here on, files are sent to the client as they are read
-    if is_wide:
+    if are_many_jobs:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
         return

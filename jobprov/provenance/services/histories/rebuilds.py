@@ -271,26 +271,33 @@ def _made_inside(
 def _inputs(
     rows: Iterable[InputRow], lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
-    """Return the inputs by job.
+    """Return the inputs by job."""
+    rows_by_input: dict[tuple[int, int], list[InputRow]] = {}
+    for row in rows:
+        rows_by_input.setdefault((row.job, row.identity), []).append(row)
+    inputs: dict[int, list[_Input]] = {}
+    for (job, _), rows_of_input in rows_by_input.items():
+        inputs_of_job = inputs.setdefault(job, [])
+        inputs_of_job.append(_input(rows_of_input, lost, from_scratch=from_scratch))
+    return inputs
+
+
+def _input(rows: Sequence[InputRow], lost: _Gone, *, from_scratch: bool) -> _Input:
+    """Return an input, given a row for each job that may have made it.
 
     If several jobs made the same content, the newest successful one is the maker. If any of them
     kept the file, it still exists.
     """
-    # There is a row for each job that may have made the input
-    rows_of_inputs: dict[tuple[int, int], list[InputRow]] = {}
-    for row in rows:
-        rows_of_inputs.setdefault((row.job, row.identity), []).append(row)
-    inputs: dict[int, list[_Input]] = {}
-    for (job, _), rows_of_input in rows_of_inputs.items():
-        # Of equal ranks, the last row counts
-        best = max(reversed(rows_of_input), key=lambda row: row.rank)
-        is_kept = any(row.is_kept for row in rows_of_input) and not from_scratch
-        is_gone = any(lost.holds(row) for row in rows_of_input)
-        is_lost = is_gone or (best.maker is not None and not is_kept)
-        file = _File(best.name, best.namespace, best.experiment)
-        maker = best.maker if is_lost else None
-        inputs.setdefault(job, []).append(_Input(file, maker, is_lost))
-    return inputs
+    # If ranks are equal, the last row counts
+    best = max(reversed(rows), key=lambda row: row.rank)
+    file = _File(best.name, best.namespace, best.experiment)
+    is_lost = any(lost.holds(row) for row in rows)
+    if best.maker is not None:
+        is_kept = any(row.is_kept for row in rows)
+        is_lost = is_lost or from_scratch or not is_kept
+    if not is_lost:
+        return _Input(file, None, is_lost=False)
+    return _Input(file, best.maker, is_lost=True)
 
 
 def _circle(needed: Needed) -> list[int]:

@@ -267,43 +267,94 @@ def find_common(
     """
     check_limit(limit, MOST_LISTED)
     first, second = find_pair(connection, a, b, **experiments)
-    focuses = [find_focus(connection, file, as_of=as_of) for file in (first, second)]
-    histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
+    focus_a = find_focus(connection, first, as_of=as_of)
+    focus_b = find_focus(connection, second, as_of=as_of)
+    history_a = trace_history(connection, focus_a, as_of=as_of)
+    history_b = trace_history(connection, focus_b, as_of=as_of)
+    histories = (history_a, history_b)
 
-    links_to_a, links_to_b = _links_to(connection, histories, (first, second))
-    common = [key for key in links_to_a.keys() & links_to_b.keys() if not is_job(key)]
-    consumers = count_consumers(connection, common, most=hub + 1, as_of=as_of)
-    places = node_places(connection, common)
-    ancestors, hubs = _without_hubs(common, histories, consumers, hub=hub)
+    distances = _distances(
+        own_keys_a=_keys_of(connection, first),
+        own_keys_b=_keys_of(connection, second),
+        links_to_a=history_a.distances_before(),
+        links_to_b=history_b.distances_before(),
+    )
+    consumers = count_consumers(connection, distances, most=hub + 1, as_of=as_of)
+    places = node_places(connection, distances)
+    ancestors, hubs = _without_hubs(distances, histories, consumers, hub=hub)
     hubs.sort(key=places.__getitem__)
-    ancestors.sort(key=lambda key: (links_to_a[key] + links_to_b[key], places[key]))
+    ancestors.sort(key=lambda key: (distances[key].links, places[key]))
 
     start = read_cursor(cursor) or 0
-    page = ancestors[start : start + limit]
+    end = start + limit
     nearest = _nearest(ancestors, histories)
-    nodes = []
-    for file in _files(connection, page):
-        node = CommonAncestor(
-            **structs.asdict(file),
-            # Two links for each job: from its output to the job, and from the job to its input
-            jobs_to_a=links_to_a[file.key] // 2,
-            jobs_to_b=links_to_b[file.key] // 2,
-            is_nearest=file.key in nearest,
+    page = []
+    for file in _files(connection, ancestors[start:end]):
+        distance = distances[file.key]
+        page.append(
+            CommonAncestor(
+                **structs.asdict(file),
+                jobs_to_a=distance.jobs_to_a,
+                jobs_to_b=distance.jobs_to_b,
+                is_nearest=file.key in nearest,
+            )
         )
-        nodes.append(node)
-    next_cursor = None
-    if start + limit < len(ancestors):
-        next_cursor = str(start + limit)
     return CommonAncestors(
-        a=_named(first, focuses[0]),
-        b=_named(second, focuses[1]),
+        a=_named(first, focus_a),
+        b=_named(second, focus_b),
         count=len(ancestors),
-        ancestors=nodes,
+        ancestors=page,
         hub_count=len(hubs),
         hubs=_files(connection, hubs[:MOST_PATHS]),
-        is_truncated=any(history.is_cut for history in histories),
-        next=next_cursor,
+        is_truncated=history_a.is_cut or history_b.is_cut,
+        next=str(end) if end < len(ancestors) else None,
     )
+
+
+class _Distance(NamedTuple):
+    """How far a common file is from the two files, in links.
+
+    There are two links for each job: from its output to the job, and from the job to its input.
+    """
+
+    links_to_a: int
+    links_to_b: int
+
+    @property
+    def links(self) -> int:
+        """Return the links to both files together."""
+        return self.links_to_a + self.links_to_b
+
+    @property
+    def jobs_to_a(self) -> int:
+        """Return the number of jobs on the way to the first file."""
+        return self.links_to_a // 2
+
+    @property
+    def jobs_to_b(self) -> int:
+        """Return the number of jobs on the way to the second file."""
+        return self.links_to_b // 2
+
+
+def _distances(
+    *,
+    own_keys_a: set[str],
+    own_keys_b: set[str],
+    links_to_a: dict[str, int],
+    links_to_b: dict[str, int],
+) -> dict[str, _Distance]:
+    """Return the distance of each file that is in both histories, by key.
+
+    If one file is in the other's history, in any version and under any name, its distance from
+    itself is 0.
+    """
+    to_a = links_to_a | dict.fromkeys(own_keys_a & links_to_b.keys(), 0)
+    to_b = links_to_b | dict.fromkeys(own_keys_b & links_to_a.keys(), 0)
+    distances = {}
+    for key in to_a.keys() & to_b.keys():
+        if not is_job(key):
+            distances[key] = _Distance(to_a[key], to_b[key])
+    return distances
 
 
 def _nearest(ancestors: Collection[str], histories: Iterable[History]) -> set[str]:
@@ -343,21 +394,6 @@ def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:
     """Return the files with these keys, in the order of the keys."""
     files = {node.key: file_answer(node) for node in file_nodes(connection, keys)}
     return [files[key] for key in keys if key in files]
-
-
-def _links_to(
-    connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the distance of each file's ancestors from it, in links.
-
-    If one file is in the other's history, in any version and under any name, its distance from
-    itself is 0 there, too.
-    """
-    to_a, to_b = (history.distances_before() for history in histories)
-    own_keys_of_a, own_keys_of_b = (_keys_of(connection, file) for file in files)
-    a_in_b = own_keys_of_a & to_b.keys()
-    b_in_a = own_keys_of_b & to_a.keys()
-    return to_a | dict.fromkeys(a_in_b, 0), to_b | dict.fromkeys(b_in_a, 0)
 
 
 def _is_shared(history: History, key: str) -> bool:

@@ -69,7 +69,7 @@ class IssuerKeys:
         self._lock = threading.Lock()
         self._keys = _Keys({}, (), float("-inf"))
         self._fetched: threading.Event | None = None
-        """Of the fetch that is under way; None where none is."""
+        """The fetch that is under way; None if there is none."""
         self._began = 0.0
         self._not_before = float("-inf")
         self._failures = 0

@@ -294,7 +294,7 @@ def _identities_of_campaign(
 ) -> dict[int, bool] | None:
     """Return the identities of the chosen version's campaign; None if no other wrote the name.
 
-    Of a crowded name they are always those of its versions.
+    For a crowded name, they are always those of its versions.
     """
     campaign = jobs[chosen.job_id].task.campaign
     ours: list[int] = []

@@ -10,9 +10,8 @@ How one job is rerun is in trial.py. `proving.py` reruns every new recipe, in an
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
-
-from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.reruns.reproduction import (
     Candidate,
@@ -109,19 +108,16 @@ def _chosen(parts: TrialParts, limits: DrillLimits, experiment: str | None) -> I
 
     They are read in batches, because the verdicts recorded meanwhile change the order.
     """
-    seen: set[bytes] = set()
     before = datetime.now(UTC) - limits.again_after
-    queries: tuple[Callable[[Connection, int], list[Candidate]], ...] = (
-        lambda connection, count: never_drilled(connection, experiment=experiment, limit=count),
-        lambda connection, count: least_recently_drilled(
-            connection, experiment=experiment, before=before, limit=count
-        ),
-    )
-    for query in queries:
+    seen: set[bytes] = set()
+    for read_candidates in (
+        partial(never_drilled, experiment=experiment),
+        partial(least_recently_drilled, experiment=experiment, before=before),
+    ):
         while True:
             with parts.database.reading.connect() as connection:
                 # So many, because those yielded before may come back: they got no verdict
-                candidates = query(connection, len(seen) + _AT_ONCE)
+                candidates = read_candidates(connection, limit=len(seen) + _AT_ONCE)
             fresh = [candidate for candidate in candidates if candidate.recipe not in seen]
             if not fresh:
                 break

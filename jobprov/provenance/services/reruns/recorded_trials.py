@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.trial import PackedJob, Trial, Workplace, try_job
 from jobprov.provenance.services.reruns.verdicts import post_verdict
@@ -57,32 +58,40 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
         ArchiveUnreachableError: the archive does not answer.
         BundleError: what an earlier rerun left cannot be removed.
     """
+    return try_job(place, partial(_pack, parts, candidate))
 
-    def pack() -> PackedJob:
-        bundle = build_bundle(
-            parts.database,
-            parts.writer,
-            parts.store,
-            candidate.job_id,
-            experiment=candidate.experiment,
-            readable_by_readers_of=parts.readable_by_readers_of,
-        )
 
-        def save(tar: Path) -> None:
-            with tar.open("wb") as file:
-                for piece in bundle.stream():
-                    file.write(piece)
+def _pack(parts: TrialParts, candidate: Candidate) -> PackedJob:
+    """Return the job as its bundle from the archive, with the blobs that the archive has."""
+    bundle = build_bundle(
+        parts.database,
+        parts.writer,
+        parts.store,
+        candidate.job_id,
+        experiment=candidate.experiment,
+        readable_by_readers_of=parts.readable_by_readers_of,
+    )
+    return PackedJob(
+        bundle.etag,
+        bundle.size_bytes,
+        save=partial(_save, bundle),
+        kept=partial(_write_blob, parts, candidate.experiment),
+    )
 
-        def keep(sha256: str, file: Path) -> bool:
-            with parts.database.reading.connect() as connection:
-                if not possessed_blobs(connection, candidate.experiment, [sha256]):
-                    return False
-            file.write_bytes(parts.store.get(sha256))
-            return True
 
-        return PackedJob(bundle.etag, bundle.size_bytes, save, keep)
+def _save(bundle: Bundle, tar: Path) -> None:
+    with tar.open("wb") as file:
+        for piece in bundle.stream():
+            file.write(piece)
 
-    return try_job(place, pack)
+
+def _write_blob(parts: TrialParts, experiment: str, sha256: str, file: Path) -> bool:
+    """Write a blob to a file; return whether the experiment has it."""
+    with parts.database.reading.connect() as connection:
+        if not possessed_blobs(connection, experiment, [sha256]):
+            return False
+    file.write_bytes(parts.store.get(sha256))
+    return True
 
 
 def record_trial(parts: TrialParts, candidate: Candidate, verdict: PostedVerdict) -> None:

@@ -201,7 +201,7 @@ def _recorded_of(
 ) -> dict[int, _Recorded]:
     """Return what the records of the makers hold of the files, by file."""
     makers = {version.job_key for version in versions.values()}
-    # Of files whose records were erased, the answer is made from the tables alone
+    # The answer for files whose records were erased is made from the tables alone
     records = read_records_left(connection, store, sorted(makers))
     recorded = {}
     for file, version in versions.items():

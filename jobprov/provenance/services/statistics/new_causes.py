@@ -21,7 +21,7 @@ def list_new_causes(
 ) -> NewCauses:
     """Return the causes by which jobs failed since a moment and not before; most jobs first.
 
-    Of each experiment the newest 20,000 jobs that ended are looked at.
+    The newest 20,000 jobs of each experiment that ended are looked at.
 
     Raises:
         LimitError: reading took more than `seconds`.

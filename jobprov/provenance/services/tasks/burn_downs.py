@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -22,10 +23,29 @@ STEP = timedelta(hours=6)
 STEPS = 28
 """A week."""
 _SHORT_STEPS = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]
-"""Of a task, or of a campaign alone, that began lately."""
+"""The steps for one task or campaign that began lately."""
 
 Campaign = tuple[str, str]
-"""Its experiment and its name."""
+"""The experiment and the name of a campaign."""
+
+
+class ExpectedUnits(NamedTuple):
+    """How many units a task has; None where nobody knows."""
+
+    task: FoundTask
+    expected: int | None
+
+
+class _UnitsByStep(NamedTuple):
+    """Units of one stage of a campaign, counted by the step of the window.
+
+    Attributes:
+        done: the units that were done in each step.
+        added: the units that came with new tasks in each step.
+    """
+
+    done: Counter[int]
+    added: Counter[int]
 
 
 class DoneLately:
@@ -34,7 +54,7 @@ class DoneLately:
     Args:
         connection: where from.
         now: in the last step.
-        expected: how many units each of their tasks has, None where nobody knows.
+        expected: the units of their tasks.
         of: of one campaign alone; where it began lately, in short steps.
     """
 
@@ -42,28 +62,42 @@ class DoneLately:
         self,
         connection: Connection,
         now: datetime,
-        expected: Sequence[tuple[FoundTask, int | None]],
+        expected: Sequence[ExpectedUnits],
         of: Campaign | None = None,
     ) -> None:
         self._window = _window_until(now, STEP)
-        tasks = [task.key for task, _ in expected]
+        tasks = [units.task.key for units in expected]
         began = tasks_begun_since(connection, tasks, self._window.start)
-        if of is not None and len(began) == len(tasks) and began:
+        has_begun_lately = bool(began) and len(began) == len(tasks)
+        if of is not None and has_begun_lately:
             self._window = _window_since(min(began.values()), now)
-        self._done: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
-        self._added: defaultdict[tuple[Campaign, str], Counter[int]] = defaultdict(Counter)
+        self._stages: dict[tuple[Campaign, str], _UnitsByStep] = {}
         self._last_ends: defaultdict[Campaign, dict[str, datetime]] = defaultdict(dict)
+        self._count_done(connection, of)
+        self._count_added(expected, began)
+
+    def _count_done(self, connection: Connection, of: Campaign | None) -> None:
+        """Count the units that were done in each step, and note when the last job ended."""
         for row in done_in_steps(connection, self._window, of):
             campaign = (row.experiment, row.campaign)
             # A clock that is ahead does not make a step that is to come
-            self._done[campaign, row.stage][min(row.place, STEPS - 1)] += row.units
+            step = min(row.place, STEPS - 1)
+            self._stage(campaign, row.stage).done[step] += row.units
             last_ends = self._last_ends[campaign]
             last_ends[row.stage] = max(row.last_end, last_ends.get(row.stage, row.last_end))
+
+    def _count_added(
+        self, expected: Sequence[ExpectedUnits], began: Mapping[int, datetime]
+    ) -> None:
+        """Count the units of tasks that began within the window, in the step of the beginning."""
         for task, units in expected:
             if task.key in began:
                 campaign = (task.experiment, task.campaign or "")
-                place = _place_of(began[task.key], self._window)
-                self._added[campaign, task.stage or ""][place] += units or 0
+                step = _place_of(began[task.key], self._window)
+                self._stage(campaign, task.stage or "").added[step] += units or 0
+
+    def _stage(self, campaign: Campaign, stage: str) -> _UnitsByStep:
+        return self._stages.setdefault((campaign, stage), _UnitsByStep(Counter(), Counter()))
 
     def burn_down(self, campaign: Campaign, stages: Sequence[StageProgress]) -> BurnDown | None:
         """Return how the units that are left became fewer; None where nobody knows how many."""
@@ -76,8 +110,9 @@ class DoneLately:
             declared += 1
             expected += stage.units.expected
             left += stage.units.missing
-            done += self._done[campaign, stage.stage or ""]
-            added += self._added[campaign, stage.stage or ""]
+            units = self._stage(campaign, stage.stage or "")
+            done += units.done
+            added += units.added
         if not declared:
             return None
         is_whole = declared == len(stages)

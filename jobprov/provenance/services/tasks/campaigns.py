@@ -27,7 +27,7 @@ from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.lookup.gaps import count_proofs
 from jobprov.provenance.services.search.near_names import nearest
 from jobprov.provenance.services.tasks.backlogs import backlog_of
-from jobprov.provenance.services.tasks.burn_downs import DoneLately
+from jobprov.provenance.services.tasks.burn_downs import DoneLately, ExpectedUnits
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -94,7 +94,7 @@ def _backlog(
     connection: Connection,
     name: tuple[str, str],
     stages: Sequence[StageProgress],
-    expected: Sequence[tuple[FoundTask, int | None]],
+    expected: Sequence[ExpectedUnits],
     left: TimeLeft | None,
 ) -> Backlog | None:
     """Return what is left of a campaign, and when it may be gone."""
@@ -143,11 +143,12 @@ def _declared(
     return declared
 
 
-def _expected(
-    tasks: Sequence[FoundTask], units: Sequence[Units]
-) -> list[tuple[FoundTask, int | None]]:
-    """Return how many units each task has, None where nobody knows."""
-    return [(task, each.expected) for task, each in zip(tasks, units, strict=True)]
+def _expected(tasks: Sequence[FoundTask], units: Sequence[Units]) -> list[ExpectedUnits]:
+    """Return how many units each task has."""
+    expected = []
+    for task, units_of_task in zip(tasks, units, strict=True):
+        expected.append(ExpectedUnits(task, units_of_task.expected))
+    return expected
 
 
 def _task_units(task: FoundTask, units: Units) -> TaskUnits:

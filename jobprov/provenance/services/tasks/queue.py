@@ -63,7 +63,7 @@ class _Command(msgspec.Struct):
 
 
 class _Announcement(msgspec.Struct):
-    """Of what a hook announced, which program runs."""
+    """The program that runs, as a hook announced it."""
 
     command: _Command = msgspec.field(default_factory=_Command)
 

@@ -30,6 +30,13 @@ from jobprov.provenance.services.tasks.unit_states import outputs_needed
 MOST_TASKS = 2000
 
 
+class _CellName(NamedTuple):
+    """Where a cell is in the table of samples by data tier."""
+
+    sample: str
+    data_tier: str
+
+
 class _TierOfTask(NamedTuple):
     """What a task has of one data tier; what it expects is None where it was not declared."""
 
@@ -66,8 +73,8 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
         outputs = outputs_of_tasks(connection, needed)
         versions = versions_of_tasks(connection, needed)
 
-    cells: dict[tuple[str, str], list[_TierOfTask]] = {}
-    archived = []
+    cells: dict[_CellName, list[_TierOfTask]] = {}
+    archived: list[ObsoletePass] = []
     for task in reversed(tasks):  # the oldest first: stages in the order of production
         declaration = declarations[task.key]
         sample = declaration.sample or task.campaign or "no campaign"
@@ -76,14 +83,15 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
             releases = [declaration.release]
         for tier in _tiers(task, declaration, outputs.get(task.key, {}), releases):
             if declaration.is_obsolete:
-                archived.append(ObsoletePass(sample, *tier))
+                archived.append(ObsoletePass(sample=sample, **tier._asdict()))
             else:
-                cells.setdefault((sample, tier.data_tier), []).append(tier)
+                cells.setdefault(_CellName(sample, tier.data_tier), []).append(tier)
+    archived.reverse()
     return Samples(
         experiment=experiment,
-        data_tiers=list(dict.fromkeys(tier for _, tier in cells)),
+        data_tiers=list(dict.fromkeys(name.data_tier for name in cells)),
         samples=_samples(cells),
-        archived=archived[::-1],
+        archived=archived,
     )
 
 
@@ -105,29 +113,32 @@ def _tiers(
     if main_tier is None:
         main_tier = max(made, key=lambda tier: (made[tier].files, tier), default=unnamed_tier)
     for tier in sorted(made.keys() | {main_tier}):
-        definition = expected_files = expected_events = None
-        if tier == main_tier:
-            definition, expected_events = declaration.definition, declaration.expected_events()
-            # Outputs of several tiers share outputs_per_unit: how many each has is not declared
-            if len(made) <= 1:
-                expected_files = declaration.expected_files()
-        files, events = made.get(tier, NOTHING)
-        yield _TierOfTask(
+        output = made.get(tier, NOTHING)
+        of_task = _TierOfTask(
             data_tier=tier,
             task_id=task.task_id,
-            definition=definition,
-            files=files,
-            events=events,
-            expected_files=expected_files,
-            expected_events=expected_events,
+            definition=None,
+            files=output.files,
+            events=output.events,
+            expected_files=None,
+            expected_events=None,
             releases=releases,
         )
+        if tier == main_tier:
+            # Outputs of several tiers share outputs_per_unit: how many each has is not declared
+            expected_files = declaration.expected_files() if len(made) <= 1 else None
+            of_task = of_task._replace(
+                definition=declaration.definition,
+                expected_files=expected_files,
+                expected_events=declaration.expected_events(),
+            )
+        yield of_task
 
 
-def _samples(cells: Mapping[tuple[str, str], Sequence[_TierOfTask]]) -> list[Sample]:
+def _samples(cells: Mapping[_CellName, Sequence[_TierOfTask]]) -> list[Sample]:
     cells_by_sample: dict[str, list[SampleCell]] = {}
-    for (sample, data_tier), tiers in cells.items():
-        cells_by_sample.setdefault(sample, []).append(_cell(data_tier, tiers))
+    for name, tiers in cells.items():
+        cells_by_sample.setdefault(name.sample, []).append(_cell(name.data_tier, tiers))
     return [Sample(name, cells_by_sample[name]) for name in sorted(cells_by_sample)]
 
 

@@ -189,37 +189,60 @@ def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterato
     silent_before = datetime.now(UTC) - SILENT_AFTER
     queued = queued_units(connection, tasks, silent_before=silent_before)
     orders = ended_orders(connection, tasks)
-    done_by_end = {}
-    done = {}
+    done_by_end: dict[int, dict[StandingUnit, set[str]]] = {}
+    done: dict[int, set[str]] = {}
     for task in tasks:
         # Where the order of a unit is over with a problem, its file may not have come home
         done_by_end[task] = _done_by_jobs(ends[task], needed[task], but=set(orders[task]))
         done[task] = _all_of(list(done_by_end[task].values()))
 
-    def is_open(task: int, unit: str) -> bool:
-        """Whether no record shows a unit to be done: only then does the catalog matter."""
-        return unit not in done[task]
-
-    cataloged = cataloged_outputs_by_unit(connection, tasks, is_wanted=is_open)
+    # The catalog matters only for units that no record shows to be done
+    cataloged = cataloged_outputs_by_unit(
+        connection, tasks, is_wanted=lambda task, unit: unit not in done[task]
+    )
     sighted = sighted_outputs_by_unit(connection, needed)
     waived = waived_units(connection, tasks)
     for task in tasks:
         attempts = _attempts_of_others(ends[task], done[task], needed[task], but=set(orders[task]))
         others = {name: _stand_by_jobs(attempt, needed[task]) for name, attempt in attempts.items()}
-        told_more: set[str] = set()
-        for source in (queued, orders, cataloged, sighted, waived):
-            told_more.update(source[task])
-        for name in told_more.difference(done[task]):
-            facts = UnitFacts(
-                attempts=attempts.get(name, _NEVER_TRIED),
-                queued=queued[task].get(name),
-                is_ordered=name in orders[task],
-                problem=orders[task].get(name),
-                cataloged=max(cataloged[task].get(name, 0), sighted[task].get(name, 0)),
-                is_waived=name in waived[task],
-            )
+        beside_jobs = _FactsBesideJobs(
+            queued[task], orders[task], cataloged[task], sighted[task], waived[task]
+        )
+        for name in beside_jobs.units().difference(done[task]):
+            facts = beside_jobs.facts(name, attempts.get(name, _NEVER_TRIED))
             others[name] = stand(facts, needed[task])
         yield StandingUnits(done[task], done_by_end[task], others)
+
+
+class _FactsBesideJobs(NamedTuple):
+    """What is known of the units of a task from elsewhere than their jobs, by unit.
+
+    Attributes:
+        orders: why the last order is over.
+        cataloged, sighted: how many outputs the catalog knows, and how many were seen there.
+        waived: the ledger entry that waives the unit.
+    """
+
+    queued: Mapping[str, Queued]
+    orders: Mapping[str, str | None]
+    cataloged: Mapping[str, int]
+    sighted: Mapping[str, int]
+    waived: Mapping[str, int]
+
+    def units(self) -> set[str]:
+        """Return the units of which anything is known."""
+        return set[str]().union(*self)
+
+    def facts(self, unit: str, attempts: Attempts) -> UnitFacts:
+        """Return everything that is known of a unit, its attempts included."""
+        return UnitFacts(
+            attempts=attempts,
+            queued=self.queued.get(unit),
+            is_ordered=unit in self.orders,
+            problem=self.orders.get(unit),
+            cataloged=max(self.cataloged.get(unit, 0), self.sighted.get(unit, 0)),
+            is_waived=unit in self.waived,
+        )
 
 
 def _done_by_jobs(

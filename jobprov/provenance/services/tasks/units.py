@@ -172,7 +172,7 @@ class _Tally:
         self.known = self.by_catalog = self.files = 0
 
     def add_done(self, standing: StandingUnit, count: int) -> None:
-        """Count units that jobs did, all of which stand alike."""
+        """Count units that jobs did and that all have the same state."""
         self.states[standing.state] += count
         self.files += count * standing.files
         self.known += count
@@ -206,7 +206,7 @@ def _tally_all(standing: StandingUnits) -> _Tally:
 def _tally_listed(standing: StandingUnits, listed: Sequence[str], units: set[str]) -> _Tally:
     """Count the units of a list, each once; `units` are those of the list.
 
-    Of a million units nearly all are done: each pass over them counts.
+    Nearly all of a million units are done, so that each pass over them costs time.
     """
     tally = _Tally()
     done = standing.done
@@ -251,7 +251,7 @@ def with_lost_files(
 ) -> list[OpenUnit]:
     """Return units whose `why` also tells which of their files the catalog lost or never got.
 
-    Of a task that lost files in so many units, only the first of these are told why.
+    Where a task lost files in very many units, the reason is given only for the first ones.
     """
     doubtful = []
     for state in _MAY_HAVE_LOST_FILES:

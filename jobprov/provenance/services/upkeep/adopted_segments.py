@@ -219,27 +219,32 @@ def _make_way(
         return
     sealed: dict[_Place, set[int]] = {}
     for _, entry in lacking:
-        if (place := replay.place_among_records(entry)) is not None:
+        place = replay.place_among_records(entry)
+        if place is not None:
             job_id, witness, number = place
             sealed.setdefault((job_id, witness), set()).add(number)
     conflicts: list[RecordOfJob] = []
     renumberings: list[_Renumbering] = []
-    for records, taken in _contested(connection, replay.experiment, sealed):
-        revisions = []
-        for record in records:
-            if record.revision > 0:
-                revisions.append(record)
-            elif 0 in taken:
-                conflicts.append(record)
+    for waiting, taken in _contested(connection, replay.experiment, sealed):
+        if 0 in taken:
+            conflicts += [record for record in waiting if record.revision == 0]
+        revisions = [record for record in waiting if record.revision > 0]
         renumberings += _renumbered(revisions, taken)
     _write_conflicts(connection, store, conflicts)
     _renumber(connection, store, renumberings)
 
 
+class _Contested(NamedTuple):
+    """The records of a job by one witness that wait here, in order, and the sealed numbers."""
+
+    waiting: list[RecordOfJob]
+    taken: set[int]
+
+
 def _contested(
     connection: Connection, experiment: int, sealed: Mapping[_Place, set[int]]
-) -> Iterator[tuple[list[RecordOfJob], set[int]]]:
-    """Yield for each job and witness the waiting records, in order, and the sealed numbers."""
+) -> Iterator[_Contested]:
+    """Yield the waiting records of each job and witness that has sealed ones as well."""
     waiting: dict[_Place, list[RecordOfJob]] = {}
     taken = {place: set(numbers) for place, numbers in sealed.items()}
     job_ids = sorted({job_id for job_id, _ in sealed})
@@ -252,7 +257,7 @@ def _contested(
         else:
             taken[place].add(record.revision)
     for place, records in waiting.items():
-        yield records, taken[place]
+        yield _Contested(records, taken[place])
 
 
 def _renumbered(revisions: Sequence[RecordOfJob], taken: set[int]) -> list[_Renumbering]:

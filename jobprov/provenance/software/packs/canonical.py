@@ -57,7 +57,7 @@ def canonical_pack(
         MissingObjectError: before the first byte, if anything is missing.
     """
     given = {object_id(kind, content): (kind, content) for kind, content in extra}
-    named = _names_of_all(objects, [commit], list(trees), list(tags), given)
+    named = _names_of_all(_Source(objects, given), commit, trees, tags)
     named |= dict.fromkeys(history, "an earlier commit")
     return _batched(with_trailer(_parts(objects, _plan(objects, named, given))))
 
@@ -83,34 +83,51 @@ def _plan(
     return _Plan(tuple(headers), given)
 
 
-def _names_of_all(
-    objects: Objects,
-    commits: list[str],
-    trees: list[str],
-    tags: list[str],
-    given: Mapping[str, tuple[str, bytes]],
-) -> dict[str, str]:
-    """Every object id that the pack needs, with the path or role that names it in an error."""
-    named = dict.fromkeys(tags, "tag object") | dict.fromkeys(commits, "commit")
-    roots = list(trees)
-    for commit in commits:
-        kind, content = given.get(commit) or objects.read(commit, "commit")
+class _Source:
+    """The objects of a repository, and those that the caller gives because it may lack them."""
+
+    def __init__(self, objects: Objects, given: Mapping[str, tuple[str, bytes]]) -> None:
+        self._objects = objects
+        self._given = given
+        self._trees: dict[str, bytes] = {}
+
+    def read_commit(self, oid: str) -> bytes:
+        """Return the content of a commit.
+
+        Raises:
+            SoftwareError: it is not a commit.
+        """
+        kind, content = self._given.get(oid) or self._objects.read(oid, "commit")
         if kind != "commit":
             raise SoftwareError(
-                f"Object {commit} is a {kind}, not a commit: a pack is made of a commit."
+                f"Object {oid} is a {kind}, not a commit: a pack is made of a commit."
             )
-        roots.append(parse_commit(content).tree)
-    # The trees of a dirty working tree and of its commit are mostly the same: each is read once
-    known: dict[str, bytes] = {}
+        return content
 
-    def read_tree(oid: str, path: str) -> bytes:
-        if oid not in known:
-            known[oid] = (given.get(oid) or objects.read(oid, path or "the root tree"))[1]
-        return known[oid]
+    def read_tree(self, oid: str, path: str) -> bytes:
+        """Return the content of a tree; `path` names it in an error."""
+        # The trees of a dirty working tree and of its commit are mostly the same: each is read once
+        if oid not in self._trees:
+            given = self._given.get(oid)
+            _kind, content = given or self._objects.read(oid, path or "the root tree")
+            self._trees[oid] = content
+        return self._trees[oid]
 
-    for root in roots:
+
+def _names_of_all(
+    source: _Source, commit: str, trees: Iterable[str], tags: Iterable[str]
+) -> dict[str, str]:
+    """Return every object id that the pack needs, with the path or role that names it in an error.
+
+    Args:
+        trees: those that the pack is to hold besides that of the commit.
+    """
+    named = dict.fromkeys(tags, "tag object")
+    named[commit] = "commit"
+    tree_of_commit = parse_commit(source.read_commit(commit)).tree
+    for root in (*trees, tree_of_commit):
         named.setdefault(root, "the root tree")
-        for entry in walk_tree(read_tree, root):
+        for entry in walk_tree(source.read_tree, root):
             if not entry.is_gitlink:
                 named.setdefault(entry.oid, entry.path)
     return named

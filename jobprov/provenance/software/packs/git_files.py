@@ -9,12 +9,12 @@ import hashlib
 import stat
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
-from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.object_form import parse_commit, walk_tree
-from jobprov.provenance.software.packs.reading import PackedObject, iterate_objects
+from jobprov.provenance.software.object_form import TreeEntry, parse_commit
+from jobprov.provenance.software.packs.reading import PackObjects
 
 _TRAILER_BYTES = 20
 _LARGE = 1 << 31
@@ -52,60 +52,60 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
     Raises:
         SoftwareError: the pack is damaged or lacks an object.
     """
-    objects = {}
-    for packed in iterate_objects(pack):
-        # What is in a file does not matter here, and may be large
-        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
-    committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
+    objects = PackObjects(pack)
+    committed = {entry.path: entry for entry in objects.entries_of(commit)}
+    laid_out = {entry.path: entry for entry in objects.entries_of(ran)}
     hidden = set()
     for path, entry in committed.items():
         if laid_out.get(path) != entry and hides(path):
             hidden.add(path)
-    shallow = []
-    for oid, packed in objects.items():
-        is_commit = packed.kind == "commit"
-        if is_commit and not set(parse_commit(packed.content).parents) <= objects.keys():
-            shallow.append(oid)
-    kinds = ("commit", "tag")
-    named = frozenset(oid for oid, packed in objects.items() if packed.kind in kinds)
     return GitFiles(
-        pack_index=_pack_index(_entries_of(pack, objects), pack[-_TRAILER_BYTES:]),
+        pack_index=_pack_index(_places_in(pack, objects), pack[-_TRAILER_BYTES:]),
         index=_index(committed, hidden),
-        shallow=tuple(sorted(shallow)),
-        named=named,
+        shallow=tuple(sorted(_commits_without_parents(objects))),
+        named=_named_objects(objects),
     )
 
 
-def _entries_of(pack: bytes, objects: Mapping[str, PackedObject]) -> list[tuple[str, int, int]]:
-    """Return id, place and CRC-32 of each object of a pack, in the order of the pack."""
-    starts = [packed.offset for packed in objects.values()]
+def _commits_without_parents(objects: PackObjects) -> list[str]:
+    """Return the ids of the commits that have a parent outside of the pack."""
+    oids = []
+    for oid, packed in objects.by_oid.items():
+        if packed.kind != "commit":
+            continue
+        if not objects.by_oid.keys() >= set(parse_commit(packed.content).parents):
+            oids.append(oid)
+    return oids
+
+
+def _named_objects(objects: PackObjects) -> frozenset[str]:
+    """Return the ids of the commits and tag objects."""
+    kinds = ("commit", "tag")
+    return frozenset(oid for oid, packed in objects.by_oid.items() if packed.kind in kinds)
+
+
+class _Place(NamedTuple):
+    """Where an object begins in a pack, and the CRC-32 of its bytes there."""
+
+    oid: str
+    offset: int
+    crc: int
+
+
+def _places_in(pack: bytes, objects: PackObjects) -> list[_Place]:
+    starts = [packed.offset for packed in objects.by_oid.values()]
     ends = [*starts[1:], len(pack) - _TRAILER_BYTES]
-    entries = []
-    for oid, start, end in zip(objects, starts, ends, strict=True):
-        entries.append((oid, start, zlib.crc32(pack[start:end])))
-    return entries
+    places = []
+    for oid, start, end in zip(objects.by_oid, starts, ends, strict=True):
+        places.append(_Place(oid, start, zlib.crc32(pack[start:end])))
+    return places
 
 
-def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str, str]]:
-    """Return (mode, id) of each file of a commit or tree, by path."""
-
-    def content(oid: str, path: str) -> bytes:
-        if oid not in objects:
-            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}).")
-        return objects[oid].content
-
-    tree = ran
-    if ran in objects and objects[ran].kind == "commit":
-        tree = parse_commit(objects[ran].content).tree
-    walked = walk_tree(content, tree)
-    return {entry.path: (entry.mode, entry.oid) for entry in walked if not entry.is_tree}
-
-
-def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
+def _pack_index(places: Sequence[_Place], pack_checksum: bytes) -> bytes:
     """Return the index of a pack: tables of ids, CRC-32 and places, in the order of the ids."""
     oids, checksums, offsets, large_offsets = bytearray(), bytearray(), bytearray(), bytearray()
     counts = [0] * 256
-    for oid, offset, crc in sorted(entries):
+    for oid, offset, crc in sorted(places):
         oids += bytes.fromhex(oid)
         counts[oids[-20]] += 1
         checksums += crc.to_bytes(4, "big")
@@ -124,21 +124,21 @@ def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
-def _index(files: dict[str, tuple[str, str]], hidden: Collection[str]) -> bytes:
+def _index(files: Mapping[str, TreeEntry], hidden: Collection[str]) -> bytes:
     """Return an index without the files' times and sizes: git compares each file by its content."""
     path_of_name = {path.encode("utf-8", "surrogateescape"): path for path in files}
     parts = [b"DIRC\x00\x00\x00\x02", len(files).to_bytes(4, "big")]
     for name, path in sorted(path_of_name.items()):
-        mode, oid = files[path]
+        file = files[path]
         flags = min(len(name), _LONGEST_NAME)
         if path in hidden:
             flags |= _ASSUME_VALID
         entry = b"".join(
             [
                 _BLANK_STATUS,
-                _canonical_mode(mode).to_bytes(4, "big"),
+                _canonical_mode(file.mode).to_bytes(4, "big"),
                 bytes(12),
-                bytes.fromhex(oid),
+                bytes.fromhex(file.oid),
                 flags.to_bytes(2, "big"),
                 name,
             ]

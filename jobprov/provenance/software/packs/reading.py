@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
+from jobprov.provenance.software.object_form import (
+    KINDS,
+    TreeEntry,
+    object_id,
+    parse_commit,
+    walk_tree,
+)
 from jobprov.provenance.software.packs.form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
 
 _CHUNK = 1 << 16
@@ -123,36 +129,58 @@ def tree_files(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
         SoftwareError: before the first file, if the pack is damaged or lacks an object of the
             commit.
     """
-    objects = _objects_without_blobs(pack)
-
-    def find(oid: str, path: str) -> PackedObject:
-        if oid not in objects:
-            place = path or "the root tree"
-            raise SoftwareError(f"The pack lacks object {oid} ({place}) of {commit}.")
-        return objects[oid]
-
-    def content(oid: str, path: str) -> bytes:
-        return find(oid, path).content
-
-    tree = commit
-    commit_content = content(commit, "the commit")
-    if objects[commit].kind == "commit":
-        tree = parse_commit(commit_content).tree
-    entries = [entry for entry in walk_tree(content, tree) if not entry.is_tree]
+    objects = PackObjects(pack)
+    entries = objects.entries_of(commit)
     entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
     # All are looked up before the first one is yielded, so that an incomplete pack yields nothing
-    offsets = [-1 if entry.is_gitlink else find(entry.oid, entry.path).offset for entry in entries]
-    for entry, offset in zip(entries, offsets, strict=True):
-        data = entry.oid.encode() if entry.is_gitlink else object_at(pack, offset)
-        yield TreeFile(entry.path, entry.mode, data, offset)
+    for entry in entries:
+        if not entry.is_gitlink:
+            objects.find(entry.oid, entry.path)
+    for entry in entries:
+        if entry.is_gitlink:
+            yield TreeFile(entry.path, entry.mode, entry.oid.encode())
+        else:
+            offset = objects.find(entry.oid, entry.path).offset
+            yield TreeFile(entry.path, entry.mode, object_at(pack, offset), offset)
 
 
-def _objects_without_blobs(pack: bytes | memoryview) -> dict[str, PackedObject]:
-    """Return all objects by id; blobs without their content."""
-    objects: dict[str, PackedObject] = {}
-    for packed in iterate_objects(pack):
-        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
-    return objects
+class PackObjects:
+    """The objects of a pack; blobs without their content, which may be large.
+
+    Attributes:
+        by_oid: all of them, in the order of the pack.
+    """
+
+    def __init__(self, pack: bytes | memoryview) -> None:
+        self.by_oid: dict[str, PackedObject] = {}
+        for packed in iterate_objects(pack):
+            if packed.kind == "blob":
+                self.by_oid[packed.oid] = replace(packed, content=b"")
+            else:
+                self.by_oid[packed.oid] = packed
+
+    def entries_of(self, root: str) -> list[TreeEntry]:
+        """Return the files, links and submodules of a commit or tree.
+
+        Raises:
+            SoftwareError: the pack lacks one of its trees.
+        """
+        found = self.find(root, "the commit")
+        tree = parse_commit(found.content).tree if found.kind == "commit" else root
+        return [entry for entry in walk_tree(self._content, tree) if not entry.is_tree]
+
+    def find(self, oid: str, path: str) -> PackedObject:
+        """Return an object, which has this path in a commit.
+
+        Raises:
+            SoftwareError: the pack lacks it.
+        """
+        if oid not in self.by_oid:
+            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}).")
+        return self.by_oid[oid]
+
+    def _content(self, oid: str, path: str) -> bytes:
+        return self.find(oid, path).content
 
 
 def _check_ends(data: memoryview) -> None:

@@ -29,7 +29,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.records import a_record
-from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
+from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess, ShelfProject
 from tests.library.servers.served_app import AppOn, opened_service
 
 UNITS = [f"a{number}.root" for number in range(5)]
@@ -85,7 +85,7 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
                 metadata={"prov.task_id": "t1"},
             )
         shelf.snapshots[1] = UNITS
-        shelf.projects["p1"] = (
+        shelf.projects["p1"] = ShelfProject(
             1,
             [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})],
         )

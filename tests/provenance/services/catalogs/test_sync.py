@@ -37,6 +37,7 @@ from tests.library.servers.catalogs import (
     SamServer,
     Shelf,
     ShelfProcess,
+    ShelfProject,
 )
 
 UNITS = [f"a{number:03}.root" for number in range(450)]
@@ -539,7 +540,7 @@ def sam(database: Database, tmp_path: Path) -> Iterator[Site]:
 
 
 def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
-    sam.shelf.projects["p1"] = (
+    sam.shelf.projects["p1"] = ShelfProject(
         71,
         [
             ShelfProcess(7, "81.0@sched", "wn1", "completed", {UNITS[0]: "consumed"}),

@@ -29,6 +29,7 @@ from tests.library.servers.catalogs import (
     SamServer,
     Shelf,
     ShelfProcess,
+    ShelfProject,
 )
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -350,7 +351,7 @@ def test_project_that_is_not_there_yet_is_told_and_the_outputs_are_compared(sam:
 
 def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
     process = ShelfProcess(7, "81.0@sched", "wn1", "active", {UNITS[0]: "delivered"})
-    sam.shelf.projects["p1"] = (71, [process])
+    sam.shelf.projects["p1"] = ShelfProject(71, [process])
     sam.shelf.snapshots[71] = list(UNITS)
     sam.declare(project="p1")
     sam.sync()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaigns
-from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately
+from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately, ExpectedUnits
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
@@ -37,7 +37,8 @@ def test_burn_down_steps_where_units_were_done(production: Production) -> None:
     with production.database.reading.connect() as connection:
         [campaign] = list_campaigns(connection, production.store).campaigns
         tasks = tasks_of_campaigns(connection, [NAME])
-        lately = DoneLately(connection, NOW, [(tasks[0], 5), (tasks[1], None)])
+        expected = [ExpectedUnits(tasks[0], 5), ExpectedUnits(tasks[1], None)]
+        lately = DoneLately(connection, NOW, expected)
         burn_down = lately.burn_down(NAME, campaign.stages)
         last_ends = lately.last_ends(NAME)
 

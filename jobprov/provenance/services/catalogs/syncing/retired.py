@@ -258,22 +258,25 @@ def _write_found(writing: Writing, *, compared: TaskInCatalog, found: _Found) ->
     moved_to = [OutputPlace(output.unit, keys[file.name]) for output, file in found.moved.items()]
     add_outputs(connection, task.key, moved_to)
 
-    presence_of: dict[KnownOutput, Presence] = {}
-    for output in found.retired:
-        is_spent = output in found.used
-        presence_of[output] = Presence.SPENT if is_spent else Presence.GONE
-    put_outputs(
-        connection,
-        task.key,
-        {output.place: presence for output, presence in presence_of.items()},
-    )
+    spent = [output for output in found.retired if output in found.used]
+    gone = [output for output in found.retired if output not in found.used]
+    presences = dict.fromkeys(_places(spent), Presence.SPENT)
+    presences |= dict.fromkeys(_places(gone), Presence.GONE)
+    put_outputs(connection, task.key, presences)
 
     recounted = {output.file for output in (*returned, *found.moved, *found.retired)}
     jobs = count_outputs_of_makers(connection, task.key, sorted(recounted))
-    # A file of several parents is an output of each
-    lost = {output.file for output, presence in presence_of.items() if presence == Presence.GONE}
-    lost -= {output.file for output in presence_of if output.presence == Presence.GONE}
-    return _Settled(len(lost), jobs)
+    return _Settled(len(_files_lost_now(found, gone)), jobs)
+
+
+def _files_lost_now(found: _Found, gone: Iterable[KnownOutput]) -> set[int]:
+    """Return the files that are gone now and were not before.
+
+    A file of several parents is an output of each: it was gone if one of these outputs was.
+    """
+    files = {output.file for output in gone}
+    gone_before = {out.file for out in found.retired if out.presence == Presence.GONE}
+    return files - gone_before
 
 
 def _places(outputs: Iterable[KnownOutput]) -> list[OutputPlace]:

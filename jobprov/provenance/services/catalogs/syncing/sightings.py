@@ -22,11 +22,15 @@ def see_renamed(compared: TaskInCatalog, files: Sequence[CatalogFile]) -> None:
     """
     sightings: list[Mapping[str, object]] = []
     for part in chunks(files, UNITS_AT_ONCE):
-        names = [compared.catalog.split(file.name) for file in part]
-        names_in_namespaces = [name for namespace, name in names if namespace]
+        names_in_namespaces = []
+        for file in part:
+            namespace, name = compared.catalog.split(file.name)
+            if namespace:
+                names_in_namespaces.append(name)
         with compared.database.reading.connect() as connection:
             births = namespaces_of_births(connection, compared.task.key, names_in_namespaces)
-        for file, (namespace, name) in zip(part, names, strict=True):
+        for file in part:
+            namespace, name = compared.catalog.split(file.name)
             has_moved = False
             if namespace and (file.job_id or file.task_id):
                 has_moved = _was_born_elsewhere(namespace, births.get(name, ()))
