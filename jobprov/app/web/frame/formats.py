@@ -13,6 +13,7 @@ from jinja2 import Undefined
 
 from jobprov.provenance.lineage import words
 from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.times import minute_text
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
@@ -109,20 +110,20 @@ def moment(value: Any) -> datetime | None:
 
 
 def clock(time: datetime) -> str:
-    """Return `24 Nov 2026 16:01:05`, in UTC."""
-    return f"{time:%d %b %Y %H:%M:%S}".removeprefix("0")
+    """Return `2026-11-24 16:01:05`, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M:%S}"
 
 
 def day(value: Any) -> str:
-    """Return `24 Nov 2026`, in UTC."""
+    """Return `2026-11-24`, in UTC."""
     time = moment(value)
-    return f"{time:%d %b %Y}".removeprefix("0") if time else MISSING
+    return f"{time:%Y-%m-%d}" if time else MISSING
 
 
 def minute(value: Any) -> str:
-    """Return `24 Nov 2026 16:01 UTC`."""
+    """Return `2026-11-24 16:01 UTC`."""
     time = moment(value)
-    return f"{time:%d %b %Y %H:%M} UTC".removeprefix("0") if time else MISSING
+    return minute_text(time) if time else MISSING
 
 
 def seconds_between(start: Any, end: Any) -> float | None:

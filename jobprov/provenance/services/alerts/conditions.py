@@ -59,6 +59,7 @@ from jobprov.provenance.services.alerts.rules import (
 from jobprov.provenance.services.kept_answers.counting import CAMPAIGN
 from jobprov.provenance.services.kept_answers.kept_answers import CountedAnswer, ask, question_of
 from jobprov.provenance.services.statistics.throughput import length_of
+from jobprov.provenance.times import minute_text
 
 MOST_SUBJECTS = 20
 _GB = 10**9
@@ -196,7 +197,7 @@ class Watch:
         hours = (self._now - newest).total_seconds() / 3600
         if hours <= rule.hours:
             return []
-        words = f"no record came since {newest:%-d %b %H:%M} UTC, more than {rule.hours:g} hours"
+        words = f"no record came since {minute_text(newest)}, more than {rule.hours:g} hours"
         return [Found("", words, jobs_list(experiment=self._experiment.name))]
 
     def _disk(self, rule: Disk) -> list[Found]:

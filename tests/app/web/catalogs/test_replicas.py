@@ -153,6 +153,7 @@ def reader(pages: FlaskClient) -> FlaskClient:
     return pages
 
 
+@pytest.mark.slow
 def test_bundle_lists_where_its_inputs_were_when_somebody_asked(
     reader: FlaskClient, rucio: RucioServer
 ) -> None:
@@ -173,6 +174,7 @@ def test_bundle_lists_where_its_inputs_were_when_somebody_asked(
     assert moved["etag"] != located["etag"]
 
 
+@pytest.mark.slow
 def test_bundle_lists_where_transfer_services_saw_its_inputs(reader: FlaskClient) -> None:
     seen = {"experiment": "nova", "name": "f2.root", "locations": ["root://fts//f2.root"]}
     before = bundle_of(reader, 4, holey="true")

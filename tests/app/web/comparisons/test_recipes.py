@@ -33,6 +33,7 @@ def fleet(client: FlaskClient) -> FlaskClient:
     return client
 
 
+@pytest.mark.slow
 def test_divergent_recipe_leads_from_the_list_to_what_differs(fleet: FlaskClient) -> None:
     [recipe] = fleet.get("/api/v1/recipes").get_json()["recipes"]
     listed, shown = (fleet.get(path).get_data(as_text=True) for path in ("/recipes", recipe["url"]))
@@ -90,6 +91,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     assert "an input is gone" in page
 
 
+@pytest.mark.slow
 def test_first_page_counts_reruns_of_jobs_without_a_recipe(fleet: FlaskClient) -> None:
     """The page once said that none was run again, beside one that failed when it was."""
     record = a_record(9, software=[], command=None)
@@ -112,6 +114,7 @@ def test_first_page_counts_reruns_of_jobs_without_a_recipe(fleet: FlaskClient) -
     assert "Rerun by jobprov itself: 0 recipes proven, 1 failed, 0 gave other outputs" in page
 
 
+@pytest.mark.slow
 def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskClient) -> None:
     """It was accepted while the job still ran, so that nobody knew how it would end."""
     record = _generated(1, DIGESTS[0])
@@ -133,6 +136,7 @@ def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskCli
     assert "compared nothing" in tight(client.get("/").get_data(as_text=True))
 
 
+@pytest.mark.slow
 def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:
     for number in (1, 2):
         record = a_record(number, task={"task_id": "t1", "campaign": "c", "stage": "reco"})

@@ -70,6 +70,7 @@ def test_thirty_thousand_parameters_fit_on_a_page_and_every_one_is_reached_by_li
     assert re.search(r"parameter4 28 library\.fcl:154\b", words(module))
 
 
+@pytest.mark.slow
 def test_a_branch_comes_alone_for_a_page_that_opens_it(large: FlaskClient) -> None:
     piece = page(large, "?form=evaluated&at=physics.producers.m7&piece=1")
 
@@ -89,6 +90,7 @@ def test_a_parameter_leads_to_the_jobs_that_ran_with_it(large: FlaskClient) -> N
     assert JOB[:8] in large.get(link(ran, "with another value")).text
 
 
+@pytest.mark.slow
 def test_a_filter_keeps_the_tree_of_what_matches(large: FlaskClient) -> None:
     found = page(large, "?form=evaluated&q=M77.parameter3")
     assert "1 parameter with M77.parameter3" in words(found)
@@ -100,6 +102,7 @@ def test_a_filter_keeps_the_tree_of_what_matches(large: FlaskClient) -> None:
     assert "No parameter or value contains" in page(large, "?form=evaluated&q=nowhere")
 
 
+@pytest.mark.slow
 def test_files_are_shown_as_sent_with_their_includes_as_links(large: FlaskClient) -> None:
     text = page(large, "?form=files")
 
@@ -114,6 +117,7 @@ def test_files_are_shown_as_sent_with_their_includes_as_links(large: FlaskClient
     assert saved.data == LIBRARY.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "begins"),
     [
@@ -139,6 +143,7 @@ def test_every_form_can_be_saved(large: FlaskClient, form: str, begins: str) -> 
     assert answer.content_type == "text/plain; charset=utf-8"
 
 
+@pytest.mark.slow
 def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient) -> None:
     text = words(page(large))
     told = large.get(f"/api/v1/jobs/{JOB}/configurations/reco?form=files").json
@@ -155,6 +160,7 @@ def test_what_the_program_wrote_is_held_against_what_was_sent(large: FlaskClient
     assert words(page(large, "?form=ran")).count("module_label") == 1
 
 
+@pytest.mark.slow
 def test_text_that_is_no_fhicl_leads_to_its_line(large: FlaskClient) -> None:
     text = page(large, step="bad")
     assert "bad.fcl:3:1:" in words(text)

@@ -99,6 +99,7 @@ def test_the_id_and_the_set_as_run_are_shown(client: FlaskClient) -> None:
     assert told["run"]["evidence"] == "computed"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_known_is_shown_as_written_with_the_reason(client: FlaskClient) -> None:
     path = f"/jobs/{UNKNOWN}/configurations/reco"
 
@@ -108,6 +109,7 @@ def test_a_run_that_is_not_known_is_shown_as_written_with_the_reason(client: Fla
     assert ran.status_code == 404
 
 
+@pytest.mark.slow
 def test_the_page_of_a_job_says_which_set_ran(client: FlaskClient) -> None:
     known, unknown = client.get(f"/jobs/{KNOWN}").text, client.get(f"/jobs/{UNKNOWN}").text
 

@@ -178,6 +178,7 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(
     assert pages.get("/jobs?failure_class=data").text.count('href="/jobs/0f8b') == 1
 
 
+@pytest.mark.slow
 def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     pages: FlaskClient, service: Service
 ) -> None:
@@ -211,6 +212,7 @@ def test_task_says_what_its_failures_were_and_whether_trying_again_may_help(
     )
 
 
+@pytest.mark.slow
 def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordered(
     pages: FlaskClient, service: Service
 ) -> None:
@@ -242,6 +244,7 @@ def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordere
     assert said == [(2_000_000_000, 1.0, True)] * 2 + [(3_000_000_000, 1.5, False)] * 2
 
 
+@pytest.mark.slow
 def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(
     pages: FlaskClient, service: Service
 ) -> None:
@@ -300,6 +303,7 @@ def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Servic
     assert "xyz is not in the log" in none
 
 
+@pytest.mark.slow
 def test_running_job_is_followed(pages: FlaskClient, service: Service) -> None:
     sha256 = service.store.put(b"so far\n").sha256
     service.write(lambda writing: settle_blob(writing, "nova", sha256))

@@ -89,6 +89,7 @@ def test_twin_of_a_history_is_quoted_once(pages: FlaskClient) -> None:
         assert f'"/api/v1/files/{quoted}/{question}?' in page.get_data(as_text=True)
 
 
+@pytest.mark.slow
 def test_no_address_with_a_nul_is_a_mistake_of_ours(client: FlaskClient) -> None:
     """PostgreSQL takes no NUL, and no name has one."""
     addresses_with_nul = set()

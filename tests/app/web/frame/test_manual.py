@@ -167,6 +167,7 @@ def test_every_gap_of_a_job_leads_to_its_explanation(
     assert all(f'id="{code}"' in read_pages["/docs/reference/gaps"] for code in GAPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address",
     ["/jobs", f"/jobs/{samples.job_id('reco-4')}", "/tasks/toyexp-demo-reco-0001"],
@@ -191,6 +192,7 @@ def test_glossary_explains_what_pages_mark_and_each_level_as_its_page_does() -> 
         assert {level: terms[level].words for level, _ in rows} == dict(rows)
 
 
+@pytest.mark.slow
 def test_lead_of_a_page_without_hits_offers_the_documentation(pages: FlaskClient) -> None:
     assert lead(pages, "/search?q=nothing-begins-so") == "Nothing found for nothing-begins-so."
     assert (

@@ -129,6 +129,7 @@ def test_a_task_with_a_comma_is_seen_in_the_large_and_several_still_are(
     assert sum(node["jobs"] for node in client.get(f"{graph}d,e").get_json()["nodes"]) == 2
 
 
+@pytest.mark.slow
 def test_what_nobody_did_yet_is_not_offered_to_be_estimated(client: FlaskClient) -> None:
     assert (
         client.put(

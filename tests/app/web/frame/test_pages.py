@@ -145,6 +145,7 @@ def test_every_link_within_the_pages_leads_somewhere(pages: FlaskClient, address
             assert pages.get(target.partition("#")[0]).status_code in (200, 303), target
 
 
+@pytest.mark.slow
 def test_hostile_names_are_shown_as_text(pages: FlaskClient) -> None:
     addresses = (
         f"/jobs/{samples.job_id('hostile')}",
@@ -177,7 +178,7 @@ def test_page_of_a_file_says_what_made_it_in_its_first_line(pages: FlaskClient) 
     assert words == (
         f"{samples.MERGED} was made by job 81239.0@sched01.fnal.gov (task toyexp-demo-merge-0001) "
         "on wn120.fnal.gov at FNAL, "
-        "24 Nov 2026, from 10 inputs with toyexp v1_4_0 (commit "
+        "2026-11-24, from 10 inputs with toyexp v1_4_0 (commit "
         "3fa1c2d97be0417c0d2a3c1b5c8d1e2f4a6b7c8d) and smear.fcl."
     )
 
@@ -407,6 +408,7 @@ def test_code_in_csv_is_what_ran_and_no_exit_code(pages: FlaskClient) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_lists_lead_on_to_older_jobs_without_loss(pages: FlaskClient) -> None:
     seen: list[str] = []
     address: str | None = "/jobs?limit=5"
@@ -542,7 +544,7 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     ends = {"ends_at": "2026-12-01T00:03:12Z", "ends_at_low": None, "ends_at_high": None}
     waiting = {"burn_down": {**burn_down, "left": [6], "is_whole": True}, "stays": 2, **ends}
     assert line([gen, reco], 120, waiting).endswith(
-        "At the present pace it will be done about 1 Dec 2026 00:03 UTC, in 2 min (1 min to 4 min), "
+        "At the present pace it will be done about 2026-12-01 00:03 UTC, in 2 min (1 min to 4 min), "
         "but for 2 units that need a decision."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
@@ -552,7 +554,7 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
         "(1 running, 1 succeeded without output, 2 failed)."
     )
     partly = {**waiting, "burn_down": {**waiting["burn_down"], "is_whole": False}, "stays": 0}
-    assert "At the present pace what was declared will be done about 1 Dec 2026" in line(
+    assert "At the present pace what was declared will be done about 2026-12-01" in line(
         [gen, undeclared], 120, partly
     )
     assert line([undeclared]) == (
@@ -571,8 +573,8 @@ def test_an_evaluated_configuration_says_where_each_value_was_written(pages: Fla
 
 def test_times_are_in_utc_and_machine_readable(pages: FlaskClient) -> None:
     assert (
-        '<time datetime="2026-11-24T15:24:39Z" title="24 Nov 2026 15:24:39 UTC">24 Nov '
-        "2026 15:24 UTC</time>" in pages.get(SUCCEEDED).text
+        '<time datetime="2026-11-24T15:24:39Z" title="2026-11-24 15:24:39 UTC">2026-11-24 '
+        "15:24 UTC</time>" in pages.get(SUCCEEDED).text
     )
 
 
@@ -674,10 +676,8 @@ def test_pages_lead_to_the_estimate_of_doing_it_again(pages: FlaskClient, addres
 
 def test_a_job_tells_when_its_inputs_were_open(pages: FlaskClient) -> None:
     text = re.sub(r"<[^>]+>", "", tight(pages.get(SUCCEEDED).text))
-    assert re.search(
-        r"open \d+ \w+ 2026 [\d:]+ UTC to \d+ \w+ 2026 [\d:]+ UTC, by looks at open files, within 1\ss",
-        text,
-    )
+    time = r"2026-\d\d-\d\d [\d:]+ UTC"
+    assert re.search(rf"open {time} to {time}, by looks at open files, within 1\ss", text)
 
 
 def test_a_job_leads_to_its_retry_and_to_what_its_commit_touched(pages: FlaskClient) -> None:
@@ -717,6 +717,7 @@ def test_what_a_table_shows_can_be_saved_as_csv(
     assert value in [row[column] for row in csv.DictReader(saved.text.splitlines())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder", ["./", "/pnfs/toyexp/merge/", "root://door.example.org:1094//pnfs/"]
 )

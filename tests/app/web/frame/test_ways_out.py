@@ -92,6 +92,7 @@ def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
     assert all(f'<a href="/samples/{name}">' in text for name in [*EXPERIMENTS, "nova"])
 
 
+@pytest.mark.slow
 def test_search_that_shows_ten_of_a_kind_counts_and_leads_to_the_others(wide: FlaskClient) -> None:
     text = wide.get("/search?q=0f8b0000").text
     (way,) = [way for words, way in links(text).items() if words.endswith(" jobs")]
@@ -102,6 +103,7 @@ def test_search_that_shows_ten_of_a_kind_counts_and_leads_to_the_others(wide: Fl
     assert "The first" not in wide.get("/search?q=calib").text
 
 
+@pytest.mark.slow
 def test_page_of_a_hub_leads_to_all_jobs_that_read_it(wide: FlaskClient) -> None:
     text = wide.get("/files/calib%2C%20v0.root").text
     way = links(text)[f"All {READERS} of them"]

@@ -101,6 +101,7 @@ def lead(client: FlaskClient, address: str) -> str:
     return words(found[1])
 
 
+@pytest.mark.slow
 def test_jobs_that_failed_after_a_file_are_not_blamed_on_what_made_it(told: FlaskClient) -> None:
     assert lead(told, "/lineage/caf") == "2 files and 1 job made this."
     assert lead(told, "/lineage/caf?direction=both") == (

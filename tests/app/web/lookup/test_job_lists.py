@@ -180,6 +180,7 @@ def test_what_all_jobs_of_a_list_have_in_common_is_said(pages: FlaskClient) -> N
     assert common(f"/jobs?job_id={FIRST}") == "", "one job is all of it"
 
 
+@pytest.mark.slow
 def test_search_that_finds_much_says_how_to_find_less(pages: FlaskClient) -> None:
     much, less = (
         tight(pages.get("/search?q=dimuon").text),

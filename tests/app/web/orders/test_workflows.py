@@ -108,6 +108,7 @@ def test_the_same_is_there_as_json(launched: FlaskClient, address: str) -> None:
     assert answer.is_json
 
 
+@pytest.mark.slow
 def test_the_file_that_is_done_goes_on_and_the_numbers_add_up(launched: FlaskClient) -> None:
     shown = launched.post("/api/v1/workflows/toy/advance").get_json()
 
@@ -118,6 +119,7 @@ def test_the_file_that_is_done_goes_on_and_the_numbers_add_up(launched: FlaskCli
     assert launched.post("/api/v1/workflows/toy/advance").get_json()["ordered"] == 0, "once"
 
 
+@pytest.mark.slow
 def test_only_files_that_the_stage_declares_make_units_done_and_go_on(
     launched: FlaskClient,
 ) -> None:
@@ -140,6 +142,7 @@ def test_only_files_that_the_stage_declares_make_units_done_and_go_on(
     ]
 
 
+@pytest.mark.slow
 def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
     jobs = re.findall(
         r'name="job" value="([^"]+)"',
@@ -194,6 +197,7 @@ def units_offered(client: FlaskClient, form: str = "waive") -> list[str]:
     return re.findall(rf'name="unit" value="([^"]+)" form="{form}"', page)
 
 
+@pytest.mark.slow
 def test_waiving_has_boxes_of_its_own_and_asks_once(launched: FlaskClient) -> None:
     units = units_offered(launched)
     assert len(units) == 2
@@ -215,6 +219,7 @@ def test_waiving_has_boxes_of_its_own_and_asks_once(launched: FlaskClient) -> No
     assert (gen["waived"], gen["is_closed"], reco["units"], reco["to_come"]) == (2, True, 1, 0)
 
 
+@pytest.mark.slow
 def test_boxes_of_retries_waive_nothing(launched: FlaskClient) -> None:
     page = launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text
     jobs = re.findall(r'name="job" value="([^"]+)"', page)
@@ -227,6 +232,7 @@ def test_boxes_of_retries_waive_nothing(launched: FlaskClient) -> None:
     assert len(units_offered(launched)) == 2
 
 
+@pytest.mark.slow
 def test_waiver_is_taken_back_on_the_page_and_both_stay_in_the_ledger(
     launched: FlaskClient,
 ) -> None:
@@ -314,6 +320,7 @@ def test_units_of_each_state_stand_on_the_page_with_its_word(client: FlaskClient
     assert "not submitted" in rows["u5"]
 
 
+@pytest.mark.slow
 def test_waiving_says_what_is_missing(launched: FlaskClient) -> None:
     [one, _] = units_offered(launched)
     form = {**WAIVING, "unit": [one], **DECIDED, "confirmed": "1"}
@@ -428,6 +435,7 @@ def test_form_that_is_refused_says_why_and_how_to_go_on(
     )
 
 
+@pytest.mark.slow
 def test_a_workflow_stops_where_too_much_fails_and_goes_on_when_told(client: FlaskClient) -> None:
     assert declare(client, TEXT.replace('campaign = "spring"', "stop_after = 1")).status_code == 201
     client.post("/api/v1/workflows/toy/advance")

@@ -35,6 +35,7 @@ def post(client: FlaskClient, number: int, **verdict: Any) -> None:
     assert answer.status_code == 201, answer.get_data(as_text=True)
 
 
+@pytest.mark.slow
 def test_counts_are_the_same_everywhere(proven: FlaskClient) -> None:
     counts = {"proven": 1, "failed": 1, "differs": 1, "unproven": 1}
     line = (

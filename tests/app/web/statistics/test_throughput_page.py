@@ -20,6 +20,7 @@ WINDOW = "ended_after=2026-11-24T15:00:00Z&ended_before=2026-11-24T17:00:00Z"
 TWIN = "/api/v1/statistics/throughput"
 
 
+@pytest.mark.slow
 def test_first_line_says_how_many_ended_and_how(pages: FlaskClient) -> None:
     twin = pages.get(f"{TWIN}?{WINDOW}").get_json()
     [line] = re.findall(
@@ -32,6 +33,7 @@ def test_first_line_says_how_many_ended_and_how(pages: FlaskClient) -> None:
     )
 
 
+@pytest.mark.slow
 def test_sites_are_added_up_and_lead_to_why_their_jobs_failed(pages: FlaskClient) -> None:
     page = f"/throughput?{WINDOW}&by=site&experiment=toyexp"
     twin = pages.get(f"{TWIN}?{WINDOW}&by=site&experiment=toyexp").get_json()
@@ -45,6 +47,7 @@ def test_sites_are_added_up_and_lead_to_why_their_jobs_failed(pages: FlaskClient
     assert "By state:" not in pages.get(f"/throughput?{WINDOW}").text, "the first line tells it"
 
 
+@pytest.mark.slow
 def test_a_window_without_jobs_leads_to_the_newest(pages: FlaskClient) -> None:
     text = tight(
         pages.get("/throughput?ended_after=2026-12-24&ended_before=2026-12-25&by=site").text
@@ -168,6 +171,7 @@ def test_what_the_chart_reads_is_the_answer(pages: FlaskClient) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_changed_stands_in_a_table_as_in_the_call(pages: FlaskClient) -> None:
     marks = pages.get(f"{TWIN}?{WINDOW}").get_json()["marks"]
     table = tight(pages.get(f"/throughput?{WINDOW}").text).partition('id="marks"')[2]
@@ -202,6 +206,7 @@ def test_what_makes_no_sense_is_refused_in_words(
     assert words in unescape(answer.text)
 
 
+@pytest.mark.slow
 def test_first_page_says_what_ended_lately(pages: FlaskClient) -> None:
     text = pages.get("/").text
 

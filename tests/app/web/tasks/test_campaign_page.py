@@ -34,6 +34,7 @@ def finish(client: FlaskClient, number: int, task_id: str, unit: str) -> None:
     put_job(client, a_record(number, task=task, outputs=outputs))
 
 
+@pytest.mark.slow
 def test_figure_is_whole_and_says_what_the_page_says(client: FlaskClient) -> None:
     declare(client, "t1", "<b> & co", "u1", "u2", "u3")
     finish(client, 1, "t1", "u1")

@@ -76,6 +76,7 @@ def test_task_shows_fifty_jobs_with_held_ones_first(producing: FlaskClient) -> N
     assert f'href="/jobs/{job_id(1)}"' in page
 
 
+@pytest.mark.slow
 def test_reasons_for_which_jobs_are_held_come_most_frequent_first(client: FlaskClient) -> None:
     """Sentences that name slots, sizes and files of their own are one reason."""
     declared = {"experiment": "nova", **TASK, "units": 400}
@@ -147,6 +148,7 @@ def test_jobs_that_are_slow_or_stuck_are_among_those_that_run() -> None:
     assert first_line(queue) == "110 jobs running (16 slow, 1 stuck), 56 idle, 14 held."
 
 
+@pytest.mark.slow
 def test_page_of_all_goes_on_to_the_last_job(producing: FlaskClient) -> None:
     address, units = "/queue?experiment=nova&task_id=t1", []
     while address:
@@ -178,6 +180,7 @@ def test_campaign_shows_counts_and_the_way_to_the_jobs(producing: FlaskClient) -
     assert 'href="/queue?experiment=nova&amp;campaign=c"' in page
 
 
+@pytest.mark.slow
 def test_old_report_is_told(producing: FlaskClient) -> None:
     report(producing, age_seconds=3600)
 

@@ -129,6 +129,7 @@ def put_queue(watched: Watched, now: datetime, *, measured_seconds: float) -> No
     )
 
 
+@pytest.mark.slow
 def test_alert_begins_once_and_is_over_once(watched: Watched) -> None:
     watched.rule(SHARE)
     watched.production.record(
