@@ -48,6 +48,7 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     assert client.get("/api/v1/statistics/errors?task_id=t1").get_json()["failures"] == 3
 
 
+@pytest.mark.slow
 def test_report_of_many_jobs_is_of_the_kept_answers_and_a_mail_waits_for_new_ones(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,6 +169,7 @@ def test_bit_that_flips_in_an_index_under_an_open_store_is_found(root: Path) -> 
     assert FindingKind.INDEX_DAMAGED in {finding.kind for finding in store.inspect()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("find", [loose_file, pack_file, document_file])
 def test_file_cut_anywhere_is_found(root: Path, find: Callable[[Path], Path]) -> None:
     path = find(root)

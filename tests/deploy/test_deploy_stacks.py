@@ -279,6 +279,7 @@ def test_mounted_volumes_and_named_sources_are_there() -> None:
     assert set(secret["stringData"]) <= OF_OTHERS | {"JOBPROV_SECRET_KEY"}
 
 
+@pytest.mark.slow
 def test_services_are_found_and_have_time_to_end() -> None:
     [container] = pods()["jobprov"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}

@@ -163,6 +163,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_route_has_a_section_and_no_other(routes: dict[str, set[str]]) -> None:
     documented = re.findall(
         r"^### `(GET|PUT|POST|DELETE) (/api/v1/[^`]+)`$", read("reference/http.md"), re.MULTILINE
@@ -173,6 +174,7 @@ def test_every_route_has_a_section_and_no_other(routes: dict[str, set[str]]) -> 
     )
 
 
+@pytest.mark.slow
 def test_every_query_parameter_is_explained(tmp_path: Path) -> None:
     """By the OpenAPI document, or where its words are not enough by the section of the call."""
     application = create_app({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"})

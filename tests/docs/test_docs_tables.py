@@ -43,6 +43,7 @@ def run_blocks(kind: str, folder: Path) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 def test_blocks_for_duckdb_answer_a_physicist(folder: Path) -> None:
     names = run_blocks("duckdb", folder)
 

@@ -60,6 +60,7 @@ def anchors(file: Path) -> set[str]:
     return {title.strip().replace(" ", "-") for title in kept}
 
 
+@pytest.mark.slow
 def test_links_lead_somewhere() -> None:
     broken = []
     for file in markdown():
@@ -182,6 +183,7 @@ def test_paths_that_pages_name_exist() -> None:
     assert gone == []
 
 
+@pytest.mark.slow
 def test_no_tracked_text_holds_a_conflict_marker() -> None:
     """A merge that was committed half-way is found by its markers.
 
@@ -228,6 +230,7 @@ def test_each_module_that_a_page_names_exists() -> None:
     assert gone == []
 
 
+@pytest.mark.slow
 def test_each_page_that_code_names_exists() -> None:
     """A docstring or message that sends its reader to a page names it by its path."""
     named = re.compile(r"(?<![\w/.])docs/[\w/-]+\.md")

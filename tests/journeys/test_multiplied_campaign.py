@@ -66,6 +66,7 @@ def test_every_row_refers_to_one_that_is_there(service: Service) -> None:
         assert connection.execute(select(func.count()).select_from(Job)).scalar_one() == 1800
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "question",
     [
@@ -104,12 +105,14 @@ def test_a_page_of_a_copy_shows_the_copy(client: FlaskClient, service: Service) 
     assert renamed(RECO, COPY) in page.text
 
 
+@pytest.mark.slow
 def test_parts_of_names_are_found_in_copies(client: FlaskClient) -> None:
     found = client.get("/api/v1/search?q=00200_s0050.rec").json
     assert found is not None
     assert renamed(RECO, COPY) in str(found)
 
 
+@pytest.mark.slow
 def test_recording_goes_on_after_the_copies(place: Place) -> None:
     record(place, RECORDED * COPIES + 50)
 

@@ -99,6 +99,7 @@ def test_revisions_are_those_that_files_are_named_by() -> None:
     assert known_revisions() == [migration.revision for migration in newest_first][::-1]
 
 
+@pytest.mark.slow
 def test_upgrade_then_downgrade_then_upgrade_gives_the_same_schema(empty_url: str) -> None:
     upgrade(empty_url)
     first = schema_of(empty_url)
@@ -111,6 +112,7 @@ def test_upgrade_then_downgrade_then_upgrade_gives_the_same_schema(empty_url: st
     assert [row for row in left if row] == []
 
 
+@pytest.mark.slow
 def test_migrated_schema_does_not_drift_from_the_tables(empty_url: str) -> None:
     upgrade(empty_url)
     database = open_database(empty_url)
@@ -130,6 +132,7 @@ def test_migrated_schema_does_not_drift_from_the_tables(empty_url: str) -> None:
     assert drift == []
 
 
+@pytest.mark.slow
 def test_migrated_schema_is_what_the_tables_create(empty_url: str) -> None:
     """It is so to the last collation and condition of an index.
 
@@ -146,6 +149,7 @@ def test_migrated_schema_is_what_the_tables_create(empty_url: str) -> None:
     assert migrated == schema_of(empty_url)
 
 
+@pytest.mark.slow
 def test_database_is_current_only_at_the_newest_revision(empty_url: str) -> None:
     before = current_revision(empty_url)
     was_current = is_current(empty_url)
@@ -165,6 +169,7 @@ def test_stamp_notes_a_revision_without_making_tables(empty_url: str) -> None:
     assert [row for row in schema_of(empty_url) if row] == []
 
 
+@pytest.mark.slow
 def test_upgrade_of_a_current_database_keeps_its_rows(empty_url: str) -> None:
     upgrade(empty_url)
     _add_experiment(empty_url)
@@ -174,6 +179,7 @@ def test_upgrade_of_a_current_database_keeps_its_rows(empty_url: str) -> None:
     assert _experiments(empty_url) == ["nova"]
 
 
+@pytest.mark.slow
 def test_upgrade_of_a_current_database_reads_no_table_of_ours(empty_url: str) -> None:
     """Of ten million jobs, checking what refers to what took over a minute, with writing stopped."""
     upgrade(empty_url)
@@ -186,6 +192,7 @@ def test_upgrade_of_a_current_database_reads_no_table_of_ours(empty_url: str) ->
     assert not [sql for sql, _ in statements if any(table in sql for table in tables)]
 
 
+@pytest.mark.slow
 def test_local_upgrade_makes_a_new_database_without_a_copy(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
 
@@ -193,6 +200,7 @@ def test_local_upgrade_makes_a_new_database_without_a_copy(tmp_path: Path) -> No
     assert is_current(url)
 
 
+@pytest.mark.slow
 def test_local_upgrade_copies_what_it_changes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +219,7 @@ def test_local_upgrade_copies_what_it_changes_first(
     assert _experiments(f"sqlite:///{copy}") == _experiments(url) == ["nova"]
 
 
+@pytest.mark.slow
 def test_database_of_another_version_is_refused_and_stays_as_it_is(empty_url: str) -> None:
     """Whoever made it, one before 0.1.0 or a newer one.
 
@@ -324,6 +333,7 @@ def test_view_of_somebody_else_is_named_and_nothing_is_changed(empty_url: str) -
     assert schema_of(empty_url) == schema
 
 
+@pytest.mark.slow
 def test_all_migrations_are_one_transaction(empty_url: str) -> None:
     commits: list[object] = []
     note = commits.append

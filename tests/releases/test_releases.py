@@ -32,6 +32,7 @@ def release(request: pytest.FixtureRequest) -> Release:
     return found
 
 
+@pytest.mark.slow
 def test_each_release_has_kept_all_that_it_wrote(release: Release) -> None:
     """What is not kept is not held."""
     assert {file.name for file in release.folder.iterdir()} == {
@@ -47,6 +48,7 @@ def test_each_release_has_kept_all_that_it_wrote(release: Release) -> None:
     assert release.records()
 
 
+@pytest.mark.slow
 def test_the_first_version_is_among_the_releases() -> None:
     assert all_releases()[0].version == "0.1.0"
 
@@ -133,12 +135,14 @@ def test_hook_of_a_release_reports_to_the_service_of_now(release: Release, tmp_p
     live.stop()
 
 
+@pytest.mark.slow
 def test_http_interface_keeps_what_a_release_promised(release: Release, bare_app: Flask) -> None:
     now = openapi_of(bare_app.test_client())
 
     assert Comparison(release.openapi(), now).broken() == []
 
 
+@pytest.mark.slow
 def test_broken_promises_are_named(release: Release) -> None:
     now = release.openapi()
     del now["paths"]["/api/v1/files/{name}"]

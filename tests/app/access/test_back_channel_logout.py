@@ -99,6 +99,7 @@ def test_session_of_the_provider_ends_with_all_its_copies(
     assert is_logged_in(other)
 
 
+@pytest.mark.slow
 def test_session_is_known_without_its_person(
     web: FlaskClient, issuer: TokenIssuer, app: Flask
 ) -> None:

@@ -157,6 +157,7 @@ def test_only_a_change_is_entered(service: Service) -> None:
     assert acts[1].why == "agreed with the collaboration"
 
 
+@pytest.mark.slow
 def test_rebuilt_database_hides_it_again(service: Service, tmp_path: Path) -> None:
     hide(service)
     hide(service, "dune")

@@ -74,6 +74,7 @@ def test_calls_that_change_something_take_no_name_from_the_proxy(behind: FlaskCl
     assert behind.get("/api/v1/jobs", headers=CLEO, environ_base=BY_PROXY).status_code == 200
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_header_from_elsewhere_is_ignored_and_logged(
     behind: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -87,6 +88,7 @@ def test_header_from_elsewhere_is_ignored_and_logged(
     assert caplog.text.count("X-Remote-User is ignored: it came from 10.1.3.3") == 1
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_forwarded_address_is_not_taken_for_that_of_the_proxy(
     behind: FlaskClient, monkeypatch: pytest.MonkeyPatch
@@ -103,6 +105,7 @@ def test_forwarded_address_is_not_taken_for_that_of_the_proxy(
     assert "Cleo" in reader
 
 
+@pytest.mark.slow
 def test_nobody_logs_in_here_where_the_proxy_says_who_they_are(behind: FlaskClient) -> None:
     assert behind.get("/login").status_code == 404
     assert behind.get("/login/done").status_code == 404

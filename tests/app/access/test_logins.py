@@ -149,6 +149,7 @@ def test_who_is_logged_in_decides_and_the_trail_says_so(
     assert (act.through, act.user, act.address) == ("page", "Bert", "127.0.0.1")
 
 
+@pytest.mark.slow
 def test_trail_is_shown_to_who_administers_the_experiment(
     web: FlaskClient, issuer: TokenIssuer
 ) -> None:
@@ -171,6 +172,7 @@ def test_trail_is_shown_to_who_administers_the_experiment(
     assert web.get("/api/v1/trail?experiment=mu2e").status_code == 403
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_each_role_may_do_what_it_is_for(web: FlaskClient, issuer: TokenIssuer) -> None:
     outcomes = {}
@@ -323,6 +325,7 @@ def test_attempt_that_failed_is_over(web: FlaskClient, issuer: TokenIssuer) -> N
     assert not is_logged_in(web)
 
 
+@pytest.mark.slow
 def test_login_ends_what_was_begun_before_it(web: FlaskClient, issuer: TokenIssuer) -> None:
     before = begin(web)
     log_in(web, issuer, **ADA)
@@ -492,6 +495,7 @@ def test_sessions_end_when_nobody_is_there_and_at_last(
     assert not is_logged_in(web)
 
 
+@pytest.mark.slow
 def test_page_that_updates_itself_keeps_no_session_alive(
     web: FlaskClient, issuer: TokenIssuer, later: Clock
 ) -> None:
@@ -607,6 +611,7 @@ def test_provider_that_fails_to_give_a_token_is_told_with_its_status(
     assert f"{issuer.url}: it answered 500 when it was asked for a token" in answer.text
 
 
+@pytest.mark.slow
 def test_names_of_people_are_text(web: FlaskClient, issuer: TokenIssuer) -> None:
     log_in(web, issuer, sub="x", name="<b>Ada</b>\n\u202e")
 

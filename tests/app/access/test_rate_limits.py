@@ -108,6 +108,7 @@ def test_callers_are_told_apart(client: FlaskClient, service: Service) -> None:
     assert by_token.headers["RateLimit"].startswith('"requests";r=2;')
 
 
+@pytest.mark.slow
 def test_what_a_production_lives_by_is_not_limited(client: FlaskClient, service: Service) -> None:
     writers = [token_with(service, scope) for scope in (Scope.RECORD, Scope.RUN, Scope.ADMIN)]
     ticket, _ = service.write(
@@ -132,6 +133,7 @@ def test_what_a_production_lives_by_is_not_limited(client: FlaskClient, service:
         assert client.get(NAMES).status_code == 200, "this machine itself"
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_document_has_429_where_it_is_answered(client: FlaskClient) -> None:
     """Callers are over both limits here: of requests, and of wrong tokens."""

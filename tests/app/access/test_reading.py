@@ -62,6 +62,7 @@ def answering(app: Flask, client: FlaskClient, headers: dict[str, str]) -> set[s
     return answered
 
 
+@pytest.mark.slow
 def test_no_route_answers_without_a_token(
     closed: FlaskClient, app: Flask, service: Service
 ) -> None:

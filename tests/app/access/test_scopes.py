@@ -72,6 +72,7 @@ def test_call_takes_its_own_scope_and_admin_alone(
             assert status not in (401, 403)
 
 
+@pytest.mark.slow
 def test_reading_needs_its_scope(
     client: FlaskClient, service: Service, token_with: Callable[..., str]
 ) -> None:

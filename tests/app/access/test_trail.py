@@ -216,6 +216,7 @@ def test_client_yields_all_acts(client: FlaskClient, address: str) -> None:
     assert isinstance(acts[0], Act)
 
 
+@pytest.mark.slow
 def test_trail_is_sealed_and_rebuilt(
     client: FlaskClient, service: Service, admin: dict[str, str], tmp_path: Path
 ) -> None:

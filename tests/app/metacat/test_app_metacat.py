@@ -68,6 +68,7 @@ SELECTED = [
 ]
 
 
+@pytest.mark.slow
 def test_files_are_queried(metacat: FlaskClient) -> None:
     for query, expected in SELECTED:
         if expected is None:
@@ -190,6 +191,7 @@ MEMBERS = [
 ]
 
 
+@pytest.mark.slow
 def test_files_are_selected_by_members_of_what_a_catalog_told(metacat: FlaskClient) -> None:
     """As DUNE asks for the files of a workflow, which MetaCat holds as a dictionary."""
     see(metacat, "hd:raw1.root", 5, dune__workflow={"workflow_id": 1581})

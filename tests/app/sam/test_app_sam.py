@@ -126,6 +126,7 @@ HUGE = [
 ]
 
 
+@pytest.mark.slow
 def test_files_are_selected(sam: FlaskClient) -> None:
     for dimensions, expected in SELECTED:
         assert names(sam, dimensions) == expected, dimensions[:200]
@@ -137,12 +138,14 @@ def test_the_largest_selections_are_answered(sam: FlaskClient) -> None:
         assert names(sam, dimensions) == expected, dimensions[:200]
 
 
+@pytest.mark.slow
 def test_files_are_counted(sam: FlaskClient) -> None:
     for dimensions, expected in SELECTED[::5]:
         counted = sam.post(f"{API}/files/count", data={"dims": dimensions})
         assert counted.get_data(as_text=True) == f"{len(expected)}\n", dimensions[:200]
 
 
+@pytest.mark.slow
 def test_dimensions_may_come_in_the_body(sam: FlaskClient) -> None:
     """The client sends what is longer than 1,024 characters by POST, the rest in the address."""
     dimensions = "file_name " + ",".join(["nope.root"] * 1000 + ["f3.root"])
@@ -317,6 +320,7 @@ def test_tasks_and_campaigns_are_definitions(sam: FlaskClient) -> None:
     assert text("/definitions/name/c/files/count") == "8\n"
 
 
+@pytest.mark.slow
 def test_definitions_are_listed_by_who_declared_them_and_when(own_sam: FlaskClient) -> None:
     """As `samweb list-definitions --user … --after …` asks; nobody declared t1, t2 and c."""
     declared = own_sam.put("/api/v1/tasks/t3", json={"experiment": "nova", "units": ["u1"]})
@@ -464,6 +468,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.slow
 def test_errors_have_sams_form(sam: FlaskClient) -> None:
     for method, path, status, name in ERRORS:
         answer = sam.open(API + path, method=method)
@@ -510,6 +515,7 @@ def test_what_takes_too_long_is_an_error_of_the_client(
     assert "select fewer files" in answer.get_json()["message"]
 
 
+@pytest.mark.slow
 def test_reading_needs_a_token_where_the_operator_says_so(
     own_sam: FlaskClient,
     service: Service,

@@ -61,6 +61,7 @@ def test_archive_that_cannot_be_written_is_not_ready(
     assert "No space left" in answer.get_json()["detail"]
 
 
+@pytest.mark.slow
 def test_wrong_tokens_are_slowed_counted_and_logged(
     client: FlaskClient, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:

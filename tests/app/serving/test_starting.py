@@ -31,6 +31,7 @@ def test_service_loads_nothing_that_it_does_not_need_yet(tmp_path: Path) -> None
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_command_is_asked_for_its_help_without_the_service() -> None:
     """Database and web framework take a second, in which `serve` has said that it starts."""
     script = (

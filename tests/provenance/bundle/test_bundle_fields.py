@@ -19,6 +19,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_readable_json_is_what_json_makes(value: Any) -> None:
     assert readable_json(value) == to_bytes(

@@ -261,6 +261,7 @@ ODD_NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_odd_names_are_stored_by_digest_and_restored(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.files += [
         (f"odd/{name}", 0o100644, name.encode("utf-8", "surrogateescape")) for name in ODD_NAMES

@@ -58,6 +58,7 @@ def test_defaults_in_the_table_are_those_of_the_hook() -> None:
     assert f"hashing; {background.hash_seconds(nothing):.0f} |" in DOCUMENT
 
 
+@pytest.mark.slow
 def test_plain_shell_recipe_works_as_written(runner: Runner, service: Service) -> None:
     (runner.folder / "make.sh").write_text('echo event > "$1"\n')
 

@@ -128,6 +128,7 @@ def test_words_before_a_program_are_left_out() -> None:
     assert arguments.without_prefix(["lar", "env"]) == ["lar", "env"]
 
 
+@pytest.mark.slow
 def test_folders_may_lie_thousands_deep(tmp_path: Path) -> None:
     path = str(tmp_path) + "/a" * 5000
     reader = FileReader(0.0, str(tmp_path), 1.0)

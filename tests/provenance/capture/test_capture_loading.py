@@ -78,6 +78,7 @@ def test_threads_that_import_at_once_get_whole_modules(hook: str, version: str) 
         assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.slow
 def test_modules_know_their_package(hook: str) -> None:
     program = "import sys; sys.path.insert(0, sys.argv[1])\n"
     program += (
@@ -133,6 +134,7 @@ sys.addaudithook(note)
 """
 
 
+@pytest.mark.slow
 def test_command_waits_for_the_first_room_alone(runner: Runner, tmp_path: Path) -> None:
     """Each module more delays each job; what only some jobs need is loaded where they need it."""
     (tmp_path / "site").mkdir()

@@ -8,6 +8,7 @@ import pytest
 from tests.library.hook import Runner, only_entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -41,6 +42,7 @@ def test_words_that_cannot_be_used_are_said_and_noted(
         assert [note for note in record["extra"]["hook_notes"] if note.startswith(sentence)]
 
 
+@pytest.mark.slow
 def test_job_script_hears_of_them_at_each_call(runner: Runner) -> None:
     started = runner("start", "--stgae", "reco")
     ended = runner("end", "--exit-code", "many")

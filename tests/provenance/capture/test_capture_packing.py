@@ -67,6 +67,7 @@ def test_hook_is_under_150_kilobytes_and_executable(hook: str) -> None:
     assert subprocess.run([hook, "--version"], check=True, capture_output=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_hook_imports_the_standard_library_only(hook: str) -> None:
     imported = set()
     for source in sources_in(hook).values():
@@ -82,6 +83,7 @@ def test_hook_imports_the_standard_library_only(hook: str) -> None:
     assert all(name.startswith("jobprov.provenance.capture") for name in strangers)
 
 
+@pytest.mark.slow
 def test_hook_has_each_of_our_modules_that_it_imports(hook: str) -> None:
     sources = sources_in(hook)
     absent = set()

@@ -80,6 +80,7 @@ def test_one_name_that_rucio_refuses_spoils_nothing_for_the_others(
     assert {name for _, name in held} == set(names)
 
 
+@pytest.mark.slow
 def test_a_rucio_that_refuses_everything_is_not_asked_for_each(server: RucioServer) -> None:
     wanted = [("dune", f"odd {number}") for number in range(400)]
 

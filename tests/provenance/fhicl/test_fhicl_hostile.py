@@ -89,6 +89,7 @@ def test_text_past_a_limit_names_it(source: str, limit: str) -> None:
     assert f"({limit})" in message_of(lambda: fhicl.loads(source))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [
@@ -140,6 +141,7 @@ def test_longest_canonical_form_is_limited() -> None:
     )
 
 
+@pytest.mark.slow
 def test_long_blanks_and_comments_are_skipped() -> None:
     assert (
         fhicl.loads(
@@ -149,6 +151,7 @@ def test_long_blanks_and_comments_are_skipped() -> None:
     )
 
 
+@pytest.mark.slow
 def test_include_bomb_of_2_to_the_40_lines_is_stopped(tmp_path: Path) -> None:
     for level in range(40):
         (tmp_path / f"b{level}.fcl").write_text(f'#include "b{level + 1}.fcl"\n' * 2)

@@ -5,6 +5,7 @@ That is so whatever they hold.
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_the_effort_grows_with_the_length_alone() -> None:
     assert Counted.comparisons < 10 * 4000 + 2 * 128 * 128
 
 
+@pytest.mark.slow
 def test_an_insertion_and_changes_far_apart_stay_few_in_a_long_sequence() -> None:
     before = [str(number) for number in range(20_000)]
     after = ["-7", *(text if number % 100 else "-1" for number, text in enumerate(before))]

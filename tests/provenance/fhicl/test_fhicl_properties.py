@@ -65,6 +65,7 @@ def document_of(members: dict[str, Any]) -> str:
     return "".join(f"{name}: {written(value)}\n" for name, value in members.items())
 
 
+@pytest.mark.slow
 @given(documents)
 def test_printed_configuration_reads_back_to_the_same_id(members: dict[str, Any]) -> None:
     """Except strings that end in a backslash, which the grammar cannot read again.
@@ -80,6 +81,7 @@ def test_printed_configuration_reads_back_to_the_same_id(members: dict[str, Any]
     }
 
 
+@pytest.mark.slow
 @given(documents)
 def test_parameters_lead_back_to_their_values(members: dict[str, Any]) -> None:
     configuration = fhicl.loads(document_of(members))
@@ -100,6 +102,7 @@ def test_difference_is_empty_exactly_between_equal_sets(
     assert bool(fhicl.diff(one, other)) == (one.parameter_set_id != other.parameter_set_id)
 
 
+@pytest.mark.slow
 @given(documents, st.data())
 @settings(max_examples=examples(60), deadline=None)
 def test_cutting_a_document_into_included_files_changes_nothing(
@@ -128,6 +131,7 @@ def outcome(read: Any) -> tuple[str, ...]:
         return (error.kind, error.file, str(error.line), str(error.column))
 
 
+@pytest.mark.slow
 @given(soups)
 @settings(max_examples=examples(400), deadline=None)
 def test_any_text_is_a_configuration_or_an_error_with_a_place(soup: str) -> None:
@@ -136,6 +140,7 @@ def test_any_text_is_a_configuration_or_an_error_with_a_place(soup: str) -> None
     assert result[0] in ("ok", "unknown_parameter_set") or int(result[2]) >= 1
 
 
+@pytest.mark.slow
 @given(soups, soups)
 @settings(max_examples=examples(400), deadline=None)
 def test_reading_by_segments_and_as_one_text_agree(first: str, second: str) -> None:

@@ -298,6 +298,7 @@ def test_damaged_ads_are_an_error_that_names_the_place(content: bytes, words: st
         list(read_ads(io.BytesIO(content), "file.json"))
 
 
+@pytest.mark.slow
 def test_file_without_lines_is_not_read_to_its_end() -> None:
     """A core dump, or /dev/zero, would fill the memory."""
     stream = io.BytesIO(b"A = " + b"x" * (32 << 20))

@@ -373,6 +373,7 @@ def test_a_line_of_a_list_names_the_try_of_a_process(tmp_path: Path, hook: Path)
     assert "no line for process 9" in missing.stderr
 
 
+@pytest.mark.slow
 def test_what_is_no_bundle_is_refused(tmp_path: Path, hook: Path) -> None:
     done = run_script(tmp_path, Toy(), hook, "retry-job.sh")
 
@@ -390,6 +391,7 @@ def test_what_the_script_carries_is_python_of_any_worker_node() -> None:
     assert text in retry_script()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("shellcheck") is None, reason="NO SHELLCHECK: retry-job.sh is not checked"
 )

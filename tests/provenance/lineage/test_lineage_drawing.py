@@ -32,6 +32,7 @@ def nodes_of(root: ET.Element) -> list[ET.Element]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @given(graph=graphs())
 @settings(max_examples=examples(40), deadline=None)

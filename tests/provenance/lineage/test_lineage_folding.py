@@ -179,6 +179,7 @@ def test_cycle_opens_into_its_nodes() -> None:
     ) == sorted(cycle.members)
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(max_examples=examples(60), deadline=None)
 def test_whatever_is_opened_nothing_is_lost(graph: Graph) -> None:

@@ -221,6 +221,7 @@ def test_five_thousand_boxes_are_laid_out_in_bounded_time() -> None:
     assert time.perf_counter() - started < 30  # a guard against quadratic growth, not a mark
 
 
+@pytest.mark.slow
 def test_chain_of_five_thousand_needs_no_recursion() -> None:
     keys = [f"n{n}" for n in range(5_000)]
 

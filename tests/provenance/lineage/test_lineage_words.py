@@ -211,6 +211,7 @@ def test_tree_can_do_without_unicode_signs() -> None:
     assert render_text(samples.truncated(), style=ASCII).isascii()
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(max_examples=examples(60), deadline=None)
 def test_tree_of_any_graph_is_bounded_and_safe_for_a_terminal(graph: Graph) -> None:
@@ -331,6 +332,7 @@ def test_prov_does_not_depend_on_the_keys_that_a_database_gave() -> None:
     assert to_prov_n(rebuilt) == to_prov_n(graph)
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(max_examples=examples(60), deadline=None)
 def test_prov_relations_name_known_entities_and_activities(graph: Graph) -> None:

@@ -199,6 +199,7 @@ def collect_everything(mirror: Mirror) -> None:
     subprocess.run(["git", "-C", mirror.folder, "gc", "-q", "--prune=now"], check=True)
 
 
+@pytest.mark.slow
 def test_pinned_commit_survives_force_push_deleted_branch_prune_and_gc(
     production: Repository, mirror: Mirror
 ) -> None:

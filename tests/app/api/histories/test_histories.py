@@ -288,6 +288,7 @@ def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient
     assert namespaces == {jobs[0]["job_id"]: "beam", jobs[1]["job_id"]: "nova"}
 
 
+@pytest.mark.slow
 def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: FlaskClient) -> None:
     """Of two versions of a name each was read by one job.
 

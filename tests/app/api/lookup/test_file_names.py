@@ -153,6 +153,7 @@ def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -
         assert [named.get(link).status_code for link in links(text)] == [200] * len(links(text))
 
 
+@pytest.mark.slow
 def test_two_jobs_of_two_experiments_lead_to_the_histories_of_their_files(
     named: FlaskClient,
 ) -> None:
@@ -284,6 +285,7 @@ def test_question_without_a_filter_names_the_filters(named: FlaskClient) -> None
     assert_problem(asked(named, "/lineage/impact"), 422, "file", "revision", "host")
 
 
+@pytest.mark.slow
 def test_page_of_a_job_shows_the_did_of_an_input_that_it_recorded_by_name(
     client: FlaskClient,
 ) -> None:

@@ -134,6 +134,7 @@ def test_the_list_stays_as_it_was_when_it_was_declared(
     assert len(sam.asked) == asked, "it is not even asked again"
 
 
+@pytest.mark.slow
 def test_a_stage_that_follows_takes_what_appears_and_is_not_complete(
     client: FlaskClient, shelf: Shelf
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_catalog_that_does_not_answer_holds_up_nothing_else(
     assert advance(client, follow=True)["reco"]["units"] == 3, "the next look finds it"
 
 
+@pytest.mark.slow
 def test_frozen_it_takes_nothing_more_whatever_is_said_later(
     client: FlaskClient, shelf: Shelf
 ) -> None:

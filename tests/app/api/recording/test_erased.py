@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
@@ -45,6 +46,7 @@ def erase_script(service: Service) -> None:
     clear_erased(parts, "nova", entries=[], digests=[*planned.plans, *planned.digests])
 
 
+@pytest.mark.slow
 def test_erased_record_sent_again_is_answered_erased_alone_and_in_a_batch(
     client: FlaskClient, new_token: NewToken, service: Service
 ) -> None:

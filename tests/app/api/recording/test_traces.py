@@ -277,6 +277,7 @@ def test_settings_that_the_traced_job_of_its_kind_lacked_are_a_gap_of_an_early_j
     assert unseen_of(client, early) == ""
 
 
+@pytest.mark.slow
 def test_jobs_of_a_kind_are_told_how_many_files_the_record_of_the_traced_one_does_not_name(
     client: FlaskClient,
 ) -> None:

@@ -393,6 +393,7 @@ def test_pages_of_the_list_name_each_job_once(client: FlaskClient) -> None:
     assert queue(client, limit=0)["jobs"] == []
 
 
+@pytest.mark.slow
 def test_campaign_experiment_and_all_are_counted(client: FlaskClient) -> None:
     declare(client)
     report(client, queued(1), queued(2, task_id="unknown"))

@@ -201,6 +201,7 @@ def test_no_single_odd_word_in_any_query_makes_the_service_stumble(client: Flask
     assert asked > 500
 
 
+@pytest.mark.slow
 def test_no_name_in_an_address_makes_the_service_stumble(client: FlaskClient) -> None:
     @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
     @given(

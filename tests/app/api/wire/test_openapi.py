@@ -45,6 +45,7 @@ def test_document_is_valid(document: dict[str, Any]) -> None:
     validate(document)
 
 
+@pytest.mark.slow
 def test_every_route_of_the_api_is_described(app: Flask, document: dict[str, Any]) -> None:
     described = {
         (path.replace("{", "<").replace("}", ">"), method)
@@ -57,6 +58,7 @@ def test_every_route_of_the_api_is_described(app: Flask, document: dict[str, Any
                 assert (re.sub(r"<\w+:", "<", rule.rule), method.lower()) in described
 
 
+@pytest.mark.slow
 def test_errors_are_described_as_they_are_sent(document: dict[str, Any]) -> None:
     for name, response in document["components"]["responses"].items():
         assert list(response["content"]) == ["application/problem+json"], name
@@ -123,6 +125,7 @@ def test_every_array_says_what_it_holds(document: dict[str, Any]) -> None:
     assert arrays > 100
 
 
+@pytest.mark.slow
 def test_every_json_answer_has_an_example(document: dict[str, Any]) -> None:
     """Examples are in `app/api/examples.json`.
 

@@ -62,6 +62,7 @@ def test_tables_are_written_and_asked(
     assert "There are more than 1 rows" in cut.stderr
 
 
+@pytest.mark.slow
 def test_what_a_command_made_private_is_left_out(data: Path, tmp_path: Path) -> None:
     words = ("private", "secret", "--why", "a collaboration of its own", "--data", str(data))
     made = CliRunner().invoke(jobprov, ["experiment", *words])
@@ -90,6 +91,7 @@ def test_errors_are_one_sentence_and_an_exit_code(data: Path, tmp_path: Path) ->
         assert (exit_code(problem), said in sentence(problem)) == (code, True), problem
 
 
+@pytest.mark.slow
 def test_missing_packages_are_named(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def check(tar: Path, key: Path, *more: str) -> Result:
     return run("attest", str(tar), "--check", "--public-key", str(key), *more)
 
 
+@pytest.mark.slow
 def test_attestation_holds_and_names_bundle_and_outputs(folder: Path) -> None:
     held = check(folder / "good.tar", folder / "key.pub", "--json")
     statement = json.loads(held.stdout)["statement"]
@@ -57,6 +58,7 @@ def test_attestation_holds_and_names_bundle_and_outputs(folder: Path) -> None:
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_changed_bundle_other_key_and_other_envelope_are_refused(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +99,7 @@ def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
             run("attest", str(tmp_path / name), "--key", str(folder / "key"))
 
 
+@pytest.mark.slow
 def test_job_is_exported_in_every_form(folder: Path) -> None:
     application = create_app({"JOBPROV_DATA": str(folder / "var")})
     client = application.test_client()

@@ -99,6 +99,7 @@ def test_metacat_that_kept_everything_is_fine(output: Path, catalog: Catalog) ->
     assert catalog.asked == ["/data/file?did=nova%3Aout.dat&with_metadata=yes&with_provenance=no"]
 
 
+@pytest.mark.slow
 def test_converter_that_dropped_the_task_id_is_found_out(output: Path, catalog: Catalog) -> None:
     kept = {"core.data_tier": "reco", "prov.job_id": metadata_of(output)["prov.job_id"]}
     catalog.answer = (200, {"metadata": kept})
@@ -109,6 +110,7 @@ def test_converter_that_dropped_the_task_id_is_found_out(output: Path, catalog: 
     assert told == "out.dat: the catalog lost prov.task_id; the catalog lost prov.output\n"
 
 
+@pytest.mark.slow
 def test_key_that_is_not_ours_is_only_told(output: Path, catalog: Catalog) -> None:
     kept = {key: value for key, value in metadata_of(output).items() if key.startswith("prov.")}
     catalog.answer = (200, kept)

@@ -68,6 +68,7 @@ def listed(service: Service) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(
     service: Service, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(
     ]
 
 
+@pytest.mark.slow
 def test_unmapped_product_is_listed_again(service: Service, tmp_path: Path) -> None:
     call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
     call(service, "product", "map", "art", "art-suite")
@@ -115,6 +117,7 @@ def test_unmapped_product_is_listed_again(service: Service, tmp_path: Path) -> N
     assert "No product art is mapped" in str(again.exception)
 
 
+@pytest.mark.slow
 def test_bad_template_is_refused_with_its_field(service: Service, tmp_path: Path) -> None:
     call(service, "repository", "add", "art-suite", str(tmp_path / "upstream"))
 
@@ -152,6 +155,7 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(
     assert code.endswith(f"art v1_2_3, commit {commit}, inferred from its version (kept here)")
 
 
+@pytest.mark.slow
 def test_list_says_which_products_are_known_by_their_name(service: Service, tmp_path: Path) -> None:
     call(service, "repository", "add", "art", str(tmp_path / "upstream"))
     call(service, "work")

@@ -43,6 +43,7 @@ def numbers_left(run: Callable[..., Result]) -> list[int]:
     return [letter["number"] for letter in json.loads(run("list", "--json").stdout)]
 
 
+@pytest.mark.slow
 def test_list_says_where_it_ends(run: Callable[..., Result]) -> None:
     assert numbers_left(run) == [1, 2, 3, 4]
     assert "more" not in run("list").stdout
@@ -54,6 +55,7 @@ def test_list_says_where_it_ends(run: Callable[..., Result]) -> None:
     assert [letter["experiment"] for letter in of_one] == ["mu2e"]
 
 
+@pytest.mark.slow
 def test_letters_are_removed_once_somebody_says_so(run: Callable[..., Result]) -> None:
     refused = run("remove", "--experiment", "nova", answer="n\n")
 
@@ -68,6 +70,7 @@ def test_letters_are_removed_once_somebody_says_so(run: Callable[..., Result]) -
     assert numbers_left(run) == [4]
 
 
+@pytest.mark.slow
 def test_number_that_is_not_there_removes_nothing(run: Callable[..., Result]) -> None:
     wrong = run("remove", "4", "9", "--yes")
 

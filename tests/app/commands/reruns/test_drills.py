@@ -52,6 +52,7 @@ def test_drill_says_of_each_job_how_it_compared(data: Path) -> None:
     assert json.loads(again.stdout) == {"is_busy": False, "jobs": []}
 
 
+@pytest.mark.slow
 def test_drill_of_an_experiment_that_nobody_knows_is_not_done(data: Path) -> None:
     with pytest.raises(NotFoundError, match="No experiment nosuch is recorded"):
         run("drill", "--data", str(data / "var"), "--experiment", "nosuch")

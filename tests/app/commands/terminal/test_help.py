@@ -54,6 +54,7 @@ def test_help_shows_examples_line_by_line() -> None:
     )
 
 
+@pytest.mark.slow
 def test_manual_has_a_page_for_each_command(tmp_path: Path) -> None:
     ended = CliRunner().invoke(jobprov, ["man", "--into", str(tmp_path)])
 

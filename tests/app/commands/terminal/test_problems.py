@@ -39,6 +39,7 @@ def test_the_plural_is_that_of_the_total(count: int, total: int | None, text: st
     assert counted_of(count, total, "unit") == text
 
 
+@pytest.mark.slow
 def test_the_demo_says_in_words_that_no_service_is_there(tmp_path: Path) -> None:
     place = ["--url", "http://127.0.0.1:1", "--data", str(tmp_path)]
     CliRunner().invoke(jobprov, ["migrate", "--data", str(tmp_path)], catch_exceptions=False)

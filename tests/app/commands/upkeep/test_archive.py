@@ -95,6 +95,7 @@ def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None
     assert trouble["jobs"] == [{"experiment": "nova", "job_id": JOB}]
 
 
+@pytest.mark.slow
 def test_check_of_a_copy_reads_the_copy_and_repair_mends_from_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +225,7 @@ def test_address_that_is_no_database_s_is_wrong_usage_and_keeps_its_password(
     assert "hushhush" not in str(problem.value)
 
 
+@pytest.mark.slow
 def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(
     data: Path, tmp_path: Path
 ) -> None:
@@ -242,6 +244,7 @@ def test_rebuild_fills_an_empty_database_and_says_what_is_not_there(
     assert "write_tokens" in rebuilt.output
 
 
+@pytest.mark.slow
 def test_logs_expire_as_the_options_say_and_growth_is_told(data: Path) -> None:
     service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
     log = service.store.put(b"line\n" * 1000).sha256

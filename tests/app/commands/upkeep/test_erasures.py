@@ -127,6 +127,7 @@ def test_sealed_record_is_replaced_by_a_file_and_told_as_json(tmp_path: Path) ->
     assert run(tmp_path, "archive", "check").exit_code == 0
 
 
+@pytest.mark.slow
 def test_blob_is_erased_and_its_jobs_are_named(tmp_path: Path, log: str) -> None:
     done = run(tmp_path, "erase", "blob", log, "--experiment", "nova", *WORDS, answer="y\n")
     again = run(tmp_path, "erase", "finish")

@@ -68,6 +68,7 @@ def _whole(toy: Toy) -> None:
     _add_output(toy, "new/made.txt", b"1\n")
 
 
+@pytest.mark.slow
 @needs_root
 def test_job_finds_all_as_it_was(toy: Toy, tmp_path: Path, shell: Run) -> None:
     _whole(toy)

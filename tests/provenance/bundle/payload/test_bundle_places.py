@@ -66,6 +66,7 @@ def test_of_mapped_folders_the_innermost_that_ends_at_a_separator_counts(
     assert list(places.aliases) == list(found)
 
 
+@pytest.mark.slow
 def test_rewriting_a_list_of_many_mapped_paths_takes_time_in_proportion() -> None:
     """With all paths in one regular expression, 32,000 took ten seconds."""
     places = Places("/w/job")

@@ -237,6 +237,7 @@ def test_failure_of_the_container_tool_is_not_the_job_s(
     assert "no job ran" in compared.stderr
 
 
+@pytest.mark.slow
 def test_job_s_own_code_is_not_taken_for_the_container_tool_s(
     toy: Toy, tmp_path: Path, bare: Path
 ) -> None:

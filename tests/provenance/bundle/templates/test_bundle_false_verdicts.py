@@ -29,6 +29,7 @@ def _compared(
     return ended.returncode, level, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_output_that_the_rerun_made_is_compared(toy: Toy, tmp_path: Path, shell: Run) -> None:
     assert _compared(toy, tmp_path, shell, "echo equal >a.txt")[:2] == (0, "R7")
 
@@ -74,6 +75,7 @@ def _left_behind(toy: Toy, content: bytes = b"equal\n") -> dict[str, Any]:
     return {"name": "a.txt", "path": "a.txt", "sha256": sha256, "size_bytes": len(content)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "code", "level", "words"),
     [

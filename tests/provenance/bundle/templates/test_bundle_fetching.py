@@ -40,6 +40,7 @@ def _lacking(toy: Toy, location: str) -> None:
     entry["location"] = location
 
 
+@pytest.mark.slow
 def test_input_is_fetched_from_its_recorded_location_and_compared(
     toy: Toy, tmp_path: Path, shell: Run, served: tuple[Path, str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_input_is_missing_where_fetching_is_forbidden_or_no_tool_is_there(
     assert "missing: input a.txt" in forbidden.stderr
 
 
+@pytest.mark.slow
 def test_root_location_is_fetched_by_xrdcp(toy: Toy, tmp_path: Path) -> None:
     """A stand-in for the program: what is tested is how it is called."""
     _lacking(toy, "root://storage.example.org//store/a.txt")

@@ -50,6 +50,7 @@ def test_own_file_that_is_missing_is_named_before_the_job_is_started(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_changed_bundle_is_run_only_if_told_so_and_gets_no_level(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -89,6 +90,7 @@ def test_bundle_that_lost_a_file_is_run_only_if_told_so(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_kept_input_that_is_gone_may_lie_elsewhere(toy: Toy, tmp_path: Path, shell: Run) -> None:
     data, out, inputs = data_of(toy, tmp_path), tmp_path / "out", tmp_path / "inputs"
     inputs.mkdir()
@@ -101,6 +103,7 @@ def test_kept_input_that_is_gone_may_lie_elsewhere(toy: Toy, tmp_path: Path, she
     assert compared.returncode == 0, compared.stderr
 
 
+@pytest.mark.slow
 def test_rerun_of_another_job_is_not_compared(toy: Toy, tmp_path: Path, shell: Run) -> None:
     data, out = data_of(toy, tmp_path), tmp_path / "out"
     shell(data / "run.sh", out)
@@ -112,6 +115,7 @@ def test_rerun_of_another_job_is_not_compared(toy: Toy, tmp_path: Path, shell: R
     assert "has a rerun of job another-job" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_difference_ends_in_a_verdict(toy: Toy, tmp_path: Path, shell: Run) -> None:
     data, out = data_of(toy, tmp_path), tmp_path / "out"
     shell(data / "run.sh", out)

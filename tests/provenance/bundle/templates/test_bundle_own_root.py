@@ -67,6 +67,7 @@ def _names(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir())
 
 
+@pytest.mark.slow
 def test_job_sees_the_recorded_words(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["variables"] |= {"TMPDIR": "/var/tmp/j 1", "LIBS": f"-L{CHECKOUT}/l"}  # noqa: S108
     step = toy.record["command"]["steps"][1]
@@ -93,6 +94,7 @@ def test_job_sees_the_recorded_words(toy: Toy, tmp_path: Path, shell: Run) -> No
     assert _way(out) == "own root\n"
 
 
+@pytest.mark.slow
 def test_paths_in_scripts_and_in_data_resolve(toy: Toy, tmp_path: Path, shell: Run) -> None:
     _record(
         toy,
@@ -346,6 +348,7 @@ def test_exit_code_is_the_job_s_own(
     assert dash(bag / "data/run.sh", "--own-root", out).returncode == code
 
 
+@pytest.mark.slow
 def test_job_that_ran_in_the_root_folder_runs_there(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _shell(toy, "pwd; cat a.txt >b.txt", inputs={"a.txt": b"a\n"}, outputs={"b.txt": b"a\n"})
     toy.record["command"]["working_directory"] = "/"
@@ -418,6 +421,7 @@ def test_interpreter_in_the_bundle_is_found_where_the_script_names_it(
     assert "missing: program /opt/nowhere/mysh" in check.stderr
 
 
+@pytest.mark.slow
 def test_name_that_is_not_utf_8_and_in_no_argument_is_laid_out(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -477,6 +481,7 @@ def test_kernel_without_namespaces_leaves_the_paths_rewritten(toy: Toy, tmp_path
     assert refused.returncode == 125
 
 
+@pytest.mark.slow
 def test_root_that_cannot_be_made_is_told_and_the_job_runs_without(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -507,6 +512,7 @@ def test_root_that_cannot_be_made_is_told_and_the_job_runs_without(
     assert dash(bag / "data/verify.sh", tmp_path / "refused").returncode == 2
 
 
+@pytest.mark.slow
 def test_link_of_a_checkout_leads_nobody_out_of_the_rerun(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -707,6 +713,7 @@ def test_choice_of_a_program_that_is_none_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_path_that_leads_out_of_the_working_directory_leads_to_what_is_laid_out(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:

@@ -31,6 +31,7 @@ def _unlock(folder: Path) -> None:
             path.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -50,6 +51,7 @@ def test_job_runs_again_from_a_read_only_bundle_in_a_folder_with_blanks(
     assert "level R7" in verdict.stderr
 
 
+@pytest.mark.slow
 def test_shell_and_coreutils_are_enough(toy: Toy, tmp_path: Path, bare: Path) -> None:
     """The recorded PATH is a folder of a shell and coreutils, and so is the caller's.
 
@@ -74,6 +76,7 @@ def test_shell_and_coreutils_are_enough(toy: Toy, tmp_path: Path, bare: Path) ->
         assert "not found" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_shell_without_any_environment_is_enough(toy: Toy, tmp_path: Path) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
@@ -100,6 +103,7 @@ def trap() -> Iterator[Path]:
         yield Path(folder) / "t"
 
 
+@pytest.mark.slow
 def test_recorded_text_is_never_evaluated(toy: Toy, tmp_path: Path, shell: Run, trap: Path) -> None:
     evil = f"$(touch '{trap}')`touch '{trap}'`'; touch '{trap}'; '\n\\\""
     toy.record["environment"]["variables"]["EVIL"] = evil
@@ -181,6 +185,7 @@ def test_non_empty_folder_is_refused_and_left_alone(toy: Toy, tmp_path: Path, sh
     assert [path.name for path in out.iterdir()] == [".precious"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "sentence"), [(3, "exit code: 3, as recorded"), (4, "exit code: 3, recorded was 4")]
 )
@@ -204,6 +209,7 @@ def test_exit_code_is_the_job_s_own(
     assert ('"level": "R1="' if code == 3 else '"level": "R1"') in report.read_text()
 
 
+@pytest.mark.slow
 def test_recorded_signal_is_compared_as_the_shell_tells_it(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -220,6 +226,7 @@ def test_recorded_signal_is_compared_as_the_shell_tells_it(
     assert dash(bag / "data/verify.sh", out).returncode == 0
 
 
+@pytest.mark.slow
 def test_steps_run_in_order_and_stop_where_the_job_did_not(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -295,6 +302,7 @@ def test_cpu_limit_that_ended_the_job_ends_it_again(toy: Toy, tmp_path: Path, sh
     assert shell(bag / "data/run.sh", out).returncode == 137
 
 
+@pytest.mark.slow
 def test_missing_input_is_named_and_found_by_digest(toy: Toy, tmp_path: Path, shell: Run) -> None:
     sha256 = toy.record["inputs"][0]["sha256"]
     data = toy.blobs.stored.pop(sha256)
@@ -456,6 +464,7 @@ def test_changed_submodule_lies_in_the_checkout_around_it(
     assert "gone.txt" not in log
 
 
+@pytest.mark.slow
 def test_files_used_by_absolute_path_are_served_from_the_bundle(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -477,6 +486,7 @@ def test_files_used_by_absolute_path_are_served_from_the_bundle(
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL result.txt\n"
 
 
+@pytest.mark.slow
 def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -605,6 +615,7 @@ def test_program_is_no_word_of_the_shell(
     assert f"missing: program {program} " in without.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [f"{CHECKOUT}/bin", f"{WORK}/own bin", ""])
 def test_program_that_the_bundle_lays_out_is_found_by_the_path(
     toy: Toy, tmp_path: Path, dash: Run, folder: str
@@ -648,6 +659,7 @@ def test_program_of_a_folder_of_the_recorded_path_is_found_where_the_bundle_lays
     assert "found" in (out / "run.log").read_text()
 
 
+@pytest.mark.slow
 def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:
@@ -668,6 +680,7 @@ def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(
     assert "done" in (out / "run.log").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [0o644, 0o444])
 def test_input_that_the_job_changes_is_left_alone_where_it_was(
     toy: Toy, tmp_path: Path, shell: Run, mode: int
@@ -692,6 +705,7 @@ def test_input_that_the_job_changes_is_left_alone_where_it_was(
     assert (out / "work/read.db").is_symlink()
 
 
+@pytest.mark.slow
 def test_folder_that_begins_with_a_dash_stands_behind_two(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -706,6 +720,7 @@ def test_folder_that_begins_with_a_dash_stands_behind_two(
     assert (wrong.returncode, wrong.stderr) == (125, "run.sh: give one folder OUT behind --.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recorded", "shown"),
     [
@@ -742,6 +757,7 @@ def test_code_that_no_shell_shows_is_compared_with_what_it_sees_of_it(
     assert ("as recorded" in verdict.stderr) == (shown is not None)
 
 
+@pytest.mark.slow
 def test_scripts_find_and_write_files_beside_the_working_directory(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -783,6 +799,7 @@ def test_scripts_find_and_write_files_beside_the_working_directory(
     )
 
 
+@pytest.mark.slow
 def test_arguments_and_names_that_are_no_utf_8_are_the_recorded_bytes(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -838,6 +855,7 @@ def _reading_steps(toy: Toy) -> list[bytes]:
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["one", "many"])
 def test_each_step_reads_its_own_standard_input(
     toy: Toy, tmp_path: Path, shell: Run, jobs: str
@@ -857,6 +875,7 @@ def test_each_step_reads_its_own_standard_input(
     assert found == [read[0], b"", read[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", ["step", "job"])
 def test_standard_input_that_is_not_here_is_asked_for_and_found_by_digest(
     toy: Toy, tmp_path: Path, shell: Run, whose: str

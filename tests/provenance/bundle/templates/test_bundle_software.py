@@ -82,6 +82,7 @@ def test_bundle_of_the_first_edition_has_no_list_of_touched_files(traced: Toy) -
     assert paths(EDITION) - paths(1) == {"data/env/touched.tsv"}
 
 
+@pytest.mark.slow
 def test_output_that_differs_is_described(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["outputs"].append(
         {

@@ -21,6 +21,7 @@ def _flip(path: Path, offset: int = 0) -> None:
     path.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 def test_changed_missing_and_extra_outputs_are_told_apart(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:
@@ -51,6 +52,7 @@ def test_changed_missing_and_extra_outputs_are_told_apart(
     }
 
 
+@pytest.mark.slow
 def test_extra_files_alone_do_not_fail(toy: Toy, tmp_path: Path, shell: Run) -> None:
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
     shell(bag / "data/run.sh", out)
@@ -204,6 +206,7 @@ def test_wrong_call_of_verify_is_told_with_exit_code_two(
     assert outcome.stderr.strip().endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "code", "level"),
     [
@@ -228,6 +231,7 @@ def test_job_whose_code_nobody_recorded_ends_as_its_state_says(
     assert outcome.returncode == (1 if level == "R1" else 0), outcome.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "answer"),
     [(2, "UNDECIDED a.txt: the record has neither a checksum"), (3, "DIFFERENT")],
@@ -246,6 +250,7 @@ def test_output_of_which_the_size_alone_was_recorded(
     assert outcome.returncode == (1 if size == 3 else 2)
 
 
+@pytest.mark.slow
 def test_python_without_uproot_compares_what_needs_none(
     toy: Toy, tmp_path: Path, dash: Run, bare: Path
 ) -> None:
@@ -267,6 +272,7 @@ def test_python_without_uproot_compares_what_needs_none(
     assert (outcome.returncode, outcome.stdout) == (0, "EQUIVALENT a.txt\n"), outcome.stderr
 
 
+@pytest.mark.slow
 def test_files_of_a_large_release_are_told_apart_in_linear_time(
     toy: Toy, tmp_path: Path, shell: Run
 ) -> None:

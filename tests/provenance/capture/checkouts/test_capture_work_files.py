@@ -232,6 +232,7 @@ def test_clean_checkout_has_no_tree_of_its_own(checkout: Repository) -> None:
     assert draft.blobs == {}
 
 
+@pytest.mark.slow
 def test_what_is_not_kept_is_named(checkout: Repository) -> None:
     checkout.write(".gitignore", "*.csv\n.env\nvenv/\n__pycache__/\nid_rsa\nmany/\n")
     checkout.commit()
@@ -293,6 +294,7 @@ def test_converted_files_of_a_changed_checkout_are_named(checkout: Repository) -
     assert b"steering.txt" not in patch
 
 
+@pytest.mark.slow
 def test_nested_repository_is_a_checkout_of_its_own(checkout: Repository) -> None:
     checkout.write(".gitignore", "vendor/\n")
     checkout.commit()

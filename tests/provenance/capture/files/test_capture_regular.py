@@ -35,6 +35,7 @@ def test_named_pipe_reaches_the_job_unread(runner: Runner, option: str) -> None:
     assert any("no regular file" in note for note in said(record))
 
 
+@pytest.mark.slow
 def test_device_and_pipe_that_fcl_includes_cost_nothing(runner: Runner) -> None:
     (runner.folder / "zero.fcl").symlink_to("/dev/zero")
     os.mkfifo(runner.folder / "pipe.fcl")

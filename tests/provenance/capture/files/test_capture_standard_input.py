@@ -41,6 +41,7 @@ def run_from(
         return done, stream.tell()
 
 
+@pytest.mark.slow
 def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(
     runner: Runner, steering: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_file_is_recorded_from_where_it_stands_and_read_by_the_job_alone(
     assert "stdin_sha256" not in record["command"]["steps"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("skip", "is_kept"), [(0, True), (2, False)])
 def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(
     runner: Runner, steering: Path, skip: int, *, is_kept: bool
@@ -165,6 +167,7 @@ def run_with_passwords(runner: Runner, script: str, *options: str) -> dict[str, 
     return record
 
 
+@pytest.mark.slow
 def test_password_files_that_a_script_names_stay_here(runner: Runner) -> None:
     """Their bytes went with the record as inputs: each word of a script that is a file's name."""
     script = """
@@ -183,6 +186,7 @@ true
     assert [entry["name"] for entry in record["inputs"]] == ["other.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace here")
 def test_password_files_that_the_trace_alone_saw_stay_here(runner: Runner) -> None:
     """The commands are over before anybody looks who has the file open."""
@@ -223,6 +227,7 @@ def test_large_file_is_named_by_digest(runner: Runner) -> None:
     assert "is not kept" in notes(record)
 
 
+@pytest.mark.slow
 def test_file_that_changes_is_told(runner: Runner, steering: Path) -> None:
     run_from(runner, steering, "sh", "-c", f"echo 4 >> {steering}; cat")
 
@@ -240,6 +245,7 @@ def test_pipe_is_the_jobs_and_told(runner: Runner) -> None:
     assert "standard input is a pipe" in notes(record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redirection",
     ["exec </dev/null", "exec <&-", "exec 0>>steering.txt", "exec <steering.txt; cat >/dev/null"],

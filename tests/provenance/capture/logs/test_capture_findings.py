@@ -39,6 +39,7 @@ def replay(
     runner("run", "--", "./art", "-c", "job.fcl", *words, environment=path)
 
 
+@pytest.mark.slow
 def test_module_times_seeds_events_and_process_name_of_a_real_job(
     runner: Runner, shared_data: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_module_times_seeds_events_and_process_name_of_a_real_job(
     assert record["configurations"][0]["process_name"] == "ToyMC"
 
 
+@pytest.mark.slow
 def test_database_and_log_that_only_the_configuration_names_are_read(
     runner: Runner, shared_data: Path
 ) -> None:
@@ -86,6 +88,7 @@ def test_database_and_log_that_only_the_configuration_names_are_read(
     assert record["resources"]["max_vsize_bytes"] == 45_150_208
 
 
+@pytest.mark.slow
 def test_summaries_that_the_log_prints_stand_in_for_databases(
     runner: Runner, shared_data: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_summary_without_events_and_lines_like_its_rows_tell_no_modules() -> Non
     assert (modules, peaks) == ({}, {"vsize": 30_500_000, "rss": 14_000_000})
 
 
+@pytest.mark.slow
 def test_record_says_where_art_failed(runner: Runner, shared_data: Path) -> None:
     replay(runner, shared_data / "art-jobs" / "24-event-cet-analyzer", code=1)
 
@@ -160,6 +164,7 @@ def test_record_says_where_art_failed(runner: Runner, shared_data: Path) -> None
     }
 
 
+@pytest.mark.slow
 def test_record_of_a_job_that_succeeded_says_what_it_went_on_after(
     runner: Runner, shared_data: Path
 ) -> None:
@@ -176,6 +181,7 @@ def test_record_of_a_job_that_succeeded_says_what_it_went_on_after(
     ] == [("BadHit", 7, 1)]
 
 
+@pytest.mark.slow
 def test_database_that_is_none_is_a_note(runner: Runner) -> None:
     runner(
         "run",
@@ -260,6 +266,7 @@ def test_process_name_is_the_last_assignment_of_the_closure_outside_prologs(
     assert process_name(closure.Closure("main.fcl", ["."])) == "Deep"
 
 
+@pytest.mark.slow
 def test_declared_outputs_come_first_and_found_ones_are_added_without_doubles(
     runner: Runner,
 ) -> None:
@@ -338,6 +345,7 @@ def test_reading_a_database_takes_bounded_time(
         trackers.read(str(path), {}, {})
 
 
+@pytest.mark.slow
 def test_events_of_each_run_of_art_in_one_log_are_kept(runner: Runner) -> None:
     report = "TrigReport Events total = {0} passed = {0} failed = 0"
     script = "; ".join(f"echo '{report.format(number)}'" for number in (5, 3, 7))

@@ -40,6 +40,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@pytest.mark.slow
 def test_art_dates_its_inputs_and_names_those_that_sam_delivered(runner: Runner) -> None:
     (runner.folder / "a.root").write_bytes(b"a" * 10)
     (runner.folder / "raw").mkdir()

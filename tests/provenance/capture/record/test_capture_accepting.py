@@ -14,6 +14,7 @@ LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "script", "note"),
     [
@@ -56,6 +57,7 @@ def test_what_the_service_would_refuse_is_changed_and_noted(
     assert [found for found in said(record) if found.startswith(note)]
 
 
+@pytest.mark.slow
 def test_task_id_is_the_same_in_record_and_sidecar(runner: Runner) -> None:
     runner("run", "--output", "o.root", "--task-id", "prod/7", "--", "sh", "-c", "echo 1 > o.root")
 

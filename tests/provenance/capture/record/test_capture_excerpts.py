@@ -245,6 +245,7 @@ def test_service_that_forgot_gets_the_record_whole(
     assert answer["missing_blobs"] == []
 
 
+@pytest.mark.slow
 def test_service_that_knows_no_excerpts_gets_plain_records(
     runner: Runner, service: Service, sent: list[tuple[str, int, Any]]
 ) -> None:

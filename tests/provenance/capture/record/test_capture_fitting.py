@@ -19,6 +19,7 @@ from tests.library.hook import Runner, only_entry
 MOST_BYTES = 8 << 20  # record.md
 
 
+@pytest.mark.slow
 def test_list_of_more_files_than_a_record_takes_is_cut_and_counted() -> None:
     draft = Draft(
         {
@@ -58,6 +59,7 @@ def test_record_of_too_many_bytes_loses_the_end_of_its_longest_list() -> None:
     assert draft.notes == [f"only {left} of 10000 inputs are recorded: a record holds no more"]
 
 
+@pytest.mark.slow
 def test_record_that_fits_is_left_alone(runner: Runner) -> None:
     runner(
         "run", "--output", "*.dat", "--", "sh", "-c", "for i in 1 2 3; do echo $i > $i.dat; done"

@@ -33,6 +33,7 @@ def test_job_without_its_input_fails_in_the_same_way_again(runner: Runner, tmp_p
     assert again.verified.level == "R1="
 
 
+@pytest.mark.slow
 def test_input_that_the_job_removed_was_there(runner: Runner) -> None:
     (runner.folder / "beam.dat").write_text("1 2 3\n")
 

@@ -25,6 +25,7 @@ JOB_ID = str(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "argument", "state", "ended"),
     [
@@ -71,6 +72,7 @@ def test_exit_hook_records_the_end_that_the_ad_tells(
     assert not any(b"canary" in body for body in service.received + list(service.records.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["-5", "99999999999999999999", "inf", "nan"])
 def test_date_that_is_none_costs_no_record(runner: Runner, service: Service, moment: str) -> None:
     ad = (
@@ -85,6 +87,7 @@ def test_date_that_is_none_costs_no_record(runner: Runner, service: Service, mom
     assert "queued_at" not in record["batch"]
 
 
+@pytest.mark.slow
 def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(
     runner: Runner, service: Service
 ) -> None:
@@ -102,6 +105,7 @@ def test_post_command_takes_the_scratch_folders_ad_and_the_exit_code_variable(
     assert (record["job_id"], record["witness"], record["state"]) == (JOB_ID, "postcmd", "failed")
 
 
+@pytest.mark.slow
 def test_call_without_any_ad_fails_nothing(runner: Runner, service: Service) -> None:
     done = runner("condor-exit", "exit", "--url", service.url, input=b"")
 

@@ -56,6 +56,7 @@ def run_in_checkout(
     )
 
 
+@pytest.mark.slow
 def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, checkout: Path) -> None:
     run_in_checkout(runner, checkout)
 
@@ -90,6 +91,7 @@ def test_clean_checkout_is_named_by_commit_tag_and_address(runner: Runner, check
     assert configuration["process_name"] == "Gen"
 
 
+@pytest.mark.slow
 def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_dirty_checkout_keeps_tree_patch_and_objects_and_is_left_untouched(
     )
 
 
+@pytest.mark.slow
 def test_edit_in_the_very_moment_of_the_checkout_is_seen(runner: Runner, checkout: Path) -> None:
     """Same size, same time: git knows by the index's own time that it has to look into the file."""
     moment = 1_700_000_000
@@ -135,6 +138,7 @@ def test_edit_in_the_very_moment_of_the_checkout_is_seen(runner: Runner, checkou
     assert b"+a: 9" in blobs[record["software"][0]["dirty_patch_sha256"]]
 
 
+@pytest.mark.slow
 def test_commit_that_no_remote_has_travels_with_the_record(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +189,7 @@ def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
     assert b"+a: 7" in blobs[inner["dirty_patch_sha256"]]
 
 
+@pytest.mark.slow
 def test_dirty_tree_on_a_commit_that_no_remote_has_travels_with_both(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
@@ -227,6 +232,7 @@ def test_checkout_without_remote_is_named_by_its_place_and_carried_whole(
     ]
 
 
+@pytest.mark.slow
 def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(
     runner: Runner, checkout: Path
 ) -> None:
@@ -248,6 +254,7 @@ def test_link_by_which_a_checkout_was_reached_is_recorded_with_where_it_leads(
     ]
 
 
+@pytest.mark.slow
 def test_file_in_no_checkout_is_recorded_without_software(runner: Runner) -> None:
     (runner.folder / "x.sh").write_text("#!/bin/sh\n")
 
@@ -258,6 +265,7 @@ def test_file_in_no_checkout_is_recorded_without_software(runner: Runner) -> Non
     assert [script["path"] for script in record["scripts"]] == ["x.sh"]
 
 
+@pytest.mark.slow
 def test_output_is_described_and_gets_a_sidecar(runner: Runner) -> None:
     runner(
         "run",
@@ -307,6 +315,7 @@ def write(folder: Path, content: bytes) -> Path:
     return folder / "patch"
 
 
+@pytest.mark.slow
 def test_sidecar_of_the_job_itself_keeps_its_keys(runner: Runner) -> None:
     own = {
         "namespace": "toy",
@@ -327,6 +336,7 @@ def test_sidecar_of_the_job_itself_keeps_its_keys(runner: Runner) -> None:
     assert (record["outputs"][0]["event_count"], record["outputs"][0]["namespace"]) == (12, "toy")
 
 
+@pytest.mark.slow
 def test_flat_sam_sidecar_gets_the_keys_at_its_top(runner: Runner) -> None:
     runner(
         "run",
@@ -357,6 +367,7 @@ def test_failed_job_and_no_sidecar_leave_none(runner: Runner) -> None:
     assert not (runner.folder / "b.root.json").exists()
 
 
+@pytest.mark.slow
 def test_named_output_that_is_missing_is_told_and_no_claim(runner: Runner) -> None:
     runner("run", "--output", "b.root", "--output", "c*.root", "--", "true")
 
@@ -368,6 +379,7 @@ def test_named_output_that_is_missing_is_told_and_no_claim(runner: Runner) -> No
     ]
 
 
+@pytest.mark.slow
 def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(
     runner: Runner,
 ) -> None:
@@ -402,6 +414,7 @@ def test_files_on_a_plain_command_line_are_told_apart_by_what_happens_to_them(
     assert record["seeds"] == [{"step": "p", "seed": 42, "source": "command line"}]
 
 
+@pytest.mark.slow
 def test_large_input_is_hashed_and_not_carried(runner: Runner) -> None:
     with (runner.folder / "big.root").open("wb") as stream:
         stream.truncate(17 * 1024 * 1024)
@@ -417,6 +430,7 @@ def test_large_input_is_hashed_and_not_carried(runner: Runner) -> None:
     assert (far["name"], far["location"]) == ("away.root", "root://x.example.org//far/away.root")
 
 
+@pytest.mark.slow
 def test_metadata_fills_fields_and_threads_and_seeds(runner: Runner) -> None:
     words = [
         "data_tier=reco",
@@ -562,6 +576,7 @@ def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Pat
     assert first["resources"]["requested_memory_bytes"] == 2000 * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_surroundings_are_described(runner: Runner) -> None:
     runner(
         "run",
@@ -588,6 +603,7 @@ def test_surroundings_are_described(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_python_error_is_told_by_class_and_message(runner: Runner) -> None:
     runner("run", "--", sys.executable, "-c", "raise ValueError('too few hits')")
 
@@ -672,6 +688,7 @@ def test_closure_follows_the_reference_includer(
     assert found.problems == ['include "main.fcl" is not in FHICL_FILE_PATH']
 
 
+@pytest.mark.slow
 def test_configuration_with_a_missing_include_has_no_process_name_and_is_recorded(
     runner: Runner,
 ) -> None:

@@ -25,6 +25,7 @@ def _layout(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["path"]: entry for entry in record.get("layout", ())}
 
 
+@pytest.mark.slow
 def test_inputs_and_scripts_have_mode_and_time(runner: Runner) -> None:
     data = runner.folder / "in.dat"
     data.write_text("1\n")
@@ -39,6 +40,7 @@ def test_inputs_and_scripts_have_mode_and_time(runner: Runner) -> None:
     assert script["modified_at"].endswith("Z")
 
 
+@pytest.mark.slow
 def test_input_that_the_job_writes_has_no_time(runner: Runner) -> None:
     (runner.folder / "in.dat").write_text("2\n1\n")
 
@@ -48,6 +50,7 @@ def test_input_that_the_job_writes_has_no_time(runner: Runner) -> None:
         assert "modified_at" not in entry
 
 
+@pytest.mark.slow
 def test_links_folders_and_pipes_are_listed(runner: Runner) -> None:
     job = runner.folder
     store = job.parent / "store"
@@ -73,6 +76,7 @@ def test_links_folders_and_pipes_are_listed(runner: Runner) -> None:
     assert not any(path.startswith("new/") for path in layout)
 
 
+@pytest.mark.slow
 def test_empty_folder_of_an_argument_is_listed(runner: Runner) -> None:
     results = runner.folder.parent / "results"
     results.mkdir()
@@ -82,6 +86,7 @@ def test_empty_folder_of_an_argument_is_listed(runner: Runner) -> None:
     assert layout[str(results)]["kind"] == "folder"
 
 
+@pytest.mark.slow
 def test_two_names_of_one_file_are_told(runner: Runner) -> None:
     (runner.folder / "a.dat").write_text("1\n")
     os.link(runner.folder / "a.dat", runner.folder / "b.dat")
@@ -92,6 +97,7 @@ def test_two_names_of_one_file_are_told(runner: Runner) -> None:
     assert layout["b.dat"]["target"].endswith("/a.dat")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("redirection", "kind"), [("<&-", "closed"), ("</dev/null", None)])
 def test_closed_standard_input_is_told(runner: Runner, redirection: str, kind: str | None) -> None:
     words = [runner.python, runner.hook, "run", "--", "true"]
@@ -105,6 +111,7 @@ def test_closed_standard_input_is_told(runner: Runner, redirection: str, kind: s
     assert only_entry(runner)[0]["command"].get("stdin") == kind
 
 
+@pytest.mark.slow
 def test_folder_of_tests_is_no_part_of_the_layout(runner: Runner) -> None:
     layout = _layout(_record(runner, "ls / /usr > out.txt"))
 

@@ -62,6 +62,7 @@ def test_namespace_and_names_of_no_use_are_told() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_types_of_an_experiment_make_numbers_of_its_keys(runner: Runner) -> None:
     words = [
         "D.id=4711",
@@ -103,6 +104,7 @@ def test_types_of_an_experiment_make_numbers_of_its_keys(runner: Runner) -> None
         assert any(told in note for note in said(record)), told
 
 
+@pytest.mark.slow
 def test_key_without_a_dot_is_told_where_the_sidecar_leaves_it_out(runner: Runner) -> None:
     """`runs=26305` was neither in the sidecar nor in any message."""
     runner(
@@ -118,6 +120,7 @@ def test_key_without_a_dot_is_told_where_the_sidecar_leaves_it_out(runner: Runne
     assert told == ["left out of a sidecar, MetaCat takes no key without a dot: runs"]
 
 
+@pytest.mark.slow
 def test_job_with_namespaces_gets_a_sidecar_that_metacat_takes(runner: Runner) -> None:
     (runner.folder / "raw.root").write_text("raw")
     (runner.folder / "list.txt").write_text("raw.root\n")

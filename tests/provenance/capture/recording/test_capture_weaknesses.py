@@ -35,6 +35,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_plain_job_has_no_weakness(runner: Runner) -> None:
     script(runner, "#!/bin/sh\nsleep 0.01; cp a.txt b.txt; echo $(date)\n")
     (runner.folder / "a.txt").write_text("a")
@@ -44,6 +45,7 @@ def test_plain_job_has_no_weakness(runner: Runner) -> None:
     assert "weaknesses" not in only_entry(runner)[0]
 
 
+@pytest.mark.slow
 def test_script_that_changes_while_it_runs_is_told_and_kept_as_it_was(runner: Runner) -> None:
     text = "#!/bin/sh\necho 1 > out.txt; echo 'exit 0' >> job.sh; exit 0\n"
     script(runner, text)
@@ -57,6 +59,7 @@ def test_script_that_changes_while_it_runs_is_told_and_kept_as_it_was(runner: Ru
     assert blobs[record["scripts"][0]["sha256"]] == text.encode()
 
 
+@pytest.mark.slow
 def test_fcl_file_that_changes_while_the_job_runs_is_told(runner: Runner) -> None:
     script(runner, "#!/bin/sh\necho 'b: 2' > inner.fcl\n", "art")
     (runner.folder / "a.fcl").write_text('#include "inner.fcl"\n')
@@ -67,6 +70,7 @@ def test_fcl_file_that_changes_while_the_job_runs_is_told(runner: Runner) -> Non
     assert weak(only_entry(runner)[0])[0][:2] == ("changed-while-running", "fcl file inner.fcl")
 
 
+@pytest.mark.slow
 def test_touch_and_rename_change_nothing(runner: Runner) -> None:
     script(
         runner, "#!/bin/sh\ntouch job.sh a.txt; mv a.txt b.txt; mv b.txt a.txt; chmod 700 job.sh\n"
@@ -78,6 +82,7 @@ def test_touch_and_rename_change_nothing(runner: Runner) -> None:
     assert weak(only_entry(runner)[0]) == []
 
 
+@pytest.mark.slow
 def test_file_that_the_job_updates_in_place_is_kept_as_it_was(runner: Runner) -> None:
     """A counter, or a database: without what was there before, a rerun counts from nothing."""
     (runner.folder / "counter.txt").write_text("41")
@@ -96,6 +101,7 @@ def test_file_that_the_job_updates_in_place_is_kept_as_it_was(runner: Runner) ->
     assert weak(record) == []
 
 
+@pytest.mark.slow
 def test_input_that_the_job_removes_is_kept(runner: Runner) -> None:
     (runner.folder / "a.txt").write_text("a")
 
@@ -105,6 +111,7 @@ def test_input_that_the_job_removes_is_kept(runner: Runner) -> None:
     assert blobs[record["inputs"][0]["sha256"]] == b"a"
 
 
+@pytest.mark.slow
 def test_input_elsewhere_that_changes_is_told(runner: Runner) -> None:
     calibration = runner.folder.parent / "calibration.txt"
     calibration.write_text("before")
@@ -116,6 +123,7 @@ def test_input_elsewhere_that_changes_is_told(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_large_file_that_is_written_anew_is_told(runner: Runner) -> None:
     with (runner.folder / "big.root").open("wb") as stream:
         stream.truncate(17 << 20)
@@ -129,6 +137,7 @@ def test_large_file_that_is_written_anew_is_told(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_secret_in_what_runs_is_told_by_place_and_rule_alone(runner: Runner) -> None:
     script(runner, f"#!/bin/sh\n{SECRET}\n")
     (runner.folder / "art").write_text("#!/bin/sh\n")
@@ -145,6 +154,7 @@ def test_secret_in_what_runs_is_told_by_place_and_rule_alone(runner: Runner) -> 
     assert not any(b"purple" in content for content in blobs.values())
 
 
+@pytest.mark.slow
 def test_secret_in_a_log_is_no_weakness(runner: Runner) -> None:
     (runner.folder / "print.py").write_text("print('pass' + 'word=\"purple-elephant-7\"')")
 
@@ -153,6 +163,7 @@ def test_secret_in_a_log_is_no_weakness(runner: Runner) -> None:
     assert weak(only_entry(runner)[0]) == []
 
 
+@pytest.mark.slow
 def test_pipe_on_standard_input_is_told_where_it_was_read(runner: Runner) -> None:
     runner("run", "--", "cat", input=b"steering\n")
 
@@ -161,12 +172,14 @@ def test_pipe_on_standard_input_is_told_where_it_was_read(runner: Runner) -> Non
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pipe_on_standard_input_that_nobody_reads_is_no_weakness(runner: Runner) -> None:
     runner("run", "--", "true", input=b"steering\n")
 
     assert weak(only_entry(runner)[0]) == []
 
 
+@pytest.mark.slow
 def test_folder_of_which_nobody_saw_what_was_read_is_told(runner: Runner) -> None:
     for name in ("cards", "empty"):
         (runner.folder / name).mkdir()
@@ -177,6 +190,7 @@ def test_folder_of_which_nobody_saw_what_was_read_is_told(runner: Runner) -> Non
     assert weak(only_entry(runner)[0]) == [("input-missing", "folder cards", NOBODY_SAW)]
 
 
+@pytest.mark.slow
 def test_tarball_that_jobsub_unpacked_is_kept_in_each_step_of_a_script(runner: Runner) -> None:
     """`condor_lar.sh` copies it with `cp -r`, and a rerun had none of it."""
     (runner.folder / "code").mkdir()
@@ -192,6 +206,7 @@ def test_tarball_that_jobsub_unpacked_is_kept_in_each_step_of_a_script(runner: R
     assert weak(record) == []
 
 
+@pytest.mark.slow
 def test_folder_that_the_job_writes_to_is_no_weakness(runner: Runner) -> None:
     (runner.folder / "out").mkdir()
     (runner.folder / "out" / "old.txt").write_text("a")
@@ -202,6 +217,7 @@ def test_folder_that_the_job_writes_to_is_no_weakness(runner: Runner) -> None:
     assert weak(only_entry(runner)[0]) == []
 
 
+@pytest.mark.slow
 def test_script_too_large_to_be_kept_is_still_a_script(runner: Runner) -> None:
     path = script(runner, "#!/bin/sh\nexit 0\n")
     with path.open("ab") as stream:
@@ -213,6 +229,7 @@ def test_script_too_large_to_be_kept_is_still_a_script(runner: Runner) -> None:
     assert (entry["path"], entry.get("sha256")) == ("job.sh", None)
 
 
+@pytest.mark.slow
 def test_include_that_only_the_program_finds_is_told(runner: Runner) -> None:
     script(runner, "#!/bin/sh\nexit ${FAIL:-0}\n", "art")
     (runner.folder / "a.fcl").write_text('#include "inner.fcl"\n')
@@ -224,6 +241,7 @@ def test_include_that_only_the_program_finds_is_told(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_include_that_the_program_misses_too_is_no_weakness(runner: Runner) -> None:
     script(runner, "#!/bin/sh\nexit 9\n", "art")
     (runner.folder / "a.fcl").write_text('#include "inner.fcl"\n')
@@ -233,6 +251,7 @@ def test_include_that_the_program_misses_too_is_no_weakness(runner: Runner) -> N
     assert weak(only_entry(runner)[0]) == []
 
 
+@pytest.mark.slow
 def test_include_that_cannot_be_read_costs_no_record(runner: Runner) -> None:
     """Reading /proc/self/mem is an input/output error, as of a damaged disk."""
     script(runner, "#!/bin/sh\n", "art")
@@ -246,6 +265,7 @@ def test_include_that_cannot_be_read_costs_no_record(runner: Runner) -> None:
     assert [file["path"] for file in record["configurations"][0]["files"]] == ["a.fcl"]
 
 
+@pytest.mark.slow
 def test_input_and_script_that_cannot_be_read_cost_no_record(runner: Runner) -> None:
     (runner.folder / "bad.py").symlink_to("/proc/self/mem")
 
@@ -256,6 +276,7 @@ def test_input_and_script_that_cannot_be_read_cost_no_record(runner: Runner) -> 
     assert [entry["name"] for entry in record["outputs"]] == ["out.txt"]
 
 
+@pytest.mark.slow
 def test_repository_that_is_none_is_told(runner: Runner) -> None:
     runner("run", "--repository", "/", "--", "true")
 
@@ -319,6 +340,7 @@ def fail(where: str, error: str) -> str:
     return f"{imported}\ndef failing(*words, **more): raise {error}\n{last}.{name} = failing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error", ["MemoryError()", "RecursionError('too deep')", "OSError(5, 'I/O')"]
 )
@@ -405,6 +427,7 @@ def test_time_and_host_in_a_file_are_found_by_words(text: str, *, is_told: bool)
     assert find_run_specific(b"\n" + text.encode()) == (f"line 2, {text}" if is_told else None)
 
 
+@pytest.mark.slow
 def test_script_that_writes_the_time_into_its_output_is_told(runner: Runner) -> None:
     script(runner, "date > stamp.txt\n")
 
@@ -415,6 +438,7 @@ def test_script_that_writes_the_time_into_its_output_is_told(runner: Runner) -> 
     ]
 
 
+@pytest.mark.slow
 def test_script_and_command_line_that_draw_unseeded_are_told(runner: Runner) -> None:
     script(runner, "echo $RANDOM > out.txt\n")
 

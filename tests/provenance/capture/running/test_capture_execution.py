@@ -25,6 +25,7 @@ def in_full_runs(*values: object) -> list[Any]:
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("versions", [VERSIONS[:1] + VERSIONS[5:6], *in_full_runs(VERSIONS)])
 def test_hook_works_under_every_python_found(
     hook: str, tmp_path: Path, service: Service, versions: list[str]
@@ -65,11 +66,13 @@ def test_hook_works_under_every_python_found(
     assert {"3.11"} <= set(present)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [0, 65, 255, *in_full_runs(1, 126, 127, 130, 137, 143)])
 def test_exit_code_passes_through(runner: Runner, code: int) -> None:
     assert runner("run", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["TERM", "SEGV", *in_full_runs("KILL", "INT", "HUP", "ABRT", "XCPU", "USR1")]
 )
@@ -83,6 +86,7 @@ def test_signal_that_ended_the_command_ends_the_hook(runner: Runner, name: str) 
     assert record["state"] == ("failed" if name in ("SEGV", "ABRT") else "killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["TERM", "ABRT", "RTMIN", *in_full_runs("HUP", "USR1", "USR2", "VTALRM", "PWR", "URG")]
 )
@@ -101,6 +105,7 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
     assert process.returncode == 9
 
 
+@pytest.mark.slow
 def test_signal_to_who_leads_a_session_reaches_the_command_alone(runner: Runner) -> None:
     """As HTCondor does it: the program ended by the signal before its script had it checkpoint."""
     script = """
@@ -144,6 +149,7 @@ def _state_of(process_id: str) -> str:
     return status.rsplit(")", 1)[1].split()[0]
 
 
+@pytest.mark.slow
 def test_interrupt_reaches_the_command_once(runner: Runner) -> None:
     process = start(runner, "sh", "-c", "trap 'echo once' INT; echo ready; sleep 1; exit 7")
     process.stdout.readline()
@@ -194,6 +200,7 @@ def test_ignored_signal_stays_ignored_for_the_command(runner: Runner) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> None:
     """With SIGCHLD ignored, which a program inherits, the system forgets how a process ended."""
     script = (
@@ -229,6 +236,7 @@ def test_caller_that_ignores_its_children_gets_the_exit_code(runner: Runner) -> 
     assert len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "code"), [(["/no/such/program"], 127), (["/etc/passwd"], 126)])
 def test_command_that_cannot_start_gives_the_shells_code(
     runner: Runner, words: list[str], code: int
@@ -280,6 +288,7 @@ print(outcome.code, len(os.listdir("/proc/self/fd")) - len(before))
     assert done.stdout == b"made\n3 0\n", done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_script_without_interpreter_line_runs_as_in_a_shell(runner: Runner) -> None:
     script = runner.folder / "job.sh"
     script.write_text("echo from sh; exit 4\n")
@@ -313,6 +322,7 @@ def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(
     assert b"bytes left out here" in kept
 
 
+@pytest.mark.slow
 def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner: Runner) -> None:
     target = runner.folder / "out.txt"
     target.write_bytes(b"earlier\n")
@@ -337,6 +347,7 @@ def test_output_to_a_file_is_written_by_the_command_itself_and_kept(runner: Runn
     assert archive.read("blobs/" + log["sha256"]).endswith(b"mine\n")
 
 
+@pytest.mark.slow
 def test_streams_that_are_one_keep_their_order(runner: Runner) -> None:
     script = "for n in 1 2 3 4 5 6 7 8 9; do echo out$n; echo err$n >&2; done"
     done = runner(
@@ -366,6 +377,7 @@ def test_process_left_behind_neither_blocks_the_hook_nor_loses_its_output(runner
     assert (runner.folder / "late.txt").read_text() == "0\n"
 
 
+@pytest.mark.slow
 def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runner) -> None:
     command = f"{runner.python} {runner.hook} run -- yes | head -1"
 
@@ -405,6 +417,7 @@ def test_reader_that_is_slow_gets_everything(runner: Runner, *, is_blocking: boo
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_open_files_leave_the_output_alone(runner: Runner) -> None:
     def open_many() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
@@ -416,6 +429,7 @@ def test_more_than_a_thousand_open_files_leave_the_output_alone(runner: Runner) 
     assert (done.returncode, done.stdout) == (0, b"job\n")
 
 
+@pytest.mark.slow
 def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) -> None:
     read, write = os.pipe()
     os.write(write, b"from three\n")
@@ -435,6 +449,7 @@ def test_standard_input_and_other_descriptors_reach_the_command(runner: Runner) 
     assert done.stdout == b"from stdin\nfrom three\n"
 
 
+@pytest.mark.slow
 def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> None:
     alone = subprocess.run(
         ["env"], capture_output=True, cwd=runner.folder, env=runner.environment, check=True
@@ -443,6 +458,7 @@ def test_environment_and_folder_of_the_command_are_unchanged(runner: Runner) -> 
     assert sorted(runner("run", "--", "env").stdout.splitlines()) == sorted(alone.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "locale", [{"LANG": "C"}, {"LANG": None}, {"LANG": None, "LC_CTYPE": "POSIX"}]
 )

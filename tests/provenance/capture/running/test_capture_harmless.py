@@ -21,6 +21,7 @@ def job(
     return done, time.monotonic() - begun
 
 
+@pytest.mark.slow
 def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> None:
     blocked = runner.folder / "file"
     blocked.write_text("not a folder")
@@ -31,6 +32,7 @@ def test_no_home_and_no_spool_still_sends(runner: Runner, service: Service) -> N
     assert len(service.records) == 1
 
 
+@pytest.mark.slow
 def test_no_spool_and_no_service_only_says_so(runner: Runner) -> None:
     done, _ = job(
         runner, environment={"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
@@ -69,6 +71,7 @@ def test_disk_that_fills_up_under_the_entry_still_sends_and_says_nothing(
     assert runner.entries() == []
 
 
+@pytest.mark.slow
 def test_job_id_that_is_none_is_left_out(runner: Runner, service: Service) -> None:
     job(
         runner, "--url", service.url, "--retry-of", "the first", environment={"JOBPROV_JOB_ID": "7"}
@@ -79,6 +82,7 @@ def test_job_id_that_is_none_is_left_out(runner: Runner, service: Service) -> No
     assert "retry_of" not in record
 
 
+@pytest.mark.slow
 def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(
     runner: Runner, service: Service
 ) -> None:
@@ -106,6 +110,7 @@ def test_address_that_makes_no_sense_is_only_said(runner: Runner) -> None:
         assert b"not" in done.stderr
 
 
+@pytest.mark.slow
 def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner: Runner) -> None:
     job(
         runner,
@@ -121,6 +126,7 @@ def test_unknown_options_and_bad_numbers_do_not_stop_the_job(runner: Runner) -> 
     assert len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -> None:
     done, _ = job(runner, "--url", service.url, "--token-file", "/no/token")
 
@@ -128,6 +134,7 @@ def test_missing_token_file_leaves_the_entry(runner: Runner, service: Service) -
     assert b"/no/token" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
 def test_token_file_that_is_none_holds_nobody_up(
     runner: Runner, service: Service, name: str
@@ -147,6 +154,7 @@ def test_token_file_that_is_none_holds_nobody_up(
     assert len(service.records) + len(runner.entries()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("token", "left"), [("prov_1_secret\n", 0), ("prov_1_secret\nprov_2_secret", 1)]
 )
@@ -181,6 +189,7 @@ def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_l
         assert len(told) < 2000
 
 
+@pytest.mark.slow
 def test_empty_environment_is_enough(runner: Runner) -> None:
     done = subprocess.run(
         [
@@ -227,6 +236,7 @@ def test_removed_working_folder_does_not_stop_the_job(runner: Runner) -> None:
     assert done.returncode == 8
 
 
+@pytest.mark.slow
 def test_closed_error_stream_is_survived(runner: Runner) -> None:
     done = subprocess.run(
         ["sh", "-c", f"exec {runner.python} {runner.hook} run -- sh -c 'exit 8' 2>&-"],
@@ -261,6 +271,7 @@ def test_pipe_named_as_input_does_not_hang(runner: Runner) -> None:
     assert seconds < 50  # the writer never comes
 
 
+@pytest.mark.slow
 def test_names_that_are_no_unicode_are_kept_as_escapes(runner: Runner, service: Service) -> None:
     name = b"in-\xff.dat"
     (runner.folder / os.fsdecode(name)).write_bytes(b"x")

@@ -31,6 +31,7 @@ def record_job(
     return runner("run", "--url", service.url, *words, "--", "sh", "-c", "echo hello", **more)
 
 
+@pytest.mark.slow
 def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(
     runner: Runner, service: Service
 ) -> None:
@@ -46,6 +47,7 @@ def test_record_and_its_blobs_arrive_and_nothing_stays_in_the_spool(
     assert runner.entries() == runner.entries("claimed") == []
 
 
+@pytest.mark.slow
 def test_verbose_tells_each_gap_in_one_line(runner: Runner, service: Service) -> None:
     service.gaps = [
         {"code": "no-fcl", "message": "no fcl\nat all"},
@@ -131,6 +133,7 @@ def test_retry_after_is_obeyed(runner: Runner, service: Service) -> None:
     assert len(service.records) == 1
 
 
+@pytest.mark.slow
 def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(
     runner: Runner, service: Service
 ) -> None:
@@ -156,6 +159,7 @@ def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(
     assert runner.entries() == []
 
 
+@pytest.mark.slow
 def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Service) -> None:
     service.faults = [problem(409, "another record is held", "conflict")]
 
@@ -350,6 +354,7 @@ def test_slow_service_holds_the_job_up_no_longer_than_the_budget(
     assert len(runner.entries()) + len(runner.entries("claimed")) == 1
 
 
+@pytest.mark.slow
 def test_secret_that_only_the_service_knows_is_taken_out_and_noted(
     runner: Runner, service: Service
 ) -> None:
@@ -405,6 +410,7 @@ def test_start_word_carries_unit_host_site_and_step(
     assert service.only_record()["task"]["unit"] == (unit or "5")
 
 
+@pytest.mark.slow
 def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: Runner) -> None:
     for name in ("a.root", "b.root"):
         (runner.folder / name).write_text("before" * (1 << 19))  # more than is held in memory
@@ -461,6 +467,7 @@ def test_peak_memory_stays_below_33_megabytes_for_a_job_of_much_output_and_input
     assert peak * 1024 < 33_000_000
 
 
+@pytest.mark.slow
 def test_somebody_at_a_terminal_reads_that_the_job_is_recorded(
     runner: Runner, service: Service
 ) -> None:

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Service
 
 
+@pytest.mark.slow
 def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(
     runner: Runner, service: Service
 ) -> None:
@@ -37,6 +40,7 @@ def test_record_that_was_not_sent_lies_where_the_batch_system_brings_files_home(
     assert list(home.glob("jobprov-*.jobprov")) == []
 
 
+@pytest.mark.slow
 def test_record_that_was_sent_leaves_nothing_to_bring_home(
     runner: Runner, service: Service
 ) -> None:

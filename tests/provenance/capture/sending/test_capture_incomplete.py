@@ -80,6 +80,7 @@ def test_blob_that_jobprov_refuses_after_the_record_went_is_given_up_by_name(
     assert runner.entries() == runner.entries("rejected") == []
 
 
+@pytest.mark.slow
 def test_flush_leaves_open_no_entry_whose_blobs_did_not_arrive(
     runner: Runner, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +163,7 @@ def test_rest_goes_home_by_the_error_output_and_is_read_back(
     assert b"hello\n" in service.blobs.values()
 
 
+@pytest.mark.slow
 def test_rest_of_an_entry_without_a_spool_is_told_as_lost(runner: Runner, service: Service) -> None:
     refuse(service, b"hello", PORTAL)
     environment = {"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
@@ -173,6 +175,7 @@ def test_rest_of_an_entry_without_a_spool_is_told_as_lost(runner: Runner, servic
     assert done.stderr.endswith(b"(lost, since no spool can be written)\n")
 
 
+@pytest.mark.slow
 def test_rest_of_an_entry_goes_home_with_the_output(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:
@@ -222,6 +225,7 @@ def test_redacted_blob_that_does_not_pass_is_kept_as_redacted(
     assert not any(b"hello" in content for content in service.blobs.values())
 
 
+@pytest.mark.slow
 def test_blob_that_is_refused_and_blob_that_waits_are_both_told(
     runner: Runner, service: Service
 ) -> None:
@@ -243,6 +247,7 @@ def test_blob_that_is_refused_and_blob_that_waits_are_both_told(
     assert names_in(entry) == ["blobs/" + log["sha256"], "record.json", "delivery.json"]
 
 
+@pytest.mark.slow
 def test_many_blobs_are_counted_and_some_named(runner: Runner, service: Service) -> None:
     for number in range(8):
         (runner.folder / f"script{number}.sh").write_text(f"# hello {number}\n")

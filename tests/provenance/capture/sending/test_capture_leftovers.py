@@ -46,6 +46,7 @@ def test_jobsub_jobs_do_so_unasked_and_others_do_not(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_record_that_no_spool_takes_goes_home_too(runner: Runner) -> None:
     environment = {"JOBPROV_SPOOL": "/proc/spool", "HOME": None, "TMPDIR": "/proc"}
 
@@ -65,6 +66,7 @@ def test_record_that_no_spool_takes_goes_home_too(runner: Runner) -> None:
     assert b"lost" not in done.stderr
 
 
+@pytest.mark.slow
 def test_ifdh_takes_it_where_it_is(runner: Runner, tmp_path: Path) -> None:
     ifdh = tmp_path / "bin" / "ifdh"
     ifdh.parent.mkdir()

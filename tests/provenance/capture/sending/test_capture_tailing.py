@@ -106,6 +106,7 @@ def test_record_of_a_job_that_ended_takes_the_place_of_the_ends(
     assert list(live.data.glob(f"log-tails/*/{job_id}/*")) == []
 
 
+@pytest.mark.slow
 def test_job_of_less_than_a_minute_sends_no_ends(runner: Runner, service: Service) -> None:
     runner("run", "--url", service.url, "--", "sh", "-c", "echo out; sleep 0.5")
 

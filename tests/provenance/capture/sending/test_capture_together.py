@@ -156,6 +156,7 @@ def test_results_without_their_last_blob_are_no_receipt(batching: Service, tmp_p
     assert entry.confirmed == set(batching.blobs)
 
 
+@pytest.mark.slow
 def test_gateway_that_refuses_every_batch_is_asked_a_few_times(
     batching: Service, tmp_path: Path
 ) -> None:

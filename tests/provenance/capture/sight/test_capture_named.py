@@ -24,6 +24,7 @@ def little_time() -> Iterator[None]:
     assert time.process_time() - began < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -63,6 +64,7 @@ def test_script_is_searched_in_a_time_that_grows_with_its_length_alone(
         list(named_files._named_by({"path": "job.sh", "sha256": "digest"}, draft))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -84,6 +86,7 @@ def test_variables_of_a_script_do_not_grow(script: str) -> None:
     assert memory < 2 << 30
 
 
+@pytest.mark.slow
 def test_each_word_of_a_command_line_may_be_a_script_in_a_large_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -539,6 +539,7 @@ def test_program_that_runs_when_a_file_comes_is_known_to_run_until_then(
     assert before < while_it_ran == child.ended
 
 
+@pytest.mark.slow
 def test_files_that_a_script_names_by_variables_are_inputs(site: Site) -> None:
     """`tar xzf $INPUT_TAR_DIR/code_$VERSION.tgz` is over before anybody looks."""
     for folder in (site.inputs, site.job):
@@ -557,6 +558,7 @@ def test_files_that_a_script_names_by_variables_are_inputs(site: Site) -> None:
     assert read == [str(path) for path in expected]
 
 
+@pytest.mark.slow
 def test_files_that_jobsub_unpacked_for_the_job_are_kept_or_named(site: Site) -> None:
     """As `cp -r $INPUT_TAR_DIR_LOCAL/* .` of project.py's jobs: the folder is gone weeks later."""
     unpacked = site.job.parent / "fifeuser"

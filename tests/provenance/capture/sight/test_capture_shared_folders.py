@@ -42,6 +42,7 @@ def record_of_job_in_container(runner: Runner, inputs: Path) -> dict[str, Any]:
     return only_entry(runner)[0]
 
 
+@pytest.mark.slow
 @with_mounts
 def test_folder_of_one_job_in_the_place_of_a_shared_one_is_its_own(
     runner: Runner, tmp_path: Path
@@ -54,6 +55,7 @@ def test_folder_of_one_job_in_the_place_of_a_shared_one_is_its_own(
     assert record["command"]["processes"]["is_complete"]
 
 
+@pytest.mark.slow
 @with_mounts
 def test_job_in_a_crowded_shared_folder_has_a_gap_and_claims_nothing(
     runner: Runner, tmp_path: Path
@@ -68,6 +70,7 @@ def test_job_in_a_crowded_shared_folder_has_a_gap_and_claims_nothing(
     assert why.startswith(f"others keep files in {START}, too: what came there was not seen")
 
 
+@pytest.mark.slow
 def test_each_step_in_the_top_folder_has_the_gap_once(runner: Runner) -> None:
     for words in (["start"], ["step", "--", "true"], ["step", "--", "true"], ["end"]):
         runner(*words, cwd="/")
@@ -77,6 +80,7 @@ def test_each_step_in_the_top_folder_has_the_gap_once(runner: Runner) -> None:
     assert why.startswith("others keep files in /, too: what came there was not seen")
 
 
+@pytest.mark.slow
 def test_shared_folder_that_is_named_is_looked_into(runner: Runner, tmp_path: Path) -> None:
     """Whoever names it knows that what comes there is the job's."""
     store = tmp_path / "store"

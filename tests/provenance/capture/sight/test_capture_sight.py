@@ -145,6 +145,7 @@ def test_job_itself_is_not_changed(site: Site) -> None:
     assert done.stderr.startswith(beside.stderr)
 
 
+@pytest.mark.slow
 def test_file_that_is_made_and_moved_at_once_is_one_output(site: Site) -> None:
     record = site.record(
         "echo data > a.root; mv a.root $STORAGE/b.root; mv $STORAGE/b.root $STORAGE/a.root"
@@ -155,6 +156,7 @@ def test_file_that_is_made_and_moved_at_once_is_one_output(site: Site) -> None:
     assert output["size_bytes"] == len("data\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", ["$STORAGE/deep", "${STORAGE}/deep/er", "$HERE", "/$ONE/x", "$STORAGE/deep/er/est"]
 )
@@ -182,6 +184,7 @@ def test_copy_elsewhere_is_the_same_file(site: Site) -> None:
     assert "location" not in outputs["b.root"]
 
 
+@pytest.mark.slow
 def test_copy_in_a_further_folder_of_the_job_is_no_second_output(site: Site) -> None:
     """As jobsub's `-d HIST` wants it; files with other bytes are files of their own."""
     record = site.record(
@@ -198,6 +201,7 @@ def test_copy_in_a_further_folder_of_the_job_is_no_second_output(site: Site) -> 
     ]
 
 
+@pytest.mark.slow
 def test_copy_that_is_renamed_elsewhere_is_the_same_file(site: Site) -> None:
     """As ifdh does: under another name first; or as a script of Python does, at once."""
     script = """
@@ -216,6 +220,7 @@ rm gen.root
     assert {output["name"] for output in record["outputs"]} == {"gen.root", "summary_7.json"}
 
 
+@pytest.mark.slow
 def test_renamed_copy_that_is_seen_while_it_is_written_is_no_second_output(site: Site) -> None:
     """As on a busy node, where each program takes its time."""
     script = """
@@ -225,6 +230,7 @@ echo one > a.txt; (cat a.txt; sleep 0.5) > $STORAGE/a_7.txt
     assert (output["path"], output["location"]) == ("a.txt", str(site.storage / "a_7.txt"))
 
 
+@pytest.mark.slow
 def test_file_that_grew_unseen_and_went_is_found_in_the_storage_folder(site: Site) -> None:
     """On a busy node nobody looks between its last bytes, its copy and its removal."""
     script = """
@@ -273,6 +279,7 @@ def test_file_that_is_told_at_the_end_keeps_the_place_where_it_was_seen(site: Si
     assert output["location"] == str(site.storage / "a_7.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copy", ["cp b.txt $STORAGE/", "(cat b.txt; sleep 0.5) > $STORAGE/b.txt"])
 def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site, copy: str) -> None:
     record = site.record("echo same > a.txt; echo same > b.txt; " + copy)
@@ -311,6 +318,7 @@ def test_log_of_the_tracer_is_no_output_where_nobody_names_the_spool(site: Site)
     assert [output["name"] for output in outputs] == ["a.root"]
 
 
+@pytest.mark.slow
 def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:
     """They have other bytes at each reading, so that nobody could send them."""
     record = site.record("sh -c 'sleep 0.3; cat \"$1\" > load.txt' sh /proc/loadavg")
@@ -328,6 +336,7 @@ def test_files_of_the_machine_that_a_program_holds_open_are_no_inputs(site: Site
     assert [entry["path"] for entry in record["inputs"]] == ["table.csv"]
 
 
+@pytest.mark.slow
 def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
     record = site.record(
         "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 1; rm a.root;"
@@ -344,6 +353,7 @@ def test_scratch_that_vanishes_is_no_output(site: Site) -> None:
     assert [output["path"] for output in record["outputs"]] == ["kept.dat"]
 
 
+@pytest.mark.slow
 def test_caches_of_python_numba_and_matplotlib_are_no_outputs(site: Site) -> None:
     """They hold times, paths, or machine code of this one CPU: no rerun makes them again."""
     record = site.record(
@@ -357,6 +367,7 @@ def test_caches_of_python_numba_and_matplotlib_are_no_outputs(site: Site) -> Non
     assert list(by_path(record["outputs"])) == ["plots/mass.png"]
 
 
+@pytest.mark.slow
 def test_what_root_compiles_of_a_macro_is_no_output(site: Site) -> None:
     """As `root macro.C+` leaves it; a library that the job builds by itself is an output."""
     record = site.record(
@@ -556,6 +567,7 @@ def test_what_is_told_is_recorded_once(site: Site) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_sidecar_never_names_its_own_file(site: Site) -> None:
     (site.job / "data.root").write_text("old\n")
 
@@ -721,6 +733,7 @@ def test_file_that_is_moved_soon_is_looked_at_while_it_is_there(tmp_path: Path) 
     assert made.identity[1] == inode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("starter", "lines", "kept"),
     [
@@ -801,6 +814,7 @@ sys.exit(int(os.environ.get("EXIT_CODE", "0")))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "place"),
     [
@@ -843,6 +857,7 @@ upload.wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exit_code", ["0", "1"])
 def test_copy_that_was_seen_to_fail_is_nowhere(site: Site, exit_code: str) -> None:
     rucio = site.job.parent / "programs" / "rucio"
@@ -868,6 +883,7 @@ unshare --mount $user sh inside.sh "$PWD" "$INPUTS" "$STORAGE"
 """
 
 
+@pytest.mark.slow
 def test_file_of_a_container_is_not_taken_for_the_one_that_has_its_path_outside(site: Site) -> None:
     """As bind mounts of apptainer and bwrap do: /srv is the job's folder, and $STORAGE another."""
     for name in ("raw.root", "table.root"):

@@ -50,6 +50,7 @@ RENAME = "import os; os.rename('out.root', os.path.expandvars('$STORE/$CAMPAIGN/
 PLACE = '"$STORE/$CAMPAIGN"/0$((UNIT - 7))/u$UNIT.root'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -73,6 +74,7 @@ def test_file_that_lives_for_milliseconds_has_a_producer(
     assert (output["size_bytes"], len(output["sha256"])) == (5, 64)
 
 
+@pytest.mark.slow
 def test_loop_that_stores_one_file_after_the_other_has_made_all(
     runner: Runner, storage: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_files_that_went_from_one_path_to_nobody_knows_where_are_a_gap(runner: R
     assert f"2 moved away from {runner.folder}/out.root" in sentence
 
 
+@pytest.mark.slow
 def test_folder_that_is_moved_as_a_whole_takes_its_files_along(
     runner: Runner, storage: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_folder_that_is_moved_as_a_whole_takes_its_files_along(
     }
 
 
+@pytest.mark.slow
 def test_copy_that_a_shell_makes_of_its_own_words_is_the_same_file(runner: Runner) -> None:
     """The folder stands in no word of its own, and `cp` is over before anybody looks."""
     (runner.folder.parent / "else").mkdir()
@@ -145,6 +149,7 @@ def test_rsync_that_removes_its_source_is_a_copy(runner: Runner, storage: Path) 
     assert places_of(record, storage) == {"out.root": "prod5/00/out.root"}
 
 
+@pytest.mark.slow
 def test_installed_copy_is_the_same_file(runner: Runner, storage: Path) -> None:
     record = record_of(runner, 'echo data > out.root; install -m 644 out.root "$STORE/u7.root"')
 
@@ -173,6 +178,7 @@ def test_files_that_are_open_in_the_storage_for_a_moment_are_outputs(
     assert found == {f"prod5/00/{name}.root" for name in "abcd"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("storage")
 def test_file_that_is_removed_from_the_storage_is_no_output(runner: Runner) -> None:
     record = record_of(runner, 'echo data > out.root; mv out.root "$STORE/x.root"; rm "$STORE"/x*')
@@ -180,6 +186,7 @@ def test_file_that_is_removed_from_the_storage_is_no_output(runner: Runner) -> N
     assert "outputs" not in record
 
 
+@pytest.mark.slow
 def test_input_that_is_moved_away_when_it_is_done_is_no_output(
     runner: Runner, storage: Path
 ) -> None:
@@ -225,6 +232,7 @@ for unit in "789":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not reports_handles(), reason="this kernel reports no handles of files")
 def test_files_that_go_to_folders_made_in_the_same_instant_are_found(
     runner: Runner, storage: Path
@@ -549,6 +557,7 @@ def test_place_that_may_be_unknown_is_a_gap(runner: Runner, storage: Path) -> No
     assert len(unseen) == (0 if found["a.root"] else 1)
 
 
+@pytest.mark.slow
 def test_link_to_the_job_s_own_folder_does_not_spoil_what_is_seen_there(
     runner: Runner, storage: Path
 ) -> None:
@@ -586,6 +595,7 @@ def test_folders_where_no_job_stores_anything_are_not_followed(tmp_path: Path) -
     assert found == [str(storage)]
 
 
+@pytest.mark.slow
 def test_copy_to_a_folder_that_a_script_names_by_an_address_of_files_is_found(
     runner: Runner,
 ) -> None:
@@ -607,6 +617,7 @@ eof
     assert places_of(only_entry(runner)[0], far) == {"work/f.c1": "f.c1"}
 
 
+@pytest.mark.slow
 @with_strace
 def test_file_that_a_trace_alone_shows_is_an_output(runner: Runner) -> None:
     """As law stores it: by a copy of some bytes, to a folder that no word of the job names."""

@@ -68,6 +68,7 @@ def test_make_uses_the_compilers_that_its_own_rules_name() -> None:
     assert sorted(line.split("\t")[1] for line in lines) == ["g++", "gfortran"]
 
 
+@pytest.mark.slow
 def test_record_of_a_job_that_compiles_names_its_compiler(runner: Runner, toolchain: Path) -> None:
     (runner.folder / "build.sh").write_text("gcc -o x x.c\n")
 

@@ -28,6 +28,7 @@ def listing(runner: Runner) -> list[list[str]]:
     return [line.split("\t") for line in lines]
 
 
+@pytest.mark.slow
 def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_name_themselves(
     runner: Runner,
 ) -> None:
@@ -45,6 +46,7 @@ def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_na
     }
 
 
+@pytest.mark.slow
 def test_script_is_run_by_the_python_of_its_first_line_as_path_finds_it(
     runner: Runner, tmp_path: Path
 ) -> None:

@@ -242,6 +242,7 @@ def test_packages_of_this_system_are_listed_and_each_once() -> None:
     assert any(line.split("\t")[1] in ("libc6", "glibc") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["run", "--", "true"], ["run", "--", "sleep", "1"]])
 def test_packages_of_the_system_come_with_every_job_however_short(
     runner: Runner, words: list[str]
@@ -254,6 +255,7 @@ def test_packages_of_the_system_come_with_every_job_however_short(
     assert lines == sorted(lines)
 
 
+@pytest.mark.slow
 def test_packages_of_the_system_come_with_a_script_of_steps(runner: Runner) -> None:
     runner("start")
     runner("end")

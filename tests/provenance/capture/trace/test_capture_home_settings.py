@@ -125,6 +125,7 @@ def test_links_that_lead_nowhere_and_in_circles_do_no_harm(home: Path) -> None:
     assert listed() == ["~" + 4 * "/.circle" + "/"]
 
 
+@pytest.mark.slow
 def test_job_that_waits_for_the_trace_of_its_kind_records_them(runner: Runner) -> None:
     put(runner.folder, "home/.config/tool/toolrc", "home/.told")
     words = ["--no-trace", "--input", "home/.told", "--", "sh", "-c", "echo > ~/.made"]

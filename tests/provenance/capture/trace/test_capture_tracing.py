@@ -78,6 +78,7 @@ def test_jobs_that_do_the_same_share_the_listing(runner: Runner) -> None:
     assert len({record["environment"]["touched_sha256"] for record in records}) == 1
 
 
+@pytest.mark.slow
 @with_strace
 def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
     script = "mkfifo pipe; (echo x > pipe) & cat pipe; ls -l pipe"
@@ -128,6 +129,7 @@ def test_service_is_sent_what_it_lacks_and_not_again(runner: Runner, service: Se
     assert len(sent) == len(set(sent)) < 2 * first
 
 
+@pytest.mark.slow
 @with_strace
 def test_bytes_beyond_the_limit_are_left_out_and_said(runner: Runner) -> None:
     runner("run", "--trace", "--trace-bytes", "100000", "--", "cat", "/etc/passwd")
@@ -138,6 +140,7 @@ def test_bytes_beyond_the_limit_are_left_out_and_said(runner: Runner) -> None:
     assert any("/libc" in path for path in touched(record, blobs))
 
 
+@pytest.mark.slow
 @with_strace
 def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> None:
     runner(
@@ -179,6 +182,7 @@ def test_end_of_a_traced_command_passes_through(
     assert record["exit"].get("signal") == (-code if code < 0 else None)
 
 
+@pytest.mark.slow
 @with_strace
 def test_script_without_interpreter_line_runs_as_in_a_shell_and_says_so(runner: Runner) -> None:
     script = runner.folder / "job.sh"
@@ -192,6 +196,7 @@ def test_script_without_interpreter_line_runs_as_in_a_shell_and_says_so(runner: 
     assert any("no program that strace can start" in note for note in record["extra"]["hook_notes"])
 
 
+@pytest.mark.slow
 @with_strace
 def test_signal_to_the_hook_reaches_the_whole_traced_group(runner: Runner) -> None:
     script = (
@@ -240,6 +245,7 @@ def is_tracer(path: Path, runner: Runner) -> bool:
     return b"strace\0" in command and os.fsencode(runner.spool / "trace-") in command
 
 
+@pytest.mark.slow
 def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) -> None:
     (runner.folder / "empty").mkdir()
 
@@ -271,6 +277,7 @@ def test_command_without_path_runs_plain(runner: Runner) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["#!/bin/sh\nexit 1\n", "no program at all"])
 def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program: str) -> None:
     (runner.folder / "strace").write_text(program)
@@ -352,6 +359,7 @@ def test_strace_that_a_limit_may_end_is_one_without_which_calls_do_not_fail(
     assert trace.words
 
 
+@pytest.mark.slow
 def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,7 @@ def test_scripts_that_a_tracer_disturbs_are_left_alone(
     assert is_disturbed(glance_at("sh", str(tmp_path / "job.sh"))) == is_so
 
 
+@pytest.mark.slow
 @with_strace
 def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Service) -> None:
     command = ["sh", "-c", "cat /etc/passwd; sleep 1"]
@@ -135,6 +136,7 @@ def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Servic
     assert asking.confirmed == asking.turns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "environment"),
     [
@@ -154,6 +156,7 @@ def test_job_that_says_no_is_not_traced(
     assert "touched_sha256" not in asking.only_record()["environment"]
 
 
+@pytest.mark.slow
 @with_strace
 def test_option_goes_before_the_environment(runner: Runner) -> None:
     words = ["run", "--trace", "--trace-bytes", "0", "--", "true"]
@@ -162,6 +165,7 @@ def test_option_goes_before_the_environment(runner: Runner) -> None:
     assert "touched_sha256" in entry_of(runner)[0]["environment"]
 
 
+@pytest.mark.slow
 @with_strace
 @pytest.mark.parametrize("way", ["silent", "gone", "without the call"])
 def test_service_that_does_not_answer_costs_half_a_second_at_most(
@@ -454,6 +458,7 @@ def test_next_job_of_a_kind_doubts_an_input_that_another_process_changed_below_t
     assert "changed-while-running" in codes[0] & codes[1]
 
 
+@pytest.mark.slow
 def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
     (runner.folder / "empty").mkdir()
     environment = {"PATH": str(runner.folder / "empty")}
@@ -487,6 +492,7 @@ def test_job_whose_limits_may_end_strace_is_traced_only_if_told(
     assert traced == [False, True]
 
 
+@pytest.mark.slow
 def test_job_that_nobody_traced_says_whose_trace_would_tell_what_it_read(runner: Runner) -> None:
     """Without strace, or without a service, too: a trace that comes from elsewhere is enough."""
     command = ["--", "sh", "-c", "true"]
@@ -508,6 +514,7 @@ def test_job_of_several_untraced_steps_waits_for_the_traces_of_all(runner: Runne
     assert len(set(record["trace"]["waits_for"])) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--told-only", "--rerun-of"])
 def test_job_that_says_all_by_itself_waits_for_no_trace(runner: Runner, option: str) -> None:
     job = [] if option == "--told-only" else ["0f8b6a4e-3c51-5a0e-9c3f-000000000017"]

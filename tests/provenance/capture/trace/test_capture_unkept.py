@@ -291,6 +291,7 @@ def test_folder_that_is_too_large_is_told_by_name(runner: Runner, odd: Path) -> 
     assert list(job.kept("inputs")) == [str(odd / "7.txt")]
 
 
+@pytest.mark.slow
 @with_strace
 def test_what_may_not_leave_and_what_has_no_room_is_told_by_name(runner: Runner, odd: Path) -> None:
     (odd / "private.txt").write_text("mine\n")
@@ -332,6 +333,7 @@ def test_private_file_that_a_look_saw_is_told_like_one_that_none_saw(
     assert job.trace["not_kept_count"] == 1
 
 
+@pytest.mark.slow
 @with_strace
 def test_without_any_bytes_the_gap_names_what_was_used(runner: Runner, odd: Path) -> None:
     (odd / "table.txt").write_text("odd\n")
@@ -576,6 +578,7 @@ def test_files_of_distributions_environments_and_pythons_are_installed(tmp_path:
     assert not installed.has(str(tmp_path / "home/.local/bin/mytool"))
 
 
+@pytest.mark.slow
 @with_strace
 def test_failure_that_a_tracer_may_cause_is_said(runner: Runner) -> None:
     script = "echo 'ptrace: Operation not permitted.' >&2; exit 1"
@@ -585,6 +588,7 @@ def test_failure_that_a_tracer_may_cause_is_said(runner: Runner) -> None:
     assert any("--no-trace" in note for note in job.record["extra"]["hook_notes"])
 
 
+@pytest.mark.slow
 def test_withheld_variable_that_a_script_names_is_told(runner: Runner) -> None:
     (runner.folder / "run.sh").write_text(
         "OTHER_TOKEN=x\necho $DB_PASSWORD_ADDRESS ${DB_PASSWORD}\n"

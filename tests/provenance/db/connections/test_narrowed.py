@@ -36,6 +36,7 @@ def test_every_table_has_a_view() -> None:
     assert set(view_bodies(WORDS)) == set(Base.metadata.tables)
 
 
+@pytest.mark.slow
 def test_reader_sees_the_rows_of_open_experiments(narrowed: NarrowedDatabase) -> None:
     with narrowed.reading({"private", "never recorded"}).connect() as connection:
         assert is_narrowed(connection)
@@ -54,6 +55,7 @@ def test_reader_sees_the_rows_of_open_experiments(narrowed: NarrowedDatabase) ->
     narrowed.dispose()
 
 
+@pytest.mark.slow
 def test_transaction_does_not_begin_where_nobody_says_what_is_hidden(
     narrowed: NarrowedDatabase,
 ) -> None:

@@ -27,6 +27,7 @@ def planned_for_values(connection: Connection) -> str:
     return str(connection.execute(text(MODE)).scalar_one())
 
 
+@pytest.mark.slow
 def test_constant_statements_have_one_plan_and_composed_ones_a_plan_for_their_values(
     database: Database,
 ) -> None:
@@ -40,6 +41,7 @@ def test_constant_statements_have_one_plan_and_composed_ones_a_plan_for_their_va
     assert found == ["force_generic_plan", "auto", "auto", "force_generic_plan"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["commit", "rollback"])
 def test_how_a_transaction_planned_ends_with_it(database: Database, ending: str) -> None:
     with database.reading.connect() as connection:

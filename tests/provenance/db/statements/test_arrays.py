@@ -34,6 +34,7 @@ def in_utc(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(v.astimezone(UTC) if isinstance(v, datetime) else v for v in row)
 
 
+@pytest.mark.slow
 @only_postgresql
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(rows=ROWS)

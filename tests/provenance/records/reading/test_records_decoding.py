@@ -389,6 +389,7 @@ def test_key_that_only_ends_alike_is_no_reference() -> None:
         )
 
 
+@pytest.mark.slow
 @given(record=_records, is_ascii=st.booleans(), indent=st.sampled_from([None, 1]))
 def test_references_in_bytes_are_those_of_the_walk(
     record: dict[str, Any],

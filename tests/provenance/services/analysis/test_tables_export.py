@@ -89,6 +89,7 @@ def test_tables_are_the_same_from_both_databases(database: Database, tmp_path: P
     assert (again.written, again.unchanged) == ([], len(report.written))
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_record(production: Production, tmp_path: Path) -> None:
     steps = [
         {"name": "setup", "role": "setup", "argv": ["/bin/sh", "setup.sh"], "exit_code": 0},
@@ -256,6 +257,7 @@ def test_whatever_changes_rows_changes_the_tables(
     assert of_tables(contents(folder)) == of_tables(contents(fresh))
 
 
+@pytest.mark.slow
 def test_erased_values_vanish_at_the_next_export(production: Production, tmp_path: Path) -> None:
     folder = tmp_path / "tables"
     production.record(record_of(1, exit={"code": 1, "message": "hunter2"}, state="failed"))
@@ -270,6 +272,7 @@ def test_erased_values_vanish_at_the_next_export(production: Production, tmp_pat
     assert "hunter2" not in str(rows(folder, "FROM failures"))
 
 
+@pytest.mark.slow
 def test_private_experiments_are_left_out_unless_they_are_named(
     production: Production, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def folder(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     production.close_all()
 
 
+@pytest.mark.slow
 def test_columns_and_rows_come_as_duckdb_names_them(folder: Path) -> None:
     answer = ask_tables(
         str(folder),

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from jobprov.provenance.answers.attention import Attention
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.services.alerts.events import Found, begin_alerts
@@ -133,6 +135,7 @@ def test_stage_in_which_something_goes_on_waits_for_nobody(production: Productio
     assert "units" not in [need.kind for need in look(production).needs]
 
 
+@pytest.mark.slow
 def test_stage_whose_jobs_wait_in_a_queue_without_their_units_waits_for_nobody(
     production: Production,
 ) -> None:
@@ -151,6 +154,7 @@ def test_stage_whose_jobs_wait_in_a_queue_without_their_units_waits_for_nobody(
     assert waits(HOUR), "a queue that is not reported any more tells nothing"
 
 
+@pytest.mark.slow
 def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
     production: Production,
 ) -> None:
@@ -179,6 +183,7 @@ def test_alert_is_told_instead_of_what_it_was_found_by_and_many_are_bounded(
     assert after.left_out == before.left_out
 
 
+@pytest.mark.slow
 def test_records_that_could_not_be_read_need_somebody(production: Production) -> None:
     first = production.tick()
     bad = Undecoded(job_id(1), "no JSON", first, b"{")
@@ -197,6 +202,7 @@ def test_records_that_could_not_be_read_need_somebody(production: Production) ->
     assert need.url == "/docs/how-to/run-a-service#dead-letters"
 
 
+@pytest.mark.slow
 def test_ledger_that_is_not_sealed_needs_somebody_after_days(production: Production) -> None:
     production.record(a_record(1))
     soon, late = RECORDED + HOUR, RECORDED + SEALED_WITHIN + HOUR
@@ -229,6 +235,7 @@ def worse(production: Production, now: datetime = NOW) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_site_that_got_worse_says_how_much_and_since_when(production: Production) -> None:
     before = NOW - 48 * HOUR
     production.record(
@@ -272,6 +279,7 @@ def test_site_of_few_failures_or_as_bad_as_before_did_not_get_worse(production: 
     assert worse(production) == [], "nine failures; 73 % after 38 %; 19 jobs to compare with"
 
 
+@pytest.mark.slow
 def test_what_fails_at_all_sites_is_no_matter_of_a_site(production: Production) -> None:
     before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
     production.record(
@@ -360,6 +368,7 @@ def test_stage_whose_jobs_are_of_two_kinds_did_not_get_slower(production: Produc
     assert slower(production) == []
 
 
+@pytest.mark.slow
 def test_stage_of_few_or_failed_or_short_jobs_did_not_get_slower(production: Production) -> None:
     before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
     production.record(
@@ -419,6 +428,7 @@ def test_gap_that_grows_says_how_much_where_and_since_when(production: Productio
     assert growing(production) == [(words, 13, "2026-01-01T20:00:00Z", page)]
 
 
+@pytest.mark.slow
 def test_gap_of_few_jobs_or_of_as_many_before_does_not_grow(production: Production) -> None:
     before, lately = NOW - 48 * HOUR, NOW - 4 * HOUR
     production.record(
@@ -433,6 +443,7 @@ def test_gap_of_few_jobs_or_of_as_many_before_does_not_grow(production: Producti
     assert growing(production) == [], "19 of 29 are less than twice 20 of 50"
 
 
+@pytest.mark.slow
 def test_code_that_may_still_be_resolved_does_not_grow(production: Production) -> None:
     """Its repository is asked in the background; an hour later nobody will close the gap."""
     production.record(*[codeless(number, NOW - 48 * HOUR) for number in range(1, 31)])
@@ -454,6 +465,7 @@ def test_gap_is_compared_with_nothing_in_the_first_days(production: Production) 
     assert growing(production) == []
 
 
+@pytest.mark.slow
 def test_backup_that_is_old_or_was_never_made_needs_somebody(production: Production) -> None:
     production.record(a_record(1))
     production.seal()

@@ -173,6 +173,7 @@ def test_submodules_of_any_depth_come_with_the_code_and_outlive_their_servers(
     assert state_of(tmp_path / "plain/work")[ODD] == (b"odd\n", False)
 
 
+@pytest.mark.slow
 def test_annotated_tag_is_an_object_of_the_pack(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_every_job_of_a_task_runs_again_from_one_bundle(sample: Parts, tmp_path:
     assert _run(data, "verify.sh", "--bundle").returncode == 0
 
 
+@pytest.mark.slow
 def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(sample: Parts) -> None:
     by_id = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[BAD, GOOD]))
     again = build_campaign(
@@ -64,6 +65,7 @@ def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(sample: Parts)
     assert by_id.etag == again.etag
 
 
+@pytest.mark.slow
 def test_further_job_takes_its_record_and_little_else(sample: Parts) -> None:
     one = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD]))
     both = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD, BAD]))
@@ -75,6 +77,7 @@ def test_further_job_takes_its_record_and_little_else(sample: Parts) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wanted",
     [WantedJobs(task_id="none"), WantedJobs(campaign="none"), WantedJobs(job_ids=["0" * 36])],
@@ -84,6 +87,7 @@ def test_jobs_that_nobody_recorded_are_not_found(sample: Parts, wanted: WantedJo
         build_campaign(sample.database, sample.store, wanted)
 
 
+@pytest.mark.slow
 def test_job_that_is_not_in_the_bundle_is_refused(sample: Parts, tmp_path: Path) -> None:
     campaign = build_campaign(sample.database, sample.store, WantedJobs(job_ids=[GOOD]))
     data = unpack(io.BytesIO(b"".join(campaign.stream())), tmp_path / "bundle") / "data"
@@ -94,6 +98,7 @@ def test_job_that_is_not_in_the_bundle_is_refused(sample: Parts, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_level_makes_a_plan_of_its_own_and_leaves_the_others(sample: Parts) -> None:
     whole = build_bundle(sample.database, sample.writer, sample.store, GOOD)
     low = build_bundle(sample.database, sample.writer, sample.store, GOOD, level="L1")
@@ -131,6 +136,7 @@ def test_bundles_are_built_again_and_drift_is_reported(sample: Parts) -> None:
     assert "the first one had 000" in third.drifted[0].detail
 
 
+@pytest.mark.slow
 def test_archive_with_bundles_is_sound(sample: Parts) -> None:
     build_bundle(sample.database, sample.writer, sample.store, GOOD)
 

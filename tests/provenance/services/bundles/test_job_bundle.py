@@ -50,6 +50,7 @@ def contents(bundle: Bundle) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_bundle_holds_what_was_recorded_and_resolved(sample: Parts, sample_checkout: Path) -> None:
     bundle = build(sample)
 
@@ -62,6 +63,7 @@ def test_bundle_holds_what_was_recorded_and_resolved(sample: Parts, sample_check
     assert b"first: 1" in found["fcl/evaluated.fcl"]
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_tar_has_the_size_that_was_told(sample: Parts) -> None:
     bundle = build(sample)
@@ -69,6 +71,7 @@ def test_tar_has_the_size_that_was_told(sample: Parts) -> None:
     assert sum(map(len, bundle.stream())) == bundle.size_bytes
 
 
+@pytest.mark.slow
 def test_second_build_is_the_same_plan_and_the_same_bytes(sample: Parts) -> None:
     first = build(sample)
     second = build(sample)
@@ -79,6 +82,7 @@ def test_second_build_is_the_same_plan_and_the_same_bytes(sample: Parts) -> None
         assert connection.execute(select(func.count()).select_from(BundlePlan)).scalar_one() == 1
 
 
+@pytest.mark.slow
 def test_digest_of_the_first_build_stands(sample: Parts) -> None:
     bundle = build(sample)
     sha256 = hashlib.sha256(b"".join(bundle.stream())).hexdigest()
@@ -95,6 +99,7 @@ def take_input_away(sample: Parts) -> None:
     sample.writer.run(lambda writing: writing.connection.execute(query))
 
 
+@pytest.mark.slow
 def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(sample: Parts) -> None:
     take_input_away(sample)
     poor = build(sample)
@@ -109,6 +114,7 @@ def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(sam
     assert b"".join(build(sample, number=1).stream()) == before
 
 
+@pytest.mark.slow
 def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(sample: Parts) -> None:
     take_input_away(sample)
     sample.writer.run(lambda writing: grant_possession(writing, [Upload("other", INPUT_SHA256)]))
@@ -119,6 +125,7 @@ def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(sample: Par
     assert INPUT_SHA256 not in {member.sha256 for member in bundle.plan.members}
 
 
+@pytest.mark.slow
 def test_plan_that_was_never_made_is_not_found(sample: Parts) -> None:
     build(sample)
 
@@ -126,6 +133,7 @@ def test_plan_that_was_never_made_is_not_found(sample: Parts) -> None:
         build(sample, number=2)
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_git_reads_the_pack_and_checks_out_what_src_holds(sample: Parts, tmp_path: Path) -> None:
     bundle = build(sample, BAD)

@@ -76,6 +76,7 @@ def names(arrivals: Arrivals) -> list[str]:
     return [file.name for file in arrivals.files]
 
 
+@pytest.mark.slow
 def test_files_are_counted_by_day_and_late_ones_listed_with_job_and_stage(site: Site) -> None:
     for number, hours in ((1, 30), (2, 30), (3, 30), (4, 3), (5, 24 * 40)):
         site.wrote(number, hours)

@@ -80,6 +80,7 @@ def test_steps_outside_the_batch_system_join_the_graph(production: Production) -
     assert found == {"reco": False, "other": True}
 
 
+@pytest.mark.slow
 def test_order_and_repetition_of_events_change_nothing(production: Production) -> None:
     """Every order of a run's events, each with one sent twice, gives one graph."""
     for number, order in enumerate(itertools.permutations(STORY)):

@@ -102,6 +102,7 @@ def sync_more_than_are_checked(site: RetiringSite, monkeypatch: pytest.MonkeyPat
     site.sync()
 
 
+@pytest.mark.slow
 def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> None:
     """A plain sync is enough: nobody gives --everything from cron."""
     site.declare()
@@ -124,6 +125,7 @@ def test_unit_is_not_done_once_its_only_file_is_retired(site: RetiringSite) -> N
     assert (site.is_retired("b0.root"), site.is_retired("b1.root")) == (False, True)
 
 
+@pytest.mark.slow
 def test_job_tells_which_of_its_outputs_were_retired(site: RetiringSite) -> None:
     site.declare()
     for number in range(3):
@@ -144,6 +146,7 @@ def test_job_tells_which_of_its_outputs_were_retired(site: RetiringSite) -> None
     assert site.retired_outputs(2) == []
 
 
+@pytest.mark.slow
 def test_unit_is_done_again_when_its_file_is_back_or_was_made_again(site: RetiringSite) -> None:
     site.declare()
     for number in range(2):
@@ -171,6 +174,7 @@ def test_unit_is_done_again_when_its_file_is_back_or_was_made_again(site: Retiri
     assert site.draining() == UNITS[2:]
 
 
+@pytest.mark.slow
 def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringSite) -> None:
     """Productions delete what they have merged, and nobody wants it made again."""
     site.declare()
@@ -196,6 +200,7 @@ def test_unit_whose_file_was_deleted_after_it_was_merged_is_done(site: RetiringS
     assert len(site.server.asked) - calls < 12, "what is spent is not asked about unit by unit"
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_other_catalog_than_before_retires_nothing(site: RetiringSite) -> None:
@@ -239,6 +244,7 @@ def test_everything_is_looked_at_when_that_is_asked_for(
     assert site.shown()["produced"] == 449
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_was_merged_and_deleted_before_anybody_compared_is_spent(
     site: RetiringSite,
@@ -256,6 +262,7 @@ def test_file_that_was_merged_and_deleted_before_anybody_compared_is_spent(
     assert site.compared()["differences"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["failed", "succeeded"])
 def test_job_that_left_nothing_keeps_no_retired_file_done(site: RetiringSite, state: str) -> None:
     site.declare()
@@ -271,6 +278,7 @@ def test_job_that_left_nothing_keeps_no_retired_file_done(site: RetiringSite, st
     assert site.counts() == (0, 1, 450)
 
 
+@pytest.mark.slow
 def test_file_that_only_the_catalog_knows_makes_no_unit_done_once_retired(
     site: RetiringSite,
 ) -> None:
@@ -290,6 +298,7 @@ def test_file_that_only_the_catalog_knows_makes_no_unit_done_once_retired(
     ]
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_deleted_file_is_not_ready_for_the_next_stage_though_its_unit_is_done(
     site: RetiringSite,
@@ -308,6 +317,7 @@ def test_deleted_file_is_not_ready_for_the_next_stage_though_its_unit_is_done(
     assert site.counts() == (1, 0, 449)
 
 
+@pytest.mark.slow
 def test_file_declared_bad_is_as_good_as_retired(site: RetiringSite) -> None:
     site.declare()
     site.done(0, "b0.root")
@@ -320,6 +330,7 @@ def test_file_declared_bad_is_as_good_as_retired(site: RetiringSite) -> None:
     assert site.counts() == (0, 1, 450)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_was_removed_altogether_is_as_good_as_retired(site: RetiringSite) -> None:
     site.declare()
@@ -333,6 +344,7 @@ def test_file_that_was_removed_altogether_is_as_good_as_retired(site: RetiringSi
     assert site.compared()["differences"]["retired"] == ["b0.root"]
 
 
+@pytest.mark.slow
 def test_task_without_a_list_loses_units_too(site: RetiringSite) -> None:
     site.production.declare("t1", units=2)
     site.done(0, "b0.root")
@@ -345,6 +357,7 @@ def test_task_without_a_list_loses_units_too(site: RetiringSite) -> None:
     assert site.counts() == (1, 1, 1)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_person_waives_a_unit_whose_file_was_retired(site: RetiringSite) -> None:
     site.declare()
@@ -359,6 +372,7 @@ def test_person_waives_a_unit_whose_file_was_retired(site: RetiringSite) -> None
     assert site.missing() == []
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_record_that_is_derived_again_does_not_bring_a_retired_file_back(
     site: RetiringSite,
@@ -375,6 +389,7 @@ def test_record_that_is_derived_again_does_not_bring_a_retired_file_back(
     assert site.counts() == (0, 1, 450)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_merged_file_that_is_retired_too_leaves_nothing_of_its_inputs(site: RetiringSite) -> None:
     """Then the inputs are wanted again: the merged file can only be made from them."""
@@ -402,6 +417,7 @@ def test_merged_file_that_is_retired_too_leaves_nothing_of_its_inputs(site: Reti
     assert site.counts() == (1, 0, 449), "it is merged again"
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_all_generations_are_settled_by_one_sync(
     site: RetiringSite, monkeypatch: pytest.MonkeyPatch

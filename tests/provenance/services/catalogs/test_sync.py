@@ -152,6 +152,7 @@ def site(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> 
     production.close()
 
 
+@pytest.mark.slow
 def test_task_is_counted_right_with_no_hook_at_all(site: Site) -> None:
     site.declare()
     for number in range(300):
@@ -172,6 +173,7 @@ def test_task_is_counted_right_with_no_hook_at_all(site: Site) -> None:
     }
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_unit_is_asked_about_until_the_catalog_has_all_files_that_count(site: Site) -> None:
     """One that counts, or a log, was enough once: the rest was never asked for."""
@@ -203,6 +205,7 @@ def test_list_is_frozen_though_the_definition_grows(site: Site) -> None:
     assert again["outputs_per_unit"] == 2
 
 
+@pytest.mark.slow
 def test_both_sides_are_held_together(site: Site) -> None:
     site.declare()
     for number in range(6):
@@ -226,6 +229,7 @@ def test_both_sides_are_held_together(site: Site) -> None:
     }
 
 
+@pytest.mark.slow
 def test_file_leads_to_its_page_and_job_where_a_record_mentions_it(site: Site) -> None:
     """The link of one that only the catalog knows led to a page with status 404."""
     site.declare()
@@ -276,6 +280,7 @@ def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site)
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("late_after", "differences"),
     [
@@ -296,6 +301,7 @@ def test_output_that_is_not_there_hours_after_its_job_never_arrived(
     assert site.compared(**late_after)["differences"] == differences
 
 
+@pytest.mark.slow
 def test_units_that_succeeded_without_output_are_a_difference(site: Site) -> None:
     """Those of which the catalog knows a file are done, whatever their job says."""
     site.declare()
@@ -315,6 +321,7 @@ def test_units_that_succeeded_without_output_are_a_difference(site: Site) -> Non
     ]
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_renamed_output_is_one_file(site: Site) -> None:
     site.declare()
@@ -326,6 +333,7 @@ def test_renamed_output_is_one_file(site: Site) -> None:
     assert site.shown()["produced"] == 1
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_output_that_moved_to_another_namespace_is_one_file(metacat: Site) -> None:
     """It was told as removed from the one, and in the other as made by no job."""
@@ -347,6 +355,7 @@ def test_output_that_moved_to_another_namespace_is_one_file(metacat: Site) -> No
     assert (found.producer.job_id, found.aliases) == (job_id(1), ["dune:b0.root"])
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_units_that_left_their_dataset_are_asked_about_by_name(metacat: Site) -> None:
     """A dataset gives its files with their children at once; the list is of another day."""
@@ -364,6 +373,7 @@ def test_units_that_left_their_dataset_are_asked_about_by_name(metacat: Site) ->
     assert metacat.server.asked.count("POST /data/files") == 3, "two parts of children, one unit"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> None:
     """One by the hook's sidecar, one by task and checksum; a third has its namespace already."""
@@ -392,6 +402,7 @@ def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> 
     assert site.compared()["differences"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_sync_gives_inputs_that_jobs_recorded_by_bare_name_their_did(site: Site) -> None:
     """A unit, and one of another namespace; a job that comes later has both at once."""
@@ -424,6 +435,7 @@ def test_sync_gives_inputs_that_jobs_recorded_by_bare_name_their_did(site: Site)
         assert [file["did"] for file in job.inputs] == [f"dune:{UNITS[0]}", "calib:lamp.root"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_input_that_two_namespaces_have_or_that_differs_stays_bare_and_is_told(site: Site) -> None:
     site.declare()
@@ -447,6 +459,7 @@ def test_input_that_two_namespaces_have_or_that_differs_stays_bare_and_is_told(s
             assert (found.file.namespace, found.consumer_count) == ("", 1)
 
 
+@pytest.mark.slow
 def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
     site.declare()
     site.made(449, "b.root")
@@ -474,6 +487,7 @@ class _Clock:
         return self.seconds
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 @pytest.mark.parametrize("everything", [False, True])
@@ -506,6 +520,7 @@ def test_file_that_was_retired_is_missing_again_when_everything_is_asked(site: S
     assert site.shown()["produced"] == 0
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_catalog_that_is_away_is_told_and_what_was_found_stays(site: Site) -> None:
     site.declare()
@@ -539,6 +554,7 @@ def sam(database: Database, tmp_path: Path) -> Iterator[Site]:
     production.close()
 
 
+@pytest.mark.slow
 def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
     sam.shelf.projects["p1"] = ShelfProject(
         71,
@@ -571,6 +587,7 @@ def test_silent_job_has_node_and_batch_id_by_its_process(sam: Site) -> None:
     assert (no_job.batch_id, no_job.node) == ("81.0@sched", "wn1")
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_draining_list_is_said_as_a_dimension_that_selects_it(sam: Site) -> None:
     declared = read_declaration(sam.declare())

@@ -158,6 +158,7 @@ def test_names_with_colons_are_whole_in_units_and_outputs(sam: Site) -> None:
     assert sorted(sam.draining()) == sorted({*UNITS} - {"run:1.root", ":2.root"})
 
 
+@pytest.mark.slow
 def test_units_that_metacat_cannot_hold_are_told_and_the_others_compared(metacat: Site) -> None:
     """One such name made the server refuse 200 units, and the task was never compared."""
     metacat.declare()
@@ -190,6 +191,7 @@ def test_units_without_any_namespace_are_why_a_task_is_not_compared(metacat: Sit
     assert metacat.server.asked.count("POST /data/files") == 2, "of the second task alone"
 
 
+@pytest.mark.slow
 def test_outputs_are_found_in_whichever_namespace_they_were_declared(metacat: Site) -> None:
     """They were looked up in the namespace of the inputs, and told as not in the catalog."""
     metacat.declare()
@@ -209,6 +211,7 @@ def test_outputs_are_found_in_whichever_namespace_they_were_declared(metacat: Si
     }
 
 
+@pytest.mark.slow
 def test_orphan_whose_job_knew_no_namespace_is_found_by_its_did(metacat: Site) -> None:
     """Only children of units were joined to the jobs that recorded them by bare name."""
     metacat.declare()
@@ -223,6 +226,7 @@ def test_orphan_whose_job_knew_no_namespace_is_found_by_its_did(metacat: Site) -
     assert [version.job and version.job.job_id for version in file.versions] == [job_id(1)]
 
 
+@pytest.mark.slow
 def test_retired_file_in_another_namespace_is_ours_if_it_agrees(metacat: Site) -> None:
     metacat.declare()
     metacat.ran(1, "ours.root")
@@ -268,6 +272,7 @@ def test_units_that_are_refused_keep_no_others_from_being_compared(
     assert (again.units, again.is_whole) == (1, True)
 
 
+@pytest.mark.slow
 def test_task_that_was_never_compared_says_why(metacat: Site) -> None:
     metacat.declare()
     never = metacat.compared().not_compared
@@ -349,6 +354,7 @@ def test_project_that_is_not_there_yet_is_told_and_the_outputs_are_compared(sam:
     assert sam.draining() == sorted(UNITS)
 
 
+@pytest.mark.slow
 def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
     process = ShelfProcess(7, "81.0@sched", "wn1", "active", {UNITS[0]: "delivered"})
     sam.shelf.projects["p1"] = ShelfProject(71, [process])
@@ -383,6 +389,7 @@ def test_files_of_one_name_in_two_namespaces_are_two(metacat: Site) -> None:
     assert metacat.differences() == {"no-job": ["data:b.root"]}
 
 
+@pytest.mark.slow
 def test_job_that_says_no_namespace_wrote_the_file_that_nothing_contradicts(metacat: Site) -> None:
     metacat.declare()
     metacat.ran(1, "b.root")
@@ -394,6 +401,7 @@ def test_job_that_says_no_namespace_wrote_the_file_that_nothing_contradicts(meta
     assert metacat.differences() == {"no-job": ["data:b.root"]}
 
 
+@pytest.mark.slow
 def test_file_of_another_namespace_is_not_the_one_that_a_job_wrote(metacat: Site) -> None:
     metacat.declare()
     metacat.ran(1, "b.root", namespace="mc")

@@ -85,6 +85,7 @@ def site(
     production.close()
 
 
+@pytest.mark.slow
 def test_unit_is_not_done_whose_file_never_arrived_and_done_when_it_comes(
     site: LosingSite,
 ) -> None:
@@ -116,6 +117,7 @@ def test_unit_is_not_done_whose_file_never_arrived_and_done_when_it_comes(
     assert not site.is_unarrived("b2.root")
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_others_did_not_overtake_is_waited_for(site: LosingSite) -> None:
     """A transfer service that is down for a weekend would have un-done a whole production."""
@@ -137,6 +139,7 @@ def test_file_that_others_did_not_overtake_is_waited_for(site: LosingSite) -> No
     assert site.counts() == (2, 1, 448)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_last_file_of_a_task_is_given_up_after_a_week(site: LosingSite) -> None:
     site.declare()
@@ -152,6 +155,7 @@ def test_last_file_of_a_task_is_given_up_after_a_week(site: LosingSite) -> None:
     assert site.counts() == (1, 2, 449)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_limit_is_the_one_of_the_experiment(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -166,6 +170,7 @@ def test_limit_is_the_one_of_the_experiment(site: LosingSite) -> None:
     assert (patient, site.counts()) == ((3, 0, 447), (2, 1, 448))
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_files_that_nobody_declares_make_no_unit_not_done(site: LosingSite) -> None:
     """Histograms stay where they are; a unit that needs two files has one of them."""
@@ -188,6 +193,7 @@ def test_files_that_nobody_declares_make_no_unit_not_done(site: LosingSite) -> N
     assert unit.why == "0 of 2 files; a000_reco.root never arrived in the catalog"
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_histogram_that_is_left_makes_no_unit_done(site: LosingSite) -> None:
     """Nearly every job leaves one beside its events, and most tasks declare no number of files."""
@@ -216,6 +222,7 @@ def test_histogram_that_is_left_makes_no_unit_done(site: LosingSite) -> None:
     assert "hist_0.root" in site.ready()
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_task_of_which_the_catalog_has_nothing_stays_as_it_was(site: LosingSite) -> None:
     site.declare()
@@ -227,6 +234,7 @@ def test_task_of_which_the_catalog_has_nothing_stays_as_it_was(site: LosingSite)
     assert site.counts() == (1, 0, 449)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_from_which_something_was_made_is_not_missed(site: LosingSite) -> None:
     """It was merged and deleted before anybody declared it."""
@@ -238,6 +246,7 @@ def test_file_from_which_something_was_made_is_not_missed(site: LosingSite) -> N
     assert site.counts() == (3, 0, 447)
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("fault", [503, 401, 404, 302, "broken"])
 def test_catalog_that_gives_no_answer_changes_nothing(site: LosingSite, fault: int | str) -> None:
@@ -250,6 +259,7 @@ def test_catalog_that_gives_no_answer_changes_nothing(site: LosingSite, fault: i
     assert (site.counts(), site.lost()) == ((3, 0, 447), 0)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_catalog_that_forgot_everything_says_nothing_of_a_file(site: LosingSite) -> None:
     """Its empty answer is no statement."""
@@ -264,6 +274,7 @@ def test_catalog_that_forgot_everything_says_nothing_of_a_file(site: LosingSite)
     assert site.lost() == 0
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_what_was_judged_stays_when_the_rest_of_a_task_is_retired(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -277,6 +288,7 @@ def test_what_was_judged_stays_when_the_rest_of_a_task_is_retired(site: LosingSi
     assert (site.counts(), site.lost()) == ((0, 3, 450), 1)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_catalog_that_dies_later_keeps_what_was_judged(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -288,6 +300,7 @@ def test_catalog_that_dies_later_keeps_what_was_judged(site: LosingSite) -> None
     assert (site.counts(), site.lost()) == ((2, 1, 448), 1)
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_file_that_is_in_another_namespace_did_arrive(site: LosingSite) -> None:
@@ -300,6 +313,7 @@ def test_file_that_is_in_another_namespace_did_arrive(site: LosingSite) -> None:
     assert site.counts() == (3, 0, 447)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_was_renamed_without_its_metadata_did_arrive(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -310,6 +324,7 @@ def test_file_that_was_renamed_without_its_metadata_did_arrive(site: LosingSite)
     assert site.counts() == (3, 0, 447)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_second_job_of_a_unit_is_judged_by_its_own_file(site: LosingSite) -> None:
     """The first one's file never arrived, so that of the second one is ready for the next stage."""
@@ -325,6 +340,7 @@ def test_second_job_of_a_unit_is_judged_by_its_own_file(site: LosingSite) -> Non
     assert site.ready() == ["b0.root", "b1.root", "b2-again.root"]
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_came_and_was_retired_is_told_as_retired(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -339,6 +355,7 @@ def test_file_that_came_and_was_retired_is_told_as_retired(site: LosingSite) -> 
     assert site.lost() == 0
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_a_transfer_service_saw_did_arrive(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -351,6 +368,7 @@ def test_file_that_a_transfer_service_saw_did_arrive(site: LosingSite) -> None:
     assert (lost, site.counts()) == ((2, 1, 448), (3, 0, 447))
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_record_that_is_sent_again_does_not_bring_it_back(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -362,6 +380,7 @@ def test_record_that_is_sent_again_does_not_bring_it_back(site: LosingSite) -> N
     assert site.counts() == (2, 1, 448)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_time_that_is_over_judges_nothing(site: LosingSite) -> None:
     site.lose_one_of_three()
@@ -371,6 +390,7 @@ def test_time_that_is_over_judges_nothing(site: LosingSite) -> None:
     assert (done.is_whole, site.lost()) == (False, 0)
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_name_that_the_catalog_cannot_hold_is_not_asked_for(site: LosingSite) -> None:
@@ -381,6 +401,7 @@ def test_name_that_the_catalog_cannot_hold_is_not_asked_for(site: LosingSite) ->
     assert site.counts() == (3, 0, 447)
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_kind_of_which_hardly_any_arrives_is_none_that_is_declared(site: LosingSite) -> None:
     """Somebody declared one histogram by hand."""
@@ -400,6 +421,7 @@ def test_kind_of_which_hardly_any_arrives_is_none_that_is_declared(site: LosingS
     assert (by_hand, site.counts()) == ((12, 0, 438), (2, 10, 448))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_version_before_counts_what_records_name(site: LosingSite, database_url: str) -> None:
     """It knows nothing of files that never arrived, and would have kept the unit not done."""

@@ -248,6 +248,7 @@ def test_tag_that_goes_and_comes_back_elsewhere_has_moved(
     assert len(words(production, 1)) == 1
 
 
+@pytest.mark.slow
 def test_tag_that_moved_while_the_mirror_was_lost_has_moved(
     production: Production, upstream: Path
 ) -> None:
@@ -441,6 +442,7 @@ def test_bundle_has_the_grade_of_the_job_and_says_why(
     assert (data / "src/code/reco.fcl").read_text() == "process_name: reco\n"
 
 
+@pytest.mark.slow
 def test_recording_asks_nothing_more_where_each_entry_names_its_commit(
     production: Production, upstream: Path
 ) -> None:

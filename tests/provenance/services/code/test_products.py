@@ -122,6 +122,7 @@ def waiting(parts: Parts) -> list[WaitingItem]:
         return [item for item in waiting_items(connection) if item.kind == "resolve"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_mapped_first", [True, False])
 def test_version_becomes_an_inferred_commit_whichever_comes_first(
     parts: Parts, upstream: Path, *, is_mapped_first: bool
@@ -167,6 +168,7 @@ def test_one_template_serves_both_managers(parts: Parts, upstream: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_map_of_a_manager_goes_before_one_of_any(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     record(parts, 1, ups("v2_0_0"))
@@ -184,6 +186,7 @@ def test_map_of_a_manager_goes_before_one_of_any(parts: Parts, upstream: Path) -
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["repository", "revision", "requested_ref"])
 def test_entry_that_says_which_code_it_was_is_left_alone(
     parts: Parts, upstream: Path, said: str
@@ -278,6 +281,7 @@ def test_mapping_again_corrects_what_was_inferred(
     assert resolved(parts)["commit"] == right
 
 
+@pytest.mark.slow
 def test_mapping_again_tries_at_once_what_failed(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     record(parts, 1, spack("1.2.3"))
@@ -292,6 +296,7 @@ def test_mapping_again_tries_at_once_what_failed(parts: Parts, upstream: Path) -
     assert resolved(parts)["commit"] == git(upstream, "rev-parse", "v1_2_3^{commit}")
 
 
+@pytest.mark.slow
 def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
     parts: Parts, upstream: Path
 ) -> None:
@@ -431,6 +436,7 @@ def test_moved_tag_of_a_product_is_noted(parts: Parts, upstream: Path) -> None:
     assert shown(parts)["software"][0]["moved_ref"] == [first, git(upstream, "rev-parse", "v1_2_3")]
 
 
+@pytest.mark.slow
 def test_records_whose_entries_are_all_resolved_ask_nothing_of_products(
     parts: Parts, upstream: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,6 +539,7 @@ def test_repository_of_the_name_of_a_product_needs_no_map(
     assert waiting(parts) == []
 
 
+@pytest.mark.slow
 def test_address_names_a_product_where_it_is_the_only_one(
     parts: Parts, upstream: Path, tmp_path: Path
 ) -> None:
@@ -549,6 +556,7 @@ def test_address_names_a_product_where_it_is_the_only_one(
     assert resolved(parts, 2) is None
 
 
+@pytest.mark.slow
 def test_hyphens_of_a_repository_are_underscores_of_ups(parts: Parts, upstream: Path) -> None:
     register(parts, upstream, "art-root-io")
     record(parts, 1, ups(name="art_root_io"))

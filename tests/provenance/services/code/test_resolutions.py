@@ -65,6 +65,7 @@ def codes(job: dict[str, Any]) -> set[str]:
     return {gap["code"] for gap in job["gaps"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_registered_first", [True, False])
 def test_ref_becomes_commit_tree_and_pack_whichever_comes_first(
     parts: Parts, upstream: Path, *, is_registered_first: bool
@@ -88,6 +89,7 @@ def test_ref_becomes_commit_tree_and_pack_whichever_comes_first(
     assert job["summary"]["grade"] == f"L{job['level']}"
 
 
+@pytest.mark.slow
 def test_observed_commit_keeps_the_tag_that_was_asked_for(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     record(
@@ -101,6 +103,7 @@ def test_observed_commit_keeps_the_tag_that_was_asked_for(parts: Parts, upstream
     assert found["tag_object"] == git(upstream, "rev-parse", "v1")
 
 
+@pytest.mark.slow
 def test_observed_commit_counts_where_the_tag_means_another_one(
     parts: Parts, upstream: Path
 ) -> None:
@@ -116,6 +119,7 @@ def test_observed_commit_counts_where_the_tag_means_another_one(
     assert shown(parts)["software"][0]["resolution"]["commit"] == ran
 
 
+@pytest.mark.slow
 def test_moved_tag_is_noted_and_takes_nothing_away(parts: Parts, upstream: Path) -> None:
     record(parts, str(upstream), requested_ref="v1")
     register(parts, upstream)

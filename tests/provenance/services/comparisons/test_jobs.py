@@ -125,6 +125,7 @@ def differing(found: dict[str, Any]) -> set[str]:
     return {name for name, facet in facets(found).items() if facet["count"]}
 
 
+@pytest.mark.slow
 def test_the_parameter_that_differs_comes_with_its_lines_and_their_pages(
     filled: Production, one: int
 ) -> None:

@@ -71,6 +71,7 @@ def evaluations(production: Production) -> list[Any]:
         return list(connection.execute(select(Evaluation)))
 
 
+@pytest.mark.slow
 def test_jobs_are_found_by_the_values_that_they_ran_with(production: Production) -> None:
     production.record(
         configured(production, 1, BASE),
@@ -142,6 +143,7 @@ def test_values_that_lead_to_jobs_and_tell_why_these_are_listed_are_read_once(
     assert len([sql for sql in of_values if "JOIN parameter_keys" not in sql]) == 1
 
 
+@pytest.mark.slow
 def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: Production) -> None:
     production.record(
         configured(production, 1, BASE),

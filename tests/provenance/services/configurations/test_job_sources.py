@@ -92,6 +92,7 @@ def test_lists_say_which_file_matched(production: Production) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_jobs_of_the_file_and_of_command_lines_come_in_one_order(production: Production) -> None:
     for number in range(1, 12):
         words = ["-s", f"/data/{number}.root"] if number % 2 else []

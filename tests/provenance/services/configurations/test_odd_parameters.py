@@ -116,6 +116,7 @@ def told_apart(production: Production, parity: int) -> list[int]:
     return [*range(20, 2, -1), 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parity", [0, 1])
 def test_pages_lose_no_job_of_several_configurations(production: Production, parity: int) -> None:
     expected = told_apart(production, parity)
@@ -124,6 +125,7 @@ def test_pages_lose_no_job_of_several_configurations(production: Production, par
     assert found(production, parameter="threshold", value="3") == sorted([*expected, 2])
 
 
+@pytest.mark.slow
 def test_what_is_touched_is_told_by_what_ran_in_each_experiment(production: Production) -> None:
     expected = told_apart(production, 0)
     filters = JobFilters(parameter="threshold", value="4")

@@ -300,6 +300,7 @@ def test_matches_of_many_configurations_are_those_of_each_job(production: Produc
     assert matches(production, parameter="a.*", value="1")[70] == ["a.c = 1"]
 
 
+@pytest.mark.slow
 def test_a_parameter_and_a_variable_are_asked_for_at_once(production: Production) -> None:
     other = {
         "configurations": configured(production, 9, TEXT.replace(b"5", b"7"))["configurations"]

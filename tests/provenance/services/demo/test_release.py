@@ -34,6 +34,7 @@ def test_checkout_holds_exactly_the_programs(tmp_path: Path) -> None:
     assert not [line for line in tracked if line.endswith(".pyc")]
 
 
+@pytest.mark.slow
 def test_commit_is_the_same_in_other_places_times_and_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_bundle_is_planned_again_without_it_and_what_was_generated_from_it_is_go
     assert troubles(production) == []
 
 
+@pytest.mark.slow
 def test_blob_sent_again_is_not_possessed_and_a_later_job_has_the_gap_at_once(
     production: Production,
 ) -> None:
@@ -160,6 +161,7 @@ def test_blob_sent_again_is_not_possessed_and_a_later_job_has_the_gap_at_once(
     assert production.tables()["possessions"] == []
 
 
+@pytest.mark.slow
 def test_codes_of_gaps_are_those_of_what_it_costs(production: Production) -> None:
     log, stdin = production.upload(b"a log"), production.upload(b"typed in")
     records = [
@@ -198,6 +200,7 @@ def test_bytes_stay_for_another_experiment_that_sent_them(
     assert production.store.missing([fcl]) == {fcl}
 
 
+@pytest.mark.slow
 def test_expired_log_goes_with_what_was_kept_of_it(production: Production, tmp_path: Path) -> None:
     log = production.upload(b"hunter2 begins" + b"x" * 5000 + b"hunter2 ends")
     production.record(record_of(1, configurations=[], logs=[{"name": "out", "sha256": log}]))
@@ -244,6 +247,7 @@ def test_story_is_rebuilt_after_blobs_of_it_were_erased(
     assert troubles(production) == []
 
 
+@pytest.mark.slow
 def test_bytes_that_a_restored_copy_brought_back_go_again(production: Production) -> None:
     fcl = production.upload(FCL)
     run_job(production, 1, fcl)
@@ -258,6 +262,7 @@ def test_bytes_that_a_restored_copy_brought_back_go_again(production: Production
     assert troubles(production) == []
 
 
+@pytest.mark.slow
 def test_crash_after_the_commit_is_finished_later(
     production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def gaps(production: Production, number: int) -> list[str]:
     return [gap["code"] for gap in shown["gaps"] if gap["code"].startswith(("log", "blob"))]
 
 
+@pytest.mark.slow
 def test_both_ends_stay_with_digest_and_gap_and_the_rest_is_erased(production: Production) -> None:
     sha256 = ran(production, 1, LOG)
     production.store.seal()
@@ -69,6 +70,7 @@ def test_both_ends_stay_with_digest_and_gap_and_the_rest_is_erased(production: P
         assert check_archive(connection, production.store).is_sound
 
 
+@pytest.mark.slow
 def test_logs_that_somebody_may_need_stay_whole(production: Production) -> None:
     failed = ran(production, 1, LOG + b"1", state="failed", exit={"code": 1})
     small = ran(production, 2, b"short")
@@ -98,6 +100,7 @@ def test_trial_changes_nothing_and_the_next_run_goes_on(production: Production) 
     assert production.store.missing(digests) == set(digests)
 
 
+@pytest.mark.slow
 def test_quota_lets_only_the_oldest_go(production: Production) -> None:
     production.record(*[record_of(number, logs=[]) for number in range(100, 200)])
     old = ran(production, 1, LOG + b"1")

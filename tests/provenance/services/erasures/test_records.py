@@ -108,6 +108,7 @@ def is_sound(production: Production) -> list[Any]:
         return check_archive(connection, production.store).troubles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["unsealed", "sealed"])
 def test_variable_becomes_a_withheld_one_and_its_value_is_gone_everywhere(
     production: Production, when: str, tmp_path: Path
@@ -127,6 +128,7 @@ def test_variable_becomes_a_withheld_one_and_its_value_is_gone_everywhere(
     assert rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["unsealed", "sealed"])
 def test_packed_bytes_are_gone_from_the_file_of_the_database_and_its_log(
     production: Production, when: str, tmp_path: Path
@@ -204,6 +206,7 @@ def send(production: Production, record: dict[str, Any], **how: Any) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 def test_erased_record_sent_again_is_answered_erased_and_not_stored(production: Production) -> None:
     production.record(secret_record())
     erase(production)
@@ -273,6 +276,7 @@ def test_revision_that_is_right_already_stays_and_what_came_before_it_goes(
     assert rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_contradiction_that_holds_it_goes_too_and_stays_evidence(
     production: Production, tmp_path: Path
 ) -> None:
@@ -437,6 +441,7 @@ def test_plan_says_who_else_holds_it(production: Production) -> None:
     assert holders.others == {"sighting": 1}
 
 
+@pytest.mark.slow
 def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
     production: Production, tmp_path: Path
 ) -> None:
@@ -458,6 +463,7 @@ def test_job_that_a_running_service_takes_after_an_erasure_keeps_its_variables(
     assert rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_dead_letters_of_the_job_go_and_what_many_share_is_told(production: Production) -> None:
     letters = [
         Undecoded(job_id(number), "no JSON", production.tick(), f"{{ {SECRET}".encode())
@@ -508,6 +514,7 @@ def test_ends_of_logs_and_kept_answers_that_hold_it_go(production: Production) -
         ]
 
 
+@pytest.mark.slow
 def test_jobs_of_the_kind_are_not_told_what_an_erased_trace_held(production: Production) -> None:
     kind = ("nova", digest(7))
     not_kept = [{"path": f"/data/{SECRET}", "reason": "too large"}]
@@ -546,6 +553,7 @@ def test_crash_after_the_commit_is_finished_later(
     assert is_sound(production) == []
 
 
+@pytest.mark.slow
 def test_crash_before_the_old_body_goes_leaves_it_readable_and_is_finished(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,6 +571,7 @@ def test_crash_before_the_old_body_goes_leaves_it_readable_and_is_finished(
     assert is_sound(production) == []
 
 
+@pytest.mark.slow
 def test_body_that_is_gone_without_an_erasure_is_damage(
     production: Production, tmp_path: Path
 ) -> None:

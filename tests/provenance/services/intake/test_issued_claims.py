@@ -74,6 +74,7 @@ def test_half_a_letter_in_a_scope_can_be_sent(tokens: IssuedTokens, issuer: Toke
     check(tokens, issuer.token(scope="\ud800\nstorage.read:/"))
 
 
+@pytest.mark.slow
 @given(header=st.dictionaries(st.sampled_from(("alg", "kid", "crit", "typ", "b64")), VALUES))
 def test_headers_of_any_kind(
     tokens: IssuedTokens, issuer: TokenIssuer, header: dict[str, Any]

@@ -161,6 +161,7 @@ def test_an_answer_of_the_same_ledger_is_counted_again_once_it_is_old(campaign: 
         assert [key for key, _ in waiting(connection)] == [QUESTION]
 
 
+@pytest.mark.slow
 def test_facets_and_orders_are_kept_apart(campaign: Production) -> None:
     by_stage, newest = ask(campaign, by="stage").answer(), ask(campaign, sort="newest").answer()
 

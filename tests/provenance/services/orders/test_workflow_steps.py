@@ -82,6 +82,7 @@ def workflow(production: Production) -> Workflow:
     return Workflow(production)
 
 
+@pytest.mark.slow
 def test_job_removed_before_it_began_waits_for_a_person_and_counts_as_no_try(
     workflow: Workflow,
 ) -> None:

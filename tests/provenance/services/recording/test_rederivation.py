@@ -166,6 +166,7 @@ def unread(production: Production) -> list[Any]:
         return [row[0] for row in connection.execute(select(UnreadRecord.job_uuid))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_sealed", [False, True])
 def test_records_of_a_later_version_are_read_once_it_is_understood(
     later: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_sealed: bool

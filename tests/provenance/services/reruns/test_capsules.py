@@ -77,6 +77,7 @@ def needs_of(bundle: Bundle) -> list[list[str]]:
         return [line.split("\t") for line in file.read().decode().splitlines()]
 
 
+@pytest.mark.slow
 def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(
     sample: Parts, folder: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(
     assert build(sample, level="L2").level == "L2"
 
 
+@pytest.mark.slow
 def test_grade_is_that_of_the_bundle_before_and_after(sample: Parts, folder: Path) -> None:
     before = shown(sample)
 
@@ -104,6 +106,7 @@ def test_grade_is_that_of_the_bundle_before_and_after(sample: Parts, folder: Pat
     assert after["summary"]["grade"] == "L4"
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
     sample: Parts, folder: Path
@@ -139,6 +142,7 @@ def test_newest_capsule_counts(sample: Parts, folder: Path, tmp_path: Path) -> N
             find_capsule(connection, "release-2")
 
 
+@pytest.mark.slow
 @on_sqlite_alone
 def test_folder_that_is_no_capsule_is_refused(sample: Parts, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no data/root"):

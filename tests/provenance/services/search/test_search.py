@@ -145,6 +145,7 @@ def test_more_than_are_counted_are_told(
     assert (many.count, many.has_more) == (2, True)
 
 
+@pytest.mark.slow
 def test_letters_that_mean_something_to_a_database_mean_themselves(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from jobprov.provenance.answers.statistics.marks import Mark, Marks
 from jobprov.provenance.db.queries.fragments.steps import Window
@@ -113,6 +114,7 @@ def test_site_or_release_that_another_experiment_has_too_is_no_change_of_their_c
     ]
 
 
+@pytest.mark.slow
 def test_site_of_one_job_in_a_hundred_at_most_does_not_stop_to_run(production: Production) -> None:
     second, later = timedelta(seconds=1), START + timedelta(hours=20)
     production.record(

@@ -100,6 +100,7 @@ def samples(production: Production) -> list[tuple[int, float]]:
         return [(seconds, idle) for seconds, idle in connection.execute(query)]
 
 
+@pytest.mark.slow
 def test_steps_without_a_report_are_not_known(production: Production) -> None:
     for minutes in range(0, 60, 5):
         report(production, NOON + minutes * MINUTE, idle=4 if minutes < 30 else 2, running=1)

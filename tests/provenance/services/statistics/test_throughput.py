@@ -214,6 +214,7 @@ def test_what_still_runs_ran_until_now_and_what_is_silent_is_left_out(
     assert amounts(answer) == {"running": [1, 1, 1]}, "of the last step the half that is over"
 
 
+@pytest.mark.slow
 def test_corrections_and_erasures_count_where_jobs_ran_and_what_they_took(
     production: Production,
 ) -> None:

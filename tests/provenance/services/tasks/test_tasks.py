@@ -257,6 +257,7 @@ def test_ready_files_come_page_by_page(production: Production) -> None:
     assert cursor is None
 
 
+@pytest.mark.slow
 def test_ready_are_files_that_count_of_units_that_are_done(production: Production) -> None:
     """Past pages on which no file counts, and without the half of a unit that is tried again."""
     whole, half = unit(1), unit(2)
@@ -336,6 +337,7 @@ def test_stages_stand_in_the_order_in_which_they_began_however_their_records_cam
     assert [stage["stage"] for stage in stages] == ["gen", "reco", "pid"]
 
 
+@pytest.mark.slow
 def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: Production) -> None:
     now = datetime.now(UTC)
     ended = [(now - timedelta(minutes=5 * number)).isoformat() for number in range(1, 7)]
@@ -357,6 +359,7 @@ def test_time_left_is_that_of_the_missing_units_at_the_present_pace(production: 
     assert campaign["seconds_left"] == pytest.approx(left, rel=0.01)
 
 
+@pytest.mark.slow
 def test_what_failed_waits_for_somebody_and_has_no_time_left(production: Production) -> None:
     now = datetime.now(UTC)
     moments = {
@@ -385,6 +388,7 @@ def place(production: Production, task_id: str = "t1") -> tuple[str | None, str 
     return task.campaign, task.stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("declared", "placed"),
     [

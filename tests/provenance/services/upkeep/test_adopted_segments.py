@@ -165,6 +165,7 @@ def test_a_job_came_when_the_first_of_its_records_came(
     assert differences(local.tables(), expected) == []
 
 
+@pytest.mark.slow
 def test_what_was_sent_again_came_when_it_was_sealed(
     local: Production, restored: Callable[[], Production], tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_what_was_sent_again_came_when_it_was_sealed(
     assert differences(tables_of(older.database), rebuilt(local, tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_record_that_was_erased_since_is_named_as_such(
     local: Production, restored: Callable[[], Production]
 ) -> None:
@@ -224,6 +226,7 @@ def test_a_record_is_not_taken_in_the_place_of_one_that_was_erased_since(
     assert differences(tables_of(older.database), rebuilt(local, tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_a_blob_that_was_erased_here_does_not_come_back(
     local: Production, restored: Callable[[], Production], tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_large_blobs_are_streamed(
     )
 
 
+@pytest.mark.slow
 def test_a_service_on_a_backup_goes_on_and_its_archive_is_sound(
     production: Production, tmp_path: Path
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_folder_that_cannot_be_written_is_told(production: Production, tmp_pat
         back_up(production.database, production.store, tmp_path / "file" / "below")
 
 
+@pytest.mark.slow
 def test_what_was_erased_since_goes_from_the_backup_too(
     production: Production, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_rebuilding_after_sealing_at_every_step_gives_the_same(
     assert differences(production.tables(), tables_at(url)) == []
 
 
+@pytest.mark.slow
 def test_tasks_stand_in_a_rebuilt_database_where_declarations_and_jobs_place_them(
     production: Production, tmp_path: Path
 ) -> None:

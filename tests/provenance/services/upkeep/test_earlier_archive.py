@@ -89,6 +89,7 @@ def record_held(production: Production, number: int, witness: str | None = None)
     return record
 
 
+@pytest.mark.slow
 def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Production) -> None:
     with rebuilt.database.reading.connect() as connection:
         query = (
@@ -101,6 +102,7 @@ def test_jobs_of_both_experiments_are_there_with_their_states(rebuilt: Productio
     assert states == {("dune", succeeded): 1, ("nova", succeeded): 21, ("nova", failed): 7}
 
 
+@pytest.mark.slow
 def test_records_are_those_that_were_sent(rebuilt: Production) -> None:
     """Each is the record that was sent.
 
@@ -114,6 +116,7 @@ def test_records_are_those_that_were_sent(rebuilt: Production) -> None:
     assert record_held(rebuilt, 4) == record_of(4, job_id=job_id(4), host={"hostname": "mended"})
 
 
+@pytest.mark.slow
 def test_conflict_and_record_of_a_later_schema_are_there(rebuilt: Production) -> None:
     assert (("nova",), job_id(3)) in [job for (job,) in rows_of(rebuilt, "conflicts", "job_id")]
     assert rows_of(rebuilt, "unread_records", "job_uuid") == [(job_id(8),)]

@@ -174,6 +174,7 @@ def break_at(step: str, production: Production, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(store, "seal", fail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_at_any_step_loses_and_doubles_nothing(
     production: Production, step: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -223,6 +224,7 @@ def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
     assert len(found["jobs"]) == len(local.tables()["jobs"]) + 3
 
 
+@pytest.mark.slow
 def test_records_sent_again_after_a_restoration_are_not_doubled(
     local: Production, tmp_path: Path
 ) -> None:
@@ -299,6 +301,7 @@ def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(
     assert differences(found, tables_at(url)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_recorded_again", [True, False])
 def test_a_revision_stands_whose_record_only_the_archive_has(
     local: Production, tmp_path: Path, *, is_recorded_again: bool
