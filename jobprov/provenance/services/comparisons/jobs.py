@@ -152,12 +152,14 @@ def _differing_files(
     For a file that only one job has, its name is enough.
     """
     rows: list[Difference] = []
+    texts = 0
     for row in compared(before, after):
         old_text = sources.get(before.get(row.key, ""))
         new_text = sources.get(after.get(row.key, ""))
-        if old_text is None or new_text is None or len(rows) >= _MOST_TEXTS:
+        if old_text is None or new_text is None or texts == _MOST_TEXTS:
             rows.append(row)
             continue
+        texts += 1
         lines, omitted = unified(old_text, new_text)
         rows.append(msgspec.structs.replace(row, lines=lines, lines_omitted=omitted))
     return rows

@@ -422,6 +422,18 @@ def test_lines_of_a_changed_script_are_shown(filled: Production, one: int) -> No
     ]  # fmt: skip
 
 
+def test_lines_are_shown_after_many_files_that_only_one_job_has(
+    filled: Production, one: int
+) -> None:
+    alone = [{"name": f"a{number:02}.sh", "sha256": sha(b"%d" % number)} for number in range(60)]
+    old, new = ({"name": "run.sh", "sha256": sha(data)} for data in (SCRIPT, NEW_SCRIPT))
+
+    found = compared(filled, a_job(one, scripts=[*alone, old]), a_job(one + 1, scripts=[new]))
+
+    [*_, last] = facets(found)["scripts"]["differences"]
+    assert (last["key"], last["lines"][2:4]) == ("run.sh", ["-set -e", "+set -eu"])
+
+
 def test_steps_are_compared_with_their_like(filled: Production, one: int) -> None:
     first = a_job(
         one, configurations=[configuration(MAIN, step="a"), configuration(MAIN, step="b")]
