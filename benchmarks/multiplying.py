@@ -57,6 +57,7 @@ _COPIED = (
     "ledger_entries",
     "possessions",
     "failure_classes",
+    "node_attempts",
 )
 """Tables of which each copy has rows of its own."""
 _SHARED = frozenset(
@@ -76,7 +77,7 @@ _SHARED = frozenset(
 )
 _COUNTED = ("kept_answers", "folded_graphs")
 """Tables of what was counted before there were more jobs."""
-_NAMES = frozenset({"files.name", "jobs.unit", "job_sources.canonical"})
+_NAMES = frozenset({"files.name", "jobs.unit", "node_attempts.unit", "job_sources.canonical"})
 _DIGESTS = {
     "jobs.uuid": 0,
     "jobs.recipe": 1,
@@ -85,6 +86,8 @@ _DIGESTS = {
     "closure_sets.sha256": 0,
 }
 """Columns of them, each with how many bytes before the digest say what it is of."""
+_STEPS = {"ledger_entries.segment": _SEGMENTS_A_COPY, "node_attempts.node": 1}
+"""Columns of numbers, each with the step from copy to copy; nodes are digests, far from each other."""
 _TIMES = frozenset({"jobs.started_at", "jobs.ended_at"})
 _ARRIVALS = frozenset({"jobs.received_at", "ledger_entries.received_at"})
 _WHILE_FILLED = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
@@ -337,8 +340,8 @@ class Multiplier:
             return f"substr({name}, 1, length({name}) - 4) || '{copy:02d}' || {last}"
         if place == "jobs.batch_id":
             return f"'{copy}' || {name}"
-        if place == "ledger_entries.segment":
-            return f"{name} + {copy * _SEGMENTS_A_COPY}"
+        if place in _STEPS:
+            return f"{name} + {copy * _STEPS[place]}"
         if place == "identities.key":
             # A name that all copies share has an identity of each
             shared = _listed(self._shared_files)

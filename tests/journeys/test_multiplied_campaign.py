@@ -157,7 +157,7 @@ def _renamed(answer: Any, job_ids: list[str]) -> Any:
     return renamed(answer, COPY)
 
 
-_MOMENT = re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d UTC\b")
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d UTC\b")
 _MOVED = frozenset({"next"})
 """What is another in each copy, beside moments: cursors."""
 

@@ -20,7 +20,7 @@ def test_page_counts_by_day_and_links_late_files(client: FlaskClient) -> None:
     none = client.get("/arrivals?experiment=nova&hours=40").text
 
     assert "2 of 2 files did not arrive within 24 hours." in page
-    day = f"{ended_at:%d %b %Y}".removeprefix("0")
+    day = f"{ended_at:%Y-%m-%d}"
     assert f"<td>{day}</td>" in page
     assert ">b1.root</a>" in page
     assert ">reco:b2.root</a>" in page
