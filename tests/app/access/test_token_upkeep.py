@@ -172,7 +172,7 @@ def test_command_prints_the_new_token_once(tmp_path: Path) -> None:
 
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("prov_2_")
-    assert re.match(r"Token 1 ends \d+ \w{3} \d{4} \d\d:\d\d UTC\.\n", made.stderr)
+    assert re.match(r"Token 1 ends \d{4}-\d\d-\d\d \d\d:\d\d UTC\.\n", made.stderr)
     listed = json.loads(run_alone("token", "list", "--json", JOBPROV_DATA=data).stdout)
     end = datetime.fromisoformat(listed[0]["expires_at"])
     assert timedelta(hours=1) < end - datetime.now(UTC) < timedelta(hours=3)
