@@ -300,7 +300,7 @@ def knows_unit(record: Record) -> bool:
 
 
 @settings(
-    max_examples=examples(60),
+    max_examples=examples(20),
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
