@@ -87,7 +87,7 @@ _DIGESTS = {
 }
 """Columns of them, each with how many bytes before the digest say what it is of."""
 _STEPS = {"ledger_entries.segment": _SEGMENTS_A_COPY, "node_attempts.node": 1}
-"""Columns of numbers, each with the step from copy to copy; nodes are digests, far from each other."""
+"""Columns of numbers, each with the step from copy to copy; nodes are digests, far apart."""
 _TIMES = frozenset({"jobs.started_at", "jobs.ended_at"})
 _ARRIVALS = frozenset({"jobs.received_at", "ledger_entries.received_at"})
 _WHILE_FILLED = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
@@ -334,7 +334,7 @@ class Multiplier:
         return self._special_value(place, name, copy)
 
     def _special_value(self, place: str, name: str, copy: int) -> str:
-        """Return what stands in a column that has a rule of its own; of others, what stood there."""
+        """Return what stands in a column with a rule of its own; of others, what stood there."""
         if place == "tasks.task_id":
             last = f"substr({name}, length({name}) - 1)"
             return f"substr({name}, 1, length({name}) - 4) || '{copy:02d}' || {last}"

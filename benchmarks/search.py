@@ -1,9 +1,9 @@
 """Measures the search by any part of a name: `python -m benchmarks.search`.
 
 A million files of 100,000 jobs are written as rows, with 10,000 tasks, 2,000 hosts and 20,000
-parameters beside them; then each question is asked as `GET /search` asks it, each time with other names.
-The PostgreSQL of the other benchmarks comes without `pg_trgm`: with `--url` the names are written
-to an empty database of a server that has it.
+parameters beside them; then each question is asked as `GET /search` asks it, each time with other
+names. The PostgreSQL of the other benchmarks comes without `pg_trgm`: with `--url` the names are
+written to an empty database of a server that has it.
 """
 
 import random

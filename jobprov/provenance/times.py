@@ -1,4 +1,4 @@
-"""Times in UTC: RFC 3339 with a `Z` in answers and documents, and the form of commands and messages."""
+"""Times in UTC: RFC 3339 with a `Z` in answers and documents, another form for people to read."""
 
 from datetime import UTC, datetime
 
@@ -28,9 +28,10 @@ def exact_utc_text_or_none(moment: datetime | None) -> str | None:
 
 
 def minute_text(moment: datetime | str) -> str:
-    """Return a time as commands and messages write it: `2026-11-09 14:02 UTC`.
+    """Return a time as pages, commands and messages write it: `2026-11-09 14:02 UTC`.
 
-    A text is the time of an answer.
+    Args:
+        moment: aware, or the RFC 3339 text that an answer has.
     """
     return f"{_in_utc(moment):%Y-%m-%d %H:%M} UTC"
 

@@ -188,7 +188,7 @@ class _Logical:
 
 
 def _without_blocks(rows: Iterable[_Row]) -> list[_Row]:
-    """Return a row for each set of a table of parameters, where the database packs many into one."""
+    """Return a row for each set of a table of parameters; the database packs many into one."""
     unpacked: list[_Row] = []
     for row in rows:
         for key in sets_in(row["block"], row["members"]):

@@ -305,7 +305,7 @@ def class_words(cause: FailureCause) -> str:
 
 
 def moment(value: str | datetime | None) -> str:
-    """Return a time in UTC as commands and messages write it; a dash for none."""
+    """Return a time in UTC as people read it; a dash for none."""
     return MISSING if value is None else minute_text(value)
 
 

@@ -16,7 +16,7 @@ def upgrade() -> None:
         'node_attempts',
         sa.Column('node', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
         sa.Column('job_id', _type_of_keys(), autoincrement=False, nullable=False),
-        sa.Column('names_unit', sa.Boolean(), nullable=False),
+        sa.Column('knows_unit', sa.Boolean(), nullable=False),
         sa.Column('unit', sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_node_attempts_job_id_jobs')),
         sa.PrimaryKeyConstraint('job_id', name=op.f('pk_node_attempts')),
@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 
 def _type_of_keys() -> TypeEngine[int]:
-    """Return the type of keys, which an operator of PostgreSQL may have widened; see `key_widths.py`."""
+    """Return the type of keys, which an operator of PostgreSQL may have widened."""
     columns = sa.inspect(op.get_bind()).get_columns('experiments')
     [own_type] = [column['type'] for column in columns if column['name'] == 'id']
     return sa.BigInteger() if isinstance(own_type, sa.BigInteger) else sa.Integer()
@@ -37,7 +37,7 @@ def downgrade() -> None:
     # To the version before, each job has the unit that its own record names
     op.execute(
         'UPDATE jobs SET unit = (SELECT a.unit FROM node_attempts a WHERE a.job_id = jobs.id) '
-        'WHERE id IN (SELECT job_id FROM node_attempts WHERE NOT names_unit)'
+        'WHERE id IN (SELECT job_id FROM node_attempts WHERE NOT knows_unit)'
     )
     # And has to be derived again, should somebody come back to this one
     op.execute('UPDATE jobs SET index_version = 1 WHERE id IN (SELECT job_id FROM node_attempts)')

@@ -243,9 +243,8 @@ class Transport:
 
     def _sent_on(self, location: str) -> UnreachableError:
         place = urlsplit(location)
-        return UnreachableError(
-            f"{self.url} sends on to {place.scheme}://{place.netloc}: is that the service's address?"
-        )
+        target = f"{place.scheme}://{place.netloc}"
+        return UnreachableError(f"{self.url} sends on to {target}: is that the service's address?")
 
     def _checked(self, answer: requests.Response) -> requests.Response:
         try:

@@ -219,7 +219,7 @@ class _Folding:
         self.after, self.before = neighbours(links)
 
     def _make_units(self, component: list[str]) -> None:
-        """Make a unit of a node outside of cycles, or of a closed cycle; of an opened one, several."""
+        """Make a unit of a node outside cycles, or of a closed cycle; several of an opened one."""
         first = component[0]
         if len(component) > 1 and self._is_open("cycle", component):
             for node in component:

@@ -43,7 +43,7 @@ def _of_batch_id(batch: Batch) -> tuple[str, str]:
     return schedd, number.partition(".")[2]
 
 
-def names_unit(record: JobRecord) -> bool:
+def knows_unit(record: JobRecord) -> bool:
     """Return whether a record knows its unit.
 
     Otherwise the record names a place in the submission, or nothing, and the job has read nothing

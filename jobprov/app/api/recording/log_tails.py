@@ -77,7 +77,7 @@ def _refuse_secret(content: bytes) -> None:
 
 
 def forget_tails(recorded: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
-    """Remove the ends of logs that records brought whole, unless the bytes of the log are missing."""
+    """Remove the ends of logs that records brought whole, unless the log's bytes are missing."""
     whole_logs: dict[tuple[str, str], list[str]] = {}
     for decoded, outcome in recorded:
         if decoded.record is None or not decoded.record.logs or outcome.change == "conflict":

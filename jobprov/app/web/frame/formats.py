@@ -109,11 +109,6 @@ def moment(value: Any) -> datetime | None:
     return read_time(value)
 
 
-def clock(time: datetime) -> str:
-    """Return `2026-11-24 16:01:05`, in UTC."""
-    return f"{time:%Y-%m-%d %H:%M:%S}"
-
-
 def day(value: Any) -> str:
     """Return `2026-11-24`, in UTC."""
     time = moment(value)

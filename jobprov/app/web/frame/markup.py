@@ -10,9 +10,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from jobprov.app.web.frame.cuts import tightness
-from jobprov.app.web.frame.formats import MISSING, clock, moment, text
+from jobprov.app.web.frame.formats import MISSING, moment, text
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import elided
+from jobprov.provenance.times import minute_text, second_text
 
 STATES = (*UnitState, "lost", "reproduced")
 _LABELS = {state.value: state.label for state in UnitState}
@@ -28,8 +29,8 @@ def time_tag(value: Any) -> Markup:
     if time is None:
         return escape(text(value))
     stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
-        stamp, clock(time), clock(time)[:-3]
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        stamp, second_text(time), minute_text(time)
     )
 
 

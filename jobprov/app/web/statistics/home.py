@@ -146,7 +146,8 @@ def attention_groups(
 ) -> list[AttentionGroup]:
     """Return what needs attention: in productions, though nothing may, then in the service.
 
-    They are kept apart so that an old missing backup does not hide when a production got in trouble.
+    They are kept apart so that an old missing backup does not hide when a production got in
+    trouble.
     """
     of_production = [need for need in attention.needs if need.kind not in OF_SERVICE]
     of_service = [need for need in attention.needs if need.kind in OF_SERVICE]

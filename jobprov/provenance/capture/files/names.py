@@ -67,7 +67,7 @@ def from_here(path: str) -> str:
 
 
 def is_data(path: str) -> bool:
-    """Tell whether a file has a suffix of data; `.tar.gz` is an archive as `.tar` and `.tgz` are."""
+    """Tell whether a file has a suffix of data; `.tar.gz` is an archive, as `.tar` and `.tgz`."""
     name, suffix = os.path.splitext(path.lower())
     return suffix in DATA_SUFFIXES and not name.endswith(".tar")
 

@@ -19,12 +19,12 @@ from jobprov.provenance.db.tables import NodeAttempt
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.attempts import names_unit, node_of
+from jobprov.provenance.records.attempts import knows_unit, node_of
 from jobprov.provenance.records.job_record import PROVISIONAL, JobRecord
 
 _REMOVE = "DELETE FROM node_attempts WHERE job_id {among} RETURNING node"
 _ATTEMPTS = """
-SELECT a.node, a.job_id, a.names_unit, a.unit, j.unit
+SELECT a.node, a.job_id, a.knows_unit, a.unit, j.unit
 FROM node_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.node {among} ORDER BY a.job_id
 """
 _JOIN = "UPDATE jobs SET unit = ? WHERE id = ?"
@@ -47,13 +47,13 @@ def write_attempts(
         node = node_of(record)
         if node is None:
             continue
-        knows_unit = names_unit(record)
+        is_known = knows_unit(record)
         # A rebuilt database has no provisional records: they must not decide about other jobs
-        if knows_unit and record.state in PROVISIONAL:
+        if is_known and record.state in PROVISIONAL:
             continue
         nodes.add(node)
-        own_unit = record.task.unit if record.task and not knows_unit else None
-        rows.append({"node": node, "job_id": job, "names_unit": knows_unit, "unit": own_unit})
+        own_unit = record.task.unit if record.task and not is_known else None
+        rows.append({"node": node, "job_id": job, "knows_unit": is_known, "unit": own_unit})
     insertions.add(table_of(NodeAttempt), rows)
     return nodes
 
@@ -62,7 +62,7 @@ class _Attempt(NamedTuple):
     """An attempt: whether its record knows its unit, else what it names, and what stands there."""
 
     job: int
-    names_unit: bool
+    knows_unit: bool
     own_unit: str | None
     unit: str | None
 
@@ -84,11 +84,11 @@ def join_units(connection: Connection, nodes: Iterable[int]) -> None:
 
 def _changed_units(attempts: Sequence[_Attempt]) -> list[tuple[str | None, int]]:
     """Return the units of the attempts at one node that have to change, each with its job."""
-    known = {attempt.unit for attempt in attempts if attempt.names_unit}
+    known = {attempt.unit for attempt in attempts if attempt.knows_unit}
     node_unit = known.pop() if len(known) == 1 else None
     changed = []
     for attempt in attempts:
         unit = attempt.own_unit if node_unit is None else node_unit
-        if not attempt.names_unit and unit != attempt.unit:
+        if not attempt.knows_unit and unit != attempt.unit:
             changed.append((unit, attempt.job))
     return changed

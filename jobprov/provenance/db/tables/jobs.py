@@ -144,7 +144,7 @@ class NodeAttempt(Base):
     __table_args__ = (Index("ix_node_attempts_node", "node"), {"sqlite_with_rowid": False})
     node: Mapped[int] = mapped_column(Count)
     job_id: Mapped[int] = key_of("jobs.id")
-    names_unit: Mapped[bool]
+    knows_unit: Mapped[bool]
     unit: Mapped[str | None]
 
 

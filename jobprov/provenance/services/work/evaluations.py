@@ -8,8 +8,8 @@ from jobprov.provenance.services.work.queue import enqueue_all
 
 EVALUATE = "evaluate"
 EVALUATED_AT_ONCE = 8
-"""Items. Small configurations, such as those of jobs with seeds of their own, take two thirds of the
-time that they take one by one; large ones some seconds each, and an ending service waits for these.
+"""Items. Small configurations, such as those of jobs with seeds of their own, take two thirds of
+what they take one by one; large ones some seconds each, and an ending service waits for these.
 """
 Configuration = tuple[str, str]
 """Experiment and digest of a closure."""

@@ -544,8 +544,8 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
     ends = {"ends_at": "2026-12-01T00:03:12Z", "ends_at_low": None, "ends_at_high": None}
     waiting = {"burn_down": {**burn_down, "left": [6], "is_whole": True}, "stays": 2, **ends}
     assert line([gen, reco], 120, waiting).endswith(
-        "At the present pace it will be done about 2026-12-01 00:03 UTC, in 2 min (1 min to 4 min), "
-        "but for 2 units that need a decision."
+        "At the present pace it will be done about 2026-12-01 00:03 UTC, "
+        "in 2 min (1 min to 4 min), but for 2 units that need a decision."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)

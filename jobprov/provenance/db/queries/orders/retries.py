@@ -68,7 +68,7 @@ def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site,
         Job.exit_code, Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
-        func.coalesce(NodeAttempt.names_unit, true()), literal_column(NEVER_BEGAN),
+        func.coalesce(NodeAttempt.knows_unit, true()), literal_column(NEVER_BEGAN),
     )  # fmt: skip
     return (
         select(*columns)

@@ -19,7 +19,7 @@ SELECT p.identity_id, p.is_sure FROM claims c
 JOIN claims s ON s.id = coalesce(c.alias_of, c.id) OR s.alias_of = coalesce(c.alias_of, c.id)
 JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
 """
-"""Another name of the same bytes is a claim of the same birth; a job may have ten thousand others."""
+"""Another name of the same bytes is a claim of the same birth; a job may have 10,000 others."""
 _OF_VERSION = _READ_AS.format(which="c.id")
 _OF_VERSIONS = _READ_AS.replace("WHERE {which} = ?", "WHERE c.id {among}")
 _SEEN_AS = "SELECT identity_id FROM claims WHERE id {among}"
