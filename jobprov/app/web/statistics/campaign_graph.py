@@ -151,7 +151,7 @@ def first_line(graph: FoldedGraph) -> str:
     states: Counter[str] = Counter()
     for job_class in graph.classes:
         states[job_class.state] += job_class.jobs
-    total = sum(states.values()) + graph.omitted_jobs
+    total = sum(states.values()) + graph.omitted.jobs
     stages = len({job_class.stage for job_class in graph.classes})
     line = f"{counted(total, 'job')} in {counted(stages, 'stage')}"
     versions = {job_class.code_version for job_class in graph.classes if job_class.code_version}

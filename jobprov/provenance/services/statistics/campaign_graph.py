@@ -5,12 +5,12 @@ kept; it is counted again in the background when somebody asks for it and anythi
 since (`counted.py`).
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import jobs_list
@@ -18,7 +18,6 @@ from jobprov.provenance.answers.statistics.campaigns import (
     CampaignGraph,
     ClassEdge,
     ClassNode,
-    OmittedClasses,
 )
 from jobprov.provenance.db.changes.kept_answers import keep_graph
 from jobprov.provenance.db.queries.kept_answers import KeptAnswer
@@ -267,14 +266,14 @@ def campaign_graph(folded: FoldedCampaign) -> CampaignGraph:
         is_current=folded.is_current,
         nodes=nodes,
         edges=[ClassEdge(flow.source, flow.target, flow.files) for flow in graph.flows],
-        omitted=OmittedClasses(graph.omitted_classes, graph.omitted_jobs),
+        omitted=graph.omitted,
     )
 
 
 def _from_kept(
     connection: Connection, key: CampaignKey, experiment: str, kept: KeptAnswer
 ) -> FoldedCampaign:
-    graph = FoldedGraph.from_json(json.loads(kept.document))
+    graph = msgspec.json.decode(kept.document, type=FoldedGraph)
     return FoldedCampaign(
         experiment,
         key.campaign,
@@ -294,4 +293,4 @@ def _left_to_background(key: CampaignKey, experiment: str) -> FoldedCampaign:
 
 
 def _count(connection: Connection, tasks: Sequence[int]) -> tuple[FoldedGraph, KeptAnswer]:
-    return count_now(connection, lambda: fold_tasks(connection, tasks), FoldedGraph.to_json)
+    return count_now(connection, lambda: fold_tasks(connection, tasks))

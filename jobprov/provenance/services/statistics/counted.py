@@ -7,7 +7,7 @@ time. `services/kept_answers` and `campaign_graph.py` decide what they keep, and
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,15 +22,13 @@ _SHARE = 20
 T = TypeVar("T")
 
 
-def count_now(
-    connection: Connection, count: Callable[[], T], to_json: Callable[[T], Any]
-) -> tuple[T, KeptAnswer]:
+def count_now(connection: Connection, count: Callable[[], T]) -> tuple[T, KeptAnswer]:
     """Return what `count` returns, and the kept form of it."""
     start, now = time.monotonic(), datetime.now(UTC)
     entry = newest_entry(connection)
     answer = count()
     seconds = time.monotonic() - start
-    document = msgspec.json.encode(to_json(answer)).decode()
+    document = msgspec.json.encode(answer).decode()
     return answer, KeptAnswer(entry, now, seconds, document)
 
 
