@@ -30,6 +30,7 @@ SEEN = "refs/prov/seen/"
 KNOWN = ("refs/heads", "refs/tags")
 _QUICK = Limits(wall_seconds=10)
 _PAUSE_SECONDS = 0.05
+_WAIT_SECONDS = 900.0
 """Between two attempts to take the lock: `flock` itself cannot wait with a time limit."""
 
 
@@ -335,18 +336,18 @@ def _observe(
 
 
 @contextmanager
-def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold a lock by an empty file, which is not removed afterwards.
 
     Raises:
-        SoftwareError: somebody else held it for `wait_seconds`.
+        SoftwareError: somebody else held it for `_WAIT_SECONDS`.
     """
-    until = time.monotonic() + wait_seconds
+    until = time.monotonic() + _WAIT_SECONDS
     with path.open("ab") as file:
         while not _is_taken(file.fileno()):
             if time.monotonic() > until:
                 raise SoftwareError(
-                    f"{path} is held by another fetch for {wait_seconds:g} seconds: "
+                    f"{path} is held by another fetch for {_WAIT_SECONDS:g} seconds: "
                     "try again later."
                 )
             time.sleep(_PAUSE_SECONDS)
