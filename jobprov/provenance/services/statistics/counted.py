@@ -1,7 +1,7 @@
 """When a kept answer is up to date, and when it is counted again.
 
 Answers about many jobs are kept, and counted again in the background, at most a twentieth of the
-time. `services/kept_answers` and `campaign_graph.py` decide what they keep, and where.
+time. `services/kept_answers` decides which.
 """
 
 import time
