@@ -30,7 +30,7 @@ from benchmarks.whole.asking import print_memory
 from benchmarks.whole.reading import middle, slowest_hundredth
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.tables import FoldedGraphRow, Job
+from jobprov.provenance.db.tables import Job, KeptAnswerRow
 
 CHROMIUM = Path("/usr/bin/chromium")
 MARKS = {
@@ -169,7 +169,7 @@ def measure_browser(address: str) -> None:
 
 
 def _prepare(place: Place, jobs: int) -> list[str]:
-    """Record what is not there of the campaign and forget its folded graph.
+    """Record what is not there of the campaign and forget what was counted of it.
 
     Return the ids of some jobs.
     """
@@ -181,7 +181,7 @@ def _prepare(place: Place, jobs: int) -> list[str]:
             recording.record_in_process(
                 service, generate_jobs(jobs - done, first=done), place.process
             )
-        service.write(lambda writing: writing.connection.execute(delete(FoldedGraphRow)))
+        service.write(lambda writing: writing.connection.execute(delete(KeptAnswerRow)))
         chance = random.Random(1)  # noqa: S311 - has to repeat, not to be secret
         keys = [chance.randrange(1, min(done or jobs, jobs)) for _ in range(_REQUESTS)]
         with service.reading() as connection:

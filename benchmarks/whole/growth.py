@@ -27,7 +27,6 @@ from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Host, Job, TaskRow
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.kept_answers.kept_answers import COUNT
-from jobprov.provenance.services.statistics.campaign_graph import FOLD
 from jobprov.provenance.services.work.queue import drain
 
 MOST_GROWTH = 1.3
@@ -37,7 +36,7 @@ _PATIENCE = 3.0
 _FEWEST = 5
 _MOST_COUNTS = 2
 _ANSWERED = (200, 303)
-_COUNTED = {kind: HANDLERS[kind] for kind in (COUNT, FOLD)}
+_COUNTED = {COUNT: HANDLERS[COUNT]}
 
 
 class Asked(NamedTuple):

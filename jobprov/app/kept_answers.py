@@ -4,7 +4,7 @@ An answer that is kept where it counts many.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from jobprov.provenance.services.kept_answers.counting import (
     CAMPAIGN,
     CAMPAIGNS,
     ERRORS,
+    FOLDED,
     GROWING_GAPS,
     KEPT_FILTERS,
     MARKS,
@@ -49,6 +50,10 @@ from jobprov.provenance.services.kept_answers.kept_answers import (
     ask,
     follow_up,
     question_of,
+)
+from jobprov.provenance.services.statistics.campaign_graph import (
+    FoldedCampaign,
+    fold_campaign,
 )
 from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
 from jobprov.provenance.services.tasks.tasks import find_task
@@ -255,6 +260,22 @@ def read_timeline(
     if by is not None:
         words["by"] = by
     return read_answer(TIMELINE, **words)
+
+
+def read_campaign_graph(
+    experiment: str, campaign: str, task_ids: Sequence[str] = ()
+) -> FoldedCampaign:
+    """Return the folded graph of a campaign; of some of its tasks it is counted now.
+
+    Raises:
+        NotFoundError: there is no such campaign or task.
+        LimitError: the tasks have too many jobs, or counting takes too long while somebody waits.
+    """
+    if not task_ids:
+        return read_answer(FOLDED, experiment=experiment, campaign=campaign)
+    with get_service().reading() as connection:
+        folded = fold_campaign(connection, experiment, campaign, task_ids=task_ids)
+    return msgspec.structs.replace(folded, counted_at=exact_utc_text(datetime.now(UTC)))
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:

@@ -1,6 +1,7 @@
 """Lineage over HTTP: what made a file, what came of it, what it cost, how to make it again."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import msgspec
 from flask import Response
@@ -193,12 +194,7 @@ def _json_lines(files: Iterable[ImpactedFile]) -> Iterator[bytes]:
 def _streamed(chunks: Iterator[bytes], content_type: str) -> Response:
     """Return chunks as they are made; an error before the first one still has its own status."""
     first = next(chunks, b"")
-    return Response(_with_first(first, chunks), content_type=content_type)
-
-
-def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+    return Response(chain([first], chunks), content_type=content_type)
 
 
 @costs_section.get("/files/<name>/cost", FileCost, query=CostQuery, errors=(300, 404, 413))

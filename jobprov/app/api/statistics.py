@@ -8,7 +8,11 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_campaign
 from jobprov.app.api.wire.documenting import Section
-from jobprov.app.kept_answers import read_filtered, read_marked_throughput
+from jobprov.app.kept_answers import (
+    read_campaign_graph,
+    read_filtered,
+    read_marked_throughput,
+)
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
 from jobprov.provenance.answers.statistics.modules import ModuleSums
@@ -24,8 +28,6 @@ from jobprov.provenance.services.statistics.campaign_graph import (
     campaign_graph,
     class_links,
     experiment_of_campaign,
-    fold_campaign,
-    follow_up,
     listed_tasks,
 )
 from jobprov.provenance.services.statistics.modules import sum_modules
@@ -56,14 +58,10 @@ def get_folded() -> Response:
 
 
 def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
-    service = get_service()
-    with service.reading() as connection:
+    with get_service().reading() as connection:
         experiment = query.get("experiment") or experiment_of_campaign(connection, campaign)
         tasks = listed_tasks(connection, experiment, query.get("task_id", ""))
-        folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
-    if folded.needs_follow_up:
-        service.write(lambda writing: follow_up(writing, folded))
-    folded = folded.answer()
+    folded = read_campaign_graph(experiment, campaign, tasks)
     if query["format"] == "dot":
         return Response(
             classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8"

@@ -40,12 +40,12 @@ from jobprov.provenance.schemas.production_queries import (
     TimelineQuery,
 )
 from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.kept_answers.counting import CAMPAIGN
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
-    UnitSource,
     check_words,
     declare_task,
     read_declaration,
@@ -101,7 +101,7 @@ def put_task(task_id: str) -> Response:
 def _frozen(task_id: str, document: JsonObject) -> JsonObject:
     """Return the declaration; with its list of units from the catalog, where it names a source."""
     service, declaration = get_service(), read_declaration(document)
-    if not isinstance(declaration.units, UnitSource):
+    if not isinstance(declaration.units, CatalogSource):
         return document
     with service.reading() as connection:
         tasks = find_tasks(connection, task_id, declaration.experiment)

@@ -10,7 +10,7 @@ from jobprov.app.metacat.answers import json_answer, read_body, record_sequence,
 from jobprov.app.metacat.datasets import dataset_records
 from jobprov.app.metacat.records import FileRecord, file_record, record_pages
 from jobprov.app.wiring import Connection, get_service
-from jobprov.provenance.db.queries.selections.files import NamedFile
+from jobprov.provenance.answers.selections import FileReference
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did, read_dataset_query, read_did, read_mql
@@ -92,7 +92,7 @@ def _specifications() -> list[Specification]:
 
 def _find(
     connection: Connection, experiment: str, specifications: Sequence[Specification]
-) -> list[NamedFile]:
+) -> list[FileReference]:
     """Return the files that are named and known, each once, in the order of the question."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}

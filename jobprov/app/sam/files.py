@@ -19,8 +19,12 @@ from jobprov.app.sam.answers import (
     wants_text,
 )
 from jobprov.app.wiring import Connection, get_service
-from jobprov.provenance.answers.selections import Application, FileMetadata, RelatedFile
-from jobprov.provenance.db.queries.selections.files import NamedFile
+from jobprov.provenance.answers.selections import (
+    Application,
+    FileMetadata,
+    FileReference,
+    RelatedFile,
+)
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.conditions import Definition, Selection
 from jobprov.provenance.selections.dimensions import described_dimensions, read_dimensions
@@ -202,7 +206,7 @@ def _dimensions(experiment: str) -> Response:  # noqa: ARG001 - the same for all
 
 def _one_file(
     connection: Connection, experiment: str, name: str | None, number: int | None
-) -> NamedFile:
+) -> FileReference:
     if name is not None:
         return find_catalog_file(connection, experiment, name)
     return find_numbered_file(connection, experiment, number or 0)
@@ -242,7 +246,7 @@ def _metadata_of_many(experiment: str) -> Response:
     return json_answer([_shown(file) for file in described])
 
 
-def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile]:
+def _asked_files(connection: Connection, experiment: str) -> dict[str, FileReference]:
     """Return the files of a call by the name or number in it; unknown ones are left out."""
     names = request.values.getlist("file_name")
     numbers = request.values.getlist("file_id")

@@ -37,7 +37,6 @@ from jobprov.provenance.services.alerts.rounds import run_alerts
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.kept_answers.counting import enqueue_first_counts
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
-from jobprov.provenance.services.statistics.campaign_graph import enqueue_large
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import drain
 
@@ -169,7 +168,6 @@ def work_until(service: Service, stop: threading.Event) -> None:
                 refresh_statistics(parts.database)
                 look_at = time.monotonic() + STATISTICS_SECONDS
             if time.monotonic() > fold_at:
-                enqueue_large(parts)
                 enqueue_first_counts(parts)
                 fold_at = time.monotonic() + FOLD_SECONDS
             if not is_current:

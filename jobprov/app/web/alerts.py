@@ -6,7 +6,7 @@ from flask import Response
 
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.page import answer_rows, asked, pages
+from jobprov.app.web.frame.page import answer_rows, asked, first_page, next_page, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery, AlertList
 from jobprov.provenance.services.alerts.lists import list_alerts
@@ -64,8 +64,6 @@ def _page(rows: int) -> AlertsPage:
         past = list_alerts(
             connection, experiment=experiment, state="over", limit=rows, cursor=cursor
         )
-    question = {"experiment": experiment}
-    following = address("/alerts", {**question, "cursor": past.next}) if past.next else None
     return AlertsPage(
         experiment=experiment,
         first_line=_first_line(standing, is_watched=is_watched),
@@ -74,9 +72,9 @@ def _page(rows: int) -> AlertsPage:
         has_more_open=standing.next is not None,
         past_alerts=[_shown(alert) for alert in past.alerts],
         checks=standing.checks[:_CHECKS],
-        twin=address("/alerts", question),
-        first_page=address("/alerts", question) if cursor else None,
-        next_page=following,
+        twin=address("/alerts", {"experiment": experiment}),
+        first_page=first_page(),
+        next_page=next_page(past.next),
     )
 
 

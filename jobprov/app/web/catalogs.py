@@ -27,9 +27,10 @@ from jobprov.provenance.lineage.words import counted_of
 from jobprov.provenance.services.catalogs.arrivals import (
     MOST_DAYS,
     arrivals_sentence,
+    hours_to_arrive,
     list_arrivals,
 )
-from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
+from jobprov.provenance.services.catalogs.differences import LATE_AFTER_HOURS, compare_catalog
 from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
 from jobprov.provenance.services.catalogs.replicas import (
     PATIENCE,
@@ -94,7 +95,7 @@ def show_differences() -> Response:
         task = find_task(connection, question.task_id, experiment=question.experiment)
         hours = question.late_after_hours
         if hours is None:
-            hours = usual_hours(catalogs, task.experiment)
+            hours = hours_to_arrive(catalogs, task.experiment, unset=LATE_AFTER_HOURS)
         comparison = compare_catalog(
             connection, service.store, task, catalogs=catalogs, late_after_hours=hours
         )

@@ -7,7 +7,7 @@ from flask import Response
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.guard import check_admin
-from jobprov.app.web.frame.page import answer, answer_rows, asked, pages
+from jobprov.app.web.frame.page import answer, answer_rows, asked, first_page, next_page, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.trail import ACTS, Trail
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
@@ -64,8 +64,8 @@ def _page(experiment: str, rows: int) -> TrailPage:
         kind=kind or "all",
         kinds=kinds,
         twin=address("/trail", {**question, "limit": str(rows), "cursor": cursor}),
-        first_page=address("/trail", question) if cursor else None,
-        next_page=address("/trail", {**question, "cursor": trail.next}) if trail.next else None,
+        first_page=first_page(),
+        next_page=next_page(trail.next),
     )
 
 

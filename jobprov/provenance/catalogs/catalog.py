@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from jobprov.provenance.answers.catalogs.replicas import Replica
+from jobprov.provenance.selections.catalog_source import CatalogSource
 
 MOST_NAMES = 1_000_000
 """Names that one query may give; what selects more is no list of inputs."""
@@ -70,15 +71,6 @@ class ProjectSummary(NamedTuple):
     processes: tuple[Process, ...]
 
 
-class Source(NamedTuple):
-    """Where a list of inputs is frozen from; exactly one of them."""
-
-    definition: str | None = None
-    snapshot_id: int | None = None
-    dataset: str | None = None
-    query: str | None = None
-
-
 class Catalog(Protocol):
     """A file catalog.
 
@@ -113,7 +105,7 @@ class Catalog(Protocol):
             LimitError: they are more than a million.
         """
 
-    def source_query(self, source: Source) -> str:
+    def source_query(self, source: CatalogSource) -> str:
         """Return a source as a query; refuse those that only another catalog has."""
 
     def task_query(self, task_id: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 from jobprov.provenance.catalogs import answers
 from jobprov.provenance.catalogs import metacat_queries as queries
-from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
+from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+from jobprov.provenance.selections.catalog_source import CatalogSource
 
 _AT_ONCE = 200
 _OF_SOURCE = 1000
@@ -66,7 +67,7 @@ class MetaCat:
                 )
             yield _name(file)
 
-    def source_query(self, source: Source) -> str:
+    def source_query(self, source: CatalogSource) -> str:
         """Return a source as MQL."""
         if source.dataset is not None:
             return queries.dataset_query(source.dataset)

@@ -18,7 +18,6 @@ from jobprov.provenance.catalogs.catalog import (
     CatalogFile,
     Process,
     ProjectSummary,
-    Source,
 )
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.catalogs.sam_dimensions import (
@@ -29,6 +28,7 @@ from jobprov.provenance.catalogs.sam_dimensions import (
 )
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 from jobprov.provenance.records.files.checksums import adler32_of_enstore
+from jobprov.provenance.selections.catalog_source import CatalogSource
 
 _LONGEST_QUERY = 1024
 """Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
@@ -79,7 +79,7 @@ class Sam:
                     )
                 yield answers.file_name(line.strip())
 
-    def source_query(self, source: Source) -> str:
+    def source_query(self, source: CatalogSource) -> str:
         """Return a source as a dimension."""
         if source.definition is not None:
             return dimension("defname:", source.definition)

@@ -73,20 +73,17 @@ def loads(
     return load_from(source, name, limits=limits)
 
 
-def load_files(
-    main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAULT_LIMITS
-) -> Configuration:
+def load_files(main: str, files: Iterable[FoundFile]) -> Configuration:
     """Return the configuration in recorded files. Nothing is read from disk.
 
     Args:
         main: name or path of the main file.
         files: the main file and everything that it includes, as recorded.
-        limits: when to stop.
 
     Raises:
         FhiclError: as `load`; a file that the record lacks is `include_not_found`.
     """
-    return load_from(GivenFiles(tuple(files)), main, limits=limits)
+    return load_from(GivenFiles(tuple(files)), main)
 
 
 def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS) -> Configuration:

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.errors import LIMIT, UNKNOWN_ID, FhiclError
-from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
 from jobprov.provenance.fhicl.loading import loads
 
 _TOKEN = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|@id::([0-9a-f]{40})""", re.DOTALL)
 _DEEPEST = 200
 
 
-def load_stored(
-    sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS
-) -> Configuration:
+def load_stored(sets: Mapping[str, str], identity: str) -> Configuration:
     """Return the set with this id, with nested tables in place of their ids.
 
     If nothing was altered, its own `parameter_set_id` equals `identity`.
@@ -25,21 +23,19 @@ def load_stored(
     Args:
         sets: compact text by ParameterSetID.
         identity: 40 hex digits.
-        limits: `canonical_bytes` bounds the text written out.
 
     Raises:
         FhiclError: a set is missing, contains itself, or is too large or deep.
     """
-    return loads(_Writer(sets, limits).text(identity, ()), name=f"@id::{identity}", limits=limits)
+    return loads(_Writer(sets).text(identity, ()), name=f"@id::{identity}")
 
 
 class _Writer:
-    def __init__(self, sets: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, sets: Mapping[str, str]) -> None:
         self._sets = sets
-        self._limits = limits
         self._written: dict[str, str] = {}
         # For everything that is composed on the way: sets that name each other twice double in size
-        self._bytes_left = limits.canonical_bytes
+        self._bytes_left = DEFAULT_LIMITS.canonical_bytes
 
     def text(self, identity: str, around: tuple[str, ...]) -> str:
         """Return the full text of a set. Each set is composed once."""
@@ -62,7 +58,7 @@ class _Writer:
             position = token.end()
             self._bytes_left -= len(inner)
             if self._bytes_left < 0:
-                limit = f"{self._limits.canonical_bytes:,} bytes (canonical_bytes)"
+                limit = f"{DEFAULT_LIMITS.canonical_bytes:,} bytes (canonical_bytes)"
                 message = f"the stored set {identity}, written out, passes the limit of {limit}"
                 raise FhiclError(LIMIT, message)
         pieces.append(compact[position:])

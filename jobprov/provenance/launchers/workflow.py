@@ -21,6 +21,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.selections.catalog_source import CatalogSource
 
 LONGEST_BYTES = 1024 * 1024
 MOST_UNITS = 1_000_000
@@ -36,32 +37,6 @@ _STEP = re.compile(r"([^\[.]+)|\[(\d+)\]")
 
 class RetryPolicy(StagePolicy, forbid_unknown_fields=True, frozen=True):
     """A policy as somebody declares it: a misspelt field is an error."""
-
-
-class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """Where the catalog of the experiment has the files of a stage; exactly one of them.
-
-    Attributes:
-        definition, snapshot_id: of SAM.
-        dataset: of MetaCat, `namespace:name`.
-        query: dimensions of SAM, or MQL.
-    """
-
-    definition: _Word | None = None
-    snapshot_id: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    dataset: _Word | None = None
-    query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
-
-    def declared(self) -> dict[str, object]:
-        """Return the fields that are set, in the form of a task's declaration."""
-        fields: dict[str, object] = msgspec.to_builtins(self)
-        return fields
-
-    def words(self) -> str:
-        """Return it for people to read."""
-        [(kind, value)] = self.declared().items()
-        name = "snapshot" if kind == "snapshot_id" else kind
-        return f"{name} {value}"
 
 
 class Software(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

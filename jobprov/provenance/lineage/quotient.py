@@ -4,9 +4,12 @@ The database folds; what it counted is merged and bounded here.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from jobprov.provenance.answers.statistics.campaigns import OmittedClasses
 
 MOST_CLASSES = 200
 """If there are more, the code versions of each stage and state are merged into one class.
@@ -15,8 +18,7 @@ If there are still too many, the smallest classes are left out.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class JobClass:
+class JobClass(Struct, frozen=True):
     """Jobs of one stage that ran one code version and ended in one state.
 
     Attributes:
@@ -33,8 +35,7 @@ class JobClass:
     outputs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """Files that jobs of one class, by index, handed to jobs of another."""
 
     source: int
@@ -42,38 +43,15 @@ class Flow:
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedGraph:
+class FoldedGraph(Struct, frozen=True):
     """Classes sorted by stage, code version and state; flows by their ends.
 
-    Attributes:
-        omitted_classes: how many classes were left out, and `omitted_jobs` how many jobs were in
-            them.
+    As JSON it is kept, in the words of the folded lineage call.
     """
 
-    classes: tuple[JobClass, ...]
-    flows: tuple[Flow, ...]
-    omitted_classes: int = 0
-    omitted_jobs: int = 0
-
-    def to_json(self) -> dict[str, object]:
-        """The answer of the folded lineage call: `nodes` and `edges` with counts."""
-        return {
-            "nodes": [asdict(job_class) for job_class in self.classes],
-            "edges": [asdict(flow) for flow in self.flows],
-            "omitted": {"nodes": self.omitted_classes, "jobs": self.omitted_jobs},
-        }
-
-    @staticmethod
-    def from_json(document: Mapping[str, Any]) -> "FoldedGraph":
-        """The folded graph that `to_json` wrote."""
-        omitted = document["omitted"]
-        return FoldedGraph(
-            tuple(JobClass(**node) for node in document["nodes"]),
-            tuple(Flow(**edge) for edge in document["edges"]),
-            omitted["nodes"],
-            omitted["jobs"],
-        )
+    classes: tuple[JobClass, ...] = field(name="nodes")
+    flows: tuple[Flow, ...] = field(name="edges")
+    omitted: OmittedClasses = OmittedClasses(0, 0)
 
 
 def bounded(
@@ -154,6 +132,5 @@ def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
     return FoldedGraph(
         classes=tuple(classes[index] for index in kept),
         flows=tuple(flows),
-        omitted_classes=len(left_out),
-        omitted_jobs=sum(classes[index].jobs for index in left_out),
+        omitted=OmittedClasses(len(left_out), sum(classes[index].jobs for index in left_out)),
     )

@@ -8,7 +8,6 @@ from jobprov.provenance.services.kept_answers.counting import count_question
 from jobprov.provenance.services.kept_answers.kept_answers import COUNT
 from jobprov.provenance.services.recording.gap_updates import refresh
 from jobprov.provenance.services.recording.rederivation import DERIVE, derive_again
-from jobprov.provenance.services.statistics.campaign_graph import FOLD, count_again
 from jobprov.provenance.services.work.classifications import CLASSIFIED_AT_ONCE, CLASSIFY
 from jobprov.provenance.services.work.evaluations import EVALUATE, EVALUATED_AT_ONCE
 from jobprov.provenance.services.work.notices import ERASED, REFRESH
@@ -21,6 +20,5 @@ HANDLERS: dict[str, Handler] = {
     EVALUATE: Together(evaluate_configurations, EVALUATED_AT_ONCE),
     CLASSIFY: Together(classify, CLASSIFIED_AT_ONCE),
     DERIVE: derive_again,
-    FOLD: count_again,
     COUNT: count_question,
 }

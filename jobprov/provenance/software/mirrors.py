@@ -29,7 +29,10 @@ TAG_OBJECTS = "refs/prov/tagobj/"
 SEEN = "refs/prov/seen/"
 KNOWN = ("refs/heads", "refs/tags")
 _QUICK = Limits(wall_seconds=10)
+_COMPACTING = ("gc.auto=6700", "gc.autoPackLimit=50", "gc.autoDetach=false")
+"""Git's own limits of loose objects and packs, and that it ends before another fetch begins."""
 _PAUSE_SECONDS = 0.05
+_WAIT_SECONDS = 900.0
 """Between two attempts to take the lock: `flock` itself cannot wait with a time limit."""
 
 
@@ -147,6 +150,7 @@ class Mirror:
                 raise SoftwareError(f"{message}: {advice}.")
             changes = compare_refs(before, now, is_ancestor=self._is_ancestor)
             self._apply(changes)
+            self._compact_if_due()
             return FetchReport(now, tuple(changes))
 
     def fetch_commit(self, commit: str) -> bool:
@@ -221,10 +225,16 @@ class Mirror:
         with RepositoryObjects(self.folder) as objects:
             yield objects
 
-    def compact(self) -> None:
-        """Repack the mirror. Objects that no ref or pin reaches are removed after two weeks."""
-        with hold_lock(_lock_of(self.folder)):
-            run_git(["gc", "--quiet", "--prune=2.weeks.ago"], git_dir=self.folder, limits=NETWORK)
+    def _compact_if_due(self) -> None:
+        """Repack the mirror where git finds that fetches have left many packs or loose objects.
+
+        Objects that no ref or pin reaches are removed after two weeks.
+        """
+        command = ["gc", "--auto", "--quiet", "--prune=2.weeks.ago"]
+        try:
+            run_git(command, git_dir=self.folder, settings=_COMPACTING, limits=NETWORK)
+        except GitError:
+            return  # The fetch is complete, and the next one tries again
 
     def _settings(self) -> list[str]:
         """Return the settings that make git connect to the address that was checked.
@@ -335,18 +345,18 @@ def _observe(
 
 
 @contextmanager
-def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold a lock by an empty file, which is not removed afterwards.
 
     Raises:
-        SoftwareError: somebody else held it for `wait_seconds`.
+        SoftwareError: somebody else held it for `_WAIT_SECONDS`.
     """
-    until = time.monotonic() + wait_seconds
+    until = time.monotonic() + _WAIT_SECONDS
     with path.open("ab") as file:
         while not _is_taken(file.fileno()):
             if time.monotonic() > until:
                 raise SoftwareError(
-                    f"{path} is held by another fetch for {wait_seconds:g} seconds: "
+                    f"{path} is held by another fetch for {_WAIT_SECONDS:g} seconds: "
                     "try again later."
                 )
             time.sleep(_PAUSE_SECONDS)

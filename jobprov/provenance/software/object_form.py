@@ -118,20 +118,17 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     return entries
 
 
-def walk_tree(
-    read_tree: Callable[[str, str], bytes], tree: str, prefix: str = ""
-) -> Iterator[TreeEntry]:
+def walk_tree(read_tree: Callable[[str, str], bytes], tree: str) -> Iterator[TreeEntry]:
     """Yield every entry below `tree`, folders before what is in them.
 
     Args:
         read_tree: returns the content of a tree, given its id and its path.
         tree: the id of the tree to walk.
-        prefix: put before every path; empty or ending in a slash.
 
     Raises:
         SoftwareError: a tree is damaged or hostile, or there are more than two million entries.
     """
-    pending, left = [(prefix, tree)], MAX_ENTRIES
+    pending, left = [("", tree)], MAX_ENTRIES
     while pending:
         folder, oid = pending.pop()
         entries = parse_tree(read_tree(oid, folder.rstrip("/")))

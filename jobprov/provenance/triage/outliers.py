@@ -9,7 +9,9 @@ Source: R. A. Fisher, Statistical Methods for Research Workers, 5th edition (193
 
 from collections.abc import Mapping
 from math import exp, lgamma
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from jobprov.provenance.answers.failures import Outlier
 
 SIGNIFICANCE = 0.001
 LEAST_FAILURES = 3
@@ -22,28 +24,8 @@ class Count(NamedTuple):
     failures: int
 
 
-class Outlier(NamedTuple):
-    """A place that fails too often.
-
-    Attributes:
-        name: which.
-        jobs: its jobs that are over.
-        failures: how many of them did not succeed.
-        rate: failures a job here, from 0 to 1.
-        rate_elsewhere: the same of all others together.
-        p_value: how probable so many failures, or more, are by chance alone.
-    """
-
-    name: str
-    jobs: int
-    failures: int
-    rate: float
-    rate_elsewhere: float
-    p_value: float
-
-
-def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
-    """Return the places that fail too often, the least probable first."""
+def find_outliers(kind: Literal["site", "host"], counts: Mapping[str, Count]) -> list[Outlier]:
+    """Return the places of one kind that fail too often, the least probable first."""
     jobs = sum(count.jobs for count in counts.values())
     failures = sum(count.failures for count in counts.values())
     outliers = []
@@ -57,7 +39,7 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
         if p_value * len(counts) < SIGNIFICANCE:
             rate_elsewhere = (failures - here.failures) / elsewhere
             rate = here.failures / here.jobs
-            outliers.append(Outlier(name, *here, rate, rate_elsewhere, p_value))
+            outliers.append(Outlier(kind, name, *here, rate, rate_elsewhere, p_value))
     return sorted(outliers, key=lambda outlier: (outlier.p_value, outlier.name))
 
 

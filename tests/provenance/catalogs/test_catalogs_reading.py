@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.catalogs.catalog import Catalog, Source
+from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from tests.library.servers.catalogs import (
     CatalogServer,
     MetaCatServer,
@@ -60,9 +61,13 @@ class Story:
         return Sam(access) if self.kind == "sam" else MetaCat(access)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> CatalogSource:
         """The raw files as a definition or dataset."""
-        return Source(definition="raw") if self.kind == "sam" else Source(dataset="dune:raw")
+        return (
+            CatalogSource(definition="raw")
+            if self.kind == "sam"
+            else CatalogSource(dataset="dune:raw")
+        )
 
 
 @pytest.fixture(scope="module", params=["sam", "metacat"])
@@ -306,7 +311,7 @@ def test_places_of_a_file_are_addresses_and_paths(sam: Story) -> None:
 def test_files_of_a_snapshot_are_listed(sam: Story) -> None:
     catalog = sam.catalog()
 
-    names = catalog.list_names(catalog.source_query(Source(snapshot_id=71)))
+    names = catalog.list_names(catalog.source_query(CatalogSource(snapshot_id=71)))
 
     assert sorted(names) == sorted(sam.raw[:10])
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobprov.provenance.catalogs.catalog import Source
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess, ShelfProject
 
 NO_ACCOUNT = 3_999_999_999
@@ -55,7 +55,7 @@ def test_dimension_outside_of_ascii_is_told_before_sam_is_asked(
     with pytest.raises(BadInputError, match="outside of ASCII"):
         sam.task_query("prüfung")
     with pytest.raises(BadInputError, match="cannot be said"):
-        sam.source_query(Source(definition="two\nlines"))
+        sam.source_query(CatalogSource(definition="two\nlines"))
     with pytest.raises(BadInputError, match="or is no name"):
         sam.unprocessed_query("snapshot_id 71", {"not": "reco"})
 

@@ -1,14 +1,15 @@
-"""The state of a witness, and what background work needs: empty, and with two recorded jobs."""
+"""An empty production, and what background work needs: empty, and with two recorded jobs."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.services.work.queue import Parts
-from tests.library.production import opened_parts
+from tests.library.production import Production, opened_parts
 from tests.library.productions.joining import joining_repository, sample_parts
 
 
@@ -17,6 +18,14 @@ def state(tmp_path: Path) -> Iterator[WitnessState]:
     """Return the state of a witness that told nothing yet."""
     with WitnessState(tmp_path / "state" / "witness.db") as opened:
         yield opened
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield an empty production with an archive in memory."""
+    made = Production(database, open_store("memory:"), tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -377,9 +377,26 @@ def test_sha256_repository_is_refused_by_name(
         mirror.fetch()
 
 
-def test_compacting_a_mirror_changes_no_ref(mirror: Mirror) -> None:
+@pytest.mark.slow
+def test_many_packs_become_few_with_the_next_fetch(mirror: Mirror, production: Repository) -> None:
+    packs = mirror.folder / "objects/pack"
+
+    def run(*words: str, given: str) -> str:
+        command = ["git", "-C", str(mirror.folder), *words]
+        return subprocess.run(
+            command, input=given, capture_output=True, text=True, check=True
+        ).stdout
+
+    for number in range(60):
+        oid = run("hash-object", "-w", "--stdin", given=str(number))
+        run("pack-objects", "-q", "objects/pack/pack", given=oid)
+    assert len([*packs.glob("*.pack")]) > 60
     before = mirror.refs()
+    production.commit("one more")
 
-    mirror.compact()
+    report = mirror.fetch()
 
-    assert mirror.refs() == before
+    assert len([*packs.glob("*.pack")]) <= 2  # what refs reach, and the rest
+    assert changes_of(report) == {"refs/heads/main": "advanced"}
+    assert mirror.refs().keys() == before.keys()
+    assert mirror.has_commit(before["refs/heads/main"])

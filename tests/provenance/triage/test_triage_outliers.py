@@ -36,7 +36,7 @@ def test_tail_is_that_of_the_hypergeometric_distribution(data: st.DataObject) ->
 def test_black_hole_stands_out_among_healthy_hosts() -> None:
     counts = {f"wn{number}": Count(200, 4) for number in range(50)} | {"wn99": Count(60, 40)}
 
-    [outlier] = find_outliers(counts)
+    [outlier] = find_outliers("site", counts)
 
     assert (outlier.name, outlier.jobs, outlier.failures) == ("wn99", 60, 40)
     assert outlier.rate == pytest.approx(2 / 3)
@@ -54,7 +54,7 @@ def test_healthy_fleet_has_no_outlier() -> None:
         for _ in range(20)
     ]
 
-    assert [find_outliers(fleet) for fleet in fleets] == [[]] * 20
+    assert [find_outliers("host", fleet) for fleet in fleets] == [[]] * 20
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_healthy_fleet_has_no_outlier() -> None:
     ],
 )
 def test_nothing_stands_out_where_nothing_can(counts: dict[str, Count]) -> None:
-    assert find_outliers(counts) == []
+    assert find_outliers("site", counts) == []
 
 
 def test_large_counts_take_no_time() -> None:
@@ -75,4 +75,4 @@ def test_large_counts_take_no_time() -> None:
         "bad": Count(10_000, 5000)
     }
 
-    assert [outlier.name for outlier in find_outliers(counts)] == ["bad"]
+    assert [outlier.name for outlier in find_outliers("site", counts)] == ["bad"]

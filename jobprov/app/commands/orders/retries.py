@@ -3,7 +3,6 @@
 The agent submits them, or you do by hand, or you run one here to see its error.
 """
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -26,6 +25,7 @@ from jobprov.app.commands.orders.retry_submission import (
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit
 from jobprov.app.commands.terminal.tables import cell_table
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.answers.orders.orders import Retry, RetryChoice, SkippedJob
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
@@ -36,7 +36,6 @@ _NOT_YET = (
     "Nothing is submitted yet: --order lets the agent submit, --format condor -o FOLDER writes a "
     "submit file."
 )
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class RetryOptions(NamedTuple):
@@ -216,7 +215,7 @@ def _question(options: RetryOptions) -> dict[str, object]:
 
 def _whole_id(client: Client, job: str, experiment: str) -> str:
     """Return the id of the job that a batch id or the first digits of an id name."""
-    if _ID.fullmatch(job):
+    if is_job_id(job):
         return job
     return client.job(job, experiment=experiment).summary.job_id
 

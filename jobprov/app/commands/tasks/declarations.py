@@ -142,18 +142,16 @@ def _fetched(units: object, catalog_url: str) -> dict[str, object]:
     """Return the frozen list, asked for from here with the user's own certificate or token."""
     from jobprov.provenance.catalogs.metacat import MetaCat  # noqa: PLC0415
     from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
+    from jobprov.provenance.selections.catalog_source import CatalogSource  # noqa: PLC0415
     from jobprov.provenance.services.catalogs.frozen_units import fetch_units  # noqa: PLC0415
-    from jobprov.provenance.services.tasks.declarations import (  # noqa: PLC0415
-        UnitSource,
-        read_declaration,
-    )
+    from jobprov.provenance.services.tasks.declarations import read_declaration  # noqa: PLC0415
 
     if not isinstance(units, dict):
         raise click.UsageError(
             "--catalog-url needs one of the catalog's lists, such as --sam-definition."
         )
     source = read_declaration({"experiment": "any", "units": units}).units
-    assert isinstance(source, UnitSource)  # noqa: S101 - the only reading of a dictionary
+    assert isinstance(source, CatalogSource)  # noqa: S101 - the only reading of a dictionary
     access = own_access(catalog_url)
     is_metacat = source.dataset is not None or "/sam/" not in catalog_url
     catalog = MetaCat(access) if is_metacat else Sam(access)

@@ -1,7 +1,6 @@
 """The page of a file's history: how many files and jobs, the picture, the table, the exports."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ from flask import Response, request
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_number, here, pages
 from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
-from jobprov.app.web.histories.question import asked_question, text_of
+from jobprov.app.web.histories.question import FileQuestion, asked_question, text_of
 from jobprov.app.web.histories.sought import answer_sought
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
@@ -58,21 +57,16 @@ class LineageQuestion(NamedTuple):
     """What the address asks about the history of a file.
 
     Attributes:
-        experiment, namespace, version: of the file.
         depth: jobs away from it at most; None for all.
         limit: files and jobs at most.
         filters: what the form of filters holds, by field; empty where a field is not set.
-        as_of: only what had been recorded by then.
     """
 
-    experiment: str | None
-    namespace: str | None
-    version: int | None
+    file: FileQuestion
     direction: str
     depth: int | None
     limit: int
     filters: dict[str, str]
-    as_of: datetime | None
 
     @property
     def is_filtered(self) -> bool:
@@ -86,16 +80,12 @@ def _asked() -> LineageQuestion:
     Raises:
         BadInputError: a number or a time cannot be read.
     """
-    question = asked_question()
     return LineageQuestion(
-        experiment=question.experiment,
-        namespace=question.namespace,
-        version=question.version,
+        file=asked_question(),
         direction=asked("direction") or "ancestors",
         depth=asked_number("depth", least=1, most=1000),
         limit=asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0],
         filters={name: asked(name) or "" for name in FILTERS},
-        as_of=question.as_of,
     )
 
 
@@ -139,27 +129,25 @@ class History(NamedTuple):
 
 
 def _read_history(name: str, question: LineageQuestion) -> History:
+    file = question.file
     with get_service().reading() as connection:
         graph = trace_lineage(
             connection,
             name,
-            experiment=question.experiment,
-            namespace=question.namespace,
-            version=question.version,
+            **file._asdict(),
             direction=question.direction,
             depth=question.depth,
             limit=question.limit,
             filters=_node_filters(question.filters),
-            as_of=question.as_of,
         )
         if len(graph.nodes) > 1 or question.is_filtered:
             return History(graph, has_other_side=False)
         other_side = has_other_side(
             connection,
             name,
-            experiment=question.experiment,
-            namespace=question.namespace,
-            version=question.version,
+            experiment=file.experiment,
+            namespace=file.namespace,
+            version=file.version,
             direction=question.direction,
         )
     return History(graph, has_other_side=other_side)
@@ -291,7 +279,7 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> LineageAdd
         "direction": question.direction,
         "depth": str(question.depth or ""),
         **question.filters,
-        "as_of": text_of(question.as_of),
+        "as_of": text_of(question.file.as_of),
     }
     twin = f"/files/{quote(name, safe='')}/lineage"
     exports = {}

@@ -28,7 +28,7 @@ from jobprov.provenance.answers.orders.orders import (
 )
 from jobprov.provenance.answers.tasks.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
+from jobprov.provenance.launchers.resubmitting import Destination, FileCommands
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
@@ -146,7 +146,6 @@ def show_page() -> Response:
         jobs=question.jobs,
         form=question.form,
         forms=FORMS,
-        submit_file=SUBMIT_FILE,
         command=question.command(),
         ordered=asked_number("ordered", least=0, most=_MOST),
         waived=asked_number("waived", least=0, most=_MOST),

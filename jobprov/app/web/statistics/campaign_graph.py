@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from flask import Response
 
+from jobprov.app.kept_answers import read_campaign_graph
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked, here, pages
@@ -26,8 +27,6 @@ from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
 from jobprov.provenance.services.statistics.campaign_graph import (
     FoldedCampaign,
     class_links,
-    fold_campaign,
-    follow_up,
     listed_tasks,
 )
 
@@ -55,8 +54,10 @@ class ClassRow(NamedTuple):
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
     name = asked("campaign") or name
+    with get_service().reading() as connection:
+        tasks = listed_tasks(connection, experiment, asked("task_id") or "")
     try:
-        tasks, folded = _fold(experiment, name)
+        folded = read_campaign_graph(experiment, name, tasks)
     except NotFoundError as problem:
         return _page_of_namesake(experiment, name, problem)
     drawable = DrawableCampaign(folded, class_links(folded))
@@ -82,21 +83,6 @@ def show_page(experiment: str, name: str) -> Response:
         down_url=here(picture="down"),
         classes=cut_rows("classes", _class_rows(drawable), _ROWS),
     )
-
-
-def _fold(experiment: str, name: str) -> tuple[Sequence[str], FoldedCampaign]:
-    """Return the tasks that the address names, and the campaign folded from their jobs.
-
-    Raises:
-        NotFoundError: there is no such campaign or task.
-    """
-    service = get_service()
-    with service.reading() as connection:
-        tasks = listed_tasks(connection, experiment, asked("task_id") or "")
-        folded = fold_campaign(connection, experiment, name, task_ids=tasks)
-    if folded.needs_follow_up:
-        service.write(lambda writing: follow_up(writing, folded))
-    return tasks, folded.answer()
 
 
 def _page_of_namesake(experiment: str, name: str, problem: NotFoundError) -> Response:
@@ -151,7 +137,7 @@ def first_line(graph: FoldedGraph) -> str:
     states: Counter[str] = Counter()
     for job_class in graph.classes:
         states[job_class.state] += job_class.jobs
-    total = sum(states.values()) + graph.omitted_jobs
+    total = sum(states.values()) + graph.omitted.jobs
     stages = len({job_class.stage for job_class in graph.classes})
     line = f"{counted(total, 'job')} in {counted(stages, 'stage')}"
     versions = {job_class.code_version for job_class in graph.classes if job_class.code_version}

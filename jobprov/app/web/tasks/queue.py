@@ -8,7 +8,14 @@ from flask import Response
 from jobprov.app.reports.rows import running_marks
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked, pages
+from jobprov.app.web.frame.page import (
+    answer_rows,
+    asked,
+    experiment_asked,
+    first_page,
+    next_page,
+    pages,
+)
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.errors import BadInputError
@@ -43,17 +50,12 @@ def _page(rows: int) -> QueuePage:
         "campaign": asked("campaign"),
     }
     queue = _ask(question, rows, cursor)
-    first_page, next_page = None, None
-    if cursor:
-        first_page = address("/queue", question)
-    if queue.next:
-        next_page = address("/queue", {**question, "cursor": queue.next})
     return QueuePage(
         queue=queue,
         first_line=first_line(queue),
         twin=_twin(question, rows, cursor),
-        first_page=first_page,
-        next_page=next_page,
+        first_page=first_page(),
+        next_page=next_page(queue.next),
     )
 
 

@@ -97,8 +97,7 @@ def take_turn(
         select(AlertCheckRow.turn).where(AlertCheckRow.experiment_id == experiment)
     ).first()
     if exists is None:
-        is_shared = connection.dialect.name == "postgresql"
-        insert_rows(connection, _CHECKS, [row], skip_known=is_shared)
+        insert_rows(connection, _CHECKS, [row], skip_known=True)
     statement = (
         update(AlertCheckRow)
         .where(

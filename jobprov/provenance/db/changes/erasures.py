@@ -1,11 +1,10 @@
 """Writes what erasures and expiries state, and removes what they take."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, update
 
-from jobprov.provenance.db.queries.erasures import KeptAnswer
 from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.statements.inserting import insert_rows
@@ -15,6 +14,7 @@ from jobprov.provenance.db.tables import (
     ErasedEntry,
     Evaluation,
     ExpiredLog,
+    KeptAnswerRow,
     LogExpiry,
     Possession,
     TraceTurn,
@@ -95,8 +95,6 @@ def remove_traced_kind(connection: Connection, experiment: str, key: str) -> Non
     connection.execute(turn)
 
 
-def remove_kept_answer(connection: Connection, answer: KeptAnswer) -> None:
-    """Remove an answer that is kept."""
-    columns: Any = answer.table.c
-    same = [columns[name] == value for name, value in answer.key.items()]
-    connection.execute(delete(answer.table).where(*same))
+def remove_kept_answer(connection: Connection, question: str) -> None:
+    """Remove the answer that is kept to a question."""
+    connection.execute(delete(KeptAnswerRow).where(KeptAnswerRow.question == question))

@@ -1,16 +1,14 @@
-"""Answers that are kept, and folded graphs of campaigns, as they are replaced."""
+"""Answers that are kept, as they are replaced."""
 
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.kept_answers import KeptAnswer
-from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey
-from jobprov.provenance.db.tables import FoldedGraphRow, KeptAnswerRow
+from jobprov.provenance.db.tables import KeptAnswerRow
 from jobprov.provenance.db.tables.base import table_of
 
 _ANSWERS = table_of(KeptAnswerRow)
-_GRAPHS = table_of(FoldedGraphRow)
 
 
 def keep_answer(
@@ -24,13 +22,3 @@ def keep_answer(
     is_old = (_ANSWERS.c.question == question) | (_ANSWERS.c.counted_at < forget_before)
     connection.execute(_ANSWERS.delete().where(is_old))
     connection.execute(_ANSWERS.insert().values({"question": question, **kept._asdict()}))
-
-
-def keep_graph(connection: Connection, campaign: CampaignKey, kept: KeptAnswer) -> None:
-    """Keep what was counted for a campaign, in the place of what was kept."""
-    columns = {"experiment_id": campaign.experiment, "campaign": campaign.campaign}
-    is_of_campaign = (_GRAPHS.c.experiment_id == campaign.experiment) & (
-        _GRAPHS.c.campaign == campaign.campaign
-    )
-    connection.execute(_GRAPHS.delete().where(is_of_campaign))
-    connection.execute(_GRAPHS.insert().values({**columns, **kept._asdict()}))

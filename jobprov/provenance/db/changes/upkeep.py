@@ -59,8 +59,7 @@ def remember_archive(connection: Connection, identity: str) -> None:
     """Note which archive belongs to the database, unless that is noted already."""
     if connection.execute(select(OwnArchive.id).with_for_update()).first() is None:
         row = {"id": _ONLY, "identity": identity}
-        is_shared = connection.dialect.name == "postgresql"
-        insert_rows(connection, table_of(OwnArchive), [row], skip_known=is_shared)
+        insert_rows(connection, table_of(OwnArchive), [row], skip_known=True)
 
 
 def write_again(connection: Connection) -> None:

@@ -35,8 +35,7 @@ def add_items(connection: Connection, kind: str, keys: Sequence[str], *, due_at:
         row = {"id": number, "kind": kind, "key": key, "due_at": due_at, "attempts": 0}
         rows.append(row)
     # On PostgreSQL another process may have added the same since somebody looked
-    is_shared = connection.dialect.name == "postgresql"
-    insert_rows(connection, table_of(WorkItem), rows, skip_known=is_shared)
+    insert_rows(connection, table_of(WorkItem), rows, skip_known=True)
 
 
 def renew_leased(

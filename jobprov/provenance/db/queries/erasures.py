@@ -16,7 +16,6 @@ from jobprov.provenance.db.tables import (
     ErasedBytes,
     ErasedEntry,
     Evaluation,
-    FoldedGraphRow,
     Job,
     KeptAnswerRow,
     LedgerEntry,
@@ -24,7 +23,7 @@ from jobprov.provenance.db.tables import (
     TraceTurn,
     UnreadRecord,
 )
-from jobprov.provenance.db.tables.base import Base, table_of
+from jobprov.provenance.db.tables.base import Base
 
 _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_letters", "body"))
 
@@ -144,14 +143,6 @@ class Letter(NamedTuple):
     body: bytes
 
 
-class KeptAnswer(NamedTuple):
-    """An answer that is kept: its table, its primary key by column, and its document."""
-
-    table: Table
-    key: dict[str, str | int]
-    document: str
-
-
 def letters_of_job(connection: Connection, job_id: str) -> list[Letter]:
     """Return the dead letters of a job."""
     query = select(DeadLetter.id, DeadLetter.body).where(DeadLetter.job_id == job_id)
@@ -179,15 +170,10 @@ def traced_kinds(connection: Connection, experiment: str, job_id: str) -> dict[s
     return {key: used or "" for key, used in connection.execute(query)}
 
 
-def kept_answers(connection: Connection) -> list[KeptAnswer]:
-    """Return all kept answers."""
-    answers: list[KeptAnswer] = []
-    for table in (table_of(KeptAnswerRow), table_of(FoldedGraphRow)):
-        names = [column.name for column in table.primary_key.columns]
-        for row in connection.execute(select(table)).mappings():
-            key = {name: row[name] for name in names}
-            answers.append(KeptAnswer(table, key, row["document"]))
-    return answers
+def kept_answers(connection: Connection) -> dict[str, str]:
+    """Return the documents of all kept answers, by question."""
+    rows = connection.execute(select(KeptAnswerRow.question, KeptAnswerRow.document))
+    return {row.question: row.document for row in rows}
 
 
 def count_with_texts(connection: Connection, texts: Sequence[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ _TABLE = table_of(KeptAnswerRow)
 
 
 class KeptAnswer(NamedTuple):
-    """An answer as it was counted; see `KeptAnswerRow`, or `FoldedGraphRow` for campaigns."""
+    """An answer as it was counted; see `KeptAnswerRow`."""
 
     entry_id: int
     counted_at: datetime

@@ -81,7 +81,6 @@ from jobprov.provenance.db.tables.ledger import (
 from jobprov.provenance.db.tables.operators import (
     Derivation,
     Experiment,
-    FoldedGraphRow,
     KeptAnswerRow,
     OwnArchive,
     WorkItem,
@@ -146,7 +145,6 @@ __all__ = [
     "ExpiredLog",
     "FailureClass",
     "File",
-    "FoldedGraphRow",
     "GapSet",
     "Host",
     "Identity",

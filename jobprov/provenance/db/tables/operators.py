@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Float, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant, key_of
+from jobprov.provenance.db.tables.base import Base, Key, UtcInstant
 
 
 class Experiment(Base):
@@ -70,23 +70,6 @@ class KeptAnswerRow(Base):
 
     __tablename__ = "kept_answers"
     question: Mapped[str] = mapped_column(String(300), primary_key=True)
-    entry_id: Mapped[int] = mapped_column(Key)
-    counted_at: Mapped[datetime]
-    seconds: Mapped[float] = mapped_column(Float)
-    document: Mapped[str]
-
-
-class FoldedGraphRow(Base):
-    """What a campaign's folded graph was when it was last counted.
-
-    `entry_id` is the newest ledger entry that was there then: while it still is, nothing can have
-    changed. `seconds` is how long the counting took, which says how soon it may be done again.
-    """
-
-    __tablename__ = "folded_graphs"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-    experiment_id: Mapped[int] = key_of("experiments.id")
-    campaign: Mapped[str] = mapped_column(NameText, primary_key=True)
     entry_id: Mapped[int] = mapped_column(Key)
     counted_at: Mapped[datetime]
     seconds: Mapped[float] = mapped_column(Float)

@@ -196,8 +196,8 @@ def _notes_of_classes(
     folded: FoldedGraph, common_version: str | None, *, has_flow: bool
 ) -> list[str]:
     notes = []
-    if folded.omitted_classes:
-        jobs, classes = counted(folded.omitted_jobs, "job"), number(folded.omitted_classes)
+    if folded.omitted.nodes:
+        jobs, classes = counted(folded.omitted.jobs, "job"), number(folded.omitted.nodes)
         notes.append(f"Not shown: {jobs} of {classes} smaller classes.")
     if not has_flow and len(folded.classes) > 1:
         notes.append(NO_FLOW)

@@ -12,7 +12,6 @@ from jobprov.provenance.answers.alerts import (
     DELIVERY_STATES,
     WAITING,
     Alert,
-    AlertCheck,
     AlertDelivery,
     AlertList,
 )
@@ -66,7 +65,7 @@ def list_alerts(
         next_cursor = str(page[-1].key)
     return AlertList(
         alerts=_with_deliveries(connection, page),
-        checks=_checks(connection, key),
+        checks=list_checks(connection, key),
         next=next_cursor,
     )
 
@@ -86,15 +85,6 @@ def _with_deliveries(connection: Connection, rows: Sequence[ListedAlert]) -> lis
     for delivery in deliveries_of(connection, [row.key for row in rows]):
         deliveries[delivery.alert].append(delivery)
     return [_alert(row, deliveries[row.key]) for row in rows]
-
-
-def _checks(connection: Connection, experiment: int | None) -> list[AlertCheck]:
-    """Return when the rules of an experiment, or of all, were looked at last."""
-    checks = []
-    for check in list_checks(connection, experiment):
-        if check.checked_at is not None:
-            checks.append(AlertCheck(check.experiment, utc_text(check.checked_at), check.problem))
-    return checks
 
 
 def _alert(row: ListedAlert, deliveries: Sequence[ListedDelivery]) -> Alert:

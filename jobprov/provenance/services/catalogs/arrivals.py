@@ -83,11 +83,11 @@ def list_arrivals(
     )
 
 
-def hours_to_arrive(catalogs: Catalogs, experiment: str) -> int:
-    """Return within how many hours the files of an experiment should arrive."""
+def hours_to_arrive(catalogs: Catalogs, experiment: str, *, unset: int = HOURS) -> int:
+    """Return within how many hours the files of an experiment should arrive; `unset` by default."""
     settings = catalogs.get(experiment)
     if settings is None or settings.arrive_within_hours is None:
-        return HOURS
+        return unset
     return settings.arrive_within_hours
 
 

@@ -27,7 +27,6 @@ from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     CatalogedOutput,
     ClaimedOutput,
-    UsedUnit,
     cataloged_outputs,
     claimed_outputs,
     process_counts,
@@ -44,6 +43,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
 from jobprov.provenance.records.files.checksums import have_other_checksum
 from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.files.presence import Presence
+from jobprov.provenance.services.catalogs.arrivals import hours_to_arrive
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
     still_draining,
@@ -111,7 +111,7 @@ def compare_catalog(
             arrived; None for the hours of the experiment.
     """
     if late_after_hours is None:
-        late_after_hours = usual_hours(catalogs or {}, task.experiment)
+        late_after_hours = hours_to_arrive(catalogs or {}, task.experiment, unset=LATE_AFTER_HOURS)
     declaration = find_declaration(connection, store, task)
     state = sync_state(connection, task.key)
     standing = states_of_units(connection, task, declaration)
@@ -146,14 +146,6 @@ def compare_catalog(
         processes=process_counts(connection, task.key),
         draining_query=draining_query_of(declaration, catalogs or {}, task.experiment),
     )
-
-
-def usual_hours(catalogs: Catalogs, experiment: str) -> int:
-    """Return after how many hours an output is late in experiments that set no limit."""
-    settings = catalogs.get(experiment)
-    if settings is None or settings.arrive_within_hours is None:
-        return LATE_AFTER_HOURS
-    return settings.arrive_within_hours
 
 
 class _MadeFile(NamedTuple):
@@ -465,10 +457,9 @@ def _silent_units(
     uses = used_units(connection, task.key)
     if not uses:
         return []
-    newest_use: dict[str, UsedUnit] = {}
+    newest_use: dict[str, SilentUnit] = {}
     for use in uses:
         unit = standing.get(use.unit)
         if unit is None or unit.state not in _ENDED:
             newest_use[use.unit] = use  # the newest process of a unit comes last
-    newest = list(newest_use.values())[:MOST_FILES]
-    return [SilentUnit(**use._asdict()) for use in newest]
+    return list(newest_use.values())[:MOST_FILES]

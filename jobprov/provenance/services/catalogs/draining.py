@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.catalogs.catalog import Catalog, Source
+from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.catalogs.metacat_queries import files_query, is_name
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
@@ -107,9 +107,7 @@ def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
     source = declaration.units_from
     if source is None:
         return None
-    query = catalog.source_query(
-        Source(source.definition, source.snapshot_id, source.dataset, source.query)
-    )
+    query = catalog.source_query(source)
     return catalog.unprocessed_query(query, declaration.output_metadata or {})
 
 

@@ -8,11 +8,10 @@ The list is made once: the same declaration again keeps it, however the definiti
 from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, TypedDict
 
-import msgspec
-
-from jobprov.provenance.catalogs.catalog import Catalog, Source
+from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.tasks.declarations import MOST_UNITS, UnitSource, read_declaration
+from jobprov.provenance.selections.catalog_source import CatalogSource
+from jobprov.provenance.services.tasks.declarations import MOST_UNITS, read_declaration
 
 _FROZEN = ("units", "units_from", "namespace")
 
@@ -37,9 +36,9 @@ def freeze_units(
     """
     declaration = read_declaration(dict(document))
     source = declaration.units
-    if not isinstance(source, UnitSource):
+    if not isinstance(source, CatalogSource):
         return dict(document)
-    units_from = msgspec.to_builtins(source)
+    units_from = source.declared()
     if len(units_from) != 1:
         words = "exactly one of definition, snapshot_id, dataset and query"
         raise BadInputError(f"units: say {words}.", {"units": [words]})
@@ -53,7 +52,7 @@ class FrozenUnits(TypedDict):
     """The list of a task's inputs as its declaration has it.
 
     Attributes:
-        units_from: what selected them, see `UnitSource`.
+        units_from: what selected them, see `CatalogSource`.
     """
 
     units: list[str]
@@ -61,7 +60,9 @@ class FrozenUnits(TypedDict):
     namespace: NotRequired[str]
 
 
-def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = False) -> FrozenUnits:
+def fetch_units(
+    catalog: Catalog, source: CatalogSource, *, may_be_empty: bool = False
+) -> FrozenUnits:
     """Return the list of what the catalog selects now.
 
     The names are sorted, without their namespace.
@@ -74,8 +75,8 @@ def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = Fa
     Raises:
         BadInputError: nothing is selected, too much, or the names of several namespaces.
     """
-    units_from = msgspec.to_builtins(source)
-    names = sorted(set(catalog.list_names(catalog.source_query(Source(**units_from)))))
+    units_from = source.declared()
+    names = sorted(set(catalog.list_names(catalog.source_query(source))))
     if not names and may_be_empty:
         return {"units": [], "units_from": units_from}
     if not names:

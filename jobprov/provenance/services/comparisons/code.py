@@ -32,7 +32,7 @@ _PATCHED = re.compile(rb'^diff --git "?a/.*?"? "?b/(.*?)"?$', re.MULTILINE)
 
 
 class Pair(NamedTuple):
-    """One checkout as both records have it; None where only the other one does.
+    """A checkout, or the configuration of a step, in both records; None where one lacks it.
 
     Attributes:
         name: as the first record has it, else as the second.

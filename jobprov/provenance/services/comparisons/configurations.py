@@ -17,6 +17,7 @@ from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.repairing import repaired
+from jobprov.provenance.services.comparisons.code import Pair
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
     Facts,
@@ -33,14 +34,6 @@ from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
 )
-
-
-class _StepPair(NamedTuple):
-    """The configurations of a step in both jobs; None in a job that does not have the step."""
-
-    name: str
-    before: Record | None
-    after: Record | None
 
 
 def configuration_facet(
@@ -79,18 +72,18 @@ def configuration_facet(
     return answer
 
 
-def _paired_steps(before: Sequence[Record], after: Sequence[Record]) -> list[_StepPair]:
+def _paired_steps(before: Sequence[Record], after: Sequence[Record]) -> list[Pair]:
     """Return the configurations of each step of either job; steps without a name go in order."""
     if len(before) == 1 and len(after) == 1:
         # Compared even if the steps have other names: there is nothing else to compare them with
-        return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
+        return [Pair(str(before[0].get("step") or "job"), before[0], after[0])]
     old, new = _by_step(before), _by_step(after)
     pairs = []
     for name in {**old, **new}:
-        pairs.append(_StepPair(name, old.get(name), new.get(name)))
+        pairs.append(Pair(name, old.get(name), new.get(name)))
     nameless_pairs = zip_longest(_nameless(before), _nameless(after))
     for position, (old_entry, new_entry) in enumerate(nameless_pairs):
-        pairs.append(_StepPair(str(position), old_entry, new_entry))
+        pairs.append(Pair(str(position), old_entry, new_entry))
     return pairs
 
 
@@ -103,7 +96,7 @@ def _nameless(entries: Sequence[Record]) -> list[Record]:
     return [entry for entry in entries if not entry.get("step")]
 
 
-def _lone_step(step: _StepPair) -> Difference:
+def _lone_step(step: Pair) -> Difference:
     """Return the difference of a step that only one job has."""
     key = f"configuration of step {step.name}"
     if step.before is not None:

@@ -43,9 +43,9 @@ def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -
     for key, used in traced_kinds(connection, job.experiment, job.job_id).items():
         if holds_any(used.encode(), forms):
             remove_traced_kind(connection, job.experiment, key)
-    for answer in kept_answers(connection):
-        if holds_any(answer.document.encode(), forms):
-            remove_kept_answer(connection, answer)
+    for question, document in kept_answers(connection).items():
+        if holds_any(document.encode(), forms):
+            remove_kept_answer(connection, question)
 
 
 def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int] | None:

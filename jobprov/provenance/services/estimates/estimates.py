@@ -235,13 +235,13 @@ def _sum(costs: list[tuple[object, float]], count: int, done: int) -> Interval:
 
 def _total(stages: Sequence[StageEstimate]) -> TotalEstimate:
     """Return the sums; intervals add up as if all stages were off in the same direction."""
-    waits = add_waits(stages)
+    stage_in_hours = [stage.stage_in_hours for stage in stages if stage.stage_in_hours]
     return TotalEstimate(
         cpu_hours=add_hours([stage.cpu_hours for stage in stages]),
         slot_hours=add_hours([stage.slot_hours for stage in stages]),
         wall_hours=add_hours([stage.wall_hours for stage in stages]),
-        queue=waits.queue,
-        stage_in=waits.stage_in,
-        stage_in_hours=waits.stage_in_hours,
+        queue=add_waits([stage.queue for stage in stages]),
+        stage_in=add_waits([stage.stage_in for stage in stages]),
+        stage_in_hours=add_hours(stage_in_hours) if stage_in_hours else None,
         output_bytes=sum(stage.output_bytes for stage in stages),
     )

@@ -22,7 +22,6 @@ from jobprov.provenance.answers.estimates import (
     ChainWait,
     Hours,
     JobWait,
-    StageEstimate,
     StagesLearntFrom,
     WaitSample,
 )
@@ -158,14 +157,6 @@ class StageWaits(NamedTuple):
     stage_in_hours: Hours | None
 
 
-class ChainWaits(NamedTuple):
-    """How long a file waits on its way through all stages; each is None where no stage has it."""
-
-    queue: ChainWait | None
-    stage_in: ChainWait | None
-    stage_in_hours: Hours | None
-
-
 class SampledWait(NamedTuple):
     """How long one of the sampled attempts waited, and the hour in which it ended."""
 
@@ -215,22 +206,6 @@ def stage_waits(samples: Sequence[SampledWait], attempts: float) -> StageWaits:
     return StageWaits(_quantiles(queued), _quantiles(staged_in), stage_in_hours)
 
 
-def add_waits(stages: Sequence[StageEstimate]) -> ChainWaits:
-    """Return what a file waits on its way through all stages, and the hours that stage-in takes.
-
-    Stages without these times are left out: `learnt_from.stages` is the number of stages with them.
-    """
-    stage_in_hours = [stage.stage_in_hours for stage in stages if stage.stage_in_hours]
-    total_stage_in = None
-    if stage_in_hours:
-        total_stage_in = add_hours(stage_in_hours)
-    return ChainWaits(
-        queue=_add_quantiles([stage.queue for stage in stages if stage.queue]),
-        stage_in=_add_quantiles([stage.stage_in for stage in stages if stage.stage_in]),
-        stage_in_hours=total_stage_in,
-    )
-
-
 def _quantiles(seconds: Sequence[float | None]) -> JobWait | None:
     known = sorted(value for value in seconds if value is not None)
     if not known:
@@ -243,7 +218,12 @@ def _quantiles(seconds: Sequence[float | None]) -> JobWait | None:
     )
 
 
-def _add_quantiles(waits: Sequence[JobWait]) -> ChainWait | None:
+def add_waits(stages: Sequence[JobWait | None]) -> ChainWait | None:
+    """Return what a file waits on its way through all stages; None where no stage has a time.
+
+    Stages without one are left out: `learnt_from.stages` is the number of stages with one.
+    """
+    waits = [wait for wait in stages if wait is not None]
     if not waits:
         return None
     return ChainWait(

@@ -169,9 +169,7 @@ def _outliers(places: list[PlaceCount]) -> list[Outlier]:
     for place in places:
         _add(sites, place.site, place)
         _add(hosts, place.host, place)
-    site_outliers = [Outlier("site", *outlier) for outlier in find_outliers(sites)]
-    host_outliers = [Outlier("host", *outlier) for outlier in find_outliers(hosts)]
-    return site_outliers + host_outliers
+    return find_outliers("site", sites) + find_outliers("host", hosts)
 
 
 def _add(counts: dict[str, Count], name: str | None, place: PlaceCount) -> None:

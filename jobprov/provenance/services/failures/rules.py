@@ -28,10 +28,8 @@ from jobprov.provenance.db.changes.failures import (
     add_rules,
 )
 from jobprov.provenance.db.queries.failures.rules import (
-    DeclaredTable,
     ReclassificationRow,
     TableVersion,
-    declared_tables,
     failures_of,
     newest_table,
     reclassifications,
@@ -55,6 +53,11 @@ class RuleVersion(NamedTuple):
     version: int
     built_in: int
     document: str | None
+
+    @classmethod
+    def of(cls, table: TableVersion) -> "RuleVersion":
+        """Return a stored version."""
+        return cls(table.version, table.built_in, table.document)
 
     def rules(self) -> tuple[Rule, ...]:
         """Return the rules in the order in which they are tried."""
@@ -165,7 +168,7 @@ class RuleHistory:
         """Return a version by number; 0 where the experiment had no table."""
         for row in self._tables.get(experiment, ()):
             if row.version == number:
-                return RuleVersion(row.version, row.built_in, row.document)
+                return RuleVersion.of(row)
         return NO_TABLE
 
     def in_force(self, experiment: int, task: int | None, received_at: datetime) -> RuleVersion:
@@ -175,7 +178,7 @@ class RuleHistory:
                 return self.version(experiment, row.version)
         for table in self._tables.get(experiment, ()):
             if table.created_at <= received_at:
-                return RuleVersion(table.version, table.built_in, table.document)
+                return RuleVersion.of(table)
         return NO_TABLE
 
 
@@ -188,7 +191,7 @@ def show_rules(
         NotFoundError: no such experiment or version.
     """
     key = find_experiment(connection, experiment)
-    tables = declared_tables(connection, key)
+    tables = table_versions(connection, [key])
     shown = next((table for table in tables if version in (None, table.version)), None)
     if shown is None and version:
         raise NotFoundError(f"Experiment {experiment} has no rules of version {version}.")
@@ -208,7 +211,7 @@ def show_rules(
     )
 
 
-def _version_row(declared: DeclaredTable) -> RulesVersion:
+def _version_row(declared: TableVersion) -> RulesVersion:
     table = read_rules(json.loads(declared.document))
     return RulesVersion(
         version=declared.version,
@@ -226,4 +229,4 @@ def _plain_rules(built_in: int) -> list[dict[str, object]]:
 
 def _newest(connection: Connection, experiment: int) -> RuleVersion:
     table = newest_table(connection, experiment)
-    return NO_TABLE if table is None else RuleVersion(*table)
+    return NO_TABLE if table is None else RuleVersion.of(table)

@@ -42,14 +42,6 @@ MOST_JOBS = 10_000
 _MOST_NAMED = 20
 
 
-class _File(NamedTuple):
-    """The name of a file. Lists are sorted by these fields, in this order."""
-
-    name: str
-    namespace: str
-    experiment: str
-
-
 class _Input(NamedTuple):
     """An input of a job that is needed.
 
@@ -57,7 +49,7 @@ class _Input(NamedTuple):
         maker: the job that makes it again; None where it still exists, or no recorded job made it.
     """
 
-    file: _File
+    file: FileName
     maker: int | None
     is_lost: bool
 
@@ -104,7 +96,7 @@ def plan_rebuild(
 
     needs, beyond = _existing_inputs(needed), _unmade_inputs(needed)
     if maker is None:
-        beyond.add(_File(file.name, file.namespace, file.experiment))
+        beyond.add(file.as_answer())
 
     outputs = outputs_of(connection, order)
     summaries = summaries_of(connection, order)
@@ -114,8 +106,8 @@ def plan_rebuild(
         is_possible=not beyond and not circle,
         why=_why(sorted(lost_file.name for lost_file in beyond), circle),
         jobs=[_step(job, needed, outputs.get(job, []), summaries) for job in order],
-        needs=_named(needs),
-        beyond=_named(beyond),
+        needs=_sorted(needs),
+        beyond=_sorted(beyond),
         circle=circle,
         resources=_cost([summaries[job] for job in order]),
     )
@@ -140,17 +132,17 @@ def locate_needs(plan: RebuildPlan, catalogs: Catalogs, *, patience: float) -> L
     return LocatedFiles(files, " ".join(problems) or None)
 
 
-def _existing_inputs(needed: Needed) -> set[_File]:
+def _existing_inputs(needed: Needed) -> set[FileName]:
     """Return the inputs that the plan takes as they are."""
-    files: set[_File] = set()
+    files: set[FileName] = set()
     for inputs in needed.values():
         files.update(row.file for row in inputs if not row.is_lost)
     return files
 
 
-def _unmade_inputs(needed: Needed) -> set[_File]:
+def _unmade_inputs(needed: Needed) -> set[FileName]:
     """Return the lost inputs that no recorded job made."""
-    files: set[_File] = set()
+    files: set[FileName] = set()
     for inputs in needed.values():
         files.update(row.file for row in inputs if row.is_lost and row.maker is None)
     return files
@@ -290,7 +282,8 @@ def _input(rows: Sequence[InputRow], lost: _Gone, *, from_scratch: bool) -> _Inp
     """
     # If ranks are equal, the last row counts
     best = max(reversed(rows), key=lambda row: row.rank)
-    file = _File(best.name, best.namespace, best.experiment)
+    url = file_page(best.name, best.experiment, best.namespace)
+    file = FileName(best.name, best.namespace, best.experiment, url)
     is_lost = any(lost.holds(row) for row in rows)
     if best.maker is not None:
         is_kept = any(row.is_kept for row in rows)
@@ -363,9 +356,5 @@ def _step(
     )
 
 
-def _named(files: set[_File]) -> list[FileName]:
-    names = []
-    for file in sorted(files):
-        url = file_page(file.name, file.experiment, file.namespace)
-        names.append(FileName(file.name, file.namespace, file.experiment, url))
-    return names
+def _sorted(files: set[FileName]) -> list[FileName]:
+    return sorted(files, key=lambda file: (file.name, file.namespace, file.experiment))

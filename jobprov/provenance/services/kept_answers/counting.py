@@ -35,6 +35,7 @@ from jobprov.provenance.services.kept_answers.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
+from jobprov.provenance.services.statistics.campaign_graph import FoldedCampaign, fold_campaign
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.marks import find_marks
@@ -97,6 +98,7 @@ def _of_campaigns(connection: Connection) -> Iterator[str]:
         if campaign.job_count > MOST_COUNTED_AT_ONCE:
             fields = {"experiment": campaign.experiment, "campaign": campaign.campaign}
             yield from _questions(CAMPAIGN, fields)
+            yield from _questions(FOLDED, fields)
 
 
 def _of_windows(connection: Connection) -> Iterator[str]:
@@ -179,6 +181,13 @@ def _campaign(asked: Asked) -> CampaignProgress:
         )
 
 
+def _folded(asked: Asked) -> FoldedCampaign:
+    fields = asked.fields
+    return fold_campaign(
+        asked.connection, fields["experiment"], fields["campaign"], seconds=asked.seconds
+    )
+
+
 def _spending(asked: Asked) -> Spending:
     filters = JobFilters(**asked.fields)
     return count_spending(asked.connection, filters, datetime.now(UTC), seconds=asked.seconds)
@@ -253,6 +262,7 @@ RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jo
 THROUGHPUT = Counting("throughput", Throughput, _throughput, counted_jobs)
 MARKS = Counting("marks", Marks, _marks, lambda marks: marks.ended)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
+FOLDED = Counting("folded", FoldedCampaign, _folded, lambda folded: folded.jobs)
 CAMPAIGNS = Counting(
     "campaigns",
     CampaignList,
@@ -306,6 +316,7 @@ _ALL: tuple[Counting[Any], ...] = (
     THROUGHPUT,
     MARKS,
     CAMPAIGN,
+    FOLDED,
     CAMPAIGNS,
     SPENDING,
     PROOFS,

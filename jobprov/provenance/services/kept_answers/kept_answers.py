@@ -223,7 +223,7 @@ def _left_to_background(
 
 def _count(counting: Counting[Answer], asked: Asked) -> tuple[Answer, KeptAnswer]:
     """Return the answer to a question, and the form in which it is kept."""
-    return count_now(asked.connection, lambda: counting.answer(asked), lambda answer: answer)
+    return count_now(asked.connection, lambda: counting.answer(asked))
 
 
 def _from_kept(

@@ -40,8 +40,7 @@ from jobprov.provenance.db.recording.output_counts import lost_outputs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.files.names import full_name
-from jobprov.provenance.records.gaps.findings import blobs_to_send
-from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.gaps.gaps import needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.merging import merge_witnesses
@@ -56,6 +55,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     read_witnesses,
 )
 from jobprov.provenance.services.lookup.gaps import job_proof, level_proven, with_proof
+from jobprov.provenance.services.recording.derivation import Grading, grade
 from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.search.near_names import nearest
 
@@ -230,25 +230,15 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     )
 
 
-class _Grading(NamedTuple):
-    """The closure level of a job, its gaps, and the blobs that its records name and lack."""
-
-    level: int
-    gaps: list[Gap]
-    missing_blobs: list[str]
-
-
-def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> _Grading:
+def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> Grading:
     """Return how complete a job is, by its records and by the proof of its recipe."""
     key, reading = job.found.key, job.reading
     closures = closures_of_jobs(connection, [key])[key]
     [findings] = find_for(connection, Memory(), [reading], [closures])
-    recorded_gaps = find_gaps(reading.record, findings)
-    level = level_of(recorded_gaps, reading.record, findings)
-    return _Grading(
-        level=level_proven(level, recorded_gaps, proof),
-        gaps=with_proof(recorded_gaps, proof),
-        missing_blobs=blobs_to_send(reading.record, findings),
+    recorded = grade(reading, findings)
+    return recorded._replace(
+        level=level_proven(recorded.level, recorded.gaps, proof),
+        gaps=with_proof(recorded.gaps, proof),
     )
 
 

@@ -23,7 +23,6 @@ from jobprov.provenance.answers.orders.orders import (
     EnteredOrder,
     FullJobId,
     NewOrder,
-    OrderInFlight,
     OrdersInFlight,
     OrdersReported,
     OrderWord,
@@ -40,7 +39,6 @@ from jobprov.provenance.db.changes.orders import (
 )
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.queries.orders.orders import (
-    OpenOrder,
     OrderRow,
     find_orders,
     open_orders,
@@ -225,7 +223,7 @@ def _running_workflows(writing: Writing, experiment: int, body: TakeBody) -> lis
 
 
 def read_order_documents(
-    connection: Connection, store: Store, orders: Iterable[OrderRow | OpenOrder]
+    connection: Connection, store: Store, orders: Iterable[OrderRow]
 ) -> list[dict[str, object]]:
     """Return the documents of orders from the ledger, in the same order."""
     orders = list(orders)
@@ -290,8 +288,4 @@ def list_orders_in_flight(connection: Connection, experiment: str) -> OrdersInFl
     Raises:
         NotFoundError: there is no such experiment.
     """
-    orders = []
-    for row in placed_orders(connection, find_experiment(connection, experiment)):
-        placed_at = row.placed_at.isoformat() if row.placed_at else None
-        orders.append(OrderInFlight(row.order_id, row.batch_id, placed_at))
-    return OrdersInFlight(orders)
+    return OrdersInFlight(placed_orders(connection, find_experiment(connection, experiment)))

@@ -7,7 +7,6 @@ there later are added at the end of its list; files that leave the source stay u
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -15,11 +14,11 @@ from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import BadInputError, ProvenanceError
-from jobprov.provenance.launchers.workflow import CatalogSource, Stage, Workflow
+from jobprov.provenance.launchers.workflow import Stage, Workflow
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from jobprov.provenance.services.catalogs.frozen_units import FrozenUnits, fetch_units
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
-    UnitSource,
     declare_task,
     find_declaration,
 )
@@ -85,9 +84,7 @@ def _fetch(
 ) -> FrozenUnits:
     try:
         catalog = catalog_of(workflow.experiment)
-        return fetch_units(
-            catalog, msgspec.convert(source.declared(), UnitSource), may_be_empty=stage.follow
-        )
+        return fetch_units(catalog, source, may_be_empty=stage.follow)
     except BadInputError as problem:
         raise BadInputError(f"stage {stage.name}: {problem}", problem.fields) from None
 

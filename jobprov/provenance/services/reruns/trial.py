@@ -96,13 +96,6 @@ class _Judged(NamedTuple):
     reason: str | None
 
 
-class _Outcome(NamedTuple):
-    """What became of a trial: the verdict, None where there was no rerun, and the reason then."""
-
-    verdict: PostedVerdict | None
-    reason: str | None
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
     """Take the lock of a folder, which ends with the process; yield whether it was free.
@@ -129,21 +122,21 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     """
     began, cpu = time.monotonic(), _cpu_seconds()
     folder = place.folder / "job"
-    is_limit = False
+    verdict, is_limit = None, False
     _empty(folder)
     try:
-        outcome = _try(place, folder, pack())
+        verdict, reason = _try(place, folder, pack())
     except LimitError as problem:
-        outcome, is_limit = _Outcome(None, str(problem)), True
+        reason, is_limit = str(problem), True
     except (ArchiveUnreachableError, UnreachableError):
         raise
     except (ProvenanceError, ArchiveError, OSError) as problem:
         # This affects one job alone: a blob is missing, or its disk space is used up
-        outcome = _Outcome(None, str(problem))
+        reason = str(problem)
     finally:
         _empty(folder)
     seconds, cpu_seconds = time.monotonic() - began, _cpu_seconds() - cpu
-    return Trial(outcome.verdict, outcome.reason, seconds, cpu_seconds, is_limit)
+    return Trial(verdict, reason, seconds, cpu_seconds, is_limit)
 
 
 def verdict_of(trial: Trial, by: str) -> PostedVerdict:
@@ -161,7 +154,7 @@ def verdict_of(trial: Trial, by: str) -> PostedVerdict:
     )
 
 
-def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
+def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Judged:
     """Rerun a job in an empty folder.
 
     Raises:
@@ -185,7 +178,7 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
     if verdict.level == "R2":
         comparisons = verdict.comparisons or []
         verdict.offers = offer_comparators(root, out, comparisons, isolation, packed.kept)
-    return _Outcome(verdict, judged.reason)
+    return judged
 
 
 def _now() -> str:

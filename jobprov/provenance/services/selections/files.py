@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.selections import FileReference
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.selections.files import (
     FileSize,
     FileSums,
-    NamedFile,
     count_keys,
     fetch_keys,
     find_by_key,
@@ -40,7 +40,7 @@ _LARGEST_KEY = 2**31 - 1
 class ListedFile(NamedTuple):
     """A file of a list, with its size and events, None where they are unknown or not asked for."""
 
-    file: NamedFile
+    file: FileReference
     size: FileSize
 
 
@@ -139,7 +139,7 @@ def list_namespaces(connection: Connection, experiment: str) -> list[str]:
     return sorted({experiment, *namespaces} - {""})
 
 
-def find_catalog_file(connection: Connection, experiment: str, name: str) -> NamedFile:
+def find_catalog_file(connection: Connection, experiment: str, name: str) -> FileReference:
     """Return the file of a name, or of `namespace:name`.
 
     SAM has no namespaces: of several files of one name, the one without, else the first counts.
@@ -155,12 +155,12 @@ def find_catalog_file(connection: Connection, experiment: str, name: str) -> Nam
 
 def find_catalog_files(
     connection: Connection, experiment: str, names: Sequence[str]
-) -> dict[str, NamedFile]:
+) -> dict[str, FileReference]:
     """Return the files of these names, by name; unknown ones are left out."""
     key = find_experiment(connection, experiment)
     bare = {name: name.rpartition(":")[2] for name in names}
     files = find_by_name(connection, key, sorted({*names, *bare.values()}))
-    best: dict[str, NamedFile] = {}
+    best: dict[str, FileReference] = {}
     for name in names:
         namespace = name.rpartition(":")[0]
         for file in files.get(name) or files.get(bare[name], []):
@@ -172,14 +172,14 @@ def find_catalog_files(
 
 def find_files_by_did(
     connection: Connection, experiment: str, dids: Sequence[Did]
-) -> dict[Did, NamedFile]:
+) -> dict[Did, FileReference]:
     """Return the files of these namespaces and names; unknown ones are left out.
 
     Files without a namespace count as being in the one of the experiment's name.
     """
     key = find_experiment(connection, experiment)
     by_name = find_by_name(connection, key, sorted({did.name for did in dids}))
-    files: dict[Did, NamedFile] = {}
+    files: dict[Did, FileReference] = {}
     for did in dids:
         for file in by_name.get(did.name, []):
             if (file.namespace or experiment) == did.namespace:
@@ -189,13 +189,13 @@ def find_files_by_did(
 
 def find_numbered_files(
     connection: Connection, experiment: str, keys: Sequence[int]
-) -> dict[int, NamedFile]:
+) -> dict[int, FileReference]:
     """Return the files of these ids, by id; unknown ones are left out."""
     possible = [key for key in keys if 0 < key <= _LARGEST_KEY]
     return find_by_key(connection, find_experiment(connection, experiment), possible)
 
 
-def find_numbered_file(connection: Connection, experiment: str, key: int) -> NamedFile:
+def find_numbered_file(connection: Connection, experiment: str, key: int) -> FileReference:
     """Return the file of an id.
 
     Raises:

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.selections import Application, FileMetadata, FileReference
 from jobprov.provenance.db.queries.selections.files import (
-    NamedFile,
     StandingVersion,
     named,
     sightings,
@@ -82,7 +81,7 @@ def describe_files(
     connection: Connection,
     store: Store,
     experiment: str,
-    files: Sequence[NamedFile],
+    files: Sequence[FileReference],
     wanted: WantedMetadata = _EVERYTHING,
 ) -> list[FileMetadata]:
     """Return what is known of files, in their order."""
@@ -116,7 +115,7 @@ def _describe_page(
     connection: Connection,
     store: Store,
     experiment: str,
-    files: Sequence[NamedFile],
+    files: Sequence[FileReference],
     wanted: WantedMetadata,
 ) -> list[FileMetadata]:
     """Return what is known of some files, with a few statements for all of them."""
@@ -155,7 +154,7 @@ class _FactsOfPage(NamedTuple):
         cls,
         connection: Connection,
         store: Store,
-        files: Sequence[NamedFile],
+        files: Sequence[FileReference],
         wanted: WantedMetadata,
     ) -> Self:
         """Return what is known of some files."""
@@ -232,7 +231,7 @@ def _by_file(relatives: Iterable[Relative]) -> dict[int, list[FileReference]]:
     return {of: list(files.values()) for of, files in by_file.items()}
 
 
-def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
+def _metadata(file: FileReference, experiment: str, facts: _Facts) -> FileMetadata:
     """Return what is known of one file; the facts of its version where a job made it."""
     recorded, seen, version = facts.recorded, facts.seen, facts.version
     output = recorded.output or Output(name=file.name)
@@ -241,7 +240,7 @@ def _metadata(file: NamedFile, experiment: str, facts: _Facts) -> FileMetadata:
     if output.location:
         locations[output.location] = None
     described = FileMetadata(
-        file=FileReference(file.key, file.namespace, file.name),
+        file=file,
         experiment=experiment,
         size_bytes=facts.size,
         checksums=seen.checksums,

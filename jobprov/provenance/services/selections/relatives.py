@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.selections import RelatedFile
+from jobprov.provenance.answers.selections import FileReference, RelatedFile
 from jobprov.provenance.db.connections.time_limits import limited
-from jobprov.provenance.db.queries.selections.files import NamedFile, standing_versions
+from jobprov.provenance.db.queries.selections.files import standing_versions
 from jobprov.provenance.db.queries.selections.relatives import (
     MOST_RELATIVES,
     Relative,
@@ -23,19 +23,19 @@ _ADVICE = "ask for parents or children, one step at a time"
 
 
 @limited(_ADVICE)
-def list_parents(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+def list_parents(connection: Connection, file: FileReference) -> list[RelatedFile]:
     """Return the files from which the standing version of a file was made."""
     return _files(_first_parents(connection, file))
 
 
 @limited(_ADVICE)
-def list_children(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+def list_children(connection: Connection, file: FileReference) -> list[RelatedFile]:
     """Return the files that were made from a file."""
     return _files(_checked(children_of_files(connection, [file.key])))
 
 
 @limited(_ADVICE)
-def trace_ancestors(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+def trace_ancestors(connection: Connection, file: FileReference) -> list[RelatedFile]:
     """Return the parents of a file, each with its own, and so on.
 
     A file that is there twice has its relatives in the first place alone.
@@ -49,14 +49,14 @@ def trace_ancestors(connection: Connection, file: NamedFile) -> list[RelatedFile
 
 
 @limited(_ADVICE)
-def trace_descendants(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+def trace_descendants(connection: Connection, file: FileReference) -> list[RelatedFile]:
     """Return the children of a file, each with its own; see `trace_ancestors`."""
     first = _checked(children_of_files(connection, [file.key]))
     return _tree(first, lambda via: children_of_claims(connection, via))
 
 
 @limited(_ADVICE)
-def list_first_ancestors(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+def list_first_ancestors(connection: Connection, file: FileReference) -> list[RelatedFile]:
     """Return the ancestors of a file that were made from nothing recorded: its raw data.
 
     Raises:
@@ -71,7 +71,7 @@ def list_first_ancestors(connection: Connection, file: NamedFile) -> list[Relate
     return list(firsts.values())
 
 
-def _first_parents(connection: Connection, file: NamedFile) -> list[Relative]:
+def _first_parents(connection: Connection, file: FileReference) -> list[Relative]:
     version = standing_versions(connection, [file.key]).get(file.key)
     if version is None:
         return []

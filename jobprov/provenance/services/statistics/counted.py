@@ -1,13 +1,13 @@
 """When a kept answer is up to date, and when it is counted again.
 
 Answers about many jobs are kept, and counted again in the background, at most a twentieth of the
-time. `services/kept_answers` and `campaign_graph.py` decide what they keep, and where.
+time. `services/kept_answers` decides which.
 """
 
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,15 +22,13 @@ _SHARE = 20
 T = TypeVar("T")
 
 
-def count_now(
-    connection: Connection, count: Callable[[], T], to_json: Callable[[T], Any]
-) -> tuple[T, KeptAnswer]:
+def count_now(connection: Connection, count: Callable[[], T]) -> tuple[T, KeptAnswer]:
     """Return what `count` returns, and the kept form of it."""
     start, now = time.monotonic(), datetime.now(UTC)
     entry = newest_entry(connection)
     answer = count()
     seconds = time.monotonic() - start
-    document = msgspec.json.encode(to_json(answer)).decode()
+    document = msgspec.json.encode(answer).decode()
     return answer, KeptAnswer(entry, now, seconds, document)
 
 

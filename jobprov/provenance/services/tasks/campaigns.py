@@ -35,7 +35,7 @@ from jobprov.provenance.services.tasks.declarations import (
 )
 from jobprov.provenance.services.tasks.time_left import TimeLeft, time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
-from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
+from jobprov.provenance.services.tasks.units import Units, in_order, sum_if_known, units_of_tasks
 
 MOST_LISTED = 1000
 MOST_NEWEST = 20
@@ -188,21 +188,12 @@ def sum_units(tasks: Sequence[TaskUnits]) -> UnitCounts:
     for task in tasks:
         states.update(task.states)
     return UnitCounts(
-        expected=_sum_known([task.expected for task in tasks]),
+        expected=sum_if_known([task.expected for task in tasks]),
         produced=sum(task.produced for task in tasks),
         running=sum(task.running for task in tasks),
         failed=sum(task.failed for task in tasks),
         no_output=sum(task.no_output for task in tasks),
         waived=sum(task.waived for task in tasks),
-        missing=_sum_known([task.missing for task in tasks]),
+        missing=sum_if_known([task.missing for task in tasks]),
         states=in_order(states),
     )
-
-
-def _sum_known(counts: Sequence[int | None]) -> int | None:
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total

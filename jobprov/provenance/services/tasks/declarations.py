@@ -23,6 +23,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.checks import word_problem
 from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.writing import Writing
 
@@ -40,22 +41,6 @@ _WORDS = (
     "namespace",
 )
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-
-
-class UnitSource(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where the catalog of the experiment has the inputs; exactly one of them.
-
-    Attributes:
-        definition: of SAM.
-        snapshot_id: of SAM.
-        dataset: of MetaCat, `namespace:name`.
-        query: dimensions of SAM, or MQL.
-    """
-
-    definition: _Word | None = None
-    snapshot_id: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    dataset: _Word | None = None
-    query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
 
 
 class Declaration(msgspec.Struct, kw_only=True):
@@ -83,10 +68,10 @@ class Declaration(msgspec.Struct, kw_only=True):
     experiment: ExperimentName
     campaign: _Word | None = None
     stage: _Word | None = None
-    units: list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | UnitSource | None = (
-        None
-    )
-    units_from: UnitSource | None = None
+    units: (
+        list[_Word] | Annotated[int, msgspec.Meta(ge=0, le=MOST_UNITS)] | CatalogSource | None
+    ) = None
+    units_from: CatalogSource | None = None
     namespace: _Word | None = None
     outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
     output_patterns: Annotated[list[_Word], msgspec.Meta(max_length=100)] = []
@@ -116,7 +101,7 @@ class Declaration(msgspec.Struct, kw_only=True):
 
     def unit_count(self) -> int | None:
         """Return the expected number of units; None where it was not declared."""
-        if isinstance(self.units, UnitSource):
+        if isinstance(self.units, CatalogSource):
             return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
@@ -186,7 +171,7 @@ def declare_task(writing: Writing, task_id: str, document: Mapping[str, Any]) ->
     connection = writing.connection
     declaration = read_declaration(document)
     check_words(task_id, declaration)
-    if isinstance(declaration.units, UnitSource):
+    if isinstance(declaration.units, CatalogSource):
         raise BadInputError(
             "units: the list was not fetched from the catalog yet.",
             {"units": ["a list or a number is needed here"]},

@@ -26,6 +26,7 @@ from jobprov.provenance.services.tasks.declarations import (
     read_task_documents,
 )
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
+from jobprov.provenance.services.tasks.units import sum_if_known
 
 MOST_TASKS = 2000
 
@@ -152,13 +153,7 @@ def _cell(data_tier: str, tiers: Sequence[_TierOfTask]) -> SampleCell:
         releases=sorted(releases),
         tasks=[tier.task_id for tier in tiers],
         files=sum(tier.files for tier in tiers),
-        expected_files=_sum_if_known([tier.expected_files for tier in tiers]),
+        expected_files=sum_if_known([tier.expected_files for tier in tiers]),
         events=sum(tier.events for tier in tiers),
-        expected_events=_sum_if_known([tier.expected_events for tier in tiers]),
+        expected_events=sum_if_known([tier.expected_events for tier in tiers]),
     )
-
-
-def _sum_if_known(counts: Sequence[int | None]) -> int | None:
-    """Return the sum of the counts, None where one of them is not known."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

@@ -235,6 +235,12 @@ def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
     return {state: states[state] for state in UnitState if states.get(state)}
 
 
+def sum_if_known(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of the counts, None where one of them is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
     """Return the units of a task that are still to be made, in the order of its list."""
     declaration = find_declaration(connection, store, task)

@@ -42,7 +42,6 @@ NOT_DERIVED: Mapping[str, str] = {
         "bodies that could not be decoded: have them sent again, or take the table from a backup"
     ),
     "kept_answers": "what was counted of many jobs for pages; it is counted again",
-    "folded_graphs": "how large campaigns look in the large; they are counted again",
     "due_proofs": "recipes that something has come for; each is rerun when its proof is old",
     "order_leases": (
         "who was about to submit an order; it is taken again, "

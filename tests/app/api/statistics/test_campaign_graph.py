@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.provenance.services.statistics import campaign_graph as fold_campaign
+from jobprov.provenance.services.kept_answers import kept_answers
+from jobprov.provenance.services.statistics import campaign_graph
 from tests.library.answers import assert_problem
 from tests.library.markup import tight
 from tests.library.records import a_record
@@ -124,9 +125,9 @@ def test_what_is_not_there_or_not_meant_is_said(recorded: FlaskClient) -> None:
 def test_a_large_campaign_is_answered_from_what_was_kept(
     recorded: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold_campaign, "MOST_COUNTED_AT_ONCE", 3)
+    monkeypatch.setattr(kept_answers, "MOST_COUNTED_AT_ONCE", 3)
     first = recorded.get(GRAPH).get_json()
-    monkeypatch.setattr(fold_campaign, "fold_tasks", None)  # must not count again
+    monkeypatch.setattr(campaign_graph, "fold_tasks", None)  # must not count again
 
     second = recorded.get(GRAPH).get_json()
 

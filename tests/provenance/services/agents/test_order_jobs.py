@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.answers.orders.orders import TakenOrder
-from jobprov.provenance.launchers.workflow import CatalogSource, Stage
+from jobprov.provenance.launchers.workflow import Stage
+from jobprov.provenance.selections.catalog_source import CatalogSource
 from jobprov.provenance.services.agents.order_jobs import words_of
 
 

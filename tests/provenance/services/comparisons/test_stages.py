@@ -1,19 +1,15 @@
 """Two campaigns or releases stage by stage: what differs, and how many jobs have which value."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.comparisons.stages import (
     ComparedStage,
     CountedValue,
     ProductionComparison,
     StageDifference,
 )
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.comparisons.stages import compare_productions
@@ -25,13 +21,6 @@ TEXT = b"physics: { producers: { reco: { threshold: 3 } hits: { gain: 1 } } }\n"
 OTHER = TEXT.replace(b"3", b"5")
 REWRITTEN = b"# a comment\n" + TEXT
 COMMIT, LATER = "a" * 40, "b" * 40
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def a_job(

@@ -4,16 +4,13 @@ What becomes of their jobs, their gaps and the search by parameter, on both data
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import newest_jobs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import (
@@ -46,13 +43,6 @@ from tests.library.statements import statements_sent
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"
 )
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def gaps_of(production: Production, number: int) -> list[str]:

@@ -1,14 +1,12 @@
 """Jobs are found by the files that art was given on their command lines: `source.fileNames` as run."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
-from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.configurations.configuration import (
     read_configurations,
@@ -27,13 +25,6 @@ physics: { producers: { gen: { module_type: Gen } } p: [gen] }
 """
 TUNE = "GENIE_XSEC_TUNE"
 RELEASE = [{"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}]
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def job(production: Production, number: int, *words: str, **more: Any) -> dict[str, Any]:

@@ -4,13 +4,9 @@ There are also configurations that two experiments know apart.
 """
 
 import hashlib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 from tests.library.production import Production
@@ -18,13 +14,6 @@ from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id
 
 SHARED = b"threshold: 3\n"
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def record_texts(production: Production, *texts: bytes) -> None:

@@ -1,13 +1,11 @@
 """Jobs are found by variables that decide physics, and by products with version and qualifiers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.configurations.configuration import read_configurations
@@ -22,13 +20,6 @@ from tests.library.records import job_id
 
 TEXT = b"physics: { producers: { gen: { seed: 5 } } }\n"
 TUNE = "GENIE_XSEC_TUNE"
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def tuned(production: Production, number: int, tune: str | None, **more: Any) -> dict[str, Any]:

@@ -1,30 +1,18 @@
 """What single records say of waiting, and which jobs are read."""
 
 import uuid
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.services.estimates.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
 
 QUEUED = {"queued_at": "2025-12-31T23:59:00Z"}
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield an empty production."""
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def waits_of(production: Production, *numbers: int) -> list[Wait]:

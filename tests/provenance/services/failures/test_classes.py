@@ -1,14 +1,10 @@
 """What failures were: by which rules, from which line of which log, and what keeps its meaning."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.lookup.jobs import Failure
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.failures.rules import declare_rules, show_rules
@@ -23,14 +19,6 @@ DATABASE = {
     "transient": True,
     "pattern": "db down",
 }
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    """Yield an empty production."""
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def failed(number: int, **changes: Any) -> dict[str, Any]:

@@ -265,8 +265,8 @@ def test_usual_windows_of_many_jobs_are_counted_before_anybody_asks(
     for number in range(11, 15):
         campaign.record(a_record(number, ended_at=now.isoformat(), task=task()))
 
-    # Four windows by state and their marks, what the first page asks, and the campaign
-    assert counting.enqueue_first_counts(parts) == 10
+    # Four windows by state and their marks, what the first page asks, the campaign and its graph
+    assert counting.enqueue_first_counts(parts) == 11
     drain(parts, HANDLERS)
 
     assert counting.enqueue_first_counts(parts) == 0

@@ -5,14 +5,10 @@ Whatever way a search takes: near the newest jobs, or from their configurations.
 
 import random
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import newest_jobs
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
@@ -184,13 +180,6 @@ def filters_of(question: Question) -> dict[str, Any]:
     if question.version is not None:
         filters["software"] = f"larsoft={question.version}"
     return {**filters, "site": question.site, "seed": question.seed}
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def take_every_way(production: Production, jobs: list[Made], chance: random.Random) -> None:

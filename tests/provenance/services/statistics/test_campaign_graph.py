@@ -4,25 +4,28 @@ They are counted again when something was recorded.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from jobprov.provenance.db.queries.statistics import campaign_graph as queries
-from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey, read_kept
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import LimitError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.statistics import campaign_graph as folding
-from jobprov.provenance.services.statistics.campaign_graph import (
-    FoldedCampaign,
-    enqueue_large,
-    fold_campaign,
+from jobprov.provenance.services.kept_answers import counting
+from jobprov.provenance.services.kept_answers.counting import FOLDED, enqueue_first_counts
+from jobprov.provenance.services.kept_answers.kept_answers import (
+    COUNT,
+    CountedAnswer,
+    ask,
     follow_up,
+    question_of,
 )
+from jobprov.provenance.services.statistics import campaign_graph as folding
+from jobprov.provenance.services.statistics.campaign_graph import FoldedCampaign, fold_campaign
 from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.production import Production
@@ -86,10 +89,6 @@ def read_folded(production: Production, **more: Any) -> FoldedCampaign:
         return fold_campaign(connection, "nova", "prod", **more)
 
 
-def waiting(connection: Connection) -> list[Any]:
-    return list(connection.execute(select(WorkItem.kind, WorkItem.due_at)))
-
-
 def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(
     production: Production,
 ) -> None:
@@ -106,7 +105,7 @@ def test_stages_that_no_file_joins_come_in_the_order_in_which_they_began(
 
 
 def test_files_tell_the_order_of_stages_where_there_are_any(campaign: Production) -> None:
-    assert read_folded(campaign).stages == ()
+    assert read_folded(campaign).stages == []
 
 
 def test_classes_and_the_files_between_them_are_counted(campaign: Production) -> None:
@@ -168,81 +167,62 @@ def test_chosen_tasks_are_counted_alone(
         read_folded(campaign, task_ids=["t1", "merge"])
 
 
-def test_unknown_campaigns_are_not_found_and_too_large_ones_come_later(
-    campaign: Production, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_campaigns_are_not_found(campaign: Production) -> None:
     with campaign.database.reading.connect() as connection:
         for experiment, name in (("nova", "none"), ("none", "prod")):
             with pytest.raises(NotFoundError, match="none"):
                 fold_campaign(connection, experiment, name)
-    monkeypatch.setattr(folding, "MOST_NOT_KEPT", 3)
-    with pytest.raises(LimitError, match="in the background"):
-        read_folded(campaign).answer()
+
+
+def ask_for_campaign(production: Production, **how: Any) -> CountedAnswer[FoldedCampaign]:
+    fields = {"experiment": "nova", "campaign": "prod"}
+    question = question_of(FOLDED.kind, fields)
+    with production.database.reading.connect() as connection:
+        return ask(connection, production.store, FOLDED, fields, question, **how)
 
 
 def test_a_campaign_too_large_to_wait_for_is_counted_for_the_next_one_who_asks(
-    campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    campaign: Production, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(folding, "MOST_NOT_KEPT", 3)
-    first = read_folded(campaign)
+    first = ask_for_campaign(campaign, patience=0.0)
+    with pytest.raises(LimitError, match="in the background"):
+        first.answer()
     campaign.write(lambda writing: follow_up(writing, first))
     parts = Parts(campaign.database, campaign.writer, campaign.store, tmp_path)
     drain(parts, HANDLERS)
 
-    found = read_folded(campaign).answer()
+    found = ask_for_campaign(campaign, patience=0.0).answer()
 
-    assert not first.is_counted
-    assert sum(some.jobs for some in found.graph.classes) == 9
+    assert found.jobs == 9
     assert found.is_current
 
 
 def test_a_large_campaign_is_kept_and_counted_again_after_a_pause(
     campaign: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
+    monkeypatch.setattr(counting, "MOST_COUNTED_AT_ONCE", 3)
     writer = Writer(campaign.database, campaign.store)
     parts = Parts(campaign.database, writer, campaign.store, tmp_path)
-    assert enqueue_large(parts) == 1  # without anybody asking
-    assert drain(parts, HANDLERS) >= 1
+    enqueue_first_counts(parts)  # without anybody asking
+    drain(parts, HANDLERS)
 
-    kept = read_folded(campaign)
+    kept = ask_for_campaign(campaign, patience=0.0)
     campaign.record(a_record(300, task=task("merge"), software=software("v2")))
-    stale = read_folded(campaign)
+    stale = ask_for_campaign(campaign, patience=0.0)
     writer.run(lambda writing: follow_up(writing, stale))
 
-    assert kept.is_current
+    assert kept.answer().is_current
     assert not kept.needs_follow_up
-    assert not stale.is_current
-    assert stale.graph == kept.graph  # what is known is told, and that it is old
+    assert not stale.answer().is_current
+    assert stale.answer().graph == kept.answer().graph  # what is known is told, and that it is old
     with campaign.database.reading.connect() as connection:
-        (due,) = [due for kind, due in waiting(connection) if kind == "fold"]
-    assert due - stale.counted_at >= timedelta(seconds=10)
+        query = select(WorkItem.key, WorkItem.due_at).where(WorkItem.kind == COUNT)
+        [(question, due)] = connection.execute(query).all()
+    counted_at = datetime.fromisoformat(stale.answer().counted_at)
+    assert due - counted_at >= timedelta(seconds=10)
 
-    HANDLERS["fold"](parts, _fold_key(campaign))
-    fresh = read_folded(campaign)
+    HANDLERS[COUNT](parts, question)
+    fresh = ask_for_campaign(campaign, patience=0.0).answer()
     writer.close()
     assert fresh.is_current
-    assert (
-        sum(some.jobs for some in fresh.graph.classes)
-        == sum(some.jobs for some in kept.graph.classes) + 1
-    )
-    assert datetime.now(UTC) - fresh.counted_at < timedelta(minutes=1)
-
-
-def _fold_key(production: Production) -> str:
-    with production.database.reading.connect() as connection:
-        key: str = connection.execute(
-            select(WorkItem.key).where(WorkItem.kind == "fold")
-        ).scalar_one()
-    return key
-
-
-def test_who_asks_first_has_it_kept(campaign: Production, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "MOST_COUNTED_AT_ONCE", 3)
-
-    counted = read_folded(campaign)
-    campaign.write(lambda writing: follow_up(writing, counted))
-
-    with campaign.database.reading.connect() as connection:
-        assert read_kept(connection, CampaignKey(1, "prod")) is not None
-    assert read_folded(campaign).graph == counted.graph
+    assert fresh.jobs == kept.answer().jobs + 1

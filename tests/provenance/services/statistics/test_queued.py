@@ -1,17 +1,13 @@
 """How many jobs waited over time: samples of reports, their gaps, and what becomes of old ones."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.statistics.throughput import Throughput
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.fragments.steps import Window
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import QueueSample, QueueSampleStage
@@ -27,13 +23,6 @@ from tests.library.records import job_id
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def report(

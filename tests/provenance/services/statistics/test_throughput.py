@@ -1,16 +1,12 @@
 """What ended when, against numbers by hand, and which windows there are."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.statistics.throughput import Throughput
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.fragments.steps import within
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import Job
@@ -43,13 +39,6 @@ def job(number: int, ended: datetime, *, stage: str = "gen", **more: Any) -> dic
         **more,
     }
     return record_of(number, **fields)
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,18 +3,14 @@
 Such files are ready for the next stage.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, func, select, text
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFiles
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.tables import Job
@@ -31,13 +27,6 @@ from tests.library.production import Production
 from tests.library.records import job_id, record_of
 
 UNITS = [f"f{number}.root" for number in range(6)]
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def shown(production: Production, task_id: str = "t1") -> dict[str, Any]:

@@ -4,30 +4,19 @@ Six units in an hour are known to the square root of six: the band of a pace p i
 to p / (1 - 0.41).
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import sqrt
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import TaskProgress
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
 from tests.library.records import record_of
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def shown(production: Production) -> TaskProgress:

@@ -1,16 +1,12 @@
 """When units and tasks waited and ran, against times by hand."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.timelines import Timeline
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.tasks.queue_reports import (
     compare_report,
@@ -24,13 +20,6 @@ from tests.library.records import job_id, record_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def job(

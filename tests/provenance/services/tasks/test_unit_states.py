@@ -1,17 +1,13 @@
 """The one state of a unit: what the process returned is not enough, its file has to be seen."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.orders.orders import NewOrder
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, TaskProgress, UnitState
-from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.queries.tasks.unit_facts import Attempts
@@ -33,13 +29,6 @@ from tests.library.records import a_record, job_id, record_of
 
 RUNNING: dict[str, Any] = {"state": "running", "ended_at": None, "exit": None, "outputs": []}
 FILE = {"name": "out.root", "size_bytes": 7}
-
-
-@pytest.fixture
-def production(database: Database, tmp_path: Path) -> Iterator[Production]:
-    made = Production(database, open_store("memory:"), tmp_path)
-    yield made
-    made.close()
 
 
 def task_progress(production: Production) -> TaskProgress:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.answers.alerts import WAITING
+from jobprov.provenance.answers.alerts import WAITING, AlertCheck
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.tables import AlertCheckRow, AlertDeliveryRow, AlertRow, Experiment
+from jobprov.provenance.times import utc_text
 
 
 class OpenAlert(NamedTuple):
@@ -47,14 +48,6 @@ class ListedDelivery(NamedTuple):
     settled_at: datetime | None
     attempts: int
     due_at: datetime
-    problem: str | None
-
-
-class ListedCheck(NamedTuple):
-    """When an experiment was last looked at."""
-
-    experiment: str
-    checked_at: datetime | None
     problem: str | None
 
 
@@ -126,17 +119,20 @@ def deliveries_of(connection: Connection, alerts: Sequence[int]) -> list[ListedD
     return [ListedDelivery(*row) for row in rows]
 
 
-def list_checks(connection: Connection, experiment: int | None) -> list[ListedCheck]:
-    """Return when experiments were last looked at, by name."""
+def list_checks(connection: Connection, experiment: int | None) -> list[AlertCheck]:
+    """Return when the rules of an experiment, or of all, were last looked at, by name."""
     query = (
         select(Experiment.name, AlertCheckRow.checked_at, AlertCheckRow.problem)
         .join(Experiment, Experiment.id == AlertCheckRow.experiment_id)
-        .where(AlertCheckRow.checked_at.is_not(None))
         .order_by(Experiment.name)
     )
     if experiment is not None:
         query = query.where(AlertCheckRow.experiment_id == experiment)
-    return [ListedCheck(*row) for row in connection.execute(query)]
+    checks = []
+    for name, checked_at, problem in connection.execute(query):
+        if checked_at is not None:
+            checks.append(AlertCheck(name, utc_text(checked_at), problem))
+    return checks
 
 
 def has_due_delivery(connection: Connection, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.catalogs.differences import SilentUnit
 from jobprov.provenance.db.queries.fragments.arrived import is_named_like
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.patterns import without_index
@@ -101,16 +102,6 @@ class CatalogedOutput(NamedTuple):
     batch_id: str | None
     node: str | None
     presence: int
-
-
-class UsedUnit(NamedTuple):
-    """A unit that a process was given."""
-
-    unit: str
-    process_id: int
-    batch_id: str | None
-    node: str | None
-    status: str | None
 
 
 class SyncState(NamedTuple):
@@ -261,7 +252,7 @@ def units_with_outputs(
     return {unit for unit, count in counts.items() if count >= max(1, needed)}
 
 
-def used_units(connection: Connection, task: int) -> list[UsedUnit]:
+def used_units(connection: Connection, task: int) -> list[SilentUnit]:
     """Return which unit was given to which process, with node and batch id.
 
     The newest process of a unit comes last.
@@ -282,7 +273,7 @@ def used_units(connection: Connection, task: int) -> list[UsedUnit]:
         .where(CatalogUse.task_id == task)
         .order_by(CatalogUse.unit, CatalogUse.process_id)
     )
-    return [UsedUnit._make(row) for row in connection.execute(query).all()]
+    return [SilentUnit(*row) for row in connection.execute(query)]
 
 
 def process_counts(connection: Connection, task: int) -> dict[str, int]:

@@ -4,38 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.tables import Job, LedgerEntry, Reclassification, RuleTableRow
 
 
-class NewestTable(NamedTuple):
-    """The newest version of an experiment's rules; the fields of `RuleTableRow`."""
-
-    version: int
-    built_in: int
-    document: str
-
-
-class DeclaredTable(NamedTuple):
-    """A version of an experiment's rules, and who sent it when."""
-
-    version: int
-    document: str
-    built_in: int
-    created_at: datetime
-    submitter: str | None
-
-
 class TableVersion(NamedTuple):
-    """A version of the rules of one of several experiments, by the experiment's key."""
+    """A version of an experiment's rules, and who sent it when."""
 
     experiment_id: int
     version: int
     built_in: int
     document: str
     created_at: datetime
+    submitter: str | None
 
 
 class ReclassificationRow(NamedTuple):
@@ -50,50 +33,31 @@ class ReclassificationRow(NamedTuple):
     created_at: datetime
 
 
-def newest_table(connection: Connection, experiment: int) -> NewestTable | None:
+_VERSIONS = (
+    select(
+        RuleTableRow.experiment_id,
+        RuleTableRow.version,
+        RuleTableRow.built_in,
+        RuleTableRow.document,
+        RuleTableRow.created_at,
+        LedgerEntry.submitter,
+    )
+    .join(LedgerEntry, LedgerEntry.id == RuleTableRow.entry_id)
+    .order_by(RuleTableRow.version.desc())
+)
+"""Every version of the rules of all experiments, the newest first."""
+
+
+def newest_table(connection: Connection, experiment: int) -> TableVersion | None:
     """Return the newest rules of an experiment, by its key; None where it has none of its own."""
-    last = (
-        select(func.max(RuleTableRow.version))
-        .where(RuleTableRow.experiment_id == experiment)
-        .scalar_subquery()
-    )
-    query = select(RuleTableRow.version, RuleTableRow.built_in, RuleTableRow.document)
-    row = connection.execute(
-        query.where(RuleTableRow.experiment_id == experiment, RuleTableRow.version == last)
-    ).first()
-    return None if row is None else NewestTable(*row)
-
-
-def declared_tables(connection: Connection, experiment: int) -> list[DeclaredTable]:
-    """Return every version of the rules of an experiment, the newest first."""
-    query = (
-        select(
-            RuleTableRow.version,
-            RuleTableRow.document,
-            RuleTableRow.built_in,
-            RuleTableRow.created_at,
-            LedgerEntry.submitter,
-        )
-        .join(LedgerEntry, LedgerEntry.id == RuleTableRow.entry_id)
-        .where(RuleTableRow.experiment_id == experiment)
-        .order_by(RuleTableRow.version.desc())
-    )
-    return [DeclaredTable(*row) for row in connection.execute(query)]
+    query = _VERSIONS.where(RuleTableRow.experiment_id == experiment).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else TableVersion(*row)
 
 
 def table_versions(connection: Connection, experiments: Sequence[int]) -> list[TableVersion]:
     """Return every version of the rules of these experiments, the newest first."""
-    query = (
-        select(
-            RuleTableRow.experiment_id,
-            RuleTableRow.version,
-            RuleTableRow.built_in,
-            RuleTableRow.document,
-            RuleTableRow.created_at,
-        )
-        .where(RuleTableRow.experiment_id.in_(experiments))
-        .order_by(RuleTableRow.version.desc())
-    )
+    query = _VERSIONS.where(RuleTableRow.experiment_id.in_(experiments))
     return [TableVersion(*row) for row in connection.execute(query)]
 
 

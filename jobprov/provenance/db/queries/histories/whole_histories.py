@@ -177,15 +177,13 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
     return distances
 
 
-def read_history(
-    connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES
-) -> History:
-    """Return the history before and after `focus`, or one of them, up to `most` files each way."""
+def read_history(connection: Connection, focus: Focus, *, direction: str) -> History:
+    """Return the history before and after `focus`, or one of them, up to `MOST_FILES` each way."""
     history = History(focus.key, direction=direction)
     if direction != "descendants" and focus.claim_id is not None:
-        _add_ancestors(connection, history, focus.claim_id, most)
+        _add_ancestors(connection, history, focus.claim_id)
     if direction != "ancestors":
-        _add_descendants(connection, history, focus, most)
+        _add_descendants(connection, history, focus)
     return history
 
 
@@ -195,8 +193,8 @@ def jobs_of(history: History) -> list[int]:
     return sorted(row_numbers(keys, "j"))
 
 
-def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
-    rows = met_identities(connection, claim, most=most)
+def _add_ancestors(connection: Connection, history: History, claim: int) -> None:
+    rows = met_identities(connection, claim)
     maker = _makers_above(rows)
     maker.update(jobs_of_claims(connection, [claim]))
     # Each job to the files that it made
@@ -220,7 +218,7 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     history.note_sources(maker, made_from)
     _add_shared(connection, history, mentions)
     history.is_cut |= (
-        met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
+        met_count(rows) >= MOST_FILES or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
     )
 
 
@@ -282,8 +280,8 @@ def _add_shared(connection: Connection, history: History, mentions: Iterable[Row
         history.join(read.file, read.job, is_sure=read.is_sure, role=read.role, is_parent=False)
 
 
-def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:
-    made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
+def _add_descendants(connection: Connection, history: History, focus: Focus) -> None:
+    made = met_claims(connection, focus.claim_id, file=focus.file_id)
     below = _Below(
         made,
         _sources_below(connection, focus, made),
@@ -307,7 +305,7 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     jobs = {job for job, _ in read}.union(made.values())
     badged_jobs = sorted(jobs)[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, badged_jobs))
-    if len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS:
+    if len(made) >= MOST_FILES or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS:
         history.is_cut = True
 
 

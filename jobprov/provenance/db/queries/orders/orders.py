@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, literal_column, or_, select
 
+from jobprov.provenance.answers.orders.orders import OrderInFlight
 from jobprov.provenance.db.queries.catalogs.retired import gone_among, gone_outputs
 from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
 from jobprov.provenance.db.queries.fragments.bad_jobs import NEVER_BEGAN
@@ -69,23 +70,6 @@ class MadeFile(NamedTuple):
     name: str
     unit: str
     event_count: int | None
-
-
-class OpenOrder(NamedTuple):
-    """An order that nobody placed, with where its document is."""
-
-    id: int
-    order_id: str
-    entry_id: int
-    position: int
-
-
-class PlacedOrderRow(NamedTuple):
-    """An order that is placed and not over, and the batch system's id for it."""
-
-    order_id: str
-    batch_id: str
-    placed_at: datetime | None
 
 
 _ORDER_COLUMNS: tuple[Any, ...] = (
@@ -191,7 +175,7 @@ def open_orders(
     now: datetime,
     workflows: Sequence[int],
     limit: int,
-) -> list[OpenOrder]:
+) -> list[OrderRow]:
     """Return orders that nobody placed and that no other holder has leased, the oldest first.
 
     Args:
@@ -202,7 +186,7 @@ def open_orders(
         workflows: orders of these workflows count, besides those of no workflow.
     """
     query = (
-        select(Order.id, Order.uuid, Order.entry_id, Order.position)
+        select(*_ORDER_COLUMNS)
         .join(TaskRow, TaskRow.id == Order.task_id)
         .outerjoin(OrderLease, OrderLease.order_id == Order.id)
         .where(
@@ -221,10 +205,10 @@ def open_orders(
         # Whoever takes orders at the same moment gets the next ones instead of waiting
         .with_for_update(of=Order, skip_locked=True)
     )
-    return [OpenOrder(*row) for row in connection.execute(query)]
+    return [OrderRow(*row) for row in connection.execute(query)]
 
 
-def placed_orders(connection: Connection, experiment: int) -> list[PlacedOrderRow]:
+def placed_orders(connection: Connection, experiment: int) -> list[OrderInFlight]:
     """Return the orders of an experiment that are placed and not over, the oldest first."""
     query = (
         select(Order.uuid, Order.batch_id, Order.placed_at)
@@ -236,7 +220,11 @@ def placed_orders(connection: Connection, experiment: int) -> list[PlacedOrderRo
         )
         .order_by(Order.id)
     )
-    return [PlacedOrderRow._make(row) for row in connection.execute(query)]
+    orders = []
+    for order_id, batch_id, moment in connection.execute(query):
+        placed_at = None if moment is None else moment.isoformat()
+        orders.append(OrderInFlight(order_id, str(batch_id), placed_at))
+    return orders
 
 
 def find_orders(

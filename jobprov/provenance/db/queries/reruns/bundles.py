@@ -95,13 +95,6 @@ def _bundled_jobs(rows: Iterable[Any]) -> list[BundledJob]:
     return [BundledJob(FoundJob(*row[:5]), row[5]) for row in rows]
 
 
-class NewestComparators(NamedTuple):
-    """The newest rules of an experiment; `document` is their JSON."""
-
-    version: int
-    document: str
-
-
 class ComparatorVersion(NamedTuple):
     """A version of an experiment's rules.
 
@@ -116,31 +109,27 @@ class ComparatorVersion(NamedTuple):
     submitter: str | None
 
 
-def newest_comparators(connection: Connection, experiment: str) -> NewestComparators | None:
-    """Return the rules that count; None where the experiment declared none."""
-    query = (
-        select(ComparatorSet.version, ComparatorSet.document)
-        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
-        .where(Experiment.name == experiment)
-        .order_by(ComparatorSet.version.desc())
-        .limit(1)
+_COMPARATORS = (
+    select(
+        ComparatorSet.version,
+        ComparatorSet.document,
+        LedgerEntry.received_at,
+        LedgerEntry.submitter,
     )
+    .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
+    .join(LedgerEntry, LedgerEntry.id == ComparatorSet.entry_id)
+    .order_by(ComparatorSet.version.desc())
+)
+
+
+def newest_comparators(connection: Connection, experiment: str) -> ComparatorVersion | None:
+    """Return the rules that count; None where the experiment declared none."""
+    query = _COMPARATORS.where(Experiment.name == experiment).limit(1)
     row = connection.execute(query).first()
-    return None if row is None else NewestComparators(*row)
+    return None if row is None else ComparatorVersion(*row)
 
 
 def comparator_versions(connection: Connection, experiment: str) -> list[ComparatorVersion]:
     """Return every version that an experiment declared, newest first."""
-    query = (
-        select(
-            ComparatorSet.version,
-            ComparatorSet.document,
-            LedgerEntry.received_at,
-            LedgerEntry.submitter,
-        )
-        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
-        .join(LedgerEntry, LedgerEntry.id == ComparatorSet.entry_id)
-        .where(Experiment.name == experiment)
-        .order_by(ComparatorSet.version.desc())
-    )
+    query = _COMPARATORS.where(Experiment.name == experiment)
     return [ComparatorVersion(*row) for row in connection.execute(query)]

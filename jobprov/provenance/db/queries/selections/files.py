@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from jobprov.provenance.answers.selections import FileReference
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version
 from jobprov.provenance.db.queries.selections.statements import FileKeys
@@ -75,14 +76,6 @@ _SIGHTINGS = (
     .where(Sighting.file_id.in_(bindparam("files", expanding=True)))
     .order_by(Sighting.entry_id)
 )
-
-
-class NamedFile(NamedTuple):
-    """A file's key, namespace ('' for none) and name."""
-
-    key: int
-    namespace: str
-    name: str
 
 
 class FileSize(NamedTuple):
@@ -152,10 +145,10 @@ def sum_files(connection: Connection, keys: FileKeys) -> FileSums:
     return FileSums(count_keys(connection, keys), int(size_bytes or 0), int(event_count or 0))
 
 
-def named(connection: Connection, keys: Sequence[int]) -> list[NamedFile]:
+def named(connection: Connection, keys: Sequence[int]) -> list[FileReference]:
     """Return what names files, in the order of their keys."""
     # Sorted here: in the order of keys, SQLite would read all files
-    return sorted(map(NamedFile._make, select_among(connection, _NAMES, keys)))
+    return [FileReference(*row) for row in sorted(select_among(connection, _NAMES, keys))]
 
 
 def sizes_of(connection: Connection, keys: Sequence[int]) -> dict[int, FileSize]:
@@ -181,24 +174,24 @@ def sightings(connection: Connection, keys: Sequence[int]) -> dict[int, str]:
 
 def find_by_name(
     connection: Connection, experiment: int, names: Sequence[str]
-) -> dict[str, list[NamedFile]]:
+) -> dict[str, list[FileReference]]:
     """Return the files of an experiment by their names, whatever their namespaces."""
     # PostgreSQL takes no NUL, and no name has one
     possible = [name for name in names if "\0" not in name]
-    files: dict[str, list[NamedFile]] = {}
+    files: dict[str, list[FileReference]] = {}
     for row in run(connection, _BY_NAME, {"experiment": experiment, "names": possible}):
-        file = NamedFile(*row)
+        file = FileReference(*row)
         files.setdefault(file.name, []).append(file)
     return files
 
 
 def find_by_key(
     connection: Connection, experiment: int, keys: Sequence[int]
-) -> dict[int, NamedFile]:
+) -> dict[int, FileReference]:
     """Return the files of an experiment by their keys."""
-    files: dict[int, NamedFile] = {}
+    files: dict[int, FileReference] = {}
     for row in run(connection, _BY_KEY, {"experiment": experiment, "files": keys}):
-        files[row[0]] = NamedFile(*row)
+        files[row[0]] = FileReference(*row)
     return files
 
 

@@ -3,23 +3,20 @@
 A class is (stage, code version, state).
 
 Counting reads every job and every input of the campaign once: a second for some hundred thousand.
-What was counted for a large campaign is kept (`FoldedGraphRow`);
-`services/statistics/campaign_graph.py` decides when to count again.
+What was counted for a large campaign is kept (`services/kept_answers`).
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, select, text
 
 from jobprov.provenance.db.queries.fragments.membership import rows_among
-from jobprov.provenance.db.queries.kept_answers import KeptAnswer
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,
-    FoldedGraphRow,
     SoftwareRow,
     SoftwareSetMember,
     Stage,
@@ -109,23 +106,6 @@ def campaign_experiments(connection: Connection, campaign: str) -> list[str]:
     )
 
 
-def first_stage(connection: Connection, campaign: CampaignKey) -> int | None:
-    """Return the integer key of the first stage of a campaign, which is shorter than its name.
-
-    None where there is none.
-    """
-    where = (Stage.experiment_id == campaign.experiment) & (Stage.campaign == campaign.campaign)
-    return connection.execute(select(func.min(Stage.id)).where(where)).scalar()
-
-
-def campaign_of_stage(connection: Connection, stage: int) -> CampaignKey | None:
-    """Return the campaign of a stage, None where there is no such stage."""
-    row = connection.execute(
-        select(Stage.experiment_id, Stage.campaign).where(Stage.id == stage)
-    ).first()
-    return None if row is None else CampaignKey(*row)
-
-
 def campaign_tasks(
     connection: Connection, campaign: CampaignKey, task_ids: Sequence[str] = ()
 ) -> dict[int, str]:
@@ -179,39 +159,6 @@ def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
         _job_classes(connection, classes, outputs),
         [Flow(place[key[:3]], place[key[3:]], files) for key, files in flows.items()],
     )
-
-
-def read_kept(connection: Connection, campaign: CampaignKey) -> KeptAnswer | None:
-    """Return the kept graph of a campaign, None where there is none."""
-    row = connection.execute(
-        select(
-            FoldedGraphRow.entry_id,
-            FoldedGraphRow.counted_at,
-            FoldedGraphRow.seconds,
-            FoldedGraphRow.document,
-        ).where(
-            FoldedGraphRow.experiment_id == campaign.experiment,
-            FoldedGraphRow.campaign == campaign.campaign,
-        )
-    ).first()
-    return None if row is None else KeptAnswer(*row)
-
-
-def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
-    """Return the campaigns that were never counted, the newest first, up to a thousand."""
-    query = (
-        select(Stage.experiment_id, Stage.campaign)
-        .outerjoin(
-            FoldedGraphRow,
-            (FoldedGraphRow.experiment_id == Stage.experiment_id)
-            & (FoldedGraphRow.campaign == Stage.campaign),
-        )
-        .where(FoldedGraphRow.campaign.is_(None))
-        .group_by(Stage.experiment_id, Stage.campaign)
-        .order_by(func.max(Stage.id).desc())
-        .limit(1000)
-    )
-    return [CampaignKey(*row) for row in connection.execute(query)]
 
 
 def _parts(connection: Connection, tasks: Sequence[int]) -> list[list[int]]:

@@ -155,9 +155,7 @@ def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> di
         for path, text in table.values:
             rows.append({"value_id": values[keys[path], text], "table_id": number})
     # on PostgreSQL another process may have written the same table since
-    insert_rows(
-        connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql"
-    )
+    insert_rows(connection, table_of(Parameter), rows, skip_known=True)
     return numbers
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from jobprov.provenance.catalogs.catalog import CatalogFile, Source
+from jobprov.provenance.catalogs.catalog import CatalogFile
 from jobprov.provenance.db.changes.catalogs import note_next_unit
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     count_units_in_catalog,
@@ -121,9 +121,7 @@ def _sync_source(
     source = compared.declaration.units_from
     if source is None:
         return progress
-    query = compared.catalog.source_query(
-        Source(source.definition, source.snapshot_id, source.dataset, source.query)
-    )
+    query = compared.catalog.source_query(source)
     try:
         for names, children in compared.catalog.read_children_of(query, compared.outputs):
             if compared.is_over():

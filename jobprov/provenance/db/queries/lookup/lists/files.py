@@ -53,15 +53,7 @@ _KNOWN = "AND EXISTS (SELECT 1 FROM jobs AS j WHERE j.id = m.job_id AND j.receiv
 
 _ROLES_LOOKED_AT = 20
 _SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
-_READERS = f"""
-SELECT f.id, (
-    SELECT count(*) FROM (
-        SELECT DISTINCT m.job_id FROM identities AS i CROSS JOIN mentions AS m
-        WHERE i.file_id = f.id AND m.identity_id = i.id LIMIT {MOST_READERS}
-    ) AS few
-)
-FROM files AS f WHERE f.id {{among}}
-"""  # noqa: S608 - constants of this module
+_READERS = _CONSUMERS["f"].format(most=MOST_READERS, known="", among="{among}")
 _UNSHARED = f"""
 SELECT i.file_id, (
     SELECT count(*)
