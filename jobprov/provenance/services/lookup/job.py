@@ -242,7 +242,8 @@ def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> _G
     """Return how complete a job is, by its records and by the proof of its recipe."""
     key, reading = job.found.key, job.reading
     closures = closures_of_jobs(connection, [key])[key]
-    [findings] = find_for(connection, Memory(), [reading], [closures])
+    arrivals = [job.found.received_at]
+    [findings] = find_for(connection, Memory(), [reading], [closures], arrivals)
     recorded_gaps = find_gaps(reading.record, findings)
     level = level_of(recorded_gaps, reading.record, findings)
     return _Grading(
