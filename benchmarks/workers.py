@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -28,7 +29,8 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.tables import WorkItem
 
-MARKS = {"single durable PUTs": 1.5, "batches of 500": 1.6}
+SINGLES, BATCHES = "single durable PUTs", "batches of 500"
+MARKS = {SINGLES: 1.5, BATCHES: 1.6}
 SINGLES_A_SECOND = 900
 WARM_JOBS = 500
 _LOOK_SECONDS = 0.01
@@ -62,8 +64,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=6000, help="jobs in the database before")
-    parser.add_argument("--singles", type=int, default=2000, help="single PUTs a measurement")
-    parser.add_argument("--batched", type=int, default=6000, help="batched jobs a measurement")
+    parser.add_argument(
+        "--singles", type=int, default=2000, help="single PUTs a measurement; 0: none"
+    )
+    parser.add_argument(
+        "--batched", type=int, default=6000, help="batched jobs a measurement; 0: none"
+    )
     parser.add_argument(
         "--clients", type=int, default=recording.SINGLE_CLIENTS, help="of single PUTs, in all"
     )
@@ -75,7 +81,8 @@ def main() -> None:
 
 
 def _measure(place: Place, chosen: argparse.Namespace) -> None:
-    each = 2 * WARM_JOBS + chosen.singles + chosen.batched
+    counts = _counts(chosen)
+    each = len(counts) * WARM_JOBS + sum(counts.values())
     total = chosen.jobs + each * chosen.rounds * len(chosen.workers)
     jobs = list(generate_jobs(total))
     service = open_service(load_settings(place.settings))
@@ -85,13 +92,12 @@ def _measure(place: Place, chosen: argparse.Namespace) -> None:
     service.write(lambda writing: writing.connection.execute(delete(WorkItem)))
     service.close()
     rest = iter(jobs[chosen.jobs :])
-    rounds: dict[str, dict[int, list[Round]]] = {name: {} for name in MARKS}
+    rounds: dict[str, dict[int, list[Round]]] = {name: {} for name in counts}
     for number in range(chosen.rounds):
         order = chosen.workers if number % 2 == 0 else chosen.workers[::-1]
         for workers in order:
             share = [next(rest) for _ in range(each)]
-            singles, batches = _record(place, workers, share, chosen)
-            for name, measured in (("single durable PUTs", singles), ("batches of 500", batches)):
+            for name, measured in _record(place, workers, share, chosen).items():
                 rounds[name].setdefault(workers, []).append(measured)
     print_heading(
         f"postgresql, {chosen.jobs:,} jobs of 6 kB before, {chosen.rounds} rounds, "
@@ -103,10 +109,10 @@ def _measure(place: Place, chosen: argparse.Namespace) -> None:
 
 def _record(
     place: Place, workers: int, jobs: Sequence[GeneratedJob], chosen: argparse.Namespace
-) -> tuple[Round, Round]:
-    """Have so many services record single jobs, then batches."""
-    first, second = WARM_JOBS, WARM_JOBS + chosen.singles
-    third = second + WARM_JOBS
+) -> dict[str, Round]:
+    """Have so many services record single jobs, then batches; return what each took, by kind."""
+    rest = iter(jobs)
+    rounds: dict[str, Round] = {}
     with _services(place, workers) as (addresses, servers):
 
         def send_singles(part: Sequence[GeneratedJob]) -> recording.Work:
@@ -115,16 +121,20 @@ def _record(
         def send_batches(part: Sequence[GeneratedJob]) -> recording.Work:
             return recording.record_batches(addresses, servers, place.process, part)
 
-        send_singles(jobs[:first])
-        settle()
-        with _watched(place.url) as watch:
-            work = send_singles(jobs[first:second])
-        of_singles = watch.round_of(work)
-        send_batches(jobs[second:third])
-        settle()
-        with _watched(place.url) as watch:
-            work = send_batches(jobs[third:])
-        return of_singles, watch.round_of(work)
+        send = {SINGLES: send_singles, BATCHES: send_batches}
+        for name, count in _counts(chosen).items():
+            send[name](list(islice(rest, WARM_JOBS)))
+            settle()
+            with _watched(place.url) as watch:
+                work = send[name](list(islice(rest, count)))
+            rounds[name] = watch.round_of(work)
+    return rounds
+
+
+def _counts(chosen: argparse.Namespace) -> dict[str, int]:
+    """Return how many jobs a measurement of each kind takes; kinds without any are left out."""
+    counts = {SINGLES: chosen.singles, BATCHES: chosen.batched}
+    return {name: count for name, count in counts.items() if count}
 
 
 @contextmanager
@@ -168,9 +178,12 @@ def _watched(url: str) -> Iterator[_Watch]:
     watch = _Watch(url)
     thread = threading.Thread(target=watch.look_until_over)
     thread.start()
-    yield watch
-    watch.is_over.set()
-    thread.join()
+    try:
+        yield watch
+    finally:
+        # Else it would outlive its database
+        watch.is_over.set()
+        thread.join()
 
 
 def _activity(state: str, kind: str | None, event: str | None, query: str) -> str:

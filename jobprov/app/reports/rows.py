@@ -41,8 +41,8 @@ _LEAST_HOURS = 0.01
 _OF_SPENT = "Lost are the CPU hours of jobs that did not succeed."
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS, *SPENT})
 """Columns of numbers and measures, which stand below each other on a page."""
-UNBROKEN = frozenset({"On"})
-"""Columns of a number and its noun, which stay on one line."""
+UNBROKEN = frozenset({"On", "Last", "When"})
+"""Columns of a number and its noun, or of a time, which stay on one line."""
 _OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."
 _LONGEST = 200
 MISSING = "–"  # noqa: RUF001 - missing is an en dash

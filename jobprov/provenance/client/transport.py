@@ -21,7 +21,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
-from jobprov.provenance.errors import BadInputError, ForbiddenError, UnreachableError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
 from jobprov.provenance.progress import tell
 
 USUAL_URL = "http://127.0.0.1:8095"
@@ -253,6 +253,15 @@ class Transport:
             # Some cut the line after an error, without a word
             self._session.close()
             raise
+        except NotFoundError as refusal:
+            path = urlsplit(self.url).path
+            if not path or "no such address" not in str(refusal):
+                raise
+            root = self.url.removesuffix(path)
+            raise NotFoundError(
+                f"{self.url} is not the root of a jobprov service: there is no such address below "
+                f"{path}. Try {root} as JOBPROV_URL, or as --url."
+            ) from None
         except ForbiddenError as refusal:
             # A token may have been left in a shell by something else
             if not self._sent_from:

@@ -22,7 +22,7 @@ from jobprov.provenance.lineage.graph import (
     ended,
     neighbours,
 )
-from jobprov.provenance.lineage.words import counted, day, number, shown, size
+from jobprov.provenance.lineage.words import counted, minute, number, shown, size
 
 MOST_READERS = 1000
 """Readers of a file that a list counts. If there are more, it says "or more"."""
@@ -117,7 +117,7 @@ def _of_the_past(past: LineagePast | None) -> list[str]:
     """The moment of a view of the past, and how much may have changed since, a sentence each."""
     if past is None:
         return []
-    sentences = [f"This is what had been recorded on {day(past.as_of)}."]
+    sentences = [f"This is what had been recorded on {minute(past.as_of)}."]
     if past.changed_count:
         sentences.append(
             f"Of {counted(past.changed_count, 'job')} more was recorded since, which is shown."
@@ -240,7 +240,7 @@ def _job_parts(job: JobNode) -> list[str]:
         if value:
             parts.append(f"{name} {value}")
     if job.started_at:
-        parts.append(f"started {day(job.started_at)}")
+        parts.append(f"started {minute(job.started_at)}")
     return parts
 
 

@@ -151,8 +151,8 @@ def duration_with_band(seconds: float, low: float | None, high: float | None) ->
     return f"{duration(seconds)} ({duration(low)} to {duration(high)})"
 
 
-def day(moment: datetime | None) -> str:
-    """A date in UTC, as `2026-11-24 16:01 UTC`; empty if it is unknown."""
+def minute(moment: datetime | None) -> str:
+    """A time in UTC, as `2026-11-24 16:01 UTC`; empty if it is unknown."""
     if moment is None:
         return ""
     return minute_text(moment)

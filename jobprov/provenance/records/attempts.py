@@ -19,22 +19,37 @@ _READ_AS_UNIT = frozenset({None, "primary"})
 def node_of(record: JobRecord) -> int | None:
     """Return a digest of the place in its submission that a job was begun in; None without one.
 
-    That is the job's node in its DAG, and one of the node's processes. A batch job that is in no
-    DAG is a node of its own, and has a digest only if it was or may be started again.
+    A batch job that is in no DAG has one only if it was or may be started again.
     """
     task, batch = record.task, record.batch
     if task is None or task.task_id is None or batch is None or record.rerun_of is not None:
         return None
+    is_once = record.state == "succeeded" and batch.attempt == 1
+    if is_once and not (batch.dag and _name_of_node(batch)):
+        return None
+    return node_of_batch(record.experiment, task.task_id, batch)
+
+
+def node_of_batch(experiment: str, task_id: str, batch: Batch) -> int | None:
+    """Return a digest of the place in its submission that a batch job has; None without one.
+
+    That is the job's node in its DAG, and one of the node's processes. A batch job that is in no
+    DAG is a node of its own.
+    """
     place: tuple[str, ...]
-    if batch.dag and (node := batch.dag_node or batch.section):
+    if batch.dag and (node := _name_of_node(batch)):
         place = batch.dag, *_of_batch_id(batch), node
-    elif batch.id and not (record.state == "succeeded" and batch.attempt == 1):
+    elif batch.id:
         place = (batch.id,)
     else:
         return None
-    text = msgspec.json.encode((record.experiment, task.task_id, place))
+    text = msgspec.json.encode((experiment, task_id, place))
     # 63 bits: so a column of integers holds it
     return int.from_bytes(hashlib.sha256(text).digest()[:8]) >> 1
+
+
+def _name_of_node(batch: Batch) -> str | None:
+    return batch.dag_node or batch.section
 
 
 def _of_batch_id(batch: Batch) -> tuple[str, str]:

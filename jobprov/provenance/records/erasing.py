@@ -133,6 +133,30 @@ def texts_in(value: Any) -> Iterator[str]:
         yield json.dumps(value)
 
 
+def leaves_in(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value below a JSON value that holds no others, with its path."""
+    if isinstance(value, dict):
+        prefix = f"{path}." if path else ""
+        for name, item in value.items():
+            yield from leaves_in(item, f"{prefix}{name}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from leaves_in(item, f"{path}[{place}]")
+    else:
+        yield path, value
+
+
+def fields_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
+    """Return the paths of values of some records that their replacement does not have there."""
+    remaining = dict(leaves_in(json.loads(replacement)))
+    gone: dict[str, None] = {}
+    for body in bodies:
+        for path, value in leaves_in(json.loads(body)):
+            if path not in remaining or remaining[path] != value:
+                gone[path] = None
+    return list(gone)
+
+
 def texts_gone(bodies: Iterable[bytes], replacement: bytes) -> list[str]:
     """Return the longer texts of some records that their replacement no longer has.
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import requests
+from flask import Flask
 
 from jobprov.app.config import load_settings
 from jobprov.provenance.answers.lookup.jobs import JobSummary
@@ -123,6 +124,22 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
     made = Peer()
     yield made
     made.close()
+
+
+def test_address_that_is_not_the_root_of_the_service_is_told_with_its_variable(
+    peer: Peer, bare_app: Flask
+) -> None:
+    answer = bare_app.test_client().get("/api/api/v1/jobs/1")
+    peer.answers = [(answer.status_code, answer.get_json())]
+
+    with pytest.raises(NotFoundError, match=rf"Try {peer.url} as JOBPROV_URL, or as --url"):
+        Client(f"{peer.url}/api").job(JOB)
+    with pytest.raises(NotFoundError, match="There is no such address"):
+        Client(peer.url).job(JOB)
+
+
+def test_address_of_the_api_is_taken_for_that_of_the_service(peer: Peer) -> None:
+    assert Client(f"{peer.url}/api/v1/").url == peer.url
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from jobprov.provenance.launchers.condor.ads import read_ads
 from jobprov.provenance.launchers.condor.attempts import Collection
 from jobprov.provenance.launchers.condor.queue import queues_of
 from jobprov.provenance.launchers.condor.record import record_of
+from jobprov.provenance.records.attempts import node_of, node_of_batch
 from jobprov.provenance.records.identity import JOB_NAMESPACE
+from jobprov.provenance.records.job_record import Batch
 from jobprov.provenance.records.reading.decoding import decode_record
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "condor"
@@ -131,6 +133,7 @@ def test_job_that_names_no_task_is_told_while_it_runs() -> None:
         {"Args": "run --unit " + "u" * 5000 + " -- x"},
         {"Args": "run --unit a\x00b\ud800 -- x", "RemoteHost": 7},
         {"NumShadowStarts": "undefined"},
+        {"DAGManJobId": "/Expr(x)/", "DAGNodeName": 7},
     ],
 )
 def test_odd_values_are_left_out_and_the_job_stays(changes: dict[str, Any]) -> None:
@@ -146,6 +149,23 @@ def test_slash_in_a_task_id_is_written_as_in_records() -> None:
     [job] = jobs(an_ad(Environment="JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID=a/b")).values()
 
     assert job.task_id == "a%2Fb"
+
+
+@pytest.mark.parametrize("section", ["", " JOBSUBJOBSECTION=3"])
+def test_job_of_a_dag_is_in_the_same_place_as_its_record_says(section: str) -> None:
+    variables = f"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID=77{section}"
+    ad = an_ad(DAGManJobId=70, DAGNodeName="n1", Environment=variables)
+    collection = Collection()
+    collection.add([{**ad, "JobStatus": 1, "LastJobStatus": 2}], "queue")
+    [attempt] = collection.attempts.values()
+    record = decode_record(json.dumps(record_of(attempt, "toy")).encode()).record
+    assert record is not None
+
+    [job] = jobs(ad).values()
+
+    batch = Batch(id=job.batch_id, dag=job.dag, dag_node=job.dag_node, section=job.section)
+    assert (job.dag, job.dag_node, job.section) == ("70", "n1", "3" if section else None)
+    assert node_of_batch("toy", "77", batch) == node_of(record)
 
 
 def test_secret_in_a_reason_is_redacted() -> None:

@@ -14,8 +14,7 @@ import click
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.queries.holdings.blob_users import JobName
-from jobprov.provenance.lineage.words import counted, size
+from jobprov.provenance.lineage.words import counted, shown, size
 from jobprov.provenance.records.erasing import forms_of
 from jobprov.provenance.services.erasures.blobs import (
     BlobErasure,
@@ -40,7 +39,7 @@ from jobprov.provenance.services.upkeep.cleared_erasures import (
 )
 
 _MOST = 10
-"""Jobs that are listed without --json."""
+"""Jobs, or fields, that are listed without --json."""
 _RESTART = "Restart every serving process: what it read lately it keeps in memory."
 
 
@@ -108,6 +107,7 @@ def record(
         "experiment": erased_job.experiment,
         "witness": done.witness,
         "entries": entries,
+        "fields": done.fields,
         "plans": len(done.plans),
         "also_in_witnesses": done.also,
         "also_in_jobs": [job.job_id for job in others.jobs],
@@ -218,6 +218,9 @@ def _record_text(planned: RecordErasure, others: Holders) -> str:
     if planned.provisional is not None:
         lines.append("    the record as the job runs")
     lines.append(_replacement_text(planned))
+    if planned.fields:
+        lines.append("It does not have these values, which are gone then:")
+        lines += _first_lines(planned.fields)
     if planned.plans:
         lines.append(
             f"Also erased: {counted(len(planned.plans), 'bundle plan')} of the job, with what was "
@@ -246,7 +249,7 @@ def _elsewhere_text(others: Holders) -> list[str]:
             f"THE SAME TEXT is in records of {counted(len(others.jobs), 'other job')}: erase these "
             "as well."
         )
-        lines += _job_lines(others.jobs)
+        lines += _first_lines([job.job_id for job in others.jobs])
     for kind, count in sorted(others.others.items()):
         lines.append(
             f"THE SAME TEXT is in {count} of the ledger's entries of kind {kind}, which cannot be "
@@ -255,11 +258,11 @@ def _elsewhere_text(others: Holders) -> list[str]:
     return lines
 
 
-def _job_lines(jobs: Sequence[JobName]) -> list[str]:
-    """Return the ids of the first jobs, one a line, and how many more there are."""
-    lines = [f"    {job.job_id}" for job in jobs[:_MOST]]
-    if len(jobs) > _MOST:
-        lines.append(f"    and {len(jobs) - _MOST} more; --json lists them all")
+def _first_lines(names: Sequence[str]) -> list[str]:
+    """Return the first ids of jobs or paths of fields, and how many more there are."""
+    lines = [f"    {shown(name)}" for name in names[:_MOST]]
+    if len(names) > _MOST:
+        lines.append(f"    and {len(names) - _MOST} more; --json lists them all")
     return lines
 
 
@@ -282,7 +285,7 @@ def _blob_text(planned: BlobErasure) -> str:
             f"It is named by {counted(len(planned.jobs), 'job')}."
         )
     ]
-    lines += _job_lines(planned.jobs)
+    lines += _first_lines([job.job_id for job in planned.jobs])
     if planned.plans:
         lines.append(
             f"{counted(len(planned.plans), 'bundle plan')} that hold it go as well, and what was "

@@ -21,6 +21,7 @@ _SHORT = 12
 _AFTER_KIND = 8
 _LONGEST_DIGEST = 140
 _LONGEST_TITLE = 90
+_DATE = re.compile(r"(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![\w-])")
 
 
 def time_tag(value: Any) -> Markup:
@@ -127,6 +128,12 @@ def ticked(value: str) -> Markup:
         for place, part in enumerate(parts)
     ]
     return Markup("").join(pieces)
+
+
+def whole_dates(value: Any) -> Markup:
+    """Return a sentence in which no line is broken within a date."""
+    marked = _DATE.sub(r'<span class="unbroken">\g<0></span>', str(escape(value)))
+    return Markup(marked)  # noqa: S704 - escaped above
 
 
 def _quoted(word: str) -> str:

@@ -89,6 +89,7 @@ def _add_filters(environment: Environment) -> None:
         cut=markup.cut,
         command=markup.command,
         ticked=markup.ticked,
+        whole_dates=markup.whole_dates,
         short_job=short_job,
         level=level,
         explained=explained,

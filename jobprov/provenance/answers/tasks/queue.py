@@ -34,7 +34,8 @@ class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
         batch_id: as records name the batch job.
         job_id: of the attempt that runs, else of the last one; of the first where none began.
         task_id: None where the queue does not tell; the hook may have announced the job.
-        unit: None where the queue does not tell.
+        unit: None where the queue does not tell; other attempts at the same node may know it.
+        dag, dag_node, section: its place in its submission, as in the `batch` of records.
         since: when it came into its state.
         started_at: when its attempt began; None where none runs.
         hold_reason: the batch system's sentence.
@@ -47,6 +48,9 @@ class QueuedJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     job_id: FullJobId
     task_id: _Name | None = None
     unit: _Name | None = None
+    dag: _Name | None = None
+    dag_node: _Name | None = None
+    section: _Name | None = None
     state: QueueState
     since: _Moment | None = None
     started_at: _Moment | None = None

@@ -3,46 +3,62 @@
 `jobs.unit` is what all counts go by, and is brought up to date here whenever an attempt of a node
 comes, is read anew, or leaves it: so the order in which records come does not matter.
 
+A node may have thousands of attempts, such as a batch job that is started again and again. So all
+of them are looked at only when the unit that they count for becomes another one.
+
 Source: docs/decisions/0053-attempts-without-a-unit.md.
 """
 
-from collections import defaultdict
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.statements.driver import change_many
-from jobprov.provenance.db.statements.inserting import Insertions
-from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.statements.arrays import array_of
+from jobprov.provenance.db.statements.driver import change_many, fetch
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import NodeAttempt
-from jobprov.provenance.db.tables.base import ColumnValue, table_of
-from jobprov.provenance.db.writer.keys import chunks
-from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.records.attempts import knows_unit, node_of
 from jobprov.provenance.records.job_record import PROVISIONAL, JobRecord
 
-_REMOVE = "DELETE FROM node_attempts WHERE job_id {among} RETURNING node"
+_NODES = "SELECT job_id, node FROM node_attempts WHERE job_id {among}"
+_REMOVE = "DELETE FROM node_attempts WHERE job_id {among}"
+# Seeks in an index, however many attempts there are: first and last unit show if there are several
+_KNOWN_UNITS = """
+SELECT asked.node,
+       (SELECT min(unit) FROM node_attempts WHERE node = asked.node AND knows_unit = true),
+       (SELECT max(unit) FROM node_attempts WHERE node = asked.node AND knows_unit = true),
+       (SELECT 1 FROM node_attempts
+        WHERE node = asked.node AND knows_unit = true AND unit IS NULL LIMIT 1)
+FROM {asked}
+"""
+_ASKED = {
+    "sqlite": "(SELECT value AS node FROM json_each(?)) AS asked",
+    "postgresql": "unnest(?::bigint[]) AS asked(node)",
+}
 _ATTEMPTS = """
-SELECT a.node, a.job_id, a.knows_unit, a.unit, j.unit
-FROM node_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.node {among} ORDER BY a.job_id
+SELECT a.job_id, a.node, a.unit, j.unit
+FROM node_attempts a JOIN jobs j ON j.id = a.job_id
+WHERE a.node {among} AND a.knows_unit = false ORDER BY a.job_id
 """
 _JOIN = "UPDATE jobs SET unit = ? WHERE id = ?"
 
 
-def write_attempts(
-    transaction: Transaction,
-    insertions: Insertions,
-    records: Mapping[int, JobRecord],
-    replaced: Sequence[int],
-) -> set[int]:
-    """Have the nodes of these jobs written, by key of the job.
+class Attempt(NamedTuple):
+    """An attempt at a node: whether its record knows its unit, and the unit that it names."""
 
-    Those of `replaced` jobs were written before. Return the nodes that got or lost an attempt.
-    """
-    left = select_among(transaction.connection, _REMOVE, replaced)
-    nodes = {node for (node,) in left}
-    rows: list[dict[str, ColumnValue]] = []
+    job_id: int
+    node: int
+    knows_unit: bool
+    unit: str | None
+
+
+def attempts_of(records: Mapping[int, JobRecord]) -> list[Attempt]:
+    """Return the attempts at nodes among these records, which are given by key of the job."""
+    attempts = []
     for job, record in records.items():
         node = node_of(record)
         if node is None:
@@ -51,44 +67,59 @@ def write_attempts(
         # A rebuilt database has no provisional records: they must not decide about other jobs
         if is_known and record.state in PROVISIONAL:
             continue
-        nodes.add(node)
-        own_unit = record.task.unit if record.task and not is_known else None
-        rows.append({"node": node, "job_id": job, "knows_unit": is_known, "unit": own_unit})
-    insertions.add(table_of(NodeAttempt), rows)
-    return nodes
+        attempts.append(Attempt(job, node, is_known, record.task.unit if record.task else None))
+    return attempts
 
 
-class _Attempt(NamedTuple):
-    """An attempt: whether its record knows its unit, else what it names, and what stands there."""
-
-    job: int
-    knows_unit: bool
-    own_unit: str | None
-    unit: str | None
+def nodes_of_jobs(connection: Connection, jobs: Sequence[int]) -> dict[int, int]:
+    """Return the nodes at which these jobs are attempts by now, by key of the job."""
+    return {job: node for job, node in select_among(connection, _NODES, jobs)}  # noqa: C416 - typed
 
 
-def join_units(connection: Connection, nodes: Iterable[int]) -> None:
-    """Have the attempts of these nodes that do not know their unit count for the one of the others.
+def write_attempts(
+    connection: Connection, attempts: Sequence[Attempt], replaced: Mapping[int, int]
+) -> None:
+    """Write attempts, and have those that do not know their unit count for the one of the others.
 
     If the others know several units, or none, each keeps the unit that its own record names.
+
+    Args:
+        connection: in a transaction in which nobody else writes attempts of these tasks.
+        attempts: of jobs whose rows have the units that their own records name.
+        replaced: what `nodes_of_jobs` returns for jobs that were written before.
     """
-    joined: list[tuple[str | None, int]] = []
-    for part in chunks(sorted(nodes)):
-        attempts: dict[int, list[_Attempt]] = defaultdict(list)
-        for node, *attempt in select_among(connection, _ATTEMPTS, part):
-            attempts[node].append(_Attempt._make(attempt))
-        for of_node in attempts.values():
-            joined += _changed_units(of_node)
-    change_many(connection, _JOIN, joined)
-
-
-def _changed_units(attempts: Sequence[_Attempt]) -> list[tuple[str | None, int]]:
-    """Return the units of the attempts at one node that have to change, each with its job."""
-    known = {attempt.unit for attempt in attempts if attempt.knows_unit}
-    node_unit = known.pop() if len(known) == 1 else None
-    changed = []
+    nodes = {attempt.node for attempt in attempts}.union(replaced.values())
+    before = _units_of_nodes(connection, nodes)
+    change_among(connection, _REMOVE, replaced)
+    insert_rows(connection, table_of(NodeAttempt), [attempt._asdict() for attempt in attempts])
+    units = _units_of_nodes(connection, nodes)
+    changed = [node for node in nodes if units[node] != before[node]]
+    joined = _units_to_change(connection, changed, units)
     for attempt in attempts:
-        unit = attempt.own_unit if node_unit is None else node_unit
-        if not attempt.knows_unit and unit != attempt.unit:
-            changed.append((unit, attempt.job))
+        unit = units[attempt.node]
+        if not attempt.knows_unit and unit not in (None, attempt.unit):
+            joined[attempt.job_id] = unit
+    change_many(connection, _JOIN, [(unit, job) for job, unit in joined.items()])
+
+
+def _units_of_nodes(connection: Connection, nodes: Iterable[int]) -> dict[int, str | None]:
+    """Return the unit that the attempts at each node know; None where that is not just one."""
+    dialect, listed = connection.dialect.name, sorted(nodes)
+    asked = json.dumps(listed) if dialect == "sqlite" else array_of(listed)
+    units: dict[int, str | None] = {}
+    rows = fetch(connection, _KNOWN_UNITS.format(asked=_ASKED[dialect]), (asked,))
+    for node, first, last, has_nameless in rows:
+        units[node] = first if first == last and not has_nameless else None
+    return units
+
+
+def _units_to_change(
+    connection: Connection, nodes: Sequence[int], units: Mapping[int, str | None]
+) -> dict[int, str | None]:
+    """Return the units of the attempts at these nodes that have to change, by key of the job."""
+    changed: dict[int, str | None] = {}
+    for job, node, own_unit, unit_now in select_among(connection, _ATTEMPTS, nodes):
+        unit = own_unit if units[node] is None else units[node]
+        if unit != unit_now:
+            changed[job] = unit
     return changed

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.recording.attempt_rows import join_units, write_attempts
+from jobprov.provenance.db.recording.attempt_rows import attempts_of, nodes_of_jobs, write_attempts
 from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
     closure_set_digest,
@@ -124,7 +124,6 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, insertions, records, replaced)
     write_seeds(transaction, insertions, records, replaced)
-    nodes = write_attempts(transaction, insertions, records, replaced)
     ran = {draft.key: draft.ran for draft in drafts}
     write_sources(transaction, insertions, records, ran, replaced)
     insertions.write()
@@ -138,10 +137,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     if replaced:
         leave_out_lost(connection, replaced)
         place_again(transaction, _left_tasks(before, _places(connection, replaced)))
-    if nodes:
-        tasks_before = {place.task for place in before.values() if place.task}
-        take_tasks(connection, tasks_before.union(shared.tasks.keys.values()))
-        join_units(connection, nodes)
+    _write_attempts(connection, records, shared, before)
     return removed.claimed
 
 
@@ -166,6 +162,24 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
         if place.task and place != after[job]:
             tasks.add(place.task)
     return tasks
+
+
+def _write_attempts(
+    connection: Connection,
+    records: Mapping[int, JobRecord],
+    shared: SharedKeys,
+    before: Mapping[int, _Place],
+) -> None:
+    """Write which of these jobs are attempts at nodes; `before` has those written before."""
+    attempts = attempts_of(records)
+    replaced = nodes_of_jobs(connection, list(before))
+    if not attempts and not replaced:
+        return
+    tasks = {_task_key(records[attempt.job_id], shared) for attempt in attempts}
+    tasks |= {before[job].task for job in replaced}
+    # Of the nodes alone: others record jobs of the other tasks meanwhile
+    take_tasks(connection, filter(None, tasks))
+    write_attempts(connection, attempts, replaced)
 
 
 def _write_job_rows(
@@ -225,14 +239,12 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
     experiment = shared.experiments[record.experiment]
     columns: _SharedColumns = {
         "experiment_id": experiment,
-        "task_id": None,
+        "task_id": _task_key(record, shared),
         "stage_id": None,
         "host_id": None,
         "software_set_id": None,
         "closure_set_id": None,
     }
-    if record.task and record.task.task_id:
-        columns["task_id"] = shared.tasks.keys.get((experiment, record.task.task_id))
     if stage := stage_key(record):
         columns["stage_id"] = shared.stages[(experiment, *stage)]
     if host := host_key(record):
@@ -242,6 +254,12 @@ def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
     if draft.ran:
         columns["closure_set_id"] = shared.closure_sets[closure_set_digest(draft.ran)]
     return columns
+
+
+def _task_key(record: JobRecord, shared: SharedKeys) -> int | None:
+    """Return the key of a record's task; None where it names none."""
+    key = task_key(record, shared.experiments[record.experiment])
+    return None if key is None else shared.tasks.keys.get(key)
 
 
 def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, int]:

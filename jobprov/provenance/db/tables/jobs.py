@@ -137,11 +137,15 @@ class NodeAttempt(Base):
     """A job that was begun in a place where others may have been begun for the same unit. Derived.
 
     `node` is a digest of that place; see `records/attempts.py`. `unit` is what the job's own record
-    names where that does not know its unit: `jobs.unit` may then be what another attempt knows.
+    names: where that does not know its unit, `jobs.unit` may be what another attempt knows.
     """
 
     __tablename__ = "node_attempts"
-    __table_args__ = (Index("ix_node_attempts_node", "node"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        # Which units a node knows, without a look at all of its attempts
+        Index("ix_node_attempts_node", "node", "knows_unit", "unit"),
+        {"sqlite_with_rowid": False},
+    )
     node: Mapped[int] = mapped_column(Count)
     job_id: Mapped[int] = key_of("jobs.id")
     knows_unit: Mapped[bool]

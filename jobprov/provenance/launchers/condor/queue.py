@@ -32,7 +32,8 @@ from jobprov.provenance.launchers.condor.hook_line import experiment_in, task_of
 from jobprov.provenance.launchers.condor.record import SITES
 
 ATTRIBUTES = (
-    "ClusterId", "ProcId", "GlobalJobId", "JobsubJobId", "JobUniverse", "JobStatus", "NumShadowStarts",
+    "ClusterId", "ProcId", "GlobalJobId", "JobsubJobId", "DAGManJobId", "DAGNodeName",
+    "JobUniverse", "JobStatus", "NumShadowStarts",
     "EnteredCurrentStatus", "JobCurrentStartDate", "JobCurrentStartExecutingDate", "QDate",
     "HoldReason", "RemoveReason", "RemoteHost", *SITES, "ResidentSetSize_RAW", "ResidentSetSize",
     "RequestMemory", "RemoteUserCpu", "RemoteSysCpu", "StatsLifetimeStarter",
@@ -105,6 +106,9 @@ def queued_job(ad: Ad, task: dict[str, str]) -> QueuedJob:
         job_id=str(batch.name_job({**described, "attempt": attempt, "part": 0})),
         task_id=_optional_word(task.get("task_id")),
         unit=_optional_word(task.get("unit")),
+        dag=_optional_word(described.get("dag")),
+        dag_node=_optional_word(text_in(ad, "DAGNodeName")),
+        section=_optional_word(described.get("section")),
         state=state,
         since=_first_moment(ad, "EnteredCurrentStatus", "QDate"),
         requested_memory_bytes=_amount(ad, "RequestMemory", _MIB),

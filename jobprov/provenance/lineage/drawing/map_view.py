@@ -26,7 +26,7 @@ from jobprov.provenance.lineage.folding import Box, View
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Node
 from jobprov.provenance.lineage.quotient import FoldedGraph, JobClass
 from jobprov.provenance.lineage.sentences import full_name, known_fully
-from jobprov.provenance.lineage.words import counted, day, number, shown, size
+from jobprov.provenance.lineage.words import counted, minute, number, shown, size
 
 MOST_MEMBERS = 1000
 """Members of a folded box that are listed, so that a search finds them; others are only counted."""
@@ -264,7 +264,7 @@ def _job_facts(job: JobNode) -> list[_Fact]:
         ("Task", *task),
         ("Campaign", job.campaign or ""),
         ("Code", job.code_version or ""),
-        ("Started", day(job.started_at)),
+        ("Started", minute(job.started_at)),
     ]
 
 

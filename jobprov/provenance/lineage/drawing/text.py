@@ -19,7 +19,7 @@ from jobprov.provenance.lineage.graph import (
     neighbours,
 )
 from jobprov.provenance.lineage.sentences import full_name, known_fully, reached, summary
-from jobprov.provenance.lineage.words import THIN_SPACE, day, number, shown, size
+from jobprov.provenance.lineage.words import THIN_SPACE, minute, number, shown, size
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -239,7 +239,7 @@ class _Tree:
         marks = self.style.marks
         mark = marks.get(job.state, marks["unknown"])
         name = f"{job.stage or 'job'} {job.label or job.job_id}"
-        facts = [name, job.state, job.code_version, day(job.started_at)]
+        facts = [name, job.state, job.code_version, minute(job.started_at)]
         known_facts = ", ".join(fact for fact in facts if fact)
         return f"{mark} {shown(known_facts)}"
 

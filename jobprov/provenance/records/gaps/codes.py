@@ -261,4 +261,9 @@ GAPS: dict[str, GapRule] = {
         9, "Nothing to do if the hook is newer than the service; else mend the word."
     ),
     "witness-contradiction": GapRule(9, "Look at the job page: witnesses say different things."),
+    "clock-ahead": GapRule(
+        9,
+        "Have the site set the clock of that node: until it is right, its jobs end later than they "
+        "did, in lists and sums by time.",
+    ),
 }

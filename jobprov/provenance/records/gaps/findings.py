@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 
 import msgspec
 
@@ -51,6 +52,7 @@ class Findings(msgspec.Struct, frozen=True):
         expired: digests of logs that expired, so that only their beginning and end are kept.
         erased: digests that the record refers to and an operator erased on purpose; they are
             neither missing nor unheld.
+        arrived_at: when the first record of the job came; None where nobody asks for that.
         unseen: of a job that waits for the trace of its kind (`trace.waits_for`), what that shows;
             None while it has not come.
     """
@@ -72,6 +74,7 @@ class Findings(msgspec.Struct, frozen=True):
     expired: AbstractSet[str] = frozenset()
     erased: AbstractSet[str] = frozenset()
     unseen: UnseenReads | None = None
+    arrived_at: datetime | None = None
 
     @property
     def awaited(self) -> AbstractSet[str]:

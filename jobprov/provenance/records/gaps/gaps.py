@@ -11,6 +11,7 @@ Source: record.md, bundle.md ("Closure levels").
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -32,7 +33,8 @@ from jobprov.provenance.records.gaps.files import (
 )
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.identity import WITNESSES
-from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.job_record import PROVISIONAL, JobRecord
+from jobprov.provenance.times import minute_text
 
 ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
@@ -41,6 +43,8 @@ DECIDING = ("log", "output-not-there")
 NO_REPOSITORY = "of no known repository"
 """Why installed software is not resolved to a commit."""
 
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""By so much the clock of a node may be ahead before a gap says so."""
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 _HIGHEST_WITHOUT_CAPSULE, _ENVIRONMENT, _HIGHEST = 2, 3, 4  # closure levels
 
@@ -182,8 +186,22 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[Message]:
         yield "value-out-of-range", f"The value of {path} is out of range."
     for path in findings.contradictions:
         yield "witness-contradiction", f"Witnesses differ in {path}."
+    if findings.arrived_at is not None:
+        yield from _clock_gaps(record, findings.arrived_at)
     for path, word in _unknown_words(record):
         yield "unknown-word", f"The word {word!r} in {path} is not known here."
+
+
+def _clock_gaps(record: JobRecord, arrived_at: datetime) -> Iterator[Message]:
+    """Yield that a clock was ahead: a record cannot come before what it reports."""
+    # Somebody else may have found a job to be lost long after its first record came
+    is_over = record.state not in PROVISIONAL
+    verb, moment = ("ended", record.ended_at) if is_over else ("started", record.started_at)
+    if moment is None or moment - arrived_at <= _CLOCKS_DIFFER:
+        return
+    host = record.host.hostname if record.host is not None else None
+    claim = f"By the clock of {host or 'its node'} the job {verb} {minute_text(moment)}"
+    yield "clock-ahead", f"{claim}, after its record came, {minute_text(arrived_at)}."
 
 
 def _unknown_words(record: JobRecord) -> Iterator[tuple[str, str]]:

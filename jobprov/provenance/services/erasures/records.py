@@ -13,7 +13,7 @@ Source: storage.md, "Erasure".
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -32,8 +32,10 @@ from jobprov.provenance.db.queries.ledger import newest_final
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.erasing import (
     digests_of,
+    fields_gone,
     forms_of,
     holds_any,
+    leaves_in,
     texts_gone,
     texts_in,
     values_at,
@@ -113,6 +115,7 @@ class RecordErasure(NamedTuple):
         provisional: the record of a running or lost job, which is erased.
         replacement: the corrected record; None where the newest revision is right already.
         kept: the entry of that newest revision; None where there is a replacement.
+        fields: paths of what the erased records hold and the one that stays does not.
         texts: texts in the erased records that are not in the one that stays.
         plans: digests of the job's bundle plans to be erased, because they hold such a record.
         also: witnesses of the job whose records hold one of the texts. These are not erased.
@@ -124,6 +127,7 @@ class RecordErasure(NamedTuple):
     provisional: bytes | None
     replacement: bytes | None
     kept: RecordEntry | None
+    fields: list[str]
     texts: list[str]
     plans: list[str]
     also: list[str]
@@ -180,6 +184,7 @@ def plan_erasure(connection: Connection, store: Store, wanted: ErasureRequest) -
         provisional=erased.provisional,
         replacement=replacement,
         kept=kept,
+        fields=fields_gone(erased.bodies, stays),
         texts=texts,
         plans=_plans_holding(connection, store, job, digests, forms),
         also=_others_holding(job, witness, forms),
@@ -290,8 +295,9 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
     if left:
         raw = decode_record(stays).raw
         paths: set[str] = set()
-        for text in left:
-            paths.update(_paths(raw, text, ""))
+        for path, value in leaves_in(raw):
+            if isinstance(value, str) and any(text in value for text in left):
+                paths.add(path)
         places = sorted(paths)
         raise RecordError(
             "The same text is in other fields of the record too: "
@@ -299,21 +305,6 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
             "record (--replacement).",
             {path: ["holds the same"] for path in places},
         )
-
-
-def _paths(value: Any, text: str, path: str) -> list[str]:
-    """Return the paths of the strings below this value that hold a text."""
-    if isinstance(value, str):
-        return [path] if text in value else []
-    paths: list[str] = []
-    if isinstance(value, dict):
-        prefix = f"{path}." if path else ""
-        for name, item in value.items():
-            paths += _paths(item, text, f"{prefix}{name}")
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            paths += _paths(item, text, f"{path}[{place}]")
-    return paths
 
 
 def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[RecordEntry]:

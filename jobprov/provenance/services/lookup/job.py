@@ -234,7 +234,8 @@ def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> Gr
     """Return how complete a job is, by its records and by the proof of its recipe."""
     key, reading = job.found.key, job.reading
     closures = closures_of_jobs(connection, [key])[key]
-    [findings] = find_for(connection, Memory(), [reading], [closures])
+    arrivals = [job.found.received_at]
+    [findings] = find_for(connection, Memory(), [reading], [closures], arrivals)
     recorded = grade(reading, findings)
     return recorded._replace(
         level=level_proven(recorded.level, recorded.gaps, proof),

@@ -74,7 +74,9 @@ def derive_jobs(writing: Writing, jobs: Sequence[MergedJob]) -> list[Grading]:
     deciding = writing.physics_variables
     ran = [ran_configurations(job.reading.record, deciding) for job in jobs]
     readings = [job.reading for job in jobs]
-    findings = find_for(connection, writing.memory, readings, list(map(digests_of, ran)))
+    closures = list(map(digests_of, ran))
+    arrivals = [job.received_at for job in jobs]
+    findings = find_for(connection, writing.memory, readings, closures, arrivals)
     drafts: list[JobDraft] = []
     gradings: list[Grading] = []
     awaited: dict[int, AbstractSet[str]] = {}

@@ -5,6 +5,7 @@ Each class below looks things up once for a batch, and then answers for each rec
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -29,6 +30,7 @@ def find_for(
     memory: Memory,
     readings: Sequence[Reading],
     closures: Sequence[Sequence[str]],
+    arrivals: Sequence[datetime],
 ) -> list[Findings]:
     """Return the findings for each reading, in order.
 
@@ -37,6 +39,7 @@ def find_for(
         memory: keeps what cannot become untrue; readers pass an empty one.
         readings: jobs.
         closures: the digests of each job's configurations, in order.
+        arrivals: when the first record of each job came.
     """
     if not readings:
         return []
@@ -81,6 +84,7 @@ def find_for(
                 has_capsule=has_capsule[place],
                 erased=blobs.erased(experiment, reading.references, inputs[place]),
                 unseen=traced.unseen(record),
+                arrived_at=arrivals[place],
             )
         )
     return findings

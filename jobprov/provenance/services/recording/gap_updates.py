@@ -61,7 +61,8 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     fill_taken(connection, writing.store, known_jobs)
     readings = [job.reading() for job in known_jobs.values()]
     closures = list(closures_of_jobs(connection, list(known_jobs)).values())
-    findings = find_for(connection, writing.memory, readings, closures)
+    arrivals = [job.received_at for job in known_jobs.values()]
+    findings = find_for(connection, writing.memory, readings, closures, arrivals)
     grades: dict[int, JobGrade] = {}
     awaited: dict[int, AbstractSet[str]] = {}
     failed: list[int] = []

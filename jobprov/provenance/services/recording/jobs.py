@@ -331,16 +331,20 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
     outcomes: dict[int, Outcome] = {}
     readings: dict[int, Reading] = {}
     jobs: list[int] = []
+    arrivals: list[datetime] = []
     for decision in unchanged:
         outcomes[decision.place] = Outcome(decision.submission.decoded.job_id, decision.change)
         known_job = decision.known_job
         if known_job is not None and (known_job.finals or known_job.provisional):
             readings[decision.place] = known_job.reading()
             jobs.append(known_job.key)
+            arrivals.append(known_job.received_at)
     writing = batch.writing
     by_job = closures_of_jobs(writing.connection, jobs)
     closures = [by_job[job] for job in jobs]
-    findings = find_for(writing.connection, writing.memory, list(readings.values()), closures)
+    findings = find_for(
+        writing.connection, writing.memory, list(readings.values()), closures, arrivals
+    )
     for (place, reading), job_findings in zip(readings.items(), findings, strict=True):
         outcome = outcomes[place]
         outcomes[place] = Outcome(outcome.job_id, outcome.change, *grade(reading, job_findings))

@@ -168,7 +168,7 @@ def count_throughput(
             `running` at once; the distribution of `wall_seconds` or `max_rss_bytes`; or how many
             were `idle` or `held`, or in the `queue` at all, as it was reported.
         seconds: how long reading may take.
-        now: until when jobs run that are not over.
+        now: until when jobs run that are not over; what ended later did so by a clock that is ahead.
 
     Raises:
         BadInputError: of queues it is not known by what is asked for.
@@ -186,7 +186,7 @@ def count_throughput(
             shown = _distributed(connection, filters, window, by, measure)
         else:
             shown = _first_groups(_ended(connection, filters, window, by, measure), window)
-        newest = newest_end(connection)
+        newest = newest_end(connection, now)
     return Throughput(
         jobs=shown.jobs,
         by=by,

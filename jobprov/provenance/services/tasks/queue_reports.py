@@ -35,14 +35,17 @@ from jobprov.provenance.db.queries.tasks.queue_reports import (
     announced_tasks,
     earlier_jobs,
     find_report,
+    jobs_with_unit,
     last_log_lines,
     stages_of_tasks,
+    units_of_nodes,
     usual_seconds,
 )
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.attempts import node_of_batch
+from jobprov.provenance.records.job_record import Batch, ExperimentName
 from jobprov.provenance.records.reading.repairing import split_message
 from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 from jobprov.provenance.services.tasks.queue_samples import count_queue, keep_sample
@@ -124,6 +127,8 @@ class _Facts(NamedTuple):
     Attributes:
         earlier: the jobs of the report before, by batch id.
         tasks: by job id, of jobs whose ad names none.
+        units: by batch id, of jobs whose ad names none: what earlier attempts at the same node of a
+            DAG, or of the same batch job, count for.
         stages: by task, the key of its stage.
         usual: by task, how long jobs of its stage take.
         heard: by job id, when a line of a log came last.
@@ -132,6 +137,7 @@ class _Facts(NamedTuple):
     asked_at: datetime
     earlier: Mapping[str, EarlierJob]
     tasks: Mapping[str, str]
+    units: Mapping[str, str]
     stages: Mapping[str, int]
     usual: Mapping[str, float]
     heard: Mapping[str, datetime]
@@ -165,10 +171,10 @@ def compare_report(
     asked_at = received_at - timedelta(seconds=body.age_seconds)
     experiment = experiment_key(connection, body.experiment)
     before = None
-    facts = _Facts(asked_at, earlier={}, tasks={}, stages={}, usual={}, heard={})
+    facts = _Facts(asked_at, earlier={}, tasks={}, units={}, stages={}, usual={}, heard={})
     if experiment is not None:
         before = find_report(connection, experiment, schedd)
-        facts = _gather(connection, experiment, before, body.jobs, asked_at)
+        facts = _gather(connection, experiment, before, body, asked_at)
     rows = []
     for job in body.jobs:
         task = job.task_id or facts.tasks.get(job.job_id)
@@ -214,10 +220,11 @@ def _gather(
     connection: Connection,
     experiment: int,
     before: FoundReport | None,
-    jobs: Sequence[QueuedJob],
+    body: QueueReportBody,
     asked_at: datetime,
 ) -> _Facts:
     """Look up what the jobs of a report are judged by."""
+    jobs = body.jobs
     running = [job for job in jobs if job.state == "running"]
     without_task = [job.job_id for job in running if job.task_id is None]
     tasks = announced_tasks(connection, experiment, without_task)
@@ -231,10 +238,37 @@ def _gather(
         asked_at,
         earlier=earlier,
         tasks=tasks,
+        units=_units_by_node(connection, experiment, body, tasks),
         stages=stages,
         usual=_usual_by_task(connection, stages, running_tasks),
         heard=last_log_lines(connection, experiment, [job.job_id for job in running]),
     )
+
+
+def _units_by_node(
+    connection: Connection, experiment: int, body: QueueReportBody, tasks: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the units of jobs whose ad names none and whose node has other attempts, by batch id.
+
+    Args:
+        tasks: by job id, of jobs whose ad names none.
+    """
+    nodes: dict[str, int] = {}
+    job_ids: dict[str, str] = {}
+    for job in body.jobs:
+        task = job.task_id or tasks.get(job.job_id)
+        if job.unit is not None or task is None:
+            continue
+        batch = Batch(id=job.batch_id, dag=job.dag, dag_node=job.dag_node, section=job.section)
+        node = node_of_batch(body.experiment, task, batch)
+        if node is not None:
+            nodes[job.batch_id] = node
+            job_ids[job.batch_id] = job.job_id
+    of_nodes = units_of_nodes(connection, nodes.values())
+    units = {batch: of_nodes[node] for batch, node in nodes.items() if node in of_nodes}
+    # Such an attempt has a unit of its own, which may be another one
+    recorded = jobs_with_unit(connection, experiment, [job_ids[batch] for batch in units])
+    return {batch: unit for batch, unit in units.items() if job_ids[batch] not in recorded}
 
 
 def _usual_by_task(
@@ -272,7 +306,7 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> _JobRow:
         "batch_id": job.batch_id,
         "job_uuid": job.job_id,
         "task_id": task,
-        "unit": job.unit,
+        "unit": job.unit or facts.units.get(job.batch_id),
         "since": job.since,
         "started_at": job.started_at,
         "host": job.host,

@@ -239,6 +239,64 @@ def test_job_that_names_no_task_is_that_of_its_hook(client: FlaskClient) -> None
     assert listed(client) == [("u1", "running")]
 
 
+def at_node(number: int, node: str = "n1", **fields: Any) -> dict[str, Any]:
+    """Return an idle job of a node of a DAG whose ad names no unit."""
+    return queued(number, unit=None, dag="70", dag_node=node, **fields)
+
+
+def record_attempt(client: FlaskClient, number: int, unit: str, **fields: Any) -> None:
+    """Record an attempt at node n1 of that DAG; by default one that died before it read."""
+    batch = {"id": f"{number}.0@sched01", "dag": "70", "dag_node": "n1"}
+    values = {"state": "failed", "exit": {"code": 1}, "inputs": [], **fields}
+    record(client, number, task={**TASK, "unit": unit}, batch=batch, **values)
+
+
+READ_A = {"inputs": [{"name": "a.root", "role": "primary"}]}
+
+
+@pytest.mark.parametrize(("unit", "read"), [("a.root", READ_A), ("n1", {})])
+def test_retry_of_a_dag_node_waits_for_the_unit_of_the_tries_before(
+    client: FlaskClient, service: Service, unit: str, read: dict[str, Any]
+) -> None:
+    """Its unit stood as failed until the retry began."""
+    declare(client)
+    record_attempt(client, 1, unit, **read)
+    assert units(service) == {unit: "failed"}
+
+    report(client, at_node(2), at_node(3, "n2"))
+
+    assert units(service) == {unit: "idle"}
+    assert [job["unit"] for job in queue(client)["jobs"]] == [unit, None]
+    assert client.get("/api/v1/tasks/t1").get_json()["states"] == {"idle": 1, "not_submitted": 9}
+
+
+def test_retry_of_a_dag_node_that_took_several_units_has_none_yet(
+    client: FlaskClient, service: Service
+) -> None:
+    """As from a SAM project, which hands out what comes next."""
+    declare(client)
+    record_attempt(client, 1, "a.root", **READ_A)
+    record_attempt(client, 2, "b.root", inputs=[{"name": "b.root", "role": "primary"}])
+
+    report(client, at_node(3))
+
+    assert units(service) == {"a.root": "failed", "b.root": "failed"}
+
+
+def test_retry_that_announced_what_it_reads_has_that_unit(
+    client: FlaskClient, service: Service
+) -> None:
+    declare(client)
+    record_attempt(client, 1, "n1")
+    report(client, at_node(2))
+    assert units(service) == {"n1": "idle"}
+
+    record_attempt(client, 2, "a.root", state="running", exit=None, **READ_A)
+    report(client, {**running(2), "unit": None, "dag": "70", "dag_node": "n1"})
+
+    assert units(service) == {"n1": "failed", "a.root": "running"}
+
+
 def test_unit_with_several_jobs_stands_as_its_best_one(
     client: FlaskClient, service: Service
 ) -> None:

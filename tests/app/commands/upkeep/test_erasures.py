@@ -66,8 +66,11 @@ def test_record_is_erased_after_a_question_that_says_what_goes(tmp_path: Path) -
     assert (no.exit_code, no.output.endswith("Nothing was erased.\n")) == (1, True)
     assert (
         f"Of job {JOB} of nova, witness wrapper, this will be erased:\n    the record as sent\n"
-        in no.output
+        "A corrected record replaces it, as a revision.\n"
+        "It does not have these values, which are gone then:\n"
+        "    environment.variables.DOOR\n    host.hostname\n" in no.output
     )
+    assert "hunter2" not in no.output
     assert (
         f"THE SAME TEXT is in records of 1 other job: erase these as well.\n    {OTHER}\n"
         in no.output
@@ -124,6 +127,7 @@ def test_sealed_record_is_replaced_by_a_file_and_told_as_json(tmp_path: Path) ->
     told = json.loads(done.stdout)
     assert (done.exit_code, told["segments"], told["is_clear"]) == (0, 1, True)
     assert (told["entries"], told["also_in_jobs"]) == ([{"kind": "record", "revision": 0}], [OTHER])
+    assert told["fields"] == ["logs[0].sha256", "environment.variables.DOOR", "host.hostname"]
     assert run(tmp_path, "archive", "check").exit_code == 0
 
 

@@ -215,3 +215,40 @@ def test_page_is_as_wide_as_its_window_at_200_per_cent(
         assert found.page.evaluate("document.documentElement.scrollWidth") == width, address
     found.check()
     found.context.close()
+
+
+BROKEN_DATES = r"""() => {
+    const broken = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const node = texts.currentNode;
+        for (const date of node.data.matchAll(/\d{4}-\d{2}-\d{2}/g)) {
+            const range = document.createRange();
+            range.setStart(node, date.index);
+            range.setEnd(node, date.index + date[0].length);
+            const lines = new Set();
+            for (const box of range.getClientRects()) {
+                if (box.width > 1) lines.add(Math.round(box.top));
+            }
+            if (lines.size > 1) broken.push(node.data);
+        }
+    }
+    return broken;
+}"""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/jobs/{samples.job_id('reco-4-first')}",
+        f"/jobs/{samples.job_id('silent')}",
+        "/errors?by=site&sort=newest",
+        "/throughput?ended_after=2026-11-20&ended_before=2026-11-27",
+        f"/reports/toyexp/{samples.CAMPAIGN}",
+    ],
+)
+def test_no_line_is_broken_within_a_date(scripted: Watched, address: str) -> None:
+    """Browsers break a line behind each of its hyphens."""
+    scripted.page.goto(scripted.site + address)
+
+    assert scripted.page.evaluate(BROKEN_DATES) == []

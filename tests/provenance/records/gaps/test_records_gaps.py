@@ -11,7 +11,7 @@ from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.gaps.findings import Findings, UnseenReads
 from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.job_record import JobRecord
-from tests.library.records import a_record, digest
+from tests.library.records import FIRST, a_record, digest
 
 COMPLETE = a_record(
     1,
@@ -27,6 +27,9 @@ COMPLETE = a_record(
     outputs=[{"name": "b.root", "sha256": digest(3), "status": "written"}],
     witness="wrapper",
 )
+
+
+ARRIVED = Findings(arrived_at=FIRST)
 
 
 def codes(findings: Findings | None = None, **fields: Any) -> list[str]:
@@ -247,6 +250,12 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("parents-unknown", (None, {"inputs": MANY, "outputs": MANY}), (None, {"inputs": MANY, "outputs": MANY[:9]})),
     ("value-out-of-range", (Findings(repairs=("threads",)), {}), (None, {})),
     ("witness-contradiction", (Findings(contradictions=("exit.code",)), {}), (None, {})),
+    ("clock-ahead", (ARRIVED, {"ended_at": "2026-01-01T12:05:01Z"}), (ARRIVED, {"ended_at": "2026-01-01T12:05:00Z"})),
+    (
+        "clock-ahead",
+        (ARRIVED, {"state": "running", "ended_at": None, "started_at": "2026-01-01T12:05:01Z"}),
+        (ARRIVED, {"state": "lost", "ended_at": "2026-01-01T15:00:00Z"}),
+    ),
     ("unknown-word", (None, {"witness": "oracle"}), (None, {"witness": None})),
     ("unknown-word", (None, {"inputs": [file(role="tertiary")]}), (None, {"inputs": [file(role="shared")]})),
     ("unknown-word", (None, {"outputs": [file(status="lost")]}), (None, {"outputs": [file(status="empty")]})),

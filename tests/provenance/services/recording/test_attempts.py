@@ -1,5 +1,6 @@
 """An attempt that died before it read its input is one of the unit that another attempt names."""
 
+import json
 import random
 import shutil
 from collections import defaultdict
@@ -17,19 +18,25 @@ from sqlalchemy import text
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
 from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.recording import attempt_rows
 from jobprov.provenance.db.tables import Base
 from jobprov.provenance.db.upkeep.migrating import downgrade, upgrade
+from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.orders.retries import RetryBody, choose_retries
 from jobprov.provenance.services.orders.retry_choice import show_choice
+from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
+from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
+from jobprov.provenance.services.writing import Writing
 from tests.library.examples import examples
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at
 from tests.library.productions.attempts import FILE, alone, attempt, in_dag
 from tests.library.records import job_id
+from tests.library.statements import Statement, plan_of
 
 Record = dict[str, Any]
 READ = {"reads": ("raw_7.root",)}
@@ -162,6 +169,67 @@ def test_correction_that_takes_the_unit_away_takes_it_from_the_others(
     production.record(attempt(2, "raw_7.root", **READ), reason="no job of that DAG")
 
     assert units_of(production) == ["reco_7", "raw_7.root"]
+
+
+@pytest.mark.parametrize("first", [[], [READ_IT]])
+def test_attempt_that_changes_no_unit_does_not_look_at_those_before(
+    production: Production, first: list[Record]
+) -> None:
+    """A batch job that was started a thousand times took seconds for the next thousand."""
+    production.record(*first, DIED)
+    with production.database.writing.begin() as connection:
+        connection.execute(text("UPDATE jobs SET unit = 'mark' WHERE unit IS NOT NULL"))
+
+    production.record(attempt(3, "reco_7", batch=in_dag(83)))
+    production.record(attempt(3, "reco_7", batch=in_dag(83), exit={"code": 4}), reason="it was 4")
+
+    *before, last = units_of(production)
+    assert set(before) == {"mark"}
+    assert last == ("raw_7.root" if first else "reco_7")
+
+
+def test_units_of_a_node_are_found_without_a_look_at_all_of_its_attempts(
+    database: Database,
+) -> None:
+    with database.reading.connect() as connection:
+        if not database.is_sqlite:
+            # A small table is faster read from its beginning to its end
+            connection.execute(text("SET enable_seqscan = off"))
+            connection.execute(text("SET enable_bitmapscan = off"))
+        asked = attempt_rows._ASKED[connection.dialect.name]
+        sql = attempt_rows._KNOWN_UNITS.format(asked=asked)
+        values = "[1]" if database.is_sqlite else "{1}"
+        if not database.is_sqlite:
+            sql = sql.replace("?", "%s")
+        steps = plan_of(connection, Statement(sql, (values,)))
+
+    if database.is_sqlite:
+        in_index = "COVERING INDEX ix_node_attempts_node (node=? AND knows_unit=?"
+        assert len([step for step in steps if in_index in step]) == 3, steps
+    else:
+        seeks = [step for step in steps if "node = asked.node" in step]
+        assert len([step for step in seeks if "Index Cond" in step]) == 3, steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_only_tasks_with_attempts_at_nodes_are_held_up(production: Production) -> None:
+    """Other processes may record jobs of the other tasks of a batch meanwhile."""
+    simple = attempt(3, "raw_8.root", reads=("raw_8.root",), batch=alone(90, 0, 1), task_id="t2")
+    production.record(DIED, simple)
+    batch = [attempt(2, "reco_7", batch=in_dag(82)), {**simple, "job_id": job_id(4)}]
+    submissions = [
+        Submission(decode_record(json.dumps(record).encode()), production.tick(), "token 1 hook")
+        for record in batch
+    ]
+
+    def free_tasks(writing: Writing) -> list[str]:
+        record_jobs(writing, submissions)
+        with production.database.reading.connect() as other:
+            rows = other.execute(text("SELECT task_id FROM tasks FOR NO KEY UPDATE SKIP LOCKED"))
+            return [row[0] for row in rows]
+
+    assert production.writer.run(free_tasks) == ["t2"]
 
 
 def test_retry_repeats_the_attempt_that_knows_what_to_read(production: Production) -> None:

@@ -1,11 +1,14 @@
 """Recording: what becomes of a record, and what is kept."""
 
 import json
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.recording.files import edges, linking
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
@@ -25,12 +28,13 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.records.files import parents
 from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
 from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production, shown_job
 from tests.library.productions.recorded_graph import read_graph
-from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
+from tests.library.records import FIRST, MOMENT, a_record, digest, file_entry, job_id
 
 DONE = a_record(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**a_record(1), "state": "running", "ended_at": None}
@@ -134,6 +138,33 @@ def test_witnesses_merge_by_precedence_in_any_order(
         "history": True,
         "somebody": False,
     }
+
+
+def test_job_whose_clock_was_a_day_ahead_says_so(production: Production) -> None:
+    """Also when its gaps are looked up again; one that comes late is as it should be."""
+    begun = FIRST + timedelta(days=1)
+    host = {"hostname": "wn7"}
+    log = {"name": "out", "sha256": sha256(b"log").hexdigest()}
+    times = {"started_at": begun.isoformat(), "ended_at": (begun + timedelta(hours=1)).isoformat()}
+    record = {**DONE, **times, "host": host, "logs": [log]}
+
+    [outcome] = production.record(record, received_at=FIRST)
+    production.record(a_record(2, ended_at="2026-01-01T01:00:00Z"), received_at=FIRST)
+    production.upload(b"log")
+    production.work()
+
+    message = (
+        "By the clock of wn7 the job ended 2026-01-02 13:00 UTC, after its record came, "
+        "2026-01-01 12:00 UTC."
+    )
+    for gaps in (
+        [(gap.code, gap.message) for gap in outcome.gaps],
+        [(gap["code"], gap["message"]) for gap in shown(production)["gaps"]],
+    ):
+        assert ("clock-ahead", message) in gaps
+    with production.database.reading.connect() as connection:
+        counted = {gap.code: gap.job_count for gap in list_gaps(connection, JobFilters()).gaps}
+    assert counted["clock-ahead"] == 1
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

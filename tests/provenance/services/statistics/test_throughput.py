@@ -87,6 +87,15 @@ def test_jobs_count_in_the_step_in_which_they_ended(three_hours: Production) -> 
     assert answer.newest_end == "2026-11-24T15:00:00Z"
 
 
+def test_job_that_ended_by_a_clock_that_is_ahead_is_not_the_newest(
+    three_hours: Production,
+) -> None:
+    """The page offers the week before the newest end, where nothing is in a window."""
+    answer = counted(three_hours, now=NOON + 2.9 * HOUR)
+
+    assert answer.newest_end == "2026-11-24T14:30:00Z"
+
+
 @pytest.mark.parametrize(
     ("by", "groups"),
     [

@@ -10,12 +10,17 @@ from sqlalchemy import Connection, case, func, select
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.tasks.queue import RUNNING_STANDINGS
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job, LogTailPiece, QueueJob, QueueReport, TaskRow
 
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
 _LEAST_JOBS = 5
 """Fewer jobs than this show nothing about how long they take."""
+_UNITS_OF_NODES = """
+SELECT a.node, min(j.unit), max(j.unit)
+FROM node_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.node {among} GROUP BY a.node
+"""
 
 
 class FoundReport(NamedTuple):
@@ -77,6 +82,24 @@ def announced_tasks(
     )
     rows = rows_among(connection, query, Job.uuid, job_ids)
     return {row.uuid: row.task_id for row in rows}
+
+
+def units_of_nodes(connection: Connection, nodes: Iterable[int]) -> dict[int, str]:
+    """Return the unit that all recorded attempts at a node count for, by node.
+
+    Nodes without an attempt are left out, and those whose attempts count for several units.
+    """
+    units: dict[int, str] = {}
+    for node, first, last in select_among(connection, _UNITS_OF_NODES, nodes):
+        if first is not None and first == last:
+            units[node] = first
+    return units
+
+
+def jobs_with_unit(connection: Connection, experiment: int, job_ids: Iterable[str]) -> set[str]:
+    """Return those of these jobs that are recorded with a unit."""
+    query = select(Job.uuid).where(Job.experiment_id == experiment, Job.unit.is_not(None))
+    return {row.uuid for row in rows_among(connection, query, Job.uuid, job_ids)}
 
 
 def last_log_lines(
