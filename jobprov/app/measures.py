@@ -122,6 +122,7 @@ def register_measures(app: Flask) -> None:
     def begin() -> None:
         begun = _Begun(f"{prefix}-{next(numbers)}", time.perf_counter())
         g.begun = begun
+        g.request_id = begun.number  # which errors name
         through = "call" if request.path.startswith("/api/") else "page"
         ORIGIN.set(Origin(through, request.remote_addr or "?", begun.number))
 

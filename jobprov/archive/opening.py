@@ -41,6 +41,11 @@ def open_store(url: str) -> Store:
     raise BadUrlError(url, "write file:/absolute/folder, s3://bucket/prefix or memory:")
 
 
+def is_kept_in(store: Store, folder: Path) -> bool:
+    """Whether a store keeps its files in this very folder."""
+    return isinstance(store, LocalStore) and folder.exists() and store.root.samefile(folder)
+
+
 def folder_url(folder: Path) -> str:
     """The address of the archive in a folder."""
     path = str(folder.absolute())

@@ -368,6 +368,19 @@ def test_task_without_missing_units_is_told_in_words(live: LiveService) -> None:
     assert (ended.returncode, ended.stdout) == (0, "No unit of task whole is missing.\n")
 
 
+def test_units_without_a_name_are_missing_too(live: LiveService) -> None:
+    Client(live.url).declare_task("counted", {"experiment": "nova", "units": 3})
+
+    ended = live.run("missing", "counted", "--experiment", "nova")
+    plain = live.run("missing", "counted", "--experiment", "nova", "--format", "plain")
+
+    told = "3 units are expected, and not known by name: "
+    assert ended.returncode == plain.returncode == 1
+    assert ended.stdout.startswith(told)
+    assert plain.stdout == ""
+    assert plain.stderr.startswith(told)
+
+
 def test_bundle_of_a_level_and_of_many_jobs(live: LiveService, tmp_path: Path) -> None:
     low = live.run(
         "bundle", JOB, "--holey", "--level", "L0", "-o", str(tmp_path / "low.tar"), "--json"

@@ -138,8 +138,8 @@ def get_missing(task_id: str) -> Response:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
         missing = missing_units(connection, service.store, task)
     if form == "json":
-        return json_answer(MissingUnits(missing))
-    units = [unit.unit for unit in missing]
+        return json_answer(missing)
+    units = [unit.unit for unit in missing.missing]
     if form == "sam":
         return text_answer([files_dimension(units)])
     return text_answer(units)

@@ -22,8 +22,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('job_id', name=op.f('pk_node_attempts')),
         sqlite_with_rowid=False,
     )
-    columns = ['node', 'knows_unit', 'unit']
-    op.create_index('ix_node_attempts_node', 'node_attempts', columns, unique=False)
+    op.create_index('ix_node_attempts_node', 'node_attempts', ['node'], unique=False)
 
 
 def _type_of_keys() -> TypeEngine[int]:

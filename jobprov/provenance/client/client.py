@@ -94,6 +94,7 @@ from jobprov.provenance.client.transport import (
     is_too_large,
     part,
     put_in_parts,
+    task_part,
 )
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
@@ -226,7 +227,7 @@ class Client(Histories):
 
         Outputs that are not there `late_after_hours` after their job ended never arrived.
         """
-        path = f"/tasks/{part(task_id)}/catalog"
+        path = f"/tasks/{task_part(task_id)}/catalog"
         return self._ask(
             CatalogComparison, path, experiment=experiment, late_after_hours=late_after_hours
         )
@@ -237,7 +238,7 @@ class Client(Histories):
 
     def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
         """Return the inputs without an output in the catalog."""
-        path = f"/tasks/{part(task_id)}/draining"
+        path = f"/tasks/{task_part(task_id)}/draining"
         return self._ask(DrainingUnits, path, experiment=experiment)
 
     def draining_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
@@ -245,7 +246,7 @@ class Client(Histories):
 
         `plain` and `did` are one a line; `mql` is a query of MetaCat, `sam` a dimension of SAM.
         """
-        path = f"/tasks/{part(task_id)}/draining"
+        path = f"/tasks/{task_part(task_id)}/draining"
         answer = self._call("GET", path, params={"experiment": experiment, "format": form})
         return answer.content.decode()
 
@@ -272,7 +273,7 @@ class Client(Histories):
 
     def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""
-        return self._ask(TaskProgress, f"/tasks/{part(task_id)}", experiment=experiment)
+        return self._ask(TaskProgress, f"/tasks/{task_part(task_id)}", experiment=experiment)
 
     def errors(self, **query: Any) -> ErrorCounts:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
@@ -315,17 +316,19 @@ class Client(Histories):
 
     def missing_units(self, task_id: str, *, experiment: str | None = None) -> MissingUnits:
         """Return the units that are still to be made."""
-        return self._ask(MissingUnits, f"/tasks/{part(task_id)}/missing", experiment=experiment)
+        return self._ask(
+            MissingUnits, f"/tasks/{task_part(task_id)}/missing", experiment=experiment
+        )
 
     def missing_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return the same units as text: `plain`, one a line, or `sam`, a dimension of SAM."""
-        path = f"/tasks/{part(task_id)}/missing"
+        path = f"/tasks/{task_part(task_id)}/missing"
         answer = self._call("GET", path, params={"experiment": experiment, "format": form})
         return answer.content.decode()
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
         """Yield the files that a task's jobs made and no job has read yet, the oldest first."""
-        path, cursor = f"/tasks/{part(task_id)}/ready", None
+        path, cursor = f"/tasks/{task_part(task_id)}/ready", None
         while True:
             page = self._ask(ReadyFiles, path, experiment=experiment, limit=1000, cursor=cursor)
             yield from page.files
@@ -337,16 +340,16 @@ class Client(Histories):
         self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None
     ) -> UnitsWaived:
         """Let a task go on without some units, `{units, who, why}`; `withdrawn` takes that back."""
-        path, query = f"/tasks/{part(task_id)}/waivers", {"experiment": experiment}
+        path, query = f"/tasks/{task_part(task_id)}/waivers", {"experiment": experiment}
         return self._send(UnitsWaived, "POST", path, json=waiver, params=query)
 
     def task_queue(self, task_id: str, **query: Any) -> Queue:
         """Return what runs and waits of a task; query as of `GET /tasks/{task_id}/queue`."""
-        return self._ask(Queue, f"/tasks/{part(task_id)}/queue", **query)
+        return self._ask(Queue, f"/tasks/{task_part(task_id)}/queue", **query)
 
     def timeline(self, task_id: str, **query: Any) -> Timeline:
         """Return when a task or a unit of it ran; query as of `GET /tasks/{task_id}/timeline`."""
-        return self._ask(Timeline, f"/tasks/{part(task_id)}/timeline", **query)
+        return self._ask(Timeline, f"/tasks/{task_part(task_id)}/timeline", **query)
 
     def queue(self, **query: Any) -> Queue:
         """Return what runs and waits; the query is that of `GET /queue`."""
@@ -361,7 +364,7 @@ class Client(Histories):
 
     def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> TaskDeclared:
         """Declare a task."""
-        return self._send(TaskDeclared, "PUT", f"/tasks/{part(task_id)}", json=declaration)
+        return self._send(TaskDeclared, "PUT", f"/tasks/{task_part(task_id)}", json=declaration)
 
     def issue_ticket(
         self, task_id: str, experiment: str, *, days: int | None = None
@@ -370,7 +373,9 @@ class Client(Histories):
         request: dict[str, object] = {"experiment": experiment}
         if days is not None:
             request["days"] = days
-        return self._send(TicketAnswer, "POST", f"/tasks/{part(task_id)}/tickets", json=request)
+        return self._send(
+            TicketAnswer, "POST", f"/tasks/{task_part(task_id)}/tickets", json=request
+        )
 
     def configuration(
         self, job_id: str, step: str, *, experiment: str | None = None
@@ -437,7 +442,7 @@ class Client(Histories):
 
         `experiment`, `stage` and `level` select jobs.
         """
-        return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
+        return self._save(f"/tasks/{task_part(task_id)}/bundle", which, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path | str, **which: Any) -> str:
         """Write a campaign's bundle to a file, as `save_bundle` does.

@@ -284,6 +284,15 @@ def part(text: str) -> str:
     return quote(_visible(text), safe="")
 
 
+def task_part(task_id: str) -> str:
+    """Return a task's id as one part of an address; a slash is `%2F` in it, as hooks write it.
+
+    Raises:
+        BadInputError: as `part` does.
+    """
+    return part(task_id.replace("/", "%2F"))
+
+
 def campaign_place(name: str) -> tuple[str, dict[str, str]]:
     """Return a campaign's name for an address: its part of the path, and the query.
 
@@ -331,7 +340,7 @@ def reason_of(problem: Exception) -> str:
 
 def _reason_of_tls(words: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" not in words:
-        return "TLS fails; is its address one of http:// and not of https://?"
+        return "TLS fails; its address may be one of http:// and not of https://"
     reason = words.rpartition("verify failed: ")[2].partition(" (_ssl")[0].rstrip(".")
     if "self-signed" in reason or "issuer" in reason:
         reason += "; SSL_CERT_FILE may name a file with certificates to trust"

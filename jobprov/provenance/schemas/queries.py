@@ -76,6 +76,10 @@ class JobsByFileQuery(Schema):
     reads = text("Jobs that consumed this file.")
     file_experiment = text("Whose file it is; that of the jobs by default, where it has one.")
     namespace = namespace("Namespace of the file; empty for none.")
+    checksum = text(
+        "Only jobs that saw the file with this checksum: `sha256:9f86…` or `adler32:0a1b2c3d`, or "
+        "the first letters of a SHA-256 alone."
+    )
 
 
 class FilteredJobsQuery(JobsByFileQuery, SomeJobsQuery):

@@ -217,7 +217,8 @@ def test_command_hides_lists_and_opens(tmp_path: Path) -> None:
 
     run("migrate")
     hidden = run("experiment", "private", "nova", "--why", "agreed")
-    assert "nova is private. Nobody can read it yet" in hidden
+    assert "nova is private. Nothing is recorded of it yet; " in hidden
+    assert " Nobody can read it yet" in hidden
     assert run("experiment", "private", "nova", **rules).strip() == "nova was private before."
     words = ("token", "create", "--experiment", "nova", "--name")
     run(*words, "analysis")

@@ -245,6 +245,14 @@ def test_names_are_one_part_of_the_address(peer: Peer) -> None:
     assert peer.requests[0][3] == "Bearer t"
 
 
+@pytest.mark.parametrize("task_id", ["reco/0042", "reco%2F0042"])
+def test_slash_in_a_task_id_is_sent_as_hooks_write_it(peer: Peer, task_id: str) -> None:
+    Client(peer.url).missing_text(task_id, "plain", experiment="nova")
+
+    asked = "/api/v1/tasks/reco%252F0042/missing?experiment=nova&format=plain"
+    assert peer.requests[0][1] == asked
+
+
 def test_bytes_of_a_record_are_sent_as_they_are(peer: Peer) -> None:
     body = b'{ "job_id" : "' + JOB.encode() + b'" }'
     answer = RecordAnswer(JOB, "created", f"{peer.url}/jobs/{JOB}", "L0", [], [])

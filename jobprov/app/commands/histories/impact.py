@@ -21,7 +21,7 @@ _COLUMNS: Columns[ImpactedFile] = {
     "TASK": lambda file: file.task_id,
     "JOB": lambda file: file.job_id,
 }
-_OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
+_OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace", "checksum"}
 """Filters that ask about one file and about nothing else."""
 
 
@@ -49,7 +49,7 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
 @click.option("--file", type=file_name, help="Jobs that made or read this file.")
 @click.option("--reads", type=file_name, help="Jobs that read this file: what was made from it.")
 @click.option("--file-experiment", help="The experiment of the file, where several know its name.")
-@job_filters("campaign", "stage", "task")
+@job_filters("checksum", "campaign", "stage", "task")
 @click.option("--state", help="running, succeeded, failed, killed or lost.")
 @job_filters("started_after", "started_before")
 @click.option("--direct", is_flag=True, help="Only what these jobs made themselves.")

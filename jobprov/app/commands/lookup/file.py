@@ -16,7 +16,7 @@ from jobprov.app.commands.lookup.sentences import (
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
-from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.files import FileAnswer, ReadContent, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, size
@@ -59,6 +59,7 @@ def file_text(
     lines = [_sentence(answer, job), ""]
     lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
     parents = [full_name(parent.name, parent.namespace) for parent in answer.parents]
+    lines += [_read_content(content) for content in answer.read_contents]
     lines += names("from", parents)
     children = [full_name(child.name, child.namespace) for child in answer.children]
     lines += names("became", children)
@@ -114,14 +115,24 @@ def replica_lines(located: LocatedFiles) -> list[str]:
 
 
 def _version(version: RecordedVersion) -> str:
-    facts = [size(version.size_bytes), *version.checksums]
+    facts = _content(version.size_bytes, version.checksums)
     if version.job.task.campaign:
         facts.append(f"campaign {version.job.task.campaign}")
     if version.data_tier:
         facts.append(version.data_tier)
     if version.event_count is not None:
         facts.append(counted(version.event_count, "event"))
-    return fact(f"version {version.number}", ", ".join(text for text in facts if text))
+    return fact(f"version {version.number}", ", ".join(facts))
+
+
+def _read_content(content: ReadContent) -> str:
+    facts = _content(content.size_bytes, content.checksums)
+    return fact("read as", f"{', '.join(facts)}: {counted(content.job_count, 'job')}")
+
+
+def _content(size_bytes: int | None, checksums: list[str]) -> list[str]:
+    known_size = [] if size_bytes is None else [size(size_bytes)]
+    return [*known_size, *checksums]
 
 
 COMMANDS = {"lookup": lookup}

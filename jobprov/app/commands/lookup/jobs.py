@@ -131,7 +131,7 @@ def _checked_order(sort: str | None) -> str | None:
 @click.option("--file", type=file_name, help="Jobs that produced or consumed this file.")
 @click.option("--reads", type=file_name, help="Jobs that consumed this file.")
 @click.option("--file-experiment", help="The experiment of the file, where several know its name.")
-@job_filters("revision")
+@job_filters("checksum", "revision")
 @click.option(
     "--sort",
     metavar="[-]NAME",

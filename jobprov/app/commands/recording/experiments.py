@@ -41,10 +41,14 @@ def private(*, name: str, why: str | None, service: Service, as_json: bool) -> N
     It may be one that has not recorded anything yet. Services notice within seconds; from then on
     every write to any experiment needs a token.
     """
+    with service.reading() as connection:
+        known = {listed.experiment for listed in list_experiments(connection, frozenset())}
     has_changed = service.write(lambda writing: make_private(writing, name, why))
     _seal(service, name)
     readers = _readers(service, name)
     text = f"{name} is private." if has_changed else f"{name} was private before."
+    if name not in known:
+        text += " Nothing is recorded of it yet; `jobprov experiment list` shows what is known."
     if not readers:
         text += (
             " Nobody can read it yet: give somebody a role in it (JOBPROV_LOGIN) or a token "

@@ -12,7 +12,12 @@ from jobprov.app.commands.terminal.opening import emit, experiment_option
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import cause_words, class_words, state_words, unlisted_words
 from jobprov.provenance.answers.addresses import task_page
-from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFile, TaskProgress
+from jobprov.provenance.answers.tasks.tasks import (
+    MissingUnits,
+    OpenUnit,
+    ReadyFile,
+    TaskProgress,
+)
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, counted_of, duration_with_band, number, size
 
@@ -93,14 +98,32 @@ def missing(
     """List the units of task ID that are still to be made. Exit code 1 where there are any."""
     units = client.missing_units(task_id, experiment=experiment)
     if form == "text" or as_json:
-        text = f"No unit of task {task_id} is missing."
-        if units.missing:
-            text = table(units.missing, _MISSING)
-        emit(units, text, as_json=as_json)
+        emit(units, _missing_text(units, task_id), as_json=as_json)
     else:
         click.echo(client.missing_text(task_id, form, experiment=experiment), nl=False)
-    if units.missing:
+        if units.unnamed_count:
+            click.echo(_unnamed(units), err=True)
+    if units.missing or units.unnamed_count:
         sys.exit(1)
+
+
+def _missing_text(units: MissingUnits, task_id: str) -> str:
+    parts = []
+    if units.missing:
+        parts.append(table(units.missing, _MISSING))
+    if units.unnamed_count:
+        parts.append(_unnamed(units))
+    return "\n".join(parts) or f"No unit of task {task_id} is missing."
+
+
+def _unnamed(units: MissingUnits) -> str:
+    more = " more" if units.missing else ""
+    verb = "is" if units.unnamed_count == 1 else "are"
+    noun = "unit" if units.unnamed_count == 1 else "units"
+    return (
+        f"{number(units.unnamed_count)}{more} {noun} {verb} expected, and not known by name: "
+        "no list was declared, or what they are made from is not there yet."
+    )
 
 
 @click.command()

@@ -88,6 +88,12 @@ _JOB_FILTERS = {
         metavar="NAME=VALUE",
         help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
     ),
+    "checksum": click.option(
+        "--checksum",
+        metavar="[KIND:]VALUE",
+        help="With --reads or --file: only jobs that saw the file with this checksum; the first "
+        "letters do.",
+    ),
     "task": click.option("--task", "task_id", help="Jobs of this task."),
     "campaign": click.option("--campaign", help="Jobs of this campaign."),
     "stage": click.option("--stage", help="Jobs of this stage."),

@@ -25,10 +25,10 @@ from jobprov.provenance.services.lookup.named_filters import name_file
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision",
-    "file", "file_experiment", "parameter", "value", "variable", "seed", "started_after",
+    "file", "file_experiment", "checksum", "parameter", "value", "variable", "seed", "started_after",
     "started_before",
 )  # fmt: skip
-_OF_A_FILE = {"experiment", "file", "file_experiment", "namespace"}
+_OF_A_FILE = {"experiment", "file", "file_experiment", "namespace", "checksum"}
 _ROWS = 100
 
 

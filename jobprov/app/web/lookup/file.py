@@ -3,6 +3,7 @@
 Its neighbours, versions, facts and uses follow.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -17,11 +18,12 @@ from jobprov.app.web.frame.page import answer, asked_file, asked_number, pages
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, replicas_page, task_page
-from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.files import FileAnswer, ReadContent, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName, short_job
 from jobprov.provenance.errors import AmbiguousError
 from jobprov.provenance.lineage.graph import ended
+from jobprov.provenance.records.files.checksums import have_other_checksum
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.records.release_products import software_rank
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
@@ -75,6 +77,7 @@ class FilePage(NamedTuple):
     parents: Cut
     children: Cut
     consumers: Cut
+    is_one_content: bool
     locations: Cut
     metadata: Cut
     sightings: Cut
@@ -154,10 +157,21 @@ def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> Fil
         parents=cut_rows("parents", shown.parents, 20),
         children=cut_rows("children", shown.children, 20),
         consumers=cut_rows("consumers", shown.consumers, 20),
+        is_one_content=_is_one_content(shown.read_contents),
         locations=cut_rows("locations", _locations(shown, output), 20),
         metadata=cut_rows("metadata", metadata, 40),
         sightings=cut_rows("sightings", shown.sightings, 5),
     )
+
+
+def _is_one_content(contents: Sequence[ReadContent]) -> bool:
+    """Return whether all contents may be the same one: no size and no checksum differs."""
+    sizes = {content.size_bytes for content in contents} - {None}
+    texts = [" ".join(content.checksums) for content in contents]
+    for one, other in itertools.combinations(texts, 2):
+        if have_other_checksum(one, other):
+            return False
+    return len(sizes) <= 1
 
 
 class _HistoryAddresses(NamedTuple):

@@ -298,6 +298,7 @@ def _all_filters() -> JobFilters:
         file=asked("file"),
         reads=asked("reads"),
         file_experiment=asked("file_experiment"),
+        checksum=asked("checksum"),
         unit=asked("unit"),
         batch_id=asked("batch_id"),
         failed_step=asked("failed_step"),
@@ -313,7 +314,7 @@ def _all_filters() -> JobFilters:
         received_after=asked_time("received_after"),
         exit_code=asked_number("exit_code", least=0, most=2**31),
     )
-    if filters.file is not None:
+    if filters.file is not None or filters.reads is not None:
         filters = filters._replace(namespace=asked_file()["namespace"])
     if recipe := asked("recipe_id"):
         filters = filters._replace(recipe=read_recipe(recipe))

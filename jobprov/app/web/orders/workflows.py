@@ -22,7 +22,10 @@ _WORDS = {
     "running": ("runs", "run"),
     "queued": ("waits in the batch system", "wait in the batch system"),
     "wanted": ("is to be submitted", "are to be submitted"),
-    "ended": ("has ended without a record so far", "have ended without a record so far"),
+    "ended": (
+        "has ended, and its record or files are not here yet",
+        "have ended, and their records or files are not here yet",
+    ),
     "retrying": ("will be retried", "will be retried"),
     "held_back": ("waits for other jobs to end", "wait for other jobs to end"),
     "to_come": ("waits for its files", "wait for their files"),

@@ -89,6 +89,18 @@ class Consumer(Struct, frozen=True):
     url: str
 
 
+class ReadContent(Struct, frozen=True):
+    """A content that jobs found when they read a file.
+
+    Attributes:
+        job_count: how many jobs read it.
+    """
+
+    size_bytes: int | None
+    checksums: list[str]
+    job_count: int
+
+
 class FileAnswer(Struct, frozen=True):
     """What made a file, and what was made from it.
 
@@ -110,6 +122,8 @@ class FileAnswer(Struct, frozen=True):
             declared it bad, as `jobprov catalog sync` last saw.
         is_unarrived: `producer` wrote the version, and the catalog never got it, as `jobprov
             catalog sync` last judged.
+        read_contents: of a placeholder, what jobs found when they read it, most jobs first, twenty
+            at most. Several may be one content, of which each record has another checksum.
     """
 
     file: FileName
@@ -129,3 +143,4 @@ class FileAnswer(Struct, frozen=True):
     sightings: list[JsonObject]
     is_retired: bool = False
     is_unarrived: bool = False
+    read_contents: list[ReadContent] = []

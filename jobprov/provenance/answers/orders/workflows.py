@@ -56,7 +56,7 @@ class StageStanding(Struct, frozen=True, kw_only=True):
         units: expected in the end, as far as that can be told now.
         queued: submitted, and not heard of.
         wanted: ordered, and to be submitted.
-        ended: over in the batch system, without a record so far.
+        ended: over in the batch system; a record, or the files of one, may still come.
         retrying: failed, and to be tried again.
         failed: failed for good, and not waived.
         held_back: ready, and not ordered because enough jobs are in flight.

@@ -106,9 +106,15 @@ class OpenUnit(Struct, frozen=True):
 
 
 class MissingUnits(Struct, frozen=True):
-    """The units of a task that are still to be made, in the order of its list."""
+    """The units of a task that are still to be made, in the order of its list.
+
+    Attributes:
+        unnamed_count: how many more are expected, whose names neither a list nor a job has told:
+            only a number was declared, or what they are made from is still to be made.
+    """
 
     missing: list[OpenUnit]
+    unnamed_count: int = 0
 
 
 class ReadyFile(Struct, frozen=True):

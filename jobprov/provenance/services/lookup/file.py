@@ -19,6 +19,7 @@ from jobprov.provenance.db.queries.lookup.files.by_name import (
     new_names_among,
     other_names_of,
     parents_of,
+    read_contents,
     sightings_of,
 )
 from jobprov.provenance.db.queries.lookup.files.focus import (
@@ -241,6 +242,7 @@ def show_found(
         sightings=sightings,
         is_retired=_is_retired(connection, file, aliases),
         is_unarrived=chosen is not None and is_unarrived(connection, chosen.job_id, file.id),
+        read_contents=[] if versions else read_contents(connection, file.id),
     )
 
 

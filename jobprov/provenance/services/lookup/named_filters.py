@@ -11,15 +11,17 @@ from fnmatch import fnmatchcase
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.software import entries_named
-from jobprov.provenance.db.queries.lookup.files.by_name import find_files
+from jobprov.provenance.db.queries.lookup.files.by_name import contents_with, find_files
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import release_products
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.files.checksums import normal_checksum
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.lookup.file import find_file
 
 _LEADING_LETTER = re.compile(r"\Av(?=\d)")
 _WITHOUT_FILE = "says of which file; name that too"
+_SHORTEST_CHECKSUM = 4
 
 
 def named_filters(connection: Connection, filters: JobFilters) -> JobFilters:
@@ -85,30 +87,68 @@ def _words(qualifiers: str) -> list[str]:
 
 
 def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
-    """Return filters in which the files that they name are replaced by their keys.
+    """Return filters in which the files that they name, and a checksum, are replaced by keys.
 
     Without `file_experiment`, a file of the jobs' own experiment goes first.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
-        BadInputError: an experiment or namespace of a file, and no file.
+        BadInputError: an experiment, namespace or checksum of a file, and no file.
+        LimitError: see `contents_with`.
     """
     if filters.file is None and filters.reads is None:
         _check_alone(filters)
         return filters
+    file_key = _key_of(connection, filters, filters.file, "file")
+    reads_key = _key_of(connection, filters, filters.reads, "reads")
     return filters._replace(
         file=None,
         reads=None,
         file_experiment=None,
         namespace=None,
-        file_key=_key_of(connection, filters, filters.file, "file"),
-        reads_key=_key_of(connection, filters, filters.reads, "reads"),
+        checksum=None,
+        file_key=file_key,
+        reads_key=reads_key,
+        identity_keys=_identities(connection, filters.checksum, (file_key, reads_key)),
     )
+
+
+def _identities(
+    connection: Connection, checksum: str | None, files: Iterable[int | None]
+) -> frozenset[int] | None:
+    """Return the keys of the identities of files that have the checksum; None for no checksum.
+
+    Raises:
+        BadInputError: it is too short, or no record has the file with it.
+    """
+    if checksum is None:
+        return None
+    wanted = checksum.strip()
+    if ":" not in wanted:
+        wanted = f"sha256:{wanted}"
+    wanted = normal_checksum(wanted)
+    if len(wanted.partition(":")[2]) < _SHORTEST_CHECKSUM:
+        problem = f"write at least {_SHORTEST_CHECKSUM} letters of it"
+        raise BadInputError.of_field("checksum", problem)
+    keys: set[int] = set()
+    for file in files:
+        if file is not None:
+            keys |= contents_with(connection, file, wanted)
+    if not keys:
+        problem = (
+            "no record has the file with it; `jobprov lookup` and the file's page list those seen"
+        )
+        raise BadInputError.of_field("checksum", problem)
+    return frozenset(keys)
 
 
 def _check_alone(filters: JobFilters) -> None:
     """Refuse the namespace or experiment of a file where no filter names the file."""
-    of_file = {"file_experiment": filters.file_experiment, "namespace": filters.namespace}
+    of_file = {
+        "file_experiment": filters.file_experiment,
+        "namespace": filters.namespace,
+        "checksum": filters.checksum,
+    }
     given = [name for name, value in of_file.items() if value is not None]
     if given:
         problems = {name: [_WITHOUT_FILE] for name in given}

@@ -141,11 +141,12 @@ def _take_step(writing: Writing, surveyed: WorkflowSurvey) -> WorkflowSurvey:
     """End or stop a running workflow, or else order what is ready; return how it stands then."""
     declared, plans = surveyed
     version = declared.version
+    # With the last step too: what was waived leaves fewer units to the stages below
+    _declare_tasks(writing, surveyed)
     new_state = _stopped(declared, plans) or _completed(surveyed)
     if new_state is not None:
         set_state(writing, version, new_state)
     else:
-        _declare_tasks(writing, surveyed)
         orders = []
         for plan in plans:
             orders += plan.orders
@@ -351,7 +352,10 @@ def _declare_tasks(writing: Writing, surveyed: WorkflowSurvey) -> None:
     """
     version, workflow = surveyed.declared.version, surveyed.declared.workflow
     for plan in surveyed.plans:
-        if not plan.expected or plan.stage.source is not None:
+        if plan.stage.source is not None:
+            continue
+        was_declared = bool(find_tasks(writing.connection, plan.task_id, version.experiment))
+        if not plan.expected and not was_declared:
             continue
         units: list[str] | int = plan.expected
         if plan.stage.files is not None:

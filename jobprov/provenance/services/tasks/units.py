@@ -12,7 +12,13 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
+from jobprov.provenance.answers.tasks.tasks import (
+    NEEDS_SOMEBODY,
+    MissingUnits,
+    OpenUnit,
+    ReadyFiles,
+    UnitState,
+)
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Mishap,
@@ -241,15 +247,16 @@ def sum_if_known(counts: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:
+def missing_units(connection: Connection, store: Store, task: FoundTask) -> MissingUnits:
     """Return the units of a task that are still to be made, in the order of its list."""
-    declaration = find_declaration(connection, store, task)
-    units = with_lost_files(connection, task, count_units(connection, task, declaration).open)
-    if not any(unit.state in _MISHAPS for unit in units):
-        return units
-    mishaps = newest_mishaps(connection, task.key)
-    reasons = {end: _mishap_words(mishap) for end, mishap in mishaps.items()}
-    return [_with_reason(unit, reasons.get((unit.unit, unit.state.value))) for unit in units]
+    counted_units = count_units(connection, task, find_declaration(connection, store, task))
+    units = with_lost_files(connection, task, counted_units.open)
+    if any(unit.state in _MISHAPS for unit in units):
+        mishaps = newest_mishaps(connection, task.key)
+        reasons = {end: _mishap_words(mishap) for end, mishap in mishaps.items()}
+        units = [_with_reason(unit, reasons.get((unit.unit, unit.state.value))) for unit in units]
+    unnamed = (counted_units.missing or 0) - len(units)
+    return MissingUnits(units, max(0, unnamed))
 
 
 def with_lost_files(

@@ -15,11 +15,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from jobprov.archive.opening import folder_url, open_store
+from jobprov.archive.opening import folder_url, is_kept_in, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
-from jobprov.provenance.errors import NotFoundError, UnreachableError
+from jobprov.provenance.errors import BadInputError, NotFoundError, UnreachableError
 from jobprov.provenance.progress import tell, watched
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
 
@@ -82,11 +82,13 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     """Copy everything that the service cannot make again into `folder`, which is made if missing.
 
     Raises:
+        BadInputError: the folder is the service's own.
         UnreachableError: the folder cannot be written.
         BlobDamagedError, DocumentDamagedError: something in the archive is damaged. Everything
             before it has been copied.
     """
     try:
+        _refuse_own_folder(database, store, folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         tell("copying the database")
         copy = _copy_database(database, folder) if database.is_sqlite else None
@@ -104,6 +106,27 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     return BackupReport(copy, copied.blobs, documents, copied.size_bytes)
 
 
+def _refuse_own_folder(database: Database, store: Store, folder: Path) -> None:
+    """Refuse a folder from which the service itself works.
+
+    The copy of the database would take the place of the file that the service goes on writing to.
+    """
+    target = folder / DATABASE_COPY
+    is_own = is_kept_in(store, folder / ARCHIVE_COPY)
+    if database.is_sqlite and target.exists():
+        is_own = is_own or target.samefile(_file_of(database))
+    if is_own:
+        raise BadInputError(
+            f"{folder} is where the service itself keeps its files: name another folder, on "
+            "another disk."
+        )
+
+
+def _file_of(database: Database) -> Path:
+    """Return the file of a database of SQLite."""
+    return Path(str(database.reading.url.database))
+
+
 def _as_url(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
@@ -116,8 +139,7 @@ def _copy_database(database: Database, folder: Path) -> Path:
     target = folder / DATABASE_COPY
     fresh = folder / f"{DATABASE_COPY}.new"
     fresh.unlink(missing_ok=True)
-    database_file = Path(str(database.reading.url.database))
-    source_url = f"file:{_as_url(database_file)}?mode=ro"
+    source_url = f"file:{_as_url(_file_of(database))}?mode=ro"
     with (
         closing(sqlite3.connect(source_url, uri=True)) as source,
         closing(sqlite3.connect(fresh)) as copy,

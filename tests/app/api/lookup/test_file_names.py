@@ -224,6 +224,13 @@ def test_filter_by_a_file_is_answered_as_the_file_is(named: FlaskClient, call: s
     assert_problem(asked(named, call, namespace="ns", stage="s"), 422, "namespace")
 
 
+def test_page_of_readers_lists_those_of_the_namespace(named: FlaskClient) -> None:
+    readers = named.get("/jobs", query_string={"reads": "x", "namespace": S3}).text
+
+    assert job_id(5) in readers
+    assert job_id(4) not in readers
+
+
 def test_name_that_is_known_elsewhere_is_said_to_be_there(named: FlaskClient) -> None:
     problem = assert_problem(asked(named, "/files/only dune", experiment="nova"), 404)
     spaces = assert_problem(asked(named, "/files/of bare", namespace="ns"), 404)

@@ -290,3 +290,4 @@ def test_a_mistake_of_ours_is_a_page_without_its_details(
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert "A mistake of ours" in answer.text
+    assert f"number, {answer.headers['X-Request-Id']}." in answer.text

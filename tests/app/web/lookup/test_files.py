@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -73,6 +75,32 @@ def test_page_of_a_file_names_the_release_among_the_products(pages: FlaskClient)
 
     assert "with sbndcode v1_02_03 (e26:prof)" in said
     assert job.index("<b>sbndcode</b>") < job.index("<b>larsoft</b>") < job.index("<b>art</b>")
+
+
+@pytest.mark.parametrize(
+    ("sums", "notes"),
+    [
+        (("adler32:000000a1", "adler32:000000b2"), 1),
+        (("adler32:000000a1", "md5:d41d8cd98f00b204e9800998ecf8427e"), 0),  # may be the same
+    ],
+)
+def test_file_and_command_tell_the_contents_that_jobs_read(
+    pages: FlaskClient, sums: tuple[str, str], notes: int
+) -> None:
+    for number, checksum in enumerate(sums, 1):
+        record(pages, number, "spring", inputs=[{"name": "calib.db", "checksums": [checksum]}])
+
+    page = tight(pages.get("/files/calib.db").text)
+    answer = pages.get("/api/v1/files/calib.db").data
+    command = file_text(msgspec.json.decode(answer, type=FileAnswer), None, "http://x")
+
+    assert page.count("were not all the same") == notes
+    for number, checksum in enumerate(sums, 1):
+        assert f"read as    {checksum}: 1 job" in command
+        [url] = re.findall(rf'href="(/jobs\?file=calib\.db[^"]*{quote(checksum, safe="")})"', page)
+        readers = pages.get(unescape(url)).text
+        assert job_id(number) in readers
+        assert job_id(3 - number) not in readers
 
 
 def test_page_of_a_job_says_which_evidence_decided(pages: FlaskClient) -> None:

@@ -21,6 +21,7 @@ from tests.library.records import a_record, chain, file_entry
 KEYS = list(range(1, 12))
 QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "consumers": (by_name._CONSUMERS, {"file": 2, "limit": 3}),
+    "contents that were read": (by_name._READ_CONTENTS, {"file": 2, "limit": 3}),
     "parents of a file": (by_name._PARENTS, {"claim": 2, "limit": 100}),
     "children": (by_name._CHILDREN, {"identities": KEYS, "limit": 10}),
     "versions": (versions._CLAIMS, {"files": KEYS}),

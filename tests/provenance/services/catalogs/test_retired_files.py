@@ -59,7 +59,7 @@ class RetiringSite(Site):
         """Return the units that are not done, of those that were tried."""
         with self.production.database.reading.connect() as connection:
             task = find_task(connection, "t1")
-            units = missing_units(connection, self.production.store, task)
+            units = missing_units(connection, self.production.store, task).missing
         return [unit for unit in units if unit.state != UnitState.NOT_SUBMITTED or unit.why]
 
     def is_retired(self, name: str) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, select, text
 
+from jobprov.provenance.answers.lookup.files import ReadContent
 from jobprov.provenance.db.queries.lookup.files.by_name import MOST_MAKERS
 from jobprov.provenance.db.queries.lookup.files.focus import identities_of_crowd
 from jobprov.provenance.db.queries.lookup.files.versions import (
@@ -14,7 +15,9 @@ from jobprov.provenance.db.queries.lookup.files.versions import (
     Version,
     versions_of,
 )
+from jobprov.provenance.db.queries.lookup.lists.few_jobs import keys_of
 from jobprov.provenance.db.queries.lookup.lists.files import FileFilters
+from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import File
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import JobNode
@@ -22,6 +25,7 @@ from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.lookup import file as file_service
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
+from jobprov.provenance.services.lookup.named_filters import name_file
 from tests.library.databases import on_sqlite_alone
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry, job_id
@@ -358,3 +362,73 @@ def test_file_that_only_another_campaign_made_is_still_its_input(production: Pro
     with production.database.reading.connect() as connection:
         skim = show_file(connection, "raw_1.root")
     assert [parent.job_id for parent in skim.parents] == [job_id(1)]
+
+
+@pytest.fixture
+def replaced(production: Production) -> Production:
+    """Record two jobs that read one content of a calibration, and one that read another."""
+    production.record(
+        *[
+            a_record(
+                number,
+                inputs=[file_entry("calib.db", checksum, 10)],
+                outputs=[file_entry(f"reco_{number}.root", number)],
+            )
+            for number, checksum in ((1, 0xA1), (2, 0xB2), (3, 0xB2))
+        ]
+    )
+    return production
+
+
+def test_contents_of_a_file_from_outside_are_told_apart(replaced: Production) -> None:
+    with replaced.database.reading.connect() as connection:
+        contents = show_file(connection, "calib.db").read_contents
+        made = show_file(connection, "reco_1.root").read_contents
+
+    assert contents == [
+        ReadContent(size_bytes=10, checksums=["adler32:000000b2"], job_count=2),
+        ReadContent(size_bytes=10, checksums=["adler32:000000a1"], job_count=1),
+    ]
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "jobs"),
+    [
+        ({"reads": "calib.db"}, {1, 2, 3}),
+        ({"reads": "calib.db", "checksum": "adler32:B2"}, {2, 3}),
+        ({"file": "calib.db", "checksum": "adler32:000000a1"}, {1}),
+        ({"file": "reco_3.root", "checksum": "adler32:00000003"}, {3}),
+        ({"reads": "reco_3.root", "checksum": "adler32:00000003"}, set()),
+    ],
+)
+def test_jobs_are_found_by_the_content_that_they_saw(
+    replaced: Production, filters: dict[str, str], jobs: set[int]
+) -> None:
+    with replaced.database.reading.connect() as connection:
+        named = name_file(connection, JobFilters(**filters))
+        found = connection.execute(keys_of(connection, named)).scalars().all()
+
+    assert set(found) == jobs
+
+
+@pytest.mark.parametrize(
+    ("checksum", "problem"),
+    [("adler32:000000c3", "no record has the file with it"), ("b2", "at least 4 letters")],
+)
+def test_checksum_that_names_no_content_is_refused(
+    replaced: Production, checksum: str, problem: str
+) -> None:
+    with (
+        replaced.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match=problem),
+    ):
+        name_file(connection, JobFilters(reads="calib.db", checksum=checksum))
+
+
+def test_checksum_of_no_file_is_refused(replaced: Production) -> None:
+    with (
+        replaced.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match="says of which file"),
+    ):
+        name_file(connection, JobFilters(checksum="adler32:000000b2"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.answers.orders.workflows import StageStanding
+from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
     PlacedOrder,
@@ -17,6 +17,7 @@ from jobprov.provenance.services.orders.orders import (
 from jobprov.provenance.services.orders.retries import order_retries
 from jobprov.provenance.services.orders.workflow_steps import advance_workflow
 from jobprov.provenance.services.orders.workflows import declare_workflow, find_workflow
+from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
 from tests.library.records import a_record, job_id
 
@@ -38,9 +39,9 @@ REMOVED = {"error_class": "removed", "message": "via condor_rm (by user prod)"}
 class Workflow:
     """A workflow of one unit, whose jobs end as it is told."""
 
-    def __init__(self, production: Production) -> None:
+    def __init__(self, production: Production, text: str = TEXT) -> None:
         self.production = production
-        self.write(lambda writing: declare_workflow(writing, {"text": TEXT}))
+        self.write(lambda writing: declare_workflow(writing, {"text": text}))
         self.number = 0
 
     def write(self, change: Any) -> Any:
@@ -48,13 +49,18 @@ class Workflow:
         return self.production.write(change, received_at=moment)
 
     def advance(self) -> StageStanding:
-        """Let it take its next step; return how its stage stands then."""
+        """Let it take its next step; return how its first stage stands then."""
+        stage: StageStanding = self.take_step().stages[0]
+        return stage
+
+    def take_step(self) -> WorkflowStanding:
+        """Let it take its next step; return how it stands then."""
 
         def step(writing: Any) -> Any:
             return advance_workflow(writing, find_workflow(writing.connection, "toy"))
 
-        [stage] = self.write(step).stages
-        return stage
+        standing: WorkflowStanding = self.write(step)
+        return standing
 
     def end_job(self, **record: Any) -> str:
         """Have the job of the open order end; return its id."""
@@ -100,3 +106,36 @@ def test_job_removed_before_it_began_waits_for_a_person_and_counts_as_no_try(
 
     workflow.end_job(exit={"code": 137, "signal": 9})
     assert workflow.advance().failed == 1
+
+
+MERGE = """
+[[stage]]
+name = "merge"
+after = "gen"
+merge = 2
+command = ["merge", "{inputs}"]
+outputs = ["{unit}.root"]
+"""
+
+
+@pytest.mark.slow
+def test_last_step_leaves_no_unit_missing_that_can_never_be_made(production: Production) -> None:
+    workflow = Workflow(production, TEXT + MERGE)
+    workflow.advance()
+    for _ in range(2):
+        workflow.end_job(exit={"code": 137, "signal": 9})
+        workflow.advance()
+    assert merge_units(production) == (1, 1)
+
+    production.waive("toy-v1-gen", "0")
+    standing = workflow.take_step()
+
+    assert standing.state == "complete"
+    assert merge_units(production) == (0, 0)
+
+
+def merge_units(production: Production) -> tuple[int | None, int | None]:
+    """Return how many units the merge stage expects, and how many of these are missing."""
+    with production.database.reading.connect() as connection:
+        task = show_task(connection, production.store, find_task(connection, "toy-v1-merge"))
+    return task.expected, task.missing

@@ -39,7 +39,7 @@ def shown(production: Production, task_id: str = "t1") -> dict[str, Any]:
 
 def missing(production: Production) -> list[OpenUnit]:
     with production.database.reading.connect() as connection:
-        return missing_units(connection, production.store, find_task(connection, "t1"))
+        return missing_units(connection, production.store, find_task(connection, "t1")).missing
 
 
 def ready(production: Production, task_id: str = "t1", **page: Any) -> ReadyFiles:

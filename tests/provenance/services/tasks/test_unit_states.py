@@ -443,7 +443,7 @@ def test_task_campaign_and_first_page_have_the_same_numbers(production: Producti
     with production.database.reading.connect() as connection:
         campaign = show_campaign(connection, production.store, "nova", "c")
         listed = list_campaigns(connection, production.store)
-        missing = missing_units(connection, production.store, find_task(connection, "t1"))
+        missing = missing_units(connection, production.store, find_task(connection, "t1")).missing
 
     states = {
         UnitState.SUCCEEDED: 1,
@@ -475,7 +475,7 @@ def test_missing_units_say_how_their_newest_job_ended(production: Production) ->
     )
 
     with production.database.reading.connect() as connection:
-        missing = missing_units(connection, production.store, find_task(connection, "t1"))
+        missing = missing_units(connection, production.store, find_task(connection, "t1")).missing
 
     assert {unit.unit: unit.why for unit in missing} == {
         "a": "no space left",

@@ -7,11 +7,12 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.backups import back_up
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
+from tests.library.databases import on_sqlite_alone
 from tests.library.logical_tables import differences
 from tests.library.production import Production, tables_at, tables_of
 from tests.library.productions.story import play
@@ -98,6 +99,28 @@ def test_a_folder_that_cannot_be_written_is_told(production: Production, tmp_pat
 
     with pytest.raises(UnreachableError, match="cannot take the backup"):
         back_up(production.database, production.store, tmp_path / "file" / "below")
+
+
+def test_folder_of_the_service_itself_is_refused(production: Production, tmp_path: Path) -> None:
+    production.record(record_of(1))
+
+    with pytest.raises(BadInputError, match="where the service itself keeps its files"):
+        back_up(production.database, production.store, tmp_path)
+
+    assert not (tmp_path / "jobprov.db.new").exists()
+
+
+@on_sqlite_alone
+def test_copy_never_takes_the_place_of_the_database(production: Production, tmp_path: Path) -> None:
+    database_file = Path(str(production.database.reading.url.database))
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "jobprov.db").symlink_to(database_file)
+
+    with pytest.raises(BadInputError, match="where the service itself keeps its files"):
+        back_up(production.database, production.store, folder)
+
+    assert (folder / "jobprov.db").is_symlink()
 
 
 @pytest.mark.slow

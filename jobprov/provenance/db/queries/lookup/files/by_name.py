@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.lookup.files import Consumer, Relative
+from jobprov.provenance.answers.lookup.files import Consumer, ReadContent, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
@@ -43,6 +43,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.files.names import full_name, splits
 from jobprov.provenance.records.job_record import JsonObject
 
@@ -50,6 +51,9 @@ MOST_CONSUMERS = 100
 MOST_MAKERS = 100
 """Jobs that made one parent: tens of thousands may have made the same empty log."""
 MOST_CHILDREN = 1000
+MOST_CONTENTS = 20
+_MOST_LOOKED_AT = 10_000
+"""Contents of one name in which a checksum is looked for."""
 _MOST_PARENTS = 1000
 NEAREST = 8
 _SHORTEST_BEGINNING = 3
@@ -82,6 +86,15 @@ _CONSUMERS_OF_FILE = _CONSUMERS.where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMERS_OF_IDENTITIES = _CONSUMERS.where(Mention.identity_id.in_(_CHOSEN))
 _CONSUMER_COUNT_OF_FILE = _CONSUMER_COUNT.where(Mention.identity_id.in_(_IDENTITIES))
 _CONSUMER_COUNT_OF_IDENTITIES = _CONSUMER_COUNT.where(Mention.identity_id.in_(_CHOSEN))
+_READERS = func.count(func.distinct(Mention.job_id))
+_READ_CONTENTS = (
+    select(Identity.size_bytes, Identity.checksums, _READERS)
+    .join(Mention, Mention.identity_id == Identity.id)
+    .where(Identity.file_id == bindparam("file"), Identity.checksums != "")
+    .group_by(Identity.id)
+    .order_by(_READERS.desc(), Identity.id)
+    .limit(bindparam("limit"))
+)
 _child = aliased(Claim)
 _maker = aliased(Producer)
 _FIRST_MAKER = (
@@ -276,6 +289,30 @@ def _consumer(row: Any) -> Consumer:
         is_linked=bool(is_linked),
         url=job_page(job_id),
     )
+
+
+def read_contents(connection: Connection, file: int) -> list[ReadContent]:
+    """Return what jobs found when they read the file, most jobs first; only with a checksum."""
+    rows = run(connection, _READ_CONTENTS, {"file": file, "limit": MOST_CONTENTS})
+    return [ReadContent(size, checksums.split(), jobs) for size, checksums, jobs in rows]
+
+
+def contents_with(connection: Connection, file: int, checksum: str) -> frozenset[int]:
+    """Return the keys of the contents of a file that have this checksum, or one that begins so.
+
+    Raises:
+        LimitError: the file was seen with too many contents to look at.
+    """
+    query = select(Identity.id, Identity.checksums).where(Identity.file_id == file)
+    rows = connection.execute(query.limit(_MOST_LOOKED_AT + 1)).all()
+    if len(rows) > _MOST_LOOKED_AT:
+        problem = f"The file was seen with more than {_MOST_LOOKED_AT:,} contents; ask without one."
+        raise LimitError(problem, _MOST_LOOKED_AT)
+    found = set()
+    for key, checksums in rows:
+        if any(known.startswith(checksum) for known in checksums.split()):
+            found.add(key)
+    return frozenset(found)
 
 
 def parents_of(connection: Connection, claim: int) -> list[Relative]:

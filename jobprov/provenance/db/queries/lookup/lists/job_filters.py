@@ -47,8 +47,10 @@ class JobFilters(NamedTuple):
         file: a file that the job consumed or produced, by name, with `file_experiment` and
             `namespace` ('' for none).
         reads: a file that the job consumed, named alike.
+        checksum: with which the job saw the file; see `named_filters.py`.
         file_key, reads_key: the same by their integer keys, in their place:
             `services/lookup/named_filters.py`.
+        identity_keys: in place of `checksum`, the keys of the identities that have it.
         host_keys, software_sets: the keys of the hosts, and of the lists of software, that the
             filters above name, once they are looked up: see `look_up_keys`.
     """
@@ -83,8 +85,10 @@ class JobFilters(NamedTuple):
     reads: str | None = None
     file_experiment: str | None = None
     namespace: str | None = None
+    checksum: str | None = None
     file_key: int | None = None
     reads_key: int | None = None
+    identity_keys: frozenset[int] | None = None
     host_keys: frozenset[int] | None = None
     software_sets: frozenset[int] | None = None
 
@@ -190,11 +194,20 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
             FailureClass.class_name == filters.failure_class
         )
         conditions += [Job.id.in_(classified), IS_BAD]
+    conditions += _file_conditions(filters)
+    return conditions
+
+
+def _file_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if filters.file_key is not None:
-        touching = union_all(_made(filters.file_key), _read(filters.file_key))
-        conditions.append(Job.id.in_(touching))
+        made = _made(filters.file_key)
+        if filters.identity_keys is not None:
+            made = made.where(Claim.identity_id.in_(filters.identity_keys))
+        read = _read(filters.file_key, filters.identity_keys)
+        conditions.append(Job.id.in_(union_all(made, read)))
     if filters.reads_key is not None:
-        conditions.append(Job.id.in_(_read(filters.reads_key)))
+        conditions.append(Job.id.in_(_read(filters.reads_key, filters.identity_keys)))
     return conditions
 
 
@@ -362,10 +375,13 @@ def _made(file: int) -> Select[int]:
     return select(Claim.job_id).where(Claim.file_id == file)
 
 
-def _read(file: int) -> Select[int]:
-    """Return the query for the jobs that consumed a file."""
-    return (
+def _read(file: int, identities: frozenset[int] | None) -> Select[int]:
+    """Return the query for the jobs that consumed a file; only as some identities if given."""
+    query = (
         select(Mention.job_id)
         .join(Identity, Identity.id == Mention.identity_id)
         .where(Identity.file_id == file)
     )
+    if identities is not None:
+        query = query.where(Mention.identity_id.in_(identities))
+    return query

@@ -1,4 +1,7 @@
-"""Folded graphs of campaigns are kept among the other answers, which are counted anew."""
+"""Folded graphs are kept among the other answers; attempts of a node are found by what they know.
+
+Graphs of campaigns are counted anew.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,10 +17,15 @@ def upgrade() -> None:
     op.drop_table('folded_graphs')
     # Work that this version does not know
     op.execute("DELETE FROM work WHERE kind = 'fold'")
+    op.drop_index('ix_node_attempts_node', 'node_attempts')
+    columns = ['node', 'knows_unit', 'unit']
+    op.create_index('ix_node_attempts_node', 'node_attempts', columns, unique=False)
 
 
 def downgrade() -> None:
     """Go back to the one before."""
+    op.drop_index('ix_node_attempts_node', 'node_attempts')
+    op.create_index('ix_node_attempts_node', 'node_attempts', ['node'], unique=False)
     [key] = [
         column['type']
         for column in sa.inspect(op.get_bind()).get_columns('experiments')
