@@ -31,7 +31,15 @@ _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
 # What is told of a secret: `RUCIO_AUTH_TYPE=x509_proxy`
 _DESCRIBES = re.compile(r"_(?:TYPE|HOST|METHODS?|MODE)$", re.IGNORECASE)
 _HARMLESS_NAMES = frozenset(
-    ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
+    [
+        "PWD",
+        "OLDPWD",
+        "GWMS_SINGULARITY_OUTSIDE_PWD",
+        "GWMS_SINGULARITY_OUTSIDE_PWD_LIST",
+        "XDG_SESSION_TYPE",
+        "XDG_SESSION_CLASS",
+        "DESKTOP_SESSION",
+    ]
 )
 
 

@@ -76,6 +76,16 @@ def test_variable_that_holds_a_secret_one_is_withheld_too() -> None:
     assert split_environment(environment)[1] == ["A_SECRET", "B_SECRET", "URI"]
 
 
+def test_folders_of_a_glidein_are_no_secrets() -> None:
+    """GlideinWMS' wrapper gives them to each job that it runs in a container."""
+    environment = {
+        "GWMS_SINGULARITY_OUTSIDE_PWD": "/pilot/dir_7",
+        "GWMS_SINGULARITY_OUTSIDE_PWD_LIST": ":/pilot/dir_7:/storage/dir_7",
+    }
+
+    assert split_environment(environment) == (environment, [])
+
+
 def test_place_is_kept_though_a_secret_lies_there() -> None:
     environment = {"SSH_AUTH_SOCK": "/run/ssh/agent.7", "FOLDER": "/run/ssh/agent.7/.."}
 

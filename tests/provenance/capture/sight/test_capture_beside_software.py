@@ -77,7 +77,7 @@ def test_data_that_a_script_names_are_inputs_however_short_they_are_read(runner:
 
     record = record_of(
         runner,
-        "cat raw.dat cards.mac > processed.dat\n",
+        "read event < raw.dat; read card < cards.mac; echo $event > processed.dat\n",
         JOBPROV_TASK_ID="prod",
         PROCESS="7",
     )
