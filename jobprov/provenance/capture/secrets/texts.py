@@ -35,14 +35,16 @@ def _shortest_signs() -> List[bytes]:
 RARE_SIGNS = _rare_signs()
 """The signs of all rules but one: that of `url-password` stands in every address."""
 _SHORTEST_SIGNS = _shortest_signs()
+_MOST_VALUES = 500  # each is looked for in every text
 _values: Set[bytes] = set()  # of variables that are secret, as texts may have them
 
 
 def withhold(values: Iterable[str]) -> None:
     """From now on take these values out of every text, whatever stands around them."""
-    for value in values:
+    for value in sorted(values, key=len, reverse=True):
         quoted = (value, re.sub(r'(["$`\\])', r"\\\1", value), value.replace("'", "'\\''"))
-        _values.update(map(os.fsencode, quoted))  # `env`, `export -p` and `set` have these forms
+        if len(_values) < _MOST_VALUES:
+            _values.update(map(os.fsencode, quoted))  # as `env`, `export -p` and `set` write it
 
 
 def redact_text(text: str) -> str:
@@ -91,7 +93,7 @@ def _without_values(content: bytes) -> Tuple[bytes, Set[str]]:
 def may_hold_secret(text: bytes) -> bool:
     """Tell whether a text may hold a secret."""
     has_sign = _any_sign().search(text.lower()) is not None
-    return has_sign or any(value in text for value in _values)
+    return has_sign or _without_values(text)[0] != text
 
 
 @functools.lru_cache(maxsize=1)

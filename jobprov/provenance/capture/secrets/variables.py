@@ -97,7 +97,7 @@ def _secret_values(environment: Dict[str, str]) -> Set[str]:
     values = set()
     for name, value in environment.items():
         if _is_named_secret(name, value, products) and not _DESCRIBES.search(name):
-            for line in value.splitlines():
+            for line in [value, *value.splitlines()]:
                 if len(line) >= SHORTEST_VALUE and line[0] != "/":
                     values.add(line)
     return values

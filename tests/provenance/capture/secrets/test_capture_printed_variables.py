@@ -19,7 +19,7 @@ P
 python3 made.py
 sh -c 'sleep 0.3; true' use "$JUSTIN_JOBSCRIPT_SECRET" "$DB_AUTH"
 export LATER_AUTH=$(echo later | tr -d ' ')-word
-sh -c 'sleep 0.3; echo $LATER_AUTH'
+sh -c 'sleep 1.5; echo $LATER_AUTH'
 echo $JUSTIN_JOBSCRIPT_SECRET > note.txt
 exit 3
 """
@@ -74,6 +74,17 @@ def test_variable_that_holds_a_secret_one_is_withheld_too() -> None:
     environment = {"A_SECRET": "abcdefgh", "URI": "x/abcdefgh", "B_SECRET": "abc", "C": "abcde"}
 
     assert split_environment(environment)[1] == ["A_SECRET", "B_SECRET", "URI"]
+
+
+@pytest.mark.slow
+def test_variable_of_many_lines_does_not_hold_up_the_job(runner: Runner) -> None:
+    lines = "\n".join(f"canary{number:06d}" for number in range(8000))
+
+    runner("run", "--", "sh", "-c", "env; true", environment={"X_SECRET": lines}, timeout=30)
+
+    record, blobs = entry_of(runner)
+    assert not any(b"canary" in text for text in blobs.values())
+    assert record["state"] == "succeeded"
 
 
 def test_folders_of_a_glidein_are_no_secrets() -> None:
