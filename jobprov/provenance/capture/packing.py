@@ -14,6 +14,7 @@ import ast
 import hashlib
 import io
 import os
+import re
 import struct
 import tokenize
 import zlib
@@ -203,23 +204,30 @@ def bare(source: str) -> str:
     """Return Python source without what only readers need; line numbers in tracebacks stay true.
 
     Left out are docstrings, comments, annotations, imports that only they need, blocks of `if
-    TYPE_CHECKING:`, and broad indents. Raises ValueError where an annotation outside of parentheses
+    TYPE_CHECKING:`, and blanks. Raises ValueError where an annotation outside of parentheses
     goes over several lines.
     """
     lines = _without_annotations(source).splitlines()
     for node in ast.walk(ast.parse("\n".join(lines))):
         if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
             continue
-        if ast.get_docstring(node) is None:
-            continue
-        docstring = node.body[0]
-        first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
-        instead = ""
-        if len(node.body) == 1:
-            indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-            instead = indent + '""'
-        lines[first:last] = [instead] + [""] * (last - first - 1)
+        for docstring in filter(_is_text_alone, node.body):  # of a name as well
+            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+            instead = ""
+            if len(node.body) == 1:
+                indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+                instead = indent + '""'
+            lines[first:last] = [instead] + [""] * (last - first - 1)
     return _narrow("\n".join(lines) + "\n")
+
+
+def _is_text_alone(node: ast.stmt) -> bool:
+    """Tell whether a statement is a docstring or the like."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _without_annotations(source: str) -> str:
@@ -282,33 +290,37 @@ def _end_in_row(node: Union[ast.expr, ast.stmt], row: int) -> Tuple[int, int]:
 
 
 def _narrow(source: str) -> str:
-    """Return source without comments, indented by one blank a level, continued lines not at all.
+    """Return source without comments, and without blanks that Python does without.
 
-    The insides of strings stay as they are.
+    Each statement is indented by one blank a level. Strings stay as they are.
     """
-    lines = source.split("\n")
-    in_string: Set[int] = set()  # rows that begin inside of a token
-    levels: Dict[int, int] = {}  # row -> level of indentation, of rows that begin a statement
+    lines = [""] * (source.count("\n") + 1)
     level, begins_statement = 0, True
+    last_row, last_column = 0, 0  # where the token before ends
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        (row, column), (last, _) = token.start, token.end
-        if token.type == tokenize.COMMENT:
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-        elif token.type == tokenize.INDENT:
+        row, column = token.start
+        if token.type == tokenize.INDENT:
             level += 1
         elif token.type == tokenize.DEDENT:
             level -= 1
         elif token.type == tokenize.NEWLINE:
             begins_statement = True
-        elif token.type not in (tokenize.NL, tokenize.ENDMARKER):
-            in_string.update(range(row + 1, last + 1))
+        elif token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+            line = lines[row - 1]
             if begins_statement:
-                levels[row] = level
+                lines[row - 1] = " " * level
                 begins_statement = False
-    narrow = []
-    for row, line in enumerate(lines, 1):
-        narrow.append(line if row in in_string else " " * levels.get(row, 0) + line.lstrip())
-    return "\n".join(narrow)
+            elif (row, column) > (last_row, last_column) and _run_together(line, token.string):
+                lines[row - 1] += " "
+            for further, text in enumerate(token.string.split("\n"), row - 1):
+                lines[further] += text
+            last_row, last_column = token.end
+    return "\n".join(lines)
+
+
+def _run_together(line: str, word: str) -> bool:
+    """Tell whether Python needs a blank between the end of a line and a word behind it."""
+    return re.search(r"[\w\"']$", line) is not None and re.match(r"[\w\"']", word) is not None
 
 
 # Deflate with fixed codes gives the same bytes on every machine, which no zlib promises of another;

@@ -99,6 +99,21 @@ def test_hook_has_each_of_our_modules_that_it_imports(hook: str) -> None:
     assert f"{JSON_OBJECTS.replace('.', '/')}.py" not in sources
 
 
+def test_source_without_blanks_and_texts_of_names_does_the_same() -> None:
+    source = (
+        'def f(x = -1):\n    if x and not "a b" in ("c",\n            \'d  e\'):  # why\n'
+        '        return """g\n  h""", 1 if x else- x\n\n\nMOST = 3\n"""Of what."""\n'
+    )
+
+    bare = packing.bare(source)
+
+    assert bare == (
+        'def f(x=-1):\n if x and not "a b" in("c",\n\'d  e\'):\n'
+        '  return """g\n  h""",1 if x else-x\n\n\nMOST=3\n\n'
+    )
+    assert ast.dump(ast.parse(bare)) == ast.dump(ast.parse(source.replace('"""Of what."""', "")))
+
+
 def test_source_without_comments_does_the_same() -> None:
     source = (
         '"""Doc."""\n# note\ndef f():\n    """Only this."""\n\n\ndef g():\n    """Doc\n'
@@ -125,18 +140,17 @@ def test_every_module_means_the_same_after_packing() -> None:
 
 
 def meaning(source: str) -> str:
-    """Return the syntax tree without docstrings.
+    """Return the syntax tree without docstrings, of names as well.
 
     A function of nothing else keeps an empty text in the place of its docstring. Annotations are
     left out, too, and the statements that only they need.
     """
     tree = Plain().visit(ast.parse(source))
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [one for one in node.body if not packing._is_text_alone(one)] or [
+                ast.Pass()
+            ]
     return ast.dump(tree)
 
 

@@ -42,7 +42,7 @@ def add_inputs(payload: Payload) -> None:
     for order, file in enumerate(payload.record.parts("inputs")):
         stored = ""
         # An input that an earlier step of the job wrote will be written again by the rerun
-        if not _is_output(file, outputs):
+        if not _is_written_by_job(file, outputs):
             known = payload.ingredients.known_inputs.get(order, _NOTHING_KNOWN)
             stored = _add_input(payload, file, known.places)
         table.append(
@@ -64,8 +64,11 @@ def add_inputs(payload: Payload) -> None:
     payload.table("inputs/manifest.tsv", _Row._fields, table)
 
 
-def _is_output(file: RecordPart, outputs: Mapping[str, str]) -> bool:
-    """Whether the job itself wrote this input; `outputs` are the digests of outputs by path."""
+def _is_written_by_job(file: RecordPart, outputs: Mapping[str, str]) -> bool:
+    """Whether the job itself wrote this input; `outputs` are the digests of outputs by path.
+
+    An input of another digest lay there before, and the job wrote over it.
+    """
     path = _path(file)
     return path in outputs and file.digest("sha256") in {"", outputs[path]}
 

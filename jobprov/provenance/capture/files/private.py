@@ -21,6 +21,23 @@ _PRIVATE_NAME = (
     r"(?:\.(?:txt|json|pem|jwt|key))?$"
 )
 
+# What an installation has of its own: whoever works beside them has data of a job there
+_INSTALLED = frozenset(
+    [
+        "bin",
+        "conda-meta",
+        "etc",
+        "include",
+        "lib",
+        "lib64",
+        "libexec",
+        "opt",
+        "pkgs",
+        "sbin",
+        "share",
+    ]
+)
+
 
 _withheld: Set[str] = set()
 
@@ -54,11 +71,12 @@ def is_in_environment(path: str) -> bool:
 
 
 def _folders_of(path: str) -> Iterator[str]:
-    """Yield the folders that a file lies in, the innermost first."""
-    folder = os.path.dirname(path)
-    while folder != path:
-        yield folder
-        path, folder = folder, os.path.dirname(folder)
+    """Yield the folders in which a file may have been installed, the innermost first."""
+    folder, name = os.path.split(os.path.dirname(path))
+    while name:
+        if name in _INSTALLED:
+            yield folder
+        folder, name = os.path.split(folder)
 
 
 def _is_mixed(folder: str) -> bool:

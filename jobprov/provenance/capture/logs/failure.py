@@ -54,6 +54,14 @@ _TROUBLE = re.compile(
     r"|not found|denied|killed|segmentation|bad_alloc|out of memory|no space)\b",
     re.IGNORECASE,
 )
+# How shells and `env` say that they could not start a program, and the codes with which they end
+_NOT_STARTED = re.compile(
+    r"^(?:\S+: (?:line )?\d+: .+|env: .+|.*failed to run command .+): "
+    r"(?:.*not found|No such file or directory|Permission denied|cannot execute.*"
+    r"|bad interpreter.*)$|^\S+: [Cc]ommand not found.*$",
+    re.MULTILINE,
+)
+_NOT_STARTED_CODES = (126, 127)
 _CHATTER = re.compile(
     r"^(?:\*\* Config output to|Art has completed and will|%MSG|jobprov: |(?:Trig|Time"
     r"|Mem)Report\b)"
@@ -277,6 +285,11 @@ def _without_word(
     clues: Clues,
 ) -> Optional[Finding]:
     """Return the finding of a failure that no program explains, but a signal or how art ended."""
+    if outcome.code in _NOT_STARTED_CODES:
+        for text in texts:
+            lines = _NOT_STARTED.findall(text)
+            if lines:  # what a script prints after it tells less
+                return _crashed(dict(reached, message=lines[-1]), clues)
     name = _signal_of(outcome)
     if name is not None:
         return _signalled(outcome, name, texts, reached, clues)

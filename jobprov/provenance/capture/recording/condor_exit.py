@@ -23,6 +23,7 @@ from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.background import Speaker
 from jobprov.provenance.capture.running.ending import SIGNALLED
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.variables import withhold_values
 from jobprov.provenance.capture.sending import flushing
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads, host
@@ -45,6 +46,7 @@ def record_exit(options: Options, environment: Dict[str, str], text: str, speake
             "no job ad on standard input, nor in .job.ad: nothing tells which job this was"
         )
     draft = Draft()
+    withhold_values(condor_ads.job_variables(ad))
     _add_logs(draft)
     draft.record.update(_describe_job(draft, ad, options, environment, witness))
     draft.record["sent_at"] = now()

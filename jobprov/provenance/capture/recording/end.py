@@ -1,10 +1,14 @@
 """How a job ended, in its record: its state, which step made it fail, and why."""
 # ruff: noqa: PLC0415 - of a job that succeeded, little is loaded
 
+import hashlib
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional, Set
+import re
+import zlib
+from typing import TYPE_CHECKING, Collection, Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.command import code
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, now, seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry, Finding, JsonObject, Record
@@ -15,6 +19,9 @@ from jobprov.provenance.capture.surroundings import batch
 if TYPE_CHECKING:
     from jobprov.provenance.capture.recording.job import Job
     from jobprov.provenance.capture.recording.judging import Decision
+
+_ARCHIVE = re.compile(r"\.(?:tar(?:\.(?:gz|bz2|xz))?|tgz|tbz2?|txz)$")
+_ARCHIVE_SECONDS = 5.0
 
 
 class FailedStep:
@@ -109,7 +116,7 @@ def _complete(
     record["state"], record["ended_at"] = state, moment(outcome.ended)
     record["exit"] = _describe_exit(record, outcome, state, failed)
     draft.attempt("copies of inputs", _leave_out_copies, record)
-    unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(record))
+    unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(draft))
     if unit is not None and record.get("task", {}).get("task_id"):
         record["task"]["unit"] = unit
     record["sent_at"] = now()
@@ -120,7 +127,7 @@ def _leave_out_copies(record: Record) -> None:
     """Leave out seen outputs that the job copied from what was there before it, under their names.
 
     `cp /cvmfs/toy/geometry.gdml .` is mostly over before anybody sees it. What lay there already, a
-    tarball may bring once more.
+    tarball may bring once more; and what `tar xmf` unpacks is not older than the job.
     """
     copies = {}
     for output in record.get("outputs", ()):
@@ -136,16 +143,41 @@ def _leave_out_copies(record: Record) -> None:
         is_older = os.path.isabs(path) and os.path.isfile(path) and os.stat(path).st_mtime < began
         if copy and (lay_here or is_older):
             record["outputs"].remove(copies.pop(key))
+        if copies and _ARCHIVE.search(path) and os.path.isfile(path):
+            for key in _unpacked(path, copies):
+                record["outputs"].remove(copies.pop(key))
     if not record.get("outputs", True):
         del record["outputs"]
 
 
-def _brought_inputs(record: Record) -> List[Entry]:
-    """Return the inputs but for those that an earlier program of the job made, and traced ones.
+def _unpacked(path: str, copies: Collection[Tuple[str, str]]) -> Set[Tuple[str, str]]:
+    """Return which of these (name, SHA-256) an archive holds, as far as there is time to look."""
+    import tarfile
+
+    names = {name for name, _ in copies}
+    clock, found = Clock(_ARCHIVE_SECONDS), set()
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = os.path.basename(member.name)
+                if not clock.left():
+                    break
+                if member.isfile() and name in names and member.size <= SMALL_BYTES:
+                    content = archive.extractfile(member)
+                    if content is not None:
+                        found.add((name, hashlib.sha256(content.read()).hexdigest()))
+    except (OSError, EOFError, tarfile.TarError, zlib.error):
+        pass  # the job could not unpack it either
+    return found.intersection(copies)
+
+
+def _brought_inputs(draft: Draft) -> List[Entry]:
+    """Return the inputs but for those that a program of the job made or a script names, and traced ones.
 
     The former have the same names in all jobs; of the latter, only a traced job knows. A step that
     has the bytes of its input for output copied them.
     """
+    record = draft.record
     paths: Set[str] = set()
     makers: Dict[str, Set[Optional[str]]] = {}  # steps, by the digest of what they made
     for output in record.get("outputs", ()):
@@ -154,8 +186,8 @@ def _brought_inputs(record: Record) -> List[Entry]:
     brought = []
     for entry in record.get("inputs", ()):
         others = makers.get(entry.get("sha256", "no digest"), set()) - {entry.get("step")}
-        is_made = entry.get("path") in paths or bool(others)
-        if not is_made and entry.get("evidence") != "traced":
+        is_constant = entry.get("path") in draft.constant.union(paths)
+        if not (is_constant or others) and entry.get("evidence") != "traced":
             brought.append(entry)
     return brought
 

@@ -37,6 +37,7 @@ from jobprov.provenance.capture.record.json_objects import (
 from jobprov.provenance.capture.running import execution
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
+from jobprov.provenance.capture.secrets.variables import withhold_values
 from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 
@@ -70,6 +71,7 @@ class Job:
         draft: Optional[Draft] = None,
     ) -> None:
         self.options, self.environment, self.spool = options, environment, spool
+        withhold_values(environment)
         self.draft = draft or Draft()
         for warning in options.warnings:
             self.draft.note(warning)

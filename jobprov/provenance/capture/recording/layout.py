@@ -146,7 +146,7 @@ class Layout:
         if path in _NOT_OURS or arguments.is_of_machine(path + "/"):
             return True
         is_around = (os.getcwd() + "/").startswith(path + "/")
-        return is_around or private.is_software(path + "/x")
+        return is_around or private.is_software(path + "/bin/x")
 
     def _is_code(self, path: str) -> bool:
         """Tell whether a folder of a checkout or product comes with the files in it."""

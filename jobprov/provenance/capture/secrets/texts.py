@@ -5,8 +5,9 @@ A redacted place says which rule hit it. No digest of a secret is ever made.
 
 import array
 import functools
+import os
 import re
-from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.secrets import programs, rules
 from jobprov.provenance.capture.secrets.rules import URL_PASSWORD, Rule
@@ -34,6 +35,16 @@ def _shortest_signs() -> List[bytes]:
 RARE_SIGNS = _rare_signs()
 """The signs of all rules but one: that of `url-password` stands in every address."""
 _SHORTEST_SIGNS = _shortest_signs()
+_MOST_VALUES = 500  # each is looked for in every text
+_values: Set[bytes] = set()  # of variables that are secret, as texts may have them
+
+
+def withhold(values: Iterable[str]) -> None:
+    """From now on take these values out of every text, whatever stands around them."""
+    for value in sorted(values, key=len, reverse=True):
+        quoted = (value, re.sub(r'(["$`\\])', r"\\\1", value), value.replace("'", "'\\''"))
+        if len(_values) < _MOST_VALUES:
+            _values.update(map(os.fsencode, quoted))  # as `env`, `export -p` and `set` write it
 
 
 def redact_text(text: str) -> str:
@@ -43,7 +54,8 @@ def redact_text(text: str) -> str:
 
 def redact(content: bytes) -> Tuple[bytes, List[str]]:
     """Return (content without secrets, names of the rules that hit), for any kind of text."""
-    lowered, hits = content.lower(), set()
+    content, hits = _without_values(content)
+    lowered = content.lower()
     for rule in possible_rules(RULES, lowered):
         count = 0
         if rule.may_hit(lowered):
@@ -56,7 +68,7 @@ def redact(content: bytes) -> Tuple[bytes, List[str]]:
 
 def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
     """Return what `redact` does, for a listing: its lines have nothing to do with each other."""
-    hits: Set[str] = set()
+    content, hits = _without_values(content)
     pieces, done = [], 0
     for sign in _any_sign().finditer(content.lower()):
         if sign.start() < done:
@@ -70,9 +82,18 @@ def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
     return b"".join([*pieces, content[done:]]), sorted(hits)
 
 
-def has_sign(lowered: bytes) -> bool:
-    """Tell whether a text, in lower case, may hold a secret."""
-    return _any_sign().search(lowered) is not None
+def _without_values(content: bytes) -> Tuple[bytes, Set[str]]:
+    """Return the content without values of secret variables, and the name of the rule if it hit."""
+    clean = content
+    for value in sorted(_values, key=len, reverse=True):  # one may be a part of another
+        clean = clean.replace(value, b"<redacted:variable>")
+    return clean, set() if clean == content else {"variable"}
+
+
+def may_hold_secret(text: bytes) -> bool:
+    """Tell whether a text may hold a secret."""
+    has_sign = _any_sign().search(text.lower()) is not None
+    return has_sign or _without_values(text)[0] != text
 
 
 @functools.lru_cache(maxsize=1)

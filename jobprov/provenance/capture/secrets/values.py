@@ -4,12 +4,12 @@ import functools
 import re
 from typing import Any, List
 
-from jobprov.provenance.capture.secrets.texts import has_sign, redact_text
+from jobprov.provenance.capture.secrets.texts import may_hold_secret, redact_text
 
 HARMLESS = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 """Values, in lower case, that are no secret whatever they are called."""
-SHORTEST_SECRET = 12
-"""In characters; what is shorter no rule finds."""
+SHORTEST_VALUE = 8
+"""In characters; a shorter value of a variable is not looked for: it stands in texts by chance."""
 _SHORTEST_PASSWORD = 4
 # What a key of JSON is called whose value is a secret
 _KEY = re.compile(
@@ -24,7 +24,7 @@ def redact_strings(value: Any) -> Any:
     Nothing leaves that a rule knows.
     """
     if isinstance(value, str):
-        return redact_text(value) if len(value) >= SHORTEST_SECRET else value
+        return redact_text(value) if len(value) >= SHORTEST_VALUE else value
     if isinstance(value, dict):
         return {redact_strings(key): _redact_item(key, item) for key, item in value.items()}
     if isinstance(value, list):
@@ -37,7 +37,7 @@ def _has_no_sign(values: List[Any]) -> bool:
     if not all(isinstance(value, str) for value in values):
         return False
     text = "\n".join(values).encode("utf-8", "surrogateescape")
-    return not has_sign(text.lower())
+    return not may_hold_secret(text)
 
 
 def _redact_item(key: Any, item: Any) -> Any:

@@ -4,11 +4,12 @@ The name is kept, the value is not.
 """
 
 import fnmatch
+import functools
 import re
 from typing import Dict, List, Sequence, Set, Tuple
 
-from jobprov.provenance.capture.secrets.texts import redact
-from jobprov.provenance.capture.secrets.values import HARMLESS, SHORTEST_SECRET
+from jobprov.provenance.capture.secrets.texts import redact, withhold
+from jobprov.provenance.capture.secrets.values import HARMLESS, SHORTEST_VALUE
 
 _NAME = re.compile(
     # A word of the name
@@ -27,8 +28,18 @@ _NAME = re.compile(
 # These name a place, not a secret: the path is kept where the value is one.
 _PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
 _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
+# What is told of a secret: `RUCIO_AUTH_TYPE=x509_proxy`
+_DESCRIBES = re.compile(r"_(?:TYPE|HOST|METHODS?|MODE)$", re.IGNORECASE)
 _HARMLESS_NAMES = frozenset(
-    ["PWD", "OLDPWD", "XDG_SESSION_TYPE", "XDG_SESSION_CLASS", "DESKTOP_SESSION"]
+    [
+        "PWD",
+        "OLDPWD",
+        "GWMS_SINGULARITY_OUTSIDE_PWD",
+        "GWMS_SINGULARITY_OUTSIDE_PWD_LIST",
+        "XDG_SESSION_TYPE",
+        "XDG_SESSION_CLASS",
+        "DESKTOP_SESSION",
+    ]
 )
 
 
@@ -60,26 +71,54 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
     A UPS product may have any name: where `SETUP_TOKEN_TOOLS` sets one up, `TOKEN_TOOLS_VERSION` is
     judged by `VERSION` alone.
     """
-    products = {name[6:] for name, value in environment.items() if _sets_up(name, value)}
+    products = _products(environment)
+    values = _secret_values(environment)
     names = set()
     for name, value in environment.items():
-        if not is_secret(name, value):
-            continue
-        is_of_product = _sets_up(name, value) or _has_harmless_rest(name, products)
-        if not is_of_product or redact(value.encode("utf-8", "surrogateescape"))[1]:
+        if _is_named_secret(name, value, products) or _holds_secret(value):
             names.add(name)
-    secrets = [environment[name] for name in names]
-    secrets = [value for value in secrets if len(value) >= SHORTEST_SECRET and value[0] != "/"]
-    # JUSTIN_SAM_WEB_URI ends in JUSTIN_JOBSCRIPT_SECRET
-    names.update(name for name in environment if any(map(environment[name].count, secrets)))
+        for secret in values:
+            if secret in value:  # JUSTIN_SAM_WEB_URI ends in JUSTIN_JOBSCRIPT_SECRET
+                names.add(name)
     return names
+
+
+def withhold_values(environment: Dict[str, str]) -> None:
+    """From now on take the values of secret variables out of every text: jobs print them."""
+    withhold(_secret_values(environment))
+
+
+def _secret_values(environment: Dict[str, str]) -> Set[str]:
+    """Return the values of secret variables, of several lines each, that a text may hold.
+
+    Not here are those that a rule finds wherever they stand.
+    """
+    products = _products(environment)
+    values = set()
+    for name, value in environment.items():
+        if _is_named_secret(name, value, products) and not _DESCRIBES.search(name):
+            for line in [value, *value.splitlines()]:
+                if len(line) >= SHORTEST_VALUE and line[0] != "/":
+                    values.add(line)
+    return values
+
+
+def _products(environment: Dict[str, str]) -> Set[str]:
+    return {name[6:] for name, value in environment.items() if _sets_up(name, value)}
+
+
+def _is_named_secret(name: str, value: str, products: Set[str]) -> bool:
+    """Tell whether a variable's name says that its value is a secret."""
+    if not _sounds_secret(name) or is_harmless(name, value):
+        return False
+    return not (_sets_up(name, value) or _has_harmless_rest(name, products))
 
 
 def _has_harmless_rest(name: str, products: Set[str]) -> bool:
     """Tell whether a variable's name is a product's name and a rest that no secret has."""
     place = name.find("_")
     while place >= 0:
-        if name[:place] in products and _NAME.search(name[place + 1 :]) is None:
+        if name[:place] in products and not _sounds_secret(name[place + 1 :]):
             return True
         place = name.find("_", place + 1)
     return False
@@ -94,9 +133,16 @@ def _sets_up(name: str, value: str) -> bool:
 
 def is_secret(name: str, value: str) -> bool:
     """Tell whether a variable's value has to stay on the worker node."""
-    if _NAME.search(name) and not is_harmless(name, value):
-        return True
+    return _is_named_secret(name, value, set()) or _holds_secret(value)
+
+
+def _holds_secret(value: str) -> bool:
     return bool(redact(value.encode("utf-8", "surrogateescape"))[1])
+
+
+@functools.lru_cache(maxsize=4096)
+def _sounds_secret(name: str) -> bool:
+    return _NAME.search(name) is not None
 
 
 def is_harmless(name: str, value: str) -> bool:

@@ -21,6 +21,7 @@ from jobprov.provenance.capture.files.hashing import (
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.children import Child, read_environment
 from jobprov.provenance.capture.secrets.programs import secret_files
+from jobprov.provenance.capture.secrets.variables import withhold_values
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS, _MOST_FOLDERS = 5000, 200, 8
@@ -215,6 +216,7 @@ class ChildProgram:
         self.named: List[str] = []
         self.copies: List[Copy] = []
         self.variables = read_environment(child)
+        withhold_values(self.variables)
         if not self.is_step:
             self.variables = reader.share_variables(self.variables)
         self._script = ""

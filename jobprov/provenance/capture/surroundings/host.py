@@ -16,7 +16,7 @@ from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import ClassAd, JsonObject
 from jobprov.provenance.capture.secrets.variables import split_environment
 
-_SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME")
+_SITES = ("GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME", "DIRACSITE")
 _RELEASE_FILES = ("/etc/os-release", "/usr/lib/os-release")
 _LIMITS = {
     "stack_bytes": "RLIMIT_STACK",

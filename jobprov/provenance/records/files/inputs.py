@@ -58,10 +58,14 @@ def needed_inputs(record: JobRecord) -> Sequence[Input]:
     if not inputs:
         return inputs
     output_digests = {output.path or output.name: output.sha256 for output in record.outputs or ()}
-    return [file for file in inputs if not (_is_output(file, output_digests) or _is_unseen(file))]
+    needed = []
+    for file in inputs:
+        if not (_is_written_by_job(file, output_digests) or _is_unseen(file)):
+            needed.append(file)
+    return needed
 
 
-def _is_output(file: Input, output_digests: Mapping[str, str | None]) -> bool:
+def _is_written_by_job(file: Input, output_digests: Mapping[str, str | None]) -> bool:
     path = file.path
     if not path and "://" in (file.location or ""):
         path = file.location

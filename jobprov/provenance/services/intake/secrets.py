@@ -20,11 +20,7 @@ from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.secrets.programs import COMMANDS
 from jobprov.provenance.capture.secrets.rules import URL_PASSWORD
 from jobprov.provenance.capture.secrets.texts import RARE_SIGNS, redact
-from jobprov.provenance.capture.secrets.values import (
-    SHORTEST_SECRET,
-    names_secret_value,
-    redact_strings,
-)
+from jobprov.provenance.capture.secrets.values import names_secret_value, redact_strings
 from jobprov.provenance.capture.secrets.variables import is_secret, secret_names
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
@@ -36,6 +32,8 @@ _OPTION_AND_VALUE = re.compile(
     re.IGNORECASE,
 )
 _REMEMBERED = 8192
+_SHORTEST_SECRET = 12
+"""In characters; what is shorter no rule finds."""
 # Digests, ids, times
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
 _LONGEST_HARMLESS = 160
@@ -235,7 +233,7 @@ def _is_clean(body: bytes) -> bool:
 
 def _are_clean(texts: set[bytes]) -> bool:
     """Whether no rule finds a secret in any of these texts."""
-    fresh = [text for text in texts.difference(_clean) if len(text) >= SHORTEST_SECRET]
+    fresh = [text for text in texts.difference(_clean) if len(text) >= _SHORTEST_SECRET]
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
@@ -331,7 +329,7 @@ def _is_environment(value: Mapping[str, Any]) -> bool:
 
 
 def _rules_of(text: str) -> tuple[str, ...]:
-    if len(text) < SHORTEST_SECRET:
+    if len(text) < _SHORTEST_SECRET:
         return ()
     if len(text) <= _LONGEST_HARMLESS and _HARMLESS.fullmatch(text):
         return ()

@@ -178,6 +178,30 @@ def test_line_of_trouble_is_preferred_to_what_was_printed_after_it() -> None:
     assert message == "cp: cannot stat 'a.root': No such file or directory"
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        (127, "./job.sh: line 3: lar: command not found"),
+        (127, "job.sh: 3: ./lar: not found"),
+        (127, "timeout: failed to run command 'lar': No such file or directory"),
+        (127, "env: 'lar': No such file or directory"),
+        (127, "lar: Command not found."),
+        (126, "./job.sh: line 3: ./lar: Permission denied"),
+    ],
+)
+def test_program_that_could_not_be_started_tells_more_than_what_its_script_says_of_it(
+    code: int, line: str
+) -> None:
+    text = f"3 files not found, will fetch\n{line}\nError: reco failed with status {code}\n"
+    logs = [("stdout", text.encode(), False)]
+
+    told = failure.explain(SimpleNamespace(code=code, signal=None, error=None, logs=logs))
+    of_other_code = failure.explain(SimpleNamespace(code=1, signal=None, error=None, logs=logs))
+
+    assert told == (None, line)
+    assert of_other_code == (None, f"Error: reco failed with status {code}")
+
+
 def test_crash_of_a_child_is_told_by_the_shells_code_and_the_event_begun_last() -> None:
     logs = [
         (

@@ -564,20 +564,25 @@ def test_files_that_jobsub_unpacked_for_the_job_are_kept_or_named(site: Site) ->
     unpacked = site.job.parent / "fifeuser"
     (unpacked / "bin").mkdir(parents=True)
     (unpacked / "wrapper.fcl").write_text("process_name: Wrapped\n")
+    (unpacked / "flux.dat").write_text("1 2 3\n")
     (unpacked / "bin" / "setup.sh").write_text("export READY=1\n")
     with (unpacked / "larsoft.tar").open("wb") as large:
         large.truncate(17 << 20)
 
-    record = site.record("cp $INPUT_TAR_DIR_LOCAL/wrapper.fcl .", INPUT_TAR_DIR_LOCAL=str(unpacked))
+    record = site.record(
+        "cp $INPUT_TAR_DIR_LOCAL/wrapper.fcl .; cat $INPUT_TAR_DIR_LOCAL/flux.dat",
+        INPUT_TAR_DIR_LOCAL=str(unpacked),
+    )
 
     kept = {file["path"]: file["role"] for file in record["inputs"]}
+    assert kept[str(unpacked / "flux.dat")] == "configuration"
     assert kept[str(unpacked / "wrapper.fcl")] == "configuration"
     assert str(unpacked / "bin" / "setup.sh") in by_path(record["scripts"])
     assert str(unpacked / "larsoft.tar") not in kept
     (gap,) = [gap for gap in record["weaknesses"] if gap["name"] == str(unpacked)]
     assert (gap["kind"], gap["detail"]) == (
         "code-unknown",
-        "jobsub unpacked it, and not all of its files are kept: 1 of 3",
+        "jobsub unpacked it, and not all of its files are kept: 1 of 4",
     )
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.surroundings import host
 from jobprov.provenance.capture.surroundings.batch import name_unit
 
 
@@ -26,3 +28,12 @@ def test_nodes_of_a_dag_of_ones_own_are_units(process: int, unit: str) -> None:
     ad: dict[str, str | float] = {"ProcId": process, "DAGNodeName": "reco_7"}
 
     assert name_unit(Options([], {}), {}, ad, []) == unit
+
+
+@pytest.mark.parametrize(
+    "variable", ["GLIDEIN_Site", "GLIDEIN_DUNESite", "JUSTIN_SITE_NAME", "DIRACSITE"]
+)
+def test_site_is_what_the_pilot_says(variable: str) -> None:
+    described = host.describe_host(Draft(), {variable: "LCG.CERN.cern"}, {})
+
+    assert described["site"] == "LCG.CERN.cern"
