@@ -370,7 +370,7 @@ def _terminated(text: str) -> Finding:
     if not hits:
         return {}
     kind, words = hits[-1]
-    return {"category": kind, "message": words.strip() or "nobody caught it"}
+    return {"category": kind, "message": words.strip() or kind + ", which nobody caught"}
 
 
 def _geant4(text: str) -> Finding:

@@ -63,16 +63,29 @@ def _configurations(draft: Draft, steps: Sequence[str]) -> Iterator[List[bytes]]
             yield [blob for blob in blobs if isinstance(blob, bytes)]
 
 
-def add_logs(outcome: Outcome, draft: Draft, paths: Iterable[str], places: Dict[str, str]) -> None:
+def add_logs(
+    outcome: Outcome,
+    draft: Draft,
+    paths: Iterable[str],
+    places: Dict[str, str],
+    earlier: Dict[str, bytes],
+) -> None:
     """Add log files that the program wrote by itself to the outcome's logs.
 
-    `places` says where those are to be read that may be gone.
+    `places` says where those are to be read that may be gone, and `earlier` what lay in them before
+    the command: several jobs may write one log.
     """
+    has_streams = bool(outcome.logs)
     for path in paths:
+        if has_streams and streams.is_standard(path):
+            continue  # It is in the logs already, from where the command began to write
         log = draft.attempt("log " + path, streams.read_log, places.get(path, path))
         if log is None:
             continue
         content, is_cut = log
+        lay_there = earlier.get(path, b"")
+        if content.startswith(lay_there):
+            content = content[len(lay_there) :]
         if content:
             outcome.logs.append((os.path.basename(path), content, is_cut))
 

@@ -252,7 +252,10 @@ class Job:
         from jobprov.provenance.capture.logs import findings
 
         draft = self.draft
-        places = {} if seen is None else seen.outputs.logs
+        places: Dict[str, str] = {}
+        earlier: Dict[str, bytes] = {}
+        if seen is not None:
+            places, earlier = seen.outputs.logs, seen.outputs.earlier()
         log_files: List[str] = list(places)
         databases: Dict[str, List[str]] = {}
         for step in steps:
@@ -260,7 +263,7 @@ class Job:
             databases[step.name], named_logs = findings.named_in_configuration(draft, step)
             log_files += named_logs
         unkept = [path for path in dict.fromkeys(log_files) if path not in self.options.log]
-        findings.add_logs(outcome, draft, unkept, places)
+        findings.add_logs(outcome, draft, unkept, places, earlier)
         for name, content, is_cut in outcome.logs:
             draft.add_log(prefix + name, steps[0].name, content, is_cut=is_cut)
         return databases

@@ -291,6 +291,15 @@ def collect(streams: Dict[int, Stream], seconds: float) -> List[Tuple[str, bytes
     return logs
 
 
+def is_standard(path: str) -> bool:
+    """Tell whether a file is where our own output or errors go, and so the job's."""
+    try:
+        status = os.stat(path)
+        return any(os.path.samestat(status, os.fstat(number)) for number in (_OUTPUT, _ERROR))
+    except OSError:
+        return False
+
+
 def read_log(path: str) -> Tuple[bytes, bool]:
     """Return (content, whether cut) of a log file; raises OSError."""
     buffer = Buffer()

@@ -30,6 +30,11 @@ _PLACE_NAME = re.compile(r"(?:_FILE|_PATH|_DIR|_PROXY|CCNAME)$", re.IGNORECASE)
 _PLACE_VALUE = re.compile(r"^(?:(?:FILE|DIR):)?[./~][^\s]*$")
 # What is told of a secret: `RUCIO_AUTH_TYPE=x509_proxy`
 _DESCRIBES = re.compile(r"_(?:TYPE|HOST|METHODS?|MODE)$", re.IGNORECASE)
+# Perhaps a pass over the data, whose label stands in names of files: `NOVA_PASS=prod5reco`
+_PASS = re.compile(
+    r"^(?!.*(?:DB|SQL|USER|SSH|KRB|ADMIN|ROOT|LOGIN|MAIL|FTP|HTTP))(?:.*_)?PASS[0-9]*$",
+    re.IGNORECASE,
+)
 _HARMLESS_NAMES = frozenset(
     [
         "PWD",
@@ -96,7 +101,9 @@ def _secret_values(environment: Dict[str, str]) -> Set[str]:
     products = _products(environment)
     values = set()
     for name, value in environment.items():
-        if _is_named_secret(name, value, products) and not _DESCRIBES.search(name):
+        if _DESCRIBES.search(name) or _PASS.match(name):
+            continue
+        if _is_named_secret(name, value, products):
             for line in [value, *value.splitlines()]:
                 if len(line) >= SHORTEST_VALUE and line[0] != "/":
                     values.add(line)

@@ -74,6 +74,10 @@ class SeenOutputs:
                 logs[path] = path if os.path.exists(path) else self._sight.held_logs.place(first)
         return logs
 
+    def earlier(self) -> Dict[str, bytes]:
+        """Return what lay in small files before the command, by absolute path."""
+        return {path: content for path, (_, content) in self._sight.lying.items()}
+
     def _find_further_in_time(self) -> List[str]:
         """Return the folders to which the job may have moved a file; none where a disk hangs."""
         work = Background(self._find_further_folders)

@@ -32,7 +32,7 @@ RUNNING, SUCCEEDED, KILLED = map(STATES.index, ("running", "succeeded", "killed"
 FIRST_BAD = STATES.index("failed")
 """This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """The version of what the rows of a job mean.
 
 It goes up by one whenever the same record gives other rows, edges, gaps or grade. See

@@ -593,7 +593,7 @@ NOT_FOUND = "./job.sh: line 9: pushOutput: command not found\n"
 def test_script_that_fails_after_art_ended_well_is_told_after_art(out: str, err: str) -> None:
     found = find(127, out, err, clues=Clues(is_script=True))
 
-    assert found == {"phase": "after art", "message": NOT_FOUND.strip()}
+    assert found == {"phase": "after art", "message": f"{NOT_FOUND.strip()} (after art)"}
 
 
 def test_program_that_fails_after_art_tells_its_own_failure() -> None:

@@ -87,6 +87,20 @@ def test_variable_of_many_lines_does_not_hold_up_the_job(runner: Runner) -> None
     assert record["state"] == "succeeded"
 
 
+def test_label_of_a_pass_over_the_data_is_left_in_other_values() -> None:
+    environment = {"NOVA_PASS": "prod5reco", "DEFINITION": "x_prod5reco", "DB_PASS": "prod6reco"}
+
+    assert split_environment(environment) == (
+        {"DEFINITION": "x_prod5reco"},
+        ["DB_PASS", "NOVA_PASS"],
+    )
+    assert split_environment({**environment, "URI": "x/prod6reco"})[1] == [
+        "DB_PASS",
+        "NOVA_PASS",
+        "URI",
+    ]
+
+
 def test_folders_of_a_glidein_are_no_secrets() -> None:
     """GlideinWMS' wrapper gives them to each job that it runs in a container."""
     environment = {
