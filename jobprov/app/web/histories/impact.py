@@ -25,10 +25,10 @@ from jobprov.provenance.services.lookup.named_filters import name_file
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision",
-    "file", "file_experiment", "checksum", "parameter", "value", "variable", "seed", "started_after",
+    "reads", "file_experiment", "checksum", "parameter", "value", "variable", "seed", "started_after",
     "started_before",
 )  # fmt: skip
-_OF_A_FILE = {"experiment", "file", "file_experiment", "namespace", "checksum"}
+_OF_A_FILE = {"experiment", "reads", "file_experiment", "namespace", "checksum"}
 _ROWS = 100
 
 
@@ -46,19 +46,20 @@ class ImpactQuestion(NamedTuple):
     @property
     def is_of_file(self) -> bool:
         """Whether the address asks about one file and nothing else."""
-        return "file" in self.filters and self.filters.keys() <= _OF_A_FILE
+        return "reads" in self.filters and self.filters.keys() <= _OF_A_FILE
 
     def query(self) -> dict[str, str]:
         """Return the parameters that ask the same over HTTP."""
-        direct = "true" if self.is_direct else ""
-        reads = self.filters.get("file", "")
-        return {**self.filters, "reads": reads, "file": "", "direct": direct}
+        return {**self.filters, "direct": "true" if self.is_direct else ""}
 
 
 def _asked_question() -> ImpactQuestion:
     filters = asked_words(_FILTERS)
+    # So addresses of 0.1.0 name the file
+    if (file := asked("file")) is not None:
+        filters.setdefault("reads", file)
     namespace = asked_file()["namespace"]
-    if "file" in filters and namespace is not None:
+    if "reads" in filters and namespace is not None:
         filters["namespace"] = namespace
     return ImpactQuestion(filters, asked_flag("direct"))
 
@@ -92,9 +93,9 @@ def show_impact() -> Response:
 def _ask(question: ImpactQuestion) -> Impact:
     service = get_service()
     with service.reading() as connection:
-        jobs = name_file(connection, asked_filters((*_FILTERS, "namespace")))
-        # jobs that read the file: the one that made it made others beside it
-        jobs = jobs._replace(file_key=None, reads_key=jobs.file_key)
+        jobs = asked_filters((*_FILTERS, "namespace"))
+        # Jobs that read the file: the one that made it made others beside it
+        jobs = name_file(connection, jobs._replace(reads=question.filters.get("reads")))
         jobs = resolve_range(connection, jobs, service.settings.git_mirrors)
         return find_impact(
             connection, jobs, is_direct=question.is_direct, limit=_ROWS, cursor=asked("cursor")

@@ -205,12 +205,12 @@ def _history_addresses(
     final_products = history_page("leaves", file.name, *place)
     cost = history_page("cost", file.name, *place)
     with_another_file = {"a": name_in_questions, "experiment": file.experiment}
-    jobs_of_file = {"file": name_in_questions, "file_experiment": file.experiment}
+    readers = {"reads": name_in_questions, "file_experiment": file.experiment}
     return _HistoryAddresses(
         lineage=_with_query(lineage, version),
         rebuild=history_page("rebuild", file.name, *place),
         diverge=address("/diverge", with_another_file),
-        impact=address("/impact", jobs_of_file),
+        impact=address("/impact", readers),
         questions=[
             ("First inputs", _with_query(first_inputs, version)),
             ("Final products", _with_query(final_products, version)),

@@ -441,7 +441,7 @@ def test_file_leads_to_what_it_touched_and_to_the_jobs_that_make_it_again(
     text = pages.get(f"/files/{samples.MERGED}").text
 
     assert f"/rebuild/{samples.MERGED}?experiment=toyexp" in text
-    assert f"/impact?file={samples.MERGED}&amp;file_experiment=toyexp" in text
+    assert f"/impact?reads={samples.MERGED}&amp;file_experiment=toyexp" in text
     assert lead(pages, f"/rebuild/{samples.MERGED}").startswith(
         "1 job, from 10 files that must still exist"
     )
