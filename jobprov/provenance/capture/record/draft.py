@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
 
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Record
@@ -19,7 +19,6 @@ class Draft:
         record: the JSON object so far, after record.md.
         blobs: digest -> bytes, or the path of a file that still holds them.
         notes: sentences that end up in `extra.hook_notes`.
-        constant: paths of inputs that the text of a script names, likely the same in all jobs.
     """
 
     def __init__(
@@ -28,7 +27,6 @@ class Draft:
         self.record: Record = record or {}
         self.blobs: Dict[str, Union[bytes, str]] = {}
         self.notes: List[str] = list(notes or [])
-        self.constant: Set[str] = set()
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about something that is missing, once, at most 200 of them."""

@@ -116,7 +116,7 @@ def _complete(
     record["state"], record["ended_at"] = state, moment(outcome.ended)
     record["exit"] = _describe_exit(record, outcome, state, failed)
     draft.attempt("copies of inputs", _leave_out_copies, record)
-    unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(draft))
+    unit = batch.name_unit(job.options, job.environment, job.job_ad, _brought_inputs(record))
     if unit is not None and record.get("task", {}).get("task_id"):
         record["task"]["unit"] = unit
     record["sent_at"] = now()
@@ -171,13 +171,12 @@ def _unpacked(path: str, copies: Collection[Tuple[str, str]]) -> Set[Tuple[str, 
     return found.intersection(copies)
 
 
-def _brought_inputs(draft: Draft) -> List[Entry]:
-    """Return the inputs but for those that a program of the job made or a script names, and traced ones.
+def _brought_inputs(record: Record) -> List[Entry]:
+    """Return the inputs but for those that an earlier program of the job made, and traced ones.
 
     The former have the same names in all jobs; of the latter, only a traced job knows. A step that
     has the bytes of its input for output copied them.
     """
-    record = draft.record
     paths: Set[str] = set()
     makers: Dict[str, Set[Optional[str]]] = {}  # steps, by the digest of what they made
     for output in record.get("outputs", ()):
@@ -186,8 +185,8 @@ def _brought_inputs(draft: Draft) -> List[Entry]:
     brought = []
     for entry in record.get("inputs", ()):
         others = makers.get(entry.get("sha256", "no digest"), set()) - {entry.get("step")}
-        is_constant = entry.get("path") in draft.constant.union(paths)
-        if not (is_constant or others) and entry.get("evidence") != "traced":
+        is_made = entry.get("path") in paths or bool(others)
+        if not is_made and entry.get("evidence") != "traced":
             brought.append(entry)
     return brought
 

@@ -2,7 +2,7 @@
 
 A program that is over in an instant is seen by nobody, and what a shell reads by `.` is no program.
 So words of scripts that are names of files count: code goes with the record as a script, all else
-as an input.
+as an input, though no parent of what was made.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.mounts import ELSEWHERE
 from jobprov.provenance.capture.secrets.programs import secret_files
-from jobprov.provenance.capture.sight.inputs import files_of_code, role_of
+from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.named_folders import (
     LONGEST_WORD,
     expanded,
@@ -69,13 +69,14 @@ class NamedFiles:
 
         It is gone some weeks later, and a script copies it whole: `cp -r $INPUT_TAR_DIR_LOCAL .`
         """
-        for folder in _unpacked_folders():
-            files = list(itertools.islice(_files_below(folder), _MOST_WORDS + 1))
-            left_out = [path for path in files[:_MOST_WORDS] if not self._keep(path)]
-            if left_out or len(files) > _MOST_WORDS:
-                why = "jobsub unpacked it, and not all of its files are kept: {} of {}"
-                counts = len(left_out), len(files)
-                self._draft.weaken("code-unknown", folder, why.format(*counts))
+        for name, folder in sorted(os.environ.items()):
+            if name.startswith(_UNPACKED) and os.path.isabs(folder):
+                files = list(itertools.islice(_files_below(folder), _MOST_WORDS + 1))
+                left_out = [path for path in files[:_MOST_WORDS] if not self._keep(path)]
+                if left_out or len(files) > _MOST_WORDS:
+                    why = "jobsub unpacked it, and not all of its files are kept: {} of {}"
+                    counts = len(left_out), len(files)
+                    self._draft.weaken("code-unknown", folder, why.format(*counts))
 
     def _keep(self, path: str) -> bool:
         """Keep a file that was there before the command; tell whether somebody has it."""
@@ -89,20 +90,8 @@ class NamedFiles:
             return code.keep(path)
         entry = _describe(path, self._draft, code) if len(self.inputs) < _MOST_INPUTS else None
         if entry is not None and entry["sha256"] not in self._digests:
-            if not path.startswith(tuple(map(os.path.realpath, _unpacked_folders()))):
-                entry["role"] = role_of(path)
             self.inputs.append(entry)
-            self._draft.constant.add(entry["path"])
         return entry is not None
-
-
-def _unpacked_folders() -> List[str]:
-    """Return the folders into which jobsub unpacked what was submitted."""
-    folders = []
-    for name, folder in sorted(os.environ.items()):
-        if name.startswith(_UNPACKED) and os.path.isabs(folder):
-            folders.append(folder)
-    return folders
 
 
 def _files_below(folder: str) -> Iterator[str]:

@@ -70,8 +70,10 @@ def test_archive_that_breaks_off_costs_no_output(runner: Runner) -> None:
     assert [file["path"] for file in record["outputs"]] == ["out.root"]
 
 
-def test_data_that_a_script_names_are_inputs_however_short_they_are_read(runner: Runner) -> None:
-    """As in a job of DIRAC, which puts its input beside the script before that runs."""
+def test_data_that_a_script_names_are_kept_though_nobody_saw_that_they_are_read(
+    runner: Runner,
+) -> None:
+    """Whether they were, the script does not tell: an earlier line may have ended the job."""
     (runner.folder / "raw.dat").write_text("raw")
     (runner.folder / "cards.mac").write_text("/run/beamOn 3")
 
@@ -82,6 +84,5 @@ def test_data_that_a_script_names_are_inputs_however_short_they_are_read(runner:
         PROCESS="7",
     )
 
-    assert roles(record) == {"raw.dat": "primary", "cards.mac": "configuration"}
-    # A name that stands in a script is that of each job's input
+    assert roles(record) == {"raw.dat": "configuration", "cards.mac": "configuration"}
     assert record["task"]["unit"] == "7"

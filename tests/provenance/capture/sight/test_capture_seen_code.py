@@ -83,7 +83,7 @@ def test_files_that_a_script_names_are_kept_however_short_they_run(
     assert set(seen_scripts(record)) >= {str(tool), f"{home}/settings.sh", "helpers.py", "more.py"}
     inputs = {entry["path"]: entry for entry in record["inputs"]}
     cards = inputs[f"{home}/cards.dat"]
-    assert (cards["role"], cards["evidence"]) == ("primary", "seen")
+    assert (cards["role"], cards["evidence"]) == ("configuration", "seen")
     assert blobs[cards["sha256"]] == b"mass 125\n"
     assert "old.txt" not in inputs
 
