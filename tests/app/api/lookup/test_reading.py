@@ -297,7 +297,8 @@ def test_task_goes_on_without_a_waived_unit(recorded: FlaskClient) -> None:
         {"task_id": "t1", "experiment": "nova", "unit_count": 1},
     )
     assert read(recorded, "/tasks/t1/missing") == {
-        "missing": [{"unit": "w", "state": "not_submitted", "why": None}]
+        "missing": [{"unit": "w", "state": "not_submitted", "why": None}],
+        "unnamed_count": 0,
     }
     assert_problem(
         recorded.post("/api/v1/tasks/t1/waivers", json={**waiver, "units": ["x"]}), 422, "units"
