@@ -157,3 +157,9 @@ def ups_dump() -> dict[str, str]:
         value for name, value in found.items() if name.endswith("_LIB")
     )
     return found
+
+
+def missed_nothing(processes: dict[str, Any]) -> bool:
+    """Tell whether a record says so of its programs; a busy machine may halt the hook a moment."""
+    why: str = processes.get("why_incomplete", "")
+    return bool(processes["is_complete"]) or why.startswith("the hook was halted for")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.library.hook import Runner, only_entry
+from tests.library.hook import Runner, missed_nothing, only_entry
 
 START = "/var/tmp"  # noqa: S108 - a folder that many share
 JOB = 'cp "$INPUTS/raw.root" in.root; cat in.root > out.root'
@@ -52,7 +52,7 @@ def test_folder_of_one_job_in_the_place_of_a_shared_one_is_its_own(
     assert [output["path"] for output in record["outputs"]] == ["out.root"]
     (staged,) = record["inputs"]
     assert (staged["name"], staged["path"]) == ("raw.root", "in.root")
-    assert record["command"]["processes"]["is_complete"]
+    assert missed_nothing(record["command"]["processes"])
 
 
 @pytest.mark.slow
@@ -90,4 +90,4 @@ def test_shared_folder_that_is_named_is_looked_into(runner: Runner, tmp_path: Pa
 
     record, _ = only_entry(runner)
     assert [output["name"] for output in record["outputs"]] == ["out.root"]
-    assert record["command"]["processes"]["is_complete"]
+    assert missed_nothing(record["command"]["processes"])

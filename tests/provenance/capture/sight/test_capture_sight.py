@@ -17,7 +17,7 @@ from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.sight.following import Following
 from jobprov.provenance.capture.sight.sight import Sight
-from tests.library.hook import Runner, only_entry
+from tests.library.hook import Runner, missed_nothing, only_entry
 
 ART = """#!/bin/sh
 # A program with art's options and words, as far as a job script shows them.
@@ -600,7 +600,7 @@ def test_every_program_of_some_length_is_listed(site: Site) -> None:
     ]
     assert listed[1]["working_directory"] == "/"
     assert processes["count"] == len(listed)
-    assert processes["is_complete"] is True
+    assert missed_nothing(processes)
 
 
 @pytest.mark.slow
