@@ -42,8 +42,8 @@ from jobprov.provenance.services.work.queue import drain
 
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
-FOLD_SECONDS = 600.0
-FIRST_FOLD_SECONDS = 60.0
+COUNT_SECONDS = 600.0
+FIRST_COUNT_SECONDS = 60.0
 """After a start those are answered first who waited for it.
 
 Pages take two or three times as long while a large campaign is counted.
@@ -160,16 +160,16 @@ def work_until(service: Service, stop: threading.Event) -> None:
     """
     parts = service.parts()
     seal_at = time.monotonic() + SEAL_SECONDS
-    fold_at, look_at = time.monotonic() + FIRST_FOLD_SECONDS, time.monotonic()
+    count_at, look_at = time.monotonic() + FIRST_COUNT_SECONDS, time.monotonic()
     is_current = False
     while not stop.is_set():
         try:
             if time.monotonic() > look_at:
                 refresh_statistics(parts.database)
                 look_at = time.monotonic() + STATISTICS_SECONDS
-            if time.monotonic() > fold_at:
+            if time.monotonic() > count_at:
                 enqueue_first_counts(parts)
-                fold_at = time.monotonic() + FOLD_SECONDS
+                count_at = time.monotonic() + COUNT_SECONDS
             if not is_current:
                 enqueue_derivation(parts)
                 is_current = True  # or will be: the work is noted

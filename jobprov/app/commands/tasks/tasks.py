@@ -117,11 +117,10 @@ def _missing_text(units: MissingUnits, task_id: str) -> str:
 
 
 def _unnamed(units: MissingUnits) -> str:
-    more = " more" if units.missing else ""
+    noun = "more unit" if units.missing else "unit"
     verb = "is" if units.unnamed_count == 1 else "are"
-    noun = "unit" if units.unnamed_count == 1 else "units"
     return (
-        f"{number(units.unnamed_count)}{more} {noun} {verb} expected, and not known by name: "
+        f"{counted(units.unnamed_count, noun)} {verb} expected, and not known by name: "
         "no list was declared, or what they are made from is not there yet."
     )
 
