@@ -399,15 +399,17 @@ def test_what_a_hook_left_in_its_spool_is_sent_at_the_end(tmp_path: Path, hook: 
     assert len(service.records) == 1
 
 
-def test_refused_task_is_told_and_stops_nothing(demo: Demo, tmp_path: Path) -> None:
+def test_refused_task_is_told_and_stops_nothing(tmp_path: Path) -> None:
     lines: list[str] = []
     stage = Production(
         1, Release(tmp_path, tmp_path, "v1", "0" * 40), tmp_path, tmp_path, {}
     ).merge()
-    demo.service.answer_to_tasks = 422
 
-    run_demo_module._Service(demo.service.url, None).declare(stage, lines.append)
+    with answering() as service:
+        service.answer_to_tasks = 422
+        run_demo_module._Service(service.url, None).declare(stage, lines.append)
 
+    assert list(service.tasks) == ["toyexp-demo-merge-0001"]
     assert lines == ["task toyexp-demo-merge-0001 was not declared: the service answered 422"]
 
 

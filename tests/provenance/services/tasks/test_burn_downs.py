@@ -1,7 +1,10 @@
 """How many units of a campaign were left over the last week: it ends at what is missing now."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaigns
 from jobprov.provenance.services.tasks.burn_downs import STEP, STEPS, DoneLately, ExpectedUnits
@@ -9,9 +12,17 @@ from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_cam
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
 from tests.library.records import a_record
+from tests.library.standing_clock import START, standing_clock
 
 NOW = datetime(2026, 1, 20, 13, tzinfo=UTC)
 NAME = ("nova", "c")
+
+
+@pytest.fixture(autouse=True)
+def at_rest() -> Iterator[None]:
+    """Have no full hour strike within a test, as steps begin with it."""
+    with standing_clock():
+        yield
 
 
 def done(number: int, unit: str, before: timedelta, **more: Any) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def test_burn_down_steps_where_units_were_done(production: Production) -> None:
 
 def test_units_count_from_when_their_task_was_declared_or_began(production: Production) -> None:
     """A stage that is declared later makes the line rise, and nothing is left before the first."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = START
     production.now = now - 10 * STEP
     production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
     production.now = now - 4 * STEP
@@ -87,7 +98,7 @@ def test_units_count_from_when_their_task_was_declared_or_began(production: Prod
 
 
 def test_steps_of_a_task_that_began_a_minute_ago_are_minutes(production: Production) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = START
     production.now = now - timedelta(minutes=1)
     production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
     began = (now - timedelta(seconds=40)).isoformat()
@@ -108,7 +119,7 @@ def test_steps_of_a_task_that_began_a_minute_ago_are_minutes(production: Product
 
 
 def test_task_that_is_declared_anew_counts_from_its_first_job(production: Production) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = START
     production.declare("t1", units=["a", "b"], campaign="c", stage="reco")
     long_ago = (now - timedelta(days=30)).isoformat()
     task = {"task_id": "t1", "unit": "a"}
@@ -136,7 +147,7 @@ def test_campaign_of_which_nobody_said_how_many_has_none(production: Production)
 def test_backlog_of_a_campaign_is_its_burn_down_and_the_ends_of_its_estimate(
     production: Production,
 ) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = START
     production.declare("t1", units=[f"u{number}" for number in range(20)], campaign="c", stage="r")
     production.declare("other", units=["a", "b"], campaign="d", stage="r")
     records = []
@@ -170,7 +181,7 @@ def test_backlog_of_a_campaign_is_its_burn_down_and_the_ends_of_its_estimate(
 
 
 def test_backlog_of_a_task_is_of_this_task_alone(production: Production) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = START
     production.declare("t1", units=["a", "b", "c", "d"], campaign="c", stage="reco")
     production.declare("t2", units=["e", "f"], campaign="c", stage="reco")
     records = [
