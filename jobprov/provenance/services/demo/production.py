@@ -42,7 +42,6 @@ from jobprov.provenance.services.demo.release import VERSION, make_release
 _PACKAGES = ("awkward", "numpy", "pythia8mc", "uproot")
 _SECONDS_A_CALL = 30
 _SECONDS_TO_SEND_AN_ENTRY = 300
-_NOT_BUILT_YET = {404, 405, 501}  # what a service without tasks answers to their declaration
 
 
 @dataclass(frozen=True)
@@ -334,7 +333,7 @@ class _Service:
             )
 
     def declare(self, stage: Stage, report: Callable[[str], None]) -> None:
-        """Declare a task with its units; a service that does not take tasks yet is no hindrance."""
+        """Declare a task with its units; report it if the service refuses, as the jobs run on."""
         body = {
             "experiment": EXPERIMENT,
             "campaign": CAMPAIGN,
@@ -345,7 +344,7 @@ class _Service:
             "software": [{"name": EXPERIMENT, "requested_ref": VERSION}],
         }
         status = self._call("PUT", f"/tasks/{stage.task_id}", body).status_code
-        if status >= requests.codes.bad_request and status not in _NOT_BUILT_YET:
+        if status >= requests.codes.bad_request:
             report(f"task {stage.task_id} was not declared: the service answered {status}")
 
     def knows(self, job_id: str) -> bool:

@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class StandIn(ThreadingHTTPServer):
     daemon_threads = True
-    answer_to_tasks = 404
+    answer_to_tasks = 201
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
