@@ -61,10 +61,22 @@ def _ad_value(text: str) -> Union[str, bool, float]:
 def ads(environment: Dict[str, str], note: Callable[[str], None]) -> Tuple[ClassAd, ClassAd]:
     """Return (job ad, machine ad).
 
-    Each empty outside HTCondor. `note` is told why one is missing.
+    Each empty outside HTCondor. `note` is told why one is missing. A job of DIRAC has none: the
+    one that its variables name is its pilot's, which runs other jobs, too.
     """
-    job_ad = _named_ad(environment, note, "_CONDOR_JOB_AD")
+    job_ad: ClassAd = {}
+    if dirac_number(environment) is None:
+        job_ad = _named_ad(environment, note, "_CONDOR_JOB_AD")
     return job_ad, _named_ad(environment, note, "_CONDOR_MACHINE_AD")
+
+
+def dirac_number(environment: Dict[str, str]) -> Optional[str]:
+    """Return the number of a job of DIRAC; else None.
+
+    Source: JobWrapper of DIRAC 9; 0 is what it calls a job without a number.
+    """
+    number = environment.get("JOBID") if environment.get("DIRACSITE") else None
+    return None if number in (None, "", "0") else number
 
 
 def _named_ad(environment: Dict[str, str], note: Callable[[str], None], variable: str) -> ClassAd:
