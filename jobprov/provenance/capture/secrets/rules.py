@@ -236,6 +236,13 @@ BY_NAME = [
         rb"|[A-Z0-9_]{1,40}_(?:TOKEN|PASS|PASSWORD|PASSPHRASE|PWD?))=[\"']?",
         rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{4,}",
     ),
+    Rule(
+        "assignment",
+        b"_auth=|_cookie=|_creds=|_jwt=|_key=|_pat=|_secret=",
+        rb"\b[A-Z0-9_]{1,40}_(?:AUTH|COOKIE|CREDS|JWT|(?:API|ACCESS|PRIVATE|SECRET)_KEY|PAT|SECRET)"
+        rb"=[\"']?",
+        _HAS_DIGIT + rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{8,}",
+    ),
     # Options
     Rule(
         "assignment",
