@@ -238,9 +238,8 @@ BY_NAME = [
     ),
     Rule(
         "assignment",
-        b"_auth=|_cookie=|_creds=|_jwt=|_key=|_pat=|_secret=",
-        rb"\b[A-Z0-9_]{1,40}_(?:AUTH|COOKIE|CREDS|JWT|(?:API|ACCESS|PRIVATE|SECRET)_KEY|PAT|SECRET)"
-        rb"=[\"']?",
+        b"_auth=|_creds=|_key=|_secret=",
+        rb"\b[A-Z0-9_]{1,40}_(?:AUTH|CREDS|(?:API|ACCESS|PRIVATE|SECRET)_KEY|SECRET)=[\"']?",
         _HAS_DIGIT + rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{8,}",
     ),
     # Options

@@ -341,7 +341,7 @@ class ChildProgram:
         for name in plain[:-1][:_MOST_WORDS]:
             source = self.place(name)
             file = None if is_url(source) else reader.read(source)
-            is_new = file is not None and reader.is_new(source)
+            is_new = reader.is_new(source)
             self.copies.append(Copy(source, self.place(plain[-1]), file, is_new=is_new))
 
 

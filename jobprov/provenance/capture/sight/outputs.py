@@ -256,8 +256,8 @@ class SeenOutputs:
         elsewhere = dict.fromkeys([*self._written(), *self._sight.traced], self._sight.began)
         for program in self._sight.programs:
             elsewhere.update((path, program.child.began) for path in program.named)
-        for path in self._places.sent:
-            if not self._is_left_out(self._places.find(path).place or path):
+        for path, target in self._places.sent.items():
+            if not self._is_left_out(target):
                 paths[path] = None
         for path, since in sorted(elsewhere.items()):
             if not self._sight.is_own(path) and self._is_new_elsewhere(path, since):

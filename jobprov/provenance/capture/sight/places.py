@@ -76,7 +76,7 @@ class Places:
 
     Attributes:
         staged_in: {path in the job's folders: where it was copied from}.
-        sent: paths elsewhere of files that the job made there and copied on (`W=$(mktemp -d)`).
+        sent: {path elsewhere: where the job, which made it there, copied it} (`W=$(mktemp -d)`).
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Places:
         self._deeper: Optional[List[str]] = None
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, str] = {}
-        self.sent: List[str] = []
+        self.sent: Dict[str, str] = {}
         for copy in copies:
             self._take(copy)
 
@@ -115,7 +115,7 @@ class Places:
             self.staged_in[target] = copy.source
         elif copy.is_new and not (self._is_own(target) or is_log(target)):
             self._copied[copy.source] = (target, copy.file)
-            self.sent.append(copy.source)
+            self.sent[copy.source] = target
 
     def find(self, path: str) -> MadeFile:
         """Return where a file is that the job made at a path and that is no longer there."""

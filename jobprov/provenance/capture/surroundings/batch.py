@@ -20,7 +20,7 @@ NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
 def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     """Return the record's `batch`, without its part; empty where no batch system is seen."""
     number = condor_ads.dirac_number(environment)
-    if number is not None:
+    if number:
         # Without a global id: a job that is rescheduled keeps its number, and nothing counts that
         return {"system": "dirac", "id": number}
     if ad.get("GlobalJobId"):
