@@ -139,12 +139,12 @@ def _leave_out_copies(record: Record) -> None:
         is_older = os.path.isabs(path) and os.path.isfile(path) and os.stat(path).st_mtime < began
         if copy and (lay_here or is_older):
             record["outputs"].remove(copies.pop(key))
-        archive = path if os.path.isfile(path) else entry.get("location", "")
-        if copies and _ARCHIVE.search(archive) and os.path.isfile(archive):
-            from jobprov.provenance.capture.recording import archives
+        for archive in (path, entry.get("location", "")):
+            if copies and _ARCHIVE.search(archive) and os.path.isfile(archive):
+                from jobprov.provenance.capture.recording import archives
 
-            for key in archives.find_members(archive, copies):
-                record["outputs"].remove(copies.pop(key))
+                for key in archives.find_members(archive, copies):
+                    record["outputs"].remove(copies.pop(key))
     if not record.get("outputs", True):
         del record["outputs"]
 
