@@ -17,6 +17,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.secrets.texts import redact
+from jobprov.provenance.capture.secrets.variables import withhold_assigned
 
 _SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
@@ -44,6 +45,7 @@ def keep_scripts(
         if script.content is None:
             draft.note(script.why_not)  # the gap `script-missing` follows
         else:
+            withhold_assigned(script.content)
             entry.update(mode=script.mode, sha256=_keep_script(draft, path, script.content))
         entry.update(draft.attempt(what, repositories.place, path) or {})
         if evidence is not None:

@@ -1,14 +1,11 @@
 """How a job ended, in its record: its state, which step made it fail, and why."""
 # ruff: noqa: PLC0415 - of a job that succeeded, little is loaded
 
-import hashlib
 import os
 import re
-import zlib
-from typing import TYPE_CHECKING, Collection, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.command import code
-from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment, now, seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry, Finding, JsonObject, Record
@@ -20,8 +17,7 @@ if TYPE_CHECKING:
     from jobprov.provenance.capture.recording.job import Job
     from jobprov.provenance.capture.recording.judging import Decision
 
-_ARCHIVE = re.compile(r"\.(?:tar(?:\.(?:gz|bz2|xz))?|tgz|tbz2?|txz)$")
-_ARCHIVE_SECONDS = 5.0
+_ARCHIVE = re.compile(r"\.(?:tar(?:\.(?:gz|bz2|xz))?|tgz|tbz2?|txz|zip)$")
 
 
 class FailedStep:
@@ -143,32 +139,14 @@ def _leave_out_copies(record: Record) -> None:
         is_older = os.path.isabs(path) and os.path.isfile(path) and os.stat(path).st_mtime < began
         if copy and (lay_here or is_older):
             record["outputs"].remove(copies.pop(key))
-        if copies and _ARCHIVE.search(path) and os.path.isfile(path):
-            for key in _unpacked(path, copies):
-                record["outputs"].remove(copies.pop(key))
+        for archive in (path, entry.get("location", "")):
+            if copies and _ARCHIVE.search(archive) and os.path.isfile(archive):
+                from jobprov.provenance.capture.recording import archives
+
+                for key in archives.find_members(archive, copies):
+                    record["outputs"].remove(copies.pop(key))
     if not record.get("outputs", True):
         del record["outputs"]
-
-
-def _unpacked(path: str, copies: Collection[Tuple[str, str]]) -> Set[Tuple[str, str]]:
-    """Return which of these (name, SHA-256) an archive holds, as far as there is time to look."""
-    import tarfile
-
-    names = {name for name, _ in copies}
-    clock, found = Clock(_ARCHIVE_SECONDS), set()
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = os.path.basename(member.name)
-                if not clock.left():
-                    break
-                if member.isfile() and name in names and member.size <= SMALL_BYTES:
-                    content = archive.extractfile(member)
-                    if content is not None:
-                        found.add((name, hashlib.sha256(content.read()).hexdigest()))
-    except (OSError, EOFError, tarfile.TarError, zlib.error):
-        pass  # the job could not unpack it either
-    return found.intersection(copies)
 
 
 def _brought_inputs(record: Record) -> List[Entry]:

@@ -208,7 +208,7 @@ class Job:
         if seen is not None:
             for paths in databases.values():
                 seen.leave_out(paths)
-        missing = self._add_outputs(step, seen, clock, is_success=outcome.code == 0)
+        missing = self._add_outputs(step, seen, outcome, clock)
         draft.need("what changed", changes.weaken, draft, step, changed)
         if not outcome.code:
             self._weaken_by_problems(steps)
@@ -340,13 +340,14 @@ class Job:
         return seen
 
     def _add_outputs(
-        self, step: Step, seen: "Optional[Seen]", clock: Clock, *, is_success: bool
+        self, step: Step, seen: "Optional[Seen]", outcome: execution.Outcome, clock: Clock
     ) -> List[Entry]:
         """Describe the outputs of a command: those that were named, and those that were seen.
 
         Return those that were named and are not there.
         """
         from jobprov.provenance.capture.files.names import from_here
+        from jobprov.provenance.capture.recording import judging
         from jobprov.provenance.capture.recording.output_entries import Named
         from jobprov.provenance.capture.recording.outputs import Outputs
 
@@ -360,7 +361,15 @@ class Job:
                 for path in program.program.outputs():
                     named.append(Named(from_here(path), program.step.name, "argument"))
         outputs = Outputs(self.draft, self.options)
-        return outputs.add(named, inputs, clock, step=step.name, seen=seen, is_success=is_success)
+        return outputs.add(
+            named,
+            inputs,
+            clock,
+            step=step.name,
+            seen=seen,
+            failed=judging.failed_programs(seen, outcome),
+            is_success=outcome.code == 0,
+        )
 
     def add_inputs(self, named: Iterable[Tuple[str, str]]) -> None:
         """Record inputs of the whole job, of no particular step."""

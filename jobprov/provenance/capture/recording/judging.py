@@ -80,6 +80,15 @@ def _logs_of(
     return own or [log for log in outcome.logs if log[0] in _STREAMS]
 
 
+def failed_programs(seen: Optional[Seen], outcome: Outcome) -> Set[str]:
+    """Return the names of programs like art whose own logs end with a failure: tries of a script."""
+    failed = set()
+    for program in [] if seen is None else seen.programs:
+        if _failing_line(_logs_of(program, seen, outcome)) is not None:
+            failed.add(program.step.name)
+    return failed
+
+
 def logs_of_last(seen: Optional[Seen]) -> Set[str]:
     """Return the names of the logs to which the last program like art printed by itself."""
     last = _last_program(seen)

@@ -1,7 +1,7 @@
 """The outputs of a job, as they come into its record, and their sidecars."""
 
 import os
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import entries, sidecar
 from jobprov.provenance.capture.files.hashing import Clock
@@ -34,9 +34,12 @@ class Outputs:
         *,
         step: Optional[str] = None,
         seen: Optional[Seen] = None,
+        failed: Collection[str] = (),
         is_success: bool,
     ) -> List[Entry]:
         """Describe outputs, and write the sidecars of named ones where their step succeeded.
+
+        `failed` are steps that did not, although the command did.
 
         Return entries of those that were named and are not there.
         """
@@ -55,7 +58,8 @@ class Outputs:
             entries.name_spaces([entry], options.namespace_of)
             if parents:
                 entry["parents"] = _names_of_others(parents, entry)
-            if content is not None and is_success and not options.no_sidecar:
+            is_good = is_success and entry.get("step") not in failed
+            if content is not None and is_good and not options.no_sidecar:
                 what = "sidecar of " + entry["path"]
                 draft.attempt(what, self._write_sidecar, entry, content, made_from, late)
             self._recorded().append(without_empty(entry))

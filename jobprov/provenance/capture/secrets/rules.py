@@ -236,6 +236,12 @@ BY_NAME = [
         rb"|[A-Z0-9_]{1,40}_(?:TOKEN|PASS|PASSWORD|PASSPHRASE|PWD?))=[\"']?",
         rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{4,}",
     ),
+    Rule(
+        "assignment",
+        b"_auth=|_creds=|_key=|_secret=",
+        rb"\b[A-Z0-9_]{1,40}_(?:AUTH|CREDS|(?:API|ACCESS|PRIVATE|SECRET)_KEY|SECRET)=[\"']?",
+        _HAS_DIGIT + rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{8,}",
+    ),
     # Options
     Rule(
         "assignment",

@@ -7,6 +7,7 @@ import array
 import functools
 import os
 import re
+import threading
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.secrets import programs, rules
@@ -36,15 +37,20 @@ RARE_SIGNS = _rare_signs()
 """The signs of all rules but one: that of `url-password` stands in every address."""
 _SHORTEST_SIGNS = _shortest_signs()
 _MOST_VALUES = 500  # each is looked for in every text
-_values: Set[bytes] = set()  # of variables that are secret, as texts may have them
+# Of variables that are secret, as texts may have them; longest first: one may be a part of another
+_values: List[bytes] = []
+_adding = threading.Lock()
 
 
 def withhold(values: Iterable[str]) -> None:
     """From now on take these values out of every text, whatever stands around them."""
-    for value in sorted(values, key=len, reverse=True):
-        quoted = (value, re.sub(r'(["$`\\])', r"\\\1", value), value.replace("'", "'\\''"))
-        if len(_values) < _MOST_VALUES:
-            _values.update(map(os.fsencode, quoted))  # as `env`, `export -p` and `set` write it
+    with _adding:
+        known = set(_values)
+        for value in sorted(values, key=len, reverse=True):
+            quoted = (value, re.sub(r'(["$`\\])', r"\\\1", value), value.replace("'", "'\\''"))
+            if len(known) < _MOST_VALUES:
+                known.update(map(os.fsencode, quoted))  # as `env`, `export -p` and `set` write it
+        _values[:] = sorted(known, key=len, reverse=True)
 
 
 def redact_text(text: str) -> str:
@@ -85,7 +91,7 @@ def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
 def _without_values(content: bytes) -> Tuple[bytes, Set[str]]:
     """Return the content without values of secret variables, and the name of the rule if it hit."""
     clean = content
-    for value in sorted(_values, key=len, reverse=True):  # one may be a part of another
+    for value in tuple(_values):
         clean = clean.replace(value, b"<redacted:variable>")
     return clean, set() if clean == content else {"variable"}
 

@@ -20,7 +20,7 @@ _NAME = re.compile(
     r"|PASSWORD|PASSWD|PASSPHRASE"
     # At its end
     r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY"
-    r"|_PAT|_PW)[0-9]*$"
+    r"|_PAT|(?:^|_)PW)[0-9]*$"
     # The whole name
     r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
     re.IGNORECASE,
@@ -35,6 +35,8 @@ _PASS = re.compile(
     r"^(?!.*(?:DB|SQL|USER|SSH|KRB|ADMIN|ROOT|LOGIN|MAIL|FTP|HTTP))(?:.*_)?PASS[0-9]*$",
     re.IGNORECASE,
 )
+# Compiled where a script is read; with a digit: `GRID_AUTH=kerberos` is no secret
+_ASSIGNED = r"(?m)(?:^|[;&|]|\bexport)[ \t]*([A-Z]\w*)=[\"']?((?=[^\s\"']*\d)[^\s\"'$`;&|()<>]{8,})"
 _HARMLESS_NAMES = frozenset(
     [
         "PWD",
@@ -91,6 +93,11 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
 def withhold_values(environment: Dict[str, str]) -> None:
     """From now on take the values of secret variables out of every text: jobs print them."""
     withhold(_secret_values(environment))
+
+
+def withhold_assigned(script: bytes) -> None:
+    """Do the same with what a script writes as a value, for programs that end unseen."""
+    withhold_values(dict(re.findall(_ASSIGNED, script.decode("utf-8", "surrogateescape"))))
 
 
 def _secret_values(environment: Dict[str, str]) -> Set[str]:

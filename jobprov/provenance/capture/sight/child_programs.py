@@ -96,6 +96,11 @@ class FileReader:
             return None
         return self.read(path)
 
+    def is_new(self, path: str) -> bool:
+        """Tell whether a file has changed since the job began."""
+        status = _status(path)
+        return status is not None and status.st_ctime >= self._began
+
     def read(self, path: str) -> Optional[SeenFile]:
         """Return a regular file, read; None where there is none, or where it is private."""
         status = _status(path)
@@ -183,10 +188,13 @@ class Copy:
         source, target: absolute paths, or addresses; a target may be a folder, and a source the
             name of a file of Rucio.
         file: the source, where it is a file.
+        is_new: whether the source has changed since the job began.
     """
 
-    def __init__(self, source: str, target: str, file: Optional[SeenFile]) -> None:
-        self.source, self.target, self.file = source, target, file
+    def __init__(
+        self, source: str, target: str, file: Optional[SeenFile], *, is_new: bool = False
+    ) -> None:
+        self.source, self.target, self.file, self.is_new = source, target, file, is_new
 
 
 class ChildProgram:
@@ -318,7 +326,8 @@ class ChildProgram:
             if file is not None:  # no option, nor a dataset
                 name = lfn or os.path.basename(file.path)
                 target = options.get("--pfn") or "/".join([*filter(None, folders), name])
-                self.copies.append(Copy(file.path, target, file))
+                is_new = reader.is_new(file.path)
+                self.copies.append(Copy(file.path, target, file, is_new=is_new))
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
@@ -332,7 +341,8 @@ class ChildProgram:
         for name in plain[:-1][:_MOST_WORDS]:
             source = self.place(name)
             file = None if is_url(source) else reader.read(source)
-            self.copies.append(Copy(source, self.place(plain[-1]), file))
+            is_new = reader.is_new(source)
+            self.copies.append(Copy(source, self.place(plain[-1]), file, is_new=is_new))
 
 
 def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:

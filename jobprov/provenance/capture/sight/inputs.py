@@ -3,6 +3,7 @@
 import os
 from typing import Collection, Dict, Iterable, List, Optional, Set
 
+from jobprov.provenance.capture.command.arguments import is_system
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
 from jobprov.provenance.capture.files.private import is_private, is_software
@@ -80,6 +81,10 @@ class SeenInputs:
         for program in self._sight.programs:
             if not program.is_step:
                 files.update((file.path, file) for file in program.inputs)
+            for copy in program.copies:  # `cp /pnfs/raw.root $(mktemp -d)/`
+                is_input = not (copy.is_new or is_system(copy.source))
+                if copy.file is not None and is_input and not self._sight.is_own(copy.target):
+                    files[copy.source] = copy.file
         if opened is not None:
             files.update((file.path, file) for file in self._held_open(opened))
         for path in [*known, *files_of_code(self._draft)]:

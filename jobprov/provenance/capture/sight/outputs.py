@@ -248,14 +248,17 @@ class SeenOutputs:
     def _find_candidates(self) -> List[str]:
         """Return what came in the job's folders, and what its programs wrote elsewhere.
 
-        They held it open for writing, a trace shows it, or their words name it and it changed since
-        they began.
+        They held it open for writing, a trace shows it, they copied it on, or their words name it
+        and it changed since they began.
         """
         paths = dict.fromkeys(self._sight.listed)
         paths.update(dict.fromkeys(sorted(self._sight.came_and_went)))
         elsewhere = dict.fromkeys([*self._written(), *self._sight.traced], self._sight.began)
         for program in self._sight.programs:
             elsewhere.update((path, program.child.began) for path in program.named)
+        for path, target in self._places.sent.items():
+            if not self._is_left_out(target):
+                paths[path] = None
         for path, since in sorted(elsewhere.items()):
             if not self._sight.is_own(path) and self._is_new_elsewhere(path, since):
                 paths[path] = None

@@ -76,6 +76,7 @@ class Places:
 
     Attributes:
         staged_in: {path in the job's folders: where it was copied from}.
+        sent: {path elsewhere: where the job, which made it there, copied it} (`W=$(mktemp -d)`).
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Places:
         self._deeper: Optional[List[str]] = None
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, str] = {}
+        self.sent: Dict[str, str] = {}
         for copy in copies:
             self._take(copy)
 
@@ -111,6 +113,9 @@ class Places:
             self._copied[copy.source] = (target, copy.file)
         elif not is_from_job and self._is_own(target):
             self.staged_in[target] = copy.source
+        elif copy.is_new and not (self._is_own(target) or is_log(target)):
+            self._copied[copy.source] = (target, copy.file)
+            self.sent[copy.source] = target
 
     def find(self, path: str) -> MadeFile:
         """Return where a file is that the job made at a path and that is no longer there."""

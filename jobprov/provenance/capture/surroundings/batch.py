@@ -1,7 +1,7 @@
 """Who this job is: batch system, task and job id, by its ads and by known variables.
 
-Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables. The ads
-are preferred to the environment.
+Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables, and those
+of DIRAC's JobWrapper. The ads are preferred to the environment.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from typing import Dict, Iterable, Optional
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.fields import moment_if_kept, without_empty
 from jobprov.provenance.capture.record.json_objects import ClassAd, Entry, JsonObject
+from jobprov.provenance.capture.surroundings import condor_ads
 
 # Of job ids that every witness can make
 NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
@@ -18,6 +19,10 @@ NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
 
 def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     """Return the record's `batch`, without its part; empty where no batch system is seen."""
+    number = condor_ads.dirac_number(environment)
+    if number:
+        # Without a global id: a job that is rescheduled keeps its number, and nothing counts that
+        return {"system": "dirac", "id": number}
     if ad.get("GlobalJobId"):
         return _describe_condor(environment, ad)
     identity = environment.get("JOBSUBJOBID") or environment.get("JUSTIN_JOBSUB_ID")

@@ -61,10 +61,22 @@ def _ad_value(text: str) -> Union[str, bool, float]:
 def ads(environment: Dict[str, str], note: Callable[[str], None]) -> Tuple[ClassAd, ClassAd]:
     """Return (job ad, machine ad).
 
-    Each empty outside HTCondor. `note` is told why one is missing.
+    Each empty outside HTCondor. `note` is told why one is missing. A job of DIRAC has none: the
+    one that its variables name is its pilot's, which runs other jobs, too.
     """
-    job_ad = _named_ad(environment, note, "_CONDOR_JOB_AD")
-    return job_ad, _named_ad(environment, note, "_CONDOR_MACHINE_AD")
+    machine_ad = _named_ad(environment, note, "_CONDOR_MACHINE_AD")
+    if dirac_number(environment):
+        return {}, machine_ad
+    return _named_ad(environment, note, "_CONDOR_JOB_AD"), machine_ad
+
+
+def dirac_number(environment: Dict[str, str]) -> Optional[str]:
+    """Return the number of a job of DIRAC; else None.
+
+    Source: JobWrapper of DIRAC 9; 0 is what it calls a job without a number.
+    """
+    number = environment.get("JOBID", "0")
+    return number if environment.get("DIRACSITE") and number != "0" else None
 
 
 def _named_ad(environment: Dict[str, str], note: Callable[[str], None], variable: str) -> ClassAd:

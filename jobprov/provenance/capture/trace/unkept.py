@@ -17,6 +17,7 @@ from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.files.private import is_private
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
@@ -287,11 +288,17 @@ class Unkept:
     def _add_seen(self, path: str, sight: Sight) -> bool:
         """Add a file as it was when it was first seen; tell whether its bytes were kept then."""
         file = sight.reader.find(path)
-        if file is None or file.content is None or file.sha256 is None:
+        if file is not None and file.content is not None and file.sha256 is not None:
+            self._draft.blobs[file.sha256] = file.content
+            entry = _input(self._step, path, file.size_bytes)
+            entry.update(sha256=file.sha256, checksums=[file.checksum])
+        elif path in sight.lying and not is_private(path):
+            content = sight.lying[path][1]
+            entry = _input(self._step, path, len(content))
+            digest = self._draft.add_source(content, "input " + path)
+            entry.update(sha256=digest, role="configuration")
+        else:
             return False
-        self._draft.blobs[file.sha256] = file.content
-        entry = _input(self._step, path, file.size_bytes)
-        entry.update(sha256=file.sha256, checksums=[file.checksum])
         self._draft.extend("inputs", [entry])
         return True
 

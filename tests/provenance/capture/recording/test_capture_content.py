@@ -534,6 +534,36 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
 
 
 @pytest.mark.slow
+def test_job_of_dirac_is_not_the_job_of_its_pilot(runner: Runner, tmp_path: Path) -> None:
+    """Two jobs of one pilot, each with a spool of its own, had one id and were the unit 0."""
+    (tmp_path / "job.ad").write_text(
+        'GlobalJobId = "ce01#7.0#1700000000"\nClusterId = 7\nProcId = 0\n'
+        'NumShadowStarts = 1\nOwner = "pilot"\n'
+    )
+    (tmp_path / "machine.ad").write_text('Name = "slot1_3@wn1"\n')
+    pilot = {
+        "_CONDOR_JOB_AD": str(tmp_path / "job.ad"),
+        "_CONDOR_MACHINE_AD": str(tmp_path / "machine.ad"),
+        "DIRACSITE": "LCG.CERN.cern",
+        "JOBPROV_TASK_ID": "dirac-1",
+    }
+
+    for number in ("1234", "1235", "1235"):
+        spool = str(tmp_path / f"spool-{number}")
+        runner("run", "--", "true", environment={**pilot, "JOBID": number, "JOBPROV_SPOOL": spool})
+
+    entries = sorted(tmp_path.glob("spool-*/ready/*.jobprov*"))
+    records = [json.loads(zipfile.ZipFile(entry).read("record.json")) for entry in entries]
+    assert len({record["job_id"] for record in records}) == 3  # one was rescheduled
+    assert [record["batch"] for record in records] == [
+        {"system": "dirac", "id": number} for number in ("1234", "1235", "1235")
+    ]
+    assert {record["host"]["slot"] for record in records} == {"slot1_3@wn1"}
+    for record in records:
+        assert record["task"] == {"task_id": "dirac-1"}
+
+
+@pytest.mark.slow
 def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
         'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\n'

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jobprov.provenance.capture.secrets.texts import redact, withhold
 from jobprov.provenance.capture.secrets.variables import split_environment
 from tests.library.hook import Runner, entry_of, said
 
@@ -115,3 +116,38 @@ def test_place_is_kept_though_a_secret_lies_there() -> None:
     environment = {"SSH_AUTH_SOCK": "/run/ssh/agent.7", "FOLDER": "/run/ssh/agent.7/.."}
 
     assert split_environment(environment)[1] == ["SSH_AUTH_SOCK"]
+
+
+BRIEF = """#!/bin/bash
+export STORE_AUTH=asdf8ghjkl
+export NEXT_AUTH=$(rev <<< 9lkjhgfdsa)
+export FORM_AUTH=kerberos
+/bin/true; env | grep _AUTH
+echo "as asdf8ghjkl by kerberos" > note.log
+"""
+
+
+@pytest.mark.slow
+def test_variable_of_programs_that_end_unseen_leaks_no_secret(runner: Runner) -> None:
+    """The script says the value itself, or what it prints says the name."""
+    script = runner.folder / "job.sh"
+    script.write_text(BRIEF)
+    script.chmod(0o755)
+
+    runner("run", "--", "./job.sh")
+
+    record, blobs = entry_of(runner)
+    texts = b"\n".join([json.dumps(record).encode(), *blobs.values()])
+    assert b"asdf8ghjkl" not in texts
+    assert b"NEXT_AUTH=asdfghjkl9" not in texts
+    assert b"FORM_AUTH=kerberos" in texts  # the name of a method
+    assert b"as <redacted:variable> by kerberos" in texts
+
+
+def test_secrets_that_hold_each_other_are_taken_out_whole() -> None:
+    withhold(["longer-than-qwe7rtzu"])
+    withhold(["qwe7rtzu", "qwe7rtzu-and-more"])
+
+    assert redact(b"longer-than-qwe7rtzu qwe7rtzu-and-more qwe7rtzu")[0] == b" ".join(
+        [b"<redacted:variable>"] * 3
+    )

@@ -29,6 +29,7 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE K
 BY_VALUE = [
     ("jwt", f"x={JWT}", JWT),
     ("pem", PEM, "MIIEcanarycanary"),
+    ("assignment", "declare -x STORE_AUTH=canary2word", "canary2word"),
     ("aws-key-id", "id AKIAIOSFODNN7CANARYS", "AKIAIOSFODNN7CANARYS"),
     (
         "service-token",

@@ -1,8 +1,10 @@
 """Data beside installed software, and software that a job unpacks, are told apart."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +62,34 @@ def test_what_a_job_unpacks_is_no_output_whatever_times_it_gets(
 
     paths = {file["path"] for file in record["outputs"]}
     assert paths == {"code/seed.txt", "code/out.root"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+@pytest.mark.parametrize("is_fetched", [True, False])
+def test_what_a_job_unpacks_anew_is_no_output(
+    runner: Runner, kind: str, *, is_fetched: bool
+) -> None:
+    """Python's zipfile gives all files the time of now, and a script removes what it fetched."""
+    code = runner.folder.parent / "code"
+    code.mkdir()
+    (code / "flux.root").write_text("flux")
+    (code / "seed.txt").write_text("1")
+    archive = Path(shutil.make_archive(str(code), kind, code))
+    copy = runner.folder / archive.name
+    shutil.copy(archive, copy)
+    ifdh = runner.folder.parent / "ifdh"
+    ifdh.write_text('#!/bin/sh\ncp "$2" "$3"; sleep 0.4\n')
+    ifdh.chmod(0o755)
+    fetch = f"rm {copy.name}; {ifdh} cp $(ls {archive}) {copy.name}\n" if is_fetched else ""
+    unpack = f"import shutil; shutil.unpack_archive('{copy.name}', 'c')"
+
+    record = record_of(
+        runner,
+        f'{fetch}{sys.executable} -c "{unpack}"\nfind c -type f -exec touch {{}} +\n'
+        f"echo 7 > c/seed.txt; echo > out.root{'; rm ' + copy.name if is_fetched else ''}\n",
+    )
+
+    assert {file["path"] for file in record["outputs"]} == {"c/seed.txt", "out.root"}
 
 
 def test_archive_that_breaks_off_costs_no_output(runner: Runner) -> None:

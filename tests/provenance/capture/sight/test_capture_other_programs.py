@@ -63,6 +63,31 @@ def test_what_a_job_fetches_for_a_program_unlike_art_is_its_input(site: Site) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("end", ["rm -r $W", "true"])
+def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site, end: str) -> None:
+    """As with `W=$(mktemp -d)`: what it stored had no producer, and no gap said so."""
+    ifdh = site.job.parent / "programs" / "ifdh"
+    ifdh.write_text('#!/bin/sh\nsleep 0.4; cp "$2" "$3"; sleep 0.4\n')
+    ifdh.chmod(0o755)
+
+    record = site.record(
+        f"""
+        W=$(mktemp -d); cd $W
+        name=raw; ifdh cp $(ls $INPUTS/$name.root) in.root
+        cat in.root in.root > gen.root
+        ifdh cp gen.root $STORAGE/gen_7.root
+        gfal-copy gen.root https://door/gen_8.root
+        {end}
+        """
+    )
+
+    assert parents(record) == ["raw.root"]
+    (made,) = record["outputs"]
+    assert (made["name"], made["size_bytes"]) == ("gen_8.root", 18)
+    assert made["location"] == "https://door/gen_8.root"
+
+
+@pytest.mark.slow
 def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site) -> None:
     """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched."""
     record = site.record(

@@ -568,6 +568,23 @@ def test_what_is_told_is_recorded_once(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_file_of_a_try_that_failed_gets_no_sidecar(site: Site) -> None:
+    """A file transfer service would have declared what the first try left of it."""
+    site.record(
+        """
+        echo fail > fcl/try.fcl; export FHICL_FILE_PATH=fcl
+        nova -c try.fcl -s $INPUTS/raw.root -o one.root > one.log 2>&1 || echo part > one.root
+        echo good > fcl/try.fcl
+        nova -c try.fcl -s $INPUTS/raw.root -o two.root > two.log 2>&1
+        """,
+        "--namespace=toy",
+    )
+
+    assert not (site.job / "one.root.json").exists()
+    assert (site.job / "two.root.json").exists()
+
+
+@pytest.mark.slow
 def test_sidecar_never_names_its_own_file(site: Site) -> None:
     (site.job / "data.root").write_text("old\n")
 

@@ -153,12 +153,11 @@ def test_table_of_software_in_a_venv_is_kept_and_is_no_parent(runner: Runner, od
 
 @pytest.mark.slow
 @with_strace
-def test_database_that_was_only_read_is_an_input_and_one_that_was_changed_a_gap(
-    runner: Runner, odd: Path
-) -> None:
+def test_database_that_was_changed_is_an_input_as_it_was(runner: Runner, odd: Path) -> None:
     for name in ("read.db", "changed.db"):
         with sqlite3.connect(runner.folder / name) as database:
             database.execute("create table t (a)")
+    before = (runner.folder / "changed.db").read_bytes()
     program = (
         "import sqlite3\n"
         "sqlite3.connect('read.db').execute('select * from t')\n"
@@ -174,8 +173,22 @@ def test_database_that_was_only_read_is_an_input_and_one_that_was_changed_a_gap(
     job = Traced(runner, PYTHON, str(odd / "job.py"))
 
     assert job.done.returncode == 0
-    assert list(job.kept("inputs")) == ["read.db"]
-    assert job.trace["changed"] == [str(runner.folder / "changed.db")]
+    assert sorted(job.kept("inputs")) == ["changed.db", "read.db"]
+    assert job.kept("inputs")["changed.db"] == before
+    assert "changed" not in job.trace
+
+
+@pytest.mark.slow
+@with_strace
+def test_file_that_was_read_and_written_anew_is_an_input_as_it_was(runner: Runner) -> None:
+    """As a counter is: the hook had its bytes from before the command, and called them lost."""
+    (runner.folder / "counter.txt").write_text("5\n")
+
+    job = shell(runner, "cat counter.txt > seen.txt; echo 6 > counter.txt")
+
+    assert job.kept("inputs") == {"counter.txt": b"5\n"}
+    assert [entry["role"] for entry in job.record["inputs"]] == ["configuration"]
+    assert "changed" not in job.trace
 
 
 @pytest.mark.slow
