@@ -262,9 +262,7 @@ def read_timeline(
     return read_answer(TIMELINE, **words)
 
 
-def read_campaign_graph(
-    experiment: str, campaign: str, task_ids: Sequence[str] = ()
-) -> FoldedCampaign:
+def read_campaign_graph(experiment: str, campaign: str, task_ids: Sequence[str]) -> FoldedCampaign:
     """Return the folded graph of a campaign; of some of its tasks it is counted now.
 
     Raises:

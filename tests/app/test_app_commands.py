@@ -459,6 +459,29 @@ def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_folder_that_is_no_spool_is_not_said_to_be_sent(live: LiveService, tmp_path: Path) -> None:
+    """A shifter who names the wrong folder must not believe that its records were sent."""
+    wrong, empty, home = tmp_path / "wrong", tmp_path / "empty", tmp_path / "home"
+    wrong.mkdir()
+    (wrong / "notes.txt").write_text("nothing of a job")
+    spool.open_at(str(empty))
+    home.mkdir()
+    entry = next((_spooled(tmp_path / "spool", a_record(84)) / "ready").iterdir())
+    entry.rename(home / "jobprov-84.jobprov")
+
+    ended = [live.run("record", str(path)) for path in (wrong, empty, home)]
+
+    assert [each.returncode for each in ended] == [3, 0, 0]
+    assert ended[0].stdout == (
+        f"{wrong}: nothing sent: it is no spool of the hook (a spool has a folder `ready`), "
+        "and no jobprov-*.jobprov file lies in it\n"
+    )
+    assert [path.name for path in wrong.iterdir()] == ["notes.txt"], "it stays as it was"
+    assert "sent 0" in ended[1].stdout
+    assert "sent 1" in ended[2].stdout
+
+
+@pytest.mark.slow
 def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(
     live: LiveService, tmp_path: Path
 ) -> None:

@@ -62,7 +62,9 @@ ends_section = Section("ends", "Where histories end.")
 relations_section = Section("relations", "How two files are related.")
 divergence_section = Section("divergence", "Where the histories of two files part.")
 
-_IMPACT_COLUMNS = ("name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct")
+_IMPACT_COLUMNS = (
+    "name", "namespace", "experiment", "job_id", "task_id", "stage", "is_direct", "version",
+)  # fmt: skip
 _NDJSON = "application/x-ndjson"
 
 

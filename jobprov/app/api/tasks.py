@@ -61,7 +61,12 @@ from jobprov.provenance.services.tasks.queue_reports import (
 from jobprov.provenance.services.tasks.samples import list_samples
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
-from jobprov.provenance.services.tasks.waivers import Waiver, read_waiver, waive_units
+from jobprov.provenance.services.tasks.waivers import (
+    Waiver,
+    check_known_units,
+    read_waiver,
+    waive_units,
+)
 
 declarations_section = Section("declarations", "What tasks are to make.")
 tasks_section = Section("tasks", "Tasks: one submission of a stage each.")
@@ -174,12 +179,14 @@ def post_waiver(task_id: str) -> Response:
     grant = writing_grant(Scope.DECLARE)
     query = read_query(ExperimentQuery, request.args)
     document = sent_document(_WAIVER_BYTES)
-    read_waiver(document)
+    waiver = read_waiver(document)
     checked_name(task_id, "task_id")
     service = get_service()
     with service.reading() as connection:
         task = find_task(connection, task_id, **query)
-    check_experiment(grant, task.experiment)
+        check_experiment(grant, task.experiment)
+        if waiver.known_only and not waiver.withdrawn:
+            check_known_units(connection, service.store, task, waiver.units)
     count = service.write(
         lambda writing: waive_units(writing, task, document),
         submitter=grant.submitter,

@@ -53,6 +53,8 @@ class FileNode:
         url: its page, to which drawings link.
         writer: a job that wrote a file of this name, if no recorded job made this one.
         checksums: as `algorithm:value`; empty if none is recorded.
+        contents_differ: no recorded job made it, and jobs read different contents under its name,
+            whose histories are joined here.
     """
 
     key: str
@@ -67,6 +69,7 @@ class FileNode:
     url: str | None = None
     writer: FileWriter | None = None
     checksums: tuple[str, ...] = ()
+    contents_differ: bool = False
 
     @property
     def is_made(self) -> bool:

@@ -22,10 +22,12 @@ from jobprov.provenance.lineage.graph import (
     ended,
     neighbours,
 )
-from jobprov.provenance.lineage.words import counted, minute, number, shown, size
+from jobprov.provenance.lineage.words import counted, minute, number, shown, size, with_version
 
 MOST_READERS = 1000
 """Readers of a file that a list counts. If there are more, it says "or more"."""
+
+_MOST_NAMED = 3
 
 _NOTHING_KNOWN = {
     "ancestors": "No recorded job made this file.",
@@ -40,9 +42,7 @@ def full_name(file: FileNode) -> str:
     name = file.name
     if file.namespace:
         name = f"{file.namespace}:{name}"
-    if file.version is not None:
-        name += f" (version {file.version})"
-    return name
+    return with_version(name, file.version)
 
 
 def title(node: Node) -> str:
@@ -61,6 +61,8 @@ def known_briefly(file: FileNode) -> str:
         return "another version than made"
     if writer is not None:
         return shown(f"of a {writer.state} job")
+    if file.contents_differ:
+        return "only mentioned, with different contents"
     if file.is_placeholder:
         return "only mentioned"
     return ""
@@ -74,6 +76,8 @@ def known_fully(file: FileNode) -> str:
     if writer is not None:
         end = ended(writer.state)
         return shown(f"written by job {writer.label}, which {end}: it counts as not made")
+    if file.contents_differ:
+        return "only mentioned, never recorded; jobs read different contents"
     if file.is_placeholder:
         return "only mentioned, never recorded"
     return ""
@@ -99,8 +103,28 @@ def summary(graph: Graph) -> str:
         sentences.append(f"{_total(users, after, graph)} came of {subject}{mishaps}.")
     if not sentences:
         sentences = [_NOTHING_KNOWN[graph.direction]]
-    sentences += [*_of_the_writer(graph), *omissions(graph), *_of_the_past(graph.past)]
+    sentences += [
+        *_of_the_writer(graph),
+        *_of_contents(graph),
+        *omissions(graph),
+        *_of_the_past(graph.past),
+    ]
     return " ".join(sentences)
+
+
+def _of_contents(graph: Graph) -> list[str]:
+    """What jobs read with different contents under one name; nothing if there is no such file."""
+    differing = [full_name(file) for file in graph.files() if file.contents_differ]
+    if not differing:
+        return []
+    names = ", ".join(differing[:_MOST_NAMED])
+    if len(differing) > _MOST_NAMED:
+        names += f" and {counted(len(differing) - _MOST_NAMED, 'more file')}"
+    return [
+        shown(
+            f"Jobs read different contents as {names}: what came of them is shown as one history."
+        )
+    ]
 
 
 def _of_the_writer(graph: Graph) -> list[str]:

@@ -75,6 +75,11 @@ def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:
     return f"{100 * share:{sign}.{digits}f} %"
 
 
+def with_version(name: str, version: int | None) -> str:
+    """Return the name of a file, with the number of its version where it has several."""
+    return name if version is None else f"{name} (version {version})"
+
+
 def counted(value: int, word: str) -> str:
     """`1 file`, `12 files`."""
     plural = "" if value == 1 else "s"

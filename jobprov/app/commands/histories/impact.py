@@ -11,12 +11,12 @@ from jobprov.app.commands.terminal.opening import emit, experiment_option, file_
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.lineage.words import counted, with_version
 from jobprov.provenance.services.histories.sentences import impact_sentence
 
 _MOST_LISTED = 20
 _COLUMNS: Columns[ImpactedFile] = {
-    "FILE": lambda file: file.name,
+    "FILE": lambda file: with_version(file.name, file.version),
     "STAGE": lambda file: file.stage,
     "TASK": lambda file: file.task_id,
     "JOB": lambda file: file.job_id,
@@ -99,6 +99,11 @@ def _sentence(answer: Impact) -> str:
 
 def _text(sentence: str, answer: Impact) -> str:
     lines = [sentence]
+    if answer.contents_differ:
+        lines.append(
+            "Jobs read different contents under this name: `jobprov lookup` lists them, and "
+            "--checksum asks for one."
+        )
     for code in answer.inferred:
         version = f"{code.name} {code.version}"
         lines.append(f"The commit of {version}, {code.commit}, is inferred from its version.")

@@ -16,10 +16,15 @@ from jobprov.app.commands.lookup.sentences import (
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
 from jobprov.provenance.answers.catalogs.replicas import LocatedFiles
-from jobprov.provenance.answers.lookup.files import FileAnswer, ReadContent, RecordedVersion
+from jobprov.provenance.answers.lookup.files import (
+    FileAnswer,
+    ReadContent,
+    RecordedVersion,
+    Relative,
+)
 from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, size
+from jobprov.provenance.lineage.words import counted, size, with_version
 from jobprov.provenance.records.files.names import full_name
 
 _MOST_CONFIGURATIONS = 3
@@ -58,10 +63,10 @@ def file_text(
     """Return what made a file, as text: a sentence that answers, the facts, what to type next."""
     lines = [_sentence(answer, job), ""]
     lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
-    parents = [full_name(parent.name, parent.namespace) for parent in answer.parents]
+    parents = [_relative(parent) for parent in answer.parents]
     lines += [_read_content(content) for content in answer.read_contents]
     lines += names("from", parents)
-    children = [full_name(child.name, child.namespace) for child in answer.children]
+    children = [_relative(child) for child in answer.children]
     lines += names("became", children)
     lines += names("also called", answer.aliases)
     lines += names("seen at", answer.locations)
@@ -112,6 +117,10 @@ def replica_lines(located: LocatedFiles) -> list[str]:
     elif not lines:
         lines.append(fact("now at", "no copy is known"))
     return lines
+
+
+def _relative(relative: Relative) -> str:
+    return with_version(full_name(relative.name, relative.namespace), relative.version)
 
 
 def _version(version: RecordedVersion) -> str:

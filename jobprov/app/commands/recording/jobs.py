@@ -16,6 +16,10 @@ from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.lineage.words import counted
 
 _BLOCK = b"-----BEGIN JOBPROV RECORD "
+_NO_SPOOL = (
+    "nothing sent: it is no spool of the hook (a spool has a folder `ready`), "
+    "and no jobprov-*.jobprov file lies in it"
+)
 
 
 class SentPath(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -24,6 +28,7 @@ class SentPath(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         outcome: for people.
         is_unreachable: no service answered.
+        is_no_spool: it is a folder in which the hook never kept anything.
         answer: about a record alone; what a spool held has several.
     """
 
@@ -31,6 +36,7 @@ class SentPath(msgspec.Struct, frozen=True, omit_defaults=True):
     is_taken: bool
     outcome: str
     is_unreachable: bool = False
+    is_no_spool: bool = False
     answer: RecordAnswer | None = None
 
 
@@ -59,7 +65,8 @@ class _Flush(msgspec.Struct):
 def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     """Send records, each a JSON file; or a spool folder of the hook, with its blobs.
 
-    Or what a job's error output holds.
+    Or what a job's error output holds. Exit code 3 where no service answers, or a folder is no
+    spool; 1 where a record was refused.
     """
     results = []
     for path in paths:
@@ -69,8 +76,8 @@ def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     emit(results, "\n".join(lines), as_json=as_json)
     if all(result.is_taken for result in results):
         return
-    is_unreachable = any(result.is_unreachable for result in results)
-    sys.exit(3 if is_unreachable else 1)
+    was_never_sent = any(result.is_unreachable or result.is_no_spool for result in results)
+    sys.exit(3 if was_never_sent else 1)
 
 
 def _is_log(path: Path) -> bool:
@@ -97,6 +104,8 @@ def _flush(path: Path, url: str | None) -> SentPath:
     """Have the hook itself send its spool."""
     import subprocess  # noqa: PLC0415 - for spools alone
 
+    if path.is_dir() and not _has_spool(path):
+        return SentPath(str(path), is_taken=False, outcome=_NO_SPOOL, is_no_spool=True)
     settings = settings_with(url=url)
     environment = dict(os.environ)
     if settings.token:
@@ -124,6 +133,16 @@ def _flush(path: Path, url: str | None) -> SentPath:
         outcome=ended.stderr.strip(),
         is_unreachable=not flush.is_answered,
     )
+
+
+def _has_spool(folder: Path) -> bool:
+    """Return whether a folder is a spool, or holds what came home with jobs' output.
+
+    The hook would make any other folder a spool, and say that nothing was left in it.
+    """
+    if any(spool.joinpath("ready").is_dir() for spool in (folder, folder / "jobprov-spool")):
+        return True
+    return any(folder.glob("jobprov-*.jobprov"))
 
 
 def _read_flush(text: str) -> _Flush:

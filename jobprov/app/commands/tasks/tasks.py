@@ -162,6 +162,11 @@ def ready(
 @click.option("--who", required=True, help="The person who decided it.")
 @click.option("--why", required=True, help="The reason, for whoever asks in a year.")
 @click.option("--withdraw", is_flag=True, help="Take back an earlier waiver of these units.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Where no list is declared: also units that no job, order, queue or catalog knows.",
+)
 @experiment_option
 @asks_service
 def waive(
@@ -172,6 +177,7 @@ def waive(
     who: str,
     why: str,
     withdraw: bool,
+    force: bool,
     experiment: str | None,
     client: Client,
     as_json: bool,
@@ -182,7 +188,13 @@ def waive(
         listed += [line.strip() for line in file if line.strip()]
     if not listed:
         raise click.UsageError("Name at least one unit, or a file of them with --from.")
-    waiver = {"units": listed, "who": who, "why": why, "withdrawn": withdraw}
+    waiver = {
+        "units": listed,
+        "who": who,
+        "why": why,
+        "withdrawn": withdraw,
+        "known_only": not force,
+    }
     answer = client.waive_units(task_id, waiver, experiment=experiment)
     verb = "waits again for" if withdraw else "goes on without"
     units_waived = counted(answer.unit_count, "unit")

@@ -3,7 +3,6 @@
 Its neighbours, versions, facts and uses follow.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName, short_job
 from jobprov.provenance.errors import AmbiguousError
 from jobprov.provenance.lineage.graph import ended
-from jobprov.provenance.records.files.checksums import have_other_checksum
+from jobprov.provenance.records.files.checksums import may_be_one_content
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.records.release_products import software_rank
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
@@ -165,13 +164,9 @@ def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> Fil
 
 
 def _is_one_content(contents: Sequence[ReadContent]) -> bool:
-    """Return whether all contents may be the same one: no size and no checksum differs."""
-    sizes = {content.size_bytes for content in contents} - {None}
-    texts = [" ".join(content.checksums) for content in contents]
-    for one, other in itertools.combinations(texts, 2):
-        if have_other_checksum(one, other):
-            return False
-    return len(sizes) <= 1
+    return may_be_one_content(
+        [(content.size_bytes, " ".join(content.checksums)) for content in contents]
+    )
 
 
 class _HistoryAddresses(NamedTuple):

@@ -29,7 +29,12 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.queue import task_queue
 from jobprov.provenance.services.tasks.tasks import MOST_LISTED, find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready
-from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide, waive_units
+from jobprov.provenance.services.tasks.waivers import (
+    UnitsToDecide,
+    check_known_units,
+    units_to_decide,
+    waive_units,
+)
 
 _JOBS = 25
 _READY = 100
@@ -168,6 +173,7 @@ def ask_for_waiver() -> Response:
         if not value:
             raise BadInputError.of_field(name, "missing")
     task, units = _task_to_decide(experiment, task_id or "")
+    _check_known(task, chosen)
     decision = _Decision(task, chosen, is_every=False, is_withdrawal=False)
     return _ask(decision, units, is_changed=False)
 
@@ -177,6 +183,8 @@ def decide_waiver() -> Response:
     """Waive units or take their waivers back, once that is confirmed."""
     task, units = _task_to_decide(_given("experiment"), _given("task_id"))
     decision = _asked_decision(task, units)
+    if not decision.is_every and not decision.is_withdrawal:
+        _check_known(task, decision.units)
     count = request.form.get("confirmed")
     # All of them may be other units by now than those that were counted
     if count is None or (decision.is_every and count != str(len(decision.units))):
@@ -193,6 +201,12 @@ def _task_to_decide(experiment: str | None, task_id: str) -> tuple[FoundTask, Un
     with service.reading() as connection:
         task = find_task(connection, task_id, experiment=experiment)
         return task, units_to_decide(connection, service.store, task)
+
+
+def _check_known(task: FoundTask, units: list[str]) -> None:
+    service = get_service()
+    with service.reading() as connection:
+        check_known_units(connection, service.store, task, units)
 
 
 def _given(name: str) -> str:

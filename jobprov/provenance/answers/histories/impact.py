@@ -27,6 +27,7 @@ class ImpactedFile(FileName, frozen=True):
         job_url: the path of that job's page.
         task_id, stage: of that job, None where no record says it.
         is_direct: the jobs that were asked about made it themselves.
+        version: its number, None where the file has only one version.
     """
 
     job_id: str
@@ -34,6 +35,7 @@ class ImpactedFile(FileName, frozen=True):
     task_id: str | None
     stage: str | None
     is_direct: bool
+    version: int | None = None
 
 
 class Impact(Struct, frozen=True):
@@ -48,6 +50,8 @@ class Impact(Struct, frozen=True):
         inferred: code among what was asked about whose commit was inferred.
         files: touched files; where `made` is None those that the jobs made themselves.
         next: the cursor of the next page, None on the last.
+        contents_differ: no recorded job made the file that was asked about, and jobs read different
+            contents under its name; a checksum asks for one of them.
     """
 
     jobs: int
@@ -58,3 +62,4 @@ class Impact(Struct, frozen=True):
     inferred: list[InferredCode]
     files: list[ImpactedFile]
     next: str | None
+    contents_differ: bool = False

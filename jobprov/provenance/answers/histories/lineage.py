@@ -42,6 +42,8 @@ class LineageFile(Struct, frozen=True, kw_only=True):
         url: the path of its page.
         writer: a job that wrote a file of this name without making this one; None where there is
             none.
+        contents_differ: no recorded job made it, and jobs read different contents under its name:
+            what came of all of them is joined here.
     """
 
     key: str
@@ -56,14 +58,15 @@ class LineageFile(Struct, frozen=True, kw_only=True):
     version: int | None
     url: str | None
     writer: FileWriter | None
+    contents_differ: bool = False
 
 
 class LineageNode(Struct, frozen=True, kw_only=True):
     """A file or a job of a lineage graph; a node has the members of its `kind`.
 
     Attributes:
-        name, namespace, experiment, role, size_bytes, data_tier, is_placeholder, version, writer:
-            of a file, see `LineageFile`.
+        name, namespace, experiment, role, size_bytes, data_tier, is_placeholder, version, writer,
+            contents_differ: of a file, see `LineageFile`.
         label: of a job: the batch id, or the beginning of the job id where there is none.
         stage, task_id, campaign, code_version, started_at: of a job; None where no record says it.
         url: the path of the page of the file or job.
@@ -89,6 +92,7 @@ class LineageNode(Struct, frozen=True, kw_only=True):
     started_at: datetime | UnsetType | None = UNSET
     url: str | None
     writer: FileWriter | UnsetType | None = UNSET
+    contents_differ: bool | UnsetType = UNSET
 
 
 class LineageEdge(Struct, frozen=True):

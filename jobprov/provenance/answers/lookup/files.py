@@ -61,6 +61,7 @@ class Relative(Struct, frozen=True):
     Attributes:
         is_sure: False where only the name says so.
         job_id: the job that made it; None where that is not recorded.
+        version: its number, None where the file has only one version.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Relative(Struct, frozen=True):
     is_sure: bool
     job_id: str | None
     url: str
+    version: int | None = None
 
 
 class Consumer(Struct, frozen=True):

@@ -38,7 +38,7 @@ def lay_out(path: str, job_id: str, environment: Dict[str, str]) -> Optional[str
 def gather(folder: str) -> str:
     """Move the entries that came home into a folder to a spool below it, and return that.
 
-    Without any, the folder itself is returned.
+    Where none ever did, the folder itself is returned.
     """
     spool = os.path.join(folder, "jobprov-spool")
     ready = os.path.join(spool, "ready")
@@ -49,7 +49,7 @@ def gather(folder: str) -> str:
             if name.startswith(_PREFIX) and name.endswith(SUFFIX)
         ]
         if not names:
-            return folder
+            return spool if os.path.isdir(ready) else folder
         os.makedirs(ready, mode=0o700, exist_ok=True)
         for name in names:
             path = os.path.join(folder, name)

@@ -5,6 +5,9 @@ Writers differ in capitals, `0x`, and zeros before adler32.
 Source: record.md, "Files and edges".
 """
 
+import itertools
+from collections.abc import Sequence
+
 _HEX = frozenset({"adler32", "md5", "sha1", "sha256", "sha512", "crc32", "crc32c"})
 
 
@@ -23,6 +26,19 @@ def have_other_checksum(one: str, other: str) -> bool:
     """Return whether two lists of checksums, separated by blanks, differ in one of the same kind."""
     first, second = _values_by_kind(one), _values_by_kind(other)
     return any(first[kind] != second[kind] for kind in first.keys() & second.keys())
+
+
+def may_be_one_content(contents: Sequence[tuple[int | None, str]]) -> bool:
+    """Return whether files may all be the same one: no size and no checksum differs.
+
+    Args:
+        contents: size and checksums of each, these separated by blanks.
+    """
+    sizes = {size_bytes for size_bytes, _ in contents if size_bytes is not None}
+    for (_, one), (_, other) in itertools.combinations(contents, 2):
+        if have_other_checksum(one, other):
+            return False
+    return len(sizes) <= 1
 
 
 def _values_by_kind(checksums: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ Each returns what it found, at most `MOST_SUBJECTS`, or None where that is not k
 
 import shutil
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +64,8 @@ from jobprov.provenance.times import minute_text
 MOST_SUBJECTS = 20
 _GB = 10**9
 _LONGEST = 200
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""A job whose node's clock is ahead by more counts once the end that it names has come."""
 
 
 class Experiment(NamedTuple):
@@ -142,7 +144,8 @@ class Watch:
 
     def _scope(self, rule: JobsRule) -> EndedScope:
         since = self._now - length_of(rule.window, "window")
-        return EndedScope(self._experiment.key, since, rule.campaign, rule.stage, rule.site)
+        until = self._now + _CLOCKS_DIFFER
+        return EndedScope(self._experiment.key, since, rule.campaign, rule.stage, rule.site, until)
 
     def _of_facet(self, rule: JobsRule, by: str | None, ended: EndedJobs, words: str) -> "_Ranked":
         filters = {"campaign": rule.campaign, "stage": rule.stage, "site": rule.site}

@@ -3,7 +3,7 @@
 The jobs are chosen by a commit, a parameter's value, a host, an input file, or any other filter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import NamedTuple
@@ -30,9 +30,14 @@ from jobprov.provenance.db.queries.histories.impact import (
     touched_files,
 )
 from jobprov.provenance.db.queries.histories.walks import with_descendants
+from jobprov.provenance.db.queries.lookup.files.contents import read_differently
+from jobprov.provenance.db.queries.lookup.files.versions import (
+    numbers_that_tell_apart,
+    versions_of,
+)
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.services.lookup.named_filters import named_filters
+from jobprov.provenance.services.lookup.named_filters import name_file, named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
@@ -41,6 +46,7 @@ MOST_FOLLOWED = 20_000
 """Jobs whose files are followed for a page; a stream follows a hundred thousand files."""
 _STRETCH = 10_000
 """Files that a stream reads at once."""
+_NUMBERED_AT_ONCE = 1000
 _FILTERS = (
     "revision",
     "software",
@@ -124,6 +130,7 @@ def find_impact(
             )
         find_reach = _direct_reach if is_direct else _whole_reach
         reach = find_reach(connection, chosen, after, limit)
+        contents_differ = _contents_differ(connection, filters)
     page = _page(connection, reach.listed, {claim.claim for claim in reach.made}, limit)
     return Impact(
         jobs=jobs,
@@ -134,7 +141,17 @@ def find_impact(
         inferred=inferred,
         files=page.files,
         next=page.next,
+        contents_differ=contents_differ,
     )
+
+
+def _contents_differ(connection: Connection, filters: JobFilters) -> bool:
+    """Return whether the question is about a file from outside that had different contents."""
+    named = name_file(connection, filters)
+    file = named.reads_key or named.file_key
+    if file is None or named.identity_keys is not None or versions_of(connection, [file]):
+        return False
+    return bool(read_differently(connection, [file]))
 
 
 def _direct_reach(connection: Connection, chosen: Conditions, after: int, limit: int) -> _Reach:
@@ -194,7 +211,7 @@ def _page(
     connection: Connection, claims: Sequence[int], direct: AbstractSet[int], limit: int
 ) -> _Page:
     shown = list(islice(touched_files(connection, claims), limit + 1))
-    files = [_file(file, is_direct=file.claim in direct) for file in shown[:limit]]
+    files = list(_described(connection, shown[:limit], direct))
     next_cursor = None
     if len(shown) > limit:
         next_cursor = str(shown[limit - 1].place)
@@ -227,12 +244,10 @@ def stream_impact(
             claims = in_order(connection, _with_products(connection, made))
     # Outside the time limit: from here on, files are sent to the client as they are read
     if are_many_jobs:
-        for file in _made_by_many(connection, chosen):
-            yield _file(file, is_direct=True)
+        yield from _described(connection, _made_by_many(connection, chosen), None)
         return
     direct = {claim.claim for claim in made}
-    for file in touched_files(connection, claims):
-        yield _file(file, is_direct=file.claim in direct)
+    yield from _described(connection, touched_files(connection, claims), direct)
 
 
 def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[TouchedFile]:
@@ -253,7 +268,23 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     return jobs_that(connection, named_filters(connection, filters), conditions)
 
 
-def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:
+def _described(
+    connection: Connection, files: Iterable[TouchedFile], direct: AbstractSet[int] | None
+) -> Iterator[ImpactedFile]:
+    """Yield files with the numbers of their versions.
+
+    Args:
+        direct: claims of the chosen jobs themselves; None where all files are theirs.
+    """
+    left = iter(files)
+    while some := list(islice(left, _NUMBERED_AT_ONCE)):
+        numbers = numbers_that_tell_apart(connection, {file.file for file in some})
+        for file in some:
+            is_direct = direct is None or file.claim in direct
+            yield _file(file, numbers.get(file.claim), is_direct=is_direct)
+
+
+def _file(file: TouchedFile, version: int | None, *, is_direct: bool) -> ImpactedFile:
     return ImpactedFile(
         name=file.name,
         namespace=file.namespace,
@@ -264,4 +295,5 @@ def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:
         task_id=file.task_id,
         stage=file.stage,
         is_direct=is_direct,
+        version=version,
     )

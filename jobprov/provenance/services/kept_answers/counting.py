@@ -204,8 +204,9 @@ def _proofs(asked: Asked) -> ProofList:
 
 
 def _new_causes(asked: Asked) -> NewCauses:
-    since = datetime.now(UTC) - length_of(asked.fields["since"], "since")
-    return list_new_causes(asked.connection, since, seconds=asked.seconds)
+    now = datetime.now(UTC)
+    since = now - length_of(asked.fields["since"], "since")
+    return list_new_causes(asked.connection, since, now, seconds=asked.seconds)
 
 
 def _growing_gaps(asked: Asked) -> GrowingGaps:

@@ -17,7 +17,7 @@ _LONGEST = 200
 
 
 def list_new_causes(
-    connection: Connection, since: datetime, *, seconds: float = SECONDS
+    connection: Connection, since: datetime, now: datetime, *, seconds: float = SECONDS
 ) -> NewCauses:
     """Return the causes by which jobs failed since a moment and not before; most jobs first.
 
@@ -30,13 +30,13 @@ def list_new_causes(
     causes = []
     with time_limit(connection, "ask for a shorter time", seconds=seconds):
         for name, key in experiments[:MOST_EXPERIMENTS]:
-            scope = EndedScope(key, since)
+            scope = EndedScope(key, since, until=now)
             for cause in causes_since(connection, scope, least=1, most=_MOST_CAUSES):
                 if cause.is_new:
                     first_at = exact_utc_text(cause.first_at)
                     words = elided(cause.words, _LONGEST)
                     causes.append(NewCause(name, cause.key, words, cause.jobs, first_at))
-        ended = count_ended(connection, since)
+        ended = count_ended(connection, since, now)
     causes.sort(key=lambda cause: (-cause.jobs, cause.words))
     return NewCauses(
         causes=causes,

@@ -4,7 +4,9 @@ They are appended to the ledger and stay visible. Source: http.md, `POST /tasks/
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -23,12 +25,14 @@ from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     find_declaration,
 )
-from jobprov.provenance.services.tasks.units import count_units
+from jobprov.provenance.services.tasks.units import count_units, states_of_units
 from jobprov.provenance.services.writing import Writing
 
 MOST_LISTED = 100
 MOST_WAIVED = 1000
 _NAMED = 5
+_MOST_COMPARED = 5000
+"""So many names are compared with one that nobody knows: a task may have a million."""
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
 
 
@@ -40,12 +44,14 @@ class Waiver(msgspec.Struct, kw_only=True):
         who: the person who decided it.
         why: the reason, for whoever asks in a year.
         withdrawn: take back an earlier waiver of these units.
+        known_only: refuse units of which nothing is known, where the task has no frozen list.
     """
 
     units: Annotated[list[_Word], msgspec.Meta(min_length=1, max_length=MOST_UNITS)]
     who: _Word
     why: _Word
     withdrawn: bool = False
+    known_only: bool = False
 
 
 class WaivedUnit(NamedTuple):
@@ -124,10 +130,50 @@ def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) 
     connection = writing.connection
     waiver = read_waiver(document)
     _check_listed(task, waiver, find_declaration(connection, writing.store, task))
-    body = {"task_id": task.task_id, "waiver": dict(document)}
+    # How it was to be checked is no part of the decision
+    decided = {name: value for name, value in document.items() if name != "known_only"}
+    body = {"task_id": task.task_id, "waiver": decided}
     entry = enter_document(writing, task.experiment_key, "waiver", body)
     write_waiver_rows(connection, task.key, entry, document)
     return len(set(waiver.units))
+
+
+def check_known_units(
+    connection: Connection, store: Store, task: FoundTask, units: Iterable[str]
+) -> None:
+    """Make sure that something is known of these units, where the task has no frozen list.
+
+    Raises:
+        BadInputError: no job, order, queue or catalog has one of them; it names those that are
+            written much alike.
+    """
+    declaration = find_declaration(connection, store, task)
+    if declaration is not None and declaration.listed_units() is not None:
+        return  # `waive_units` compares them with the list
+    known = states_of_units(connection, task, declaration)
+    unknown = sorted(set(units).difference(known))
+    if not unknown:
+        return
+    names = [_with_nearest(unit, known) for unit in unknown[:_NAMED]]
+    problem = f"nothing is known of these units of task {task.task_id}: {_some(names, unknown)}"
+    raise BadInputError(
+        f"units: {problem}. To waive them all the same, use `jobprov waive --force`, "
+        "or a call without known_only.",
+        {"units": [problem]},
+    )
+
+
+def _with_nearest(unit: str, known: Iterable[str]) -> str:
+    nearest = get_close_matches(unit, islice(known, _MOST_COMPARED), cutoff=0.75)
+    return f"{unit} (did you mean {' or '.join(nearest)}?)" if nearest else unit
+
+
+def _some(names: list[str], units: list[str]) -> str:
+    """Return the names of the first units, and how many more there are."""
+    words = ", ".join(names)
+    if len(units) > len(names):
+        words += f" and {len(units) - len(names)} more"
+    return words
 
 
 def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | None) -> None:
@@ -136,9 +182,7 @@ def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | No
         return
     unlisted = sorted(set(waiver.units) - set(listed))
     if unlisted:
-        names = ", ".join(unlisted[:_NAMED])
-        if len(unlisted) > _NAMED:
-            names += f" and {len(unlisted) - _NAMED} more"
+        names = _some(unlisted[:_NAMED], unlisted)
         problem = f"not on the frozen list of task {task.task_id}: {names}"
         raise BadInputError(f"units: {problem}.", {"units": [problem]})
 

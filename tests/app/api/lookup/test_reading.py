@@ -432,7 +432,7 @@ def test_impact_is_counted_listed_and_streamed(recorded: FlaskClient) -> None:
 
     assert (answer["jobs"], answer["touched"]) == (2, 2)
     rows = recorded.get("/api/v1/lineage/impact?file=a.root&format=csv").text.splitlines()
-    assert rows[0] == "name,namespace,experiment,job_id,task_id,stage,is_direct"
+    assert rows[0] == "name,namespace,experiment,job_id,task_id,stage,is_direct,version"
     assert sorted(row.split(",")[0] for row in rows[1:]) == ["a.root", "größe 日本.root"]
     lines = recorded.get("/api/v1/lineage/impact?file=a.root&format=ndjson").text.splitlines()
     assert sorted(json.loads(line)["name"] for line in lines) == ["a.root", "größe 日本.root"]

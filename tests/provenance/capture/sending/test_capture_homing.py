@@ -65,6 +65,25 @@ def test_spool_elsewhere_brings_nothing_home(runner: Runner, tmp_path: Path) -> 
     assert list((tmp_path / "job").glob("jobprov-*")) == []
 
 
+@pytest.mark.slow
+def test_flush_sends_what_an_earlier_one_gathered_and_could_not_send(
+    runner: Runner, service: Service, tmp_path: Path
+) -> None:
+    runner("run", "--url", "http://127.0.0.1:9", "--budget-seconds", "1", "--", "true")
+    [entry] = (runner.spool / "ready").iterdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    entry.rename(home / "jobprov-8470b049.jobprov")
+    words = ("flush", str(home), "--budget-seconds", "1", "--url")
+
+    without_service = runner(*words, "http://127.0.0.1:9")
+    sent = runner(*words, service.url)
+
+    assert (without_service.returncode, b"left 1" in without_service.stderr) == (3, True)
+    assert (sent.returncode, b"sent 1" in sent.stderr) == (0, True)
+    assert service.only_record()["state"] == "succeeded"
+
+
 def test_flush_of_a_folder_without_any_makes_it_a_spool_as_before(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:

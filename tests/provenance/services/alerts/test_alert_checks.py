@@ -173,6 +173,16 @@ def test_alert_begins_once_and_is_over_once(watched: Watched) -> None:
     assert not watched.listed(state="open")
 
 
+def test_job_whose_clock_is_ahead_fails_only_once_that_time_has_come(watched: Watched) -> None:
+    """It would count as newest until then, and an alert about it would not be over for a day."""
+    watched.rule(SHARE + "least = 1\n")
+    claimed_end = ONE + 24 * 60 * MINUTE
+    watched.production.record(job(1, claimed_end, "failed"))
+
+    assert watched.changes(ONE) == (0, 0)
+    assert watched.changes(claimed_end) == (1, 0)
+
+
 def test_whoever_was_not_told_yet_gets_one_message(watched: Watched) -> None:
     watched.rule(SHARE.replace('["chat"]', '["chat", "mail"]'))
     watched.production.record(*[job(number, ONE, "failed") for number in range(1, 11)])

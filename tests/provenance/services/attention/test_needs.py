@@ -51,7 +51,7 @@ def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCH
             connection,
             production.store,
             counted_answers=CountedAnswers(
-                causes=list_new_causes(connection, now - 24 * HOUR),
+                causes=list_new_causes(connection, now - 24 * HOUR, now),
                 campaigns=list_campaigns(connection, production.store),
                 sites=list_worse_sites(connection, now),
                 stages=list_slower_stages(connection, now),

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, select, text
 
+from jobprov.app.commands.lookup.file import file_text
 from jobprov.provenance.answers.lookup.files import ReadContent
 from jobprov.provenance.db.queries.lookup.files.by_name import MOST_MAKERS
 from jobprov.provenance.db.queries.lookup.files.focus import identities_of_crowd
@@ -21,6 +22,8 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.tables import File
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import JobNode
+from jobprov.provenance.lineage.sentences import summary
+from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.lookup import file as file_service
 from jobprov.provenance.services.lookup.file import show_file
@@ -392,6 +395,34 @@ def test_contents_of_a_file_from_outside_are_told_apart(replaced: Production) ->
     assert made == []
 
 
+def test_histories_say_that_they_join_different_contents_of_one_name(
+    replaced: Production,
+) -> None:
+    replaced.record(
+        a_record(
+            4,
+            inputs=[file_entry("reco_1.root", 1), file_entry("reco_2.root", 2)],
+            outputs=[file_entry("merged.root", 4)],
+        )
+    )
+    same = {"name": "same.db", "size_bytes": 3}
+    for number, checksum in ((5, "adler32:0a"), (6, "adler32:0000000a"), (7, f"md5:{7:032x}")):
+        replaced.record(a_record(number, inputs=[{**same, "checksums": [checksum]}]))
+
+    with replaced.database.reading.connect() as connection:
+        upstream = trace_lineage(connection, "merged.root", direction="ancestors")
+        of_one_content = trace_lineage(connection, "same.db", direction="descendants")
+        whole = find_impact(connection, JobFilters(reads="calib.db"))
+        of_one = find_impact(connection, JobFilters(reads="calib.db", checksum="adler32:000000a1"))
+        unmixed = find_impact(connection, JobFilters(reads="same.db"))
+
+    differing = {file.name for file in upstream.files() if file.contents_differ}
+    assert differing == {"calib.db"}
+    assert "Jobs read different contents as calib.db:" in summary(upstream)
+    assert not any(file.contents_differ for file in of_one_content.files())
+    assert [impact.contents_differ for impact in (whole, of_one, unmixed)] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("filters", "jobs"),
     [
@@ -432,3 +463,36 @@ def test_checksum_of_no_file_is_refused(replaced: Production) -> None:
         pytest.raises(BadInputError, match="says of which file"),
     ):
         name_file(connection, JobFilters(checksum="adler32:000000b2"))
+
+
+def test_versions_of_one_file_are_told_apart_among_relatives_and_in_an_impact(
+    production: Production,
+) -> None:
+    """A file that was replaced stood twice in each list, as if it were listed twice."""
+    production.record(
+        a_record(1, inputs=[file_entry("raw")], outputs=[file_entry("reco", 1)]),
+        a_record(2, inputs=[file_entry("raw")], outputs=[file_entry("reco", 2)]),
+        a_record(3, inputs=[file_entry("raw")], outputs=[file_entry("log", 3)]),
+        a_record(
+            4,
+            inputs=[file_entry("reco", 1), file_entry("reco", 2), file_entry("log", 3)],
+            outputs=[file_entry("merged", 4)],
+        ),
+    )
+
+    with production.database.reading.connect() as connection:
+        raw, merged = (show_file(connection, name) for name in ("raw", "merged"))
+        filters = JobFilters(reads="raw")
+        impact = find_impact(connection, filters).files
+        streamed = list(stream_impact(connection, filters))
+
+    told_apart = [("log", None), ("reco", 1), ("reco", 2)]
+    assert [(child.name, child.version) for child in raw.children] == told_apart
+    assert [(parent.name, parent.version) for parent in merged.parents] == told_apart
+    assert sorted(((file.name, file.version) for file in impact), key=str) == [
+        told_apart[0],
+        ("merged", None),
+        *told_apart[1:],
+    ]
+    assert streamed == impact
+    assert "(version 2)" in file_text(raw, None, "")

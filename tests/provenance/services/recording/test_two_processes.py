@@ -7,6 +7,7 @@ committed yet is held open here until the second waits for it, or ended without 
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from jobprov.provenance.db.recording import writing
 from jobprov.provenance.db.recording.source_rows import write_sources
 from jobprov.provenance.db.tables import Base, GapSet, Job, TaskRow
 from jobprov.provenance.db.writer.transaction import Memory
+from jobprov.provenance.db.writer.turns import take_tasks
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
@@ -123,6 +125,41 @@ def test_tries_of_a_node_that_come_at_once_are_at_one_unit(parts: Parts, comes_f
     with parts.database.reading.connect() as connection:
         units = connection.execute(select(Job.unit)).scalars().all()
     assert sorted(units, key=str) == ["raw_7.root", "raw_7.root", "reco_9"]
+
+
+def test_two_that_wait_for_each_other_about_a_unit_both_get_through(parts: Parts) -> None:
+    """One joins an attempt that the other writes anew: a circle that PostgreSQL breaks.
+
+    The writer whose transaction it ends repeats it (decisions 0005 and 0053).
+    """
+    record(parts, submission_of(attempt(1, "reco_7", batch=in_dag(81))))
+    again = submission_of(attempt(1, "reco_7", batch=in_dag(81), witness="condor"))
+    read_it = submission_of(attempt(2, "raw_7.root", reads=("raw_7.root",), batch=in_dag(82)))
+    joins = threading.Event()
+    tries = []
+
+    def join(writing: Writing) -> None:
+        tries.append("join")
+        take_tasks(writing.connection, writing.connection.execute(select(TaskRow.id)).scalars())
+        joins.set()
+        time.sleep(SETTLED)  # until the other holds the job, and waits for its task
+        record_jobs(writing, [read_it])
+
+    def write_anew(writing: Writing) -> None:
+        tries.append("write anew")
+        record_jobs(writing, [again])
+
+    url = parts.database.writing.url.render_as_string(hide_password=False)
+    with elsewhere(url, parts) as other, ThreadPoolExecutor(1) as pool:
+        joining = pool.submit(other.writer.run, join)
+        assert joins.wait(30)
+        parts.writer.run(write_anew)
+        joining.result(30)
+
+    with parts.database.reading.connect() as connection:
+        units = connection.execute(select(Job.unit)).scalars().all()
+    assert len(tries) == 3, "each once, and one of them again"
+    assert units == ["raw_7.root", "raw_7.root"]
 
 
 def test_file_that_one_process_makes_while_another_reads_it_is_linked(parts: Parts) -> None:

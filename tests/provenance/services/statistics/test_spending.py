@@ -82,6 +82,17 @@ def test_costs_are_added_up_by_week_site_and_release(production: Production) -> 
     ]
 
 
+def test_job_whose_clock_is_ahead_is_of_no_week_before_it(production: Production) -> None:
+    production.record(
+        job(1, NOW - DAY, "FNAL", "v1"),
+        job(2, NOW + 30 * DAY, "FNAL", "v1"),
+    )
+
+    found = spending(production, experiment="nova", campaign="c")
+
+    assert (found.total.jobs, [week.jobs for week in found.weeks]) == (2, [1, 0])
+
+
 def test_jobs_that_do_not_say_their_cpu_time_did_not_cost_nothing(production: Production) -> None:
     production.record(
         job(1, NOW - DAY, "FNAL", "v1"),

@@ -9,8 +9,13 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.tasks.tasks import find_task
-from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide
+from jobprov.provenance.services.tasks.waivers import (
+    UnitsToDecide,
+    check_known_units,
+    units_to_decide,
+)
 from tests.library.production import Production
 from tests.library.records import record_of
 
@@ -73,3 +78,32 @@ def test_unit_whose_waiver_is_taken_back_is_waited_for_again(production: Product
 
     assert [unit.unit for unit in units.open] == ["f2.root", "f3.root", "f6.root"]
     assert units.waived == ["f5.root"]
+
+
+def check(production: Production, *units: str, task_id: str = "t2") -> None:
+    with production.database.reading.connect() as connection:
+        task = find_task(connection, task_id)
+        check_known_units(connection, production.store, task, units)
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_unit_of_which_nothing_is_known_is_refused_with_those_spelled_alike(
+    production: Production, *, is_declared: bool
+) -> None:
+    """A task may be declared with a number of units alone, or not at all."""
+    if is_declared:
+        production.declare("t2", units=3)
+    production.record(record_of(11, task={"task_id": "t2", "unit": "raw_0017.root"}))
+
+    check(production, "raw_0017.root")
+    with pytest.raises(BadInputError) as caught:
+        check(production, "raw_0071.root", "x", "raw_0017.root")
+
+    problem = (
+        "nothing is known of these units of task t2: raw_0071.root (did you mean raw_0017.root?), x"
+    )
+    assert caught.value.fields == {"units": [problem]}
+
+
+def test_unit_that_only_a_list_has_is_known(production: Production) -> None:
+    check(production, "f6.root", task_id="t1")

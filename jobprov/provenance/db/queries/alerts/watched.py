@@ -337,9 +337,10 @@ def not_reproduced_by_experiment(connection: Connection) -> dict[str, NotReprodu
     return {name: NotReproduced(recipes, since) for name, recipes, since in rows}
 
 
-def count_ended(connection: Connection, since: datetime) -> int:
-    """Return how many jobs ended since a moment, up to `MOST_LOOKED_AT`."""
-    return count_at_most(connection, select(Job.id).where(Job.ended_at >= since), MOST_LOOKED_AT)
+def count_ended(connection: Connection, since: datetime, until: datetime) -> int:
+    """Return how many jobs ended since a moment and before another, up to `MOST_LOOKED_AT`."""
+    ended = select(Job.id).where(Job.ended_at >= since, Job.ended_at < until)
+    return count_at_most(connection, ended, MOST_LOOKED_AT)
 
 
 def _newest(scope: EndedScope) -> Subquery:

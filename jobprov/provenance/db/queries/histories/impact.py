@@ -41,9 +41,14 @@ _rerun = aliased(Job)
 
 
 class TouchedFile(NamedTuple):
-    """A file with the job and task that made it, and its place in lists (`claim_places`)."""
+    """A file with the job and task that made it, and its place in lists (`claim_places`).
+
+    Attributes:
+        claim, file: their keys.
+    """
 
     claim: int
+    file: int
     place: int
     name: str
     namespace: str
@@ -184,6 +189,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
     query = (
         select(
             Claim.id,
+            Claim.file_id,
             PLACE,
             File.name,
             File.namespace,

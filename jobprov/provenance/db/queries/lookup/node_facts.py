@@ -11,6 +11,7 @@ from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.histories.lineage import FileWriter
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
+from jobprov.provenance.db.queries.lookup.files.contents import read_differently
 from jobprov.provenance.db.queries.lookup.files.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.recording.files.edges import CROWD
@@ -163,10 +164,11 @@ def _numbers_of_claims(versions: Iterable[Sequence[Version]]) -> dict[int, int]:
 
 
 def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
-    """Return the nodes, each placeholder with the job that wrote a file of its name.
+    """Return the nodes, each placeholder with what is known of its name.
 
-    That job made another version of the file, or wrote it without success. This is what is known
-    today: in a view of the past, a file that is only mentioned may be the one recorded later.
+    That is whether jobs read different contents, or the job that wrote a file of this name: it made
+    another version of the file, or wrote it without success. This is what is known today: in a view
+    of the past, a file that is only mentioned may be the one recorded later.
     """
     listed = list(nodes)
     files = [row_number(node.key) for node in listed if node.is_placeholder]
@@ -179,10 +181,14 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
             made[file] = of_file[-1].job_id
     tried = last_tries(connection, [file for file in files if file not in versions])
     writers = _writers(connection, {**made, **tried}, made)
+    differing = read_differently(connection, [file for file in files if file not in versions])
     with_writer = []
     for node in listed:
         if node.is_placeholder:
-            with_writer.append(replace(node, writer=writers.get(row_number(node.key))))
+            file = row_number(node.key)
+            with_writer.append(
+                replace(node, writer=writers.get(file), contents_differ=file in differing)
+            )
         else:
             with_writer.append(node)
     return with_writer

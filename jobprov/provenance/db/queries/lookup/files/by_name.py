@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.files.focus import Focus, identities_of
-from jobprov.provenance.db.queries.lookup.files.versions import Version
+from jobprov.provenance.db.queries.lookup.files.versions import Version, numbers_that_tell_apart
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
@@ -120,7 +120,7 @@ _USED = select(Mention.job_id).where(
 _PARENTS = (
     select(
         File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid,
-        _parent.c.identity_id,
+        _parent.c.identity_id, File.id.label("file_id"), Claim.id.label("claim_id"),
         (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
     )
     .select_from(_parent)
@@ -321,6 +321,7 @@ def parents_of(connection: Connection, claim: int) -> list[Relative]:
     Of very many makers of one parent, only the last recorded are returned.
     """
     rows = run(connection, _PARENTS, {"claim": claim, "limit": _MOST_PARENTS})
+    numbers = numbers_that_tell_apart(connection, {row.file_id for row in rows})
     parents = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
         makers = list(group)
@@ -330,7 +331,8 @@ def parents_of(connection: Connection, claim: int) -> list[Relative]:
             # a job's output never satisfies its own input: who made that is not known
             parents.append(_relative(name, namespace, experiment))
             continue
-        parents += [_relative(*row[:5]) for row in others or makers]
+        for row in others or makers:
+            parents.append(_relative(*row[:5], version=numbers.get(row.claim_id)))
     return parents
 
 
@@ -367,11 +369,17 @@ def children_of(
         is_sure[child.claim] = is_sure.get(child.claim, False) or identities[child.identity]
         if child.file != file:
             by_claim[child.claim] = child
+    numbers = numbers_that_tell_apart(connection, {child.file for child in by_claim.values()})
     children = []
     for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim)):
         children.append(
             _relative(
-                child.name, child.namespace, child.experiment, is_sure[child.claim], child.job_id
+                child.name,
+                child.namespace,
+                child.experiment,
+                is_sure[child.claim],
+                child.job_id,
+                version=numbers.get(child.claim),
             )
         )
     return children
@@ -383,10 +391,12 @@ def _relative(
     experiment: str,
     is_sure: bool | None = None,  # noqa: FBT001 - a column of the rows
     job_id: str | None = None,
+    *,
+    version: int | None = None,
 ) -> Relative:
     """Return a relative; that it is one is sure unless a link says that it is not."""
     url = file_page(name, experiment, namespace)
-    return Relative(name, namespace, experiment, is_sure is not False, job_id, url)
+    return Relative(name, namespace, experiment, is_sure is not False, job_id, url, version)
 
 
 def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[str]:

@@ -6,7 +6,7 @@ crowded name only the last thousand that were recorded count: a name that every 
 many versions as there are jobs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -73,6 +73,18 @@ _ranked = (
 )
 _TRIES = select(_ranked.c.file_id, _ranked.c.job_id).where(_ranked.c.place == 1)
 
+_SECOND = (
+    select(Claim.id)
+    .where(Claim.file_id == File.id)
+    .offset(1)
+    .limit(1)
+    .correlate(File)
+    .scalar_subquery()
+)
+_CLAIMED_AGAIN = select(File.id).where(
+    File.id.in_(bindparam("files", expanding=True)), _SECOND.is_not(None)
+)
+
 
 class Version(NamedTuple):
     """One version of a file.
@@ -104,6 +116,20 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
     for row in run(connection, _CLAIMS, {"files": files}):
         claims.setdefault(row[0], []).append(row[1:])
     return {file: _numbered(rows) for file, rows in claims.items()}
+
+
+def numbers_that_tell_apart(connection: Connection, files: Collection[int]) -> dict[int, int]:
+    """Return the number of each version by its claim, of those files that have several."""
+    # Nearly all files were claimed once: a seek in an index tells that
+    several = [file for (file,) in run(connection, _CLAIMED_AGAIN, {"files": sorted(files)})]
+    numbers: dict[int, int] = {}
+    if not several:
+        return numbers
+    for versions in versions_of(connection, several).values():
+        if len(versions) > 1:
+            for version in versions:
+                numbers[version.claim_id] = version.number
+    return numbers
 
 
 def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:

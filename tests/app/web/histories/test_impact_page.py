@@ -1,0 +1,35 @@
+"""The page of impact: versions of one file, and contents that jobs read under one name."""
+
+import re
+from html import unescape
+
+from flask.testing import FlaskClient
+
+from tests.library.answers import put_job
+from tests.library.records import a_record, file_entry
+
+
+def words(client: FlaskClient, url: str) -> str:
+    page = client.get(url)
+    assert page.status_code == 200, page.text
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+def test_versions_and_contents_of_one_name_are_told_apart(client: FlaskClient) -> None:
+    for number in (1, 2):
+        read, made = file_entry("calib.db", number), file_entry("reco.root", 10 + number)
+        put_job(client, a_record(number, inputs=[read], outputs=[made]))
+
+    impact = words(client, "/impact?reads=calib.db")
+    of_one = words(client, "/impact?reads=calib.db&checksum=adler32:00000001")
+    file = client.get("/files/calib.db").text
+
+    assert "reco.root version 1" in impact
+    assert "reco.root version 2" in impact
+    assert "The files that jobs read under this name were not all the same." in impact
+    assert "were not all the same" not in of_one
+    assert "reco.root version 1" in words(client, "/files/calib.db")
+    assert 'href="/impact?reads=calib.db&amp;file_experiment=nova' in file
+    assert "Jobs read different contents as calib.db" in words(
+        client, "/lineage/calib.db?direction=descendants"
+    )
