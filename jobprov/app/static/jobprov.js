@@ -30,6 +30,13 @@ document.addEventListener("keydown", (event) => {
     document.getElementById("q").focus();
   }
 });
+// Who comes back to a list by the browser's button finds in its filters what the list shows, not
+// what was typed in before leaving. Ticks of jobs stay.
+addEventListener("pageshow", (event) => {
+  const [arrival] = performance.getEntriesByType("navigation");
+  if (!event.persisted && arrival?.type !== "back_forward") return;
+  for (const form of document.querySelectorAll("form.filters")) form.reset();
+});
 const bringBranch = async (link) => {
   const row = link.parentElement;
   const address = new URL(link.href);

@@ -373,4 +373,6 @@ def _first_line(recipe: RecipeAnswer) -> str:
         return f"{jobs} of this recipe gave {results} different results: it is not deterministic."
     if results == 0:
         return f"{jobs} of this recipe; none has a result that can be compared."
-    return f"{jobs} of this recipe agree in {counted(results, 'result')}."
+    if recipe.job_count == 1:
+        return "1 job had this recipe, so no other result can be compared with its own."
+    return f"{jobs} of this recipe agree: they have the same result."

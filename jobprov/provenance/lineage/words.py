@@ -25,6 +25,8 @@ _DURATION_UNITS = (
     (_MINUTE, "min", 1, "s"),
 )
 
+_PERIODS = {_MINUTE: "minute", _HOUR: "hour", _DAY: "day", 7 * _DAY: "week"}
+
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069"
     "\ud800-\udfff\ufeff\ufffe\uffff]"
@@ -142,6 +144,11 @@ def duration(seconds: float) -> str:
             rest = whole % unit // smaller_unit
             return f"{text} {rest} {smaller_name}" if rest else text
     return f"{whole} s"
+
+
+def period(seconds: int) -> str:
+    """What follows *every*: `hour`, `day`, or `6 h` where there is no word for it."""
+    return _PERIODS.get(seconds) or duration(seconds)
 
 
 def unbroken(text: str) -> str:

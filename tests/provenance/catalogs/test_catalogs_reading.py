@@ -324,10 +324,13 @@ def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
         open_catalog(read_catalogs(path), "dune")
 
     for text, words in [
-        ('[nova]\nkind = "x"\nurl = "https://a"\n', "kind"),
+        ('[nova]\nkind = "x"\nurl = "https://a"\n', r"\[nova\]: kind is sam or metacat"),
         ('[nova]\nkind = "sam"\nurl = "ftp://a"\n', "no http"),
         ('[nova]\nkind = "sam"\nurl = "http://a.org"\ntoken_file = "t"\n', "needs https"),
-        ('[nova]\nkind = "sam"\nurl = "https://a.org"\nfile = "t"\n', "file"),
+        (
+            '[nova]\nkind = "sam"\nurl = "https://a.org"\nfile = "t"\n',
+            "no field file; there are kind, url",
+        ),
         ('[nova]\nkind = "sam"\n', r"catalogs.toml, \[nova\]: .*url"),
         (
             '[nova]\nkind = "sam"\nurl = "https://a"\narrive_within_hours = 0.5\n',

@@ -154,7 +154,10 @@ def test_rucio_is_named_beside_the_catalog_of_its_experiment(
             "needs https, and auth_url is http",
         ),
         ('url = "r"\naccount = "a"\ntoken_file = "t"', "no http"),
-        ('url = "https://r"\naccount = "a"\ntoken = "t"', "token"),
+        (
+            'url = "https://r"\naccount = "a"\ntoken = "t"',
+            "no field token; there are url, auth_url",
+        ),
     ],
 )
 def test_mistakes_in_the_settings_are_told(tmp_path: Path, lines: str, problem: str) -> None:

@@ -270,7 +270,8 @@ def _choice(client: Client, question: Mapping[str, object], jobs: Sequence[str])
 
 
 def _shown(choice: RetryChoice) -> str:
-    lines = [f"{counted(len(choice.tries), 'job')} to be tried again, {len(choice.skipped)} not."]
+    skipped = f", {len(choice.skipped)} not" if choice.skipped else ""
+    lines = [f"{counted(len(choice.tries), 'job')} to be tried again{skipped}."]
     for retry in choice.tries:
         lines.append(f"  {retry.job_id}  {retry.unit}  {'; '.join(_description(retry))}")
     short = sum(retry.runs_out_again for retry in choice.tries)

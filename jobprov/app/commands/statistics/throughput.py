@@ -18,7 +18,7 @@ from jobprov.provenance.answers.statistics.throughput import (
     ended_words,
 )
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, duration, number, size
+from jobprov.provenance.lineage.words import counted, duration, number, period, size
 from jobprov.provenance.times import minute_text
 
 _NOT_KNOWN = "not known"
@@ -86,7 +86,7 @@ def _lines(answer: Throughput, ended: str) -> Iterator[str]:
             yield f"The newest job ended {minute_text(answer.newest_end)}."
         return
     measured = answer.measure.replace("_", " ")
-    step = duration(answer.step_seconds)
+    step = period(answer.step_seconds)
     yield f"{counted(answer.jobs, noun)} {verb} {window}; {measured} every {step}:"
     if any(group.spread is not None for group in answer.groups):
         titles = ("FROM", answer.by.upper(), "JOBS", "10 %", "MEDIAN", "90 %", "LARGEST")

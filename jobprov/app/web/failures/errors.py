@@ -8,7 +8,7 @@ from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, day
+from jobprov.app.web.frame.formats import counted, ended, minute
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
 from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.addresses import jobs_list
@@ -179,8 +179,8 @@ def first_line(errors: ErrorCounts, *, is_filtered: bool = False) -> str:
     sites = f" at {counted(newest.sites, 'site')}" if newest.sites else ""
     return (
         f"{counted(errors.failures, 'failure')} in {counted(errors.jobs, 'job')}, "
-        f"{counted(errors.cause_count, 'cause')}; newest, {day(newest.last_at)}{sites}: "
-        f"{_how(newest)}."
+        f"{counted(errors.cause_count, 'cause')}; newest, {minute(newest.last_at)}{sites}: "
+        f"{ended(_how(newest))}"
     )
 
 

@@ -82,6 +82,11 @@ def duration(value: Any) -> str:
     return words.unbroken(words.duration(value))
 
 
+def period(seconds: int) -> str:
+    """Return what follows *every*: `hour`, `day`, or `6 h`; no line breaks within it."""
+    return words.unbroken(words.period(seconds))
+
+
 def rate(value: Any) -> str:
     """Return events a second as `2.5/s`, or as `4.2/min` or `3.1/h` where they are fewer."""
     if not is_number(value) or value < 0:
@@ -97,6 +102,11 @@ def counted(value: int, word: str, plural: str | None = None) -> str:
     if plural is None or value == 1:
         return words.counted(value, word)
     return f"{words.number(value)} {plural}"
+
+
+def ended(sentence: str) -> str:
+    """Return a sentence with a full stop, unless what it quotes ends it already."""
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def short(value: Any, width: int = _SHORT) -> str:
@@ -119,6 +129,14 @@ def minute(value: Any) -> str:
     """Return `2026-11-24 16:01 UTC`."""
     time = moment(value)
     return minute_text(time) if time else MISSING
+
+
+def asked_minute(value: Any) -> str:
+    """Return a time that an address asks about as `2026-11-24 16:01 UTC`.
+
+    A day alone, or what is no time, stays as it was typed.
+    """
+    return minute(value) if moment(value) else text(value)
 
 
 def seconds_between(start: Any, end: Any) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from jobprov.app.web.frame.cuts import tightness
-from jobprov.app.web.frame.formats import MISSING, moment, text
+from jobprov.app.web.frame.formats import MISSING, asked_minute, moment, text
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import elided
 from jobprov.provenance.times import minute_text, second_text
@@ -21,6 +21,13 @@ _SHORT = 12
 _AFTER_KIND = 8
 _LONGEST_DIGEST = 140
 _LONGEST_TITLE = 90
+_TIME_WORDS = {
+    "started_after": "since",
+    "received_after": "since",
+    "ended_after": "since",
+    "started_before": "before",
+    "ended_before": "before",
+}
 _DATE = re.compile(r"(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![\w-])")
 
 
@@ -74,9 +81,21 @@ def state_icon(states: Iterable[Any]) -> str:
 
 
 def narrowed(filters: Mapping[str, Any]) -> str:
-    """Return what a narrowed list has behind its title: ` of toyexp, failed`."""
-    values = [text(value).replace(",", ", ") for value in filters.values() if value]
-    return elided(f" of {', '.join(values)}", _LONGEST_TITLE) if values else ""
+    """Return what a narrowed list has behind its title.
+
+    As ` of toyexp, failed, since 2026-11-24 16:01 UTC`.
+    """
+    values, times = [], []
+    for name, value in filters.items():
+        if not value:
+            continue
+        if name in _TIME_WORDS:
+            times.append(f"{_TIME_WORDS[name]} {asked_minute(value)}")
+        else:
+            values.append(text(value).replace(",", ", "))
+    parts = [f"of {', '.join(values)}"] if values else []
+    words = ", ".join([*parts, *times])
+    return elided(f" {words}", _LONGEST_TITLE) if words else ""
 
 
 def digest(value: Any, width: int = _SHORT) -> Markup:

@@ -34,6 +34,8 @@ from jobprov.provenance.errors import BadInputError
 
 _FOLDER = Path(__file__).parents[2]
 _STATIC = _FOLDER / "static"
+SELECTION_PAGE = "/jobs/selection"
+"""What leads on with the jobs that are ticked on a list."""
 _API = "/api/v1"
 _STEPS = ("pages.login_done", "pages.logout_done")
 """Pages that nobody comes back to."""
@@ -74,6 +76,7 @@ def _add_filters(environment: Environment) -> None:
         "percent",
         "size",
         "duration",
+        "period",
         "rate",
         "day",
         "counted",

@@ -9,7 +9,7 @@ from flask import Response, make_response, render_template, request
 from jobprov.app.access.visitors import is_login_on
 from jobprov.app.errors import Problem
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.page import here
+from jobprov.app.web.frame.page import SELECTION_PAGE, here
 from jobprov.provenance.answers.addresses import (
     configuration_page,
     file_page,
@@ -56,6 +56,7 @@ def problem_page(problem: Problem) -> Response:
             job=_job(),
             as_now=as_now,
             is_form=request.method == "POST",
+            is_of_ticks=request.path == SELECTION_PAGE and not problem.errors,
             again=again,
         )
     )
@@ -64,6 +65,8 @@ def problem_page(problem: Problem) -> Response:
 def _title(problem: Problem) -> str:
     if problem.status == http.HTTPStatus.UNAUTHORIZED and is_login_on():
         return "Log in, please"
+    if request.path == SELECTION_PAGE and not problem.errors:
+        return "Which jobs?"
     return _WORDS.get(problem.status, problem.title)
 
 

@@ -145,10 +145,11 @@ def show_orphans() -> Response:
 
 def orphans_sentence(count: int, *, is_more: bool, is_filtered: bool = False) -> str:
     """Return how many files of the page no recorded job made, in words."""
+    these = "this file" if count == 1 else f"these {counted(count, 'file')}"
     if is_more:
-        return f"No recorded job made these {counted(count, 'file')}, and there may be more."
+        return f"No recorded job made {these}, and there may be more."
     if count:
-        return f"No recorded job made these {counted(count, 'file')}."
+        return f"No recorded job made {these}."
     if is_filtered:
         return (
             "A recorded job made every file that is named here, "

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Response, redirect, request
 
-from jobprov.app.web.frame.page import asked, pages
+from jobprov.app.web.frame.page import SELECTION_PAGE, asked, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page, jobs_list
 from jobprov.provenance.answers.lookup.jobs import JobSummary
@@ -39,7 +39,7 @@ class _OneTask(NamedTuple):
     units: list[str]
 
 
-@pages.get("/jobs/selection", endpoint="job_selection")
+@pages.get(SELECTION_PAGE, endpoint="job_selection")
 def go_on() -> Response:
     """Lead on with the jobs that are ticked; without ticks, with all of a list by ids."""
     action = asked("do")
@@ -47,7 +47,7 @@ def go_on() -> Response:
         raise BadInputError.of_field("do", f"one of {', '.join(_ACTIONS)}")
     ticked = ",".join(request.args.getlist("job_id")) or request.args.get("all", "")
     if not ticked.strip(", "):
-        raise BadInputError("job_id: tick at least one job.", {"job_id": ["none is ticked"]})
+        raise BadInputError("Tick at least one job.")
     jobs = read_job_ids(ticked)
     if action == "ids":
         return Response("\n".join(jobs) + "\n", content_type=_TEXT)
@@ -62,7 +62,7 @@ def go_on() -> Response:
 
 def _comparison(jobs: list[str]) -> str:
     if len(jobs) != 2:  # noqa: PLR2004 - a pair
-        raise BadInputError.of_field("job_id", f"tick two jobs to compare them, not {len(jobs)}")
+        raise BadInputError(f"Tick two jobs to compare them, not {len(jobs)}.")
     return difference_page(jobs[0], jobs[1])
 
 
@@ -77,10 +77,11 @@ def _retry(jobs: list[str]) -> str:
 def _waiver(jobs: list[str]) -> str:
     task = _task_of(jobs)
     if task.task_id is None:
-        problem = "units of one task at a time: the jobs ticked are of several, or of none"
-        raise BadInputError.of_field("job_id", problem)
+        raise BadInputError(
+            "Tick jobs of one task at a time: those ticked are of several, or of none."
+        )
     if not task.units:
-        raise BadInputError.of_field("job_id", "none of the jobs ticked names a unit")
+        raise BadInputError("Tick jobs with a unit: none of those ticked names one.")
     words = [("experiment", task.experiment), ("task_id", task.task_id)]
     return "/waive?" + urlencode([*words, *(("unit", unit) for unit in task.units)])
 
@@ -95,8 +96,9 @@ def _task_of(ids: list[str]) -> _OneTask:
     jobs = _listed(ids)
     experiments = sorted({job.experiment for job in jobs})
     if len(experiments) > 1:
-        problem = f"jobs of one experiment at a time, not of {', '.join(experiments)}"
-        raise BadInputError.of_field("job_id", problem)
+        raise BadInputError(
+            f"Tick jobs of one experiment at a time, not of {', '.join(experiments)}."
+        )
     tasks = {job.task.task_id for job in jobs}
     units = dict.fromkeys(job.task.unit for job in jobs if job.task.unit)
     task = tasks.pop() if len(tasks) == 1 else None
@@ -115,6 +117,7 @@ def _listed(ids: list[str]) -> list[JobSummary]:
 
 def _led_to(where: str) -> Response:
     if len(where) > _LONGEST_ADDRESS:
-        problem = "the names of their units are too long for one address; tick fewer jobs"
-        raise BadInputError.of_field("job_id", problem)
+        raise BadInputError(
+            "Tick fewer jobs: the names of their units are too long for one address."
+        )
     return cast("Response", redirect(where, 303))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.formats import asked_minute, counted, ended, number
 from jobprov.app.web.frame.page import here
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList
@@ -28,6 +28,11 @@ ORDER_WORDS = {
     "unit": "unit",
     "site": "site",
     "host": "host",
+}
+_TIME_WORDS = {
+    "started_after": "a start after",
+    "started_before": "a start before",
+    "received_after": "a record after",
 }
 _FACET_TITLES = {
     "experiment": "Experiment",
@@ -174,7 +179,7 @@ def first_line(
         return f"No job{narrowed} is recorded."
     if is_whole:
         order = f", by {_order_words(sort)}" if sort and count > 1 else ""
-        return f"{counted(count, 'job')}{narrowed}{order}."
+        return ended(f"{counted(count, 'job')}{narrowed}{order}")
     if not count:
         return f"None of the jobs{narrowed} is among those that this page looks at."
     shown = f"the {count} newest are shown"
@@ -193,6 +198,8 @@ def _condition(name: str, value: str, cause: str | None) -> str:
         return f"the cause {cause}"
     if not value:
         return f"no {name}"
+    if name in _TIME_WORDS:
+        return f"{_TIME_WORDS[name]} {asked_minute(value)}"
     return f"{name.replace('_', ' ')} {value.replace(',', ', ')}"
 
 

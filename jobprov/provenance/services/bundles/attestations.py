@@ -162,7 +162,9 @@ def _load_signer(file: Path) -> Any:
 
     try:
         key = load_pem_private_key(file.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as problem:
+    except OSError as problem:
+        raise BadInputError.of_file(file, problem) from None
+    except (ValueError, TypeError) as problem:
         raise BadInputError(
             f"{file} is not a private key (PEM, without a password): {problem}.",
             {"key": [str(problem)]},
@@ -181,7 +183,9 @@ def _load_public_key(file: Path) -> Any:
 
     try:
         return signing.SSlibKey.from_crypto(load_pem_public_key(file.read_bytes()))
-    except (OSError, ValueError, TypeError) as problem:
+    except OSError as problem:
+        raise BadInputError.of_file(file, problem) from None
+    except (ValueError, TypeError) as problem:
         raise BadInputError(
             f"{file} is not a public key (PEM): {problem}.", {"public-key": [str(problem)]}
         ) from None

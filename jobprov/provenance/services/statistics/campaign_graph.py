@@ -141,8 +141,10 @@ def experiment_of_campaign(
     if experiment is not None:
         experiments = [name for name in experiments if name == experiment]
     if not experiments:
+        of_experiment = f" of experiment {experiment}" if experiment is not None else ""
         raise NotFoundError(
-            f"No task names a campaign {campaign}.", nearest(connection, campaign, "campaign")
+            f"No job or task{of_experiment} names a campaign {campaign}.",
+            nearest(connection, campaign, "campaign"),
         )
     if len(experiments) > 1:
         message = f"Several experiments have a campaign {campaign}; say which with experiment=."

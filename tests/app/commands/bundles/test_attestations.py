@@ -94,6 +94,10 @@ def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
         run("attest", str(folder / "good.tar"))
     with pytest.raises(BadInputError, match="private key"):
         run("attest", str(folder / "good.tar"), "--key", str(folder / "key.pub"))
+    with pytest.raises(BadInputError, match=r"absent\.pem cannot be read: No such file"):
+        run("attest", str(folder / "good.tar"), "--key", str(tmp_path / "absent.pem"))
+    with pytest.raises(BadInputError, match=r"absent\.pub cannot be read: No such file"):
+        check(folder / "good.tar", tmp_path / "absent.pub")
     for name in ("no.tar", "empty.tar", "endless.tar"):
         with pytest.raises(BundleError, match=name):
             run("attest", str(tmp_path / name), "--key", str(folder / "key"))

@@ -46,7 +46,7 @@ def test_steps_in_which_something_ended_are_lines(monkeypatch: pytest.MonkeyPatc
     first, heads, *rows = done.output.splitlines()
     assert done.exit_code == 0
     assert first == (
-        "14 jobs ended from 2026-11-24 12:00 UTC to 2026-11-24 15:00 UTC; jobs every 1 h:"
+        "14 jobs ended from 2026-11-24 12:00 UTC to 2026-11-24 15:00 UTC; jobs every hour:"
     )
     assert heads.split() == ["FROM", "ALL", "FNAL", "CERN"]
     assert [row.split() for row in rows] == [

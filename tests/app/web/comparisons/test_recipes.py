@@ -50,6 +50,16 @@ def test_divergent_recipe_leads_from_the_list_to_what_differs(fleet: FlaskClient
     )
 
 
+def test_recipe_of_one_job_has_nothing_to_be_compared_with(client: FlaskClient) -> None:
+    job = _generated(1, DIGESTS[0])
+    put_job(client, job)
+    recipe_id = client.get(f"/api/v1/jobs/{job['job_id']}").get_json()["recipe_id"]
+
+    shown = client.get(f"/recipes/{recipe_id}").get_data(as_text=True)
+
+    assert "1 job had this recipe, so no other result can be compared with its own." in shown
+
+
 def test_service_without_divergence_says_so(client: FlaskClient) -> None:
     assert "they agree" in client.get("/recipes").get_data(as_text=True)
     assert client.get("/recipes/nonsense").status_code == 422

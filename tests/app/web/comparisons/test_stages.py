@@ -59,3 +59,5 @@ def test_bad_questions_are_told(recorded: FlaskClient) -> None:
     assert_problem(recorded.get("/api/v1/diff?a=old&b=new&by=moon"), 422, "by")
     assert_problem(recorded.get("/api/v1/diff?a=old&b=none"), 404)
     assert recorded.get("/diff?a=old&b=none").status_code == 404
+    elsewhere = recorded.get("/diff?a=old&b=none&experiment=nova").text
+    assert "No job or task of experiment nova names a campaign none." in elsewhere

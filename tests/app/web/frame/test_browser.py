@@ -299,6 +299,26 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
+def test_who_comes_back_to_a_list_finds_its_filters_as_it_shows_them(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{watched.site}/jobs")
+    ticks = page.locator("tbody input[type=checkbox]")
+    ticks.first.check()
+    page.check("form.filters input[value=failed]")
+    page.fill("form.filters input[name=stage]", "reco")
+    page.click("form.filters button[type=submit]")
+    page.wait_for_url(re.compile("stage=reco"))
+    assert page.is_checked("form.filters input[value=failed]")
+
+    page.go_back(wait_until="load")
+
+    page.wait_for_function("!document.querySelector('form.filters input[value=failed]').checked")
+    assert page.input_value("form.filters input[name=stage]") == ""
+    assert ticks.first.is_checked(), "what was ticked to go on with is kept"
+    watched.check()
+
+
+@pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
 def test_the_search_box_is_a_key_away_and_the_content_a_tab(watched: Watched) -> None:
     page = watched.page
     page.goto(f"{watched.site}/jobs")

@@ -6,15 +6,18 @@ import pytest
 
 from jobprov.app.web.frame.formats import (
     MISSING,
+    asked_minute,
     duration,
+    ended,
     moment,
     number,
+    period,
     shown_state,
     signal_name,
     size,
     text,
 )
-from jobprov.app.web.frame.markup import command, cut, digest, mark, ticked, time_tag
+from jobprov.app.web.frame.markup import command, cut, digest, mark, narrowed, ticked, time_tag
 
 
 @pytest.mark.parametrize(
@@ -124,3 +127,37 @@ def test_backticks_become_code() -> None:
 )
 def test_time_that_no_calendar_names_in_utc_is_none(value: object) -> None:
     assert moment(value) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(60, "minute"), (3600, "hour"), (86400, "day"), (21600, "6\xa0h")]
+)
+def test_periods_follow_every(seconds: int, words: str) -> None:
+    assert period(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("2026-12-01T03:00:00Z", "2026-12-01 03:00 UTC"),
+        ("2026-12-01", "2026-12-01"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_times_of_an_address_are_read_as_people_do(typed: str, words: str) -> None:
+    assert asked_minute(typed) == words
+
+
+def test_title_tells_times_after_what_a_list_is_of() -> None:
+    times = {"started_after": "2026-12-01T03:00:00Z", "started_before": "2026-12-02"}
+
+    assert narrowed({**times, "experiment": "sbnd", "state": "failed,killed"}) == (
+        " of sbnd, failed, killed, since 2026-12-01 03:00 UTC, before 2026-12-02"
+    )
+    assert narrowed(times) == " since 2026-12-01 03:00 UTC, before 2026-12-02"
+    assert narrowed({"experiment": ""}) == ""
+
+
+def test_sentence_that_quotes_a_question_has_one_end() -> None:
+    assert ended("art: did you mean efficiency?") == "art: did you mean efficiency?"
+    assert ended("the disk was full") == "the disk was full."

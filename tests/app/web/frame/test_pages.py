@@ -499,8 +499,10 @@ def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) 
     text = pages.get("/errors?experiment=toyexp&stage=reco").text
 
     assert lead(pages, "/errors?experiment=toyexp&stage=reco").startswith(
-        "1 failure in 11 jobs, 1 cause; newest, "
+        "1 failure in 11 jobs, 1 cause; newest, 2026-11-24 "
     )
+    since = pages.get("/errors?started_after=2026-11-01T06:00:00Z").text
+    assert '<h1>Errors since <span class="unbroken">2026-11-01</span> 06:00 UTC</h1>' in since
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
     assert lead(pages, "/errors?experiment=nobody") == "No finished job matches these filters."
 

@@ -23,6 +23,7 @@ from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 from tests.library.markup import tight
+from tests.library.productions import toy_experiment as samples
 from tests.library.servers.served_app import opened_service
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
@@ -158,6 +159,8 @@ def test_orphans_say_who_used_them_and_are_listed_by_it(
     rows = [words(row) for row in re.findall(r"<tr><td>.*?</tr>", html)]
     assert {row.partition(" nova")[0] for row in rows} == set(listed)
     assert all(row.endswith(uses[row.partition(" nova")[0]]) for row in rows)
+    these = "this file" if len(listed) == 1 else f"these {len(listed)} files"
+    assert lead(told, f"/orphans?only={only}") == f"No recorded job made {these}."
 
 
 def test_output_of_a_failed_job_is_the_same_thing_on_every_page(told: FlaskClient) -> None:
@@ -306,3 +309,12 @@ def test_files_that_share_only_what_many_jobs_read_have_that_in_common(
     common = CommonAncestors(file, file, count, [], hub_count, [], is_truncated=False, next=None)
 
     assert relation_sentence(no_paths, common) == words
+
+
+def test_impact_tells_what_came_of_a_file_directly_from_the_rest(pages: FlaskClient) -> None:
+    html = tight(pages.get(f"/impact?experiment=toyexp&reads={samples.FIRST_GEN}").text)
+
+    ways = {row: words(row).split()[-1] for row in re.findall(r"<tr><td>.*?</tr>", html)}
+    direct = {words(row).split()[0] for row, way in ways.items() if way == "directly"}
+    assert set(ways.values()) == {"directly", "indirectly"}
+    assert all("_reco_" in name for name in direct)

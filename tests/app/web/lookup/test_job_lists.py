@@ -148,14 +148,17 @@ def test_ticked_jobs_lead_on(pages: FlaskClient) -> None:
     assert everything.text == ids.text
 
 
+_NO_ID = "job_id: 'x' is not the id of a job"
+
+
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
         ("do=fly&job_id=x", "do: one of list, compare, retry"),
-        ("do=list", "job_id: tick at least one job"),
-        ("do=list&job_id=x", "job_id: 'x' is not the id of a job"),
-        (f"do=compare&job_id={FIRST}", "job_id: tick two jobs to compare them, not 1"),
-        (f"do=waive&job_id={FIRST}&job_id={samples.job_id('gen-0')}", "units of one task"),
+        ("do=list", "Tick at least one job."),
+        ("do=list&job_id=x", _NO_ID),
+        (f"do=compare&job_id={FIRST}", "Tick two jobs to compare them, not 1."),
+        (f"do=waive&job_id={FIRST}&job_id={samples.job_id('gen-0')}", "jobs of one task"),
         (f"do=retry&job_id={FIRST}&job_id={samples.job_id('hostile')}", "one experiment"),
     ],
 )
@@ -164,6 +167,8 @@ def test_ticks_that_lead_nowhere_say_why(pages: FlaskClient, query: str, problem
 
     assert answer.status_code == 422
     assert problem in unescape(answer.text)
+    is_of_ticks = problem not in ("do: one of list, compare, retry", _NO_ID)
+    assert ("the list is as you left it" in answer.text) is is_of_ticks
 
 
 def test_what_all_jobs_of_a_list_have_in_common_is_said(pages: FlaskClient) -> None:

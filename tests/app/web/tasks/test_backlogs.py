@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, draw_backlog
+import pytest
+from flask import Flask, render_template_string
+
+from jobprov.app.web.tasks.backlogs import HEIGHT, WIDTH, backlog_section, draw_backlog
 from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 
 NOW = datetime(2026, 1, 8, tzinfo=UTC)
@@ -90,3 +93,21 @@ def test_nothing_is_drawn_where_nothing_was_left() -> None:
 
     assert draw_backlog(None, NOW) is None
     assert draw_backlog(Backlog(done, 0, None, None, None), NOW) is None
+
+
+@pytest.mark.parametrize(("left", "is_over"), [([4, 2, 2, 0], True), ([4, 2, 2, 1], False)])
+def test_section_says_whether_anything_is_left(
+    pages_app: Flask, left: list[int], *, is_over: bool
+) -> None:
+    done = BurnDown("2026-01-07T00:00:00Z", 6 * 3600, 20, left, is_whole=True)
+    backlog = Backlog(done, 0, None, None, None)
+    section = (
+        '{% from "tasks/_backlog.html" import backlog_section with context %}'
+        "{{ backlog_section(backlog, drawn.backlog, drawn.backlog_rows, drawn.backlog_size) }}"
+    )
+
+    with pages_app.test_request_context("/"):
+        text = render_template_string(section, backlog=backlog, drawn=backlog_section(backlog, NOW))
+
+    assert ("Nothing is left." in text) is is_over
+    assert ("There is no estimate of the end" in text) is not is_over
