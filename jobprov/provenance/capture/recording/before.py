@@ -1,7 +1,6 @@
 """What is looked at and begun before a command: all that the job waits for, so it loads little."""
 # ruff: noqa: PLC0415 - what few jobs need, and what is needed once the command runs
 
-import os
 from typing import TYPE_CHECKING, Dict, Optional, Sequence
 
 from jobprov.provenance.capture.command.glance import Glance
@@ -74,18 +73,8 @@ class Before:
                     scripts.append(script.content)
             spools = places.possible(self.options, self.environment)
             self.following = Following(self.options, scripts, spools)
-            self._meet_neighbours(self.following)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
-
-    def _meet_neighbours(self, following: Following) -> None:
-        """Begin to notice whether other jobs have the job's folders, too."""
-        from jobprov.provenance.capture.sending import spool
-
-        folder = spool.find(self.options, self.environment)
-        if folder is not None:
-            path = os.path.join(folder, "neighbours")
-            following.meet_neighbours(path, self.options.watch)
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:

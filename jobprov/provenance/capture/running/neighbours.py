@@ -19,27 +19,31 @@ _LOCK = "hhqqi"  # struct flock: type, whence, start, length, process
 class Neighbours:
     """Tells which of some folders other jobs have as well, from now on until `end`.
 
-    Raises OSError where the file cannot be written.
+    Where no spool can be written, the job counts as alone.
 
     Attributes:
         were_there: whether there were some already.
     """
 
-    def __init__(self, path: str, folders: Iterable[str]) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    def __init__(self, spools: Iterable[str], folders: Iterable[str]) -> None:
         self._places: Dict[str, int] = {}
         self._bytes: Dict[int, bytes] = {}
         self._crowded: Set[int] = set()
-        for folder in folders:
-            self._places[folder] = place = os.stat(folder).st_ino % _PLACES
-            if place not in self._bytes:
-                self._come(place)
+        try:
+            self._file = _open_in_first(spools)
+            for folder in folders:
+                self._places[folder] = place = os.stat(folder).st_ino % _PLACES
+                if place not in self._bytes:
+                    self._come(place)
+        except OSError:
+            pass  # as if it were alone
         self.were_there = bool(self._crowded)
 
     def _come(self, place: int) -> None:
         before = os.pread(self._file, 1, place) or b"\0"
-        self._bytes[place] = bytes([(before[0] + 1) % 256])
-        os.pwrite(self._file, self._bytes[place], place)
+        byte = bytes([(before[0] + 1) % 256])
+        os.pwrite(self._file, byte, place)
+        self._bytes[place] = byte
         try:
             fcntl.lockf(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, place)
             asked = struct.pack(_LOCK, fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
@@ -55,8 +59,22 @@ class Neighbours:
         return bool(folders) and self._places[max(folders, key=len)] in self._crowded
 
     def end(self) -> None:
-        """Look, once, who came meanwhile."""
+        """Look, once, who came meanwhile, and leave."""
         for place, content in self._bytes.items():
             if os.pread(self._file, 1, place) != content:
                 self._crowded.add(place)
-        os.close(self._file)
+        if self._bytes:
+            os.close(self._file)
+
+
+def _open_in_first(spools: Iterable[str]) -> int:
+    """Open the file of the first spool that is ours and can be written; raises OSError."""
+    for spool in spools:
+        try:
+            os.makedirs(spool, mode=0o700, exist_ok=True)
+            if os.stat(spool).st_uid in (os.geteuid(), 0):
+                path = os.path.join(spool, "neighbours")
+                return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            continue
+    raise OSError

@@ -18,7 +18,7 @@ class Following:
         skipped: folders of the hook itself: what is written there is not the job's.
         lying: small files that lie in its own folders; see `lying_files`.
         followed: what the kernel follows, or None.
-        neighbours: other jobs in its own folders; None where nobody can tell.
+        neighbours: tells of other jobs in its own folders.
         why_incomplete: sentences about what is not followed.
     """
 
@@ -26,7 +26,9 @@ class Following:
         self.own_folders, self.skipped = _own_folders(options), skipped
         self.lying = lying_files.hold(self.own_folders)
         self.followed: Optional[Followed] = None
-        self.neighbours: Optional[Neighbours] = None
+        # a folder of `--watch` may be this job's alone though it lies in one that is not
+        watched = filter(os.path.isdir, map(os.path.abspath, options.watch))
+        self.neighbours = Neighbours(skipped, [*self.own_folders, *watched])
         self.why_incomplete: List[str] = []
         if not (options.watch or self.own_folders):
             sentence = "others keep files in {}, too: what came there was not seen"
@@ -41,17 +43,6 @@ class Following:
         except (OSError, AttributeError) as error:  # no inotify, or no more of it
             sentence = "files that came and went were not seen: {}"
             self.why_incomplete.append(sentence.format(error))
-
-    def meet_neighbours(self, path: str, watched: Iterable[str]) -> None:
-        """Begin to notice other jobs in its own folders, by a file that all of them share.
-
-        A folder of `--watch` may be this job's alone though it lies in one that is not.
-        """
-        below = filter(os.path.isdir, map(os.path.abspath, watched))
-        try:
-            self.neighbours = Neighbours(path, [*self.own_folders, *below])
-        except OSError:
-            pass  # as if it were alone
 
 
 def _own_folders(options: Options) -> List[str]:

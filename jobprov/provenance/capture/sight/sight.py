@@ -76,7 +76,7 @@ class Sight:
         self.why_incomplete = list(following.why_incomplete)
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
-        self._neighbours = following.neighbours
+        self._neighbours, self._ran_jobs = following.neighbours, False
         self._clock = time.time() - time.monotonic()
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
@@ -89,7 +89,7 @@ class Sight:
         self.has_come_elsewhere: Optional[threading.Event] = None
         if following.followed is not None:
             self._events = FileEvents(following.followed, self._see_who_lives)
-            self._events.is_crowded = self._neighbours is not None and self._neighbours.were_there
+            self._events.is_crowded = self._neighbours.were_there
             self.has_come_elsewhere = self._events.has_come_elsewhere
             self._events.read_on()
 
@@ -159,14 +159,12 @@ class Sight:
             listing = folders.Listing(self.own_folders, self.began, self.skipped)
             self.listed, self.others = listing.paths, listing.others
             self.note(listing.why_incomplete)
-        if self._neighbours is not None:
-            self._neighbours.end()
-            if self._ran_hook():
-                self._neighbours = None
+        self._neighbours.end()
+        self._ran_jobs = self._ran_hook()
 
     def is_crowded(self, path: str) -> bool:
         """Tell whether a file may be another job's, by where it is; after `settle`."""
-        return self._neighbours is not None and self._neighbours.is_crowded(path)
+        return self._neighbours.is_crowded(path) and not self._ran_jobs
 
     def _ran_hook(self) -> bool:
         """Tell whether the command put the hook around what it ran: those jobs are no others."""
