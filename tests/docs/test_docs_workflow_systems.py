@@ -56,9 +56,49 @@ def test_snakemake_runs_rules_through_the_hook(live: LiveService, tmp_path: Path
     assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
     jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
     assert {job["task"]["unit"] for job in jobs} == {"reco/a.reco.dat", "reco/b.reco.dat"}
-    history = f"{live.url}/api/v1/files/merged.dat/ancestors"
-    ancestors = requests.get(history, timeout=30).json()["files"]
-    assert {file["name"] for file in ancestors} == {"a.dat", "b.dat", "a.reco.dat", "b.reco.dat"}
+    check_lineage(live)
+
+
+def check_lineage(live: LiveService) -> None:
+    """See to it that each file was made from its own, although jobs ran beside each other."""
+    parents = {"merged.dat": {"a.reco.dat", "b.reco.dat"}}
+    parents.update({f"{sample}.reco.dat": {f"{sample}.dat"} for sample in "ab"})
+    for name, expected in parents.items():
+        made = requests.get(f"{live.url}/api/v1/files/{name}", timeout=30).json()
+        assert {parent["name"] for parent in made["parents"]} == expected
+        assert len(made["versions"]) == 1
+
+
+def put_samples(folder: Path) -> None:
+    (folder / "a.dat").write_text("3\n1\n")
+    (folder / "b.dat").write_text("9\n7\n")
+
+
+def test_parsl_runs_apps_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    put_hook(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "production.py").write_text(recipe("python", "production.py"))
+    put_samples(tmp_path)
+
+    run(recipe("sh", "run-parsl"), tmp_path, live, programs_of("parsl", ("parsl==2026.10.26",)))
+
+    assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
+    jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
+    assert {job["task"]["unit"] for job in jobs} == {"a.reco.dat", "b.reco.dat"}
+    check_lineage(live)
+
+
+def test_law_runs_tasks_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    put_hook(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "tasks.py").write_text(recipe("python", "tasks.py"))
+    put_samples(tmp_path)
+
+    packages = ("law==0.1.21", "luigi==3.8.1")
+    run(recipe("sh", "run-law"), tmp_path, live, programs_of("law", packages))
+
+    assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
+    jobs = requests.get(f"{live.url}/api/v1/jobs?stage=Reco", timeout=30).json()["jobs"]
+    assert {job["task"]["unit"] for job in jobs} == {"a.reco.dat", "b.reco.dat"}
+    check_lineage(live)
 
 
 def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Path) -> None:

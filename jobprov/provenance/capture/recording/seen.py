@@ -118,7 +118,7 @@ class Seen:
         opened = None if watch is None else watch.files
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
         known += [os.path.abspath(entry["path"]) for entry in self.inputs if entry.get("path")]
-        self.inputs += seen.of_lying(self._step.name, known)
+        self.inputs += seen.of_lying(self._step.name, known, self.outputs.is_ours)
         if self._code is not None and not self._sight.is_hurried:
             named = NamedFiles(self._draft, self._code, [*self._step.inputs, *self.inputs])
             # a job script of several steps names the files of all of them

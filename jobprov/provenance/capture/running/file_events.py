@@ -60,6 +60,7 @@ class FileEvents:
         self.renamed: Dict[str, str] = {}
         self.overtaken: Dict[str, int] = {}
         self.has_come_elsewhere = threading.Event()
+        self.is_crowded = False
         self._followed, self._notice = followed, notice
         self._kernel, self._lock, self._storage = followed.kernel, followed.lock, followed.storage
         self._has_unplaced = False
@@ -172,6 +173,8 @@ class FileEvents:
     def _happened(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a file in the job's own folder."""
         self._looks.drop(path)
+        if self.is_crowded and mask & inotify.CREATED:
+            self.has_come_elsewhere.set()
         if mask & (inotify.CREATED | inotify.CLOSED):
             if mask & inotify.CREATED and not _is_hidden(path) and not os.path.isfile(path):
                 self.new_folders.add(path)

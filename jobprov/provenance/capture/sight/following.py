@@ -6,6 +6,7 @@ from typing import Iterable, List, Optional
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.followed import Followed
+from jobprov.provenance.capture.running.neighbours import Neighbours
 from jobprov.provenance.capture.sight import lying_files, named_folders
 
 
@@ -17,6 +18,7 @@ class Following:
         skipped: folders of the hook itself: what is written there is not the job's.
         lying: small files that lie in its own folders; see `lying_files`.
         followed: what the kernel follows, or None.
+        neighbours: tells of other jobs in its own folders.
         why_incomplete: sentences about what is not followed.
     """
 
@@ -24,6 +26,9 @@ class Following:
         self.own_folders, self.skipped = _own_folders(options), skipped
         self.lying = lying_files.hold(self.own_folders)
         self.followed: Optional[Followed] = None
+        # a folder of `--watch` may be this job's alone though it lies in one that is not
+        watched = filter(os.path.isdir, map(os.path.abspath, options.watch))
+        self.neighbours = Neighbours(skipped, [*self.own_folders, *watched])
         self.why_incomplete: List[str] = []
         if not (options.watch or self.own_folders):
             sentence = "others keep files in {}, too: what came there was not seen"

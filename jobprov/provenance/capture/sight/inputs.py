@@ -1,7 +1,7 @@
 """The inputs of a command that were seen and that nobody told."""
 
 import os
-from typing import Collection, Dict, Iterable, List, Optional, Set
+from typing import Callable, Collection, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.command.arguments import is_system
 from jobprov.provenance.capture.files import regular
@@ -119,10 +119,13 @@ class SeenInputs:
                 entries.append(dict(self._describe(file, "seen"), step=step))
         return entries[:_MOST_INPUTS]
 
-    def of_lying(self, step: str, known: Iterable[str]) -> List[Entry]:
+    def of_lying(
+        self, step: str, known: Iterable[str], is_ours: Callable[[str], bool]
+    ) -> List[Entry]:
         """Return what a command changed in place of the small files in its folders, as it was.
 
-        What the job itself made before, in an earlier step, is made again by a rerun.
+        What the job itself made before, in an earlier step, is made again by a rerun. `is_ours`
+        tells what other jobs of the folder may have changed.
         """
         job_began = seconds_of(self._draft.record["started_at"])
         known_paths = {*known, *files_of_code(self._draft)}
@@ -131,7 +134,7 @@ class SeenInputs:
             is_known = path in known_paths or is_private(path)
             if is_known or status.st_ctime >= job_began or not _is_used(path, status, content):
                 continue
-            if places.may_be_output(path) and not places.is_log(path):
+            if places.may_be_output(path) and not places.is_log(path) and is_ours(path):
                 file = SeenFile(path, len(content))
                 digest = self._draft.add_source(content, "input " + path)
                 entry = dict(self._describe(file, "seen"), step=step, sha256=digest)

@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 from typing import Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
@@ -47,6 +48,7 @@ class SeenOutputs:
         self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
         self._scripts = _shell_scripts(draft, sight)
         self._read_by_steps = {path for step in steps for path in step.program.sources()}
+        self._own_words: Optional[bytes] = None
         self.logs = self._find_logs()
         copies: List[Copy] = []
         for program in sight.programs:
@@ -62,9 +64,10 @@ class SeenOutputs:
     def _find_logs(self) -> Dict[str, str]:
         """Return the log files that came in the job's folders, those of its programs first."""
         paths = [path for program in self._sight.programs for path in program.child.printed_to]
-        paths += self._sight.listed
+        others = list(self._sight.listed)
         # After a signal there is no listing
-        paths += filter(os.path.isfile, sorted(self._sight.came_and_went))
+        others += filter(os.path.isfile, sorted(self._sight.came_and_went))
+        paths += filter(self.is_ours, others)
         told = {os.path.abspath(path) for path in self._sight.options.log}
         logs: Dict[str, str] = {}
         for first in dict.fromkeys(paths):
@@ -108,7 +111,7 @@ class SeenOutputs:
         left_out = set(known) | self._find_others(draft)
         started_at = draft.record.get("started_at")
         began = self._sight.began if started_at is None else seconds_of(started_at)
-        outputs = []
+        outputs, doubtful = [], []
         for path in self._find_candidates():
             if path in left_out or self._is_sidecar(path):
                 continue
@@ -117,11 +120,17 @@ class SeenOutputs:
             # `mv out.tmp "$STORE/out.root"`: the last name counts
             if file is None or not places.may_be_output(file.place or path):
                 continue
+            if not self.is_ours(path):
+                if not places.is_log(path):
+                    doubtful.append(os.path.basename(path))
+                continue
             outputs.append(file)
             if file.place is None and self._sight.why_unplaced is not None:
                 draft.weaken("children-unseen", "output " + path, self._sight.why_unplaced)
         self._add_stored(draft, outputs)
         self._tell_folders(draft)
+        if doubtful:
+            self._tell_doubtful(draft, doubtful)
         if len(outputs) > MOST_OUTPUTS:
             sentence = "only {} of {} files that were made are recorded"
             sentence = sentence.format(MOST_OUTPUTS, len(outputs))
@@ -131,17 +140,18 @@ class SeenOutputs:
     def _add_stored(self, draft: Draft, outputs: List[places.MadeFile]) -> None:
         """Add what was stored from a path at which a loop wrote one file after the other."""
         found = {file.place for file in outputs}
-        lost = sum(self._sight.overtaken.values())
+        overtaken = {path: n for path, n in self._sight.overtaken.items() if self.is_ours(path)}
+        lost = sum(overtaken.values())
         for path, stored in self._places.find_stored().items():
             for place in stored:
-                if place in found:
+                if place in found or not self.is_ours(path):
                     continue
                 lost -= self._sight.is_own(path)
                 is_beside = places.is_log(place) or self._is_sidecar(place)
                 if places.may_be_output(place) and not is_beside:
                     outputs.append(places.MadeFile(place, place))
         if lost > 0:
-            paths = ", ".join(sorted(self._sight.overtaken)[:_MOST_NAMED])
+            paths = ", ".join(sorted(overtaken)[:_MOST_NAMED])
             sentence = "{} moved away from {} so fast that nobody saw where to".format(lost, paths)
             draft.weaken("children-unseen", "outputs", sentence)
 
@@ -152,6 +162,38 @@ class SeenOutputs:
             if folder and not self._sight.is_own(folder):
                 sentence = "it ran in {}, where what comes is not seen without --watch"
                 draft.weaken("children-unseen", step.step.name, sentence.format(folder))
+
+    def _tell_doubtful(self, draft: Draft, names: Sequence[str]) -> None:
+        """Tell of files that may be other jobs'; they surely are where the outputs are told."""
+        sentence = (
+            "other jobs had the folder: nothing shows that this one made {} of its files ({})"
+        )
+        sentence = sentence.format(len(names), ", ".join(names[:_MOST_NAMED]))
+        if self._sight.options.output:
+            draft.note(sentence)
+        else:
+            draft.weaken("children-unseen", "outputs", sentence)
+
+    def is_ours(self, path: str) -> bool:
+        """Tell whether a file that came is the job's: where others have the folder, by evidence.
+
+        Its programs held it open for writing, a trace shows it, or their words name it.
+        """
+        if not self._sight.is_crowded(path):
+            return True
+        names = [path, *(old for old, new in self._sight.renamed.items() if new == path)]
+        return any(self._is_bound(name) for name in names)
+
+    def _is_bound(self, path: str) -> bool:
+        if path in self._written() or path in self._sight.traced:
+            return True
+        if self._own_words is None:
+            words = [*self._step.argv, *os.environ.values()]
+            for program in self._sight.programs:
+                words += program.child.argv
+            self._own_words = b"\n".join([os.fsencode("\n".join(words)), *self._scripts])
+        name = re.escape(os.fsencode(os.path.basename(path)))
+        return re.search(rb"(?<![\w.-])" + name + rb"(?![\w-])", self._own_words) is not None
 
     def _find_file(self, path: str, began: float) -> Optional[places.MadeFile]:
         """Return the output that came at a path; None where it is none, or was scratch.

@@ -6,6 +6,7 @@ its own read what programs use, so that a slow file system does not hold up the 
 
 import collections
 import os
+import sys
 import threading
 import time
 from typing import Deque, Dict, List, Optional, Set, Tuple
@@ -24,6 +25,7 @@ _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
 _LEAST_SET_BACK = 1.0
 _MOST_PROGRAMS, _MOST_WAITING, _MOST_LATEST = 2000, 2000, 20
+_FIRST_WORDS = 3  # `python3 -u job-end-hook.pyz`
 
 
 class Sight:
@@ -74,6 +76,7 @@ class Sight:
         self.why_incomplete = list(following.why_incomplete)
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
+        self._neighbours, self._ran_jobs = following.neighbours, False
         self._clock = time.time() - time.monotonic()
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
@@ -86,6 +89,7 @@ class Sight:
         self.has_come_elsewhere: Optional[threading.Event] = None
         if following.followed is not None:
             self._events = FileEvents(following.followed, self._see_who_lives)
+            self._events.is_crowded = self._neighbours.were_there
             self.has_come_elsewhere = self._events.has_come_elsewhere
             self._events.read_on()
 
@@ -155,6 +159,18 @@ class Sight:
             listing = folders.Listing(self.own_folders, self.began, self.skipped)
             self.listed, self.others = listing.paths, listing.others
             self.note(listing.why_incomplete)
+        self._neighbours.end()
+        self._ran_jobs = self._ran_hook()
+
+    def is_crowded(self, path: str) -> bool:
+        """Tell whether a file may be another job's, by where it is; after `settle`."""
+        return self._neighbours.is_crowded(path) and not self._ran_jobs
+
+    def _ran_hook(self) -> bool:
+        """Tell whether the command put the hook around what it ran: those jobs are no others."""
+        hook = os.path.basename(sys.argv[0])
+        words = [word for program in self.programs for word in program.child.argv[:_FIRST_WORDS]]
+        return hook in [os.path.basename(word) for word in words]
 
     def note(self, sentence: Optional[str]) -> None:
         """Keep a sentence about what may have been missed, if there is one."""
