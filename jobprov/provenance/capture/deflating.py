@@ -9,7 +9,8 @@ import bisect
 import heapq
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-_WINDOW, _LONGEST_MATCH, _SHORTEST_MATCH = 32768, 258, 3
+WINDOW = 32768
+_LONGEST_MATCH, _SHORTEST_MATCH = 258, 3
 _MOST_TRIED = 128
 _END_OF_BLOCK, _FIRST_LENGTH = 256, 257
 _MOST_LITERALS, _MOST_DISTANCES = 286, 30
@@ -38,7 +39,7 @@ _FIXED_LENGTHS = _Lengths([8] * 144 + [9] * 112 + [7] * 24 + [8] * 8, [5] * _MOS
 
 def deflate(content: bytes, earlier: bytes = b"") -> bytes:
     """Return the bytes as one deflate block, which may refer to what was unpacked before it."""
-    earlier = earlier[-_WINDOW:]
+    earlier = earlier[-WINDOW:]
     text, begin = earlier + content, len(earlier)
     matches = _find_matches(text, begin)
     # What the codes are depends on the steps, and which steps are the cheapest on the codes
@@ -227,7 +228,7 @@ def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Step]:
     limit = min(_LONGEST_MATCH, len(content) - at)
     longest = _SHORTEST_MATCH - 1
     for place in earlier:
-        if at - place > _WINDOW or longest >= limit:
+        if at - place > WINDOW or longest >= limit:
             break
         if content[place + longest] != content[at + longest]:
             continue

@@ -20,7 +20,7 @@ import tokenize
 import zlib
 from typing import TYPE_CHECKING, Dict, Iterator, List, Sequence, Set, Tuple, Union
 
-from jobprov.provenance.capture.deflating import deflate
+from jobprov.provenance.capture.deflating import WINDOW, deflate
 
 if TYPE_CHECKING:
     from typing import TypeGuard  # Python 3.10
@@ -94,6 +94,7 @@ _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _AS_IT_IS, _DEFLATED = 0, 8
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
+_PIECE = 12  # of 6, 8, 12 and 16 bytes, these give the shortest hook
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
 
@@ -150,8 +151,33 @@ def folded(files: Dict[str, bytes]) -> Dict[str, bytes]:
             parts[part][name] = files[name]
     first_text = fold(parts["first"])
     members["first"] = deflate(first_text)
-    members["later"] = deflate(fold(parts["later"]), first_text)
+    members["later"] = deflate(fold(_alike_together(parts["later"], first_text)), first_text)
     return members
+
+
+def _alike_together(sources: Dict[str, bytes], before: bytes) -> Dict[str, bytes]:
+    """Return sources in an order in which each is much like what stands shortly before it.
+
+    Deflate refers only to the last 32 kB. `before` is what stands before the first.
+    """
+    pieces = {name: _pieces(text) for name, text in sources.items()}
+    ordered: Dict[str, bytes] = {}
+    while len(ordered) < len(sources):
+        lately = _pieces(before[-WINDOW:])
+        most_alike, name_of_it = -1.0, ""
+        for name in sorted(pieces):
+            alike = len(pieces[name] & lately) / (len(pieces[name]) or 1)
+            if alike > most_alike:
+                most_alike, name_of_it = alike, name
+        del pieces[name_of_it]
+        ordered[name_of_it] = sources[name_of_it]
+        before += sources[name_of_it]
+    return ordered
+
+
+def _pieces(text: bytes) -> Set[bytes]:
+    """Return all that stands in a text, in overlapping pieces of twelve bytes."""
+    return {text[at : at + _PIECE] for at in range(len(text) - _PIECE + 1)}
 
 
 def fold(sources: Dict[str, bytes]) -> bytes:
