@@ -22,7 +22,15 @@ from jobprov.provenance.lineage.graph import (
     ended,
     neighbours,
 )
-from jobprov.provenance.lineage.words import counted, minute, number, shown, size, with_version
+from jobprov.provenance.lineage.words import (
+    counted,
+    enumerated,
+    minute,
+    number,
+    shown,
+    size,
+    with_version,
+)
 
 MOST_READERS = 1000
 """Readers of a file that a list counts. If there are more, it says "or more"."""
@@ -117,9 +125,7 @@ def _of_contents(graph: Graph) -> list[str]:
     differing = [full_name(file) for file in graph.files() if file.contents_differ]
     if not differing:
         return []
-    names = ", ".join(differing[:_MOST_NAMED])
-    if len(differing) > _MOST_NAMED:
-        names += f" and {counted(len(differing) - _MOST_NAMED, 'more file')}"
+    names = enumerated(differing, _MOST_NAMED)
     return [
         shown(
             f"Jobs read different contents as {names}: what came of them is shown as one history."

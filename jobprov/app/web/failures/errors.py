@@ -8,7 +8,7 @@ from flask import Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, ended, minute
+from jobprov.app.web.frame.formats import counted, minute, with_full_stop
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
 from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
 from jobprov.provenance.answers.addresses import jobs_list
@@ -180,7 +180,7 @@ def first_line(errors: ErrorCounts, *, is_filtered: bool = False) -> str:
     return (
         f"{counted(errors.failures, 'failure')} in {counted(errors.jobs, 'job')}, "
         f"{counted(errors.cause_count, 'cause')}; newest, {minute(newest.last_at)}{sites}: "
-        f"{ended(_how(newest))}"
+        f"{with_full_stop(_how(newest))}"
     )
 
 

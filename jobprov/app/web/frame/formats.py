@@ -104,7 +104,7 @@ def counted(value: int, word: str, plural: str | None = None) -> str:
     return f"{words.number(value)} {plural}"
 
 
-def ended(sentence: str) -> str:
+def with_full_stop(sentence: str) -> str:
     """Return a sentence with a full stop, unless what it quotes ends it already."""
     return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 

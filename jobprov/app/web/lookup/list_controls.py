@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobprov.app.web.frame.formats import asked_minute, counted, ended, number
+from jobprov.app.web.frame.formats import asked_minute, counted, number, with_full_stop
 from jobprov.app.web.frame.page import here
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList
@@ -179,7 +179,7 @@ def first_line(
         return f"No job{narrowed} is recorded."
     if is_whole:
         order = f", by {_order_words(sort)}" if sort and count > 1 else ""
-        return ended(f"{counted(count, 'job')}{narrowed}{order}")
+        return with_full_stop(f"{counted(count, 'job')}{narrowed}{order}")
     if not count:
         return f"None of the jobs{narrowed} is among those that this page looks at."
     shown = f"the {count} newest are shown"

@@ -18,6 +18,7 @@ from jobprov.provenance.db.changes.tasks import add_waivers, forget_waivers
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import entry_times
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.words import enumerated
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
 from jobprov.provenance.services.tasks.declarations import (
@@ -154,8 +155,9 @@ def check_known_units(
     unknown = sorted(set(units).difference(known))
     if not unknown:
         return
-    names = [_with_nearest(unit, known) for unit in unknown[:_NAMED]]
-    problem = f"nothing is known of these units of task {task.task_id}: {_some(names, unknown)}"
+    named = [_with_nearest(unit, known) for unit in unknown[:_NAMED]]
+    names = enumerated([*named, *unknown[_NAMED:]], _NAMED)
+    problem = f"nothing is known of these units of task {task.task_id}: {names}"
     raise BadInputError(
         f"units: {problem}. To waive them all the same, use `jobprov waive --force`, "
         "or a call without known_only.",
@@ -168,21 +170,13 @@ def _with_nearest(unit: str, known: Iterable[str]) -> str:
     return f"{unit} (did you mean {' or '.join(nearest)}?)" if nearest else unit
 
 
-def _some(names: list[str], units: list[str]) -> str:
-    """Return the names of the first units, and how many more there are."""
-    words = ", ".join(names)
-    if len(units) > len(names):
-        words += f" and {len(units) - len(names)} more"
-    return words
-
-
 def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | None) -> None:
     listed = None if declaration is None else declaration.listed_units()
     if listed is None:
         return
     unlisted = sorted(set(waiver.units) - set(listed))
     if unlisted:
-        names = _some(unlisted[:_NAMED], unlisted)
+        names = enumerated(unlisted, _NAMED)
         problem = f"not on the frozen list of task {task.task_id}: {names}"
         raise BadInputError(f"units: {problem}.", {"units": [problem]})
 

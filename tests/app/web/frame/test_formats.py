@@ -8,7 +8,6 @@ from jobprov.app.web.frame.formats import (
     MISSING,
     asked_minute,
     duration,
-    ended,
     moment,
     number,
     period,
@@ -16,6 +15,7 @@ from jobprov.app.web.frame.formats import (
     signal_name,
     size,
     text,
+    with_full_stop,
 )
 from jobprov.app.web.frame.markup import command, cut, digest, mark, narrowed, ticked, time_tag
 
@@ -159,5 +159,5 @@ def test_title_tells_times_after_what_a_list_is_of() -> None:
 
 
 def test_sentence_that_quotes_a_question_has_one_end() -> None:
-    assert ended("art: did you mean efficiency?") == "art: did you mean efficiency?"
-    assert ended("the disk was full") == "the disk was full."
+    assert with_full_stop("art: did you mean efficiency?") == "art: did you mean efficiency?"
+    assert with_full_stop("the disk was full") == "the disk was full."

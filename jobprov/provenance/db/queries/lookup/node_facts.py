@@ -179,9 +179,10 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     for file, of_file in versions.items():
         if not _is_crowd(of_file):
             made[file] = of_file[-1].job_id
-    tried = last_tries(connection, [file for file in files if file not in versions])
+    unmade = [file for file in files if file not in versions]
+    tried = last_tries(connection, unmade)
     writers = _writers(connection, {**made, **tried}, made)
-    differing = read_differently(connection, [file for file in files if file not in versions])
+    differing = read_differently(connection, unmade)
     with_writer = []
     for node in listed:
         if node.is_placeholder:
