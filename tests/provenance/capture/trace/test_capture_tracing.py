@@ -80,6 +80,22 @@ def test_jobs_that_do_the_same_share_the_listing(runner: Runner) -> None:
 
 @pytest.mark.slow
 @with_strace
+def test_file_that_a_script_copies_in_is_the_input_that_was_told(runner: Runner) -> None:
+    (runner.folder / "store").mkdir()
+    (runner.folder / "store/raw.root").write_text("raw")
+
+    words = ("--input", "test:raw.root", "--", "sh", "-c", "cp store/raw.root . && cat raw.root")
+    runner("run", "--trace", "--trace-bytes", "100", *words)
+
+    record, _ = entry_of(runner)
+    assert "store/raw.root" in {entry.get("path") for entry in record["inputs"]}
+    assert {(entry["name"], entry["namespace"]) for entry in record["inputs"]} == {
+        ("raw.root", "test")
+    }
+
+
+@pytest.mark.slow
+@with_strace
 def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
     script = "mkfifo pipe; (echo x > pipe) & cat pipe; ls -l pipe"
 

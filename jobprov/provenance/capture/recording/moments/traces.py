@@ -4,6 +4,7 @@
 import re
 from typing import TYPE_CHECKING, Optional
 
+from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.recording.before import Before
 from jobprov.provenance.capture.running.execution import Outcome
 
@@ -33,6 +34,12 @@ class Traces:
 
     def add(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         """Add the files and programs that a trace shows."""
+        self._add_used(job, step, outcome)
+        inputs = job.draft.record.get("inputs", ())
+        traced = [entry for entry in inputs if entry.get("evidence") == "traced"]
+        entries.name_spaces(traced, self._options.namespace_of)
+
+    def _add_used(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         self._determine_turn(job.draft)
         if self._trace is not None:
             self._add_own(job, step, self._trace)
