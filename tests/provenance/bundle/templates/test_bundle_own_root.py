@@ -201,6 +201,27 @@ def test_input_that_is_not_in_the_bundle_is_shown_and_stays_as_it_is(
     assert (out / "elsewhere/data/it's here.txt").readlink() == store / "one"
 
 
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_job_copies_its_input_from_where_it_lay_again(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    _shell(
+        toy,
+        "cp /data/raw.root . && cat raw.root",
+        inputs={"/data/raw.root": b"large\n", "raw.root": b"large\n"},
+    )
+    toy.blobs.stored = {}
+    bag, out, store = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "store"
+    store.mkdir()
+    (store / "raw.root").write_text("large\n")
+
+    outcome = shell(bag / "data/run.sh", way, "--input-dir", store, out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "large" in (out / "run.log").read_text().splitlines()
+    assert (store / "raw.root").read_text() == "large\n"
+
+
 def _put_busybox(capsule: Path) -> None:
     """Make a capsule that has busybox alone."""
     (capsule / "bin").mkdir(parents=True)

@@ -268,7 +268,12 @@ input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
     [ "$act" = dry-run ] && say "link $input_place to $found"
     [ "$act" = lay-out ] || return 0
     mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
-    bring "$found" "$input_place"
+    if is_linked; then
+      copy "$found" "$input_place"
+    else
+      bring "$found" "$input_place"
+      is_written "$input_place" || linked=$linked$input_sha256$nl
+    fi
   elif can_fetch "$@"; then
     [ "$act" = lay-out ] || { say "input $input_name will be fetched by $fetcher from $fetchable" && return 0; }
     mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
@@ -281,10 +286,17 @@ input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   fi
 }
 
+# Is a link to the input laid out elsewhere? The job copies it from there, and cp copies no file to a
+# link to itself.
+is_linked() {
+  case $linked in *"$nl$input_sha256$nl"*) return 0 ;; *) return 1 ;; esac
+}
+copy() { # FILE PLACE
+  cp "$1" "$2" && chmod u+rw "$2" || cannot_lay_out "$2"
+}
 bring() { # FILE PLACE
   if is_written "$2"; then
-    # through a link the job would write into the recorded file itself
-    cp "$1" "$2" && chmod u+rw "$2" || cannot_lay_out "$2"
+    copy "$1" "$2" # through a link the job would write into the recorded file itself
   elif [ "$way" = own ]; then
     bring_into_root "$1" "$2"
   elif [ -n "$capsule" ]; then
@@ -581,7 +593,7 @@ lay_out() {
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   note_job
   [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
-  output_places=$nl section=expected
+  output_places=$nl linked=$nl section=expected
   # shellcheck source=/dev/null
   . "$(list_of outputs/expected)"
   section=layout
