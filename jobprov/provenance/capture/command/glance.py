@@ -80,6 +80,7 @@ class Glance:
         scripts: those of the command line, and those that options name.
         closures: [(fcl file as named, its include closure)].
         named: [(path, role)] of the inputs.
+        absent: paths of those that were not there yet: the command fetches them.
         candidates: [(argument, signature)] that may be files.
         folders: folders that arguments name, and that hold files.
         places: folders that arguments name, or in which they name a file, with files or without.
@@ -108,6 +109,7 @@ class Glance:
         self.scripts: List[Script] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.named: List[Tuple[str, str]] = []
+        self.absent: Set[str] = set()
         self.candidates: List[Tuple[str, Optional[List[int]]]] = []
         self.folders: List[str] = []
         self.places: List[str] = []
@@ -216,8 +218,9 @@ class Glance:
                     if self.hashed[path][0] <= room:
                         self.contents[path] = regular.read(path, room) or b""
                         room -= len(self.contents[path])
-            except (OSError, ValueError):
-                continue  # noted when the record is made
+            except (OSError, ValueError):  # noted when the record is made
+                if not os.path.lexists(path):
+                    self.absent.add(path)
             except OutOfTimeError:
                 return
 

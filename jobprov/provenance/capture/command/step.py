@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.glance import Glance
@@ -34,6 +34,7 @@ class Step:
         line: what its command line tells.
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
+        absent: paths of inputs that were not there before it.
         contents: {path: bytes} of small inputs, as they were before it.
         folders: folders that it names.
         places: the same, with empty ones and those on the way to what it names.
@@ -58,6 +59,7 @@ class Step:
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
         self.inputs: List[Entry] = []
+        self.absent: Set[str] = set()
         self.contents: Dict[str, bytes] = {}
         self.folders: List[str] = []
         self.places: List[str] = []
@@ -72,6 +74,7 @@ class Step:
         step = cls(glance.line, glance.began, name, role)
         step.candidates, step.standard_input = glance.candidates, glance.standard_input
         step.contents, step.waiting = glance.contents, glance.waiting
+        step.absent = glance.absent
         step.folders, step.places = glance.folders, glance.places
         return step
 

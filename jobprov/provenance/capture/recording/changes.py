@@ -34,7 +34,8 @@ def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
         if path is None or not _is_touched(path, step.began):
             kept.append(entry)
             continue
-        content, is_changed = step.contents.get(path), _has_changed(entry, step.began)
+        content = step.contents.get(path)
+        is_changed = path not in step.absent and _has_changed(entry, step.began)
         is_held = content is not None and _digest(content) == entry.get("sha256")
         if content is not None and is_held:
             draft.blobs[entry["sha256"]] = content

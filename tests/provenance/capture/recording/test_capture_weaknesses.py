@@ -138,6 +138,20 @@ def test_large_file_that_is_written_anew_is_told(runner: Runner) -> None:
 
 
 @pytest.mark.slow
+def test_large_input_that_the_job_fetches_is_no_weakness(runner: Runner) -> None:
+    (runner.folder / "store").mkdir()
+    with (runner.folder / "store/raw.root").open("wb") as stream:
+        stream.truncate(17 << 20)
+    script(runner, "#!/bin/sh\ncp store/raw.root . && wc -c raw.root\n")
+
+    runner("run", "--input", "raw.root", "--", "./job.sh")
+
+    record, _ = only_entry(runner)
+    assert "raw.root" in {entry["path"] for entry in record["inputs"]}
+    assert weak(record) == []
+
+
+@pytest.mark.slow
 def test_secret_in_what_runs_is_told_by_place_and_rule_alone(runner: Runner) -> None:
     script(runner, f"#!/bin/sh\n{SECRET}\n")
     (runner.folder / "art").write_text("#!/bin/sh\n")
