@@ -6,16 +6,26 @@ and would become a parent that it never read.
 
 import os
 import re
-from typing import Dict, Iterable, List, Set
+from typing import Dict, Iterable, List, Optional, Set
 
+from jobprov.provenance.capture.files.hashing import (
+    SMALL_BYTES,
+    Clock,
+    OutOfTimeError,
+    hash_file,
+    signature,
+)
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.json_objects import Record
 
 _NUMBER = re.compile(r"\d+")
+_MOST, _SECONDS = 100, 2.0
 
 
 def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> None:
     """Count files among the traced job's own where this one has another of their name but numbers.
+
+    What this one copied in from beside one of these takes its place.
 
     Files that lay in the traced job's folder of transferred inputs, jobsub's `CONDOR_DIR_INPUT`, get
     the path that they have in this job's, `input_folder`.
@@ -27,15 +37,43 @@ def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> 
     for name in _names(record):
         others.setdefault(_NUMBER.sub("0", name), set()).add(name)
     shared: List[str] = []
+    own = used.get("own", [])
     for path in used.get("files", ()):
         name = os.path.basename(path)
         alike = others.get(_NUMBER.sub("0", name), ())
         if alike and name not in alike:
-            used.setdefault("own", []).append(path)
+            own.append(path)
         else:
             shared.append(path)
-    if used.get("files"):
-        used["files"] = shared
+    for path in own[:_MOST]:
+        place = _find_beside(path, record)
+        if place is not None:
+            own.remove(path)
+            shared.append(place)
+    used.update(files=shared, own=own)
+
+
+def _find_beside(path: str, record: Record) -> Optional[str]:
+    """Return the file beside the traced job's of which this job has a copy as its input.
+
+    The script copied it from there (`cp /pnfs/sim.002.art .`) before anybody saw it.
+    """
+    for entry in record.get("inputs", ())[:_MOST]:
+        place = os.path.join(os.path.dirname(path), entry["name"])
+        if "sha256" in entry and _digest(place) == entry["sha256"]:
+            return place
+    return None
+
+
+def _digest(path: str) -> Optional[str]:
+    """Return the SHA-256 of a small file; None of others, and where there is none."""
+    found = signature(path)
+    if found is None or found[1] > SMALL_BYTES:
+        return None
+    try:
+        return hash_file(path, Clock(_SECONDS))[1]
+    except (OSError, OutOfTimeError):
+        return None
 
 
 def _from_folder(path: str, input_folder: str) -> str:

@@ -73,6 +73,7 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         left_out += _left_out(record.trace)
     own = _own_files(connection, record, files)
     shared = [path for path in files if path not in own]
+    own += _copied_in(record)
     code, changed = _unnamed_code(record), _changed_files(record)
     for paths in (shared, code, own, changed, absent):
         left_out += max(len(paths) - MOST_USED, 0)
@@ -124,18 +125,29 @@ def _outside_folders(record: JobRecord) -> list[str]:
 def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
     """Yield the inputs that nobody named: they were traced or seen.
 
-    Not those that the job made itself, nor those that it copied in and whose copy it named or read:
-    `cp /data/gen_7.root in.root`.
+    Not those that the job made itself, nor those that it copied in.
     """
     made = _paths_made(record)
-    copies = _digests_named_or_read_here(record)
+    copied = frozenset(_copied_in(record))
     for file in record.inputs or ():
-        if file.evidence not in _BY_CHANCE:
+        if file.evidence not in _BY_CHANCE or file.path in copied:
             continue
-        is_copied = _is_absolute(file) and file.sha256 in copies
-        is_own = file.evidence == "seen" and file.path in made
-        if not is_copied and not is_own:
+        if not (file.evidence == "seen" and file.path in made):
             yield file
+
+
+def _copied_in(record: JobRecord) -> list[str]:
+    """Return the paths of what the job copied in: `cp /data/gen_7.root in.root`.
+
+    Somebody named the copy, or it was read.
+    """
+    copies = _digests_named_or_read_here(record)
+    copied: list[str] = []
+    for file in record.inputs or ():
+        is_source = file.evidence in _BY_CHANCE and _is_absolute(file)
+        if is_source and file.path is not None and file.sha256 in copies:
+            copied.append(file.path)
+    return copied
 
 
 def _digests_named_or_read_here(record: JobRecord) -> AbstractSet[str]:

@@ -163,7 +163,7 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
     answer = ask(client, experiment=record["experiment"]).get_json()
 
     assert answer["used"]["files"] == ["in.root", "/data/calib_17.root"]
-    assert answer["used"]["own"] == [*paths[:2], "/data/big_7.h5"]
+    assert answer["used"]["own"] == [*paths[:2], "/data/big_7.h5", "/data/staged.root"]
 
 
 def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_whole(

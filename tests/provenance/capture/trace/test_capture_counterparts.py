@@ -1,5 +1,6 @@
 """Jobs of one kind read other files: those of the traced job do not become inputs of the others."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,24 @@ def test_file_of_which_this_job_has_another_number_is_the_traced_jobs_own(
 
     assert used.get("own", []) == ([path] if is_own else [])
     assert used["files"] == ([] if is_own else [path])
+
+
+@pytest.mark.parametrize("told_as", ["files", "own"])
+def test_file_that_this_job_copied_in_takes_the_place_of_the_traced_jobs(
+    tmp_path: Path, told_as: str
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"sim.00{number}.art").write_text(f"{number}")
+    traced, own = str(tmp_path / "sim.001.art"), str(tmp_path / "sim.002.art")
+
+    def after(content: str) -> dict[str, list[str]]:
+        used = {told_as: [traced]}
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        set_apart(used, {"inputs": [{"name": "sim.002.art", "sha256": digest}]}, "")
+        return used
+
+    assert after("2") == {"files": [own], "own": []}
+    assert after("what another place has") == {"files": [], "own": [traced]}
 
 
 def test_transferred_input_lies_in_the_folder_of_this_jobs_process(
