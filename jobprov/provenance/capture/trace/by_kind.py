@@ -1,7 +1,7 @@
 """What a traced job used stands for the jobs of its kind that were not traced."""
 
 import os
-from typing import TYPE_CHECKING, Collection, Dict, List, Optional
+from typing import TYPE_CHECKING, Collection, Dict, List, Optional, Sequence
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -92,7 +92,7 @@ def add_used(
     if turn.left_out:
         draft.weaken("reads-unseen", _UNTOLD.format(turn.left_out), _NOT_KNOWN)
     missing = stand_in.missing
-    if _count_inputs(draft) < len(stand_in.own_elsewhere):
+    if _count_own_inputs(draft, turn.used.get("files", ())) < len(stand_in.own_elsewhere):
         missing = missing + stand_in.own_elsewhere
     if missing:
         shown = ", ".join(missing[:_SHOWN])
@@ -120,7 +120,12 @@ def _is_changed(path: str, began: float) -> bool:
         return True
 
 
-def _count_inputs(draft: Draft) -> int:
-    """Return how many files of data the record names."""
-    roles = [entry.get("role") for entry in draft.record.get("inputs", ())]
-    return len(roles) - roles.count("configuration")
+def _count_own_inputs(draft: Draft, shared: Sequence[str]) -> int:
+    """Return how many files of data the record names that not all jobs of the kind use."""
+    paths = {os.path.abspath(path) for path in shared}
+    count = 0
+    for entry in draft.record.get("inputs", ()):
+        is_shared = "path" in entry and os.path.abspath(entry["path"]) in paths
+        if entry.get("role") != "configuration" and not is_shared:
+            count += 1
+    return count

@@ -246,8 +246,13 @@ def _unnamed_paths(record: JobRecord, used: UsedByKind) -> list[str]:
     """Return what the traced job of a kind used and the record of this one does not name."""
     named = _paths(record)
     paths = [path for path in [*used.files, *used.code] if path not in named]
-    data = [file for file in record.inputs or () if file.role != "configuration"]
-    if len(data) < len(used.own):
+    shared = frozenset(used.files)
+    own = [
+        file
+        for file in record.inputs or ()
+        if file.role != "configuration" and file.path not in shared
+    ]
+    if len(own) < len(used.own):
         paths += [path for path in used.own if path not in named]
     return paths + list(used.changed)
 

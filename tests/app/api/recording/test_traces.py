@@ -171,9 +171,15 @@ def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_
 ) -> None:
     made = a_record(1, outputs=[{"name": "gen.root", "sha256": digest(6)}])
     own = {"name": "gen.root", "path": "/data/gen.root", "sha256": digest(6)}
-    traced = a_record(2, trace={"keys": [KEY]}, inputs=[{**own, "evidence": "traced"}])
+    shared = {"name": "offset.txt", "path": "/data/offset.txt", "sha256": digest(8)}
+    inputs = [{**file, "evidence": "traced"} for file in (own, shared)]
+    traced = a_record(2, trace={"keys": [KEY]}, inputs=inputs)
     early, named = (a_record(number, trace={"waits_for": [KEY]}) for number in (3, 4))
-    named["inputs"] = [{"name": "other.root", "path": "/data/other.root", "sha256": digest(7)}]
+    early["inputs"] = [shared]
+    named["inputs"] = [
+        {"name": "other.root", "path": "/data/other.root", "sha256": digest(7)},
+        shared,
+    ]
 
     for record in (made, traced, early, named):
         client.put(f"/api/v1/jobs/{record['job_id']}", json=record)

@@ -272,6 +272,9 @@ def test_next_job_of_a_kind_has_no_input_of_the_traced_one(
     names = [file["name"] for file in records[1]["inputs"]]
     assert "calib.txt" in names
     assert "sim.001.art" not in names
+    # calib.txt, which all jobs read, stands for nothing of this one's own
+    unseen = [weak["name"] for weak in records[1]["weaknesses"] if weak["kind"] == "reads-unseen"]
+    assert f"{data}/sim.001.art" in unseen[0]
 
 
 @pytest.mark.slow
