@@ -39,7 +39,7 @@ def add_inputs(payload: Payload) -> None:
     outputs: dict[str, str] = {}  # digest by path
     for output in payload.record.parts("outputs"):
         outputs[_path(output)] = output.digest("sha256")
-    for order, file in enumerate(payload.record.parts("inputs")):
+    for order, file in _in_order(payload):
         stored = ""
         # An input that an earlier step of the job wrote will be written again by the rerun
         if not _is_written_by_job(file, outputs):
@@ -61,7 +61,22 @@ def add_inputs(payload: Payload) -> None:
                 stored=stored,
             )
         )
+    table.sort(key=lambda row: int(row.order))
     payload.table("inputs/manifest.tsv", _Row._fields, table)
+
+
+def _in_order(payload: Payload) -> list[tuple[int, RecordPart]]:
+    """The inputs with their numbers, those outside of the job's folder first.
+
+    Of a file at two places, run.sh links the first and copies to the second: that is where the job
+    copies it again. Bundles of the first edition have the order of the record.
+    """
+    inputs = list(enumerate(payload.record.parts("inputs")))
+    if payload.edition == 1:
+        return inputs
+    outside = [(order, file) for order, file in inputs if _path(file).startswith("/")]
+    inside = [(order, file) for order, file in inputs if not _path(file).startswith("/")]
+    return outside + inside
 
 
 def _is_written_by_job(file: RecordPart, outputs: Mapping[str, str]) -> bool:
@@ -104,11 +119,26 @@ def _add_input(payload: Payload, file: RecordPart, places: Sequence[str]) -> str
         stored = _fetch(payload, file, places)
     if place is not None:
         payload.laid_out.add(place)
+        _lay_out_source(payload, file, stored, places)
         _lay_out_input(payload, file, stored, place, places)
         # An input from elsewhere may be somebody's own file, which is left as it is
         if stored and payload.has(sha256):
             note_how_it_was(payload, file, place)
     return stored
+
+
+def _lay_out_source(payload: Payload, file: RecordPart, stored: str, places: Sequence[str]) -> None:
+    """Lay an input out where the job copied it from, too: `cp /pnfs/gen_7.root .` will do so again.
+
+    Bundles of the first edition have it where the job copied it to alone.
+    """
+    source = file.text("location").removeprefix("file://")
+    if payload.edition == 1 or not source.startswith("/") or not file.digest("sha256"):
+        return
+    place = payload.places.settle(source)
+    if place is not None and place not in payload.laid_out:
+        payload.laid_out.add(place)
+        _lay_out_input(payload, file, stored, place, places)
 
 
 def _fetch(payload: Payload, file: RecordPart, places: Sequence[str]) -> str:

@@ -222,6 +222,27 @@ def test_job_copies_its_input_from_where_it_lay_again(
     assert (store / "raw.root").read_text() == "large\n"
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_job_copies_its_input_from_the_place_that_only_its_location_names(
+    toy: Toy, tmp_path: Path, shell: Run, *, is_kept: bool
+) -> None:
+    """Once nothing is left of that place: the copy was seen, and only the copy is an input."""
+    _shell(toy, "set -e; cp /pnfs/raw.root . && cat raw.root", inputs={"raw.root": b"raw\n"})
+    toy.record["inputs"][0]["location"] = "/pnfs/raw.root"
+    if not is_kept:
+        toy.blobs.stored = {}
+    bag, out, store = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "store"
+    store.mkdir()
+
+    without = shell(bag / "data/run.sh", "--check")
+    (store / "raw.root").write_text("raw\n")
+    outcome = shell(bag / "data/run.sh", "--own-root", "--input-dir", store, out)
+
+    assert without.stderr.count("missing: input") == (0 if is_kept else 1)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "raw" in (out / "run.log").read_text().splitlines()
+
+
 def _put_busybox(capsule: Path) -> None:
     """Make a capsule that has busybox alone."""
     (capsule / "bin").mkdir(parents=True)

@@ -274,13 +274,21 @@ input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
       bring "$found" "$input_place"
       is_written "$input_place" || linked=$linked$input_sha256$nl
     fi
+  elif [ "$input_sha256" = "$fetched_sha256" ]; then # another place of the last one
+    [ "$act" = lay-out ] || return 0
+    mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
+    copy "$fetched_place" "$input_place"
   elif can_fetch "$@"; then
+    fetched_sha256=$input_sha256 fetched_place=$input_place
     [ "$act" = lay-out ] || { say "input $input_name will be fetched by $fetcher from $fetchable" && return 0; }
     mkdir -p "${input_place%/*}" || cannot_lay_out "$input_place"
     fetch_input "$@" || refuse "input $input_name could not be fetched with the recorded digest; give its folder by --input-dir."
   elif [ -n "$one_input" ]; then
     [ "$act" = lay-out ] || say "note: input $input_name is not here, and left out for $one_input"
+  elif [ "$input_sha256" != - ] && [ "$input_sha256" = "$missing_sha256" ]; then
+    : # another place of the last one
   else
+    missing_sha256=$input_sha256
     say "missing: input $input_name (sha256 $input_sha256, $input_size bytes); give its folder by --input-dir"
     missing=$((missing + 1))
   fi
@@ -463,7 +471,7 @@ refuse_changed_files() {
   [ "$may_be_changed" = yes ] || refuse "files of this bundle were changed, see above; --changed runs it all the same."
 }
 check_needs() {
-  missing=0 input_places=$nl programs_found=
+  missing=0 missing_sha256='' fetched_sha256='' input_places=$nl programs_found=
   section=layout
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
@@ -593,7 +601,7 @@ lay_out() {
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   note_job
   [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
-  output_places=$nl linked=$nl section=expected
+  output_places=$nl linked=$nl fetched_sha256='' section=expected
   # shellcheck source=/dev/null
   . "$(list_of outputs/expected)"
   section=layout
