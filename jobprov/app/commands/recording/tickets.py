@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import OutputFile, emit
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
@@ -96,7 +96,9 @@ class _Options(NamedTuple):
     help="Make a ticket; by default, not with BATCH_ID.",
 )
 @click.option(
-    "--ticket-file", type=_FILE, help="Write the ticket there (mode 0600) instead of printing it."
+    "--ticket-file",
+    type=OutputFile(),
+    help="Write the ticket there (mode 0600) instead of printing it.",
 )
 @click.option(
     "--hook-folder",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, settings_with
+from jobprov.app.commands.terminal.opening import OutputFile, emit, settings_with
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.reports.rows import headline, moment, progress_line, tables
 from jobprov.provenance.answers.addresses import campaign_page
@@ -68,7 +68,7 @@ class _Limits(NamedTuple):
 )
 @click.option(
     "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="The file in which --on-change remembers its last mail.",
 )
 @asks_service

@@ -55,6 +55,28 @@ def file_name(given: str) -> str:
     raise click.BadParameter(f"{given!r} names a folder; name a file.")
 
 
+class OutputFile(click.Path):
+    """A file that a command writes as a whole, in place of one that is there.
+
+    Only a plain file may be there: `--output /dev/null`, given by root, would remove the device.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path of the file."""
+        path: Path = super().convert(value, param, ctx)
+        if path.exists() and not path.is_file():
+            self.fail(f"{path} is no plain file, and would be replaced by one.", param, ctx)
+        return path
+
+
 def json_option(function: F) -> F:
     """Add `--json`: the same answer for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
