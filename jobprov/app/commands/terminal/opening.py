@@ -71,7 +71,7 @@ class OutputFile(click.Path):
         ctx: click.Context | None,
     ) -> Any:
         """Return the path of the file."""
-        path: Path = super().convert(value, param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path.exists() and not path.is_file():
             self.fail(f"{path} is no plain file, and would be replaced by one.", param, ctx)
         return path

@@ -75,3 +75,10 @@ def test_a_file_that_is_no_tar_is_named_and_not_quoted(tmp_path: Path, words: st
 
     with pytest.raises(BadInputError, match=r"job\.log is no tar\. Name the file that"):
         CliRunner().invoke(jobprov, words.replace("FILE", str(log)).split(), catch_exceptions=False)
+
+
+def test_a_site_of_a_service_that_is_down_names_the_service_alone(tmp_path: Path) -> None:
+    words = ["export-site", str(tmp_path / "site"), "--experiment", "nova", "--campaign", "c"]
+
+    with pytest.raises(UnreachableError, match=r"^No jobprov answers at \S+: it refuses"):
+        CliRunner().invoke(jobprov, [*words, "--url", "http://127.0.0.1:1"], catch_exceptions=False)
