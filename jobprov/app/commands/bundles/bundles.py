@@ -18,6 +18,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
     json_option,
+    option_with_default,
     url_option,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
@@ -286,9 +287,7 @@ def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMS)), default="openlineage", show_default=True
-)
+@option_with_default("--format", click.Choice(list(FORMS)), "openlineage", to="form")
 @experiment_option
 @url_option
 def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:

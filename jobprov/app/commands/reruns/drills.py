@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import emit, opens_service
+from jobprov.app.commands.terminal.opening import emit, opens_service, option_with_default
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
@@ -22,37 +22,15 @@ _GIB = 1024**3
 
 
 @click.command("drill")
-@click.option(
-    "--jobs", type=click.IntRange(1), default=10, show_default=True, help="How many reruns at most."
+@option_with_default("--jobs", click.IntRange(1), 10, "How many reruns at most.")
+@option_with_default(
+    "--seconds", click.FloatRange(0), 3600, "Begin no rerun after so many seconds."
 )
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0),
-    default=3600,
-    show_default=True,
-    help="Begin no rerun after so many seconds.",
+@option_with_default(
+    "--job-seconds", click.FloatRange(1), 600, "Stop a rerun after so many seconds."
 )
-@click.option(
-    "--job-seconds",
-    type=click.FloatRange(1),
-    default=600,
-    show_default=True,
-    help="Stop a rerun after so many seconds.",
-)
-@click.option(
-    "--disk",
-    type=click.FloatRange(0.001),
-    default=10,
-    show_default=True,
-    help="Disk for one rerun, in GiB.",
-)
-@click.option(
-    "--again-after",
-    type=click.FloatRange(0),
-    default=1,
-    show_default=True,
-    help="Days until a recipe's next turn.",
-)
+@option_with_default("--disk", click.FloatRange(0.001), 10, "Disk for one rerun, in GiB.")
+@option_with_default("--again-after", click.FloatRange(0), 1, "Days until a recipe's next turn.")
 @click.option("--network", is_flag=True, help="Let reruns use the network.")
 @click.option("--experiment", help="Jobs of this experiment alone.")
 @opens_service

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, option_with_default
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.site import Fetched, copy_pages, site_index
 from jobprov.provenance.answers.addresses import campaign_page, report_page
@@ -33,13 +33,7 @@ _INDEX = "/"
     required=True,
     help="Begin with this campaign; may be repeated.",
 )
-@click.option(
-    "--most",
-    type=click.IntRange(1, 100_000),
-    default=2000,
-    show_default=True,
-    help="Pages at most, nearest first.",
-)
+@option_with_default("--most", click.IntRange(1, 100_000), 2000, "Pages at most, nearest first.")
 @asks_service
 def export_site(
     *,

@@ -96,6 +96,27 @@ def experiment_option(function: F) -> F:
     )
 
 
+def option_with_default(
+    name: str,
+    kind: click.ParamType[Any],
+    default: object,
+    help_text: str | None = None,
+    *,
+    to: str | None = None,
+) -> Callable[[F], F]:
+    """Return what adds an option whose help shows its default.
+
+    Args:
+        name: the option, such as `--days`.
+        kind: what it takes.
+        default: its value where it is not given.
+        help_text: what it is for.
+        to: the argument of the command that gets it, where that has another name.
+    """
+    names = [name] if to is None else [name, to]
+    return click.option(*names, type=kind, default=default, show_default=True, help=help_text)
+
+
 def task_option(help_text: str) -> Callable[[F], F]:
     """Return what adds `--task`, or `--task-id`, as 0.1.0 has it in some commands."""
     return click.option("--task", "--task-id", "task_id", help=help_text)
