@@ -64,17 +64,10 @@ def run_drill(
     # without JSON, a line of each job tells how far it is
     with shown_progress(as_json=True) if as_json else nullcontext():
         drilled = drill(parts, limits, experiment=experiment, report=report)
-    if drilled is None:
-        emit(
-            {"is_busy": True, "jobs": []},
-            "Another drill is at work here; nothing was done.",
-            as_json=as_json,
-        )
-        sys.exit(0)
-    answer = {"is_busy": False, "jobs": [job._asdict() for job in drilled]}
+    jobs_drilled = drilled or []
+    answer = {"is_busy": drilled is None, "jobs": [job._asdict() for job in jobs_drilled]}
     emit(answer, _summary(drilled), as_json=as_json)
-    are_reproduced = all(job.level in REPRODUCED for job in drilled)
-    sys.exit(int(not are_reproduced))
+    sys.exit(int(not all(job.level in REPRODUCED for job in jobs_drilled)))
 
 
 def _ignore(_job: TriedJob) -> None:
@@ -89,7 +82,9 @@ def _report(job: TriedJob) -> None:
     click.echo(line)
 
 
-def _summary(drilled: list[TriedJob]) -> str:
+def _summary(drilled: list[TriedJob] | None) -> str:
+    if drilled is None:
+        return "Another drill is at work here; nothing was done."
     if not drilled:
         return "Nothing is due."
     reproduced = sum(job.level in REPRODUCED for job in drilled)
