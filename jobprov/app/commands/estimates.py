@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.opening import emit, experiment_option, option_with_default
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.provenance.answers.estimates import (
     ChainWait,
@@ -38,13 +38,7 @@ _HOUR = 3600
     type=click.IntRange(1),
     help="Events that the first stage is to put out, instead of --files.",
 )
-@click.option(
-    "--slots",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Jobs that run at once.",
-)
+@option_with_default("--slots", click.IntRange(1), 1000, "Jobs that run at once.")
 @experiment_option
 @asks_service
 def estimate(*, client: Client, as_json: bool, **query: Any) -> None:

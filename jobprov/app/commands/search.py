@@ -11,6 +11,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
     list_limit_option,
+    option_with_default,
     task_option,
 )
 from jobprov.app.commands.terminal.tables import Columns, table
@@ -51,13 +52,7 @@ _MOST_A_PAGE = 1000
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(list(_KINDS)), help="Only names of this kind.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MOST_A_PAGE),
-    default=10,
-    show_default=True,
-    help="How many of a kind at most.",
-)
+@option_with_default("--limit", click.IntRange(1, _MOST_A_PAGE), 10, "How many of a kind at most.")
 @asks_service
 def find(
     *, text: tuple[str, ...], kind: str | None, limit: int, client: Client, as_json: bool

@@ -264,4 +264,4 @@ def test_the_pages_of_a_campaign_are_copied_as_files(live: LiveService, tmp_path
     missing = live.run(
         "export-site", str(tmp_path / "empty"), "--experiment", "nova", "--campaign", "none"
     )
-    assert (missing.returncode, "No page of campaign none" in missing.stderr) == (2, True)
+    assert (missing.returncode, "names a campaign none" in missing.stderr) == (2, True)

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
     opened_service,
+    option_with_default,
     settings_with,
 )
 from jobprov.app.commands.terminal.tables import cell_table
@@ -108,20 +109,9 @@ def _export_text(report: "Report", where: str) -> str:
     metavar="FOLDER|s3://BUCKET/PREFIX",
     help="Where `jobprov tables export` wrote them.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="How many rows at most.",
-)
-@click.option(
-    "--memory",
-    "memory_mb",
-    type=click.IntRange(64),
-    default=1000,
-    show_default=True,
-    help="How many MB DuckDB may take.",
+@option_with_default("--limit", click.IntRange(1), 1000, "How many rows at most.")
+@option_with_default(
+    "--memory", click.IntRange(64), 1000, "How many MB DuckDB may take.", to="memory_mb"
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print the rows as CSV.")
 @json_option

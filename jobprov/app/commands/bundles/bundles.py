@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +13,14 @@ from typing import Any, NoReturn
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service, client_for
-from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.app.commands.terminal.opening import (
+    OutputFile,
+    emit,
+    experiment_option,
+    json_option,
+    option_with_default,
+    url_option,
+)
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.client.client import Client
@@ -29,9 +37,7 @@ _MOST_INPUTS, _MOST_PLACES = 20, 3
 @click.option("--task", metavar="TASK_ID", help="One bundle of all jobs of this task instead.")
 @click.option("--campaign", metavar="NAME", help="One bundle of all jobs of this campaign instead.")
 @click.option("--stage", help="Only jobs of this stage of the campaign or task.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to write it; ID.tar by default."
-)
+@click.option("-o", "--output", type=OutputFile(), help="Where to write it; ID.tar by default.")
 @click.option("--plan", type=click.IntRange(1), help="An earlier plan; the newest by default.")
 @click.option(
     "--level",
@@ -241,7 +247,7 @@ def unpacked(
 
 def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
     if Path(what).is_file():
-        return execution.unpack(Path(what), folder / "bundle")
+        return _unpack_tar(Path(what), folder / "bundle")
     if what.endswith(".tar") or "/" in what:
         raise NotFoundError(f"There is no bundle {what} here. Name a file, or the id of a job.")
     tar = folder / "bundle.tar"
@@ -251,6 +257,17 @@ def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None)
     return root
 
 
+def _unpack_tar(tar: Path, folder: Path) -> Path:
+    """Unpack a bundle that somebody named; return where it is.
+
+    Raises:
+        BadInputError: it is another file, such as a log.
+    """
+    if not tarfile.is_tarfile(tar):
+        raise BadInputError(f"{tar} is no tar. Name the file that `jobprov bundle` wrote.")
+    return execution.unpack(tar, folder)
+
+
 @click.command()
 @click.argument("tar", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -258,7 +275,7 @@ def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None)
 def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
     """Compare the rerun in FOLDER with the outputs that the bundle TAR lists, by its own verify.sh."""
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as place:
-        root = execution.unpack(tar, Path(place) / "bundle")
+        root = _unpack_tar(tar, Path(place) / "bundle")
         result = execution.verify(root, folder)
     emit(
         {"decision": result.decision, "verdict": result.verdict},
@@ -270,9 +287,7 @@ def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option(
-    "--format", "form", type=click.Choice(list(FORMS)), default="openlineage", show_default=True
-)
+@option_with_default("--format", click.Choice(list(FORMS)), "openlineage", to="form")
 @experiment_option
 @url_option
 def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:

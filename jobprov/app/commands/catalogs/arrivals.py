@@ -7,7 +7,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.catalogs.arrivals import ArrivalDay, Arrivals, LateFile
@@ -34,25 +34,15 @@ _FILE_COLUMNS: Columns[LateFile] = {
 
 @click.command()
 @click.option("--experiment", required=True, help="Whose files.")
-@click.option(
-    "--days",
-    type=click.IntRange(1, MOST_DAYS),
-    default=7,
-    show_default=True,
-    help="So many days, today being the last.",
+@option_with_default(
+    "--days", click.IntRange(1, MOST_DAYS), 7, "So many days, today being the last."
 )
 @click.option(
     "--hours",
     type=click.IntRange(0, 100_000),
     help="So long a file may take; by default as the experiment's catalog is set up, else 24.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=100,
-    show_default=True,
-    help="List at most so many late files.",
-)
+@option_with_default("--limit", click.IntRange(1, 1000), 100, "List at most so many late files.")
 @asks_service
 def arrivals(
     *,

@@ -8,7 +8,12 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import emit, experiment_option, opens_service
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    opens_service,
+    option_with_default,
+)
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.catalogs.differences import (
@@ -36,13 +41,7 @@ def catalog() -> None:
     "--experiment", help="Only this one; by default all in the file that JOBPROV_CATALOGS names."
 )
 @click.option("--task", "task_id", help="Only this task.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0, 86_400),
-    default=600,
-    show_default=True,
-    help="Stop after so many seconds.",
-)
+@option_with_default("--seconds", click.FloatRange(0, 86_400), 600, "Stop after so many seconds.")
 @click.option(
     "--everything",
     is_flag=True,
@@ -114,13 +113,12 @@ def differences(
 
 @catalog.command()
 @click.argument("task_id", metavar="ID")
-@click.option(
+@option_with_default(
     "--format",
-    "form",
-    type=click.Choice(["plain", "did", "mql", "sam"]),
-    default="plain",
-    show_default=True,
-    help="`did` and `mql` for MetaCat, `sam` for SAM.",
+    click.Choice(["plain", "did", "mql", "sam"]),
+    "plain",
+    "`did` and `mql` for MetaCat, `sam` for SAM.",
+    to="form",
 )
 @experiment_option
 @asks_service

@@ -8,7 +8,12 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    job_filters,
+    option_with_default,
+)
 from jobprov.app.reports.rows import cause_words, class_words
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.client import Client
@@ -28,9 +33,7 @@ _BY = ("stage", "site", "host", "version", "day", *_ALONE)
     type=click.Choice(_BY),
     help="Split causes by this; class, step and code: count by it alone.",
 )
-@click.option(
-    "--sort", type=click.Choice(["count", "newest", "growing"]), default="count", show_default=True
-)
+@option_with_default("--sort", click.Choice(["count", "newest", "growing"]), "count")
 @experiment_option
 @asks_service
 def errors(*, client: Client, as_json: bool, by: str | None, **query: Any) -> None:

@@ -8,7 +8,7 @@ import click
 from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.ends import FileRoots, Orphan
 from jobprov.provenance.answers.histories.lineage import LineageFile
@@ -74,13 +74,7 @@ def _text(sentence: str, ends: FileRoots) -> str:
 )
 @click.option("--unread", is_flag=True, help="Only files that no job read either.")
 @click.option("--namespace", help="Only files of this namespace.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000),
-    default=100,
-    show_default=True,
-    help="At most this many files.",
-)
+@option_with_default("--limit", click.IntRange(1, 1_000_000), 100, "At most this many files.")
 @click.option("--experiment", help="Only files of this experiment.")
 @asks_service
 def orphans(

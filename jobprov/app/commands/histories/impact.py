@@ -7,7 +7,13 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name, job_filters
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    job_filters,
+    option_with_default,
+)
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.client import Client
@@ -53,13 +59,7 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace", "checksum"}
 @click.option("--state", help="running, succeeded, failed, killed or lost.")
 @job_filters("started_after", "started_before")
 @click.option("--direct", is_flag=True, help="Only what these jobs made themselves.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "csv", "ndjson"]),
-    default="text",
-    show_default=True,
-)
+@option_with_default("--format", click.Choice(["text", "csv", "ndjson"]), "text", to="form")
 @experiment_option
 @asks_service
 def impact(*, form: str, direct: bool, client: Client, as_json: bool, **query: Any) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, experiment_option, file_name
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    file_name,
+    option_with_default,
+)
 from jobprov.provenance.client import Client
 
 FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "csv"]
@@ -13,20 +18,9 @@ FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "cs
 
 @click.command()
 @click.argument("file", type=file_name)
-@click.option(
-    "--direction",
-    type=click.Choice(["ancestors", "descendants", "both"]),
-    default="both",
-    show_default=True,
-)
+@option_with_default("--direction", click.Choice(["ancestors", "descendants", "both"]), "both")
 @click.option("--depth", type=click.IntRange(1, 1000), help="At most this many jobs away.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=200,
-    show_default=True,
-    help="At most this many files and jobs.",
-)
+@option_with_default("--limit", click.IntRange(1, 1000), 200, "At most this many files and jobs.")
 @click.option(
     "--version", type=click.IntRange(1), help="Which version of the file; the newest by default."
 )
@@ -47,7 +41,7 @@ FORMS = ["text", "json", "dot", "svg", "prov-json", "prov-n", "openlineage", "cs
 @click.option("--software", help="Only jobs that used code of this name.")
 @click.option("--revision", help="Only jobs that ran this commit or tag.")
 @click.option("--as-of", metavar="TIME", help="Only what had been recorded by this time.")
-@click.option("--format", "form", type=click.Choice(FORMS), default="text", show_default=True)
+@option_with_default("--format", click.Choice(FORMS), "text", to="form")
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
 @asks_service

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from jobprov.app.commands.orders.witness import look
-from jobprov.app.commands.terminal.opening import settings_with, url_option
+from jobprov.app.commands.terminal.opening import option_with_default, settings_with, url_option
 from jobprov.provenance.answers.orders.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
@@ -57,33 +57,26 @@ class LaunchingOptions(NamedTuple):
 def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of commands that submit jobs."""
     for option in reversed((
-        click.option(
-            "--launcher", "kind", type=click.Choice(["condor", "local"]), default="condor",
-            show_default=True, help="HTCondor, or this machine, for trials.",
+        option_with_default(
+            "--launcher", click.Choice(["condor", "local"]), "condor",
+            "HTCondor, or this machine, for trials.", to="kind",
         ),
         click.option(
             "--folder", type=click.Path(path_type=Path),
             help="For the jobs' folders; jobprov-agent by default.",
         ),
-        click.option(
-            "--slots", type=click.IntRange(1, 1000), default=2, show_default=True,
-            help="Local jobs at a time.",
-        ),
+        option_with_default("--slots", click.IntRange(1, 1000), 2, "Local jobs at a time."),
         click.option("--schedd", help="Name of the schedd, where it is not this machine's own."),
         click.option(
             "--submit-line", "lines", multiple=True, help="One more line for every submit file.",
         ),
         click.option("--hook", type=click.Path(path_type=Path), help="The hook; built by default."),
-        click.option(
-            "--interval", type=click.FloatRange(0.1, 3600), default=10, show_default=True,
-            help="Seconds between looks.",
+        option_with_default(
+            "--interval", click.FloatRange(0.1, 3600), 10, "Seconds between looks."
         ),
-        click.option(
-            "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
-            help=(
-                "Seconds between looks into the catalog for new files "
-                "of sources that stages follow."
-            ),
+        option_with_default(
+            "--follow-interval", click.FloatRange(0.1, 86400), 300,
+            "Seconds between looks into the catalog for new files of sources that stages follow.",
         ),
         click.option(
             "--witness/--no-witness", "witnesses", default=True,

@@ -13,7 +13,13 @@ from typing import Any, BinaryIO, NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import client_for, client_of, token_of
-from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    json_option,
+    option_with_default,
+    settings_with,
+    url_option,
+)
 from jobprov.app.config import Settings
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.sending.delivery import deliver
@@ -107,34 +113,12 @@ class WitnessOptions(NamedTuple):
     type=_FILE,
     help="File that remembers what was reported; witness.db in JOBPROV_DATA by default.",
 )
-@click.option(
-    "--days",
-    type=click.FloatRange(0, 3650),
-    default=7,
-    show_default=True,
-    help="How far back a run looks at most.",
+@option_with_default("--days", click.FloatRange(0, 3650), 7, "How far back a run looks at most.")
+@option_with_default(
+    "--overlap-seconds", click.IntRange(0), 600, "How far back each run looks again."
 )
-@click.option(
-    "--overlap-seconds",
-    type=click.IntRange(0),
-    default=600,
-    show_default=True,
-    help="How far back each run looks again.",
-)
-@click.option(
-    "--settle-seconds",
-    type=click.IntRange(0),
-    default=60,
-    show_default=True,
-    help="Leave out what ended just now.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=20_000,
-    show_default=True,
-    help="Attempts a run at most.",
-)
+@option_with_default("--settle-seconds", click.IntRange(0), 60, "Leave out what ended just now.")
+@option_with_default("--limit", click.IntRange(1), 20_000, "Attempts a run at most.")
 @click.option(
     "--logs/--no-logs",
     "with_logs",

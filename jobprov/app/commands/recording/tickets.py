@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import OutputFile, emit, option_with_default
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
@@ -96,27 +96,18 @@ class _Options(NamedTuple):
     help="Make a ticket; by default, not with BATCH_ID.",
 )
 @click.option(
-    "--ticket-file", type=_FILE, help="Write the ticket there (mode 0600) instead of printing it."
+    "--ticket-file",
+    type=OutputFile(),
+    help="Write the ticket there (mode 0600) instead of printing it.",
 )
 @click.option(
     "--hook-folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write the hook and its start script there, and print how jobs begin with them.",
 )
-@click.option(
-    "--days",
-    type=click.IntRange(1, 3650),
-    default=30,
-    show_default=True,
-    help="How long the ticket is good.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="shell",
-    show_default=True,
-    help="The form of what is printed.",
+@option_with_default("--days", click.IntRange(1, 3650), 30, "How long the ticket is good.")
+@option_with_default(
+    "--format", click.Choice(FORMS), "shell", "The form of what is printed.", to="form"
 )
 @asks_service
 def register(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import emit, opens_service
+from jobprov.app.commands.terminal.opening import emit, opens_service, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.db.queries.intake import TokenRow, list_tokens
 from jobprov.provenance.services.intake.tokens import (
@@ -54,13 +54,7 @@ def token() -> None:
     show_default=True,
     help="What it allows; may be repeated.",
 )
-@click.option(
-    "--days",
-    type=click.IntRange(1, 36500),
-    default=365,
-    show_default=True,
-    help="How long it is good.",
-)
+@option_with_default("--days", click.IntRange(1, 36500), 365, "How long it is good.")
 @click.option("--forever", is_flag=True, help="It does not expire.")
 @opens_service
 def create(
@@ -110,12 +104,8 @@ def list_them(*, service: "Service", as_json: bool) -> None:
 
 @token.command()
 @click.argument("number", type=click.IntRange(1, 2**62))
-@click.option(
-    "--keep-hours",
-    type=click.IntRange(0, 24 * 365),
-    default=24,
-    show_default=True,
-    help="How long the old one stays good.",
+@option_with_default(
+    "--keep-hours", click.IntRange(0, 24 * 365), 24, "How long the old one stays good."
 )
 @opens_service
 def rotate(*, number: int, keep_hours: int, service: "Service", as_json: bool) -> None:

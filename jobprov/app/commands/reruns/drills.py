@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import emit, opens_service
+from jobprov.app.commands.terminal.opening import emit, opens_service, option_with_default
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
@@ -22,37 +22,15 @@ _GIB = 1024**3
 
 
 @click.command("drill")
-@click.option(
-    "--jobs", type=click.IntRange(1), default=10, show_default=True, help="How many reruns at most."
+@option_with_default("--jobs", click.IntRange(1), 10, "How many reruns at most.")
+@option_with_default(
+    "--seconds", click.FloatRange(0), 3600, "Begin no rerun after so many seconds."
 )
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0),
-    default=3600,
-    show_default=True,
-    help="Begin no rerun after so many seconds.",
+@option_with_default(
+    "--job-seconds", click.FloatRange(1), 600, "Stop a rerun after so many seconds."
 )
-@click.option(
-    "--job-seconds",
-    type=click.FloatRange(1),
-    default=600,
-    show_default=True,
-    help="Stop a rerun after so many seconds.",
-)
-@click.option(
-    "--disk",
-    type=click.FloatRange(0.001),
-    default=10,
-    show_default=True,
-    help="Disk for one rerun, in GiB.",
-)
-@click.option(
-    "--again-after",
-    type=click.FloatRange(0),
-    default=1,
-    show_default=True,
-    help="Days until a recipe's next turn.",
-)
+@option_with_default("--disk", click.FloatRange(0.001), 10, "Disk for one rerun, in GiB.")
+@option_with_default("--again-after", click.FloatRange(0), 1, "Days until a recipe's next turn.")
 @click.option("--network", is_flag=True, help="Let reruns use the network.")
 @click.option("--experiment", help="Jobs of this experiment alone.")
 @opens_service
@@ -86,17 +64,10 @@ def run_drill(
     # without JSON, a line of each job tells how far it is
     with shown_progress(as_json=True) if as_json else nullcontext():
         drilled = drill(parts, limits, experiment=experiment, report=report)
-    if drilled is None:
-        emit(
-            {"is_busy": True, "jobs": []},
-            "Another drill is at work here; nothing was done.",
-            as_json=as_json,
-        )
-        sys.exit(0)
-    answer = {"is_busy": False, "jobs": [job._asdict() for job in drilled]}
+    jobs_drilled = drilled or []
+    answer = {"is_busy": drilled is None, "jobs": [job._asdict() for job in jobs_drilled]}
     emit(answer, _summary(drilled), as_json=as_json)
-    are_reproduced = all(job.level in REPRODUCED for job in drilled)
-    sys.exit(int(not are_reproduced))
+    sys.exit(int(not all(job.level in REPRODUCED for job in jobs_drilled)))
 
 
 def _ignore(_job: TriedJob) -> None:
@@ -111,7 +82,9 @@ def _report(job: TriedJob) -> None:
     click.echo(line)
 
 
-def _summary(drilled: list[TriedJob]) -> str:
+def _summary(drilled: list[TriedJob] | None) -> str:
+    if drilled is None:
+        return "Another drill is at work here; nothing was done."
     if not drilled:
         return "Nothing is due."
     reproduced = sum(job.level in REPRODUCED for job in drilled)

@@ -80,16 +80,10 @@ def run_prove(
     proved = prove(
         parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
     )
-    if proved is None:
-        emit(
-            {"is_busy": True, "jobs": []},
-            "Another `jobprov prove` is at work here; nothing was done.",
-            as_json=as_json,
-        )
-        sys.exit(0)
-    answer = {"is_busy": False, "jobs": [job._asdict() for job in proved]}
+    jobs_proved = proved or []
+    answer = {"is_busy": proved is None, "jobs": [job._asdict() for job in jobs_proved]}
     emit(answer, _summary(proved), as_json=as_json)
-    sys.exit(int(not all(job.is_proven for job in proved)))
+    sys.exit(int(not all(job.is_proven for job in jobs_proved)))
 
 
 def _ignore(_job: ProvedJob) -> None:
@@ -101,7 +95,9 @@ def _report(job: ProvedJob) -> None:
     click.echo(f"{job.job_id}  {job.state:<8} {job.level:<3} {job.seconds:.1f} s{message}")
 
 
-def _summary(proved: list[ProvedJob]) -> str:
+def _summary(proved: list[ProvedJob] | None) -> str:
+    if proved is None:
+        return "Another `jobprov prove` is at work here; nothing was done."
     if not proved:
         return "Nothing is due."
     states = Counter(job.state for job in proved)

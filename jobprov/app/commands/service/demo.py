@@ -15,6 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     data_option,
     json_option,
     opened_service,
+    option_with_default,
     settings_with,
     url_option,
 )
@@ -25,9 +26,7 @@ from jobprov.provenance.services.writing import Writing
 
 
 @click.command()
-@click.option(
-    "--slots", type=click.IntRange(1, 64), default=2, show_default=True, help="Jobs at a time."
-)
+@option_with_default("--slots", click.IntRange(1, 64), 2, "Jobs at a time.")
 @url_option
 @data_option
 @json_option

@@ -8,7 +8,12 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    job_filters,
+    option_with_default,
+)
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
@@ -25,12 +30,7 @@ _MOST = 15
 
 @click.command()
 @job_filters("task", "campaign", "stage", "revision", "started_after", "started_before")
-@click.option(
-    "--by",
-    type=click.Choice(["version", "stage", "site", "host"]),
-    default="version",
-    show_default=True,
-)
+@option_with_default("--by", click.Choice(["version", "stage", "site", "host"]), "version")
 @click.option(
     "--compare",
     nargs=2,

@@ -10,7 +10,12 @@ from typing import NamedTuple
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, settings_with
+from jobprov.app.commands.terminal.opening import (
+    OutputFile,
+    emit,
+    option_with_default,
+    settings_with,
+)
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.reports.rows import headline, moment, progress_line, tables
 from jobprov.provenance.answers.addresses import campaign_page
@@ -32,14 +37,7 @@ class _Limits(NamedTuple):
 @click.command()
 @click.argument("campaign")
 @click.option("--experiment", required=True, help="Of this experiment.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMS),
-    default="text",
-    show_default=True,
-    help="html prints well.",
-)
+@option_with_default("--format", click.Choice(FORMS), "text", "html prints well.", to="form")
 @click.option(
     "--mail",
     "receivers",
@@ -52,23 +50,21 @@ class _Limits(NamedTuple):
     is_flag=True,
     help="Mail only when a stage is done, fails too often, or nothing moves.",
 )
-@click.option(
+@option_with_default(
     "--failure-share",
-    type=click.FloatRange(0, 1),
-    default=0.1,
-    show_default=True,
-    help="Share of failed jobs of a stage that is too much.",
+    click.FloatRange(0, 1),
+    0.1,
+    "Share of failed jobs of a stage that is too much.",
 )
-@click.option(
+@option_with_default(
     "--stuck-hours",
-    type=click.FloatRange(0, min_open=True),
-    default=6,
-    show_default=True,
-    help="Hours without a record after which nothing moves.",
+    click.FloatRange(0, min_open=True),
+    6,
+    "Hours without a record after which nothing moves.",
 )
 @click.option(
     "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="The file in which --on-change remembers its last mail.",
 )
 @asks_service

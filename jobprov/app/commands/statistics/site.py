@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, option_with_default
 from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.reports.site import Fetched, copy_pages, site_index
 from jobprov.provenance.answers.addresses import campaign_page, report_page
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
@@ -32,13 +33,7 @@ _INDEX = "/"
     required=True,
     help="Begin with this campaign; may be repeated.",
 )
-@click.option(
-    "--most",
-    type=click.IntRange(1, 100_000),
-    default=2000,
-    show_default=True,
-    help="Pages at most, nearest first.",
-)
+@option_with_default("--most", click.IntRange(1, 100_000), 2000, "Pages at most, nearest first.")
 @asks_service
 def export_site(
     *,
@@ -58,6 +53,7 @@ def export_site(
     """
     _check(folder)
     names = list(dict.fromkeys(campaigns))
+    listed = [client.campaign(name, experiment=experiment) for name in names]
     pages = {name: campaign_page(name, experiment) for name in names}
     starts = [*pages.values(), *(report_page(name, experiment) for name in names)]
     if len(names) > 1:
@@ -68,7 +64,7 @@ def export_site(
     # In the copy, what leads home leads to the list of its campaigns
     ours = {}
     if len(names) > 1:
-        ours[_INDEX] = _index(client, names, experiment)
+        ours[_INDEX] = _index(listed, client.url)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         site = Path(scratch) / "site"
@@ -100,10 +96,9 @@ def _check(folder: Path) -> None:
         )
 
 
-def _index(client: Client, campaigns: Sequence[str], experiment: str) -> Fetched:
+def _index(campaigns: Sequence[CampaignProgress], service: str) -> Fetched:
     """Return the page that lists these campaigns, as if the service had answered it."""
-    listed = [client.campaign(name, experiment=experiment) for name in campaigns]
-    page = site_index(listed, made_at=datetime.now(UTC), service=client.url)
+    page = site_index(campaigns, made_at=datetime.now(UTC), service=service)
     return Fetched(_INDEX, "text/html; charset=utf-8", page.encode())
 
 

@@ -8,7 +8,12 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, experiment_option, job_filters
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    job_filters,
+    option_with_default,
+)
 from jobprov.app.commands.terminal.tables import Columns, cell_table, table
 from jobprov.provenance.answers.statistics.marks import Mark
 from jobprov.provenance.answers.statistics.throughput import (
@@ -40,19 +45,17 @@ _BAR = 24
 @click.option("--ended-after", metavar="TIME", help="From this time on, instead of --since.")
 @click.option("--ended-before", metavar="TIME", help="Until this time; now by default.")
 @click.option("--step", metavar="LENGTH", help="Length of a step: 10m, 1h, 1d.")
-@click.option(
+@option_with_default(
     "--by",
-    type=click.Choice(["state", "stage", "site", "class"]),
-    default="state",
-    show_default=True,
-    help="How to group; class: failures only.",
+    click.Choice(["state", "stage", "site", "class"]),
+    "state",
+    "How to group; class: failures only.",
 )
-@click.option(
+@option_with_default(
     "--measure",
-    type=click.Choice(MEASURES),
-    default="jobs",
-    show_default=True,
-    help="What to count; running: how many ran at once; idle, held, queue: how many waited or "
+    click.Choice(MEASURES),
+    "jobs",
+    "What to count; running: how many ran at once; idle, held, queue: how many waited or "
     "were there at all, as queues were reported; the last two: their distribution.",
 )
 @experiment_option

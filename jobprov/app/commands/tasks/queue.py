@@ -6,7 +6,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, duration_cell, table
 from jobprov.app.reports.rows import moment, running_marks
 from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
@@ -18,9 +18,7 @@ from jobprov.provenance.lineage.words import counted, number, shown, size
 @click.argument("task_id", metavar="[TASK]", required=False)
 @click.option("--experiment", help="Only its jobs.")
 @click.option("--campaign", help="Only jobs of this campaign's tasks.")
-@click.option(
-    "--limit", type=click.IntRange(0, 1000), default=50, show_default=True, help="Jobs to list."
-)
+@option_with_default("--limit", click.IntRange(0, 1000), 50, "Jobs to list.")
 @asks_service
 def queue(
     *,

@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, experiment_option
+from jobprov.app.commands.terminal.opening import emit, experiment_option, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import cause_words, class_words, state_words, unlisted_words
 from jobprov.provenance.answers.addresses import task_page
@@ -33,9 +33,9 @@ _READY: Columns[ReadyFile] = {
     "EVENTS": lambda file: file.event_count,
     "FAILED ATTEMPTS": lambda file: file.failed_attempts,
 }
-_form_option = click.option(
-    "--format", "form", type=click.Choice(["text", "plain", "sam"]), default="text",
-    show_default=True, help="For people, one name a line, or a SAM dimension.",
+_form_option = option_with_default(
+    "--format", click.Choice(["text", "plain", "sam"]), "text",
+    "For people, one name a line, or a SAM dimension.", to="form",
 )  # fmt: skip
 
 
@@ -127,9 +127,7 @@ def _unnamed(units: MissingUnits) -> str:
 
 @click.command()
 @click.argument("task_id", metavar="ID")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "plain"]), default="text", show_default=True
-)
+@option_with_default("--format", click.Choice(["text", "plain"]), "text", to="form")
 @experiment_option
 @asks_service
 def ready(

@@ -55,6 +55,28 @@ def file_name(given: str) -> str:
     raise click.BadParameter(f"{given!r} names a folder; name a file.")
 
 
+class OutputFile(click.Path):
+    """A file that a command writes as a whole, in place of one that is there.
+
+    Only a plain file may be there: `--output /dev/null`, given by root, would remove the device.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path of the file."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.exists() and not path.is_file():
+            self.fail(f"{path} is no plain file, and would be replaced by one.", param, ctx)
+        return path
+
+
 def json_option(function: F) -> F:
     """Add `--json`: the same answer for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
@@ -72,6 +94,27 @@ def experiment_option(function: F) -> F:
     return click.option("--experiment", help="Needed where several experiments know the name.")(
         function
     )
+
+
+def option_with_default(
+    name: str,
+    kind: click.ParamType[Any],
+    default: object,
+    help_text: str | None = None,
+    *,
+    to: str | None = None,
+) -> Callable[[F], F]:
+    """Return what adds an option whose help shows its default.
+
+    Args:
+        name: the option, such as `--days`.
+        kind: what it takes.
+        default: its value where it is not given.
+        help_text: what it is for.
+        to: the argument of the command that gets it, where that has another name.
+    """
+    names = [name] if to is None else [name, to]
+    return click.option(*names, type=kind, default=default, show_default=True, help=help_text)
 
 
 def task_option(help_text: str) -> Callable[[F], F]:

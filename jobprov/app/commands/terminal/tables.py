@@ -110,7 +110,7 @@ def _narrowed(
     for line in lines:
         cells = []
         for cell, width in zip(line, fitting, strict=True):
-            is_cut = is_cut or (columns_of(cell) > width and " " not in cell)
+            is_cut = is_cut or any(columns_of(word) > width for word in cell.split(" "))
             cells.append(_broken(cell, width))
         broken += [list(parts) for parts in zip_longest(*cells, fillvalue="")]
     text = _aligned(broken, fitting)
@@ -133,11 +133,15 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _broken(cell: str, width: int) -> list[str]:
-    """Return the lines of a cell in a column: several of a sentence, one of a name."""
+    """Return the lines of a cell in a column: several of a sentence, one of a name.
+
+    A name in a sentence loses its middle, too: in two lines nobody would know it again.
+    """
     if columns_of(cell) <= width:
         return [cell]
     if " " in cell:
-        return textwrap.wrap(cell, width, break_on_hyphens=False)
+        words = [elided(word, width) for word in cell.split(" ")]
+        return textwrap.wrap(" ".join(words), width, break_on_hyphens=False)
     if _UUID.fullmatch(cell):
         return [cell[: width - 1] + _CUT]
     return [elided(cell, width)]

@@ -15,6 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     opened_service,
     opens_service,
+    option_with_default,
     settings_with,
 )
 from jobprov.app.commands.terminal.progress import shown_progress
@@ -236,34 +237,17 @@ def _free_bytes(archive_url: str) -> int | None:
 
 @archive.command()
 @click.option("--experiment", required=True, help="Whose logs.")
-@click.option(
-    "--days",
-    type=click.IntRange(0),
-    default=90,
-    show_default=True,
-    help="Logs of jobs recorded longer ago.",
-)
+@option_with_default("--days", click.IntRange(0), 90, "Logs of jobs recorded longer ago.")
 @click.option(
     "--quota",
     "quota_gb",
     type=click.FloatRange(0),
     help="Only the oldest beyond so many GB of whole logs.",
 )
-@click.option(
-    "--keep",
-    "kept_kb",
-    type=click.IntRange(1, 10_000),
-    default=64,
-    show_default=True,
-    help="So many kB at each end.",
+@option_with_default(
+    "--keep", click.IntRange(1, 10_000), 64, "So many kB at each end.", to="kept_kb"
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=100_000,
-    show_default=True,
-    help="Look at so many at most.",
-)
+@option_with_default("--jobs", click.IntRange(1), 100_000, "Look at so many at most.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
 @opens_service
 def expire(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobprov.app.commands.terminal.opening import emit, opens_service
+from jobprov.app.commands.terminal.opening import emit, opens_service, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.services.ledger.trail import show_trail
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     metavar="KIND",
     help="Only what was done of this kind, such as waiver or token.",
 )
-@click.option(
-    "--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most."
-)
+@option_with_default("--limit", click.IntRange(1, 500), 50, "How many at most.")
 @click.option("--cursor", help="`next` of the answer before.")
 @opens_service
 def trail(

@@ -1,12 +1,14 @@
 """What a tired person reads where something is not there."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from jobprov.app.cli import exit_code, jobprov, sentence
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.lineage.words import counted_of
 
 
@@ -46,3 +48,37 @@ def test_the_demo_says_in_words_that_no_service_is_there(tmp_path: Path) -> None
 
     with pytest.raises(UnreachableError, match=r"it refuses connections\. Start it: jobprov serve"):
         CliRunner().invoke(jobprov, ["demo", *place], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["bundle 81238.4@sched01 --output", "register --experiment nova --task t --ticket-file"],
+)
+def test_a_pipe_or_device_is_not_replaced_by_what_a_command_writes(
+    tmp_path: Path, words: str
+) -> None:
+    """`--output /dev/null`, given by root, would leave a plain file in place of the device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    answer = CliRunner().invoke(jobprov, [*words.split(), str(pipe), "--url", "http://127.0.0.1:1"])
+
+    assert answer.exit_code == 2
+    assert f"{pipe} is no plain file, and would be replaced by one" in answer.output
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("words", ["rerun FILE", "verify FILE ."])
+def test_a_file_that_is_no_tar_is_named_and_not_quoted(tmp_path: Path, words: str) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("a line of a log\n" * 1000)
+
+    with pytest.raises(BadInputError, match=r"job\.log is no tar\. Name the file that"):
+        CliRunner().invoke(jobprov, words.replace("FILE", str(log)).split(), catch_exceptions=False)
+
+
+def test_a_site_of_a_service_that_is_down_names_the_service_alone(tmp_path: Path) -> None:
+    words = ["export-site", str(tmp_path / "site"), "--experiment", "nova", "--campaign", "c"]
+
+    with pytest.raises(UnreachableError, match=r"^No jobprov answers at \S+: it refuses"):
+        CliRunner().invoke(jobprov, [*words, "--url", "http://127.0.0.1:1"], catch_exceptions=False)

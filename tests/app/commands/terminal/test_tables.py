@@ -60,6 +60,17 @@ def test_a_name_keeps_both_ends_and_an_id_its_beginning() -> None:
     assert end
 
 
+def test_a_name_in_a_sentence_keeps_both_ends_and_is_not_broken() -> None:
+    task = "toyexp-demo-2026-histogram-0001"
+    _titles, first, second, note = fit([["WHAT", "N"], [f"task {task}", "1"]], 30)
+
+    assert first.split() == ["task", "1"]
+    beginning, end = second.strip().split("…")
+    assert task.startswith(beginning)
+    assert task.endswith(end)
+    assert "--json" in note
+
+
 def test_a_drawing_is_never_cut() -> None:
     drawing = "-" * 40
     lines = fit([["UNIT", "WHEN"], [FILE, drawing]], 60, fixed=(1,))
