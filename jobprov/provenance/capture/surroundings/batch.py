@@ -36,14 +36,31 @@ def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
         }
         return without_empty(fields)
     if environment.get("SLURM_JOB_ID"):
-        cluster = environment.get("SLURM_CLUSTER_NAME", "")
-        return {
-            "system": "slurm",
-            "id": environment["SLURM_JOB_ID"],
-            "global_job_id": "{}#{}".format(cluster, environment["SLURM_JOB_ID"]),
-            "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
-        }
+        return _describe_slurm(environment)
     return {}
+
+
+def _describe_slurm(environment: Dict[str, str]) -> JsonObject:
+    """Return the `batch` of a job, or of what srun started in it: `job.step`, `job.step.task`.
+
+    Tasks may have spools of their own, on nodes of their own: nothing else tells them apart.
+    """
+    identity = environment["SLURM_JOB_ID"]
+    if environment.get("SLURM_STEP_ID"):
+        identity += "." + environment["SLURM_STEP_ID"]
+        if _is_one_of_several(environment):
+            identity += "." + environment.get("SLURM_PROCID", "")
+    return {
+        "system": "slurm",
+        "id": identity,
+        "global_job_id": "{}#{}".format(environment.get("SLURM_CLUSTER_NAME", ""), identity),
+        "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
+    }
+
+
+def _is_one_of_several(environment: Dict[str, str]) -> bool:
+    """Tell whether this is a task of a step of Slurm that has several."""
+    return environment.get("SLURM_STEP_NUM_TASKS", "1") != "1"
 
 
 def _describe_condor(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
@@ -138,10 +155,13 @@ def name_unit(
     if len(primary) == 1:
         return primary.pop()
     # Jobs of a DAG (jobsub's --maxConcurrent) all are process 0
-    for name in ("JOBSUBJOBSECTION", "PROCESS", "SLURM_ARRAY_TASK_ID"):
+    for name in ("JOBSUBJOBSECTION", "PROCESS"):
         if environment.get(name):
             return environment[name]
-    return _number_in_submission(ad)
+    index = environment.get("SLURM_ARRAY_TASK_ID")
+    if index and _is_one_of_several(environment):
+        return "{}.{}".format(index, environment.get("SLURM_PROCID"))
+    return index or _number_in_submission(ad)
 
 
 def _number_in_submission(ad: ClassAd) -> Optional[str]:
