@@ -190,3 +190,17 @@ def test_folder_below_where_nobody_else_is_belongs_to_the_job(runner: Runner) ->
     assert runner("run", "--name", "one", "--", "sh", "-c", "echo 1 > run_1/1.dat").returncode == 0
 
     assert outputs(records(runner)["one"]) == ["1.dat"]
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+def test_name_with_a_variable_is_the_jobs_where_its_value_is(
+    runner: Runner, *, is_script: bool
+) -> None:
+    """As tasks of Slurm name their files by SLURM_PROCID."""
+    runner.environment["SLURM_PROCID"] = "2"
+    script = "sleep 0.2\nout=b_${SLURM_PROCID}\necho b > $out.dat; echo c > c_$SLURM_PROCID.dat"
+    (runner.folder / "b.sh").write_text(f"#!/bin/sh\n{script}\n")
+
+    run_beside(runner, "sh ./b.sh" if is_script else script)
+
+    assert sorted(outputs(records(runner)["second"])) == ["b_2.dat", "c_2.dat"]
