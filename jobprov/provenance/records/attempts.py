@@ -40,7 +40,7 @@ def node_of_batch(experiment: str, task_id: str, batch: Batch) -> int | None:
     place: tuple[str, ...]
     if batch.dag and (node := _name_of_node(batch)):
         place = batch.dag, *_of_batch_id(batch), node
-    elif batch.id:
+    elif batch.id and batch.system != "gridengine":  # which numbers neither starts nor records
         place = (_of_slurm(batch)[0] or batch.id,)
     else:
         return None

@@ -1,7 +1,7 @@
 """Who this job is: batch system, task and job id, by its ads and by known variables.
 
 Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables, and those
-of DIRAC's JobWrapper. The ads are preferred to the environment.
+of DIRAC's JobWrapper, Slurm and Grid Engine. The ads are preferred to the environment.
 """
 
 import hashlib
@@ -37,6 +37,10 @@ def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
         return without_empty(fields)
     if environment.get("SLURM_JOB_ID"):
         return _describe_slurm(environment)
+    if environment.get("JOB_ID") and environment.get("SGE_TASK_ID"):
+        index = _index_in_grid_engine(environment)
+        # Without a global id: a job that is restarted keeps its number, and nothing counts that
+        return {"system": "gridengine", "id": environment["JOB_ID"] + (index and "." + index)}
     return {}
 
 
@@ -56,6 +60,12 @@ def _describe_slurm(environment: Dict[str, str]) -> JsonObject:
         "global_job_id": "{}#{}".format(environment.get("SLURM_CLUSTER_NAME", ""), identity),
         "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
     }
+
+
+def _index_in_grid_engine(environment: Dict[str, str]) -> str:
+    """Return a job's index in its array, or '' where it is in none."""
+    index = environment.get("SGE_TASK_ID", "")
+    return "" if index == "undefined" else index
 
 
 def _is_one_of_several(environment: Dict[str, str]) -> bool:
@@ -158,7 +168,7 @@ def name_unit(
     for name in ("JOBSUBJOBSECTION", "PROCESS"):
         if environment.get(name):
             return environment[name]
-    index = environment.get("SLURM_ARRAY_TASK_ID")
+    index = environment.get("SLURM_ARRAY_TASK_ID") or _index_in_grid_engine(environment)
     if index and _is_one_of_several(environment):
         return "{}.{}".format(index, environment.get("SLURM_PROCID"))
     return index or _number_in_submission(ad)

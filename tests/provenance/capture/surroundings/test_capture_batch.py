@@ -86,3 +86,22 @@ def test_tasks_of_an_array_job_are_units_of_their_own() -> None:
     units = [name_unit(Options([], {}), task_of_slurm(number), {}, []) for number in range(4)]
 
     assert units == ["2.0", "2.1", "2.2", "2.3"]
+
+
+@pytest.mark.parametrize(
+    ("index", "identity", "unit"), [("3", "6.3", "3"), ("undefined", "6", None)]
+)
+def test_job_of_grid_engine_has_its_number_and_its_index(
+    index: str, identity: str, unit: str | None
+) -> None:
+    """As Grid Engine 8.1.9 gave them; nothing counts its restarts."""
+    environment = {"JOB_ID": "6", "SGE_TASK_ID": index, "SGE_CELL": "default", "RESTARTED": "0"}
+
+    described = describe_batch(environment, {})
+
+    assert described == {"system": "gridengine", "id": identity}
+    assert name_unit(Options([], {}), environment, {}, []) == unit
+
+
+def test_job_id_alone_is_of_no_batch_system() -> None:
+    assert describe_batch({"JOB_ID": "6"}, {}) == {}

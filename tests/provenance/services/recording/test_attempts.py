@@ -189,6 +189,15 @@ def test_tasks_and_further_steps_of_slurm_keep_their_own_units(
     assert units_of(production) == ["7", "raw_7.root"]
 
 
+def test_records_of_one_job_of_grid_engine_keep_their_own_units(production: Production) -> None:
+    """Nothing tells a second record of a job from one of its next start."""
+    job = {"system": "gridengine", "id": "6.7"}
+    production.record(attempt(1, "7", batch=job))
+    production.record(attempt(2, "raw_7.root", **READ, batch=job))
+
+    assert units_of(production) == ["7", "raw_7.root"]
+
+
 def test_correction_that_takes_the_unit_away_takes_it_from_the_others(
     production: Production,
 ) -> None:
