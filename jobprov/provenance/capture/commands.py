@@ -118,7 +118,7 @@ def _wrap(recording: Recording) -> NoReturn:
             _begin_beside(recording.record(), looking, beside, signals.process.pid, output)
 
     outcome = execution.execute(options.command, signals, begin_beside, before.tracer_words())
-    outcome.was_told = bool(signals.passed_on)
+    outcome.was_told = bool(signals.received)
     try:
         record = recording.record()
         record.ended.set()

@@ -14,6 +14,7 @@ import msgspec
 from jobprov.provenance.records.job_record import Batch, Input, JobRecord
 
 _READ_AS_UNIT = frozenset({None, "primary"})
+_FIRST_STEPS = ("", "0")  # of a batch job of Slurm: its script, and the one task of its first step
 
 
 def node_of(record: JobRecord) -> int | None:
@@ -39,8 +40,8 @@ def node_of_batch(experiment: str, task_id: str, batch: Batch) -> int | None:
     place: tuple[str, ...]
     if batch.dag and (node := _name_of_node(batch)):
         place = batch.dag, *_of_batch_id(batch), node
-    elif batch.id:
-        place = (batch.id,)
+    elif batch.id and batch.system != "gridengine":  # which numbers neither starts nor records
+        place = (_of_slurm(batch)[0] or batch.id,)
     else:
         return None
     text = msgspec.json.encode((experiment, task_id, place))
@@ -50,6 +51,14 @@ def node_of_batch(experiment: str, task_id: str, batch: Batch) -> int | None:
 
 def _name_of_node(batch: Batch) -> str | None:
     return batch.dag_node or batch.section
+
+
+def _of_slurm(batch: Batch) -> tuple[str, str]:
+    """Return job and step in an id of Slurm like `4` or `4.0.2`, '' for what lacks."""
+    if batch.system != "slurm":
+        return "", ""
+    job, _, step = (batch.id or "").partition(".")
+    return job, step
 
 
 def _of_batch_id(batch: Batch) -> tuple[str, str]:
@@ -65,8 +74,9 @@ def knows_unit(record: JobRecord) -> bool:
     that it could have named its unit after.
     """
     batch = record.batch or Batch()
-    # A batch job that made several records works on several units
-    if batch.part or any(map(_is_read_as_unit, record.inputs or ())):
+    # A batch job that made several records works on several units, be they of several steps
+    is_further = batch.part or _of_slurm(batch)[1] not in _FIRST_STEPS
+    if is_further or any(map(_is_read_as_unit, record.inputs or ())):
         return True
     unit = record.task.unit if record.task else None
     return unit is not None and not unit.isdecimal() and unit not in _names_of_place(batch)

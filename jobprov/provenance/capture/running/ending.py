@@ -21,7 +21,7 @@ FROM_OUTSIDE = (
 def name_state(outcome: Outcome, *, was_told: bool) -> str:
     """Return the record's state.
 
-    A signal from outside means killed, `was_told` that one was passed on to it.
+    A signal from outside means killed, `was_told` that one came for it.
     """
     if outcome.code == 0:
         return "succeeded"

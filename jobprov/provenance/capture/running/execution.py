@@ -63,6 +63,8 @@ class Outcome:
         held: streams that a process left behind still writes to.
         error: why it could not be started, or None.
         was_told: whether a signal was passed on to it.
+        received: numbers of these signals, and of those that came later: a batch system may signal
+            the command a moment before the hook.
         finding: why it failed, once that was read; see provenance.capture.logs.failure.
     """
 
@@ -76,6 +78,7 @@ class Outcome:
         self.logs: List[Tuple[str, bytes, bool]] = []
         self.held: List[output.Stream] = []
         self.was_told = False
+        self.received: List[int] = []
 
     def set_status(self, status: int) -> None:
         """Take code and signal from what os.wait4 gives."""
@@ -103,7 +106,7 @@ class Signals:
         self.process: Optional[subprocess.Popen[bytes]] = None
         self.has_group = self.is_foreground = False
         self.pending: List[int] = []
-        self.passed_on: List[int] = []
+        self.received: List[int] = []
         self.is_over, self.asked_to_stop = False, False
         self.ignores_children = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
 
@@ -137,7 +140,9 @@ class Signals:
 
     def _handle(self, number: int, _frame: Any) -> None:
         if self.is_over:
-            self.asked_to_stop = self.asked_to_stop or number not in _NO_ENDS
+            if number not in _NO_ENDS:
+                self.asked_to_stop = True
+                self.received.append(number)
         elif self.process is None:
             self.pending.append(number)
         elif not self.is_foreground or number not in _BY_TERMINAL:
@@ -147,7 +152,7 @@ class Signals:
 
     def _send(self, process: "subprocess.Popen[bytes]", number: int) -> None:
         if number not in _NO_ENDS:
-            self.passed_on.append(number)
+            self.received.append(number)
         try:
             if self.has_group:
                 os.killpg(process.pid, number)
@@ -173,6 +178,7 @@ def execute(
     """
     began.append(argv)
     outcome = Outcome()
+    outcome.received = signals.received
     streams = _open_streams()
     begun = time.monotonic()
     process = _start_or_become(argv, streams, signals, tracer, outcome)

@@ -188,9 +188,11 @@ class SeenOutputs:
         if path in self._written() or path in self._sight.traced:
             return True
         if self._own_words is None:
-            words = [*self._step.argv, *os.environ.values()]
+            words = [*named_folders.words_of_command(self._step.argv), *os.environ.values()]
             for program in self._sight.programs:
                 words += program.child.argv
+            for content in self._scripts:
+                words += named_folders.words_of_script(content, os.environ)
             self._own_words = b"\n".join([os.fsencode("\n".join(words)), *self._scripts])
         name = re.escape(os.fsencode(os.path.basename(path)))
         return re.search(rb"(?<![\w.-])" + name + rb"(?![\w-])", self._own_words) is not None

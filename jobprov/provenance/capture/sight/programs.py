@@ -1,6 +1,8 @@
 """The programs that a command was seen to run: as steps, where they are like art, and as a list."""
 
 import json
+import os
+import sys
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
@@ -126,6 +128,8 @@ def describe_processes(
     if children is not None and not children.was_late:
         seen = children.seen
         why += [children.why_incomplete] if children.why_incomplete else []
+        if any(map(_begins_tasks, seen)):
+            why.append("what srun starts is not seen from outside: put the hook after srun")
     elif wall_seconds >= _SEEN_SECONDS:
         why.append("the command ran before anybody could look")
     known = earlier.get("why_incomplete")
@@ -144,6 +148,12 @@ def describe_processes(
         "unknown_programs": list(dict.fromkeys(unknown))[:_MOST_UNKNOWN] or None,
     }
     return without_empty(fields)
+
+
+def _begins_tasks(child: Child) -> bool:
+    """Tell whether Slurm's daemons start something for a program, and that is without a hook."""
+    names = [os.path.basename(word) for word in child.argv]
+    return names[0] == "srun" and os.path.basename(sys.argv[0]) not in names
 
 
 def _describe(child: Child) -> Entry:

@@ -1,7 +1,7 @@
 """Who this job is: batch system, task and job id, by its ads and by known variables.
 
 Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables, and those
-of DIRAC's JobWrapper. The ads are preferred to the environment.
+of DIRAC's JobWrapper, Slurm and Grid Engine. The ads are preferred to the environment.
 """
 
 import hashlib
@@ -36,14 +36,41 @@ def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
         }
         return without_empty(fields)
     if environment.get("SLURM_JOB_ID"):
-        cluster = environment.get("SLURM_CLUSTER_NAME", "")
-        return {
-            "system": "slurm",
-            "id": environment["SLURM_JOB_ID"],
-            "global_job_id": "{}#{}".format(cluster, environment["SLURM_JOB_ID"]),
-            "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
-        }
+        return _describe_slurm(environment)
+    if environment.get("JOB_ID") and environment.get("SGE_TASK_ID"):
+        index = _index_in_grid_engine(environment)
+        # Without a global id: a job that is restarted keeps its number, and nothing counts that
+        return {"system": "gridengine", "id": environment["JOB_ID"] + (index and "." + index)}
     return {}
+
+
+def _describe_slurm(environment: Dict[str, str]) -> JsonObject:
+    """Return the `batch` of a job, or of what srun started in it: `job.step`, `job.step.task`.
+
+    Tasks may have spools of their own, on nodes of their own: nothing else tells them apart.
+    """
+    identity = environment["SLURM_JOB_ID"]
+    if environment.get("SLURM_STEP_ID"):
+        identity += "." + environment["SLURM_STEP_ID"]
+        if _is_one_of_several(environment):
+            identity += "." + environment.get("SLURM_PROCID", "")
+    return {
+        "system": "slurm",
+        "id": identity,
+        "global_job_id": "{}#{}".format(environment.get("SLURM_CLUSTER_NAME", ""), identity),
+        "attempt": 1 + _integer(environment.get("SLURM_RESTART_COUNT"), 0),
+    }
+
+
+def _index_in_grid_engine(environment: Dict[str, str]) -> str:
+    """Return a job's index in its array, or '' where it is in none."""
+    index = environment.get("SGE_TASK_ID", "")
+    return "" if index == "undefined" else index
+
+
+def _is_one_of_several(environment: Dict[str, str]) -> bool:
+    """Tell whether this is a task of a step of Slurm that has several."""
+    return environment.get("SLURM_STEP_NUM_TASKS", "1") != "1"
 
 
 def _describe_condor(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
@@ -138,10 +165,13 @@ def name_unit(
     if len(primary) == 1:
         return primary.pop()
     # Jobs of a DAG (jobsub's --maxConcurrent) all are process 0
-    for name in ("JOBSUBJOBSECTION", "PROCESS", "SLURM_ARRAY_TASK_ID"):
+    for name in ("JOBSUBJOBSECTION", "PROCESS"):
         if environment.get(name):
             return environment[name]
-    return _number_in_submission(ad)
+    index = environment.get("SLURM_ARRAY_TASK_ID") or _index_in_grid_engine(environment)
+    if index and _is_one_of_several(environment):
+        return "{}.{}".format(index, environment.get("SLURM_PROCID"))
+    return index or _number_in_submission(ad)
 
 
 def _number_in_submission(ad: ClassAd) -> Optional[str]:

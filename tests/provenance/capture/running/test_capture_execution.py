@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.library.hook import VERSIONS, Runner, find_python
+from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 from tests.library.servers.hook_service import Service
 
 
@@ -124,6 +124,18 @@ def test_signal_to_who_leads_a_session_reaches_the_command_alone(runner: Runner)
 
 
 @pytest.mark.slow
+def test_signal_that_reaches_the_command_first_killed_it(runner: Runner) -> None:
+    """`scancel` signals all processes of a job, and the shell may be gone before the hook is told.
+
+    The shell ends as after SIGTERM; as soon as it is reaped, the hook gets the signal.
+    """
+    late = "while kill -0 $$; do :; done; kill -TERM $PPID"
+    runner("run", "--", "sh", "-c", f"({late}) >/dev/null 2>&1 & exit 143")
+
+    record, _ = only_entry(runner)
+    assert (record["state"], record["exit"]["code"]) == ("killed", 143)
+
+
 def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
     """Batch systems suspend by SIGTSTP.
 

@@ -142,3 +142,65 @@ def test_folder_of_one_job_in_one_of_several_is_its_own(runner: Runner) -> None:
     (runner.folder / ".gone").touch()
     assert first.wait(60) == 0
     assert outputs(records(runner)["second"]) == ["part_7.dat"]
+
+
+def run_below(runner: Runner, script: str, waiting: str) -> None:
+    """Run a script in a folder below that of another job, which goes on once that is recorded."""
+    below = runner.folder / "run_1"
+    below.mkdir()
+    first = start(runner, "run", "--name", "first", "--", "sh", "-c", waiting)
+    wait_for(runner.folder / ".here")
+    done = runner("run", "--name", "second", "--", "sh", "-c", script, cwd=below)
+    assert done.returncode == 0
+    (runner.folder / ".gone").touch()
+    assert first.wait(60) == 0
+
+
+def test_job_of_the_submit_folder_claims_nothing_of_jobs_in_folders_below(runner: Runner) -> None:
+    """As tasks of Slurm have a folder each below the one in which another job runs."""
+    run_below(runner, "echo b > b.dat", WAITS)
+
+    found = records(runner)
+    assert outputs(found["first"]) == ["a.dat"]
+    assert outputs(found["second"]) == ["b.dat"]
+    assert f"children-unseen outputs: {DOUBT}" in said(found["first"])
+
+
+def test_job_that_was_below_before_is_seen_although_it_is_gone(runner: Runner) -> None:
+    below = Runner(runner.hook, runner.folder / "run_1")
+    below.folder.mkdir()
+    below.environment["JOBPROV_SPOOL"] = str(runner.spool)
+    waits = "touch ../.here; until [ -e ../.go ]; do sleep 0.02; done; echo b > b.dat"
+    second = start(below, "run", "--name", "second", "--", "sh", "-c", waits)
+    wait_for(runner.folder / ".here")
+    script = "touch .go; until [ -e .gone ]; do sleep 0.02; done; echo a > a.dat"
+    first = start(runner, "run", "--name", "first", "--", "sh", "-c", script)
+    assert second.wait(60) == 0
+    (runner.folder / ".gone").touch()
+    assert first.wait(60) == 0
+
+    assert outputs(records(runner)["first"]) == ["a.dat"]
+
+
+def test_folder_below_where_nobody_else_is_belongs_to_the_job(runner: Runner) -> None:
+    """Jobs were there before, and others are beside it."""
+    (runner.folder / "run_1").mkdir()
+    assert runner("run", "--", "true", cwd=runner.folder / "run_1").returncode == 0
+
+    assert runner("run", "--name", "one", "--", "sh", "-c", "echo 1 > run_1/1.dat").returncode == 0
+
+    assert outputs(records(runner)["one"]) == ["1.dat"]
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+def test_name_with_a_variable_is_the_jobs_where_its_value_is(
+    runner: Runner, *, is_script: bool
+) -> None:
+    """As tasks of Slurm name their files by SLURM_PROCID."""
+    runner.environment["SLURM_PROCID"] = "2"
+    script = "sleep 0.2\nout=b_${SLURM_PROCID}\necho b > $out.dat; echo c > c_$SLURM_PROCID.dat"
+    (runner.folder / "b.sh").write_text(f"#!/bin/sh\n{script}\n")
+
+    run_beside(runner, "sh ./b.sh" if is_script else script)
+
+    assert sorted(outputs(records(runner)["second"])) == ["b_2.dat", "c_2.dat"]

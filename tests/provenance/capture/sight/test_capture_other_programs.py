@@ -182,3 +182,18 @@ def test_words_after_a_script_that_is_not_here_are_its_own(tmp_path: Path) -> No
 
     assert script_argument(["./job.sh", "-T", "merged.root"], str(tmp_path)) == []
     assert script_argument(["-x", "here.sh", "merged.root"], str(tmp_path)) == ["here.sh"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_under_hook", [False, True])
+def test_tasks_of_slurm_are_a_gap_unless_each_is_under_a_hook(
+    runner: Runner, *, is_under_hook: bool
+) -> None:
+    """Slurm's daemons start them; what stands for srun here has its name and its words."""
+    program = f"./{Path(runner.hook).name} run" if is_under_hook else "./work"
+
+    runner("run", "--", "bash", "-c", f"exec -a srun sh -c 'sleep 0.3; : $0' -n4 {program}")
+
+    processes = only_entry(runner)[0]["command"]["processes"]
+    why = "what srun starts is not seen from outside: put the hook after srun"
+    assert processes.get("why_incomplete") == (None if is_under_hook else why)

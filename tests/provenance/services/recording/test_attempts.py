@@ -161,6 +161,43 @@ def test_batch_job_that_works_on_unit_after_unit_has_none_of_its_own(
     assert units_of(production) == ["raw_7.root", "0"]
 
 
+def in_slurm(identity: str, start: int) -> Record:
+    """Return what the hook calls a job, step or task of Slurm."""
+    names = {"id": identity, "global_job_id": f"toy#{identity}"}
+    return {"system": "slurm", **names, "attempt": start}
+
+
+@pytest.mark.parametrize("first", ["4", "4.0"])
+def test_job_of_slurm_that_is_requeued_is_at_the_same_unit(
+    production: Production, first: str
+) -> None:
+    """Also where its script begins the hook by srun, as one task."""
+    production.record(attempt(1, "7", batch=in_slurm(first, 1)))
+    production.record(attempt(2, "raw_7.root", **READ, batch=in_slurm(first, 2)))
+
+    assert units_of(production) == ["raw_7.root", "raw_7.root"]
+
+
+@pytest.mark.parametrize("task", ["4.0.0", "4.0.2", "4.1"])
+def test_tasks_and_further_steps_of_slurm_keep_their_own_units(
+    production: Production, task: str
+) -> None:
+    """Steps that run at a time get their numbers as it comes: the next start may change them."""
+    production.record(attempt(1, "7", batch=in_slurm(task, 1)))
+    production.record(attempt(2, "raw_7.root", **READ, batch=in_slurm(task, 2)))
+
+    assert units_of(production) == ["7", "raw_7.root"]
+
+
+def test_records_of_one_job_of_grid_engine_keep_their_own_units(production: Production) -> None:
+    """Nothing tells a second record of a job from one of its next start."""
+    job = {"system": "gridengine", "id": "6.7"}
+    production.record(attempt(1, "7", batch=job))
+    production.record(attempt(2, "raw_7.root", **READ, batch=job))
+
+    assert units_of(production) == ["7", "raw_7.root"]
+
+
 def test_correction_that_takes_the_unit_away_takes_it_from_the_others(
     production: Production,
 ) -> None:

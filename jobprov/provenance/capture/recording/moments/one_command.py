@@ -169,7 +169,7 @@ class OneCommand:
         from jobprov.provenance.capture.recording import end
         from jobprov.provenance.capture.running import ending
 
-        end.finish(job, outcome, ending.name_state(outcome, was_told=outcome.was_told))
+        end.finish(job, outcome, ending.name_state(outcome, was_told=bool(outcome.received)))
 
     def _keep(self, draft: "Draft") -> Any:
         """Return what `flushing.keep` returns; where there is no room for it, without files."""

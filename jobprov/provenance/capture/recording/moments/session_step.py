@@ -75,7 +75,7 @@ def _keep_step(
     """
     state = session.state
     state["last"] = outcome.code
-    state["is_told"] = state["is_told"] or outcome.was_told
+    state["is_told"] = state["is_told"] or bool(outcome.received)
     if "failed" not in state and blamed is not None:
         words = [blamed.name, blamed.role, 0, None, blamed.error_class, blamed.message]
         state["failed"], state["decided_by"] = words, blamed.decided_by
