@@ -120,7 +120,7 @@ def intern_tasks(
     stored = select_among(transaction.connection, _PLACES, tasks.values())
     by_number = {tasks[key]: of_task for key, of_task in said.items()}
     moved = {task: by_number[task] for task in _moved(stored, by_number)}
-    patterns = {row[0]: row[-1].split("\n") for row in stored if row[-1] is not None}
+    patterns = {task: text.split("\n") for task, *_, text in stored if text is not None}
     return NamedTasks(tasks, patterns, moved)
 
 
