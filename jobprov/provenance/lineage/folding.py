@@ -84,16 +84,12 @@ class View:
     Attributes:
         graph: what was folded.
         focus: key of the box that holds the focus.
-        inside: edges that lie within boxes.
-        badge_edges: edges that badges stand for.
     """
 
     graph: Graph
     focus: str
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    inside: int
-    badge_edges: int
 
 
 def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
@@ -113,10 +109,8 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
     box_of: dict[str, str] = {}
     for box in boxes:
         box_of.update(dict.fromkeys(box.members, box.key))
-    arrows, inside = _arrows(edges, box_of)
-    badge_edges = len(graph.inner_edges()) - len(edges)
     focus = box_of.get(graph.focus, graph.focus)
-    return View(graph, focus, tuple(boxes), arrows, inside, badge_edges)
+    return View(graph, focus, tuple(boxes), _arrows(edges, box_of))
 
 
 def shared_files(graph: Graph) -> set[str]:
@@ -161,21 +155,18 @@ def _box(group: "_Group", badges: Mapping[str, Sequence[str]]) -> Box:
     return Box(members[0], group.kind, members, group.lanes, tuple(own_badges), group.opened_by)
 
 
-def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
-    """Return arrows between boxes, one for all edges of a pair, and how many edges lie inside."""
+def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[Arrow, ...]:
+    """Return arrows between boxes, one for all edges of a pair."""
     bundles: dict[tuple[str, str], list[Edge]] = {}
-    inside = 0
     for edge in edges:
-        ends = (box_of[edge.source], box_of[edge.target])
-        if ends[0] == ends[1]:
-            inside += 1
-        else:
-            bundles.setdefault(ends, []).append(edge)
+        source, target = box_of[edge.source], box_of[edge.target]
+        if source != target:
+            bundles.setdefault((source, target), []).append(edge)
     arrows = []
     for (source, target), bundle in bundles.items():
         is_sure = any(edge.is_sure for edge in bundle)
         arrows.append(Arrow(source, target, len(bundle), is_sure))
-    return tuple(arrows), inside
+    return tuple(arrows)
 
 
 class _Group(NamedTuple):

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 
 from jobprov.provenance.lineage.drawing.captions import safe_url, worst_state
 from jobprov.provenance.lineage.drawing.sheet import Links
-from jobprov.provenance.lineage.drawing.svg import DARK, Direction, as_image, draw, draw_classes
+from jobprov.provenance.lineage.drawing.svg import (
+    DARK,
+    Direction,
+    as_image,
+    draw,
+    draw_classes,
+    draw_view,
+)
+from jobprov.provenance.lineage.folding import fold
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass
 from tests.library.examples import examples
@@ -23,7 +31,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(graph: Graph, direction: Direction = "right") -> ET.Element:
-    return ET.fromstring(draw(graph, direction=direction))  # noqa: S314 - our own
+    return ET.fromstring(draw_view(fold(graph), direction=direction))  # noqa: S314 - our own
 
 
 def nodes_of(root: ET.Element) -> list[ET.Element]:
@@ -49,7 +57,7 @@ def test_any_graph_makes_a_well_formed_picture_without_script_or_style(
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_hostile_names_stay_text(direction: Direction) -> None:
-    text = draw(samples.hostile(), direction=direction)
+    text = draw_view(fold(samples.hostile()), direction=direction)
 
     root = ET.fromstring(text)  # noqa: S314 - our own
     assert "<script" not in text
@@ -101,7 +109,7 @@ def test_states_differ_by_shape_and_not_by_colour_alone(direction: Direction) ->
 def test_what_is_left_out_is_drawn_and_said(direction: Direction) -> None:
     links = Links(more=lambda key: f"/lineage?around={key}")
 
-    text = draw(samples.truncated(), direction=direction, links=links)
+    text = draw_view(fold(samples.truncated()), direction=direction, links=links)
 
     for stub in ("+308", "+1", "+4", "+57"):
         assert f">{stub}</text>" in text
@@ -121,7 +129,7 @@ def test_placeholder_and_possible_edge_look_different(direction: Direction) -> N
 
 
 def test_folded_boxes_link_to_their_open_form() -> None:
-    text = draw(samples.merge(), links=Links(expand=lambda key: f"?expanded={key}"))
+    text = draw_view(fold(samples.merge()), links=Links(expand=lambda key: f"?expanded={key}"))
 
     assert text.count('href="?expanded=') == 3
 
@@ -262,7 +270,7 @@ def test_jobs_that_did_not_end_well_have_a_frame_in_the_colour_of_their_state() 
 def test_drawing_that_stands_as_an_image_is_dark_on_dark_screens_alone(
     direction: Direction,
 ) -> None:
-    drawing = draw(samples.large(), direction=direction)
+    drawing = draw_view(fold(samples.large()), direction=direction)
 
     image = as_image(drawing)
 
@@ -353,7 +361,7 @@ def test_same_graph_gives_the_same_bytes() -> None:
 
 def test_stylesheet_and_picture_know_the_same_classes() -> None:
     texts = [
-        draw(sample(), direction=direction)
+        draw_view(fold(sample()), direction=direction)
         for sample in samples.SAMPLES
         for direction in DIRECTIONS
     ]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from jobprov.provenance.answers.histories.lineage import FileWriter
 from jobprov.provenance.lineage.drawing.dot import quoted, to_dot
 from jobprov.provenance.lineage.drawing.text import (
-    ASCII,
     BRANCHES_AT_MOST,
     LINES_AT_MOST,
     render_text,
@@ -204,11 +203,6 @@ def test_file_that_nobody_made_says_which_job_is_behind_it(
     assert fully in render_text(Graph("f", (file,)))
     assert fully in summary(Graph("f", (file,)))
     assert graph_answer(Graph("f", (file,))).nodes[0].writer == writer
-
-
-def test_tree_can_do_without_unicode_signs() -> None:
-    assert render_text(samples.large(), style=ASCII).isascii()
-    assert render_text(samples.truncated(), style=ASCII).isascii()
 
 
 @pytest.mark.slow

@@ -167,8 +167,8 @@ def replace_policies(
     """Put policies by stage, each as JSON, in the place of all that the experiment had."""
     table = table_of(RetryPolicyRow)
     connection.execute(delete(table).where(table.c.experiment_id == experiment))
-    rows = [
-        {"experiment_id": experiment, "stage": stage, "entry_id": entry, "document": document}
-        for stage, document in sorted(documents.items())
-    ]
+    same = {"experiment_id": experiment, "entry_id": entry}
+    rows = []
+    for stage, document in sorted(documents.items()):
+        rows.append({**same, "stage": stage, "document": document})
     insert_rows(connection, table, rows)

@@ -106,5 +106,5 @@ def yields(connection: Connection, filters: JobFilters) -> Yield:
         .outerjoin(Claim, and_(Claim.job_id == chosen.c.id, Claim.alias_of.is_(None)))
         .outerjoin(Identity, Identity.id == Claim.identity_id)
     )
-    row = connection.execute(query).one()
-    return Yield(row[0], int(row[1] or 0), int(row[2] or 0), row[3])
+    jobs, size_bytes, events, counted_jobs = connection.execute(query).one()
+    return Yield(jobs, int(size_bytes), int(events), counted_jobs)

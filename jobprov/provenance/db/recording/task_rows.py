@@ -120,7 +120,7 @@ def intern_tasks(
     stored = select_among(transaction.connection, _PLACES, tasks.values())
     by_number = {tasks[key]: of_task for key, of_task in said.items()}
     moved = {task: by_number[task] for task in _moved(stored, by_number)}
-    patterns = {row[0]: row[-1].split("\n") for row in stored if row[-1] is not None}
+    patterns = {task: text.split("\n") for task, *_, text in stored if text is not None}
     return NamedTasks(tasks, patterns, moved)
 
 
@@ -166,10 +166,11 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     or nothing more.
     """
     placed: dict[int, Placed] = {}
-    for row in select_among(transaction.connection, _FIRST_SAID, sorted(tasks)):
-        task, experiment, *names, last_stage = row
-        place = _placed(declared=_place_of(names[0:2]), said=_place_of(names[2:4]))
-        stages = {place.stage, names[3] or "", last_stage or ""} - {""}
+    rows = select_among(transaction.connection, _FIRST_SAID, sorted(tasks))
+    for task, experiment, declared_campaign, declared_stage, campaign, stage, last_stage in rows:
+        declared = _place_of(declared_campaign, declared_stage)
+        place = _placed(declared=declared, said=_place_of(campaign, stage))
+        stages = {place.stage, stage or "", last_stage or ""} - {""}
         placed[task] = Placed(experiment, place, len(stages) > 1)
     _write_places(transaction, placed)
 
@@ -177,13 +178,13 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
 def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:
     """Return the tasks that jobs move to another place, with their new values."""
     moved: dict[int, Placed] = {}
-    for task, *names, had_several, _ in stored:
+    for task, campaign, stage, declared_campaign, declared_stage, had_several, _ in stored:
         of_task = said.get(task)
         if of_task is None:
             continue
-        before = _place_of(names[0:2])
+        before = _place_of(campaign, stage)
         first = _first_of(before, of_task.place)
-        after = _placed(declared=_place_of(names[2:4]), said=first)
+        after = _placed(declared=_place_of(declared_campaign, declared_stage), said=first)
         stages = of_task.stages | ({before.stage, after.stage} - {""})
         has_several = bool(had_several) or len(stages) > 1
         if after != before or has_several != bool(had_several):
@@ -207,8 +208,7 @@ def _write_places(transaction: Transaction, placed: Mapping[int, Placed]) -> Non
     change_many(transaction.connection, _WRITE_PLACE, rows_of_tasks)
 
 
-def _place_of(names: Sequence[str | None]) -> CampaignStage:
-    campaign, stage = names
+def _place_of(campaign: str | None, stage: str | None) -> CampaignStage:
     return CampaignStage(campaign or "", stage or "")
 
 

@@ -230,9 +230,10 @@ def _check_references(connection: Connection) -> None:
         return
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
     if broken is not None:
+        table, _row, referred, _key = broken
         raise UnreachableError(
-            f"After the migration a row of {broken[0]} refers to nothing in {broken[2]}; nothing "
-            "was changed."
+            f"After the migration a row of {table} refers to nothing in {referred}; nothing was "
+            "changed."
         )
 
 

@@ -15,7 +15,7 @@ where jobs did not end well), in it `lineage-sheet`, `lineage-shape`, `lineage-l
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 from xml.etree import ElementTree as ET
@@ -97,23 +97,17 @@ _RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
 _STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"
 
 
-def draw(
-    graph: Graph,
-    *,
-    direction: Direction = "right",
-    expanded: Collection[str] = (),
-    links: Links | None = None,
-) -> str:
-    """The graph as an `<svg>` element.
+def draw(graph: Graph) -> str:
+    """The graph as an `<svg>` element, for wide pages."""
+    return draw_view(fold(graph))
+
+
+def draw_view(view: View, *, direction: Direction = "right", links: Links | None = None) -> str:
+    """A folded graph as an `<svg>` element.
 
     `right` is for wide pages: history runs from left to right. `down` is for phones: one row for
     each box, the newest first, with lines beside them.
     """
-    return draw_view(fold(graph, expanded=expanded), direction=direction, links=links)
-
-
-def draw_view(view: View, *, direction: Direction = "right", links: Links | None = None) -> str:
-    """A folded graph as an `<svg>` element."""
     chosen = links or Links()
     return _drawn(lambda width: sheet_of(view, chosen, label_width=width), direction)
 

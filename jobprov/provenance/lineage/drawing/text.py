@@ -5,7 +5,6 @@ Each node is written out once; further occurrences refer to it. Names are made s
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from jobprov.provenance.lineage.folding import fold
@@ -19,7 +18,7 @@ from jobprov.provenance.lineage.graph import (
     neighbours,
 )
 from jobprov.provenance.lineage.sentences import full_name, known_fully, reached, summary
-from jobprov.provenance.lineage.words import THIN_SPACE, minute, number, shown, size
+from jobprov.provenance.lineage.words import minute, number, shown, size
 
 BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
@@ -30,51 +29,19 @@ ALIKE_AT_MOST = 2
 LINES_AT_MOST = 200
 """Lines of each of the two trees. More would scroll the beginning off the screen."""
 NAMES_AT_MOST = 4
+_BRANCH, _LAST_BRANCH = "├─ ", "└─ "
+_BAR, _GAP = "│  ", "   "
+_MARKS = {
+    "succeeded": "●", "failed": "▲", "killed": "■", "running": "○", "silent": "◌", "lost": "?",
+}  # fmt: skip
+_OTHER_MARK = "◆"
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """The signs of a tree.
-
-    Attributes:
-        marks: by state; that of `unknown` is for states without one.
-        replaced: signs that the terminal lacks, and what is written instead.
-    """
-
-    branch: str
-    last: str
-    bar: str
-    gap: str
-    marks: Mapping[str, str]
-    replaced: Mapping[str, str] = field(default_factory=dict)
-
-
-UNICODE = Style(
-    "├─ ", "└─ ", "│  ", "   ",
-    {
-        "succeeded": "●", "failed": "▲", "killed": "■", "running": "○", "silent": "◌", "lost": "?",
-        "unknown": "◆",
-    },
-)  # fmt: skip
-ASCII = Style(
-    "|- ", "`- ", "|  ", "   ",
-    {
-        "succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?",
-        "unknown": "+",
-    },
-    # The second one is an en dash, which stands for a missing value
-    {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001
-)  # fmt: skip
-
-
-def render_text(graph: Graph, *, style: Style = UNICODE) -> str:
+def render_text(graph: Graph) -> str:
     """The tree, its first line the answer in words; ends with a line break."""
-    tree = _Tree(graph, style)
+    tree = _Tree(graph)
     lines = [summary(graph), "", *tree.section("before"), *tree.section("after"), *tree.beside()]
-    text = "\n".join(line.rstrip() for line in lines) + "\n"
-    for sign, instead in style.replaced.items():
-        text = text.replace(sign, instead)
-    return text
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 class _Branch(NamedTuple):
@@ -96,9 +63,8 @@ class _Branch(NamedTuple):
 
 
 class _Tree:
-    def __init__(self, graph: Graph, style: Style) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.style = style
         self.nodes = graph.by_key()
         self.edge_of = {(edge.source, edge.target): edge for edge in graph.inner_edges()}
         self.after, self.before = neighbours(self.edge_of)
@@ -127,7 +93,7 @@ class _Tree:
         for job in self.graph.jobs():
             if job.key not in related and job.state in UNHAPPY_STATES:
                 inputs = self._names(self.before.get(job.key, ()))
-                lines.append(f"{self._line(job)}, read {inputs}")
+                lines.append(f"{_line(job)}, read {inputs}")
         if not lines:
             return []
         more = len(lines) - BRANCHES_AT_MOST
@@ -147,7 +113,7 @@ class _Tree:
             relation = self._relation(branch.key, branch.came_from, side)
             is_again = branch.key in self.written and bool(links.get(branch.key))
             note = " (see above)" if is_again else ""
-            line = self._line(self.nodes[branch.key])
+            line = _line(self.nodes[branch.key])
             lines.append(f"{branch.indent}{branch.sign}{relation}{line}{note}")
             if is_again:
                 continue
@@ -160,8 +126,8 @@ class _Tree:
     def _indent_below(self, branch: _Branch) -> str:
         if not branch.sign:  # the root
             return ""
-        is_last = branch.sign == self.style.last
-        return branch.indent + (self.style.gap if is_last else self.style.bar)
+        below = _GAP if branch.sign == _LAST_BRANCH else _BAR
+        return branch.indent + below
 
     def _branches(self, key: str, links: Mapping[str, Sequence[str]], indent: str) -> list[_Branch]:
         """Return the lines below a node: shared inputs, neighbours, and what is left out."""
@@ -169,8 +135,7 @@ class _Tree:
         shared = [other for other in neighbours_of_key if self._is_badge(other, key)]
         others = [other for other in neighbours_of_key if other not in shared]
         chosen, rest = self._representatives(others)
-        sign = self.style.branch
-        branches = [_Branch(other, sign, indent, key) for other in chosen]
+        branches = [_Branch(other, _BRANCH, indent, key) for other in chosen]
         texts = []
         if shared:
             texts.append(f"with {self._names(shared)}")
@@ -179,9 +144,9 @@ class _Tree:
         left_out = self._left_out(key, links)
         if left_out:
             texts.append(f"… {number(left_out)} more, not shown")
-        branches += [_Branch(None, sign, indent, key, text) for text in texts]
+        branches += [_Branch(None, _BRANCH, indent, key, text) for text in texts]
         if branches:
-            branches[-1] = branches[-1]._replace(sign=self.style.last)
+            branches[-1] = branches[-1]._replace(sign=_LAST_BRANCH)
         return branches
 
     def _representatives(self, keys: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -226,22 +191,23 @@ class _Tree:
             if isinstance(node, FileNode):
                 files.append(shown(node.name))
             else:
-                jobs.append(self._line(node))
+                jobs.append(_line(node))
         names = files + jobs
         if len(keys) > NAMES_AT_MOST:
             names.append(f"{number(len(keys) - NAMES_AT_MOST)} more")
         return ", ".join(names) or "nothing"
 
-    def _line(self, node: Node) -> str:
-        return _file_line(node) if isinstance(node, FileNode) else self._job_line(node)
 
-    def _job_line(self, job: JobNode) -> str:
-        marks = self.style.marks
-        mark = marks.get(job.state, marks["unknown"])
-        name = f"{job.stage or 'job'} {job.label or job.job_id}"
-        facts = [name, job.state, job.code_version, minute(job.started_at)]
-        known_facts = ", ".join(fact for fact in facts if fact)
-        return f"{mark} {shown(known_facts)}"
+def _line(node: Node) -> str:
+    return _file_line(node) if isinstance(node, FileNode) else _job_line(node)
+
+
+def _job_line(job: JobNode) -> str:
+    mark = _MARKS.get(job.state, _OTHER_MARK)
+    name = f"{job.stage or 'job'} {job.label or job.job_id}"
+    facts = [name, job.state, job.code_version, minute(job.started_at)]
+    known_facts = ", ".join(fact for fact in facts if fact)
+    return f"{mark} {shown(known_facts)}"
 
 
 def _file_line(file: FileNode) -> str:

@@ -43,7 +43,8 @@ _Name = Annotated[str, Meta(min_length=1, max_length=80, pattern="^[^\\x00-\\x1f
 _Text = Annotated[str, Meta(min_length=1, max_length=1000)]
 _Count = Annotated[int, Meta(ge=0, lt=MOST_LOOKED_AT)]
 _Least = Annotated[int, Meta(ge=1, lt=MOST_LOOKED_AT)]
-_QUIET = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_QUIET = re.compile(rf"({_TIME})-({_TIME})")
 _UNKNOWN_FIELD = re.compile(r"unknown field (\S+)")
 
 
@@ -321,14 +322,13 @@ class _Reading:
         if table.quiet is None:
             return None
         hours = _QUIET.fullmatch(table.quiet)
-        if hours is None or hours[1] + hours[2] == hours[3] + hours[4]:
+        if hours is None or hours[1] == hours[2]:
             self._refuse((name, "quiet"), "give two times of the day, such as 22:00-07:00")
         try:
             zone = ZoneInfo(table.time_zone)
         except (LookupError, ValueError, OSError):
             self._refuse((name, "time_zone"), f"there is no time zone {table.time_zone[:80]!r}")
-        first, last = time(int(hours[1]), int(hours[2])), time(int(hours[3]), int(hours[4]))
-        return QuietHours(first, last, zone)
+        return QuietHours(time.fromisoformat(hours[1]), time.fromisoformat(hours[2]), zone)
 
     def _length(self, place: tuple[str | int, ...], text: str) -> timedelta:
         try:

@@ -102,7 +102,7 @@ def _completed(
 
 def _types_of_added_outputs(parsed: object, written: object) -> dict[str, str]:
     """Return the module types of the outputs that art itself added, by label."""
-    configured, outputs = _table_at(parsed, "outputs"), _table_at(written, "outputs")
+    configured, outputs = _outputs_of(parsed), _outputs_of(written)
     types = {}
     for label in outputs.keys() - configured.keys():
         module_type = _at(outputs, label, "module_type")
@@ -111,10 +111,10 @@ def _types_of_added_outputs(parsed: object, written: object) -> dict[str, str]:
     return types
 
 
-def _table_at(tree: object, name: str) -> Mapping[str, object]:
-    """Return the table with a name; an empty one where there is none."""
-    table = _at(tree, name)
-    return table if isinstance(table, dict) else {}
+def _outputs_of(tree: object) -> Mapping[str, object]:
+    """Return the table `outputs`; an empty one where there is none."""
+    outputs = _at(tree, "outputs")
+    return outputs if isinstance(outputs, dict) else {}
 
 
 def _at(tree: object, *path: str) -> object:

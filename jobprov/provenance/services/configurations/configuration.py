@@ -22,7 +22,12 @@ from jobprov.provenance.db.queries.recording.findings import (
     closures_of_jobs,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run, source_list
+from jobprov.provenance.db.recording.configurations.art_runs import (
+    ArtRun,
+    SourceList,
+    art_run,
+    source_list,
+)
 from jobprov.provenance.db.recording.configurations.closures import closure_digests
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
@@ -83,7 +88,7 @@ class RecordedConfiguration(NamedTuple):
         sources: bytes by digest, of uploaded files and of the set that the program wrote.
         evaluation: the result of the background work; None if it has not been done yet.
         art: the run of art that read it; None where the record has no command line of it.
-        source_list: name and SHA-256 of the list of source files that art read (-S).
+        source_list: the list of source files that art read (-S).
     """
 
     position: int
@@ -91,7 +96,7 @@ class RecordedConfiguration(NamedTuple):
     sources: Mapping[str, bytes]
     evaluation: KnownEvaluation | None
     art: ArtRun | None
-    source_list: tuple[str, str] | None = None
+    source_list: SourceList | None = None
 
     def evaluate(self) -> Configuration:
         """Return the evaluated configuration.
@@ -119,9 +124,10 @@ class RecordedConfiguration(NamedTuple):
     def _source_lists(self) -> dict[str, str]:
         if self.source_list is None:
             return {}
-        name, digest = self.source_list
-        content = self.sources.get(digest)
-        return {} if content is None else {name: content.decode("utf-8", "replace")}
+        content = self.sources.get(self.source_list.sha256)
+        if content is None:
+            return {}
+        return {self.source_list.name: content.decode("utf-8", "replace")}
 
 
 def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
@@ -168,19 +174,22 @@ def read_configurations(
         NotFoundError: no such job.
     """
     job = read_job(connection, store, job_id, experiment=experiment)
-    entries = job.reading.record.configurations or []
     record = job.reading.record
+    entries = record.configurations or []
     runs = [art_run(record, entry) for entry in entries]
-    lists = [None if run is None else source_list(record, run) for run in runs]
-    digests = {known[1] for known in lists if known is not None}
+    lists = [source_list(record, run) for run in runs]
+    digests = {listed.sha256 for listed in lists if listed is not None}
     for entry in entries:
         digests |= _digests_of(entry)
     sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
     evaluations = known_evaluations(connection, job)
     configurations = []
     for place, entry in enumerate(entries):
-        beside = evaluations[place], runs[place], lists[place]
-        configurations.append(RecordedConfiguration(place, entry, sources, *beside))
+        configurations.append(
+            RecordedConfiguration(
+                place, entry, sources, evaluations[place], runs[place], lists[place]
+            )
+        )
     return configurations
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
 from jobprov.provenance.db.queries.histories.impact import (
     MOST_FILES,
@@ -37,7 +38,7 @@ from jobprov.provenance.db.queries.lookup.files.versions import (
 )
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
-from jobprov.provenance.services.lookup.named_filters import name_file, named_filters
+from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.paging import check_limit, read_cursor
 
@@ -110,7 +111,9 @@ def find_impact(
     check_limit(limit, MOST_LISTED)
     after = read_cursor(cursor) or 0
     with time_limit(connection, _ADVICE):
-        chosen = _chosen(connection, filters)
+        conditions = _conditions(filters)
+        named = named_filters(connection, filters)
+        chosen = jobs_that(connection, named, conditions)
         inferred = inferred_code(connection, filters)
         if chosen is None:
             return Impact(0, 0, 0, 0, is_truncated=False, inferred=inferred, files=[], next=None)
@@ -130,7 +133,7 @@ def find_impact(
             )
         find_reach = _direct_reach if is_direct else _whole_reach
         reach = find_reach(connection, chosen, after, limit)
-        contents_differ = _contents_differ(connection, filters)
+        contents_differ = _contents_differ(connection, named)
     page = _page(connection, reach.listed, {claim.claim for claim in reach.made}, limit)
     return Impact(
         jobs=jobs,
@@ -145,9 +148,8 @@ def find_impact(
     )
 
 
-def _contents_differ(connection: Connection, filters: JobFilters) -> bool:
+def _contents_differ(connection: Connection, named: JobFilters) -> bool:
     """Return whether the question is about a file from outside that had different contents."""
-    named = name_file(connection, filters)
     file = named.reads_key or named.file_key
     if file is None or named.identity_keys is not None or versions_of(connection, [file]):
         return False
@@ -229,7 +231,8 @@ def stream_impact(
             took more than five seconds.
     """
     with time_limit(connection, _ADVICE):
-        chosen = _chosen(connection, filters)
+        conditions = _conditions(filters)
+        chosen = jobs_that(connection, named_filters(connection, filters), conditions)
         if chosen is None:
             return
         are_many_jobs = is_direct and count_jobs(connection, chosen) > MOST_SEEDS
@@ -259,13 +262,16 @@ def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[Touche
             after = file.place
 
 
-def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
-    """Return the conditions on jobs; None if no job can meet them."""
+def _conditions(filters: JobFilters) -> list[ParameterCondition]:
+    """Return the conditions on parameters.
+
+    Raises:
+        BadInputError: no filter is set, or a condition cannot be read.
+    """
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
-    conditions = read_conditions(filters)
-    return jobs_that(connection, named_filters(connection, filters), conditions)
+    return read_conditions(filters)
 
 
 def _described(

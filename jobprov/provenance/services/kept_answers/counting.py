@@ -1,8 +1,8 @@
 """The table of all countings: what pages and calls count of many jobs and keep."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -70,6 +70,7 @@ _MOST_GAPS_AT_ONCE = 500
 _FIRST_PAGE = "24h"
 """The window of throughput on the first page."""
 _FIRST_WINDOWS = (_FIRST_PAGE, DEFAULT_SINCE, "28d", "364d")
+_OfDays = TypeVar("_OfDays", NewCauses, GrowingGaps, WorseSites, SlowerStages)
 WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
 """The fields of a question for the window of throughput; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
@@ -251,6 +252,16 @@ def counted_jobs(throughput: Throughput) -> int:
     return 0 if throughput.measure in QUEUED else throughput.jobs
 
 
+def _for_first_page(
+    kind: str,
+    answer_type: type[_OfDays],
+    answer: Callable[[Asked], _OfDays],
+    most: int = _MOST_ENDED_AT_ONCE,
+) -> Counting[_OfDays]:
+    """Return the counting of what changed within days, which the first page shows."""
+    return Counting(kind, answer_type, answer, lambda days: days.ended, most, timedelta(minutes=10))
+
+
 ERRORS = Counting("errors", ErrorCounts, _errors, lambda errors: errors.jobs)
 ESTIMATE = Counting(
     "estimate",
@@ -278,38 +289,10 @@ STATES = Counting(
 TIMELINE = Counting("timeline", Timeline, _timeline, lambda timeline: timeline.jobs)
 """Of a whole task; that of a unit is read when asked."""
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
-NEW_CAUSES = Counting(
-    "new_causes",
-    NewCauses,
-    _new_causes,
-    lambda causes: causes.ended,
-    most=_MOST_ENDED_AT_ONCE,
-    fresh_for=timedelta(minutes=10),
-)
-GROWING_GAPS = Counting(
-    "growing_gaps",
-    GrowingGaps,
-    _growing_gaps,
-    lambda gaps: gaps.ended,
-    most=_MOST_GAPS_AT_ONCE,
-    fresh_for=timedelta(minutes=10),
-)
-WORSE_SITES = Counting(
-    "worse_sites",
-    WorseSites,
-    _worse_sites,
-    lambda sites: sites.ended,
-    most=_MOST_ENDED_AT_ONCE,
-    fresh_for=timedelta(minutes=10),
-)
-SLOWER_STAGES = Counting(
-    "slower_stages",
-    SlowerStages,
-    _slower_stages,
-    lambda stages: stages.ended,
-    most=_MOST_ENDED_AT_ONCE,
-    fresh_for=timedelta(minutes=10),
-)
+NEW_CAUSES = _for_first_page("new_causes", NewCauses, _new_causes)
+GROWING_GAPS = _for_first_page("growing_gaps", GrowingGaps, _growing_gaps, _MOST_GAPS_AT_ONCE)
+WORSE_SITES = _for_first_page("worse_sites", WorseSites, _worse_sites)
+SLOWER_STAGES = _for_first_page("slower_stages", SlowerStages, _slower_stages)
 _ALL: tuple[Counting[Any], ...] = (
     ERRORS,
     ESTIMATE,

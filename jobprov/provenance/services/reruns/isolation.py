@@ -51,6 +51,8 @@ _OWN_PID_MAX = (6, 14)
 """From this Linux on, the highest process number is one of each namespace of process numbers."""
 _SET_PID_MAX = 'echo "$1" >/proc/sys/kernel/pid_max; shift; exec "$@"'
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PARENT, _THREADS = 1, 17
+"""Places in /proc/PID/stat, of the fields behind the name. Source: proc_pid_stat(5)."""
 
 
 class RerunLimits(NamedTuple):
@@ -198,10 +200,11 @@ def _usage(pid: int) -> _Usage:
         if not stat:
             continue
         # What comes before the last bracket is the name, which may hold anything
-        fields = stat.rpartition(")")[2].split()
+        _, _, behind_name = stat.rpartition(")")
+        fields = behind_name.split()
         process = int(entry.name)
-        parents[process] = int(fields[1])
-        threads_of[process] = int(fields[17])
+        parents[process] = int(fields[_PARENT])
+        threads_of[process] = int(fields[_THREADS])
     threads = 0
     pages = 0
     for member in _family(pid, parents):

@@ -172,7 +172,8 @@ def ended_by(connection: Connection, scope: EndedScope, *, by: str | None) -> li
     query = _joined(newest, scope, facet, func.count().label("jobs"), failures)
     if by is not None:
         query = query.group_by(facet)
-    return [EndedJobs(row[0], row[1], int(row[2])) for row in connection.execute(query)]
+    rows = connection.execute(query)
+    return [EndedJobs(name, jobs, int(failed)) for name, jobs, failed in rows]
 
 
 def ended_by_hour(connection: Connection, scope: EndedScope, until: datetime) -> list[EndedAtSite]:

@@ -74,10 +74,10 @@ def count_written(
     )
     columns = (written.c.day, written.c.has_arrived, written.c.is_late)
     query = select(*columns, func.count()).group_by(*columns)
-    return [
-        CountedFiles(day, bool(has_arrived), bool(is_late), files)
-        for day, has_arrived, is_late, files in connection.execute(query)
-    ]
+    counts = []
+    for day, has_arrived, is_late, files in connection.execute(query):
+        counts.append(CountedFiles(day, bool(has_arrived), bool(is_late), files))
+    return counts
 
 
 def unseen_files(

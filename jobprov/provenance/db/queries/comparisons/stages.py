@@ -165,7 +165,7 @@ def evaluated_sets(
 ) -> dict[tuple[int, int], EvaluatedSet]:
     """Return the sets of configurations, by keys of experiment and configuration."""
     rows = select_among(connection, _EVALUATIONS, sorted(closures))
-    return {(row[0], row[1]): EvaluatedSet(row[2], row[3]) for row in rows}
+    return {(experiment, closure): EvaluatedSet(*of_set) for experiment, closure, *of_set in rows}
 
 
 def differing_parameters(connection: Connection, sets: Iterable[int]) -> dict[int, dict[str, str]]:

@@ -38,21 +38,26 @@ def sources_that_hold(
     if not by_index:
         canonical = _no_index(dialect)
     holds = text_holds(dialect, condition, canonical)
-    asked = re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", condition.pattern)))
+    keys = _keys_meant(condition.pattern)
+    places = [place for place in range(MOST_SOURCES) if keys.match(_element_key(place))]
     either: list[ColumnElement[bool]] = []
-    places = [place for place in range(MOST_SOURCES) if asked.match(_element_key(place))]
     if len(places) == MOST_SOURCES:
         either.append(and_(JobSource.place.is_not(None), *holds))
     elif places:
         stored = [ONLY, *places] if 0 in places else places
         either.append(and_(JobSource.place.in_(stored), *holds))
-    if asked.match(SOURCES_KEY) and condition.operator != "~":
+    if keys.match(SOURCES_KEY) and condition.operator != "~":
         either.append(and_(JobSource.place.is_(None), *holds))
         # the whole sequence of an only element is that in brackets
         inside = condition._replace(canonical=condition.canonical[1:-1])
         of_only = text_holds(dialect, inside, canonical)
         either.append(and_(JobSource.place == ONLY, *of_only))
     return or_(*either) if either else None
+
+
+def _keys_meant(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of keys as an expression: `*` stands for any letters, all else for itself."""
+    return re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", pattern)))
 
 
 def _no_index(dialect: str) -> Any:

@@ -1,6 +1,7 @@
 """Which parameters and seeds of listed jobs are why they are in the list."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -41,8 +42,7 @@ def matched_values(search: ParameterSearch, jobs: Sequence[int]) -> dict[int, li
     rows = fetch_among(connection, _SETS_OF_JOBS, jobs) if jobs else []
     sets = {found for _, found in rows}
     values_of = search.values_of(sets, _MOST_OF_A_JOB)
-    wanted = {value for values in values_of.values() for value in values}
-    names = _named(connection, wanted)
+    names = _named(connection, set(chain.from_iterable(values_of.values())))
     matched = _matched_sources(connection, search.condition, jobs)
     for job, found in rows:
         of_job = matched.setdefault(job, [])

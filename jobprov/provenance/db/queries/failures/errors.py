@@ -121,16 +121,20 @@ def cause_rows(
 
     For a facet of `SUMS`, they are counted by it alone.
     """
-    by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
     today = _AT >= now - _DAY  # noqa: SIM300 - columns first
     yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
-    cause: tuple[Any, ...] = (
-        *map(_shared, _ENDINGS),
-        FailureClass.cause_key,
-        func.min(FailureClass.cause),
-    )
+    cause: list[Any] = [_shared(ending) for ending in _ENDINGS]
+    cause += [FailureClass.cause_key, func.min(FailureClass.cause)]
     if facet in _ALONE:
-        cause = (literal_column("NULL"),) * len(cause)
+        by = _ALONE[facet]
+        cause = [literal_column("NULL")] * len(cause)
+        grouping: tuple[Any, ...] = (by,)
+    elif facet is None:
+        by = literal_column("NULL")
+        grouping = _CAUSE
+    else:
+        by = _facet(connection, facet)
+        grouping = (by, *_CAUSE)
     columns = (
         by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
@@ -144,11 +148,6 @@ def cause_rows(
     )
     if facet == "stage":
         query = with_stage(query)
-    grouping: tuple[Any, ...] = (by, *_CAUSE)
-    if facet is None:
-        grouping = _CAUSE
-    elif facet in _ALONE:
-        grouping = (by,)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
     query = query.where(IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
     query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
@@ -171,13 +170,12 @@ def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount
     names: dict[int | None, tuple[str | None, str | None]] = {}
     query = select(Host.id, Host.hostname, Host.site)
     known = [host for host in counts if host is not None]
-    for row in rows_among(connection, query, Host.id, known):
-        names[row[0]] = row[1], row[2]
+    for key, hostname, site in rows_among(connection, query, Host.id, known):
+        names[key] = hostname, site
     places = []
     for host, (jobs, failures) in counts.items():
         if jobs:
-            hostname, site = names.get(host, (None, None))
-            places.append(PlaceCount(hostname, site, jobs, failures))
+            places.append(PlaceCount(*names.get(host, (None, None)), jobs, failures))
     return places
 
 
@@ -213,9 +211,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     return counts
 
 
-def _facet(connection: Connection, facet: str | None) -> SQLColumnExpression[Any]:
-    if facet is None:
-        return literal_column("NULL")
+def _facet(connection: Connection, facet: str) -> SQLColumnExpression[Any]:
     if facet != "day":
         return _COLUMNS[facet]
     if connection.dialect.name == "sqlite":

@@ -83,6 +83,18 @@ AND j.rerun_of IS NULL AND NOT f.is_crowded
 """
 
 
+class _IdentityRow(NamedTuple):
+    """An identity of a file, and the job of those that read it whose record came first."""
+
+    file: int
+    name: str
+    identity: int
+    size_bytes: int | None
+    checksums: bytes
+    campaign: str
+    first_reader: int | None
+
+
 class _Name(NamedTuple):
     """The identities of one file.
 
@@ -91,6 +103,7 @@ class _Name(NamedTuple):
         read: those that any job has read until now.
     """
 
+    name: str
     identities: list[IdentityFacts]
     read_then: set[int]
     read: set[int]
@@ -255,22 +268,22 @@ def _relinked_by_readers(
     ):
         if received <= limit:
             claims[file].append(ClaimFacts(claim, identity, state == SUCCEEDED, campaign))
-    rows = select_among(connection, _IDENTITIES, sorted(claims))
-    readers = sorted({row[6] for row in rows if row[6] is not None})
-    received_at: dict[int, Any] = dict(select_among(connection, _RECEIVED, readers))
+    rows = [_IdentityRow(*row) for row in select_among(connection, _IDENTITIES, sorted(claims))]
+    readers = {row.first_reader for row in rows if row.first_reader is not None}
+    received_at: dict[int, Any] = dict(select_among(connection, _RECEIVED, sorted(readers)))
     known: dict[int, _Name] = {}
-    names: dict[int, str] = {}
-    for file, name, identity, size, checksums, campaign, reader in rows:
-        names[file] = name
-        facts = known.setdefault(file, _Name([], set(), set()))
-        seen = IdentityFacts(identity, size, unpack_checksums(checksums), campaign)
-        facts.identities.append(seen)
-        if reader is not None:
-            facts.read.add(identity)
-            if received_at[reader] <= limit:
-                facts.read_then.add(identity)
+    for row in rows:
+        facts = known.setdefault(row.file, _Name(row.name, [], set(), set()))
+        checksums = unpack_checksums(row.checksums)
+        facts.identities.append(
+            IdentityFacts(row.identity, row.size_bytes, checksums, row.campaign)
+        )
+        if row.first_reader is not None:
+            facts.read.add(row.identity)
+            if received_at[row.first_reader] <= limit:
+                facts.read_then.add(row.identity)
     mark_readers(connection, claims, {file: facts.identities for file, facts in known.items()})
-    return {names[file] for file, facts in known.items() if _is_relinked(facts, claims[file])}
+    return {facts.name for file, facts in known.items() if _is_relinked(facts, claims[file])}
 
 
 def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:

@@ -43,8 +43,9 @@ def expired_logs(
         .join(LedgerEntry, LedgerEntry.id == ExpiredLog.entry_id)
         .where(Experiment.name == experiment)
     )
-    for row in rows_among(connection, query, ExpiredLog.sha256, sorted(set(digests))):
-        expired[row[0]] = Expired(row[1], row[2], row[3])
+    rows = rows_among(connection, query, ExpiredLog.sha256, sorted(set(digests)))
+    for sha256, kept_sha256, size_bytes, expired_at in rows:
+        expired[sha256] = Expired(kept_sha256, size_bytes, expired_at)
     return expired
 
 

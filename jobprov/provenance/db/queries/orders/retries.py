@@ -82,8 +82,9 @@ def _selected() -> Select[Any]:
 
 
 def _attempt(row: Any) -> RecordedAttempt:
-    *columns, never_began = row
-    return RecordedAttempt._make((*columns[:5], STATES[columns[5]], *columns[6:], not never_began))
+    key, uuid, task, stage, unit, state, *others, never_began = row
+    columns = (key, uuid, task, stage, unit, STATES[state], *others, not never_began)
+    return RecordedAttempt._make(columns)
 
 
 def policy_documents(connection: Connection, experiment: str) -> dict[str, str]:

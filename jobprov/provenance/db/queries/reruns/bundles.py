@@ -92,7 +92,7 @@ def _jobs(experiment: str | None, limit: int) -> Select[Any]:
 
 
 def _bundled_jobs(rows: Iterable[Any]) -> list[BundledJob]:
-    return [BundledJob(FoundJob(*row[:5]), row[5]) for row in rows]
+    return [BundledJob(FoundJob(*job), software_set) for *job, software_set in rows]
 
 
 class ComparatorVersion(NamedTuple):

@@ -77,8 +77,8 @@ def capsules_of(
     )
     # In the order of registration: the newest of several for one use is the one that stays
     capsules = {}
-    for row in connection.execute(query):
-        capsules[row[0], Use(row[1], row[2])] = HeldCapsule(*row[3:])
+    for experiment, software_set, stage, *held in connection.execute(query):
+        capsules[experiment, Use(software_set, stage)] = HeldCapsule._make(held)
     return capsules
 
 

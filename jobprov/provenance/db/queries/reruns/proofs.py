@@ -133,7 +133,7 @@ def _again(
     proved_at = {bytes(recipe): moment for recipe, moment in connection.execute(query)}
     best: dict[bytes, int] = {}
     for part in chunks(list(proved_at)):
-        own = [job_id for key in part if (job_id := job_of_key(key))]
+        own = [job_id for job_id in map(job_of_key, part) if job_id]
         chosen = _eligible(experiment).where(or_(Job.recipe.in_(part), Job.uuid.in_(own)))
         rows = connection.execute(chosen.group_by(PROOF_KEY))
         best.update((bytes(row.recipe), row.best) for row in rows)

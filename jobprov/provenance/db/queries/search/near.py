@@ -63,9 +63,8 @@ class Mistyped(SearchText):
                 is_as_long = func.length(column).between(len(word) - 1, len(word) + 1)
                 choices.append(and_(is_as_long, or_(first, last), *holds_others))
             for parts in left_of(word):
-                choices.append(
-                    and_(*(holds_part(dialect, column, part) for part in parts), *holds_others)
-                )
+                holds_parts = [holds_part(dialect, column, part) for part in parts]
+                choices.append(and_(*holds_parts, *holds_others))
         return or_(*choices)
 
     def order(self, connection: Connection, column: TextColumn) -> ColumnElement[int]:

@@ -104,7 +104,8 @@ def lists_before(
         .join_from(SoftwareSet, Experiment, true())
         .where(SoftwareSet.id.in_(sorted(lists)), Experiment.id.in_(sorted(experiments)))
     )
-    return {(row[0], row[1]) for row in connection.execute(query) if row[2] is not None}
+    rows = connection.execute(query)
+    return {(experiment, key) for experiment, key, job in rows if job is not None}
 
 
 def sites_before(
@@ -124,7 +125,8 @@ def sites_before(
         .join_from(named, Experiment, true())
         .where(Experiment.id.in_(sorted(experiments)))
     )
-    return {(row[0], row[1]) for row in connection.execute(query) if row[2] is not None}
+    rows = connection.execute(query)
+    return {(experiment, key) for experiment, key, job in rows if job is not None}
 
 
 def changed_rules(

@@ -177,8 +177,10 @@ def _ranked_there(connection: Connection, query: Select[Any]) -> list[RankedValu
         wanted += [ranked.rank == lower, ranked.rank == lower + 1]
     chosen = select(ranked.place, ranked.facet, ranked.jobs, ranked.rank, ranked.value)
     values = []
-    for row in connection.execute(chosen.where(or_(*wanted))):
-        values.append(RankedValue(int(row[0]), row[1], row[2], row[3], float(row[4])))
+    for place, facet, count, place_in_order, value in connection.execute(
+        chosen.where(or_(*wanted))
+    ):
+        values.append(RankedValue(int(place), facet, count, place_in_order, float(value)))
     return values
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
+    Row,
     Select,
     SQLColumnExpression,
     Subquery,
@@ -39,6 +40,23 @@ def campaign_counts(
     Stages stand in the order of production: as the first recorded job of each began, since records
     arrive in any order. Jobs of a task of several stages count for their own.
     """
+    stages_by_campaign = _stages_of(_count_rows(connection, campaign, experiment))
+    firsts: list[int] = []
+    for stages in stages_by_campaign.values():
+        firsts.extend(stage.first for stage in stages)
+    begun = begun_at(connection, firsts)
+    campaigns = []
+    for (name, title), stages in stages_by_campaign.items():
+        in_order = sorted(stages, key=lambda stage: begun[stage.first])
+        campaigns.append(CampaignJobs(name, title, in_order))
+    campaigns.sort(key=lambda counted: -max(stage.first for stage in counted.stages))
+    return campaigns[:MOST_CAMPAIGNS]
+
+
+def _count_rows(
+    connection: Connection, campaign: str | None, experiment: str | None
+) -> list[Row[Any]]:
+    """Return the rows of `_by_stage`: for tasks of one stage, then for tasks of several."""
     counted = select(
         Job.task_id, Job.state, func.count().label("jobs"), func.min(Job.id).label("first")
     )
@@ -56,18 +74,7 @@ def campaign_counts(
     own_counts = counted_by_own_stage.subquery("own_counts")
     of_one_stage = _by_stage(counts, Stage.name).where(~TaskRow.has_several_stages)
     of_own_stage = _by_stage(own_counts, func.coalesce(own_counts.c.stage, Stage.name))
-    rows = [*connection.execute(of_one_stage), *connection.execute(of_own_stage)]
-    stages_by_campaign = _stages_of(rows)
-    firsts: list[int] = []
-    for stages in stages_by_campaign.values():
-        firsts.extend(stage.first for stage in stages)
-    begun = begun_at(connection, firsts)
-    campaigns = []
-    for (name, title), stages in stages_by_campaign.items():
-        in_order = sorted(stages, key=lambda stage: begun[stage.first])
-        campaigns.append(CampaignJobs(name, title, in_order))
-    campaigns.sort(key=lambda counted: -max(stage.first for stage in counted.stages))
-    return campaigns[:MOST_CAMPAIGNS]
+    return [*connection.execute(of_one_stage), *connection.execute(of_own_stage)]
 
 
 class DoneInStep(NamedTuple):

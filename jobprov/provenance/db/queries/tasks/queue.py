@@ -373,7 +373,6 @@ def _note_furthest(units: dict[str, Queued], name: str, queued: Queued) -> None:
 
 def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[LogProgress]]:
     """Return how far the logs of these jobs are, by the jobs' keys; the newest log last."""
-    pieces: dict[tuple[int, str], list[Any]] = {}
     query = select(
         LogTailPiece.job_id,
         LogTailPiece.name,
@@ -383,16 +382,19 @@ def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[
         LogTailPiece.first_event_clock,
         LogTailPiece.last_event_clock,
     ).order_by(LogTailPiece.job_id, LogTailPiece.name, LogTailPiece.start)
-    for job, name, *piece in rows_among(connection, query, LogTailPiece.job_id, sorted(set(jobs))):
-        pieces.setdefault((job, name), []).append(piece)
-    logs: dict[int, list[LogProgress]] = {}
-    for (job, name), rows in pieces.items():
-        heard_at = max(received_at for received_at, *_ in rows)
-        spans = [EventSpan(*events) for _, *events in rows if events[0] is not None]
-        logs.setdefault(job, []).append(LogProgress(name, heard_at, spans))
-    for of_job in logs.values():
-        of_job.sort(key=lambda log: log.received_at)
-    return logs
+    logs_by_name: dict[int, dict[str, LogProgress]] = {}
+    pieces = rows_among(connection, query, LogTailPiece.job_id, sorted(set(jobs)))
+    for job, name, received_at, *span in pieces:
+        logs = logs_by_name.setdefault(job, {})
+        log = logs.get(name, LogProgress(name, received_at, []))
+        logs[name] = log._replace(received_at=max(log.received_at, received_at))
+        [first_event, *_] = span
+        if first_event is not None:
+            log.spans.append(EventSpan._make(span))
+    progress = {}
+    for job, logs in logs_by_name.items():
+        progress[job] = sorted(logs.values(), key=lambda log: log.received_at)
+    return progress
 
 
 def announcements(connection: Connection, jobs: Iterable[int]) -> dict[int, bytes]:

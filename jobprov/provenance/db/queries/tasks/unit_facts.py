@@ -278,7 +278,8 @@ def _newest_records(
         )
         .group_by(Job.task_id, Job.unit)
     )
-    return {(row[0] or 0, row[1] or ""): row[2] for row in connection.execute(query)}
+    rows = connection.execute(query)
+    return {(task or 0, unit or ""): received_at for task, unit, received_at in rows}
 
 
 def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, str | None]]:

@@ -37,7 +37,10 @@ def waiting_items(connection: Connection) -> list[WaitingItem]:
         .order_by(WorkItem.due_at)
         .limit(_MOST_LISTED)
     )
-    return [WaitingItem(*row[:4], row[4].isoformat()) for row in connection.execute(query)]
+    items = []
+    for kind, key, attempts, last_error, due_at in connection.execute(query):
+        items.append(WaitingItem(kind, key, attempts, last_error, due_at.isoformat()))
+    return items
 
 
 class QueueLength(NamedTuple):

@@ -6,6 +6,8 @@ names stand as `OF_EACH_JOB`.
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -54,7 +56,8 @@ class ArtRun(Struct, frozen=True, omit_defaults=True):
     @property
     def is_of_one_job(self) -> bool:
         """Whether all names are those of one job."""
-        return not any(OF_EACH_JOB in value for values in self.options.values() for value in values)
+        values = chain.from_iterable(self.options.values())
+        return not any(OF_EACH_JOB in value for value in values)
 
     def art_options(self) -> ArtOptions:
         """Return the options.
@@ -109,25 +112,33 @@ def art_run(record: JobRecord, configuration: FclConfiguration) -> ArtRun | None
     return ArtRun(options.program, options.values, release, has_root_output)
 
 
-def source_list(record: JobRecord, run: ArtRun) -> tuple[str, str] | None:
-    """Return name and SHA-256 of the list of source files (`-S`) that a run of art read.
+class SourceList(NamedTuple):
+    """A list of source files, as the command line names it."""
+
+    name: str
+    sha256: str
+
+
+def source_list(record: JobRecord, run: ArtRun | None) -> SourceList | None:
+    """Return the list of source files (`-S`) that a run of art read.
 
     None where it read none, or the record does not have it: lists of one name in several folders
     cannot be told apart.
     """
-    named = run.options.get("source-list")
+    named = run.options.get("source-list") if run else None
     if not named:
         return None
-    path = posixpath.normpath(named[-1])
+    name = named[-1]
+    path = posixpath.normpath(name)
     digests_by_path: dict[str, set[str]] = {}
     for file in record.inputs or ():
         known = posixpath.normpath(file.path or file.name)
         if file.sha256 and posixpath.basename(known) == posixpath.basename(path):
             digests_by_path.setdefault(known, set()).add(file.sha256)
-    digests = digests_by_path.get(path) or {
-        digest for digests in digests_by_path.values() for digest in digests
-    }
-    return (named[-1], digests.pop()) if len(digests) == 1 else None
+    digests = digests_by_path.get(path)
+    if digests is None:
+        digests = set(chain.from_iterable(digests_by_path.values()))
+    return SourceList(name, digests.pop()) if len(digests) == 1 else None
 
 
 def shared_run(run: ArtRun, configuration: FclConfiguration) -> ArtRun:

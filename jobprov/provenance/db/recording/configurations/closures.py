@@ -6,6 +6,7 @@ Each is stored once, and so is each sequence of them, however many jobs of a tas
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec.structs import asdict
@@ -123,7 +124,7 @@ def _intern_closures(
 
     A new one is entered with its files.
     """
-    by_digest = {ran.digest: ran for configurations in lists for ran in configurations}
+    by_digest = {ran.digest: ran for ran in chain.from_iterable(lists)}
     table = table_of(Closure)
     fresh = {digest for digest in by_digest if transaction.known_key(table, digest) is None}
     rows: dict[str, dict[str, ColumnValue]] = {}

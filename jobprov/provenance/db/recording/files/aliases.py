@@ -148,9 +148,11 @@ def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
         .join(Identity, Identity.id == Sighting.identity_id)
         .where(Sighting.file_id.in_(files))
     )  # fmt: skip
-    return [
-        _Seen(*row[:4], frozenset(row[4].split()), *row[5:]) for row in connection.execute(query)
-    ]
+    sightings = []
+    for file, experiment, identity, size, checksums, task, job, output in connection.execute(query):
+        words = frozenset(checksums.split())
+        sightings.append(_Seen(file, experiment, identity, size, words, task, job, output))
+    return sightings
 
 
 def _births(connection: Connection, seen: _Seen) -> list[_Birth]:

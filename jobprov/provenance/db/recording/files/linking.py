@@ -191,9 +191,8 @@ def mark_readers(
 
 
 def _stored_links(connection: Connection, files: Sequence[int]) -> set[ClaimLink]:
-    return {
-        ClaimLink(row[0], row[1], bool(row[2])) for row in select_among(connection, _LINKS, files)
-    }
+    rows = select_among(connection, _LINKS, files)
+    return {ClaimLink(identity, claim, bool(is_sure)) for identity, claim, is_sure in rows}
 
 
 def _write_difference(

@@ -143,18 +143,16 @@ def write_files(
 
     new_files = {files[name] for name in new_names}
     new_claims = _claims_to(new_files, claims, records, named.read_files(files))
-    for file, facts in list(new_claims.items()):
-        if is_crowd(facts):
-            # Linked as files are that were named before
-            del new_claims[file]
-            new_files.remove(file)
+    crowds = [file for file, facts in new_claims.items() if is_crowd(facts)]
+    for file in crowds:  # linked as files are that were named before
+        del new_claims[file]
+        new_files.remove(file)
     new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
     # What reruns alone name must not tie others together
     for key in absent - named.of_reruns_alone(records):
-        identity = seen[key]
-        facts_of_file = new_identities.get(files[identity.file])
-        if facts_of_file is not None:
-            facts_of_file.append(_facts_of(identities[key], identity))
+        file = files[seen[key].file]
+        if file in new_identities:
+            new_identities[file].append(_facts_of(identities[key], seen[key]))
     claim_keys = [row["id"] for row in claims]
     return Touched(touched - new_files, claim_keys, new_identities, new_claims)
 

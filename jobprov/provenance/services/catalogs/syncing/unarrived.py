@@ -95,13 +95,11 @@ def _overtaken(connection: Connection, compared: TaskInCatalog) -> list[UnseenOu
         overtaken_before = max(overtaken_before, arrival)
     missing = Counter(kind_of(file.name, file.unit) for file in unseen)
     arrived = Counter(kind_of(name, unit) for name, unit in seen_outputs(connection, task))
-    arriving = {
-        kind for kind in missing if arrived[kind] * _ONE_IN >= arrived[kind] + missing[kind]
-    }
     renamed = units_under_other_names(connection, task, {file.unit or "" for file in unseen})
     overtaken = []
     for file in unseen:
-        is_of_arriving_kind = kind_of(file.name, file.unit) in arriving
+        kind = kind_of(file.name, file.unit)
+        is_of_arriving_kind = arrived[kind] * _ONE_IN >= arrived[kind] + missing[kind]
         was_overtaken = file.written_at < overtaken_before
         if is_of_arriving_kind and was_overtaken and file.unit not in renamed:
             overtaken.append(file)

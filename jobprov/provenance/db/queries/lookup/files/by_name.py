@@ -119,7 +119,7 @@ _USED = select(Mention.job_id).where(
 )
 _PARENTS = (
     select(
-        File.name, File.namespace, Experiment.name, Producer.is_sure, Job.uuid,
+        File.name, File.namespace, Experiment.name.label("experiment"), Producer.is_sure, Job.uuid,
         _parent.c.identity_id, File.id.label("file_id"), Claim.id.label("claim_id"),
         (Job.id == _child.job_id).label("is_own"), _USED.exists().label("is_input"),
     )
@@ -325,14 +325,14 @@ def parents_of(connection: Connection, claim: int) -> list[Relative]:
     parents = []
     for _, group in itertools.groupby(rows, key=lambda row: row.identity_id):
         makers = list(group)
-        name, namespace, experiment = makers[0][:3]
         others = [row for row in makers if not row.is_own]
         if not others and makers[0].is_input:
             # a job's output never satisfies its own input: who made that is not known
-            parents.append(_relative(name, namespace, experiment))
+            parents.append(_relative(makers[0]))
             continue
         for row in others or makers:
-            parents.append(_relative(*row[:5], version=numbers.get(row.claim_id)))
+            number = numbers.get(row.claim_id)
+            parents.append(_relative(row, row.is_sure, row.uuid, version=number))
     return parents
 
 
@@ -372,31 +372,25 @@ def children_of(
     numbers = numbers_that_tell_apart(connection, {child.file for child in by_claim.values()})
     children = []
     for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim)):
-        children.append(
-            _relative(
-                child.name,
-                child.namespace,
-                child.experiment,
-                is_sure[child.claim],
-                child.job_id,
-                version=numbers.get(child.claim),
-            )
-        )
+        number = numbers.get(child.claim)
+        children.append(_relative(child, is_sure[child.claim], child.job_id, version=number))
     return children
 
 
 def _relative(
-    name: str,
-    namespace: str,
-    experiment: str,
+    file: Any,
     is_sure: bool | None = None,  # noqa: FBT001 - a column of the rows
     job_id: str | None = None,
     *,
     version: int | None = None,
 ) -> Relative:
-    """Return a relative; that it is one is sure unless a link says that it is not."""
-    url = file_page(name, experiment, namespace)
-    return Relative(name, namespace, experiment, is_sure is not False, job_id, url, version)
+    """Return a relative; that it is one is sure unless a link says that it is not.
+
+    `file` is a row with its name, namespace and experiment.
+    """
+    url = file_page(file.name, file.experiment, file.namespace)
+    is_relative = is_sure is not False
+    return Relative(file.name, file.namespace, file.experiment, is_relative, job_id, url, version)
 
 
 def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[str]:

@@ -45,7 +45,7 @@ _looked_at = (
 )
 _CLAIMS = (
     select(
-        Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at,
+        Claim.file_id, Claim.id.label("claim_id"), Claim.job_id, Job.uuid, Job.state, Job.ended_at,
         Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count,
         Claim.alias_of, Claim.position,
     )
@@ -112,9 +112,9 @@ def versions_of(connection: Connection, files: Sequence[int]) -> dict[int, list[
 
     Files without one are left out.
     """
-    claims: dict[int, list[tuple[Any, ...]]] = {}
+    claims: dict[int, list[Any]] = {}
     for row in run(connection, _CLAIMS, {"files": files}):
-        claims.setdefault(row[0], []).append(row[1:])
+        claims.setdefault(row.file_id, []).append(row)
     return {file: _numbered(rows) for file, rows in claims.items()}
 
 
@@ -137,27 +137,25 @@ def last_tries(connection: Connection, files: Sequence[int]) -> dict[int, int]:
     return dict(run(connection, _TRIES, {"files": files}))
 
 
-def _numbered(rows: Iterable[tuple[Any, ...]]) -> list[Version]:
-    """Return the versions of a file, of rows of its claims without the file."""
-    ordered = sorted(rows, key=lambda row: (row[4] or EPOCH, row[2], row[11]))
+def _numbered(rows: Iterable[Any]) -> list[Version]:
+    """Return the versions of a file, of the rows of its claims."""
+    ordered = sorted(rows, key=lambda row: (row.ended_at or EPOCH, row.uuid, row.position))
     versions = []
     for number, row in enumerate(ordered, 1):
-        claim, job, job_uuid, state, ended_at, size_bytes, checksums, *rest = row
-        status, data_tier, event_count, alias_of, _position = rest
         versions.append(
             Version(
-                number,
-                claim,
-                job,
-                job_uuid,
-                STATES[state],
-                ended_at,
-                size_bytes,
-                tuple(str(checksums).split()),
-                status,
-                data_tier,
-                event_count,
-                alias_of,
+                number=number,
+                claim_id=row.claim_id,
+                job_id=row.job_id,
+                job_uuid=row.uuid,
+                state=STATES[row.state],
+                ended_at=row.ended_at,
+                size_bytes=row.size_bytes,
+                checksums=tuple(row.checksums.split()),
+                status=row.status,
+                data_tier=row.data_tier,
+                event_count=row.event_count,
+                alias_of=row.alias_of,
             )
         )
     return versions

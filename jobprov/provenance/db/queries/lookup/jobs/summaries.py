@@ -141,7 +141,10 @@ def first_files(connection: Connection, job_ids: Iterable[str]) -> dict[tuple[st
         .join(File, File.id == Claim.file_id)
     )
     rows = list(rows_among(connection, query, Job.uuid, job_ids))
-    names = names_of_experiments(connection, {key for row in rows for key in (row[1], row[4])})
+    experiments: set[int] = set()
+    for _, of_job, _, _, of_file in rows:
+        experiments.update((of_job, of_file))
+    names = names_of_experiments(connection, experiments)
     files = {}
     for job_id, of_job, name, namespace, of_file in rows:
         experiment = names[of_file]
