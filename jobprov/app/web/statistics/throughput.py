@@ -12,6 +12,7 @@ from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, here, pages, table
+from jobprov.app.web.lookup.jobs import refuse_unknown
 from jobprov.provenance.answers.addresses import errors_page
 from jobprov.provenance.answers.statistics.throughput import (
     QUEUED,
@@ -121,6 +122,8 @@ def show_page() -> Response:
         if _is_spread(throughput):
             columns += _QUANTILES
         return table("throughput", columns, _csv_rows(throughput))
+    if not throughput.jobs and throughput.measure not in QUEUED:
+        refuse_unknown(given)
     return _page(throughput, given)
 
 
