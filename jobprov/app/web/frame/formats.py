@@ -67,6 +67,13 @@ def number(value: Any) -> str:
     )
 
 
+def amount(value: Any, decimals: int) -> str:
+    """Return a number with at most so many decimals; a smaller one with two digits, not as 0."""
+    if is_number(value) and 0 < abs(value) < 10**-decimals:
+        return f"{value:.2g}"
+    return number(round(value, decimals)) if is_number(value) else text(value)
+
+
 def size(value: Any) -> str:
     """Return bytes in powers of ten with their unit."""
     return words.size(int(value)) if is_number(value) and value >= 0 else text(value)

@@ -6,6 +6,7 @@ import pytest
 
 from jobprov.app.web.frame.formats import (
     MISSING,
+    amount,
     asked_minute,
     duration,
     moment,
@@ -57,6 +58,14 @@ def test_durations_have_two_units_at_most(seconds: Any, words: str) -> None:
 )
 def test_numbers_have_thin_spaces_and_missing_ones_a_dash(value: Any, words: str) -> None:
     assert number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, MISSING), (0.0, "0"), (0.0064, "0.0064"), (0.2008, "0.2"), (4.381, "4.4")],
+)
+def test_small_amounts_are_not_rounded_to_nothing(value: float | None, words: str) -> None:
+    assert amount(value, 1) == words
 
 
 def test_sizes_are_in_powers_of_ten() -> None:
