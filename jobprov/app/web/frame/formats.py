@@ -22,6 +22,8 @@ _KILO = 1000
 _DAY = 86400
 _SHORT = 12
 _DIGITS_AT_MOST = 30
+_SIGNALLED = 128
+"""What shells add to the number of the signal that ended a process."""
 
 
 def is_number(value: Any) -> bool:
@@ -163,6 +165,14 @@ def signal_name(value: Any) -> str:
         return f"{value} ({signal.Signals(value).name})"
     except (ValueError, TypeError):
         return text(value)
+
+
+def exit_code(value: Any) -> str:
+    """Return an exit code with the signal that a shell gives it for: `137 (SIGKILL)`, else `1`."""
+    try:
+        return f"{value} ({signal.Signals(value - _SIGNALLED).name})"
+    except (ValueError, TypeError):
+        return number(value)
 
 
 def shown_state(state: Any, heard_at: Any) -> str:

@@ -82,6 +82,7 @@ def _add_filters(environment: Environment) -> None:
         "counted",
         "short",
         "signal_name",
+        "exit_code",
         "amount",
         "shown_state",
     )

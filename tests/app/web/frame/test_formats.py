@@ -9,6 +9,7 @@ from jobprov.app.web.frame.formats import (
     amount,
     asked_minute,
     duration,
+    exit_code,
     moment,
     number,
     period,
@@ -85,6 +86,14 @@ def test_text_replaces_what_could_deceive() -> None:
 
 def test_signals_have_their_names() -> None:
     assert [signal_name(value) for value in (9, 99999, None)] == ["9 (SIGKILL)", "99999", MISSING]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(152, "152 (SIGXCPU)"), (137, "137 (SIGKILL)"), (1, "1"), (255, "255"), (None, MISSING)],
+)
+def test_exit_codes_of_signals_have_their_names(code: int | None, words: str) -> None:
+    assert exit_code(code) == words
 
 
 def test_only_running_jobs_fall_silent() -> None:
