@@ -13,7 +13,7 @@ from jinja2 import Undefined
 
 from jobprov.provenance.lineage import words
 from jobprov.provenance.records.reading.times import read_time
-from jobprov.provenance.times import minute_text
+from jobprov.provenance.times import minute_text, second_text
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
@@ -138,6 +138,12 @@ def minute(value: Any) -> str:
     """Return `2026-11-24 16:01 UTC`."""
     time = moment(value)
     return minute_text(time) if time else MISSING
+
+
+def second(value: Any) -> str:
+    """Return `2026-11-24 16:01:07 UTC`; what is no time as it is."""
+    time = moment(value)
+    return second_text(time) if time else text(value)
 
 
 def asked_minute(value: Any) -> str:

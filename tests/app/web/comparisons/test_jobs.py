@@ -8,8 +8,10 @@ from html import unescape
 
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
 
 FAILED, SUCCEEDED = samples.job_id("reco-4-first"), samples.job_id("reco-4")
 ADDRESS = f"/jobs/{FAILED}/diff/{SUCCEEDED}"
@@ -40,6 +42,30 @@ def test_one_facet_and_one_word_narrow_it(pages: FlaskClient) -> None:
     text = pages.get(f"{ADDRESS}?q=eficiency").text
     assert "physics.producers.smear.eficiency" in text
     assert "copy_out" not in text
+
+
+def test_fields_of_records_and_times_are_shown_in_words(client: FlaskClient) -> None:
+    end = {"code": 152, "signal": 24, "failed_step": "gen", "error_class": "SIGXCPU"}
+    killed = a_record(1, state="killed", exit=end, ended_at="2026-11-24T16:00:07.25Z")
+    done = a_record(2, exit={"code": 0}, ended_at="2026-11-24T16:00:07.75Z")
+    retried = a_record(3, exit={"code": 0}, ended_at="2026-11-24T17:00:00Z")
+    for record in (killed, done, retried):
+        put_job(client, record)
+    text = tight(client.get(f"/jobs/{killed['job_id']}/diff/{retried['job_id']}").text)
+    names = re.findall(r'<td class="name">([^<]*)', text)
+
+    assert {"exit code", "signal", "failed step", "error class", "ended"} <= set(names)
+    assert "24 (SIGXCPU)" in text
+    assert "2026-11-24 16:00:07 UTC" in text
+    # the words of the page find a row as the names of fields do
+    for wanted in ("failed step", "failed_step"):
+        narrowed = client.get(
+            f"/jobs/{killed['job_id']}/diff/{retried['job_id']}", query_string={"q": wanted}
+        )
+        assert ">failed step<" in tight(narrowed.text)
+    # what differs is in sight
+    text = client.get(f"/jobs/{killed['job_id']}/diff/{done['job_id']}").text
+    assert "2026-11-24T16:00:07.25Z" in text
 
 
 def test_a_job_that_failed_leads_to_the_comparison_with_its_later_success(
