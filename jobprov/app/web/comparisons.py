@@ -19,6 +19,7 @@ from jobprov.provenance.answers.comparisons.stages import (
     ProductionComparison,
     StageFacet,
 )
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.services.comparisons.jobs import compare_jobs, find_companions
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
@@ -157,6 +158,7 @@ def show_comparison(before: str, after: str) -> Response:
         swapped=swapped,
         other=address(f"/jobs/{first.job_id}/diff", query),
         diverge=_divergence(first, second),
+        campaigns=_campaigns(first, second),
         shown_row=shown_row,
         facets=shown_facets,
         choices=_choices(comparison.facets, chosen),
@@ -166,6 +168,14 @@ def show_comparison(before: str, after: str) -> Response:
         wanted=wanted,
         whole=asked_section(),
     )
+
+
+def _campaigns(a: ComparedJob, b: ComparedJob) -> str | None:
+    """Return the address of the comparison of two jobs' campaigns; None where it is one."""
+    before, after = a.task.campaign, b.task.campaign
+    if before is None or after is None or before == after or a.experiment != b.experiment:
+        return None
+    return productions_page(CAMPAIGN, before, after, a.experiment)
 
 
 def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
@@ -326,11 +336,17 @@ class ShownStage(NamedTuple):
 
 @pages.get("/diff", endpoint="productions")
 def show_productions() -> Response:
-    """Show two campaigns or releases stage by stage; without both in the address, ask for them."""
+    """Show two campaigns or releases stage by stage; without both in the address, ask for them.
+
+    Two ids of jobs lead to the comparison of these jobs.
+    """
     by = RELEASE if asked("by") == RELEASE else CAMPAIGN
     question = ProductionsQuestion(by, asked("a"), asked("b"), experiment_asked())
     if question.a is None or question.b is None:
         return _productions_page(question, None)
+    if is_job_id(question.a) and is_job_id(question.b):
+        jobs = difference_page(question.a, question.b, experiment=question.experiment)
+        return Response(status=303, headers={"Location": jobs})
     with get_service().reading() as connection:
         comparison = compare_productions(
             connection,

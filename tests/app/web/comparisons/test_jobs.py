@@ -83,6 +83,26 @@ def test_the_question_with_which_job_offers_some_and_takes_any(pages: FlaskClien
     assert (answer.status_code, answer.headers["Location"]) == (303, ADDRESS)
 
 
+def test_two_jobs_of_other_campaigns_lead_to_these_and_ids_of_jobs_back(
+    client: FlaskClient,
+) -> None:
+    spring, autumn, again = (
+        a_record(number, task={"campaign": campaign, "stage": "gen", "task_id": f"t{number}"})
+        for number, campaign in enumerate(("s", "a", "s"), start=1)
+    )
+    for record in (spring, autumn, again):
+        put_job(client, record)
+    compared = f"/jobs/{spring['job_id']}/diff/{autumn['job_id']}"
+    answer = client.get(f"/diff?a={spring['job_id']}&b={autumn['job_id']}&experiment=nova")
+
+    link = '<a href="/diff?by=campaign&amp;a=s&amp;b=a&amp;experiment=nova">Compare their campaigns'
+    assert link in client.get(compared).text
+    assert (
+        "their campaigns" not in client.get(f"/jobs/{spring['job_id']}/diff/{again['job_id']}").text
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{compared}?experiment=nova")
+
+
 def test_what_a_client_sent_is_no_markup(pages: FlaskClient) -> None:
     text = pages.get(f"/jobs/{samples.job_id('hostile')}/diff/{SUCCEEDED}").text
 
