@@ -19,7 +19,16 @@ from jobprov.app.web.frame.formats import (
     text,
     with_full_stop,
 )
-from jobprov.app.web.frame.markup import command, cut, digest, mark, narrowed, ticked, time_tag
+from jobprov.app.web.frame.markup import (
+    command,
+    cut,
+    digest,
+    mark,
+    narrowed,
+    ticked,
+    time_tag,
+    whole_dates,
+)
 
 
 @pytest.mark.parametrize(
@@ -164,6 +173,15 @@ def test_periods_follow_every(seconds: int, words: str) -> None:
 )
 def test_times_of_an_address_are_read_as_people_do(typed: str, words: str) -> None:
     assert asked_minute(typed) == words
+
+
+def test_lines_are_not_broken_within_dates_and_tags_are_left_alone() -> None:
+    sentence = whole_dates(cut(f"Write 2026-11-24, not <b>. {'x' * 40}", 30))
+    unbroken = '<span class="unbroken">2026-11-24</span>'
+
+    assert sentence.count(unbroken) == 1
+    assert f">Write {unbroken}, n" in sentence
+    assert 'title="Write 2026-11-24, not &lt;b&gt;.' in sentence
 
 
 def test_title_tells_times_after_what_a_list_is_of() -> None:
