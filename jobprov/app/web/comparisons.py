@@ -61,6 +61,7 @@ _FIELD_WORDS = {
     "write_bytes": "written",
     "requested_memory_bytes": "memory asked for",
     "cores_used": "cores used",
+    "signal": "signal",
     "seconds_total": "time",
     "seconds_max": "longest event",
     "rss_delta_bytes_max": "largest memory growth",
