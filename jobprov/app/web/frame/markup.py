@@ -28,7 +28,7 @@ _TIME_WORDS = {
     "started_before": "before",
     "ended_before": "before",
 }
-_TAG_OR_DATE = re.compile(r"<[^>]*>|(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![\w-])")
+_TAG_OR_DATE = re.compile(r"<[^>]*>|(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:]+Z)?(?![\w-])")
 
 
 def time_tag(value: Any) -> Markup:

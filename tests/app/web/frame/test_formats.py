@@ -176,7 +176,7 @@ def test_times_of_an_address_are_read_as_people_do(typed: str, words: str) -> No
 
 
 def test_lines_are_not_broken_within_dates_and_tags_are_left_alone() -> None:
-    sentence = whole_dates(cut(f"Write 2026-11-24, not <b>. {'x' * 40}", 30))
+    sentence = whole_dates(cut(f"Write 2026-11-24, not <b>. {'x' * 90}", 70))
     unbroken = '<span class="unbroken">2026-11-24</span>'
 
     assert sentence.count(unbroken) == 1
