@@ -50,7 +50,8 @@
     if (value === null || value === undefined) return "";
     const units = answer.groups.some((group) => group.spread) ? UNITS[answer.measure] : undefined;
     const [size, unit] = (units || []).find(([least]) => value >= least) || [1, ""];
-    return `${(value / size).toLocaleString(undefined, { maximumFractionDigits: 2 })}${unit && " "}${unit}`;
+    const digits = value < 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+    return `${(value / size).toLocaleString(undefined, digits)}${unit && " "}${unit}`;
   };
 
   const axis = () => ({

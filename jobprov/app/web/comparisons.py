@@ -19,6 +19,7 @@ from jobprov.provenance.answers.comparisons.stages import (
     ProductionComparison,
     StageFacet,
 )
+from jobprov.provenance.answers.names import is_job_id
 from jobprov.provenance.services.comparisons.jobs import compare_jobs, find_companions
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
@@ -35,6 +36,60 @@ _FORMATS = {
     "_bytes_max": formats.size,
     "_seconds": formats.duration,
     "seconds_total": formats.duration,
+    "seconds_max": formats.duration,
+    "signal": formats.signal_name,
+    "_at": formats.second,
+}
+_FACETS_OF_FIELDS = frozenset(
+    {"exit", "resources", "modules", "logs", "host", "products", "task", "others"}
+)
+"""Facets whose keys end with names of fields in the record."""
+_FACETS_OF_FILES = frozenset({"inputs", "outputs"})
+"""Facets whose keys are names of files, or of fields of one."""
+_FIELD_WORDS = {
+    "code": "exit code",
+    "exit_code": "exit code",
+    "failed_step": "failed step",
+    "error_class": "error class",
+    "decided_by.evidence": "decided by",
+    "wall_seconds": "wall time",
+    "cpu_user_seconds": "CPU time of the user",
+    "cpu_system_seconds": "CPU time of the system",
+    "max_rss_bytes": "largest memory (RSS)",
+    "max_vsize_bytes": "largest address space",
+    "read_bytes": "read",
+    "write_bytes": "written",
+    "requested_memory_bytes": "memory asked for",
+    "cores_used": "cores used",
+    "signal": "signal",
+    "seconds_total": "time",
+    "seconds_max": "longest event",
+    "rss_delta_bytes_max": "largest memory growth",
+    "size_bytes": "size",
+    "is_truncated": "cut off",
+    "cpu_model": "CPU",
+    "memory_bytes": "memory",
+    "is_onsite": "on site",
+    "packages_sha256": "packages, SHA-256",
+    "system_packages_sha256": "packages of the system, SHA-256",
+    "libraries_sha256": "libraries, SHA-256",
+    "cpu_flags_sha256": "features of the CPU, SHA-256",
+    "sha256": "SHA-256",
+    "task_id": "task",
+    "snapshot_id": "snapshot",
+    "sam_process_id": "SAM process",
+    "submitted_by": "submitted by",
+    "submit_command": "submit command",
+    "batch.id": "batch id",
+    "batch.system": "batch system",
+    "batch.attempt": "attempt of the batch job",
+    "batch.global_job_id": "global id of the batch job",
+    "batch.dag_node": "node of the DAG",
+    "batch.queued_at": "queued",
+    "started_at": "started",
+    "ended_at": "ended",
+    "retry_of": "retry of",
+    "rerun_of": "rerun of",
 }
 _STATE_WORDS = {
     "changed": "differs",
@@ -104,6 +159,7 @@ def show_comparison(before: str, after: str) -> Response:
         swapped=swapped,
         other=address(f"/jobs/{first.job_id}/diff", query),
         diverge=_divergence(first, second),
+        campaigns=_campaigns(first, second),
         shown_row=shown_row,
         facets=shown_facets,
         choices=_choices(comparison.facets, chosen),
@@ -113,6 +169,14 @@ def show_comparison(before: str, after: str) -> Response:
         wanted=wanted,
         whole=asked_section(),
     )
+
+
+def _campaigns(a: ComparedJob, b: ComparedJob) -> str | None:
+    """Return the address of the comparison of two jobs' campaigns; None where it is one."""
+    before, after = a.task.campaign, b.task.campaign
+    if before is None or after is None or before == after or a.experiment != b.experiment:
+        return None
+    return productions_page(CAMPAIGN, before, after, a.experiment)
 
 
 def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
@@ -178,7 +242,9 @@ def _shown(facet: Facet, wanted: str | None) -> ShownFacet:
     differences = facet.differences
     if wanted is not None:
         searched = wanted.lower()
-        differences = [difference for difference in differences if _holds(difference, searched)]
+        differences = [
+            row for row in differences if _holds(row, _key_words(facet.name, row.key), searched)
+        ]
     cut = cut_rows(facet.name, differences, _ROWS[facet.matters])
     is_asked = asked("facet") == facet.name or cut.is_whole_asked or bool(wanted)
     # Circumstances such as the host differ between any two jobs: they are there when asked for
@@ -186,8 +252,9 @@ def _shown(facet: Facet, wanted: str | None) -> ShownFacet:
     return ShownFacet(facet, cut, is_open)
 
 
-def _holds(row: Difference, wanted: str) -> bool:
-    texts = (row.key, row.key_before, row.before, row.after, row.part)
+def _holds(row: Difference, words: str, wanted: str) -> bool:
+    """Return whether a difference, whose key the page shows as these words, holds a text."""
+    texts = (row.key, words, row.key_before, row.before, row.after, row.part)
     return any(wanted in str(text).lower() for text in texts if text is not None)
 
 
@@ -195,6 +262,7 @@ class ShownDifference(NamedTuple):
     """A difference as its row shows it.
 
     Attributes:
+        key: what differs, in words.
         word: what kind of difference it is.
         texts: both values, cut around the place where they first differ; empty where there is none.
         lines: of a text, each with its sign.
@@ -202,19 +270,24 @@ class ShownDifference(NamedTuple):
     """
 
     difference: Difference
+    key: str
     word: str
     texts: tuple[str, str]
     lines: list[tuple[str, str]]
     left_lines: int
 
 
-def shown_row(row: Difference) -> ShownDifference:
-    """Return a difference as its row shows it."""
-    before, after = _value(row.key, row.before), _value(row.key, row.after)
+def shown_row(row: Difference, facet: str) -> ShownDifference:
+    """Return a difference of a facet as its row shows it."""
+    before, after = _value(facet, row.key, row.before), _value(facet, row.key, row.after)
+    if before == after:
+        # What the page leaves out of a value, such as parts of a second, is what differs
+        before, after = formats.text(row.before), formats.text(row.after)
     if before and after:
         before, after = narrowed(before, after, _WIDTH)
     return ShownDifference(
         difference=row,
+        key=_key_words(facet, row.key),
         word=_STATE_WORDS[row.kind],
         texts=(before, after),
         lines=[(line[:1], line) for line in row.lines[:_LINES]],
@@ -222,12 +295,25 @@ def shown_row(row: Difference) -> ShownDifference:
     )
 
 
-def _value(key: str, value: Any) -> str:
+def _key_words(facet: str, key: str) -> str:
+    """Return what differs, with words for the field at its end: `step toy, exit code`."""
+    if facet not in _FACETS_OF_FIELDS | _FACETS_OF_FILES:
+        return key
+    if key in _FIELD_WORDS or facet in _FACETS_OF_FILES:
+        return _FIELD_WORDS.get(key, key)
+    owner, _, field = key.rpartition(".")
+    if owner and field in _FIELD_WORDS:
+        return f"{owner}, {_FIELD_WORDS[field]}"
+    return key
+
+
+def _value(facet: str, key: str, value: Any) -> str:
     if value is None:
         return ""
-    for ending, shown in _FORMATS.items():
-        if key.endswith(ending):
-            return shown(value)
+    if facet in _FACETS_OF_FIELDS | _FACETS_OF_FILES:
+        for ending, shown in _FORMATS.items():
+            if key.endswith(ending):
+                return shown(value)
     text = formats.text(value)
     digest = _DIGEST.fullmatch(text)
     return digest[1] if digest else readable(text)
@@ -251,11 +337,17 @@ class ShownStage(NamedTuple):
 
 @pages.get("/diff", endpoint="productions")
 def show_productions() -> Response:
-    """Show two campaigns or releases stage by stage; without both in the address, ask for them."""
+    """Show two campaigns or releases stage by stage; without both in the address, ask for them.
+
+    Two ids of jobs lead to the comparison of these jobs.
+    """
     by = RELEASE if asked("by") == RELEASE else CAMPAIGN
     question = ProductionsQuestion(by, asked("a"), asked("b"), experiment_asked())
     if question.a is None or question.b is None:
         return _productions_page(question, None)
+    if is_job_id(question.a) and is_job_id(question.b):
+        jobs = difference_page(question.a, question.b, experiment=question.experiment)
+        return Response(status=303, headers={"Location": jobs})
     with get_service().reading() as connection:
         comparison = compare_productions(
             connection,

@@ -10,7 +10,12 @@ from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, minute, with_full_stop
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
-from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
+from jobprov.app.web.lookup.jobs import (
+    FILTERS_OF_SUMS,
+    asked_filters,
+    asked_words,
+    refuse_unknown,
+)
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.db.queries.failures.errors import SUMS
@@ -98,6 +103,8 @@ def show_page() -> Response:
     errors = read_filtered(ERRORS, asked_filters(FILTERS_OF_SUMS), by=by, sort=sort)
     if asked("format") == "csv":
         return table("errors", _COLUMNS, msgspec.to_builtins(errors.causes))
+    if not errors.jobs:
+        refuse_unknown(filters)
 
     causes = linked_causes(errors.causes, filters, by)
     outliers = [LinkedOutlier(outlier, filters) for outlier in errors.outliers]

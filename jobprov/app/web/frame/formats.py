@@ -13,7 +13,7 @@ from jinja2 import Undefined
 
 from jobprov.provenance.lineage import words
 from jobprov.provenance.records.reading.times import read_time
-from jobprov.provenance.times import minute_text
+from jobprov.provenance.times import minute_text, second_text
 
 MISSING = words.MISSING
 THIN = words.THIN_SPACE
@@ -22,6 +22,8 @@ _KILO = 1000
 _DAY = 86400
 _SHORT = 12
 _DIGITS_AT_MOST = 30
+_SIGNALLED = 128
+"""What shells add to the number of the signal that ended a process."""
 
 
 def is_number(value: Any) -> bool:
@@ -65,6 +67,13 @@ def number(value: Any) -> str:
         if abs(value) < _KILO
         else words.number(round(value))
     )
+
+
+def amount(value: Any, decimals: int) -> str:
+    """Return a number with at most so many decimals; a smaller one with two digits, not as 0."""
+    if is_number(value) and 0 < abs(value) < 10**-decimals:
+        return f"{value:.2g}"
+    return number(round(value, decimals)) if is_number(value) else text(value)
 
 
 def size(value: Any) -> str:
@@ -131,6 +140,12 @@ def minute(value: Any) -> str:
     return minute_text(time) if time else MISSING
 
 
+def second(value: Any) -> str:
+    """Return `2026-11-24 16:01:07 UTC`; what is no time as it is."""
+    time = moment(value)
+    return second_text(time) if time else text(value)
+
+
 def asked_minute(value: Any) -> str:
     """Return a time that an address asks about as `2026-11-24 16:01 UTC`.
 
@@ -156,6 +171,14 @@ def signal_name(value: Any) -> str:
         return f"{value} ({signal.Signals(value).name})"
     except (ValueError, TypeError):
         return text(value)
+
+
+def exit_code(value: Any) -> str:
+    """Return an exit code with the signal that a shell gives it for: `137 (SIGKILL)`, else `1`."""
+    try:
+        return f"{value} ({signal.Signals(value - _SIGNALLED).name})"
+    except (ValueError, TypeError):
+        return number(value)
 
 
 def shown_state(state: Any, heard_at: Any) -> str:

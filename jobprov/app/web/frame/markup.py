@@ -28,7 +28,7 @@ _TIME_WORDS = {
     "started_before": "before",
     "ended_before": "before",
 }
-_DATE = re.compile(r"(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?![\w-])")
+_TAG_OR_DATE = re.compile(r"<[^>]*>|(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:]+Z)?(?![\w-])")
 
 
 def time_tag(value: Any) -> Markup:
@@ -150,9 +150,15 @@ def ticked(value: str) -> Markup:
 
 
 def whole_dates(value: Any) -> Markup:
-    """Return a sentence in which no line is broken within a date."""
-    marked = _DATE.sub(r'<span class="unbroken">\g<0></span>', str(escape(value)))
+    """Return a sentence, or markup of one, in which no line is broken within a date."""
+    marked = _TAG_OR_DATE.sub(_unbroken, str(escape(value)))
     return Markup(marked)  # noqa: S704 - escaped above
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    """Return a date that no line is broken within; a tag, which may have one in it, as it is."""
+    piece = found[0]
+    return piece if piece.startswith("<") else f'<span class="unbroken">{piece}</span>'
 
 
 def _quoted(word: str) -> str:

@@ -82,6 +82,8 @@ def _add_filters(environment: Environment) -> None:
         "counted",
         "short",
         "signal_name",
+        "exit_code",
+        "amount",
         "shown_state",
     )
     environment.filters.update({name: getattr(formats, name) for name in names})

@@ -2,6 +2,7 @@
 
 import http
 from collections.abc import Mapping
+from difflib import get_close_matches
 from urllib.parse import quote
 
 from flask import Response, make_response, render_template, request
@@ -20,6 +21,9 @@ from jobprov.provenance.answers.addresses import (
 from jobprov.provenance.lineage.drawing.captions import safe_url
 
 _MOST_CHOICES = 100
+_FILTERED = frozenset({"queue", "arrivals", "errors", "resources", "modules", "throughput"})
+"""Pages whose filters may hold a mistyped name."""
+_NAMED = ("experiment", "campaign", "stage", "task_id", "site")
 _WORDS = {
     300: "Which one?",
     401: "A token, please",
@@ -89,16 +93,18 @@ def _neighbour(name: str) -> str:
         return file_page(name)
     if head == "lineage":
         return history_page("lineage", name)
-    if head in ("queue", "arrivals", "samples"):
-        return _of_experiment(head, name)
-    return address("/search", {"q": name})
-
-
-def _of_experiment(head: str, name: str) -> str:
-    """Return the address of this same page for an experiment."""
     if head == "samples":
         return address(f"/samples/{quote(name)}", {})
-    return here(experiment=name)
+    return _with_filter(head, name)
+
+
+def _with_filter(head: str, name: str) -> str:
+    """Return this same page with a name in the filter that is spelled most like it."""
+    asked = {request.args[field]: field for field in _NAMED if request.args.get(field)}
+    if head not in _FILTERED or not asked:
+        return address("/search", {"q": name})
+    [mistyped] = get_close_matches(name, asked, n=1, cutoff=0.0)
+    return here(**{asked[mistyped]: name})
 
 
 def _as_now() -> str | None:

@@ -45,6 +45,7 @@ from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.comparisons.sentences import readable
 from jobprov.provenance.services.lookup.job_tables import AroundJobs, files_of, look_around
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.search.unknown_names import refuse_unknown_names
 
 _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
@@ -266,6 +267,16 @@ def _filters_of_address() -> dict[str, str]:
 def asked_words(names: Iterable[str]) -> dict[str, str]:
     """Return the words of the address that are among these and not empty, by name."""
     return {name: value for name in names if (value := asked(name))}
+
+
+def refuse_unknown(filters: Mapping[str, str]) -> None:
+    """Refuse a question without an answer where a mistyped name is why.
+
+    Raises:
+        NotFoundError: nothing recorded has one of the names; it names those that are much alike.
+    """
+    with get_service().reading() as connection:
+        refuse_unknown_names(connection, filters)
 
 
 def asked_filters(of: Container[str] | None = None) -> JobFilters:

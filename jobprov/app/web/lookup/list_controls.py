@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobprov.app.web.frame.formats import asked_minute, counted, number, with_full_stop
+from jobprov.app.web.frame.formats import (
+    asked_minute,
+    counted,
+    exit_code,
+    number,
+    with_full_stop,
+)
 from jobprov.app.web.frame.page import here
 from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.lookup.jobs import JobList
@@ -52,11 +58,13 @@ class Choice(NamedTuple):
 
     Attributes:
         value: None where nothing is known.
+        words: the value as people read it.
         jobs: how many, in words, as there may be more.
         url: the list of those jobs; None where no filter finds them.
     """
 
     value: str | None
+    words: str
     jobs: str
     url: str | None
 
@@ -108,7 +116,8 @@ def facets_of(facets: JobFacets) -> dict[str, Facet]:
             text = None if value.value is None else str(value.value)
             url = None if text is None else here(**{facet.by: text, "cursor": None})
             count = _count_words(value.count, is_exact=facet.is_exact)
-            choices.append(Choice(text, count, url))
+            words = exit_code(value.value) if facet.by == "exit_code" else text or ""
+            choices.append(Choice(text, words, count, url))
         title = _FACET_TITLES[facet.by]
         shown[facet.by] = Facet(facet.by, title, choices, facet.more)
     return shown

@@ -280,9 +280,7 @@ def first_line(
 ) -> str:
     """Return what would be retried, in words."""
     if chosen is not None:
-        skipped = len(chosen.choice.skipped)
-        rest = f"; {number(skipped)} cannot be, see below" if skipped else ""
-        return f"{counted(len(chosen.choice.tries), 'job')} selected to retry as recorded{rest}."
+        return _chosen_line(len(chosen.choice.tries), len(chosen.choice.skipped))
     if offered is None:
         return "Name a task, or select jobs on its page."
     offered_count = len(offered.tries)
@@ -293,6 +291,16 @@ def first_line(
         f"{counted(offered_count, 'job')} of task {task_id} may be retried by its policy; "
         f"{number(by_hand)} only by hand."
     )
+
+
+def _chosen_line(tried: int, skipped: int) -> str:
+    """Return how many selected jobs would be retried, and how many not."""
+    if not tried and skipped == 1:
+        return "The selected job is not retried: see why below."
+    if not tried:
+        return f"None of the {number(skipped)} selected jobs is retried: see why below."
+    rest = f"; {number(skipped)} cannot be, see below" if skipped else ""
+    return f"{counted(tried, 'job')} selected to retry as recorded{rest}."
 
 
 @pages.post("/retry", endpoint="decide_retry")

@@ -9,7 +9,12 @@ from flask import Response
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, percent, text
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
-from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
+from jobprov.app.web.lookup.jobs import (
+    FILTERS_OF_SUMS,
+    asked_filters,
+    asked_words,
+    refuse_unknown,
+)
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
@@ -38,6 +43,8 @@ def show_page() -> Response:
         sums = sum_modules(connection, asked_filters(FILTERS_OF_SUMS), by=by, **chosen)
     if asked("format") == "csv":
         return table("modules", _COLUMNS, _flat(sums.groups, by))
+    if not sums.jobs:
+        refuse_unknown(filters)
     if by == "stage" and not any(chosen.values()):
         sums = msgspec.structs.replace(sums, comparison=None)  # stages run other modules
     query = {**filters, "by": by, **chosen}

@@ -14,7 +14,12 @@ from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, percent, size
 from jobprov.app.web.frame.page import answer, asked, here, pages, table
-from jobprov.app.web.lookup.jobs import FILTERS_OF_SUMS, asked_filters, asked_words
+from jobprov.app.web.lookup.jobs import (
+    FILTERS_OF_SUMS,
+    asked_filters,
+    asked_words,
+    refuse_unknown,
+)
 from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
 from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
@@ -95,6 +100,8 @@ def show_page() -> Response:
         return table("resources", _COLUMNS, _measure_rows(sums))
     if asked("format") == "bins":
         return table("bins", _BIN_COLUMNS, _bin_rows(sums))
+    if not sums.jobs:
+        refuse_unknown(filters)
 
     measure = _shown_measure(sums)
     ends: list[str] = []

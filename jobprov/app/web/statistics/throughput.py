@@ -10,8 +10,9 @@ from flask import Response, request
 
 from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.formats import amount, counted, number
 from jobprov.app.web.frame.page import answer, here, pages, table
+from jobprov.app.web.lookup.jobs import refuse_unknown
 from jobprov.provenance.answers.addresses import errors_page
 from jobprov.provenance.answers.statistics.throughput import (
     QUEUED,
@@ -121,6 +122,8 @@ def show_page() -> Response:
         if _is_spread(throughput):
             columns += _QUANTILES
         return table("throughput", columns, _csv_rows(throughput))
+    if not throughput.jobs and throughput.measure not in QUEUED:
+        refuse_unknown(given)
     return _page(throughput, given)
 
 
@@ -217,9 +220,9 @@ def _sum_words(throughput: Throughput) -> str:
     """Return how much all jobs made or took: `1,204.5 CPU hours: succeeded 1,116.5, failed 88`."""
     unit = _SUMMED[throughput.measure]
     sums = {column.title: sum(column.group.amounts) for column in _columns(throughput)}
-    line = f"{number(round(sum(sums.values()), 1))} {unit}"
+    line = f"{amount(sum(sums.values()), 1)} {unit}"
     if throughput.by == "state" and len(sums) > 1:
-        parts = [f"{name} {number(round(amount, 1))}" for name, amount in sums.items()]
+        parts = [f"{name} {amount(of_state, 1)}" for name, of_state in sums.items()]
         line += f": {', '.join(parts)}"
     return line
 
@@ -339,12 +342,13 @@ def _step_rows(
     """Return the steps in which anything ended, the newest first."""
     rows = []
     for place in reversed(range(len(throughput.starts))):
-        amounts = [_shown(column.group.amounts[place]) for column in columns]
+        amounts = [column.group.amounts[place] for column in columns]
         if not any(amounts):
             continue
         start = throughput.starts[place]
-        total = sum(amount for amount in amounts if amount)
-        rows.append(StepRow(start, _step_url(throughput, start, window_free), amounts, total))
+        url = _step_url(throughput, start, window_free)
+        shown = [of_column or None for of_column in amounts]
+        rows.append(StepRow(start, url, shown, sum(amounts)))
     return rows
 
 
@@ -362,15 +366,10 @@ def _queue_rows(
             rows.append(StepRow(start, None, [], None))
             continue
         amounts = [column.group.measured[place] for column in columns]
-        shown = [round(amount or 0.0, 2) for amount in amounts]
+        shown: list[float | None] = [of_column or 0.0 for of_column in amounts]
         url = _step_url(throughput, start, window_free)
-        rows.append(StepRow(start, url, [*shown], round(total, 2)))
+        rows.append(StepRow(start, url, shown, total))
     return rows
-
-
-def _shown(amount: float) -> float | None:
-    """Return an amount as the table has it: no more than two decimals, None for nothing."""
-    return round(amount, 2) or None
 
 
 def _spread_rows(

@@ -164,8 +164,11 @@ class Sender:
         where = self._carry(owned, job_id) or where
         if is_kept:
             spools.release(owned)
-        verb = "refused" if is_refused else "not sent"
-        later = "" if where == _LOST else "; `flush` sends it later"
+        verb, later = "not sent", "; `flush` sends it later"
+        if is_refused:
+            verb, later = "refused", "; `flush` sends it once the service allows that"
+        if where == _LOST:
+            later = ""
         self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
 
     def _carry(self, owned: Any, job_id: str, *, is_recorded: bool = False) -> Optional[str]:

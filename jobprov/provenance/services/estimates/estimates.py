@@ -42,8 +42,7 @@ from jobprov.provenance.services.estimates.waits import (
     sample_waits,
     stage_waits,
 )
-from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.search.near_names import near_names
+from jobprov.provenance.services.search.unknown_names import refuse_unknown_names
 from jobprov.provenance.services.statistics.resources import quantile
 
 _HOUR = 3600
@@ -111,7 +110,7 @@ def estimate(
             learnt.append(_learn(connection, store, filters._replace(stage=name), name))
     known = [stage for stage in learnt if _done(stage.units)]
     if not known:
-        _refuse_unknown_names(connection, filters)
+        refuse_unknown_names(connection, filters._asdict())
         raise NotFoundError(
             "Nothing to learn from: no job that these filters let through succeeded and says how "
             "long it took."
@@ -124,28 +123,6 @@ def estimate(
         units = ceil(round(first_units * _done(stage.units) / first_done, 6))
         estimated.append(_stage(stage, units, slots))
     return Estimate(files, events, slots, estimated, _total(estimated))
-
-
-def _refuse_unknown_names(connection: Connection, filters: JobFilters) -> None:
-    """Make sure that something recorded has each name of a question without an answer.
-
-    Raises:
-        NotFoundError: nothing has one of them; it names those that are spelled much like it.
-    """
-    if filters.experiment is not None:
-        find_experiment(connection, filters.experiment)
-    named = {
-        "campaign": filters.campaign,
-        "stage": filters.stage,
-        "task": filters.task_id,
-        "site": filters.site,
-    }
-    for kind, name in named.items():
-        if name is None:
-            continue
-        near = dict.fromkeys(hit.text for hit in near_names(connection, name, (kind,)))
-        if near and name not in near:
-            raise NotFoundError(f"Nothing is recorded of {kind} {name}.", list(near))
 
 
 def _learn(connection: Connection, store: Store, filters: JobFilters, stage: str) -> _Learnt:

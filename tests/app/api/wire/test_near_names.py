@@ -41,12 +41,22 @@ def test_a_name_that_nothing_has_brings_names_like_it(
     assert answer.get_json()["nearest"] == nearest
 
 
-def test_an_estimate_without_jobs_to_learn_from_offers_no_names(recorded: FlaskClient) -> None:
-    answer = recorded.get("/api/v1/estimate?files=3&campaign=spring-2026&site=nowhere")
+@pytest.mark.parametrize(
+    ("filters", "detail"),
+    [
+        ("site=nowhere", "Nothing is recorded of site nowhere."),
+        ("experiment=nova&site=nowhere", "Nothing is recorded of site nowhere of experiment nova."),
+        ("host=nowhere", "Nothing to learn from: "),
+    ],
+)
+def test_an_estimate_without_jobs_to_learn_from_says_why(
+    recorded: FlaskClient, filters: str, detail: str
+) -> None:
+    answer = recorded.get(f"/api/v1/estimate?files=3&campaign=spring-2026&{filters}")
 
     assert answer.status_code == 404
     assert "nearest" not in answer.get_json()
-    assert answer.get_json()["detail"].startswith("Nothing to learn from")
+    assert answer.get_json()["detail"].startswith(detail)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,10 @@ def test_an_estimate_without_jobs_to_learn_from_offers_no_names(recorded: FlaskC
         ("/queue?experiment=nowa", "/queue?experiment=nova"),
         ("/arrivals?experiment=nowa&days=3", "/arrivals?experiment=nova&amp;days=3"),
         ("/samples/nowa", "/samples/nova"),
+        ("/errors?experiment=nowa", "/errors?experiment=nova"),
+        ("/resources?experiment=nowa", "/resources?experiment=nova"),
+        ("/modules?experiment=nowa", "/modules?experiment=nova"),
+        ("/throughput?experiment=nowa", "/throughput?experiment=nova"),
     ],
 )
 def test_a_page_leads_to_itself_with_the_near_name(
@@ -65,6 +79,22 @@ def test_a_page_leads_to_itself_with_the_near_name(
     assert page.status_code == 404
     assert f'href="{meant}">nova</a>' in page.text
     assert recorded.get(meant.replace("&amp;", "&")).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["errors", "resources", "modules", "throughput"])
+def test_a_page_of_a_known_name_without_jobs_is_no_mistake(
+    recorded: FlaskClient, page: str
+) -> None:
+    task = {"experiment": "nova", "campaign": "autumn", "stage": "gen", "units": 3}
+    assert recorded.put("/api/v1/tasks/gen-1", json=task).status_code == 201
+
+    of_campaign = recorded.get(f"/{page}?experiment=nova&campaign=autumn")
+    mistyped = recorded.get(f"/{page}?experiment=nova&campaign=autum")
+
+    assert of_campaign.status_code == 200
+    assert mistyped.status_code == 404
+    assert "Nothing is recorded of campaign autum of experiment nova." in mistyped.text
+    assert f'href="/{page}?experiment=nova&amp;campaign=autumn">autumn</a>' in mistyped.text
 
 
 def test_the_page_of_estimates_asks_whether_a_near_name_was_meant(recorded: FlaskClient) -> None:

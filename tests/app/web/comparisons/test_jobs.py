@@ -8,8 +8,10 @@ from html import unescape
 
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
 
 FAILED, SUCCEEDED = samples.job_id("reco-4-first"), samples.job_id("reco-4")
 ADDRESS = f"/jobs/{FAILED}/diff/{SUCCEEDED}"
@@ -42,6 +44,30 @@ def test_one_facet_and_one_word_narrow_it(pages: FlaskClient) -> None:
     assert "copy_out" not in text
 
 
+def test_fields_of_records_and_times_are_shown_in_words(client: FlaskClient) -> None:
+    end = {"code": 152, "signal": 24, "failed_step": "gen", "error_class": "SIGXCPU"}
+    killed = a_record(1, state="killed", exit=end, ended_at="2026-11-24T16:00:07.25Z")
+    done = a_record(2, exit={"code": 0}, ended_at="2026-11-24T16:00:07.75Z")
+    retried = a_record(3, exit={"code": 0}, ended_at="2026-11-24T17:00:00Z")
+    for record in (killed, done, retried):
+        put_job(client, record)
+    text = tight(client.get(f"/jobs/{killed['job_id']}/diff/{retried['job_id']}").text)
+    names = re.findall(r'<td class="name">([^<]*)', text)
+
+    assert {"exit code", "signal", "failed step", "error class", "ended"} <= set(names)
+    assert "24 (SIGXCPU)" in text
+    assert "2026-11-24 16:00:07 UTC" in text
+    # the words of the page find a row as the names of fields do
+    for wanted in ("failed step", "failed_step"):
+        narrowed = client.get(
+            f"/jobs/{killed['job_id']}/diff/{retried['job_id']}", query_string={"q": wanted}
+        )
+        assert ">failed step<" in tight(narrowed.text)
+    # what differs is in sight
+    text = client.get(f"/jobs/{killed['job_id']}/diff/{done['job_id']}").text
+    assert "2026-11-24T16:00:07.25Z" in text
+
+
 def test_a_job_that_failed_leads_to_the_comparison_with_its_later_success(
     pages: FlaskClient,
 ) -> None:
@@ -55,6 +81,26 @@ def test_the_question_with_which_job_offers_some_and_takes_any(pages: FlaskClien
     answer = pages.get(f"/jobs/{FAILED}/diff?with={SUCCEEDED}")
 
     assert (answer.status_code, answer.headers["Location"]) == (303, ADDRESS)
+
+
+def test_two_jobs_of_other_campaigns_lead_to_these_and_ids_of_jobs_back(
+    client: FlaskClient,
+) -> None:
+    spring, autumn, again = (
+        a_record(number, task={"campaign": campaign, "stage": "gen", "task_id": f"t{number}"})
+        for number, campaign in enumerate(("s", "a", "s"), start=1)
+    )
+    for record in (spring, autumn, again):
+        put_job(client, record)
+    compared = f"/jobs/{spring['job_id']}/diff/{autumn['job_id']}"
+    answer = client.get(f"/diff?a={spring['job_id']}&b={autumn['job_id']}&experiment=nova")
+
+    link = '<a href="/diff?by=campaign&amp;a=s&amp;b=a&amp;experiment=nova">Compare their campaigns'
+    assert link in client.get(compared).text
+    assert (
+        "their campaigns" not in client.get(f"/jobs/{spring['job_id']}/diff/{again['job_id']}").text
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{compared}?experiment=nova")
 
 
 def test_what_a_client_sent_is_no_markup(pages: FlaskClient) -> None:

@@ -387,7 +387,10 @@ def test_other_sites_and_strangers_change_nothing(
     assert 'type="password"' in pages.get("/rules?experiment=nova&edit=1").text
 
 
-def test_windows_lead_to_the_failures_of_lately_and_back_to_all_time(pages: FlaskClient) -> None:
+def test_windows_lead_to_the_failures_of_lately_and_back_to_all_time(
+    pages: FlaskClient, service: Service
+) -> None:
+    record_failure(service, 1, experiment="toyexp")
     text = pages.get("/errors?experiment=toyexp&by=site").text
     lately = unescape(re.findall(r'href="([^"]*)">24 hours<', text)[0])
     since = datetime.fromisoformat(dict(parse_qsl(urlsplit(lately).query))["started_after"])

@@ -6,8 +6,10 @@ import pytest
 
 from jobprov.app.web.frame.formats import (
     MISSING,
+    amount,
     asked_minute,
     duration,
+    exit_code,
     moment,
     number,
     period,
@@ -17,7 +19,16 @@ from jobprov.app.web.frame.formats import (
     text,
     with_full_stop,
 )
-from jobprov.app.web.frame.markup import command, cut, digest, mark, narrowed, ticked, time_tag
+from jobprov.app.web.frame.markup import (
+    command,
+    cut,
+    digest,
+    mark,
+    narrowed,
+    ticked,
+    time_tag,
+    whole_dates,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,14 @@ def test_numbers_have_thin_spaces_and_missing_ones_a_dash(value: Any, words: str
     assert number(value) == words
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, MISSING), (0.0, "0"), (0.0064, "0.0064"), (0.2008, "0.2"), (4.381, "4.4")],
+)
+def test_small_amounts_are_not_rounded_to_nothing(value: float | None, words: str) -> None:
+    assert amount(value, 1) == words
+
+
 def test_sizes_are_in_powers_of_ten() -> None:
     assert [size(value) for value in (0, 999, 5_100_000, None, -3, "big")] == [
         "0 B",
@@ -76,6 +95,14 @@ def test_text_replaces_what_could_deceive() -> None:
 
 def test_signals_have_their_names() -> None:
     assert [signal_name(value) for value in (9, 99999, None)] == ["9 (SIGKILL)", "99999", MISSING]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(152, "152 (SIGXCPU)"), (137, "137 (SIGKILL)"), (1, "1"), (255, "255"), (None, MISSING)],
+)
+def test_exit_codes_of_signals_have_their_names(code: int | None, words: str) -> None:
+    assert exit_code(code) == words
 
 
 def test_only_running_jobs_fall_silent() -> None:
@@ -146,6 +173,15 @@ def test_periods_follow_every(seconds: int, words: str) -> None:
 )
 def test_times_of_an_address_are_read_as_people_do(typed: str, words: str) -> None:
     assert asked_minute(typed) == words
+
+
+def test_lines_are_not_broken_within_dates_and_tags_are_left_alone() -> None:
+    sentence = whole_dates(cut(f"Write 2026-11-24, not <b>. {'x' * 90}", 70))
+    unbroken = '<span class="unbroken">2026-11-24</span>'
+
+    assert sentence.count(unbroken) == 1
+    assert f">Write {unbroken}, n" in sentence
+    assert 'title="Write 2026-11-24, not &lt;b&gt;.' in sentence
 
 
 def test_title_tells_times_after_what_a_list_is_of() -> None:

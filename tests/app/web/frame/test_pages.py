@@ -504,7 +504,7 @@ def test_errors_are_counted_by_cause_and_lead_to_their_jobs(pages: FlaskClient) 
     since = pages.get("/errors?started_after=2026-11-01T06:00:00Z").text
     assert '<h1>Errors since <span class="unbroken">2026-11-01</span> 06:00 UTC</h1>' in since
     assert "/jobs?experiment=toyexp&amp;stage=reco&amp;state=failed" in text
-    assert lead(pages, "/errors?experiment=nobody") == "No finished job matches these filters."
+    assert lead(pages, "/errors?experiment=nobody") == "No experiment nobody is recorded."
 
 
 def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
@@ -654,7 +654,7 @@ def test_the_page_of_estimates_says_how_long_and_what_is_lacking(pages: FlaskCli
     for query, status, words in (
         ("", 200, "Say how many files or events"),
         ("?files=1&events=1", 422, "files: give files= or events=, one of them"),
-        ("?files=1&campaign=nobody", 404, "Nothing to learn from"),
+        ("?files=1&campaign=nobody", 404, "Nothing is recorded of campaign nobody."),
     ):
         assert pages.get(f"/estimate{query}").status_code == status
         assert lead(pages, f"/estimate{query}").startswith(words)

@@ -204,6 +204,31 @@ def test_what_jobs_took_fits_a_phone_in_a_report(browser: Browser, site: str) ->
     watched.context.close()
 
 
+WIDER_THAN_SEEN = """() => {
+    const boxes = [...document.querySelectorAll("main .scroll, section .scroll, pre.log")];
+    return boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.textContent);
+}"""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/campaigns/toyexp/{samples.CAMPAIGN}",
+        f"/reports/toyexp/{samples.CAMPAIGN}",
+        f"/jobs/{samples.job_id('reco-4-first')}/logs/stdout",
+    ],
+)
+def test_costs_causes_and_logs_are_not_cut_on_a_phone(
+    browser: Browser, site: str, address: str
+) -> None:
+    watched = Watched(browser, site, PHONE, "light")
+    watched.page.goto(site + address)
+
+    assert watched.page.evaluate(WIDER_THAN_SEEN) == []
+    watched.check()
+    watched.context.close()
+
+
 @pytest.mark.parametrize("width", [683, 800, 960])
 def test_page_is_as_wide_as_its_window_at_200_per_cent(
     browser: Browser, site: str, width: int
@@ -245,6 +270,8 @@ BROKEN_DATES = r"""() => {
         "/errors?by=site&sort=newest",
         "/throughput?ended_after=2026-11-20&ended_before=2026-11-27",
         f"/reports/toyexp/{samples.CAMPAIGN}",
+        f"/files/{samples.MERGED}",
+        "/jobs?started_after=yesterday-or-the-day-before-that",
     ],
 )
 def test_no_line_is_broken_within_a_date(scripted: Watched, address: str) -> None:

@@ -506,7 +506,7 @@ def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_
 
     top = at_rest(page)
     drag(page, [(box["x"] + 100, box["y"] + 250), (box["x"] + 170, box["y"] + 250)], up=60)
-    assert page.evaluate(f"{MAP}.cy.pan().y") < before["y"] - 20
+    becomes(page, f"{MAP}.cy.pan().y < {before['y'] - 20}")
     assert at_rest(page) == top
     watched.check()
     watched.context.close()

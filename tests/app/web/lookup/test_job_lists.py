@@ -10,8 +10,10 @@ from sqlalchemy import Engine
 from jobprov.app.web.frame.page import PAGE_BYTES
 from jobprov.provenance.db.queries.lookup.lists import job_facets, job_orders
 from jobprov.provenance.services.lookup import job_tables
+from tests.library.answers import put_job
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
+from tests.library.records import a_record
 from tests.library.statements import statements_sent
 
 TASK = "toyexp-demo-reco-0001"
@@ -42,6 +44,18 @@ def test_boxes_of_a_form_become_one_address(pages: FlaskClient) -> None:
     twin = re.search(r'rel="alternate"[^>]*href="([^"]*)"', text)
     assert twin
     assert len(pages.get(unescape(twin[1])).get_json()["jobs"]) == 2
+
+
+def test_exit_of_a_signal_is_the_same_number_in_rows_counts_and_the_filter(
+    client: FlaskClient,
+) -> None:
+    put_job(client, a_record(1, state="killed", exit={"code": 152, "signal": 24}))
+    put_job(client, a_record(2))
+    text = tight(client.get("/jobs").text)
+
+    assert '<td class="number roomy">152 (SIGXCPU)</td>' in text
+    assert '<a href="/jobs?exit_code=152">152 (SIGXCPU)</a> <span class="count">1<' in text
+    assert "1 job with exit code 152." in client.get("/jobs?exit_code=152").text
 
 
 def test_heads_of_columns_sort_and_turn_the_order_round(pages: FlaskClient) -> None:

@@ -20,8 +20,9 @@ from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.services.ledger.entries import read_entries
 from tests.library.answers import put_job
 from tests.library.databases import on_sqlite_alone
+from tests.library.markup import tight
 from tests.library.productions.toy_workflow import TEXT, a_job, declare, launch
-from tests.library.records import a_record
+from tests.library.records import a_record, job_id
 
 
 @pytest.fixture
@@ -330,6 +331,24 @@ def test_waiving_says_what_is_missing(launched: FlaskClient) -> None:
     assert [answer.status_code for answer in answers] == [422, 422]
     assert "who: fill it in" in answers[0].text
     assert len(units_offered(launched)) == 2
+
+
+@on_sqlite_alone
+def test_job_that_is_not_retried_is_offered_no_resubmission(client: FlaskClient) -> None:
+    """The unit of a failed job, and of another one, is done by a later attempt."""
+    task = {"task_id": "t", "unit": "u"}
+    for number, state in ((1, "failed"), (2, "failed"), (3, "succeeded")):
+        end = {"code": int(state == "failed")}
+        put_job(client, a_record(number, task=task, state=state, exit=end))
+    one, other = job_id(1), job_id(2)
+    page = tight(client.get(f"/retry?experiment=nova&job={one}").text)
+    both = tight(client.get(f"/retry?experiment=nova&job={one}&job={other}").text)
+
+    assert "The selected job is not retried: see why below." in page
+    assert "is not retried: " in page.partition("Not retried</h2>")[2]
+    assert "None of the 2 selected jobs is retried: see why below." in both
+    for text in (page, both):
+        assert "condor_submit" not in text
 
 
 @on_sqlite_alone

@@ -244,6 +244,13 @@ def test_page_adds_up_what_the_jobs_took(pages: FlaskClient) -> None:
     assert f"; {round(hours, 1):g} CPU hours" in page
 
 
+def test_a_little_time_is_not_shown_as_none(pages: FlaskClient) -> None:
+    page = tight(pages.get(f"/throughput?{WINDOW}&measure=cpu_hours&state=failed").text)
+
+    assert "; 0.00092 CPU hours." in page
+    assert page.count('<td class="number">0.00092</td>') == 2, "a column and the sum of all"
+
+
 def test_failures_of_several_kinds_are_counted_together(pages: FlaskClient) -> None:
     def jobs(states: str) -> int:
         found: int = pages.get(f"{TWIN}?{WINDOW}&state={states}").get_json()["jobs"]

@@ -183,7 +183,7 @@ def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
     record_job(runner, service, "--url", "http://127.0.0.1:9")
     assert (done.returncode, len(runner.entries())) == (0, 2)
     assert b"refused" in done.stderr
-    assert b"`flush` sends it later" in done.stderr
+    assert b"`flush` sends it once the service allows that" in done.stderr
 
     service.faults = [refusal]
     first = runner("flush", "--url", service.url)

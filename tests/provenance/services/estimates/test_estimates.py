@@ -55,7 +55,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
 
 
 def estimated(production: Production, **how: Any) -> dict[str, Any]:
-    filters = {name: how.pop(name) for name in ("stage", "campaign") if name in how}
+    filters = {name: how.pop(name) for name in ("stage", "campaign", "host") if name in how}
     with production.database.reading.connect() as connection:
         answer = estimate(connection, production.store, JobFilters(**filters), **how)
     builtins: dict[str, Any] = msgspec.to_builtins(answer)
@@ -171,7 +171,7 @@ def test_files_that_claim_the_largest_size_there_is_are_summed(production: Produ
 
 def test_nothing_is_learnt_from_no_job(production: Production) -> None:
     with pytest.raises(NotFoundError, match="Nothing to learn from"):
-        estimated(production, campaign="none", files=1)
+        estimated(production, host="none", files=1)
 
 
 def waiting(
