@@ -188,13 +188,21 @@ class Copy:
         source, target: absolute paths, or addresses; a target may be a folder, and a source the
             name of a file of Rucio.
         file: the source, where it is a file.
+        began: when the program began, in seconds since 1970.
         is_new: whether the source has changed since the job began.
     """
 
     def __init__(
-        self, source: str, target: str, file: Optional[SeenFile], *, is_new: bool = False
+        self,
+        source: str,
+        target: str,
+        file: Optional[SeenFile],
+        began: float,
+        *,
+        is_new: bool = False,
     ) -> None:
-        self.source, self.target, self.file, self.is_new = source, target, file, is_new
+        self.source, self.target, self.file, self.began = source, target, file, began
+        self.is_new = is_new
 
 
 class ChildProgram:
@@ -307,7 +315,7 @@ class ChildProgram:
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 source = "{}/{}/{}".format(_RUCIO_SCHEME, scope, name)  # of whichever RSE
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(source, self.place(path), None))
+                    self.copies.append(Copy(source, self.place(path), None, self.child.began))
 
     def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.
@@ -326,8 +334,7 @@ class ChildProgram:
             if file is not None:  # no option, nor a dataset
                 name = lfn or os.path.basename(file.path)
                 target = options.get("--pfn") or "/".join([*filter(None, folders), name])
-                is_new = reader.is_new(file.path)
-                self.copies.append(Copy(file.path, target, file, is_new=is_new))
+                self._add_copy(file.path, target, reader)
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
@@ -338,11 +345,30 @@ class ChildProgram:
             if not plain or plain[0] not in verbs:
                 return
             del plain[0]
-        for name in plain[:-1][:_MOST_WORDS]:
-            source = self.place(name)
-            file = None if is_url(source) else reader.read(source)
-            is_new = reader.is_new(source)
-            self.copies.append(Copy(source, self.place(plain[-1]), file, is_new=is_new))
+        sources = [self.place(name) for name in plain[:-1][:_MOST_WORDS]]
+        # An option's value is none: `xrdcp --retry 3`
+        there = [source for source in sources if is_url(source) or os.path.lexists(source)]
+        is_folder = len(there) > 1 or bool(verbs and "-D" in words)  # of ifdh
+        for source in sources:
+            target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
+            self._add_copy(source, target, reader)
+
+    def _add_copy(self, source: str, target: str, reader: FileReader) -> None:
+        is_new = reader.is_new(source)  # first: what is removed meanwhile is none that lay there
+        file = None if is_url(source) else reader.read(source)
+        self.copies.append(Copy(source, target, file, self.child.began, is_new=is_new))
+
+
+def _target_of(source: str, target: str, *, is_folder: bool) -> str:
+    """Return where a copy of a source lies, which may be a folder that is there.
+
+    At an address nobody can look whether it is one: what has no suffix where the source has one
+    counts as a folder.
+    """
+    if is_url(target) and os.path.splitext(source)[1] and not os.path.splitext(target)[1]:
+        is_folder = True
+    is_named = not is_folder or os.path.isdir(target)
+    return target if is_named else os.path.join(target, os.path.basename(source))
 
 
 def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:

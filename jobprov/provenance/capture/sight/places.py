@@ -11,6 +11,7 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.made_files import Made
+from jobprov.provenance.capture.running.streams import is_standard
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
@@ -75,7 +76,7 @@ class Places:
     """Finds where files went that are no longer where the job made them.
 
     Attributes:
-        staged_in: {path in the job's folders: where it was copied from}.
+        staged_in: {path in the job's folders: the copies that brought what lay there, in turn}.
         sent: {path elsewhere: where the job, which made it there, copied it} (`W=$(mktemp -d)`).
     """
 
@@ -98,7 +99,7 @@ class Places:
         self._spent = 0.0  # seconds for looking into folders
         self._deeper: Optional[List[str]] = None
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
-        self.staged_in: Dict[str, str] = {}
+        self.staged_in: Dict[str, List[Copy]] = {}
         self.sent: Dict[str, str] = {}
         for copy in copies:
             self._take(copy)
@@ -112,7 +113,7 @@ class Places:
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)
         elif not is_from_job and self._is_own(target):
-            self.staged_in[target] = copy.source
+            self.staged_in.setdefault(target, []).append(copy)
         elif copy.is_new and not (self._is_own(target) or is_log(target)):
             self._copied[copy.source] = (target, copy.file)
             self.sent[copy.source] = target
@@ -142,6 +143,11 @@ class Places:
 
         Small ones may have another name.
         """
+        for place in self._find_named_copies(path, size_bytes):
+            if not is_standard(place):  # `| tee hist.csv`: the batch system's file holds the same
+                yield place
+
+    def _find_named_copies(self, path: str, size_bytes: int) -> Iterator[str]:
         if path in self._copied:
             yield self._copied[path][0]
         for folder in self._further:
