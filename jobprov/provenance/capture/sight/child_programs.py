@@ -193,13 +193,7 @@ class Copy:
     """
 
     def __init__(
-        self,
-        source: str,
-        target: str,
-        file: Optional[SeenFile],
-        began: float,
-        *,
-        is_new: bool = False,
+        self, source: str, target: str, file: Optional[SeenFile], began: float, *, is_new: bool
     ) -> None:
         self.source, self.target, self.file, self.began = source, target, file, began
         self.is_new = is_new
@@ -255,7 +249,7 @@ class ChildProgram:
         if name == "rucio" and "upload" in words:
             self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
         elif name == "rucio":
-            self._read_downloads(words[:_MOST_WORDS])
+            self._read_downloads(words[:_MOST_WORDS], reader)
         elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
         else:
@@ -305,7 +299,7 @@ class ChildProgram:
             files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
-    def _read_downloads(self, words: Sequence[str]) -> None:
+    def _read_downloads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `download [--dir FOLDER] SCOPE:NAME…`, which makes FOLDER/SCOPE/NAME."""
         if "download" not in words:
             return
@@ -315,7 +309,7 @@ class ChildProgram:
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 source = "{}/{}/{}".format(_RUCIO_SCHEME, scope, name)  # of whichever RSE
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(source, self.place(path), None, self.child.began))
+                    self._add_copy(source, self.place(path), reader)
 
     def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.
@@ -345,11 +339,9 @@ class ChildProgram:
             if not plain or plain[0] not in verbs:
                 return
             del plain[0]
-        sources = [self.place(name) for name in plain[:-1][:_MOST_WORDS]]
-        # An option's value is none: `xrdcp --retry 3`
-        there = [source for source in sources if is_url(source) or os.path.lexists(source)]
-        is_folder = len(there) > 1 or bool(verbs and "-D" in words)  # of ifdh
-        for source in sources:
+        is_folder = bool(verbs) and "-D" in words  # of ifdh
+        for name in plain[:-1][:_MOST_WORDS]:
+            source = self.place(name)
             target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
             self._add_copy(source, target, reader)
 

@@ -1,6 +1,5 @@
 """The inputs of a command that were seen and that nobody told."""
 
-import math
 import os
 from typing import Callable, Collection, Dict, Iterable, List, Optional, Set
 
@@ -18,6 +17,7 @@ from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
 _MOST_INPUTS, _MOST_OPEN = 1000, 500
+_LATEST = float("inf")  # of all moments
 # Files that are code, or the like, though a program names them or holds them open
 _NO_INPUTS = (
     ".so",
@@ -117,16 +117,16 @@ class SeenInputs:
                 source = copy.source
                 if source in known or self._sight.is_own(source) or is_private(source):
                     continue
-                file = self._find_staged(path, copy, brought[-1])
+                if copy is brought[-1]:
+                    file = self._find_staged(path)
+                else:  # overwritten since
+                    file = SeenFile(source, None) if is_url(source) else copy.file
                 if file is not None:
-                    entries.append(dict(self._describe(file, "seen", source), step=step))
+                    entries.append(dict(self._describe(file, "seen"), step=step))
         return entries[:_MOST_INPUTS]
 
-    def _find_staged(self, path: str, copy: Copy, last: Copy) -> Optional[SeenFile]:
-        """Return what a copy brought to a path; None where nothing came, or it cannot be read."""
-        if copy is not last:  # of an address, nobody can tell whether it was there
-            is_there = copy.file is not None or is_url(copy.source)
-            return SeenFile(path, None) if is_there else None
+    def _find_staged(self, path: str) -> Optional[SeenFile]:
+        """Return what the job fetched last to a path; None where none came or is to be read."""
         came = self._sight.came_and_went.get(path)
         file = self._sight.reader.read(path)
         if file is None and came is not None and not os.path.lexists(path):
@@ -169,7 +169,7 @@ class SeenInputs:
                 files.append(file)
         return files
 
-    def _source_of(self, path: str, moment: float) -> Optional[str]:
+    def _source_of(self, path: str, moment: float = _LATEST) -> Optional[str]:
         """Return where that was copied from which lay at a path at a moment; None where nobody saw.
 
         A loop may fetch one file after the other to one path.
@@ -180,7 +180,7 @@ class SeenInputs:
 
     def _describe(self, file: SeenFile, evidence: str, source: Optional[str] = None) -> Entry:
         path = from_here(file.path)
-        source = source or self._source_of(file.path, math.inf)
+        source = source or self._source_of(file.path)
         if is_url(file.path):
             source, path = file.path, ""
         entry: Entry = {

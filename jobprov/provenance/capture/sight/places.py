@@ -11,7 +11,6 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.made_files import Made
-from jobprov.provenance.capture.running.streams import is_standard
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
@@ -143,11 +142,6 @@ class Places:
 
         Small ones may have another name.
         """
-        for place in self._find_named_copies(path, size_bytes):
-            if not is_standard(place):  # `| tee hist.csv`: the batch system's file holds the same
-                yield place
-
-    def _find_named_copies(self, path: str, size_bytes: int) -> Iterator[str]:
         if path in self._copied:
             yield self._copied[path][0]
         for folder in self._further:
