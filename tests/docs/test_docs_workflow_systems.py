@@ -1,6 +1,7 @@
 """The workflow systems of the how-to, run with what it says, unmodified, beside a service."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,59 @@ def test_parsl_runs_apps_through_the_hook(live: LiveService, tmp_path: Path) -> 
     jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
     assert {job["task"]["unit"] for job in jobs} == {"a.reco.dat", "b.reco.dat"}
     check_lineage(live)
+
+
+def test_cwltool_runs_tools_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    put_hook(tmp_path / "job-end-hook.pyz")
+    for name in ("reco.cwl", "merge.cwl", "production.cwl"):
+        (tmp_path / name).write_text(recipe("yaml", name))
+    put_samples(tmp_path)
+
+    programs = programs_of("cwltool", ("cwltool==3.3.20260925135507",))
+    run(recipe("sh", "run-cwl"), tmp_path, live, programs)
+
+    assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
+    jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
+    assert {job["task"]["unit"] for job in jobs} == {"a.dat", "b.dat"}
+    check_lineage(live)
+
+
+def test_parallel_runs_commands_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    if shutil.which("parallel") is None:
+        pytest.skip("NO GNU PARALLEL HERE: its recipe is not tested")
+    put_hook(tmp_path / "job-end-hook.pyz")
+    put_samples(tmp_path)
+
+    run(recipe("sh", "run-parallel"), tmp_path, live, tmp_path)
+
+    assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
+    jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
+    assert {job["task"]["unit"] for job in jobs} == {"a.dat", "b.dat"}
+    check_lineage(live)
+
+
+# As pilot3 3.11.5 set them in a job of HTCondor
+PILOT = """
+export PANDAID={number} PanDA_TaskID=424242 PILOT_SITENAME=TOY PILOT_USER=generic HOME=$PWD/home-{number}
+export JOBPROV_EXPERIMENT=toy _CONDOR_JOB_AD=$PWD/pilot.ad
+mkdir $HOME
+"""
+
+
+def test_payloads_of_one_pilot_of_panda_are_jobs_of_their_own(
+    live: LiveService, tmp_path: Path
+) -> None:
+    put_hook(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "pilot.ad").write_text('GlobalJobId = "ce01#7.0#1700000000"\nOwner = "pilot"\n')
+    put_samples(tmp_path)
+
+    for number, name in ((6001, "a.dat"), (6002, "b.dat")):
+        payload = recipe("sh", "panda-payload").replace("%IN", name)
+        run(PILOT.format(number=number) + payload, tmp_path, live, tmp_path)
+
+    jobs = requests.get(f"{live.url}/api/v1/jobs?task_id=424242", timeout=30).json()["jobs"]
+    assert sorted(job["task"]["unit"] for job in jobs) == ["a.dat", "b.dat"]
+    assert len({job["job_id"] for job in jobs}) == 2
 
 
 def test_law_runs_tasks_through_the_hook(live: LiveService, tmp_path: Path) -> None:

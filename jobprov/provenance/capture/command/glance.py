@@ -183,6 +183,7 @@ class Glance:
             self.candidates = find_candidates(self.argv, self._known_paths(options))
             self.folders = self._try("folders", find_folders, self.argv) or []
             self._name_candidates(options)
+            self.candidates += self._try("standard output", find_redirected) or []
 
     def _name_candidates(self, options: "Options") -> None:
         """Count arguments that are files as inputs.
@@ -265,6 +266,17 @@ def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Opt
         if path not in known and _may_be_name(path) and _may_be_file(path):
             candidates.append((path, signature(path)))
     return candidates
+
+
+def find_redirected() -> List[Tuple[str, None]]:
+    """Return the file of data to which standard output goes, as an argument that will be a file.
+
+    So a shell's `> merged.dat` does; text, and what errors go to as well, is a log.
+    """
+    path = os.path.realpath("/proc/self/fd/1")
+    is_one = os.path.sameopenfile(1, 2)
+    is_file = os.path.isfile(path) and is_data(path) and not path.endswith(".txt")
+    return [(from_here(path), None)] if is_file and not is_one else []
 
 
 def find_folders(argv: Sequence[str]) -> List[str]:

@@ -9,6 +9,7 @@ from jobprov.provenance.capture.files.names import from_here, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
+from jobprov.provenance.capture.running.streams import is_standard
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.places import MadeFile
 
@@ -153,6 +154,8 @@ def _find_copy(
     """
     renamed = set()
     for place in candidates:
+        if is_standard(place):  # `| tee hist.csv`: the batch system's file holds the same bytes
+            continue
         name = os.path.basename(place)
         is_renamed = name != entry["name"]
         if is_renamed and name in written and written[name] < entry.get("closed_at", "~"):

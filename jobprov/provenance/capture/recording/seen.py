@@ -133,8 +133,9 @@ class Seen:
         known: Set[str] = set()
         for entry in self._draft.record.get("inputs", ()):
             path = os.path.abspath(entry.get("path") or "")
-            source = self.outputs.staged_in.get(path)
-            if source is not None and not entry.get("location"):
+            brought = self.outputs.staged_in.get(path)
+            if brought and not entry.get("location"):
+                source = brought[-1].source
                 entry["name"] = os.path.basename(source)
                 if address_of(source) is not None:
                     entry["location"] = source

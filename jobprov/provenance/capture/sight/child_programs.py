@@ -188,13 +188,15 @@ class Copy:
         source, target: absolute paths, or addresses; a target may be a folder, and a source the
             name of a file of Rucio.
         file: the source, where it is a file.
+        began: when the program began, in seconds since 1970.
         is_new: whether the source has changed since the job began.
     """
 
     def __init__(
-        self, source: str, target: str, file: Optional[SeenFile], *, is_new: bool = False
+        self, source: str, target: str, file: Optional[SeenFile], began: float, *, is_new: bool
     ) -> None:
-        self.source, self.target, self.file, self.is_new = source, target, file, is_new
+        self.source, self.target, self.file, self.began = source, target, file, began
+        self.is_new = is_new
 
 
 class ChildProgram:
@@ -247,7 +249,7 @@ class ChildProgram:
         if name == "rucio" and "upload" in words:
             self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
         elif name == "rucio":
-            self._read_downloads(words[:_MOST_WORDS])
+            self._read_downloads(words[:_MOST_WORDS], reader)
         elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
         else:
@@ -297,7 +299,7 @@ class ChildProgram:
             files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
-    def _read_downloads(self, words: Sequence[str]) -> None:
+    def _read_downloads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `download [--dir FOLDER] SCOPE:NAME…`, which makes FOLDER/SCOPE/NAME."""
         if "download" not in words:
             return
@@ -307,7 +309,7 @@ class ChildProgram:
             for folder in folders[-_MOST_FOLDERS:] if name else ():
                 source = "{}/{}/{}".format(_RUCIO_SCHEME, scope, name)  # of whichever RSE
                 for path in (os.path.join(folder, scope, name), os.path.join(folder, name)):
-                    self.copies.append(Copy(source, self.place(path), None))
+                    self._add_copy(source, self.place(path), reader)
 
     def _read_uploads(self, words: Sequence[str], reader: FileReader) -> None:
         """Read `upload --rse RSE [--scope SCOPE] [--name NAME] [--pfn ADDRESS] FILE…`.
@@ -326,8 +328,7 @@ class ChildProgram:
             if file is not None:  # no option, nor a dataset
                 name = lfn or os.path.basename(file.path)
                 target = options.get("--pfn") or "/".join([*filter(None, folders), name])
-                is_new = reader.is_new(file.path)
-                self.copies.append(Copy(file.path, target, file, is_new=is_new))
+                self._add_copy(file.path, target, reader)
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
         """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
@@ -338,11 +339,28 @@ class ChildProgram:
             if not plain or plain[0] not in verbs:
                 return
             del plain[0]
+        is_folder = bool(verbs) and "-D" in words  # of ifdh
         for name in plain[:-1][:_MOST_WORDS]:
             source = self.place(name)
-            file = None if is_url(source) else reader.read(source)
-            is_new = reader.is_new(source)
-            self.copies.append(Copy(source, self.place(plain[-1]), file, is_new=is_new))
+            target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
+            self._add_copy(source, target, reader)
+
+    def _add_copy(self, source: str, target: str, reader: FileReader) -> None:
+        is_new = reader.is_new(source)  # first: what is removed meanwhile is none that lay there
+        file = None if is_url(source) else reader.read(source)
+        self.copies.append(Copy(source, target, file, self.child.began, is_new=is_new))
+
+
+def _target_of(source: str, target: str, *, is_folder: bool) -> str:
+    """Return where a copy of a source lies, which may be a folder that is there.
+
+    At an address nobody can look whether it is one: what has no suffix where the source has one
+    counts as a folder.
+    """
+    if is_url(target) and os.path.splitext(source)[1] and not os.path.splitext(target)[1]:
+        is_folder = True
+    is_named = not is_folder or os.path.isdir(target)
+    return target if is_named else os.path.join(target, os.path.basename(source))
 
 
 def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:

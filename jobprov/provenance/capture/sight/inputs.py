@@ -12,11 +12,12 @@ from jobprov.provenance.capture.record.fields import seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.open_files import OpenFiles
 from jobprov.provenance.capture.sight import lying_files, places
-from jobprov.provenance.capture.sight.child_programs import SeenFile
+from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
 _MOST_INPUTS, _MOST_OPEN = 1000, 500
+_LATEST = float("inf")  # of all moments
 # Files that are code, or the like, though a program names them or holds them open
 _NO_INPUTS = (
     ".so",
@@ -41,10 +42,10 @@ _OF_THE_MACHINE = ("/etc/", "/run/", "/var/run/", "/var/cache/", "/var/lib/sss/"
 class SeenInputs:
     """Makes the record's entries of inputs that were seen.
 
-    `staged_in` has for paths in the job's folder where the job copied them from.
+    `staged_in` has for paths in the job's folder the copies that brought what lay there, in turn.
     """
 
-    def __init__(self, draft: Draft, sight: Sight, staged_in: Dict[str, str]) -> None:
+    def __init__(self, draft: Draft, sight: Sight, staged_in: Dict[str, List[Copy]]) -> None:
         self._draft, self._sight, self._staged_in = draft, sight, staged_in
 
     def of_steps(self, programs: Iterable[ProgramStep]) -> List[Entry]:
@@ -61,7 +62,8 @@ class SeenInputs:
         for path in dict.fromkeys(program.program.sources()):
             entry: Entry = {"name": os.path.basename(path.rstrip("/"))}
             if path in files:
-                entry = self._describe(files[path], "argument")
+                began = program.program.child.began
+                entry = self._describe(files[path], "argument", self._source_of(path, began))
             elif is_url(path):
                 entry["location"] = path
             elif path in self._sight.came_and_went:
@@ -107,17 +109,29 @@ class SeenInputs:
         Programs read it by a list (`hadd merged.root @files`), or by a name of their own.
         """
         code, entries = files_of_code(self._draft), []
-        for path, source in self._staged_in.items():
-            came = self._sight.came_and_went.get(path)
-            is_known = path in known or source in known or path in code
-            if is_known or self._sight.is_own(source) or path.endswith(_NO_INPUTS):
+        for path, brought in self._staged_in.items():
+            if path in known or path in code or path.endswith(_NO_INPUTS) or is_private(path):
                 continue
-            file = self._sight.reader.read(path)
-            if file is None and came is not None and not os.path.lexists(path):
-                file = SeenFile(path, came.size_bytes)
-            if file is not None and not is_private(path) and not is_private(source):
-                entries.append(dict(self._describe(file, "seen"), step=step))
+            by_name = {os.path.basename(copy.source): copy for copy in brought}  # tried again
+            for copy in by_name.values():
+                source = copy.source
+                if source in known or self._sight.is_own(source) or is_private(source):
+                    continue
+                if copy is brought[-1]:
+                    file = self._find_staged(path)
+                else:  # overwritten since
+                    file = SeenFile(source, None) if is_url(source) else copy.file
+                if file is not None:
+                    entries.append(dict(self._describe(file, "seen"), step=step))
         return entries[:_MOST_INPUTS]
+
+    def _find_staged(self, path: str) -> Optional[SeenFile]:
+        """Return what the job fetched last to a path; None where none came or is to be read."""
+        came = self._sight.came_and_went.get(path)
+        file = self._sight.reader.read(path)
+        if file is None and came is not None and not os.path.lexists(path):
+            file = SeenFile(path, came.size_bytes)
+        return file
 
     def of_lying(
         self, step: str, known: Iterable[str], is_ours: Callable[[str], bool]
@@ -155,8 +169,18 @@ class SeenInputs:
                 files.append(file)
         return files
 
-    def _describe(self, file: SeenFile, evidence: str) -> Entry:
-        source, path = self._staged_in.get(file.path), from_here(file.path)
+    def _source_of(self, path: str, moment: float = _LATEST) -> Optional[str]:
+        """Return where that was copied from which lay at a path at a moment; None where nobody saw.
+
+        A loop may fetch one file after the other to one path.
+        """
+        brought = self._staged_in.get(path, [])
+        earlier = [copy.source for copy in brought if copy.began <= moment]
+        return earlier[-1] if earlier else None
+
+    def _describe(self, file: SeenFile, evidence: str, source: Optional[str] = None) -> Entry:
+        path = from_here(file.path)
+        source = source or self._source_of(file.path)
         if is_url(file.path):
             source, path = file.path, ""
         entry: Entry = {

@@ -34,7 +34,7 @@ class SeenOutputs:
 
     Attributes:
         logs: {absolute path of a log file, beside the command's own streams: where to read it}.
-        staged_in: {path in the job's folder: where the job copied it from}.
+        staged_in: {path in the job's folder: the copies that brought what lay there, in turn}.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class SeenOutputs:
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
         self._places = places.Places(copies, made, own, further, began=sight.began, written=written)
-        self.staged_in: Dict[str, str] = {}
-        for path, source in self._places.staged_in.items():
-            self.staged_in[sight.last_name(path)] = source
+        self.staged_in: Dict[str, List[Copy]] = {}
+        for path, brought in self._places.staged_in.items():
+            self.staged_in.setdefault(sight.last_name(path), []).extend(brought)
 
     def _find_logs(self) -> Dict[str, str]:
         """Return the log files that came in the job's folders, those of its programs first."""

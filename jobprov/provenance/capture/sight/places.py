@@ -75,7 +75,7 @@ class Places:
     """Finds where files went that are no longer where the job made them.
 
     Attributes:
-        staged_in: {path in the job's folders: where it was copied from}.
+        staged_in: {path in the job's folders: the copies that brought what lay there, in turn}.
         sent: {path elsewhere: where the job, which made it there, copied it} (`W=$(mktemp -d)`).
     """
 
@@ -98,7 +98,7 @@ class Places:
         self._spent = 0.0  # seconds for looking into folders
         self._deeper: Optional[List[str]] = None
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
-        self.staged_in: Dict[str, str] = {}
+        self.staged_in: Dict[str, List[Copy]] = {}
         self.sent: Dict[str, str] = {}
         for copy in copies:
             self._take(copy)
@@ -112,7 +112,7 @@ class Places:
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)
         elif not is_from_job and self._is_own(target):
-            self.staged_in[target] = copy.source
+            self.staged_in.setdefault(target, []).append(copy)
         elif copy.is_new and not (self._is_own(target) or is_log(target)):
             self._copied[copy.source] = (target, copy.file)
             self.sent[copy.source] = target

@@ -61,11 +61,11 @@ def _ad_value(text: str) -> Union[str, bool, float]:
 def ads(environment: Dict[str, str], note: Callable[[str], None]) -> Tuple[ClassAd, ClassAd]:
     """Return (job ad, machine ad).
 
-    Each empty outside HTCondor. `note` is told why one is missing. A job of DIRAC has none: the
-    one that its variables name is its pilot's, which runs other jobs, too.
+    Each empty outside HTCondor. `note` is told why one is missing. A job of DIRAC or PanDA has no
+    job ad: the one that its variables name is its pilot's, which runs other jobs, too.
     """
     machine_ad = _named_ad(environment, note, "_CONDOR_MACHINE_AD")
-    if dirac_number(environment):
+    if dirac_number(environment) or environment.get("PANDAID"):
         return {}, machine_ad
     return _named_ad(environment, note, "_CONDOR_JOB_AD"), machine_ad
 

@@ -564,6 +564,27 @@ def test_job_of_dirac_is_not_the_job_of_its_pilot(runner: Runner, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_job_of_panda_is_not_the_job_of_its_pilot(runner: Runner, tmp_path: Path) -> None:
+    """Two jobs of one pilot, each with a home and so a spool of its own, had one id."""
+    (tmp_path / "job.ad").write_text(
+        'GlobalJobId = "ce01#7.0#1700000000"\nClusterId = 7\nProcId = 0\n'
+        'NumShadowStarts = 1\nOwner = "pilot"\n'
+    )
+    pilot = {"_CONDOR_JOB_AD": str(tmp_path / "job.ad"), "PanDA_TaskID": "424242"}
+
+    for number in ("6001", "6002"):
+        variables = {**pilot, "PANDAID": number, "JOBPROV_SPOOL": str(tmp_path / f"spool-{number}")}
+        runner("run", "--task-id", "424242", "--", "true", environment=variables)
+
+    entries = sorted(tmp_path.glob("spool-*/ready/*.jobprov*"))
+    records = [json.loads(zipfile.ZipFile(entry).read("record.json")) for entry in entries]
+    assert len({record["job_id"] for record in records}) == 2
+    for record in records:
+        assert "batch" not in record
+        assert record["task"] == {"task_id": "424242"}
+
+
+@pytest.mark.slow
 def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
         'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\n'
