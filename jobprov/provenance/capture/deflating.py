@@ -7,16 +7,15 @@ Source: RFC 1951, 3.2.5 to 3.2.7. This module is not in the hook.
 
 import bisect
 import heapq
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 WINDOW = 32768
 _LONGEST_MATCH, _SHORTEST_MATCH = 258, 3
-_MOST_TRIED = 128
 _END_OF_BLOCK, _FIRST_LENGTH = 256, 257
 _MOST_LITERALS, _MOST_DISTANCES = 286, 30
 _LONGEST_CODE, _LONGEST_CODE_OF_LENGTHS = 15, 7
 _UNUSED_BITS = 13  # what a symbol may cost that does not occur yet
-_ROUNDS = 2  # a third one gains 20 bytes
+_ROUNDS = 3  # a fourth one gains nothing
 _OWN_CODES = 2  # kind of block
 _REPEAT, _FEW_ZEROS, _MANY_ZEROS = 16, 17, 18
 _ORDER_OF_LENGTHS = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
@@ -217,13 +216,13 @@ def _find_matches(text: bytes, begin: int) -> List[List[Step]]:
         earlier = places.setdefault(text[at : at + _SHORTEST_MATCH], [])
         found: List[Step] = []
         if at >= begin:
-            found = _matches_at(text, at, earlier[: -_MOST_TRIED - 1 : -1])
+            found = _matches_at(text, at, reversed(earlier))
         matches.append(found)
         earlier.append(at)
     return matches
 
 
-def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Step]:
+def _matches_at(content: bytes, at: int, earlier: Iterable[int]) -> List[Step]:
     matches: List[Step] = []
     limit = min(_LONGEST_MATCH, len(content) - at)
     longest = _SHORTEST_MATCH - 1

@@ -14,6 +14,8 @@ import msgspec
 from jobprov.provenance.records.job_record import Batch, Input, JobRecord
 
 _READ_AS_UNIT = frozenset({None, "primary"})
+_WITHOUT_PARTS = frozenset({"gridengine", "panda"})
+"""Batch systems of which nobody numbers what several records of one job are."""
 _FIRST_STEPS = ("", "0")  # of a batch job of Slurm: its script, and the one task of its first step
 
 
@@ -40,7 +42,7 @@ def node_of_batch(experiment: str, task_id: str, batch: Batch) -> int | None:
     place: tuple[str, ...]
     if batch.dag and (node := _name_of_node(batch)):
         place = batch.dag, *_of_batch_id(batch), node
-    elif batch.id and batch.system != "gridengine":  # which numbers neither starts nor records
+    elif batch.id and batch.system not in _WITHOUT_PARTS:
         place = (_of_slurm(batch)[0] or batch.id,)
     else:
         return None

@@ -16,7 +16,7 @@ from jobprov.provenance.capture.recording.output_entries import describe_made
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.secrets.arguments import redact_arguments
 from jobprov.provenance.capture.sight.child_programs import marks_of_products
-from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of
+from jobprov.provenance.capture.sight.inputs import SeenInputs, address_of, role_of
 from jobprov.provenance.capture.sight.named_files import NamedFiles
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import (
@@ -131,8 +131,13 @@ class Seen:
     def find_staged_in(self) -> List[Entry]:
         """Return inputs that the job fetched and that nothing else names; all others are known."""
         known: Set[str] = set()
+        sources = set()
+        for brought in self.outputs.staged_in.values():
+            sources.update(copy.source for copy in brought)
         for entry in self._draft.record.get("inputs", ()):
             path = os.path.abspath(entry.get("path") or "")
+            if path in sources and entry.get("evidence") == "seen":
+                entry["role"] = role_of(path)  # more than a name in a script
             brought = self.outputs.staged_in.get(path)
             if brought and not entry.get("location"):
                 source = brought[-1].source

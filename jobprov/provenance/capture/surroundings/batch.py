@@ -1,7 +1,7 @@
 """Who this job is: batch system, task and job id, by its ads and by known variables.
 
 Sources: HTCondor's ads (condor_ads), jobsub_lite's, POMS's, justIN's and SAM's variables, and those
-of DIRAC's JobWrapper, Slurm and Grid Engine. The ads are preferred to the environment.
+of DIRAC's JobWrapper, PanDA's pilot, Slurm and Grid Engine. The ads are preferred to the environment.
 """
 
 import hashlib
@@ -19,10 +19,11 @@ NAMESPACE = bytes.fromhex("6f2a0c1e5b7d5e0a9c3f23518a16f001")
 
 def describe_batch(environment: Dict[str, str], ad: ClassAd) -> JsonObject:
     """Return the record's `batch`, without its part; empty where no batch system is seen."""
-    number = condor_ads.dirac_number(environment)
-    if number:
-        # Without a global id: a job that is rescheduled keeps its number, and nothing counts that
-        return {"system": "dirac", "id": number}
+    numbers = {"dirac": condor_ads.dirac_number(environment), "panda": environment.get("PANDAID")}
+    for system, number in numbers.items():
+        if number:
+            # Without a global id: a job that is rescheduled may keep it, and nothing counts that
+            return {"system": system, "id": number}
     if ad.get("GlobalJobId"):
         return _describe_condor(environment, ad)
     identity = environment.get("JOBSUBJOBID") or environment.get("JUSTIN_JOBSUB_ID")
@@ -140,7 +141,7 @@ def describe_task(options: Options, environment: Dict[str, str], ad: ClassAd) ->
 
     fields = {
         "task_id": options.task_id
-        or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID"),
+        or first("POMS_TASK_ID", "POMS4_SUBMISSION_ID", "JUSTIN_WORKFLOW_ID", "PanDA_TaskID"),
         "campaign": options.campaign or first("POMS4_CAMPAIGN_NAME", "POMS_CAMPAIGN_NAME"),
         "stage": options.stage or first("POMS4_CAMPAIGN_STAGE_NAME", "JUSTIN_STAGE_ID"),
         "project": options.project or first("SAM_PROJECT_NAME", "SAM_PROJECT"),

@@ -8,6 +8,7 @@ import sys
 import uuid
 import zipfile
 import zlib
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -574,14 +575,14 @@ def test_job_of_panda_is_not_the_job_of_its_pilot(runner: Runner, tmp_path: Path
 
     for number in ("6001", "6002"):
         variables = {**pilot, "PANDAID": number, "JOBPROV_SPOOL": str(tmp_path / f"spool-{number}")}
-        runner("run", "--task-id", "424242", "--", "true", environment=variables)
+        runner("run", "--", "true", environment=variables)
 
     entries = sorted(tmp_path.glob("spool-*/ready/*.jobprov*"))
     records = [json.loads(zipfile.ZipFile(entry).read("record.json")) for entry in entries]
     assert len({record["job_id"] for record in records}) == 2
-    for record in records:
-        assert "batch" not in record
-        assert record["task"] == {"task_id": "424242"}
+    batches = sorted((record["batch"] for record in records), key=itemgetter("id"))
+    assert batches == [{"system": "panda", "id": number} for number in ("6001", "6002")]
+    assert [record["task"] for record in records] == [{"task_id": "424242"}] * 2
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 They fetch their inputs, unpack their code, write into their storage and sort it there.
 """
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ def parents(record: dict[str, Any]) -> list[str]:
     return sorted(file["name"] for file in record["inputs"] if file["role"] == "primary")
 
 
+def put_slow_ifdh(site: Site) -> None:
+    """Put an ifdh that takes as long as the real one into the job's programs."""
+    ifdh = site.job.parent / "programs" / "ifdh"
+    ifdh.write_text('#!/bin/sh\nsleep 0.4; cp "$2" "$3"; sleep 0.4\n')
+    ifdh.chmod(0o755)
+
+
 @pytest.mark.slow
 def test_what_a_job_fetches_for_a_program_unlike_art_is_its_input(site: Site) -> None:
     """As `condor_hadd_sam.sh` of larbatch does: a merged file had no parents."""
@@ -66,9 +74,7 @@ def test_what_a_job_fetches_for_a_program_unlike_art_is_its_input(site: Site) ->
 @pytest.mark.parametrize("end", ["rm -r $W", "true"])
 def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site, end: str) -> None:
     """As with `W=$(mktemp -d)`: what it stored had no producer, and no gap said so."""
-    ifdh = site.job.parent / "programs" / "ifdh"
-    ifdh.write_text('#!/bin/sh\nsleep 0.4; cp "$2" "$3"; sleep 0.4\n')
-    ifdh.chmod(0o755)
+    put_slow_ifdh(site)
 
     record = site.record(
         f"""
@@ -85,6 +91,21 @@ def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site,
     (made,) = record["outputs"]
     assert (made["name"], made["size_bytes"]) == ("gen_8.root", 18)
     assert made["location"] == "https://door/gen_8.root"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["$INPUTS/raw.root", "$(ls $INPUTS/ra?.root)"])
+def test_input_that_the_job_removes_again_has_the_bytes_of_its_source(
+    site: Site, source: str
+) -> None:
+    """Else it had no checksum, and the job no rerun; or it was no parent, named in the script."""
+    put_slow_ifdh(site)
+
+    record = site.record(f"ifdh cp {source} raw.root; cat raw.root raw.root > gen; rm raw.root\n")
+
+    (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert read["name"] == "raw.root"
+    assert read["sha256"] == hashlib.sha256((site.inputs / "raw.root").read_bytes()).hexdigest()
 
 
 @pytest.mark.slow

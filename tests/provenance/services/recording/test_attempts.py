@@ -189,9 +189,13 @@ def test_tasks_and_further_steps_of_slurm_keep_their_own_units(
     assert units_of(production) == ["7", "raw_7.root"]
 
 
-def test_records_of_one_job_of_grid_engine_keep_their_own_units(production: Production) -> None:
+@pytest.mark.parametrize(
+    "job", [{"system": "gridengine", "id": "6.7"}, {"system": "panda", "id": "6001"}]
+)
+def test_records_of_one_job_keep_their_own_units_where_nothing_numbers_them(
+    production: Production, job: dict[str, str]
+) -> None:
     """Nothing tells a second record of a job from one of its next start."""
-    job = {"system": "gridengine", "id": "6.7"}
     production.record(attempt(1, "7", batch=job))
     production.record(attempt(2, "raw_7.root", **READ, batch=job))
 
