@@ -131,16 +131,16 @@ class Seen:
     def find_staged_in(self) -> List[Entry]:
         """Return inputs that the job fetched and that nothing else names; all others are known."""
         known: Set[str] = set()
-        sources = set()
+        sources: Set[str] = set()
         for brought in self.outputs.staged_in.values():
             sources.update(copy.source for copy in brought)
         for entry in self._draft.record.get("inputs", ()):
             path = os.path.abspath(entry.get("path") or "")
             if path in sources and entry.get("evidence") == "seen":
                 entry["role"] = role_of(path)  # more than a name in a script
-            brought = self.outputs.staged_in.get(path)
-            if brought and not entry.get("location"):
-                source = brought[-1].source
+            copies = self.outputs.staged_in.get(path)
+            if copies and not entry.get("location"):
+                source = copies[-1].source
                 entry["name"] = os.path.basename(source)
                 if address_of(source) is not None:
                     entry["location"] = source

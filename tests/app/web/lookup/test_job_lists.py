@@ -152,7 +152,7 @@ def test_ticked_jobs_lead_on(pages: FlaskClient) -> None:
     assert pages.get(led_to("compare", FIRST, AGAIN)).status_code == 200
     retry = led_to("retry", FIRST)
     assert retry == f"/retry?experiment=toyexp&task_id={TASK}&job={FIRST}"
-    assert "selected to retry as recorded" in pages.get(retry).text
+    assert "The selected job is not retried" in pages.get(retry).text  # it was tried again
     waiver = pages.get(led_to("waive", FIRST)).text
     assert "Go on without 1 unit?" in waiver
     assert 'name="unit" value="toyexp_demo-2026_0001_gen_0004.root"' in waiver
