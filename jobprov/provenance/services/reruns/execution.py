@@ -8,12 +8,15 @@ whoever calls this.
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import BinaryIO, Literal, NamedTuple
 
 import msgspec
@@ -257,12 +260,12 @@ def _run_script(
         command = [*isolation.tracer, *command]
     process = _start([*isolation.prefix, *command], isolation)
     lines: list[str] = []
-    with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
+    with _sigterm_raises(), process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
         try:
             for raw in stream:
                 lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
                 report(lines[-1])
-        except BaseException:  # such as Ctrl-C, which reaches the caller's group alone
+        except BaseException:  # such as Ctrl-C or SIGTERM, which reach the caller's group alone
             end_group(process)
             raise
     code = process.returncode
@@ -270,6 +273,23 @@ def _run_script(
         # Python gives a signal as a negative number, a shell as 128 plus the signal
         code = 128 - code
     return _Ran(code, tuple(lines), watch.stopped)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Have SIGTERM raise SystemExit: by default it ends us alone, and the job would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start(command: list[str], isolation: Isolation) -> "subprocess.Popen[bytes]":

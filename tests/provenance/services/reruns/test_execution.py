@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import sys
 import tarfile
 import time
@@ -106,15 +107,20 @@ def test_job_that_ends_its_process_group_does_not_end_its_caller(
     assert (result.exit_code, result.is_started) == (NOT_STARTED, False)
 
 
-def test_interrupt_ends_all_that_a_rerun_started(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_interrupt_ends_all_that_a_rerun_started(
+    root: Path, tmp_path: Path, number: int, error: type[BaseException]
+) -> None:
     (root / "data/run.sh").write_text("sleep 600 & echo $!; wait\n")
     started: list[int] = []
 
     def interrupt(line: str) -> None:
         started.append(int(line))
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         rerun(root, tmp_path / "out", interrupt)
 
     end = time.monotonic() + 60
