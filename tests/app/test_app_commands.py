@@ -92,6 +92,24 @@ def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
 
 
 @pytest.mark.slow
+def test_file_that_a_job_copied_in_is_named_once_as_the_catalog_names_it(
+    live: LiveService,
+) -> None:
+    raw = {"name": "raw.root", "namespace": "dune-raw"}
+    made = {"name": "reco.root", "namespace": "dune-reco", "status": "written"}
+    paths = ("/pnfs/raw.root", "raw.root")
+    record = a_record(80, inputs=[{**raw, "path": path} for path in paths], outputs=[made])
+    Client(live.url).record(record)
+
+    lines = live.run("job", record["job_id"]).stdout.splitlines()
+
+    assert [line.split() for line in lines if line.startswith(("read", "wrote"))] == [
+        ["read", "dune-raw:raw.root"],
+        ["wrote", "dune-reco:reco.root", "(written)"],
+    ]
+
+
+@pytest.mark.slow
 def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> None:
     resources = {"wall_seconds": 3688.0}
     short = {

@@ -26,6 +26,7 @@ from jobprov.provenance.lineage.words import (
     size,
     without_output,
 )
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.verdicts import rank
 
 
@@ -92,7 +93,8 @@ def job_text(answer: JobAnswer, url: str) -> str:
 
 def _file_lines(answer: JobAnswer) -> list[str]:
     """Return what a job read and wrote, and its logs."""
-    inputs = [file["name"] for file in answer.inputs]
+    read = [_full_name(file) for file in answer.inputs]
+    inputs = list(dict.fromkeys(read))  # what was copied in is one file at two paths
     outputs = [_output(file) for file in answer.outputs]
     logs = [log["name"] for log in answer.merged.get("logs") or []]
     return [*names("read", inputs), *names("wrote", outputs), *names("logs", logs)]
@@ -160,7 +162,11 @@ def _output(file: Mapping[str, Any]) -> str:
         facts.append("retired in the catalog")
     if file.get("is_unarrived"):
         facts.append("never arrived in the catalog")
-    return f"{file['name']} ({', '.join(facts)})" if facts else str(file["name"])
+    return f"{_full_name(file)} ({', '.join(facts)})" if facts else _full_name(file)
+
+
+def _full_name(file: Mapping[str, Any]) -> str:
+    return full_name(file["name"], file.get("namespace"))
 
 
 COMMANDS = {"job": job}
