@@ -148,6 +148,8 @@ class Transport:
         target = Path(target)
         if not target.parent.is_dir():
             raise BadInputError(f"There is no folder {target.parent} for {target.name}.")
+        if target.exists() and not target.is_file():
+            raise BadInputError(f"{target} is no plain file, and would be replaced by one.")
         answer = self._call("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:

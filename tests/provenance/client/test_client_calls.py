@@ -4,6 +4,7 @@ Errors by class, tries again only what may be repeated.
 """
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -304,6 +305,16 @@ def test_bundle_arrives_whole_or_not_at_all(peer: Peer, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"There is no folder .+ for c"):
         client.save_bundle(JOB, tmp_path / "missing" / "c.tar")
     assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_what_is_no_plain_file_is_not_replaced(peer: Peer, tmp_path: Path) -> None:
+    """A device, given by root, would be gone."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(BadInputError, match="pipe is no plain file"):
+        Client(peer.url).save_bundle(JOB, tmp_path / "pipe")
+
+    assert peer.requests == []
 
 
 def test_bundle_that_cannot_be_written_is_named_as_it_was_asked_for(peer: Peer) -> None:

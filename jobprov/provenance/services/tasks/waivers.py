@@ -4,7 +4,7 @@ They are appended to the ledger and stay visible. Source: http.md, `POST /tasks/
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Annotated, Any, NamedTuple
@@ -155,14 +155,19 @@ def check_known_units(
     unknown = sorted(set(units).difference(known))
     if not unknown:
         return
-    named = [_with_nearest(unit, known) for unit in unknown[:_NAMED]]
-    names = enumerated([*named, *unknown[_NAMED:]], _NAMED)
+    names = _named_with_nearest(unknown, known)
     problem = f"nothing is known of these units of task {task.task_id}: {names}"
     raise BadInputError(
         f"units: {problem}. To waive them all the same, use `jobprov waive --force`, "
         "or a call without known_only.",
         {"units": [problem]},
     )
+
+
+def _named_with_nearest(units: Sequence[str], known: Collection[str]) -> str:
+    """Return the names of units, the first of them each with those that are written much alike."""
+    named = [_with_nearest(unit, known) for unit in units[:_NAMED]]
+    return enumerated([*named, *units[_NAMED:]], _NAMED)
 
 
 def _with_nearest(unit: str, known: Iterable[str]) -> str:
@@ -176,7 +181,7 @@ def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | No
         return
     unlisted = sorted(set(waiver.units) - set(listed))
     if unlisted:
-        names = enumerated(unlisted, _NAMED)
+        names = _named_with_nearest(unlisted, listed)
         problem = f"not on the frozen list of task {task.task_id}: {names}"
         raise BadInputError(f"units: {problem}.", {"units": [problem]})
 
