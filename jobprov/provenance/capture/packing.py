@@ -94,7 +94,7 @@ _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _AS_IT_IS, _DEFLATED = 0, 8
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
-_PIECE = 12  # of 6, 8, 12 and 16 bytes, these give the shortest hook
+_PIECE = 11  # of 5 to 16 bytes, these give the shortest hook
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
 
@@ -176,7 +176,7 @@ def _alike_together(sources: Dict[str, bytes], before: bytes) -> Dict[str, bytes
 
 
 def _pieces(text: bytes) -> Set[bytes]:
-    """Return all that stands in a text, in overlapping pieces of twelve bytes."""
+    """Return all that stands in a text, in overlapping pieces."""
     return {text[at : at + _PIECE] for at in range(len(text) - _PIECE + 1)}
 
 
@@ -230,8 +230,8 @@ def bare(source: str) -> str:
     """Return Python source without what only readers need; line numbers in tracebacks stay true.
 
     Left out are docstrings, comments, annotations, imports that only they need, blocks of `if
-    TYPE_CHECKING:`, and blanks. Raises ValueError where an annotation outside of parentheses
-    goes over several lines.
+    TYPE_CHECKING:`, blanks, and commas behind the last of several. Raises ValueError where an
+    annotation outside of parentheses goes over several lines.
     """
     lines = _without_annotations(source).splitlines()
     for node in ast.walk(ast.parse("\n".join(lines))):
@@ -244,7 +244,7 @@ def bare(source: str) -> str:
                 indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
                 instead = indent + '""'
             lines[first:last] = [instead] + [""] * (last - first - 1)
-    return _narrow("\n".join(lines) + "\n")
+    return _without_last_commas(_narrow("\n".join(lines) + "\n"))
 
 
 def _is_text_alone(node: ast.stmt) -> bool:
@@ -342,6 +342,16 @@ def _narrow(source: str) -> str:
                 lines[further] += text
             last_row, last_column = token.end
     return "\n".join(lines)
+
+
+def _without_last_commas(source: str) -> str:
+    """Return source without commas at the end of lists that go over several lines.
+
+    As it was where that would make another program of it: a tuple of one needs its comma.
+    """
+    shorter = re.sub(r",(\n+[)\]}])", r"\1", source)
+    is_same = ast.dump(ast.parse(shorter)) == ast.dump(ast.parse(source))
+    return shorter if is_same else source
 
 
 def _run_together(line: str, word: str) -> bool:

@@ -118,26 +118,24 @@ class SeenInputs:
                 if source in known or self._sight.is_own(source) or is_private(source):
                     continue
                 if copy is brought[-1]:
-                    file = self._find_staged(path, copy.file)
+                    file = self._find_staged(path)
                 else:  # overwritten since
                     file = SeenFile(source, None) if is_url(source) else copy.file
                 if file is not None:
                     entries.append(dict(self._describe(file, "seen"), step=step))
         return entries[:_MOST_INPUTS]
 
-    def _find_staged(self, path: str, source: Optional[SeenFile]) -> Optional[SeenFile]:
+    def _find_staged(self, path: str) -> Optional[SeenFile]:
         """Return what the job fetched last to a path; None where none came or is to be read.
 
-        What it removed again had the bytes of its source, where that was seen.
+        What it removed again was read when it came.
         """
-        came = self._sight.came_and_went.get(path)
-        file = self._sight.reader.read(path)
+        came, reader = self._sight.came_and_went.get(path), self._sight.reader
+        file = reader.read(path)
         if file is None and came is not None and not os.path.lexists(path):
-            file = SeenFile(path, came.size_bytes)
-            if source is not None and source.size_bytes == came.size_bytes:
-                file.sha256, file.checksum = source.sha256, source.checksum
-                if source.sha256 is not None and source.may_leave:
-                    self._draft.add_file(source.sha256, source.path)
+            file = reader.find(path)
+            if file is None or file.size_bytes != came.size_bytes:
+                file = SeenFile(path, came.size_bytes)
         return file
 
     def of_lying(

@@ -22,6 +22,7 @@ from jobprov.provenance.capture.sight.following import Following, is_below
 from jobprov.provenance.capture.sight.held_logs import HeldLogs
 
 _FINISH_SECONDS = 5.0
+_COPIER_SECONDS = 0.1  # between looks whether a copier has ended
 _IDLE_SECONDS = 0.2
 _LEAST_SET_BACK = 1.0
 _MOST_PROGRAMS, _MOST_WAITING, _MOST_LATEST = 2000, 2000, 20
@@ -82,6 +83,7 @@ class Sight:
         self.reader = FileReader(began, working_folder, hash_seconds(options))
         self.held_logs = HeldLogs()
         self._waiting: Deque[Child] = collections.deque()
+        self._copiers: List[ChildProgram] = []  # those that may still be at work
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
@@ -184,16 +186,34 @@ class Sight:
             if self._waiting:
                 self._read_program(self._waiting.popleft())
             else:
-                self._is_wanted.wait()
+                self._is_wanted.wait(_COPIER_SECONDS if self._copiers else None)
+                self._read_fetched()
 
     def _read_program(self, child: Child) -> None:
         if len(self.programs) >= _MOST_PROGRAMS:
             return
         self.held_logs.hold(path for path in child.printed_to if self.is_own(path))
         try:
-            self.programs.append(ChildProgram(child, self.options.program, self.reader))
+            program = ChildProgram(child, self.options.program, self.reader)
+            self.programs.append(program)
+            if program.copies:
+                self._copiers.append(program)
         except Exception as error:
             self.note("a program was not read: {}: {}".format(type(error).__name__, error))
+        self._hash_large_beside()
+
+    def _read_fetched(self) -> None:
+        """Read what copiers that have ended fetched: jobs remove their inputs before they end."""
+        for program in list(self._copiers):
+            if os.path.exists(program.child.folder()):
+                continue
+            self._copiers.remove(program)
+            for copy in program.copies:
+                if self.is_own(copy.target) and not self.is_own(copy.source):
+                    self.reader.read(copy.target)
+        self._hash_large_beside()
+
+    def _hash_large_beside(self) -> None:
         if self.reader.large and self._hashing is None:
             self._hashing = Background(self._hash_large)
 

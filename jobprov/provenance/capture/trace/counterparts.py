@@ -8,13 +8,7 @@ import os
 import re
 from typing import Dict, Iterable, List, Optional, Set
 
-from jobprov.provenance.capture.files.hashing import (
-    SMALL_BYTES,
-    Clock,
-    OutOfTimeError,
-    hash_file,
-    signature,
-)
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
 from jobprov.provenance.capture.record.json_objects import Record
 
@@ -67,11 +61,9 @@ def _find_beside(path: str, record: Record) -> Optional[str]:
 
 def _digest(path: str) -> Optional[str]:
     """Return the SHA-256 of a small file; None of others, and where there is none."""
-    found = signature(path)
-    if found is None or found[1] > SMALL_BYTES:
-        return None
     try:
-        return hash_file(path, Clock(_SECONDS))[1]
+        is_small = os.path.getsize(path) <= SMALL_BYTES
+        return hash_file(path, Clock(_SECONDS))[1] if is_small else None
     except (OSError, OutOfTimeError):
         return None
 

