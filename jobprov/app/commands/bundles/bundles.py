@@ -133,6 +133,13 @@ def _check_options(job_id: str | None, *, stage: str | None, is_for_one: bool) -
     help="Where inputs lie that the bundle lacks.",
 )
 @click.option(
+    "--program",
+    "programs",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Use FILE where the job names this program.",
+)
+@click.option(
     "--apart",
     "is_apart",
     is_flag=True,
@@ -151,6 +158,7 @@ def rerun(
     what: str,
     into: Path | None,
     input_dir: tuple[Path, ...],
+    programs: tuple[str, ...],
     is_apart: bool,
     post: bool,
     experiment: str | None,
@@ -169,7 +177,9 @@ def rerun(
     report = partial(click.echo, err=as_json)
     report(f"Running {root.name} in {out}")
     isolation = apart() if is_apart else Isolation()
-    result = execution.rerun(root, out, report, input_dirs=input_dir, isolation=isolation)
+    result = execution.rerun(
+        root, out, report, input_dirs=input_dir, programs=programs, isolation=isolation
+    )
     decision, verdict = None, None
     if result.verified is None:
         click.echo("The job was not started; see the lines above.", err=True)
@@ -301,7 +311,10 @@ EXAMPLES = {
         "jobprov bundle 81238.4@sched01.fnal.gov --output reco-4.tar",
         "jobprov bundle --campaign demo-2026 --experiment toyexp --output demo-2026.tar",
     ),
-    "rerun": ("jobprov rerun 81238.4@sched01.fnal.gov --into again --post",),
+    "rerun": (
+        "jobprov rerun 81238.4@sched01.fnal.gov --into again --post",
+        "jobprov rerun 81238.4@sched01.fnal.gov --program xrdcp=/bin/true",
+    ),
     "verify": ("jobprov verify reco-4.tar again",),
     "export": ("jobprov export 81238.4@sched01.fnal.gov --format prov-json",),
 }

@@ -127,6 +127,7 @@ def rerun(
     report: Callable[[str], None] = lambda _line: None,
     *,
     input_dirs: Sequence[Path] = (),
+    programs: Sequence[str] = (),
     isolation: Isolation = _CALLERS,
     capsule: Path | None = None,
 ) -> RerunResult:
@@ -137,6 +138,7 @@ def rerun(
         out: the folder of the rerun; `out/work` is the job's working directory afterwards.
         report: is called with every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
+        programs: `NAME=FILE` of programs in place of those that the job names.
         isolation: how the programs are kept apart; by default they may do what the caller may.
         capsule: the root folder or image in which the job's programs run.
 
@@ -146,6 +148,8 @@ def rerun(
     arguments: list[str] = []
     for folder in input_dirs:
         arguments += ["--input-dir", str(folder.resolve())]
+    for program in programs:
+        arguments += ["--program", program]
     if capsule is not None:
         arguments += ["--capsule", str(capsule.resolve())]
     arguments.append(str(out.resolve()))

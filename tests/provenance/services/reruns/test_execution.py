@@ -96,6 +96,16 @@ def test_other_output_differs(root: Path, tmp_path: Path) -> None:
     assert "DIFFERENT result.txt" in verified.lines
 
 
+def test_program_in_place_of_a_recorded_one_is_handed_to_the_bundle(
+    root: Path, tmp_path: Path
+) -> None:
+    (root / "data/run.sh").write_text('printf "%s\\n" "$@"\n')
+
+    result = rerun(root, tmp_path / "out", programs=["xrdcp=/bin/true", "ifdh=/bin/true"])
+
+    assert result.lines[:4] == ("--program", "xrdcp=/bin/true", "--program", "ifdh=/bin/true")
+
+
 def test_job_that_ends_its_process_group_does_not_end_its_caller(
     root: Path, tmp_path: Path
 ) -> None:

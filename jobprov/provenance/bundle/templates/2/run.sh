@@ -576,6 +576,8 @@ tell_why() {
     127) say "- a program is not here, or a library or interpreter that it needs: see the end of $out/run.log" ;;
     *) say "- see the end of $out/run.log" ;;
   esac
+  [ "$input_places" = "$nl" ] ||
+    say "- a script that fetches its inputs itself, as by xrdcp: they are already where it puts them, so --program xrdcp=/bin/true may do"
   find_absent_software
   [ -z "$absent_told" ] || say "- $absent_told"
   [ "$way" != rewritten ] || say "- without a root of its own, a script or program that names a recorded path finds nothing there: see README.txt, Files at fixed places"
