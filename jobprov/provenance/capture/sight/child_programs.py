@@ -185,8 +185,7 @@ class Copy:
     """A copy that a program makes.
 
     Attributes:
-        source, target: absolute paths, or addresses; a target may be a folder, and a source the
-            name of a file of Rucio.
+        source, target: absolute paths, or addresses; a source may be the name of a file of Rucio.
         file: the source, where it is a file.
         began: when the program began, in seconds since 1970.
         is_new: whether the source has changed since the job began.
@@ -352,15 +351,17 @@ class ChildProgram:
 
 
 def _target_of(source: str, target: str, *, is_folder: bool) -> str:
-    """Return where a copy of a source lies, which may be a folder that is there.
+    """Return where a copy of a source lies: in the target where that is a folder.
 
     At an address nobody can look whether it is one: what has no suffix where the source has one
     counts as a folder.
     """
-    if is_url(target) and os.path.splitext(source)[1] and not os.path.splitext(target)[1]:
+    if is_url(target):
+        if os.path.splitext(source)[1] and not os.path.splitext(target)[1]:
+            is_folder = True
+    elif os.path.isdir(target):
         is_folder = True
-    is_named = not is_folder or os.path.isdir(target)
-    return target if is_named else os.path.join(target, os.path.basename(source))
+    return os.path.join(target, os.path.basename(source)) if is_folder else target
 
 
 def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:

@@ -106,8 +106,6 @@ class Places:
     def _take(self, copy: Copy) -> None:
         """Sort a copy into what comes in and what goes out."""
         target = copy.target
-        if not is_url(target) and os.path.isdir(target):
-            target = os.path.join(target, os.path.basename(copy.source))
         is_from_job = self._is_own(copy.source) and self._is_new(copy.source)
         if is_from_job and not self._is_own(target):
             self._copied[copy.source] = (target, copy.file)

@@ -47,7 +47,7 @@ def parents(record: dict[str, Any]) -> list[str]:
 def put_slow_ifdh(site: Site) -> None:
     """Put an ifdh that takes as long as the real one into the job's programs."""
     ifdh = site.job.parent / "programs" / "ifdh"
-    ifdh.write_text('#!/bin/sh\nsleep 0.4; cp "$2" "$3"; sleep 0.4\n')
+    ifdh.write_text('#!/bin/sh\nshift; [ "$1" != -D ] || shift; sleep 0.4; cp "$1" "$2"; sleep 0.4\n')
     ifdh.chmod(0o755)
 
 
@@ -97,6 +97,8 @@ def test_job_that_works_in_a_temporary_folder_has_inputs_and_outputs(site: Site,
     "fetch",
     [
         "ifdh cp $INPUTS/raw.root raw.root",
+        "ifdh cp -D $INPUTS/raw.root $PWD",
+        "gfal-copy https://door/in/raw.root .",
         "ifdh cp $(ls $INPUTS/ra?.root) raw.root",
         "gfal-copy https://door/in/raw.root raw.root",
     ],

@@ -253,6 +253,8 @@ import os, sys, time
 
 time.sleep(0.5)
 source, target = sys.argv[-2:]
+if os.path.isdir(target):
+    target = os.path.join(target, os.path.basename(source))
 if source.startswith("https:"):
     with open(target, "w") as stream:
         stream.write("raw data of " + os.path.basename(source))
