@@ -41,6 +41,7 @@ from jobprov.provenance.bundle.payload.inputs import add_inputs
 from jobprov.provenance.bundle.payload.layout import add_layout, note_links
 from jobprov.provenance.bundle.payload.outputs import add_outputs
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.storage import add_storage_clients
 from jobprov.provenance.bundle.templates import EDITION, add_programs
 from jobprov.provenance.errors import BundleError
 
@@ -242,6 +243,7 @@ def fill(payload: Payload, *, has_logs: bool = True) -> None:
     add_code(payload)
     note_links(payload)
     add_scripts(payload)
+    add_storage_clients(payload)
     add_configurations(payload)
     add_inputs(payload)
     add_conditions(payload)

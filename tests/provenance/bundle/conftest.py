@@ -18,6 +18,7 @@ COREUTILS = [
     "ln",
     "ls",
     "mkdir",
+    "readlink",
     "rm",
     "sh",
     "sha256sum",

@@ -313,7 +313,7 @@ EXAMPLES = {
     ),
     "rerun": (
         "jobprov rerun 81238.4@sched01.fnal.gov --into again --post",
-        "jobprov rerun 81238.4@sched01.fnal.gov --program xrdcp=/bin/true",
+        "jobprov rerun 81238.4@sched01.fnal.gov --program python3=/usr/local/bin/python3.11",
     ),
     "verify": ("jobprov verify reco-4.tar again",),
     "export": ("jobprov export 81238.4@sched01.fnal.gov --format prov-json",),

@@ -37,6 +37,7 @@ _CAMPAIGN_FILES = (
     "lib.sh",
     "own-root.sh",
     "run.sh",
+    "storage.sh",
     "verify.py",
     "verify.sh",
 )

@@ -10,7 +10,7 @@ from jobprov.provenance.bundle.ingredients import SMALL_BYTES, KnownFile
 from jobprov.provenance.bundle.needs import ALL_INPUTS, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.layout import note_how_it_was
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.payload.places import Place
+from jobprov.provenance.bundle.payload.places import Place, place_of_address
 
 _FETCHED = ("root://", "roots://", "xroot://", "https://", "http://")
 _NOTHING_KNOWN = KnownFile()
@@ -130,12 +130,17 @@ def _add_input(payload: Payload, file: RecordPart, places: Sequence[str]) -> str
 def _lay_out_source(payload: Payload, file: RecordPart, stored: str, places: Sequence[str]) -> None:
     """Lay an input out where the job copied it from, too: `cp /pnfs/gen_7.root .` will do so again.
 
-    Bundles of the first edition have it where the job copied it to alone.
+    So will a storage client, from an address. Bundles of the first edition have it where the job
+    copied it to alone.
     """
     source = file.text("location").removeprefix("file://")
-    if payload.edition == 1 or not source.startswith("/") or not file.digest("sha256"):
+    if payload.edition == 1 or not file.digest("sha256"):
         return
-    place = payload.places.settle(source)
+    place = None
+    if source.startswith("/"):
+        place = payload.places.settle(source)
+    elif payload.uses_storage_clients and "://" in source:
+        place = place_of_address(source)
     if place is not None and place not in payload.laid_out:
         payload.laid_out.add(place)
         _lay_out_input(payload, file, stored, place, places)

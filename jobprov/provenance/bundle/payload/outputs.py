@@ -10,7 +10,7 @@ from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.layout import made_folders
 from jobprov.provenance.bundle.payload.payload import Expected, Payload
-from jobprov.provenance.bundle.payload.places import Place, quote
+from jobprov.provenance.bundle.payload.places import Place, place_of_address, quote
 
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
@@ -153,6 +153,10 @@ def _parent(place: Place) -> Place:
 
 def _note_moved(payload: Payload, location: str, place: Place) -> None:
     """Let run.sh make the folder to which the job moved or copied this output, and look there."""
+    if payload.uses_storage_clients and "://" in location:
+        stored = place_of_address(location)
+        payload.lay_out("folder", _parent(stored))
+        payload.lay_out("moved", place, stored)
     if not location.startswith("/"):
         return
     moved = payload.places.settle(location)

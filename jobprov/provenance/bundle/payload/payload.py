@@ -89,6 +89,7 @@ class Payload:
         repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
         expected: the outputs that verify.sh compares, in order.
+        uses_storage_clients: whether a rerun has stand-ins for storage clients.
         fetched: inputs in fetch.txt, by path; None if the bundle may not have a fetch.txt.
         variables: shell words of the recorded variables, by name; for PATH, only the part before
             the caller's PATH.
@@ -123,6 +124,7 @@ class Payload:
         self.shebangs: dict[Place, str] = {}
         self.variables: dict[str, str] = {}
         self.then_lists: dict[str, str] = {}
+        self.uses_storage_clients = False
         self.fetched: dict[str, Fetched] | None = None
         self.expected: Sequence[Expected] = ()
 

@@ -101,8 +101,7 @@ class Places:
         """
         path = self._odd.get(path, path)
         if "://" in path:
-            path_of_url = normal("/" + path.split("://", 1)[1])
-            return self._exact.setdefault(path, Place("elsewhere", path_of_url))
+            return self._exact.setdefault(path, place_of_address(path))
         absolute = self.absolute(path)
         if not path or absolute in {"", ".", "/", ".."} or absolute.startswith("../"):
             return None
@@ -178,6 +177,11 @@ class Places:
             if path in self._prefixes:
                 longest = path
         return longest
+
+
+def place_of_address(address: str) -> Place:
+    """Where a file is laid out that a job had at an address with a host, `root://HOST/PATH`."""
+    return Place("elsewhere", normal("/" + address.split("://", 1)[1]))
 
 
 def _path_ends(string: str, start: int) -> Iterator[int]:

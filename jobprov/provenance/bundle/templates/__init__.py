@@ -1,7 +1,8 @@
 """The scripts of a bundle: a folder for each edition, with the files that differ from the last.
 
 Edition 1 is of 0.1.0. Edition 2 names files that are gone, compares the software here with what the
-job used, says what differs in an output, and does without here-documents, which need a /tmp.
+job used, says what differs in an output, does without here-documents, which need a /tmp, and has
+stand-ins for the clients by which a job's scripts reach a storage.
 
 A folder is never edited once it is released. The newest verify.py is put together from the modules
 of `comparison`. So before a new edition, the present text of verify.py must be saved as
@@ -29,6 +30,7 @@ _COMPARISON = (
     "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
+_NOT_IN_FIRST = {"storage.sh": 0o644}
 _MARK = re.compile(r"@[A-Z]+@")
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
@@ -36,7 +38,8 @@ _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 def add_programs(payload: Payload) -> None:
     """Write the programs of a bundle, the record's schema and the JSON-LD contexts."""
     edition = payload.edition
-    for name, mode in _SCRIPTS.items():
+    scripts = _SCRIPTS if edition == 1 else _SCRIPTS | _NOT_IN_FIRST
+    for name, mode in scripts.items():
         payload.write_shared(name, template(edition, name), mode=mode)
     if payload.draft.find("data/env/os-packages.tsv"):
         name = "install-os-packages.sh"

@@ -47,7 +47,9 @@ def parents(record: dict[str, Any]) -> list[str]:
 def put_slow_ifdh(site: Site) -> None:
     """Put an ifdh that takes as long as the real one into the job's programs."""
     ifdh = site.job.parent / "programs" / "ifdh"
-    ifdh.write_text('#!/bin/sh\nshift; [ "$1" != -D ] || shift; sleep 0.4; cp "$1" "$2"; sleep 0.4\n')
+    ifdh.write_text(
+        '#!/bin/sh\nshift; [ "$1" != -D ] || shift; sleep 0.4; cp "$1" "$2"; sleep 0.4\n'
+    )
     ifdh.chmod(0o755)
 
 

@@ -63,6 +63,7 @@ can_be_laid_out() { # RECORDED
 
 job_nice=0 stdin_is=open
 act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
+has_clients=no
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -132,7 +133,9 @@ choose_job "$job_wanted" || refuse "$job_problem"
 for needed in command/layout command/paths command/programs command/steps command/times env/environment outputs/expected outputs/job; do
   [ -r "$(list_of "$needed")" ] || refuse "the bundle is not whole: $(list_of "$needed") is not here."
 done
-[ -r "$here/own-root.sh" ] || refuse "the bundle is not whole: $here/own-root.sh is not here."
+for needed in own-root.sh storage.sh; do
+  [ -r "$here/$needed" ] || refuse "the bundle is not whole: $here/$needed is not here."
+done
 
 # --- words of command/layout.sh; `act` says what they do ---------------------------------------
 
@@ -313,6 +316,31 @@ bring() { # FILE PLACE
   else
     ln -s "$1" "$2" || cannot_lay_out "$2"
   fi
+}
+
+# A client by which the job's scripts reach a storage: storage.sh stands in for it, on PATH and where the job had it.
+storage_client() { # NAME [PLACE]...
+  client_name=$1
+  shift
+  [ "$act" = dry-run ] && say "use storage.sh in place of $client_name"
+  [ "$act" = lay-out ] || return 0
+  has_clients=yes
+  place storage.sh 0755 "$elsewhere/programs-of-rerun/$client_name"
+  for client_place in "$@"; do
+    rm -f "$client_place"
+    up_to_elsewhere "${client_place#"$elsewhere"/}"
+    link "${up}programs-of-rerun/$client_name" "$client_place"
+  done
+}
+up_to_elsewhere() { # PATH below elsewhere: sets up
+  up='' rest_of_path=$1
+  while [ "$rest_of_path" != "${rest_of_path#*/}" ]; do
+    up=../$up rest_of_path=${rest_of_path#*/}
+  done
+}
+delivered() { # ADDRESS: from where the job had an input, one after the other
+  [ "$act" = lay-out ] || return 0
+  printf '%s\n' "$1" >>"$elsewhere/programs-of-rerun/delivered.txt" || cannot_lay_out "$1"
 }
 
 # The word of outputs/expected.sh: where the job writes, as far as that was recorded.
@@ -576,8 +604,8 @@ tell_why() {
     127) say "- a program is not here, or a library or interpreter that it needs: see the end of $out/run.log" ;;
     *) say "- see the end of $out/run.log" ;;
   esac
-  [ "$input_places" = "$nl" ] ||
-    say "- a script that fetches its inputs itself, as by xrdcp: they are already where it puts them, so --program xrdcp=/bin/true may do"
+  [ "$has_clients" = no ] ||
+    say "- its scripts fetch and store files by a client for which storage.sh stands in: --program NAME=FILE has them use another"
   find_absent_software
   [ -z "$absent_told" ] || say "- $absent_told"
   [ "$way" != rewritten ] || say "- without a root of its own, a script or program that names a recorded path finds nothing there: see README.txt, Files at fixed places"
@@ -805,7 +833,7 @@ in_environment() { # PROGRAM [ARGUMENT]...
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
   [ -z "$job_tmp" ] || set -- "TMPDIR=$job_tmp" "$@"
-  [ -z "$chosen_programs" ] || job_path=$job_elsewhere/programs-of-rerun:$job_path
+  [ "$has_clients$chosen_programs" = no ] || job_path=$job_elsewhere/programs-of-rerun:$job_path
   set -- env -i "PATH=$(without_last_colon "$job_path")" "HOME=$job_home" "PWD=$work" "$@"
   # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
   # shellcheck disable=SC2016 # the inner shell's own variables

@@ -1,0 +1,292 @@
+"""Reruns of job scripts that fetch and store files themselves, with every storage gone."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobprov.provenance.bundle import templates
+from tests.library.productions.toy_job import Run, Toy
+
+RAW = b"1 2 3\n"
+DOOR = "root://door.example.org:1094//pnfs"
+
+
+@pytest.fixture(params=["--own-root", "--no-own-root"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def let_job_run(toy: Toy, script: str, *, location: str = f"{DOOR}/raw.dat") -> None:
+    """Make the toy's job a script that has one input, from a storage, and stores `made.dat`."""
+    toy.files = []
+    toy.record["configurations"] = toy.record["software"] = []
+    text = b"#!/bin/sh\nset -e\n" + script.encode()
+    toy.record["scripts"] = [
+        {"name": "job.sh", "path": "job.sh", "sha256": toy.blobs.write(text), "mode": "0755"}
+    ]
+    step = {"name": "job", "role": "payload", "argv": ["./job.sh"], "exit_code": 0}
+    toy.record["command"] |= {"argv": ["./job.sh"], "steps": [step]}
+    toy.record["inputs"] = [input_from(toy, "raw.dat", location)]
+    made = RAW * 2
+    toy.record["outputs"] = [
+        {
+            "name": "made.dat",
+            "path": "made.dat",
+            "location": f"{DOOR}/out/made.dat",
+            "status": "written",
+            "sha256": hashlib.sha256(made).hexdigest(),
+            "size_bytes": len(made),
+        }
+    ]
+
+
+def input_from(toy: Toy, name: str, location: str, content: bytes = RAW) -> dict[str, object]:
+    return {
+        "name": name,
+        "path": name,
+        "location": location,
+        "sha256": toy.blobs.write(content),
+        "size_bytes": len(content),
+        "role": "primary",
+    }
+
+
+FETCHES = {
+    f"xrdcp -f --nopbar -t 3 {DOOR}/raw.dat .": f"{DOOR}/raw.dat",
+    f"xrdcp -S 4 {DOOR}/raw.dat fetched/; mv fetched/raw.dat .": f"{DOOR}/raw.dat",
+    'ifdh cp -D /pnfs/raw.dat "$PWD"': "/pnfs/raw.dat",
+    "ifdh cp --force=xrootd /pnfs/raw.dat ./raw.dat": "/pnfs/raw.dat",
+    "ifdh cp /pnfs/raw.dat a.dat ';' /pnfs/raw.dat raw.dat; rm a.dat": "/pnfs/raw.dat",
+    "echo /pnfs/raw.dat raw.dat >list; ifdh cp -f list; rm list": "/pnfs/raw.dat",
+    "rm -f raw.dat; gfal-copy -p -T 900 davs://dav.example.org:2880/a/raw.dat raw.dat": (
+        "davs://dav.example.org:2880/a/raw.dat"
+    ),
+    'globus-url-copy gsiftp://other.example.org/pnfs/raw.dat file://"$PWD"/raw.dat': (
+        f"{DOOR}/raw.dat"
+    ),
+    f"xrdcp {DOOR}/raw.dat - >raw.dat": f"{DOOR}/raw.dat",
+}
+"""What a script says, and the recorded location of its input."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fetch", FETCHES)
+def test_script_fetches_its_input_where_the_storage_is_gone(
+    toy: Toy, tmp_path: Path, shell: Run, way: str, fetch: str
+) -> None:
+    script = f"{fetch}\ncat raw.dat raw.dat >made.dat\nxrdcp made.dat {DOOR}/out/made.dat\n"
+    let_job_run(toy, script + "rm raw.dat made.dat\n", location=FETCHES[fetch])
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+    verdict = shell(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert verdict.stdout == "IDENTICAL made.dat\n"
+    assert "level R7" in verdict.stderr
+
+
+@pytest.mark.slow
+def test_input_that_the_bundle_lacks_is_served_from_the_folder_that_is_named(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """It is a link there, through which the job must not write."""
+    script = f"xrdcp -f {DOOR}/raw.dat .\ncat raw.dat raw.dat >made.dat; echo more >>raw.dat\n"
+    let_job_run(toy, script + f"xrdcp made.dat {DOOR}/out/\n")
+    toy.blobs.stored.pop(toy.record["inputs"][0]["sha256"])
+    bag, out, store = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "store"
+    store.mkdir()
+    (store / "raw.dat").write_bytes(RAW)
+
+    outcome = shell(bag / "data/run.sh", way, "--input-dir", store, out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+    assert (store / "raw.dat").read_bytes() == RAW
+
+
+@pytest.mark.slow
+def test_files_of_a_sam_project_are_delivered_in_their_order(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """As in the scripts that loop over `ifdh getNextFile`."""
+    let_job_run(
+        toy,
+        """\
+url=$(ifdh findProject prod_17 uboone)
+id=$(ifdh establishProcess "$url" reco v1 "$(hostname)" me "" "" 1)
+while uri=$(ifdh getNextFile "$url" "$id") && [ -n "$uri" ]; do
+  file=$(ifdh fetchInput "$uri")
+  ifdh updateFileStatus "$url" "$id" "$file" transferred
+  cat "$file" >>made.dat
+  ifdh updateFileStatus "$url" "$id" "$file" consumed
+  rm "$file"
+done
+ifdh endProcess "$url" "$id"
+ifdh mkdir_p /pnfs/out
+ifdh addOutputFile made.dat
+ifdh copyBackOutput /pnfs/out
+ifdh ls /pnfs/out/made.dat
+ifdh cleanup
+""",
+    )
+    names = ["z.dat", "a.dat"]
+    toy.record["inputs"] = [
+        input_from(toy, name, f"{DOOR}/{name}", name.encode() + b"\n") for name in names
+    ]
+    made = b"z.dat\na.dat\n"
+    toy.record["outputs"][0] |= {
+        "location": "/pnfs/out/made.dat",
+        "sha256": hashlib.sha256(made).hexdigest(),
+        "size_bytes": len(made),
+    }
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+    assert (out / "elsewhere/pnfs/out/made.dat").read_bytes() == made
+    assert "/pnfs/out/made.dat\n" in (out / "run.log").read_text()
+
+
+@pytest.mark.slow
+def test_nothing_is_stored_by_a_client_that_is_here(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """Neither by one on the caller's PATH, nor by one where the job had it."""
+    product = tmp_path / "product" / "bin"
+    product.mkdir(parents=True)
+    client = product / "ifdh"
+    client.write_text(f"#!/bin/sh\necho was called >{tmp_path}/stored\n")
+    client.chmod(0o755)
+    script = f"PATH={product}:$PATH\nifdh cp /pnfs/raw.dat .; cat raw.dat raw.dat >made.dat\n"
+    let_job_run(toy, script + "ifdh cp made.dat /pnfs/out/made.dat\n", location="/pnfs/raw.dat")
+    digest = toy.blobs.write(client.read_bytes())
+    toy.record["scripts"].append({"name": "ifdh", "path": str(client), "sha256": digest})
+    toy.record["outputs"][0]["location"] = "/pnfs/out/made.dat"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+
+    if way == "--own-root":  # without one, a script that names a path finds what lies there
+        assert outcome.returncode == 0, (out / "run.log").read_text()
+        assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+        assert not (tmp_path / "stored").exists()
+
+
+@pytest.mark.slow
+def test_program_that_is_given_is_used_in_place_of_the_stand_in(
+    toy: Toy, tmp_path: Path, dash: Run, way: str
+) -> None:
+    let_job_run(toy, "xrdcp another >made.dat\n")
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    dash(bag / "data/run.sh", way, "--program", "xrdcp=/bin/echo", out)
+
+    assert (out / "work/made.dat").read_text() == "another\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (f"xrdcp {DOOR}/other.dat .", f"xrdcp: {DOOR}/other.dat is no input in the bundle"),
+        ("xrdcp -f", "xrdcp: no file is named that could be copied"),
+        ("ifdh renameOutput unique", "ifdh: ifdh renameOutput is not known here"),
+        ("ifdh", "ifdh: ifdh without a verb is not known here"),
+        (f"xrdfs {DOOR} truncate /a 0", "xrdfs: xrdfs truncate is not known here"),
+    ],
+)
+def test_what_a_stand_in_cannot_do_fails_and_says_so(
+    toy: Toy, tmp_path: Path, dash: Run, call: str, reason: str
+) -> None:
+    let_job_run(toy, call + "\n")
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 1
+    assert f"{reason}" in (out / "run.log").read_text()
+    assert "--program NAME=FILE has them use another" in outcome.stderr
+
+
+@pytest.mark.slow
+def test_folders_are_made_and_files_removed_and_listed(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
+    let_job_run(
+        toy,
+        f"""\
+xrdfs door.example.org:1094 mkdir -p /pnfs/made
+cat raw.dat raw.dat >made.dat
+xrdcp made.dat {DOOR}/made
+xrdfs root://door.example.org:1094/ stat /pnfs/made/made.dat
+gfal-ls {DOOR}/made
+gfal-copy {DOOR}/made/made.dat again.dat
+gfal-rm {DOOR}/made/made.dat
+! gfal-stat {DOOR}/made/made.dat
+cmp made.dat again.dat
+ifdh mv made.dat /pnfs/moved.dat
+[ ! -e made.dat ]
+""",
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert (out / "elsewhere/pnfs/moved.dat").read_bytes() == RAW * 2
+
+
+def test_job_that_moves_no_file_has_its_own_path(toy: Toy, tmp_path: Path) -> None:
+    """A script may print it; and one that names no client needs none."""
+    let_job_run(toy, "echo $PATH\n")
+    layout = (toy.unpack(tmp_path / "other") / "data/command/layout.sh").read_text()
+    let_job_run(toy, "ifdh log started\n")
+    del toy.record["inputs"][0]["location"]
+    del toy.record["outputs"][0]["location"]
+    alone = (toy.unpack(tmp_path / "alone") / "data/command/layout.sh").read_text()
+
+    assert "storage_client" not in layout + alone
+
+
+def test_first_edition_has_no_stand_ins() -> None:
+    assert not (templates.FOLDER / "1" / "storage.sh").is_file()
+
+
+@pytest.mark.slow
+def test_shell_and_coreutils_are_enough_for_a_stand_in(
+    toy: Toy, tmp_path: Path, bare: Path
+) -> None:
+    let_job_run(toy, f"xrdcp {DOOR}/raw.dat .; cat raw.dat raw.dat >made.dat\n")
+    toy.record["environment"]["variables"]["PATH"] = str(bare)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = subprocess.run(
+        [bare / "sh", bag / "data/run.sh", "--no-own-root", out],
+        env={"PATH": str(bare)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert (out / "work/made.dat").read_bytes() == RAW * 2
+
+
+@pytest.mark.slow
+def test_stand_in_is_clean_for_shellcheck() -> None:
+    shellcheck = shutil.which("shellcheck") or pytest.fail("shellcheck is not installed")
+    script = os.fspath(Path(str(templates.FOLDER)) / "2" / "storage.sh")
+
+    outcome = subprocess.run(
+        [shellcheck, "-s", "sh", script], capture_output=True, text=True, check=False
+    )
+
+    assert outcome.stdout == ""
