@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -132,6 +132,7 @@ class Seen:
         """Return inputs that the job fetched and that nothing else names; all others are known."""
         known: Set[str] = set()
         sources: Set[str] = set()
+        reported: Dict[str, Entry] = {}  # to SAM, by name alone
         for brought in self.outputs.staged_in.values():
             sources.update(copy.source for copy in brought)
         for entry in self._draft.record.get("inputs", ()):
@@ -145,8 +146,16 @@ class Seen:
                 if address_of(source) is not None:
                     entry["location"] = source
             known.update((path, entry.get("location") or path))
+            if not (entry.get("path") or entry.get("location")):
+                reported[entry["name"]] = entry
         seen = SeenInputs(self._draft, self._sight, self.outputs.staged_in)
-        fetched = seen.of_staged_in(self._step.name, known)
+        fetched = []
+        for entry in seen.of_staged_in(self._step.name, known):
+            same = reported.get(entry["name"])
+            if same is None:
+                fetched.append(entry)
+            else:
+                same.update(entry, **same)
         self.inputs += fetched
         return fetched
 

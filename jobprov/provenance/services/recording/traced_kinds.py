@@ -137,15 +137,17 @@ def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
 
 
 def _copied_in(record: JobRecord) -> list[str]:
-    """Return the paths of what the job copied in: `cp /data/gen_7.root in.root`.
+    """Return the paths of what the job fetched, and of what it copied in: `cp /data/gen_7.root in`.
 
-    Somebody named the copy, or it was read.
+    Somebody named the copy, or it was read. Other jobs fetch theirs, into a folder of their own.
     """
     copies = _digests_named_or_read_here(record)
     copied: list[str] = []
     for file in record.inputs or ():
-        is_source = file.evidence in _BY_CHANCE and _is_absolute(file)
-        if is_source and file.path is not None and file.sha256 in copies:
+        if file.evidence not in _BY_CHANCE or file.path is None:
+            continue
+        is_fetched = not _is_absolute(file) and file.location is not None
+        if is_fetched or (_is_absolute(file) and file.sha256 in copies):
             copied.append(file.path)
     return copied
 

@@ -152,18 +152,26 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
         file = {"name": path[6:], "path": path, "sha256": digest(10 + number)}
         traced.append({**file, "evidence": "traced"})
     copy = {"name": "in.root", "path": "in.root", "evidence": "seen", "sha256": digest(12)}
+    fetched = {
+        "name": "sam.root",
+        "path": "ifdh_0_41/sam.root",
+        "location": "gsiftp://door.example.org/sam.root",
+        "evidence": "seen",
+        "sha256": digest(15),
+    }
     record = a_record(
         2,
         task={"task_id": "reco", "unit": "7"},
         trace={"keys": [KEY], "not_kept": [{"path": "/data/big_7.h5", "reason": "large"}]},
-        inputs=[copy, *traced],
+        inputs=[copy, *traced, fetched],
     )
     client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
 
     answer = ask(client, experiment=record["experiment"]).get_json()
 
     assert answer["used"]["files"] == ["in.root", "/data/calib_17.root"]
-    assert answer["used"]["own"] == [*paths[:2], "/data/big_7.h5", "/data/staged.root"]
+    own = [*paths[:2], "/data/big_7.h5", "/data/staged.root", "ifdh_0_41/sam.root"]
+    assert answer["used"]["own"] == own
 
 
 def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_whole(

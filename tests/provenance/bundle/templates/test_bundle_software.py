@@ -73,7 +73,9 @@ def test_failure_that_was_not_recorded_names_what_the_machine_lacks(
     assert told.splitlines()[-1].startswith("run.sh: the job ended with exit code 127")
 
 
-def test_bundle_of_the_first_edition_has_no_list_of_touched_files(traced: Toy) -> None:
+def test_bundle_of_the_first_edition_has_no_list_of_touched_files_and_no_stand_ins(
+    traced: Toy,
+) -> None:
     def paths(edition: int) -> set[str]:
         blobs = traced.blobs
         plan = make_plan(traced.ingredients(), blobs, blobs.write, edition=edition)

@@ -119,6 +119,26 @@ def test_input_that_the_job_removes_again_is_known_by_its_bytes(site: Site, fetc
 
 
 @pytest.mark.slow
+def test_file_that_the_job_fetches_and_reports_to_sam_is_one_input(site: Site) -> None:
+    """As `condor_hadd_sam.sh` of larbatch does: the other one had no path and no checksum."""
+    put_slow_ifdh(site)
+
+    record = site.record(
+        """
+        mkdir ifdh_0_17; gfal-copy https://door/in/gen.root ifdh_0_17/gen.root
+        ifdh updateFileStatus http://sam/project 7 gen.root consumed || true
+        cat ifdh_0_17/gen.root > merged.root
+        rm ifdh_0_17/gen.root
+        """
+    )
+
+    (read,) = [file for file in record["inputs"] if file["role"] == "primary"]
+    assert (read["name"], read["path"]) == ("gen.root", "ifdh_0_17/gen.root")
+    assert read["location"] == "https://door/in/gen.root"
+    assert (read["times_from"], len(read["sha256"])) == ("sam", 64)
+
+
+@pytest.mark.slow
 def test_fetched_file_that_art_reads_by_another_path_is_one_input(site: Site) -> None:
     """As Mu2e's `runmu2e.py` with `copy_input`: it moves what it fetched."""
     record = site.record(
