@@ -545,8 +545,10 @@ def test_token_in_use_that_expires_needs_somebody_until_there_is_another(
         ),
         (
             [NOW + HOUR] * 2,
-            "2 tokens in use expire from 2026-01-02 02:00 UTC on: records sent with them will be "
-            "refused",
+            (
+                "2 tokens in use expire from 2026-01-02 02:00 UTC on: records sent with them will "
+                "be refused"
+            ),
             None,
         ),
     ],
