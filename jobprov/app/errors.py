@@ -147,7 +147,7 @@ def answer_error(error: Exception) -> Response:
             request.method,
             request.path,
             problem.detail,
-            exc_info=None if _explains_itself(error) else error,
+            exc_info=None if explains_itself(error) else error,
         )
     page = current_app.extensions.get("jobprov-error-page")
     if page is not None and not request.path.startswith(API):
@@ -161,7 +161,7 @@ def answer_error(error: Exception) -> Response:
     return answer
 
 
-def _explains_itself(error: Exception) -> bool:
+def explains_itself(error: Exception) -> bool:
     """Return whether the log needs no more than the words of an error.
 
     On a full disk each request is refused so: with what led there, the log would fill its own disk.

@@ -26,6 +26,7 @@ from jobprov.provenance.answers.tasks.timelines import Timeline
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.services.attention.needs import Backups, CountedAnswers, list_needs
+from jobprov.provenance.services.attention.tokens import expiring_tokens
 from jobprov.provenance.services.kept_answers.counting import (
     CAMPAIGN,
     CAMPAIGNS,
@@ -205,6 +206,8 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
         gaps=read_if_counted(GROWING_GAPS),
     )
     service, now = get_service(), datetime.now(UTC)
+    with service.reading_everything() as connection:
+        tokens_expire_at = expiring_tokens(connection, now, hidden=service.hidden_experiments())
     with service.reading() as connection:
         attention = list_needs(
             connection,
@@ -212,6 +215,7 @@ def read_attention(window: str, campaigns: CampaignList | None, queue: Queue) ->
             counted_answers=counted_answers,
             queue=queue,
             backups=_backups(service.settings),
+            tokens_expire_at=tokens_expire_at,
             window=window,
             now=now,
         )

@@ -46,6 +46,11 @@ def is_kept_in(store: Store, folder: Path) -> bool:
     return isinstance(store, LocalStore) and folder.exists() and store.root.samefile(folder)
 
 
+def holds_archive(folder: Path) -> bool:
+    """Whether a store of files was opened in this folder before."""
+    return LocalStore.is_in(folder)
+
+
 def folder_url(folder: Path) -> str:
     """The address of the archive in a folder."""
     path = str(folder.absolute())

@@ -16,7 +16,7 @@ from jobprov.provenance.answers.estimates import (
     UnitTimes,
 )
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, duration, number, size
+from jobprov.provenance.lineage.words import counted, digits_due, duration, number, size
 
 _HOUR = 3600
 
@@ -116,8 +116,10 @@ def wait_words(wait: JobWait | ChainWait) -> str:
 
 
 def hours(interval: Hours) -> str:
-    """Return `12.3 (11.0 to 14.1)`."""
-    digits = 3 if interval.expected < 1 else 1
+    """Return `12.3 (11.0 to 14.1)`, or `0.00012 (0.00009 to 0.00015)` of short jobs."""
+    if interval.high == 0:
+        return "0 (0 to 0)"
+    digits = digits_due(interval.expected)
     low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
     return f"{interval.expected:.{digits}f} ({low} to {high})"
 

@@ -22,11 +22,13 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from jobprov.app.config import Settings
+from jobprov.app.errors import explains_itself
 from jobprov.app.factory import create_app
 from jobprov.app.measures import shared_measures
 from jobprov.app.moments import SEAL, note_done
 from jobprov.app.serving.arbiter import WaitingArbiter
 from jobprov.app.serving.claims import wait_for_address
+from jobprov.app.serving.waiting import Waiting
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.connections.engines import open_database
@@ -162,6 +164,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
     seal_at = time.monotonic() + SEAL_SECONDS
     count_at, look_at = time.monotonic() + FIRST_COUNT_SECONDS, time.monotonic()
     is_current = False
+    waiting = Waiting(_log)
     while not stop.is_set():
         try:
             if time.monotonic() > look_at:
@@ -179,9 +182,13 @@ def work_until(service: Service, stop: threading.Event) -> None:
                 seal_at = time.monotonic() + SEAL_SECONDS
                 seal_all(parts.database, parts.writer, service.store)
                 note_done(service.settings.data, SEAL)
+            waiting.over()
         # The service goes on without; the item's lease runs out and it is tried again
-        except Exception:  # noqa: BLE001
-            _log.exception("background work failed")
+        except Exception as problem:  # noqa: BLE001
+            if explains_itself(problem):
+                waiting.because(str(problem))
+            else:
+                _log.exception("background work failed")
         stop.wait(PAUSE_SECONDS)
 
 

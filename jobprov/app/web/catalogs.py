@@ -38,6 +38,7 @@ from jobprov.provenance.services.catalogs.replicas import (
     locate_files,
     names_of_copies,
 )
+from jobprov.provenance.services.experiments import only_experiment
 from jobprov.provenance.services.lookup.file import find_file, show_found
 from jobprov.provenance.services.tasks.tasks import find_task
 
@@ -174,14 +175,12 @@ def first_line(comparison: CatalogComparison) -> str:
 @pages.get("/arrivals", endpoint="arrivals")
 def show_arrivals() -> Response:
     """Show what was written, a day each, and what did not arrive in time."""
-    experiment = experiment_asked()
-    if experiment is None:
-        raise BadInputError("experiment: name one.", {"experiment": ["missing"]})
     days = asked_number("days", least=1, most=MOST_DAYS) or 7
     hours = asked_number("hours", least=0, most=_MOST_HOURS)
     cursor = asked("cursor")
     service = get_service()
     with service.reading() as connection:
+        experiment = experiment_asked() or only_experiment(connection, "whose arrivals you mean")
         arrivals = list_arrivals(
             connection,
             experiment,

@@ -3,7 +3,6 @@
 The answer is an interval, and comes from the jobs that did it before.
 """
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from jobprov.provenance.answers.estimates import (
     TotalEstimate,
 )
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import digits_due
 from jobprov.provenance.services.kept_answers.counting import ESTIMATE
 
 _MOST = {"files": 10**9, "events": 10**15, "slots": 10**7}
@@ -213,11 +213,7 @@ def _hours(interval: Hours) -> dict[str, str]:
     """Return an interval in words, with as many digits as are due to what is expected."""
     expected, bounds = interval.expected, asdict(interval)
     if 0 < expected < _SMALL:
-        digits = 1 - math.floor(math.log10(expected))
+        digits = digits_due(expected)
         return {name: f"{value:.{digits}f}" for name, value in bounds.items()}
-    digits = 3
-    if expected >= _ROUND:
-        digits = 0
-    elif expected >= 1:
-        digits = 1
+    digits = 0 if expected >= _ROUND else digits_due(expected)
     return {name: number(round(value, digits)) for name, value in bounds.items()}

@@ -74,6 +74,11 @@ class LocalStore(CopiesStore):
             ):
                 make_folder(folder)
 
+    @staticmethod
+    def is_in(root: Path) -> bool:
+        """Whether a store was opened in this folder before; makes nothing."""
+        return (root / "loose").is_dir() and (root / "documents").is_dir()
+
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
         """Store a blob durably; takes 0.3 ms on a disk where a flush takes 0.1 ms."""
         sha256 = digest_of(data)

@@ -21,9 +21,10 @@ NeedKind = Literal[
     "proof",
     "unsealed",
     "backup",
+    "token",
     "letters",
 ]
-OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup", "letters"})
+OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup", "token", "letters"})
 """What whoever runs the service looks after. All other needs are of a production."""
 
 

@@ -25,6 +25,9 @@ _PLAIN: dict[int, type[ProvenanceError]] = {
     409: ConflictError,
 }
 
+_UNKNOWN_FIELD = "Unknown field."
+_OLDER = " The service may be older than this program: its operators can upgrade it."
+
 
 class GatewayError(UnreachableError):
     """A proxy, gateway or portal answered with an error of its own, in jobprov's place.
@@ -77,6 +80,8 @@ def problem_in(answer: requests.Response) -> Mapping[str, Any]:
 def error_of(status: int, problem: Mapping[str, Any], url: str) -> ProvenanceError:
     """Return the error that a status and its problem stand for."""
     detail = str(problem.get("detail") or f"{url} answers {status}.")
+    if _is_unknown_there(problem):
+        detail += _OLDER
     if status == requests.codes.multiple_choices:
         return AmbiguousError(detail, _places(problem, "choices"), problem.get("choices", ()))
     if status == requests.codes.not_found:
@@ -90,6 +95,16 @@ def error_of(status: int, problem: Mapping[str, Any], url: str) -> ProvenanceErr
     if status in _PLAIN:
         return _PLAIN[status](detail)
     return BadInputError(detail, problem.get("errors"))
+
+
+def _is_unknown_there(problem: Mapping[str, Any]) -> bool:
+    """Whether the service does not know the call, or a parameter of it, that this client sent."""
+    if "no such address" in str(problem.get("detail")):
+        return True
+    errors = problem.get("errors")
+    if not isinstance(errors, dict):
+        return False
+    return any(_UNKNOWN_FIELD in messages for messages in errors.values())
 
 
 def _places(problem: Mapping[str, Any], member: str) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 Names may contain any Unicode.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -66,6 +67,15 @@ def columns(text: str) -> int:
 def number(value: int) -> str:
     """An integer with thin-spaced thousands."""
     return f"{value:,}".replace(",", THIN_SPACE)
+
+
+def digits_due(value: float) -> int:
+    """How many decimals a value needs to be read: one, three below 1, two digits below 0.01."""
+    if value >= 1:
+        return 1
+    if 0 < value < 0.01:  # noqa: PLR2004 - three decimals show one digit of it, or none
+        return 1 - math.floor(math.log10(value))
+    return 3
 
 
 def percent(share: float, decimals: int = 1, *, sign: str = "") -> str:

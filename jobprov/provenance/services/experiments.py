@@ -1,11 +1,10 @@
 """Experiments that use cases are asked about by name."""
 
-from difflib import get_close_matches
-
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
-from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.errors import AmbiguousError, NotFoundError
+from jobprov.provenance.spelling import names_like
 
 
 def find_experiment(connection: Connection, name: str, *, offers_names: bool = True) -> int:
@@ -22,6 +21,27 @@ def find_experiment(connection: Connection, name: str, *, offers_names: bool = T
     if key is None:
         nearest = []
         if offers_names:
-            nearest = get_close_matches(name, experiment_names(connection))
+            nearest = names_like(name, experiment_names(connection))
         raise NotFoundError(f"No experiment {name} is recorded.", nearest)
     return key
+
+
+def only_experiment(connection: Connection, what: str) -> str:
+    """Return the one experiment that a question without a name can only mean.
+
+    Args:
+        connection: where from.
+        what: what the question should have named, for the error.
+
+    Raises:
+        NotFoundError: none is recorded yet.
+        AmbiguousError: there are several, which the error offers.
+    """
+    names = experiment_names(connection)
+    if not names:
+        raise NotFoundError("No experiment is recorded yet.")
+    if len(names) > 1:
+        raise AmbiguousError(
+            f"Several experiments are recorded; say {what}.", [(name, "") for name in names]
+        )
+    return names[0]

@@ -216,8 +216,8 @@ def test_command_hides_lists_and_opens(tmp_path: Path) -> None:
         return CliRunner(env=given).invoke(jobprov, words, catch_exceptions=False).output
 
     run("migrate")
-    hidden = run("experiment", "private", "nova", "--why", "agreed")
-    assert "nova is private. Nothing is recorded of it yet; " in hidden
+    hidden = run("experiment", "private", "nova", "--why", "agreed", "--force")
+    assert "nova is private. Nothing is recorded of it yet. Nobody" in hidden
     assert " Nobody can read it yet" in hidden
     assert run("experiment", "private", "nova", **rules).strip() == "nova was private before."
     words = ("token", "create", "--experiment", "nova", "--name")
@@ -245,7 +245,10 @@ def test_command_hides_lists_and_opens(tmp_path: Path) -> None:
         run("experiment", "open", "nova", JOBPROV_PRIVATE_EXPERIMENTS="nova")
     assert run("experiment", "open", "nova").strip() == "nova is open."
     assert "everybody who can reach the service" in run("experiment", "readers", "nova")
-    run("experiment", "private", "sbnd")
+    with pytest.raises(NotFoundError, match=r"nothing was changed.*add --force") as mistyped:
+        run("experiment", "private", "NOvA")
+    assert mistyped.value.nearest == ["nova"]
+    run("experiment", "private", "sbnd", "--force")
     archive = {"JOBPROV_ARCHIVE_URL": f"file:{data / 'archive'}"}
     run("rebuild-database", JOBPROV_DATA=str(rebuilt), **archive)
     again = run("experiment", "list", JOBPROV_DATA=str(rebuilt), **archive)

@@ -58,6 +58,16 @@ def test_what_jobs_wait_stands_beside_the_hours(monkeypatch: pytest.MonkeyPatch)
     assert "10.0 (8.0 to 12.0)" in said
 
 
+def test_hours_of_short_jobs_keep_two_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {"expected": 0.000123, "low": 0.0000456, "high": 0.001}
+    none = {"expected": 0.0, "low": 0.0, "high": 0.0}
+
+    said = typed(monkeypatch, cpu_hours=short, slot_hours=none).output
+
+    assert "0.00012 (0.00005 to 0.00100)" in said
+    assert "0 (0 to 0)" in said
+
+
 def test_one_unit_and_those_that_hung_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     said = typed(monkeypatch).output
 

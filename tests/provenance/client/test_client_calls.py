@@ -139,6 +139,23 @@ def test_address_that_is_not_the_root_of_the_service_is_told_with_its_variable(
         Client(peer.url).job(JOB)
 
 
+def test_older_service_is_named_where_it_knows_no_such_call_or_parameter(
+    peer: Peer, bare_app: Flask
+) -> None:
+    client = bare_app.test_client()
+    peer.answers = []
+    for path in ("/api/v1/divinations", "/api/v1/search?q=x&divine=1"):
+        answer = client.get(path)
+        peer.answers.append((answer.status_code, answer.get_json()))
+
+    with pytest.raises(
+        NotFoundError, match=r"such address.* service may be older than this program"
+    ):
+        Client(peer.url).attention()
+    with pytest.raises(BadInputError, match=r"divine: Unknown field\. The service may be older"):
+        Client(peer.url).search("x")
+
+
 def test_address_of_the_api_is_taken_for_that_of_the_service(peer: Peer) -> None:
     assert Client(f"{peer.url}/api/v1/").url == peer.url
 

@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import emit, opens_service
 from jobprov.app.commands.terminal.tables import cell_table
 from jobprov.app.wiring import Service
 from jobprov.provenance.answers.privacy import Reader, Readers
-from jobprov.provenance.errors import ConflictError
+from jobprov.provenance.errors import ConflictError, NotFoundError
 from jobprov.provenance.records.reading.documents import check_experiment_name
 from jobprov.provenance.services.intake.issuers import read_issuers
 from jobprov.provenance.services.intake.privacy import (
@@ -24,6 +24,7 @@ from jobprov.provenance.services.intake.privacy import (
     token_readers,
 )
 from jobprov.provenance.services.upkeep.sealing import try_sealing
+from jobprov.provenance.spelling import names_like
 
 
 @click.group(cls=Group)
@@ -34,21 +35,24 @@ def experiment() -> None:
 @experiment.command()
 @click.argument("name")
 @click.option("--why", help="The reason, for the audit trail.")
+@click.option("--force", is_flag=True, help="Also one of which nothing is known here yet.")
 @opens_service
-def private(*, name: str, why: str | None, service: Service, as_json: bool) -> None:
+def private(*, name: str, why: str | None, force: bool, service: Service, as_json: bool) -> None:
     """Hide experiment NAME from all but those who have a role in it or a token that reads it.
 
-    It may be one that has not recorded anything yet. Services notice within seconds; from then on
+    With --force also before its first record or token. Services notice within seconds; from then on
     every write to any experiment needs a token.
     """
-    with service.reading() as connection:
-        known = {listed.experiment for listed in list_experiments(connection, frozenset())}
+    check_experiment_name(name)
+    known = _known_names(service)
+    if name not in known and not force:
+        raise _unknown(name, known)
     has_changed = service.write(lambda writing: make_private(writing, name, why))
     _seal(service, name)
     readers = _readers(service, name)
     text = f"{name} is private." if has_changed else f"{name} was private before."
     if name not in known:
-        text += " Nothing is recorded of it yet; `jobprov experiment list` shows what is known."
+        text += " Nothing is recorded of it yet."
     if not readers:
         text += (
             " Nobody can read it yet: give somebody a role in it (JOBPROV_LOGIN) or a token "
@@ -109,6 +113,22 @@ def readers(*, name: str, service: Service, as_json: bool) -> None:
     emit(Readers(name, is_private, who), text, as_json=as_json)
 
 
+def _known_names(service: Service) -> list[str]:
+    with service.reading() as connection:
+        listed = list_experiments(connection, service.settings.private_experiments)
+    return [one.experiment for one in listed]
+
+
+def _unknown(name: str, known: list[str]) -> NotFoundError:
+    """Return the refusal of a name that may be mistyped: the right one would stay open."""
+    return NotFoundError(
+        f"Nothing is known of an experiment {name}, so nothing was changed. "
+        "`jobprov experiment list` shows those that are known; to make one private before its "
+        "first record, add --force.",
+        names_like(name, known),
+    )
+
+
 def _readers(service: Service, name: str) -> list[Reader]:
     """Return who reads an experiment if it is private."""
     roles = [] if service.login is None else service.login.rules.allow.get(name, [])
@@ -137,7 +157,10 @@ def _seal(service: Service, name: str) -> None:
 
 COMMANDS = {"experiment": experiment}
 EXAMPLES = {
-    "experiment private": ("jobprov experiment private toyexp --why 'before publication'",),
+    "experiment private": (
+        "jobprov experiment private toyexp --why 'before publication'",
+        "jobprov experiment private newexp --force --why 'before its first record'",
+    ),
     "experiment open": ("jobprov experiment open toyexp --why 'published'",),
     "experiment list": ("jobprov experiment list",),
     "experiment readers": ("jobprov experiment readers toyexp",),

@@ -1,11 +1,11 @@
 """Names that were asked for and that nothing recorded has: a wrong question, not a good answer."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from itertools import islice
 
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.spelling import names_like
 
 _KINDS = {
     "experiment": "experiments",
@@ -34,5 +34,5 @@ def refuse_unknown_names(client: Client, query: Mapping[str, object]) -> None:
             continue
         where = f" of experiment {experiment}" if of_experiment else ""
         word = _WORDS.get(parameter, parameter)
-        nearest = get_close_matches(name, list(islice(client.names(kind), _MOST_COMPARED)))
+        nearest = names_like(name, islice(client.names(kind), _MOST_COMPARED))
         raise NotFoundError(f"Nothing is recorded of {word} {name}{where}.", nearest)

@@ -23,7 +23,8 @@ def backup(*, folder: Path, service: "Service", as_json: bool) -> None:
     """Copy database and archive into FOLDER while the service runs.
 
     Only what is new is copied again. FOLDER is made where it is missing, and said to be; not the
-    folder that it lies in, since the disk of a backup may not be mounted.
+    folder that it lies in, since the disk of a backup may not be mounted. A folder that holds
+    other things and no backup is refused.
     """
     is_missing = not folder.is_dir()
     if is_missing and not folder.absolute().parent.is_dir():

@@ -55,7 +55,7 @@ class StoredToken(NamedTuple):
     last_used_at: datetime | None
 
 
-def list_tokens(connection: Connection) -> list[TokenRow]:
+def list_tokens(connection: Connection, *, with_tickets: bool = True) -> list[TokenRow]:
     """Return every token that was made, revoked ones too, in the order of making."""
     query = (
         select(
@@ -72,6 +72,8 @@ def list_tokens(connection: Connection) -> list[TokenRow]:
         .join(Experiment, Experiment.id == WriteToken.experiment_id)
         .order_by(WriteToken.id)
     )
+    if not with_tickets:  # each task may have one
+        query = query.where(WriteToken.task_id.is_(None))
     return [TokenRow(*row) for row in connection.execute(query)]
 
 

@@ -140,9 +140,10 @@ def _revision(connection: Connection) -> str | None:
 def _check_known(revision: str | None) -> None:
     if revision is not None and revision not in known_revisions():
         raise UnreachableError(
-            f"This version cannot use the database, whose schema is {revision}: rebuild it from "
-            "its archive with `jobprov rebuild-database`, or, if a newer version of jobprov made "
-            "it, install that one."
+            f"This version ends at schema {newest_revision()} and cannot use the database, whose "
+            f"schema is {revision}; nothing was changed. If a newer version of jobprov was "
+            "started on it, start that one again: only a backup from before leads back. If it is "
+            "from before 0.1.0, rebuild it from its archive with `jobprov rebuild-database`."
         )
 
 

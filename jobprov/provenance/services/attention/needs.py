@@ -1,6 +1,6 @@
 """What needs somebody now; of each kind, only a few needs are listed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ from jobprov.provenance.services.alerts.lists import list_alerts
 from jobprov.provenance.services.orders.workflow_steps import list_workflows
 from jobprov.provenance.services.tasks.queue import FRESH
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import utc_text, utc_text_or_none
+from jobprov.provenance.times import minute_text, utc_text, utc_text_or_none
 
 MOST_SHOWN = 5
 """Needs of a kind."""
@@ -110,6 +110,7 @@ def list_needs(
     counted_answers: CountedAnswers,
     queue: Queue,
     backups: Backups,
+    tokens_expire_at: Sequence[datetime] = (),
     window: str,
     now: datetime,
 ) -> Attention:
@@ -120,6 +121,7 @@ def list_needs(
         counted_answers: of all experiments.
         queue: how many jobs run and wait, of all experiments.
         backups: when the last one was made.
+        tokens_expire_at: when tokens in use expire, in order (`expiring_tokens`).
         window: of the new causes, such as `24h`.
     """
     causes = counted_answers.causes
@@ -134,6 +136,7 @@ def list_needs(
         _not_reproduced(connection),
         _unsealed(connection, now),
         _backups(connection, backups, now),
+        _tokens(tokens_expire_at, now),
         _dead_letters(connection),
     ]
     needs: list[Need] = []
@@ -435,6 +438,22 @@ def _backups(connection: Connection, backups: Backups, now: datetime) -> NeedsOf
         words = f"no backup yet, and the oldest record is {counted(days, 'day')} old"
     url = manual_page("how-to/look-after-the-archive", "back-up-and-restore")
     return _one("backup", days, words, utc_text(unsaved_since), url)
+
+
+def _tokens(expire_at: Sequence[datetime], now: datetime) -> NeedsOfKind:
+    """Return the need of new tokens; the names of tokens are for operators alone."""
+    if not expire_at:
+        return NeedsOfKind([])
+    first, count = expire_at[0], len(expire_at)
+    has_expired = first <= now
+    verb, refused = "expires" if count == 1 else "expire", "will be refused"
+    if has_expired:
+        verb, refused = "expired", "are refused"
+    when = f"on {minute_text(first)}" if count == 1 else f"from {minute_text(first)} on"
+    them = "it" if count == 1 else "them"
+    words = f"{counted(count, 'token')} in use {verb} {when}: records sent with {them} {refused}"
+    since = utc_text(first) if has_expired else None
+    return _one("token", count, words, since, manual_page("how-to/run-a-service", "tokens"))
 
 
 def _dead_letters(connection: Connection) -> NeedsOfKind:

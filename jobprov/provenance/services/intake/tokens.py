@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -315,10 +315,7 @@ class TokenBook:
         remembered = self._grants.get(digest)
         if remembered is not None and moment < remembered.until and time.time() < remembered.ends:
             return remembered.grant
-        grant = self._look_up(digest, int(shape.group(1)), moment)
-        if grant is None:
-            raise WrongTokenError(_WORTHLESS)
-        return grant
+        return self._look_up(digest, int(shape.group(1)), moment)
 
     def exist(self) -> bool:
         """Return whether any token but tickets was ever made.
@@ -335,18 +332,22 @@ class TokenBook:
                 self._ask_again_at = time.monotonic() + 1.0
         return self._exist
 
-    def _look_up(self, digest: str, number: int, moment: float) -> Grant | None:
-        """Return what a token in the database allows, and remember it; None if nothing."""
+    def _look_up(self, digest: str, number: int, moment: float) -> Grant:
+        """Return what a token in the database allows, and remember it.
+
+        Raises:
+            WrongTokenError: nothing. Only who has the token is told why.
+        """
         with self._engine.connect() as connection:
             token = find_token(connection, number)
-        if token is None or token.revoked_at is not None:
-            return None
         # In constant time: how long a comparison takes must not help guess the digest
-        if not hmac.compare_digest(token.sha256, digest):
-            return None
+        if token is None or not hmac.compare_digest(token.sha256, digest):
+            raise WrongTokenError(_WORTHLESS)
+        if token.revoked_at is not None:
+            raise WrongTokenError(_over(number, "was revoked", token.revoked_at))
         ends = _end_of(token)
-        if time.time() >= ends:
-            return None
+        if token.expires_at is not None and time.time() >= ends:
+            raise WrongTokenError(_over(number, "expired", token.expires_at))
         scopes = frozenset(Scope(word) for word in token.scopes.split())
         submitter = f"token {number} {token.name}"[:200]
         grant = Grant(token.experiment, submitter, token.task_id, scopes)
@@ -370,6 +371,12 @@ class TokenBook:
                 return
             self._noted[number] = now
         self._note_use(number)
+
+
+def _over(number: int, what: str, when: datetime) -> str:
+    """Return why a token is worth nothing any more, for those who have it."""
+    moment = when.astimezone(UTC)
+    return f"Token {number} {what} on {moment:%Y-%m-%d %H:%M} UTC; ask an operator for another."
 
 
 def _end_of(token: StoredToken) -> float:

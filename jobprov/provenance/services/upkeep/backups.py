@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from jobprov.archive.opening import folder_url, is_kept_in, open_store
+from jobprov.archive.opening import folder_url, holds_archive, is_kept_in, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
@@ -25,6 +25,7 @@ from jobprov.provenance.services.ledger.erased_segments import find_rewritten, f
 
 DATABASE_COPY = "jobprov.db"
 ARCHIVE_COPY = "archive"
+_UNFINISHED_COPY = f"{DATABASE_COPY}.new"
 _BATCH_BYTES = 8_000_000
 _STREAMED_BYTES = 8_000_000
 _LISTED_AT_ONCE = 5000
@@ -82,13 +83,14 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     """Copy everything that the service cannot make again into `folder`, which is made if missing.
 
     Raises:
-        BadInputError: the folder is the service's own.
+        BadInputError: the folder is the service's own, or holds other things and no backup.
         UnreachableError: the folder cannot be written.
         BlobDamagedError, DocumentDamagedError: something in the archive is damaged. Everything
             before it has been copied.
     """
     try:
         _refuse_own_folder(database, store, folder)
+        _refuse_folder_of_others(folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         tell("copying the database")
         copy = _copy_database(database, folder) if database.is_sqlite else None
@@ -122,6 +124,28 @@ def _refuse_own_folder(database: Database, store: Store, folder: Path) -> None:
         )
 
 
+def _refuse_folder_of_others(folder: Path) -> None:
+    """Refuse a folder that holds other things and no backup: its path is mistyped, most likely."""
+    if not folder.is_dir() or _holds_a_backup(folder):
+        return
+    others = []
+    for path in folder.iterdir():
+        # An empty disk has lost+found; what pg_dump wrote may lie there before the first backup
+        if path.name != "lost+found" and path.suffix != ".dump":
+            others.append(path.name)
+    if others:
+        raise BadInputError(
+            f"{folder} holds other things, such as {min(others)}, and no backup: nothing was "
+            f"copied. Please name an empty folder or a new one, such as {folder / 'jobprov'}."
+        )
+
+
+def _holds_a_backup(folder: Path) -> bool:
+    """Whether `back_up` was there before, even if it was killed."""
+    is_database_there = any((folder / name).is_file() for name in (DATABASE_COPY, _UNFINISHED_COPY))
+    return is_database_there or holds_archive(folder / ARCHIVE_COPY)
+
+
 def _file_of(database: Database) -> Path:
     """Return the file of a database of SQLite."""
     return Path(str(database.reading.url.database))
@@ -137,7 +161,7 @@ def _copy_database(database: Database, folder: Path) -> Path:
     The last copy stays until the new one is whole.
     """
     target = folder / DATABASE_COPY
-    fresh = folder / f"{DATABASE_COPY}.new"
+    fresh = folder / _UNFINISHED_COPY
     fresh.unlink(missing_ok=True)
     source_url = f"file:{_as_url(_file_of(database))}?mode=ro"
     with (

@@ -99,14 +99,21 @@ def test_revoked_token_is_worthless_within_seconds(service: Service, new_token: 
 
     fresh = TokenBook(service.database.reading)
 
-    with pytest.raises(WrongTokenError):
+    with pytest.raises(WrongTokenError, match=r"^Token 1 was revoked on 20\d\d-.* UTC; ask an op"):
         fresh.grant(header["Authorization"].removeprefix("Bearer "))
 
 
-def test_expired_token_is_worthless(client: FlaskClient, new_token: NewToken) -> None:
+def test_expired_token_is_worthless_and_only_who_has_it_is_told_why(
+    client: FlaskClient, new_token: NewToken
+) -> None:
     header = new_token(days=0)
+    guessed = {"Authorization": "Bearer prov_1_" + "x" * 43}
 
-    assert_problem(client.put(PUT, json=a_record(), headers=header), 401)
+    refused = assert_problem(client.put(PUT, json=a_record(), headers=header), 401)
+    unknown = assert_problem(client.put(PUT, json=a_record(), headers=guessed), 401)
+
+    assert f"Token 1 expired on {datetime.now(UTC):%Y-%m-%d}" in refused["detail"]
+    assert unknown["detail"].startswith("The token is unknown, expired or revoked;")
 
 
 def test_token_itself_is_kept_nowhere(service: Service, new_token: NewToken) -> None:

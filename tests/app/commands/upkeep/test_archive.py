@@ -13,6 +13,7 @@ from jobprov.app.cli import exit_code, jobprov
 from jobprov.app.commands.terminal import progress
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
+from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
@@ -186,6 +187,38 @@ def test_backup_to_a_disk_that_is_not_mounted_is_noticed(data: Path, tmp_path: P
         in first.stderr
     )
     assert "is made" not in second.stderr
+
+
+def test_backup_into_a_folder_of_other_things_is_refused(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    (folder / "archive" / "letters").mkdir(parents=True)
+    (folder / "thesis.tex").write_text("by somebody")
+
+    with pytest.raises(BadInputError, match="holds other things") as problem:
+        run("backup", str(folder), "--data", str(data))
+
+    assert f"name an empty folder or a new one, such as {folder / 'jobprov'}" in str(problem.value)
+    assert exit_code(problem.value) == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["archive", "thesis.tex"]
+    assert not (data / "last-backup").exists()
+
+
+@pytest.mark.parametrize("left", ["lost+found", "jobprov.dump", "jobprov.db.new", "archive"])
+def test_backup_takes_an_empty_disk_a_dump_and_what_a_killed_one_left(
+    data: Path, tmp_path: Path, left: str
+) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    if left == "archive":
+        open_store(f"file:{folder / left}")
+        (folder / "README").write_text("what an operator noted beside it")
+    elif left == "lost+found":
+        (folder / left).mkdir()
+    else:
+        (folder / left).write_text("")
+
+    assert run("backup", str(folder), "--data", str(data)).exit_code == 0
+    assert (folder / "jobprov.db").is_file()
 
 
 def test_backup_folder_that_cannot_be_made_is_not_said_to_be_made(data: Path) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.records import record_of
 
 
@@ -27,8 +28,19 @@ def test_page_counts_by_day_and_links_late_files(client: FlaskClient) -> None:
     assert "No file is late by more than 40 hours, of 2 written; 2 files may still come." in none
 
 
-def test_page_without_an_experiment_or_of_one_that_nobody_knows_is_told(
-    client: FlaskClient,
-) -> None:
-    assert client.get("/arrivals").status_code == 422
+def test_page_without_an_experiment_offers_those_that_are_recorded(client: FlaskClient) -> None:
+    assert client.get("/arrivals").status_code == 404
+    put_job(client, record_of(1))
+    assert "<h1>Arrivals of nova</h1>" in client.get("/arrivals?days=3").text  # there is no other
+    put_job(client, record_of(2, experiment="dune"))
+
+    page = client.get("/arrivals?days=3")
+
+    assert page.status_code == 300
+    assert "Several experiments are recorded; say whose arrivals you mean." in page.text
+    for experiment in ("dune", "nova"):
+        assert f'href="/arrivals?days=3&amp;experiment={experiment}"' in page.text
+
+
+def test_page_of_an_experiment_that_nobody_knows_is_told(client: FlaskClient) -> None:
     assert client.get("/arrivals?experiment=none").status_code == 404

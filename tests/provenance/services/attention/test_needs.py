@@ -2,13 +2,14 @@
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from jobprov.provenance.answers.attention import Attention
+from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.services.alerts.events import Found, begin_alerts
 from jobprov.provenance.services.attention.needs import (
@@ -18,7 +19,8 @@ from jobprov.provenance.services.attention.needs import (
     CountedAnswers,
     list_needs,
 )
-from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.attention.tokens import expiring_tokens
+from jobprov.provenance.services.intake.tokens import Grant, create_ticket, create_token
 from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters
 from jobprov.provenance.services.statistics.growing_gaps import list_growing_gaps
 from jobprov.provenance.services.statistics.new_causes import list_new_causes
@@ -44,7 +46,12 @@ HOUR = timedelta(hours=1)
 UNWATCHED = Backups(None, None)
 
 
-def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCHED) -> Attention:
+def look(
+    production: Production,
+    now: datetime = NOW,
+    backups: Backups = UNWATCHED,
+    tokens_expire_at: Sequence[datetime] = (),
+) -> Attention:
     """Return what needs somebody; causes are new where none was seen a day before."""
     with production.database.reading.connect() as connection:
         return list_needs(
@@ -59,6 +66,7 @@ def look(production: Production, now: datetime = NOW, backups: Backups = UNWATCH
             ),
             queue=whole_queue(connection, limit=0),
             backups=backups,
+            tokens_expire_at=tokens_expire_at,
             window="24h",
             now=now,
         )
@@ -481,3 +489,76 @@ def test_backup_that_is_old_or_was_never_made_needs_somebody(production: Product
     assert backup(None, 7 * day) == ["no backup yet, and the oldest record is 9 days old"]
     assert backup(None, 10 * day) == [], "what is new may still get its first"
     assert backup(now - 300 * day, None) == [], "not watched"
+
+
+def test_token_in_use_that_expires_needs_somebody_until_there_is_another(
+    production: Production,
+) -> None:
+    def make(days: int, experiment: str = "nova") -> None:
+        production.write(
+            lambda writing: create_token(
+                writing, experiment=experiment, name="hook", now=RECORDED, days=days
+            )
+        )
+
+    def told(now: datetime, hidden: frozenset[str] = frozenset()) -> list[datetime]:
+        with production.database.reading.connect() as connection:
+            return expiring_tokens(connection, now, hidden=hidden)
+
+    make(20)
+    production.write(
+        lambda writing: create_ticket(
+            writing, experiment="nova", task_id="t", now=RECORDED, days=20
+        )
+    )
+    production.write(lambda writing: note_token_use(writing.connection, 2, RECORDED))
+    unused, day = told(RECORDED + timedelta(days=10)), timedelta(days=1)
+    production.write(
+        lambda writing: note_token_use(writing.connection, 1, RECORDED + timedelta(days=9))
+    )
+    end = RECORDED + 20 * day
+
+    assert unused == []
+    assert told(RECORDED + 5 * day) == []
+    assert told(RECORDED + 10 * day) == [end]
+    assert told(RECORDED + 22 * day) == [end]
+    assert told(RECORDED + 10 * day, frozenset({"nova"})) == []
+    assert told(RECORDED + 28 * day) == []
+    make(400, "mu2e")
+    assert told(RECORDED + 10 * day) == [end]
+    make(400)
+    assert told(RECORDED + 10 * day) == []
+
+
+@pytest.mark.parametrize(
+    ("expire_at", "words", "since"),
+    [
+        (
+            [NOW + HOUR],
+            "1 token in use expires on 2026-01-02 02:00 UTC: records sent with it will be refused",
+            None,
+        ),
+        (
+            [NOW - HOUR],
+            "1 token in use expired on 2026-01-02 00:00 UTC: records sent with it are refused",
+            NOW - HOUR,
+        ),
+        (
+            [NOW + HOUR] * 2,
+            (
+                "2 tokens in use expire from 2026-01-02 02:00 UTC on: records sent with them will "
+                "be refused"
+            ),
+            None,
+        ),
+    ],
+)
+def test_need_of_tokens_says_when_jobs_are_refused_and_names_none(
+    production: Production, expire_at: list[datetime], words: str, since: datetime | None
+) -> None:
+    [need] = look(production, tokens_expire_at=expire_at).needs
+
+    assert need.words == words
+    assert (need.kind, need.experiment, need.count) == ("token", None, len(expire_at))
+    assert need.since == (utc_text(since) if since else None)
+    assert need.url == "/docs/how-to/run-a-service#tokens"
