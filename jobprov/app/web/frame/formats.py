@@ -70,7 +70,12 @@ def number(value: Any) -> str:
 
 
 def amount(value: Any, decimals: int) -> str:
-    """Return a number with at most so many decimals; a smaller one with two digits, not as 0."""
+    """Return a number with at most so many decimals; a smaller one with two digits, not as 0.
+
+    What is even smaller is told as `under 0.0001`: nobody reads an exponent at a glance.
+    """
+    if is_number(value) and 0 < value < 0.0001:
+        return "under 0.0001"
     if is_number(value) and 0 < abs(value) < 10**-decimals:
         return f"{value:.2g}"
     return number(round(value, decimals)) if is_number(value) else text(value)
