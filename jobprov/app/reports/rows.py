@@ -30,7 +30,7 @@ from jobprov.provenance.times import minute_text
 
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
-_USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
+_USE = ("Wall time", "9 of 10 within", "CPU efficiency", "Memory")
 _PROOFS = ("Proven", "Failed", "Differs", "Not rerun")
 _OF_PROOFS = (
     "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as "

@@ -19,6 +19,7 @@ MISSING = words.MISSING
 THIN = words.THIN_SPACE
 percent = words.percent
 _KILO = 1000
+_LEAST_AMOUNT = 0.0001
 _DAY = 86400
 _SHORT = 12
 _DIGITS_AT_MOST = 30
@@ -70,7 +71,12 @@ def number(value: Any) -> str:
 
 
 def amount(value: Any, decimals: int) -> str:
-    """Return a number with at most so many decimals; a smaller one with two digits, not as 0."""
+    """Return a number with at most so many decimals; a smaller one with two digits, not as 0.
+
+    What is even smaller is told as `under 0.0001`: nobody reads an exponent at a glance.
+    """
+    if is_number(value) and 0 < value < _LEAST_AMOUNT:
+        return f"under {_LEAST_AMOUNT}"
     if is_number(value) and 0 < abs(value) < 10**-decimals:
         return f"{value:.2g}"
     return number(round(value, decimals)) if is_number(value) else text(value)

@@ -25,7 +25,7 @@ from jobprov.provenance.services.kept_answers.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
 _TITLES = {
-    "wall_seconds": "Run time",
+    "wall_seconds": "Wall time",
     "cpu_seconds": "CPU",
     "cpu_efficiency": "CPU efficiency",
     "max_rss_bytes": "Memory",

@@ -34,7 +34,7 @@ class DrawnBacklog(NamedTuple):
         expected: the path of what is expected to be left; '' likewise.
         now: where now is, of a width of `WIDTH`.
         start, end: when the picture begins and ends.
-        rows: what it shows, the latest moment first.
+        rows: the moments when fewer or more were left than before, the latest first.
     """
 
     line: str
@@ -102,8 +102,10 @@ def draw_backlog(backlog: Backlog | None, now: datetime) -> DrawnBacklog | None:
         # each number is that at the end of its step
         until = min(now, start + (place + 1) * step)
         line += f"L{scale.point(until, left)}"
-        what = "now" if until == now else ""
-        rows.append(BacklogRow(until.isoformat(), left, what))
+        if until == now:
+            rows.append(BacklogRow(until.isoformat(), left, "now"))
+        elif left != rows[-1].left:
+            rows.append(BacklogRow(until.isoformat(), left, ""))
     estimate = _draw_estimate(backlog, scale, now)
     return DrawnBacklog(
         line=line,

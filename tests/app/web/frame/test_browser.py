@@ -112,6 +112,20 @@ def test_axe_names_what_it_finds(watched: Watched) -> None:
     assert colours == [("color-contrast", ['<p style="color: #eee">pale</p>'])]
 
 
+@pytest.mark.parametrize("watched", [(WIDE, "light")], indirect=True)
+def test_searches_have_names_and_links_among_words_are_underlined(watched: Watched) -> None:
+    page = watched.page
+    page.goto(watched.site + f"{FAILED}/logs/smear.err")
+    expect(page.get_by_role("search", name="This log")).to_be_visible()
+    page.goto(watched.site + FAILED)
+    with_link = (
+        "words => { words.innerHTML = 'words <a href=\"#why\">link</a>'; "
+        "return getComputedStyle(words.firstElementChild).textDecorationLine; }"
+    )
+
+    assert page.locator(".why-box dd").first.evaluate(with_link) == "underline"
+
+
 @pytest.mark.parametrize("watched", [(WIDE, "light"), (NARROW, "light")], indirect=True)
 def test_axe_finds_nothing_on_any_page(watched: Watched) -> None:
     page, found = watched.page, []

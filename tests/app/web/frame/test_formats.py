@@ -72,7 +72,14 @@ def test_numbers_have_thin_spaces_and_missing_ones_a_dash(value: Any, words: str
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(None, MISSING), (0.0, "0"), (0.0064, "0.0064"), (0.2008, "0.2"), (4.381, "4.4")],
+    [
+        (None, MISSING),
+        (0.0, "0"),
+        (0.000095, "under 0.0001"),
+        (0.0064, "0.0064"),
+        (0.2008, "0.2"),
+        (4.381, "4.4"),
+    ],
 )
 def test_small_amounts_are_not_rounded_to_nothing(value: float | None, words: str) -> None:
     assert amount(value, 1) == words

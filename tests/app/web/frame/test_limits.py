@@ -291,3 +291,10 @@ def test_a_mistake_of_ours_is_a_page_without_its_details(
     assert "secret detail" not in answer.text
     assert "A mistake of ours" in answer.text
     assert f"number, {answer.headers['X-Request-Id']}." in answer.text
+
+
+def test_one_field_that_is_missing_is_told_once(pages: FlaskClient) -> None:
+    page = pages.get("/waive?experiment=toyexp&task_id=toyexp-demo-gen-0001")
+
+    assert page.status_code == 422
+    assert page.text.count("missing") == 1

@@ -141,6 +141,8 @@ def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
         "/jobs",
         f"/jobs/{samples.job_id('reco-4-first')}",
         f"/campaigns/toyexp/{samples.CAMPAIGN}",
+        "/throughput?ended_after=2026-11-20&ended_before=2026-11-27&measure=cpu_hours",
+        "/throughput?ended_after=2026-11-20&ended_before=2026-11-27&by=site",
         "/resources",
         "/resources?by=host",
         "/estimate?experiment=toyexp&files=100",
@@ -154,6 +156,30 @@ def test_tables_are_seen_whole(browser: Browser, site: str, width: int) -> None:
         assert max(tables.evaluate_all(beyond)) <= 1, address  # parts of a pixel are rounded
     phone.check()
     phone.context.close()
+
+
+def test_amounts_of_a_step_stand_with_their_titles_below_its_time(scripted: Watched) -> None:
+    page = scripted.page
+    page.goto(f"{scripted.site}/throughput?ended_after=2026-11-20&ended_before=2026-11-27")
+    start, total = page.locator("table.steps tbody tr").first.locator("td:visible").all()[:2]
+    time, amount = start.bounding_box(), total.bounding_box()
+
+    assert time is not None
+    assert amount is not None
+    assert amount["y"] >= time["y"] + time["height"]
+    assert total.evaluate("cell => getComputedStyle(cell, '::before').content") == '"All "'
+
+
+def test_name_of_a_file_has_the_width_of_the_phone_in_a_list_of_jobs(scripted: Watched) -> None:
+    page = scripted.page
+    page.goto(f"{scripted.site}/jobs?experiment=toyexp&stage=reco&state=succeeded")
+    row = page.locator("table.listed-jobs tbody tr").first
+    state, name = row.locator("td").nth(1).bounding_box(), row.locator("td.name").bounding_box()
+
+    assert state is not None
+    assert name is not None
+    assert name["y"] >= state["y"] + state["height"]
+    assert name["width"] > PHONE[0] * 0.8
 
 
 def test_distributions_stand_below_their_rows_on_a_phone(scripted: Watched) -> None:
@@ -199,7 +225,7 @@ def test_what_jobs_took_fits_a_phone_in_a_report(browser: Browser, site: str) ->
     assert took.evaluate("box => box.scrollWidth - box.clientWidth") == 0
     cell = took.locator("td").nth(2)
     title = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
-    assert title == '"Run time"'
+    assert title == '"Wall time"'
     watched.check()
     watched.context.close()
 

@@ -33,3 +33,14 @@ def test_versions_and_contents_of_one_name_are_told_apart(client: FlaskClient) -
     assert "Jobs read different contents as calib.db" in words(
         client, "/lineage/calib.db?direction=descendants"
     )
+
+
+def test_tasks_of_touched_files_lead_to_their_pages(client: FlaskClient) -> None:
+    read, made = file_entry("calib.db", 1), file_entry("reco.root", 2)
+    task = {"task_id": "reco+2026", "stage": "reco"}
+    put_job(client, a_record(1, inputs=[read], outputs=[made], task=task))
+
+    page = client.get("/impact?reads=calib.db").text
+    [address] = re.findall(r'<a class="name" href="([^"]*)"\s*>reco\+2026</a>', page)
+
+    assert client.get(unescape(address)).status_code == 200

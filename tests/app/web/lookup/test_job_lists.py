@@ -53,7 +53,7 @@ def test_exit_of_a_signal_is_the_same_number_in_rows_counts_and_the_filter(
     put_job(client, a_record(2))
     text = tight(client.get("/jobs").text)
 
-    assert '<td class="number roomy">152 (SIGXCPU)</td>' in text
+    assert '<td class="number roomy exit">152 (SIGXCPU)</td>' in text
     assert '<a href="/jobs?exit_code=152">152 (SIGXCPU)</a> <span class="count">1<' in text
     assert "1 job with exit code 152." in client.get("/jobs?exit_code=152").text
 

@@ -52,8 +52,7 @@ def test_units_that_wait_for_somebody_stay() -> None:
         (12, ""),
         (16, ""),
         (20, ""),
-        (20, ""),
-    ]
+    ], "moments at which as much was left as before are not told"
 
 
 def test_without_an_estimate_there_is_no_band() -> None:
@@ -61,7 +60,7 @@ def test_without_an_estimate_there_is_no_band() -> None:
 
     assert drawn is not None
     assert (drawn.band, drawn.expected) == ("", "")
-    assert [row.what for row in drawn.rows] == ["now", "", "", "", ""]
+    assert [row.what for row in drawn.rows] == ["now", "", "", ""]
 
 
 def test_picture_of_a_young_task_begins_with_it() -> None:
