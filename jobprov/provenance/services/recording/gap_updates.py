@@ -18,17 +18,15 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.recording import jobs as queries
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs, jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
-from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
 from jobprov.provenance.services.code.repositories import enqueue_carried
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.witnessed_jobs import WitnessedJob, fill_taken
-from jobprov.provenance.services.recording.derivation import grade
-from jobprov.provenance.services.recording.findings import find_for, pending_of
+from jobprov.provenance.services.recording.derivation import ask_for_evaluations, grade
+from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.work.classifications import enqueue_failures
-from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 
@@ -77,9 +75,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     write_awaited(connection, awaited, replace=list(known_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log
-    pending = pending_of(readings, findings)
-    experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
-    enqueue_evaluations(connection, experiments, pending)
+    ask_for_evaluations(writing, readings, findings)
 
 
 def jobs_configured(connection: Connection, key: str) -> list[int]:
