@@ -24,7 +24,6 @@ from jobprov.provenance.db.recording.files.linking import link_files, link_new_f
 from jobprov.provenance.db.recording.files.rows import (
     Removed,
     remove_files,
-    unlink_claims,
     write_files,
 )
 from jobprov.provenance.db.recording.job_rows import (
@@ -57,15 +56,6 @@ from jobprov.provenance.db.writer.turns import take_tasks
 from jobprov.provenance.records.files.outputs import count_made
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
-
-__all__ = [
-    "JobDraft",
-    "gap_document",
-    "intern_experiments",
-    "table_of",
-    "unlink_claims",
-    "write_jobs",
-]
 
 _PLACES = "SELECT id, task_id, stage_id FROM jobs WHERE id {among}"
 

@@ -5,6 +5,7 @@ and logs in bundles stay whole. The expiry is in the ledger before the bytes are
 between leaves bytes that nobody possesses, which the next run erases.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -152,14 +153,14 @@ def expire_logs(
     if not is_trial:
         # Logs that expired in a run that crashed before it erased them
         _erase(place, None)
-    excess_bytes = None
+    excess_bytes = math.inf
     if quota_bytes is not None:
         # One more pass over the records: how much is too much is known only at the end
         whole_bytes = sum(part.size_bytes for part in _read(place, after, before))
         excess_bytes = whole_bytes - quota_bytes
     done = Expiry()
     for part in _read(place, after, before):
-        if excess_bytes is not None and done.freed_bytes >= excess_bytes:
+        if done.freed_bytes >= excess_bytes:
             return done._replace(is_whole=True)
         if done.jobs >= most_jobs:
             return done._replace(is_whole=False)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
+from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile, InferredCode
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
@@ -121,18 +121,11 @@ def find_impact(
         if jobs > MOST_FOLLOWED:
             claims = next_claims(connection, chosen, after=after, most=limit + 1)
             page = _page(connection, claims, set(claims), limit)
-            return Impact(
-                jobs=jobs,
-                made=None,
-                touched_jobs=None,
-                touched=None,
-                is_truncated=True,
-                inferred=inferred,
-                files=page.files,
-                next=page.next,
-            )
-        find_reach = _direct_reach if is_direct else _whole_reach
-        reach = find_reach(connection, chosen, after, limit)
+            return _impact_of_too_many(jobs, inferred, page)
+        if is_direct:
+            reach = _direct_reach(connection, chosen, after, limit)
+        else:
+            reach = _whole_reach(connection, chosen, after, limit)
         contents_differ = _contents_differ(connection, named)
     page = _page(connection, reach.listed, {claim.claim for claim in reach.made}, limit)
     return Impact(
@@ -207,6 +200,20 @@ class _Page(NamedTuple):
 
     files: list[ImpactedFile]
     next: str | None
+
+
+def _impact_of_too_many(jobs: int, inferred: list[InferredCode], page: _Page) -> Impact:
+    """Return the impact of jobs that are too many to be followed: only they are counted."""
+    return Impact(
+        jobs=jobs,
+        made=None,
+        touched_jobs=None,
+        touched=None,
+        is_truncated=True,
+        inferred=inferred,
+        files=page.files,
+        next=page.next,
+    )
 
 
 def _page(

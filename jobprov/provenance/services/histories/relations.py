@@ -272,7 +272,6 @@ def find_common(
     history_a = trace_history(connection, focus_a, as_of=as_of)
     history_b = trace_history(connection, focus_b, as_of=as_of)
     histories = (history_a, history_b)
-
     distances = _distances(
         own_keys_a=_keys_of(connection, first),
         own_keys_b=_keys_of(connection, second),
@@ -280,8 +279,8 @@ def find_common(
         links_to_b=history_b.distances_before(),
     )
     consumers = count_consumers(connection, distances, most=hub + 1, as_of=as_of)
-    places = node_places(connection, distances)
     ancestors, hubs = _without_hubs(distances, histories, consumers, hub=hub)
+    places = node_places(connection, distances)
     hubs.sort(key=places.__getitem__)
     ancestors.sort(key=lambda key: (distances[key].links, places[key]))
 
@@ -290,15 +289,8 @@ def find_common(
     nearest = _nearest(ancestors, histories)
     page = []
     for file in _files(connection, ancestors[start:end]):
-        distance = distances[file.key]
-        page.append(
-            CommonAncestor(
-                **structs.asdict(file),
-                jobs_to_a=distance.jobs_to_a,
-                jobs_to_b=distance.jobs_to_b,
-                is_nearest=file.key in nearest,
-            )
-        )
+        ancestor = _common_ancestor(file, distances[file.key], is_nearest=file.key in nearest)
+        page.append(ancestor)
     return CommonAncestors(
         a=_named(first, focus_a),
         b=_named(second, focus_b),
@@ -334,6 +326,15 @@ class _Distance(NamedTuple):
     def jobs_to_b(self) -> int:
         """Return the number of jobs on the way to the second file."""
         return self.links_to_b // 2
+
+
+def _common_ancestor(file: LineageFile, distance: _Distance, *, is_nearest: bool) -> CommonAncestor:
+    return CommonAncestor(
+        **structs.asdict(file),
+        jobs_to_a=distance.jobs_to_a,
+        jobs_to_b=distance.jobs_to_b,
+        is_nearest=is_nearest,
+    )
 
 
 def _distances(

@@ -30,7 +30,7 @@ from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_unresolved
 from jobprov.provenance.services.ledger.witnessed_jobs import Reading
-from jobprov.provenance.services.recording.findings import find_for, pending_of
+from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.recording.resolved_code import distinct_entries
 from jobprov.provenance.services.recording.traced_kinds import awaited_kinds, note_traced
 from jobprov.provenance.services.work.classifications import enqueue_failures
@@ -135,7 +135,16 @@ def _ask_for_work(
     if failures:
         enqueue_failures(writing.connection, failures)
     _ask_for_code(writing.connection, jobs, findings)
-    pending = pending_of([job.reading for job in jobs], findings)
+    ask_for_evaluations(writing, [job.reading for job in jobs], findings)
+
+
+def ask_for_evaluations(
+    writing: Writing, readings: Sequence[Reading], findings: Sequence[Findings]
+) -> None:
+    """Have the configurations of these jobs evaluated that can be by now."""
+    pending: set[tuple[str, str]] = set()
+    for reading, job_findings in zip(readings, findings, strict=True):
+        pending.update((reading.record.experiment, digest) for digest in job_findings.pending)
     if pending:
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
         enqueue_evaluations(writing.connection, experiments, pending)

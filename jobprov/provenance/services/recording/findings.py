@@ -199,11 +199,3 @@ class ExpiredLogs:
     def among(self, experiment: str, digests: AbstractSet[str]) -> AbstractSet[str]:
         """Return those of the digests that are expired logs of the experiment."""
         return digests & self._by_experiment.get(experiment, frozenset())
-
-
-def pending_of(readings: Sequence[Reading], findings: Sequence[Findings]) -> set[tuple[str, str]]:
-    """Return (experiment, digest) of the configurations that can be evaluated now."""
-    pending: set[tuple[str, str]] = set()
-    for reading, job_findings in zip(readings, findings, strict=True):
-        pending.update((reading.record.experiment, digest) for digest in job_findings.pending)
-    return pending

@@ -3,7 +3,7 @@
 That is a blob, or the commit of their code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
@@ -18,17 +18,15 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.recording import jobs as queries
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs, jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
-from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
 from jobprov.provenance.services.code.repositories import enqueue_carried
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.witnessed_jobs import WitnessedJob, fill_taken
-from jobprov.provenance.services.recording.derivation import grade
-from jobprov.provenance.services.recording.findings import find_for, pending_of
+from jobprov.provenance.services.recording.derivation import ask_for_evaluations, grade
+from jobprov.provenance.services.recording.findings import find_for
 from jobprov.provenance.services.work.classifications import enqueue_failures
-from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 
@@ -42,7 +40,7 @@ def refresh(parts: Parts, key: str) -> None:
     # A job that another process records now may not have seen what came, and is not found yet
     wait_for_derivations(parts.database)
     with parts.database.reading.connect() as connection:
-        jobs = _FINDERS[kind](connection, parts.store, name)
+        jobs = _jobs_concerned(connection, parts.store, kind, name)
         software = entries_of_jobs(connection, jobs) if kind == "blob" else {}
     # Whatever blob came: the notice of another one may find the job no longer waiting
     if software:
@@ -77,9 +75,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     write_awaited(connection, awaited, replace=list(known_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log
-    pending = pending_of(readings, findings)
-    experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
-    enqueue_evaluations(connection, experiments, pending)
+    ask_for_evaluations(writing, readings, findings)
 
 
 def jobs_configured(connection: Connection, key: str) -> list[int]:
@@ -91,16 +87,23 @@ def jobs_configured(connection: Connection, key: str) -> list[int]:
     return queries.jobs_configured(connection, int(experiment), sha256)
 
 
-def _jobs_awaiting(connection: Connection, _store: Store, sha256: str) -> list[int]:
-    return jobs_awaiting(connection, sha256)
-
-
-def _jobs_using(connection: Connection, _store: Store, software_sha256: str) -> list[int]:
-    return queries.jobs_using(connection, software_sha256)
-
-
-def _jobs_configured(connection: Connection, _store: Store, key: str) -> list[int]:
-    return jobs_configured(connection, key)
+def _jobs_concerned(connection: Connection, store: Store, kind: str, name: str) -> list[int]:
+    """Return the jobs that a notice concerns; `services/work/notices.py` writes the notices."""
+    match kind:
+        case "blob":
+            return jobs_awaiting(connection, name)
+        case "software":
+            return queries.jobs_using(connection, name)
+        case "configuration":
+            return jobs_configured(connection, name)
+        case "named":
+            return _jobs_naming(connection, store, name)
+        case "capsule":
+            return jobs_served(connection, int(name))
+        case "trace":
+            key, _, experiment = name.partition(":")
+            return jobs_waiting(connection, (experiment, key))
+    raise KeyError(kind)
 
 
 def _jobs_naming(connection: Connection, store: Store, key: str) -> list[int]:
@@ -115,23 +118,3 @@ def _jobs_naming(connection: Connection, store: Store, key: str) -> list[int]:
         return []
     called = queries.jobs_called(connection, whose, [job.job_id for job in holders.jobs])
     return sorted(called | queries.running_jobs(connection, whose))
-
-
-def _jobs_waiting(connection: Connection, _store: Store, kind: str) -> list[int]:
-    key, _, experiment = kind.partition(":")
-    return jobs_waiting(connection, (experiment, key))
-
-
-def _jobs_served(connection: Connection, _store: Store, entry: str) -> list[int]:
-    return jobs_served(connection, int(entry))
-
-
-_FINDERS: dict[str, Callable[[Connection, Store, str], list[int]]] = {
-    "blob": _jobs_awaiting,
-    "software": _jobs_using,
-    "configuration": _jobs_configured,
-    "named": _jobs_naming,
-    "capsule": _jobs_served,
-    "trace": _jobs_waiting,
-}
-"""By the kind of a notice (`services/work/notices.py`), who finds the jobs that it concerns."""

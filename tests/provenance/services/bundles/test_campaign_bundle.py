@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.bundles.campaign_bundle import WantedJobs, build_campaign
 from jobprov.provenance.services.bundles.checks import check_bundles

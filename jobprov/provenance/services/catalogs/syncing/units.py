@@ -40,10 +40,7 @@ def sync_units(compared: TaskInCatalog, progress: TaskSync, *, everything: bool)
     units = compared.declaration.listed_units()
     if units is None:
         return _sync_files_of_task(compared, progress)
-    unnameable = [unit for unit in units if not compared.catalog.can_hold(compared.full_name(unit))]
-    if unnameable and len(unnameable) == len(units):
-        message = _unnameable_message(compared, units, unnameable)
-        raise BadInputError(message, {"units": ["are no files of the catalog"]})
+    unnameable = _unnameable_problem(compared, units)
     asked_units = _AskedUnits(units)
     last_pass = _LastPass.of(compared)
     # Where the catalog knows most outputs already, few units are left to ask for. What was broken
@@ -60,9 +57,8 @@ def sync_units(compared: TaskInCatalog, progress: TaskSync, *, everything: bool)
         if following >= len(units):
             following = 0  # the next pass begins anew
         progress = _sync_part(compared, progress, part, following=following)
-    if unnameable and not progress.problem:
-        progress = progress._replace(problem=_unnameable_message(compared, units, unnameable))
-    return progress._replace(is_whole=not progress.refused)
+    problem = progress.problem or unnameable
+    return progress._replace(problem=problem, is_whole=not progress.refused)
 
 
 class _LastPass(NamedTuple):
@@ -219,9 +215,15 @@ def _lacking_outputs(compared: TaskInCatalog, units: Sequence[str]) -> list[str]
     return [unit for unit in units if unit not in settled]
 
 
-def _unnameable_message(
-    compared: TaskInCatalog, units: Sequence[str], unnameable: Sequence[str]
-) -> str:
+def _unnameable_problem(compared: TaskInCatalog, units: Sequence[str]) -> str | None:
+    """Return that some units can be no file of the catalog; None where all can be.
+
+    Raises:
+        BadInputError: no unit can be.
+    """
+    unnameable = [unit for unit in units if not compared.catalog.can_hold(compared.full_name(unit))]
+    if not unnameable:
+        return None
     message = (
         f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the "
         "catalog, which was not asked about them: its files are namespace:name in letters, digits "
@@ -229,6 +231,8 @@ def _unnameable_message(
     )
     if not compared.namespace and ":" not in unnameable[0]:
         message += " The task names no namespace: declare it again with `namespace`."
+    if len(unnameable) == len(units):
+        raise BadInputError(message, {"units": ["are no files of the catalog"]})
     return message
 
 
