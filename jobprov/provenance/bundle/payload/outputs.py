@@ -9,6 +9,7 @@ from jobprov.provenance.bundle.ingredients import SMALL_BYTES
 from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.layout import made_folders
+from jobprov.provenance.bundle.payload.passing_names import passing_pattern
 from jobprov.provenance.bundle.payload.payload import Expected, Payload
 from jobprov.provenance.bundle.payload.places import Place, place_of_address, quote
 
@@ -31,7 +32,7 @@ def add_outputs(payload: Payload) -> None:
         if place is not None:
             _make_folder(payload, expected.path, place)
             _note_moved(payload, output.text("location"), place)
-        lines.append(_shell_line(expected, place))
+        lines.append(_shell_line(expected, place, _pattern(payload, expected.path)))
     payload.expected = table
     payload.table("outputs/expected.tsv", Expected._fields, table)
     add_ending(payload)
@@ -90,7 +91,12 @@ def _write_content_digest(payload: Payload, output: RecordPart) -> None:
     payload.write(stored, readable_json(document))
 
 
-def _shell_line(expected: Expected, place: Place | None) -> str:
+def _pattern(payload: Payload, path: str) -> str:
+    """The pattern by which an output is looked for whose name no rerun repeats; else ''."""
+    return passing_pattern(posixpath.basename(path)) if payload.edition > 1 else ""
+
+
+def _shell_line(expected: Expected, place: Place | None, pattern: str) -> str:
     """The line by which verify.sh compares an output; its place is '' if a rerun has none."""
     place_word = quote("") if place is None else place.word()
     words = (
@@ -106,7 +112,7 @@ def _shell_line(expected: Expected, place: Place | None) -> str:
         quote(expected.reference),
         place_word,
     )
-    return " ".join(words)
+    return " ".join([*words, quote(pattern)] if pattern else words)
 
 
 def _reference(payload: Payload, output: RecordPart, name: str, compared_by: str) -> str:
@@ -154,15 +160,19 @@ def _parent(place: Place) -> Place:
 def _note_moved(payload: Payload, location: str, place: Place) -> None:
     """Let run.sh make the folder to which the job moved or copied this output, and look there."""
     if payload.uses_storage_clients and "://" in location:
-        stored = place_of_address(location)
-        payload.lay_out("folder", _parent(stored))
-        payload.lay_out("moved", place, stored)
-    if not location.startswith("/"):
+        moved: Place | None = place_of_address(location)
+    elif location.startswith("/"):
+        moved = payload.places.settle(location)
+    else:
         return
-    moved = payload.places.settle(location)
-    if moved is not None and moved != place:
+    if moved is None or moved == place:
+        return
+    if location.startswith("/"):
         _make_folder(payload, location, moved)
-        payload.lay_out("moved", place, moved)
+    else:
+        payload.lay_out("folder", _parent(moved))
+    pattern = _pattern(payload, location)
+    payload.lay_out("moved", place, moved, *([pattern] if pattern else []))
 
 
 def _json_word(name: str) -> str:

@@ -201,11 +201,19 @@ link() { # TARGET PLACE
   mkdir -p "${2%/*}" || cannot_lay_out "$2"
   [ -e "$2" ] || [ -h "$2" ] || ln -s "$1" "$2" || cannot_lay_out "$2"
 }
-moved() { # PLACE LATER_PLACE: where the job moved or copied an output
+moved() { # PLACE LATER_PLACE [PATTERN]: where the job moved or copied an output, whose name may have a time or id in it
   [ "$act" = find-moved ] || return 0
-  if [ -e "$1" ] || [ -h "$1" ] || [ ! -f "$2" ] || ! find_absolute "${1%/*}"; then return 0; fi
+  if [ -e "$1" ] || [ -h "$1" ] || ! find_absolute "${1%/*}"; then return 0; fi
   # the job may have made links by now
-  case $absolute/ in "$out"/*) ln -s "$2" "$absolute/${1##*/}" ;; esac
+  case $absolute/ in "$out"/*) ;; *) return 0 ;; esac
+  if [ -f "$2" ]; then
+    ln -s "$2" "$absolute/${1##*/}"
+  elif [ $# -gt 2 ]; then
+    for later in "${2%/*}"/*; do
+      # shellcheck disable=SC2254 # a pattern
+      case ${later##*/} in $3) [ ! -f "$later" ] || [ -e "$absolute/${later##*/}" ] || ln -s "$later" "$absolute/" ;; esac
+    done
+  fi
 }
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"

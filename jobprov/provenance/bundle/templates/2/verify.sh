@@ -346,16 +346,21 @@ not_there() { # NAME PLACE: an output that the recorded job did not make
   if [ -e "$2" ]; then made="$made${made:+, }$1"; fi
 }
 
-output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE
+output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE [PATTERN]
   name=$1 json_name=$2 required=$3 size=$4 sha256=$5 comparator=$6 content=$7 checksums=$8
   shift 8
-  reference=$1 place=$2
+  reference=$1 place=$2 also_here=0
   outputs=$outputs${place#"$work"/}$nl
+  if [ $# -gt 2 ] && [ -n "$place" ] && [ ! -f "$place" ]; then
+    find_renamed "$3"
+  fi
   if [ "$way_taken" = 'own root' ] && [ -h "$place" ]; then
     follow_in_root
   fi
   if [ -z "$place" ]; then
     undecided "the record does not say where the job wrote it"
+  elif [ "$also_here" -gt 1 ]; then
+    undecided "its name has a time or an id in it, and $also_here files here may be it"
   elif [ ! -f "$place" ]; then
     if [ "$size$sha256$content$checksums" = ---- ]; then
       undecided "the record has nothing of this output but its name, and it is not there"
@@ -368,6 +373,25 @@ output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECK
     conclude IDENTICAL R7 "$told_by" "$name"
   else
     compare_content
+  fi
+}
+# A name with a time or an id in it is another one in each run. Of several such files that one is meant which is equal.
+find_renamed() { # PATTERN: sets place, if one file is meant; $also_here counts them
+  recorded_place=$place renamed='' laid_out=$nl$(cat "$out/laid-out.txt")$nl
+  for place in "${recorded_place%/*}"/*; do
+    # shellcheck disable=SC2254 # a pattern
+    case ${place##*/} in $1) [ -f "$place" ] || continue ;; *) continue ;; esac
+    case $nl$outputs$laid_out in *"$nl${place#"$work"/}$nl"*) continue ;; esac
+    also_here=$((also_here + 1)) renamed=$place
+    if has_same_bytes; then
+      also_here=1
+      break
+    fi
+  done
+  place=$recorded_place
+  if [ "$also_here" -eq 1 ]; then
+    place=$renamed outputs=$outputs${renamed#"$work"/}$nl
+    say "note: $name is ${renamed##*/} here: its name has a time or an id in it"
   fi
 }
 # In its own root the job may have made a link to a recorded path, which lies below OUT.
