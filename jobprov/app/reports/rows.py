@@ -22,6 +22,7 @@ from jobprov.provenance.lineage.words import (
     duration,
     duration_with_band,
     elided,
+    hidden_failure_words,
     number,
     percent,
     size,
@@ -323,6 +324,14 @@ def unlisted_words(units: int) -> str:
     return (
         f"Jobs ran for {counted(units, 'unit')} not on the declared list, which do not count. "
         "The names must be the same, with a namespace or without."
+    )
+
+
+def hidden_words(units: int) -> str:
+    """Return that units of a task hide failures, and what to do about it."""
+    return (
+        f"{hidden_failure_words(units)}. Give each command a unit of its own by --unit, or make "
+        "them steps of one job by `step`."
     )
 
 

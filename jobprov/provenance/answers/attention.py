@@ -14,6 +14,7 @@ NeedKind = Literal[
     "stage",
     "gap",
     "units",
+    "hidden",
     "workflow",
     "held",
     "stuck",
@@ -159,7 +160,9 @@ class Need(Struct, frozen=True, kw_only=True):
         kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `site` (at
             which more jobs fail than before), `stage` (whose jobs take longer than before), `gap`
             (of records, that grows), `units` (of a stage in which nothing runs or waits),
-            `workflow` (stopped), `held` and `stuck` (jobs), `queue` (not reported any more),
+            `hidden` (failures of commands
+            whose unit another command did), `workflow` (stopped), `held` and `stuck`
+            (jobs), `queue` (not reported any more),
             `proof` (reruns that did not pass), `unsealed` (ledger entries that are only in the
             database), `backup` (none for days).
         experiment: None where it is not of one.

@@ -253,3 +253,12 @@ def _first_of(files: Sequence[str]) -> str:
 def without_output(files: LostFiles) -> str:
     """Return why no file counts of a job that succeeded: those that it lost, if any."""
     return f", but {lost_words(files)}" if any(files) else " without output"
+
+
+def hidden_failure_words(units: int) -> str:
+    """Return that commands of one batch job share a unit, and hide that one of them failed."""
+    have = "has" if units == 1 else "have"
+    return (
+        f"{counted(units, 'unit')} {have} several commands in one batch job, of which some failed "
+        "though others succeeded"
+    )

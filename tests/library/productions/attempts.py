@@ -1,9 +1,11 @@
 """Records of attempts at units: some know their unit, some died before they could."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.library.records import a_record
 
+BEGAN = datetime(2026, 1, 1, 9, tzinfo=UTC)
 FILE = {"name": "out.root", "size_bytes": 7}
 
 
@@ -43,3 +45,26 @@ def alone(cluster: int, process: int, start: int) -> dict[str, Any]:
     """Return what the batch system calls a job of no DAG that was started so many times."""
     batch = in_dag(cluster, process=process)
     return {**batch, "attempt": start, "dag": None, "dag_node": None}
+
+
+def commands(states: str, *, process: int = 7, first: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """Return the records of commands in one batch job: `s` succeeds, `f` fails, in this order."""
+    records = []
+    for place, letter in enumerate(states):
+        is_good = letter == "s"
+        began = BEGAN + timedelta(minutes=10 * place)
+        fields: dict[str, Any] = {
+            "state": "succeeded" if is_good else "failed",
+            "exit": {"code": 0 if is_good else 3},
+            "outputs": [FILE] if is_good else [],
+            "started_at": _text_of(began),
+            "ended_at": _text_of(began + timedelta(minutes=9)),
+        }
+        batch = {**alone(81, process, 1), "part": place}
+        number = first + place
+        records.append(attempt(number, str(process), **{"batch": batch, **fields, **more}))
+    return records
+
+
+def _text_of(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

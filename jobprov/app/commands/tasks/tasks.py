@@ -10,7 +10,13 @@ import click
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
-from jobprov.app.reports.rows import cause_words, class_words, state_words, unlisted_words
+from jobprov.app.reports.rows import (
+    cause_words,
+    class_words,
+    hidden_words,
+    state_words,
+    unlisted_words,
+)
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks.tasks import (
     MissingUnits,
@@ -55,6 +61,8 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
         yield "Expected number of units: not declared. `jobprov declare` freezes the list."
     if task.unlisted:
         yield unlisted_words(task.unlisted)
+    if task.hidden_failures:
+        yield hidden_words(task.hidden_failures)
     for cause in task.errors[:_LISTED]:
         yield f"  {number(cause.count)} x {cause_words(cause)}, such as job {cause.example}"
         if meaning := class_words(cause):

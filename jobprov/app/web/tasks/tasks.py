@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from flask import Response, redirect, request
 
-from jobprov.app.reports.rows import state_words, unlisted_words
+from jobprov.app.reports.rows import hidden_words, state_words, unlisted_words
 from jobprov.app.web.catalogs import catalog_kind
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
@@ -69,6 +69,7 @@ def show_page(task_id: str) -> Response:
         task=task,
         first_line=first_line(task),
         unlisted=unlisted_words(task.unlisted),
+        hidden=hidden_words(task.hidden_failures),
         catalog_kind=catalog_kind(service, task.experiment),
         bars=progress(task.states, task.expected),
         states=task.states,

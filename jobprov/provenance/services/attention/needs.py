@@ -14,6 +14,7 @@ from jobprov.provenance.answers.addresses import (
     manual_page,
     proofs_page,
     queue_page,
+    task_page,
     throughput_page,
 )
 from jobprov.provenance.answers.attention import (
@@ -39,11 +40,13 @@ from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
 from jobprov.provenance.db.queries.recording.dead_letters import MOST_COUNTED, count_waiting
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, stages_in_queue
+from jobprov.provenance.db.queries.tasks.shared_units import tasks_that_hide_failures
 from jobprov.provenance.db.queries.upkeep import count_unsealed, oldest_entry_at
 from jobprov.provenance.lineage.words import (
     counted,
     duration,
     elided,
+    hidden_failure_words,
     not_reproduced_words,
     number,
     percent,
@@ -62,6 +65,8 @@ SEALED_WITHIN = timedelta(days=2)
 _LONGEST = 200
 _REASONS, _LONGEST_REASON = 2, 50
 """How many reasons for held jobs are named, and how long each may be."""
+_HIDDEN_FOR = timedelta(days=7)
+"""For so long after a failure it is told that its unit counts all the same."""
 _MOST_COUNTED = 10_000
 """Ledger entries; of more, `at least` so many are shown."""
 
@@ -129,6 +134,7 @@ def list_needs(
         _alerts(connection),
         *_counted_kinds(counted_answers),
         _waiting_stages(connection, counted_answers.campaigns, now),
+        _hidden_failures(connection, now),
         _stopped_workflows(connection, store),
         _held(connection, queue, now),
         _stuck(queue),
@@ -331,6 +337,24 @@ def _units_that_need_somebody(stage: StageProgress) -> int:
     if not stage.units.missing or any(states.get(state) for state in UNDER_WAY):
         return 0
     return sum(count for state, count in states.items() if state in NEEDS_SOMEBODY)
+
+
+def _hidden_failures(connection: Connection, now: datetime) -> NeedsOfKind:
+    """Return tasks with units that count although a command of the same batch job failed."""
+    needs = []
+    for task in tasks_that_hide_failures(connection, now - _HIDDEN_FOR):
+        words = f"task {task.task_id}: {hidden_failure_words(task.units)}"
+        needs.append(
+            Need(
+                kind="hidden",
+                experiment=task.experiment,
+                count=task.units,
+                words=elided(words, _LONGEST),
+                since=utc_text_or_none(task.since),
+                url=task_page(task.task_id, task.experiment),
+            )
+        )
+    return _most_first(needs)
 
 
 def _stopped_workflows(connection: Connection, store: Store) -> NeedsOfKind:

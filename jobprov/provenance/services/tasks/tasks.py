@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks.tasks import StandingWaiver, TaskProgress, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
+from jobprov.provenance.db.queries.tasks.shared_units import count_hidden_failures
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
     failing_jobs,
@@ -99,6 +100,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         blocking=with_lost_files(connection, task, units.open[:MOST_LISTED]),
         waivers=list_waivers(connection, store, units.entries),
         backlog=backlog_of(burn_down, [units.states], left, now),
+        hidden_failures=count_hidden_failures(connection, task.key),
     )
 
 

@@ -35,6 +35,7 @@ from jobprov.provenance.services.tasks.queue_reports import (
 )
 from jobprov.provenance.times import utc_text
 from tests.library.production import Production
+from tests.library.productions.attempts import commands
 from tests.library.records import a_record, job_id
 
 RECORDED = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -562,3 +563,21 @@ def test_need_of_tokens_says_when_jobs_are_refused_and_names_none(
     assert (need.kind, need.experiment, need.count) == ("token", None, len(expire_at))
     assert need.since == (utc_text(since) if since else None)
     assert need.url == "/docs/how-to/run-a-service#tokens"
+
+
+def test_unit_that_hides_that_a_command_of_its_batch_job_failed(production: Production) -> None:
+    production.record(*commands("ssf"))
+
+    [need] = [need for need in look(production).needs if need.kind == "hidden"]
+    later = look(production, now=NOW + timedelta(days=8))
+
+    assert (need.count, need.url, need.since) == (
+        1,
+        "/tasks/t1?experiment=nova",
+        "2026-01-01T09:29:00Z",
+    )
+    assert need.words == (
+        "task t1: 1 unit has several commands in one batch job, of which some failed though "
+        "others succeeded"
+    )
+    assert not [need for need in later.needs if need.kind == "hidden"]

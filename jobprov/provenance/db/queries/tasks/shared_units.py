@@ -1,0 +1,93 @@
+"""Units that several commands of one batch job share, so that a failed one hides behind the others.
+
+A retry inside a batch job ends with its first success. Where another command begins after a
+success, they are no retries of one command, and a failure among them was not made good.
+
+Source: docs/how-to/record-jobs.md, "Several commands in one batch job".
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.recording.job_rows import KILLED, STATES, SUCCEEDED
+from jobprov.provenance.db.tables import Experiment, Job, TaskRow
+
+_MOST_BAD = 10_000
+"""Jobs of a task that failed, the newest, that are looked at."""
+_MOST_NEWEST = 100_000
+"""Jobs of all tasks, the newest, among which those that failed are looked for."""
+_BAD = (STATES.index("failed"), KILLED)
+_Other = aliased(Job)
+
+
+class TaskThatHides(NamedTuple):
+    """A task, how many of its units hide a failure, and when the first of these failed."""
+
+    experiment: str
+    task_id: str
+    units: int
+    since: datetime | None
+
+
+def count_hidden_failures(connection: Connection, task: int) -> int:
+    """Return how many units of a task count by one command of a batch job while another failed."""
+    hiding = _hiding([Job.task_id == task], most=_MOST_BAD)
+    query = select(func.count(hiding.c.unit.distinct()))
+    return connection.execute(query).scalar_one()
+
+
+def tasks_that_hide_failures(connection: Connection, since: datetime) -> list[TaskThatHides]:
+    """Return the tasks with such units of which a command failed since then."""
+    newest = connection.execute(select(func.max(Job.id))).scalar_one() or 0
+    wanted = [Job.id > newest - _MOST_NEWEST, Job.ended_at >= since, Job.task_id.is_not(None)]
+    hiding = _hiding(wanted, most=_MOST_NEWEST)
+    query = (
+        select(
+            Experiment.name,
+            TaskRow.task_id,
+            func.count(hiding.c.unit.distinct()),
+            func.min(hiding.c.failed_at),
+        )
+        .select_from(hiding)
+        .join(TaskRow, TaskRow.id == hiding.c.task_id)
+        .join(Experiment, Experiment.id == TaskRow.experiment_id)
+        .group_by(Experiment.name, TaskRow.task_id)
+    )
+    return [TaskThatHides._make(row) for row in connection.execute(query)]
+
+
+def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
+    """Return a subquery of the batch jobs that hide a failure, with task and unit.
+
+    Those are found from the jobs that failed, which are few, by the index of a task's units.
+    """
+    bad = (
+        select(Job.id, Job.task_id, Job.unit, Job.batch_id, Job.ended_at)
+        .where(Job.state.in_(_BAD), *wanted)
+        .where(Job.unit.is_not(None), Job.batch_id.is_not(None), Job.rerun_of.is_(None))
+        .order_by(Job.id.desc())
+        .limit(most)
+        .subquery()
+    )
+    places = (
+        select(bad.c.task_id, bad.c.unit, bad.c.batch_id, func.min(bad.c.ended_at).label("ended"))
+        .group_by(bad.c.task_id, bad.c.unit, bad.c.batch_id)
+        .subquery()
+    )
+    success_began = case((_Other.state == SUCCEEDED, _Other.started_at))
+    return (
+        select(places.c.task_id, places.c.unit, func.min(places.c.ended).label("failed_at"))
+        .join(
+            _Other,
+            (_Other.task_id == places.c.task_id)
+            & (_Other.unit == places.c.unit)
+            & (_Other.batch_id == places.c.batch_id),
+        )
+        .where(_Other.rerun_of.is_(None))
+        .group_by(places.c.task_id, places.c.unit, places.c.batch_id)
+        .having(func.max(_Other.started_at) > func.min(success_began))
+        .subquery()
+    )
