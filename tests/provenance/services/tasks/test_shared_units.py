@@ -41,7 +41,10 @@ def test_other_batch_job_that_fails_at_the_unit_later_is_no_command_of_the_first
     production: Production,
 ) -> None:
     production.record(*commands("s"))
-    later: dict[str, Any] = {"started_at": "2026-01-01T11:00:00Z", "ended_at": "2026-01-01T11:10:00Z"}
+    later: dict[str, Any] = {
+        "started_at": "2026-01-01T11:00:00Z",
+        "ended_at": "2026-01-01T11:10:00Z",
+    }
     production.record(*commands("f", first=2, **later, batch=alone(82, 7, 1)))
 
     assert progress_of(production).hidden_failures == 0
