@@ -39,7 +39,7 @@ _MAKING = frozenset(
     b" symlinkat".split()
 )
 _GOING = frozenset([b"unlink", b"unlinkat"])
-_BEGINNING = frozenset([b"clone", b"clone3", b"fork", b"vfork"])
+_BEGINNING = frozenset(b"clone clone3 fork vfork".split())
 # Those for which a rerun has a stand-in
 STORAGE_CLIENT = re.compile(rb"(?:gfal-\w+|globus-url-copy|ifdh|xrdcp|xrdfs)$")
 TRACED = (
