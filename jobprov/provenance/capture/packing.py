@@ -36,21 +36,19 @@ gc.disable()  # until the command runs: to look for garbage would delay it
 
 def give_back_locale():
     # In a C locale Python sets LC_CTYPE (PEP 538); the command is to find what we were given.
-    if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
-        return
     try:
         with open("/proc/self/environ", "rb") as stream:
-            given = [item[9:] for item in stream.read().split(b"\\0") if item.startswith(b"LC_CTYPE=")]
+            _, name, rest = (b"\\0" + stream.read()).partition(b"\\0LC_CTYPE=")
     except OSError:
         return
-    if not given:
-        del os.environ["LC_CTYPE"]
-    else:
-        os.environb[b"LC_CTYPE"] = given[0]
+    del os.environ["LC_CTYPE"]
+    if name:
+        os.environb[b"LC_CTYPE"] = rest.partition(b"\\0")[0]
 
 
 try:
-    give_back_locale()
+    if os.environ.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        give_back_locale()
     from jobprov.provenance.capture.running import execution
     from jobprov.provenance.capture.commands import main
 
@@ -94,7 +92,7 @@ _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _AS_IT_IS, _DEFLATED = 0, 8
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
-_PIECE = 11  # of 5 to 16 bytes, these give the shortest hook
+_PIECE = 14  # of 5 to 16 bytes, these give the shortest hook
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
 

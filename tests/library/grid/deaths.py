@@ -28,8 +28,10 @@ def name_of(process):
     with open("/proc/%d/comm" % process) as comm:
         return comm.read().strip()
 if way == "late":
-    for second in range(15):
+    second = 0
+    while not os.path.exists(os.path.join(marks, name + ".sent")):
         print("works on", second, flush=True)
+        second += 1
         time.sleep(1)
     way = "killall"
 if way == "code":

@@ -251,6 +251,49 @@ class Pool:
             else 0
         )
 
+    def attempts(self) -> dict[str, int]:
+        """Return which attempt each job is in or had last, by `cluster.0`."""
+        return {job: int(starts) for job, starts, _ in self._jobs()}
+
+    def settled(self) -> set[str]:
+        """Return the jobs whose last attempt is over, and of which the schedd knows that it is.
+
+        Its epoch comes first. Then the schedd lets its machine go, and notes the end in the queue
+        or the history.
+        """
+        told = self._last_epochs()
+        return {
+            job
+            for job, starts, has_machine in self._jobs()
+            if not has_machine and told.get(job) == int(starts) > 0
+        }
+
+    def _jobs(self) -> list[tuple[str, str, bool]]:
+        """Return (job, attempts that began, whether it has a machine) of each job there is."""
+        shown = [
+            "-af",
+            "ClusterId",
+            "ifThenElse(NumShadowStarts =?= undefined, 0, NumShadowStarts)",
+        ]
+        # Queue first: a job that leaves it meanwhile is in both, and the later answer counts
+        queued = self.run("condor_q", "-allusers", *shown, "RemoteHost =!= undefined").stdout
+        ended = self.run("condor_history", *shown, "false").stdout
+        jobs = {}
+        for line in [*queued.splitlines(), *ended.splitlines()]:
+            cluster, starts, has_machine = line.split()
+            jobs[f"{cluster}.0"] = (f"{cluster}.0", starts, has_machine == "true")
+        return list(jobs.values())
+
+    def _last_epochs(self) -> dict[str, int]:
+        """Return the last attempt of each job that has an epoch, by `cluster.0`."""
+        shown = ["-af", "ClusterId", "NumShadowStarts"]
+        done = self.run("condor_history", "-epochs", *shown, check=False)
+        last: dict[str, int] = {}
+        for line in done.stdout.splitlines():
+            cluster, number = line.split()
+            last[f"{cluster}.0"] = max(int(number), last.get(f"{cluster}.0", 0))
+        return last
+
     def kill_starter(self, job_process: int) -> None:
         """Kill the starter of a job's process, as the out-of-memory killer does; by SIGKILL."""
         os.kill(_parent_named("condor_starter", job_process), signal.SIGKILL)

@@ -20,12 +20,19 @@ PAIRS = [(death, way) for death in deaths.DEATHS for way in deaths.WAYS]
 
 
 class Story(Scene):
-    """What is told: `jobs` is what the service says of each job, by (death, way)."""
+    """What is told: `jobs` is what the service says of each job, by (death, way).
+
+    Attributes:
+        attempts: the last attempt of each job: a scheduler may begin a job again, by `cluster.0`.
+        over: how many attempts there were when all jobs were over.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "toy", self._configuration)
         self.ids: dict[tuple[str, str], str] = {}
         self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
+        self.attempts: dict[str, int] = {}
+        self.over = 0
 
     @staticmethod
     def _configuration(folder: Path) -> str:
@@ -48,7 +55,11 @@ class Story(Scene):
         for death in deaths.DEATHS:
             if deaths.DEATHS[death].waits:
                 self._let_die(death)
-        self.pool.wait_for("every job is over", lambda: self.pool.epochs() >= len(self.ids), 180)
+        self._let_die_late(("late", "tail"))
+        jobs = set(self.ids.values())
+        self.pool.wait_for("every job is over", lambda: jobs <= self.pool.settled(), 300)
+        self.attempts = self.pool.attempts()
+        self.over = self.pool.epochs()
         self.first = self.witness_by_cron()
         self.second = self.witness()
         self.third = self.witness()
@@ -72,6 +83,16 @@ class Story(Scene):
                 self.pool.kill_starter(process)
         else:
             deaths.kill(self.pool, death, [self.ids[death, way] for way in deaths.WAYS])
+
+    def _let_die_late(self, pair: tuple[str, str]) -> None:
+        """Let a job die with its hook once the hook has sent what it printed until then."""
+
+        def is_sent() -> bool:
+            self.attempts = self.pool.attempts()
+            return self.attempts[self.ids[pair]] > 0 and "works on 5\n" in self.log(pair, "stdout")
+
+        self.pool.wait_for("the hook sends what the job prints", is_sent, 180)
+        self.pool.put(f"marks/{'-'.join(pair)}.sent", "")
 
     def witness_by_cron(self) -> str:
         """Let the witness look as the document's cron line does; return what it says."""
@@ -98,10 +119,11 @@ class Story(Scene):
         return subprocess.run(words, capture_output=True, text=True, check=False).stderr
 
     def job_id(self, pair: tuple[str, str]) -> str:
-        """Return the job id of the first attempt, made from what the event log says of the job."""
+        """Return the job id of the last attempt, made from what the event log says of the job."""
         log = (self.pool.folder / "jobs" / f"{'-'.join(pair)}.log").read_text()
         identity = log.split('GlobalJobId = "')[1].split('"')[0]
-        return str(uuid.uuid5(JOB_NAMESPACE, f"{identity}|1|0"))
+        attempt = self.attempts[self.ids[pair]]
+        return str(uuid.uuid5(JOB_NAMESPACE, f"{identity}|{attempt}|0"))
 
     def read(self, job_id: str) -> dict[str, Any]:
         """Return what the service says of a job."""

@@ -30,17 +30,21 @@ _SYSTEM = ("/bin/", "/usr/")
 
 
 def add_storage_clients(payload: Payload) -> None:
-    """Let storage.sh stand in for the clients that the job's scripts name.
+    """Let storage.sh stand in for the clients that the job's commands and scripts name.
 
     It serves them the inputs by their recorded locations, and delivers these in their order.
     """
-    locations = _locations_of_inputs(payload.record)
-    if payload.edition == 1 or not (locations or _are_outputs_stored(payload.record)):
+    if payload.edition == 1:
         return
-    for name in _named_clients(payload):
+    locations = _locations_of_inputs(payload.record)
+    names = _named_clients(payload)
+    if names is None:  # not all scripts are known
+        moves_files = locations or _are_outputs_stored(payload.record)
+        names = list(CLIENTS) if moves_files else []
+    for name in names:
         payload.lay_out("storage_client", name, *_places(payload, name))
+    if names:
         payload.uses_storage_clients = True
-    if payload.uses_storage_clients:
         for location in locations:
             payload.lay_out("delivered", location)
 
@@ -60,13 +64,13 @@ def _are_outputs_stored(record: RecordPart) -> bool:
     return any(file.text("location") for file in record.parts("outputs"))
 
 
-def _named_clients(payload: Payload) -> list[str]:
-    """The clients named in a command or script of the job; all, if not all scripts are known."""
+def _named_clients(payload: Payload) -> list[str] | None:
+    """The clients named in a command or script of the job; None if a script is not known."""
     texts = [word.encode("utf-8", "replace") for step in payload.steps for word in step.argv]
     for script in payload.record.parts("scripts"):
         sha256 = script.digest("sha256")
         if not payload.has(sha256) or payload.draft.reader.size(sha256) > SMALL_BYTES:
-            return list(CLIENTS)
+            return None
         texts.append(payload.draft.reader.get(sha256))
     return [name for name in CLIENTS if any(name.encode() in text for text in texts)]
 

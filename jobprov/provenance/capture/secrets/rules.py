@@ -186,7 +186,9 @@ _BARE_NAME = (
     rb"|\buid=\S{1,64};pwd)="
 )
 _IN_QUOTES = (
-    rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}'|\\{1,3}\"(?![$<{%])[^\"\\\n]{4,}\\)"
+    # nor what a command prints: "`cat FILE`", "env BEARER_TOKEN=$(cat FILE) "
+    rb"(?:\"(?![$<{%`]|env [^\"\n]*=\$\()[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}'"
+    rb"|\\{1,3}\"(?![$<{%])[^\"\\\n]{4,}\\)"
 )
 _HAS_DIGIT = rb"(?=[^\s\"']*[0-9])"
 # Rules of which the name tells a secret that it is given to
@@ -234,7 +236,7 @@ BY_NAME = [
         b"password|passphrase|_pwd=|_pw=|_pass=|_token=|sshpass=|rediscli_auth",
         rb"\b(?:PGPASSWORD|MYSQL_PWD|SSHPASS|RSYNC_PASSWORD|REDISCLI_AUTH"
         rb"|[A-Z0-9_]{1,40}_(?:TOKEN|PASS|PASSWORD|PASSPHRASE|PWD?))=[\"']?",
-        rb"(?![$<{%(./]|\d+\b)[^\s\"'()<>,;&|]{4,}",
+        rb"(?![$<{%(./`]|\d+\b)[^\s\"'()<>,;&|]{4,}",
     ),
     Rule(
         "assignment",

@@ -39,11 +39,15 @@ _MAKING = frozenset(
     b" symlinkat".split()
 )
 _GOING = frozenset([b"unlink", b"unlinkat"])
+_BEGINNING = frozenset(b"clone clone3 fork vfork".split())
+# Those for which a rerun has a stand-in
+STORAGE_CLIENT = re.compile(rb"(?:gfal-\w+|globus-url-copy|ifdh|xrdcp|xrdfs)$")
 TRACED = (
     "?open ?openat ?openat2 ?creat ?execve ?execveat ?stat ?lstat ?newfstatat ?stat64 ?lstat64"
     " ?fstatat64 ?statx ?access ?faccessat ?faccessat2 ?readlink ?readlinkat ?chdir ?fchdir"
     " ?getdents ?getdents64 ?mkdir ?mkdirat ?mknod ?mknodat ?rename ?renameat ?renameat2 ?link"
-    " ?linkat ?symlink ?symlinkat ?unlink ?unlinkat ?truncate ?connect ?dup2 ?dup3"
+    " ?linkat ?symlink ?symlinkat ?unlink ?unlinkat ?truncate ?connect ?dup2 ?dup3 ?clone"
+    " ?clone3 ?fork ?vfork"
 ).replace(" ", ",")
 
 
@@ -55,7 +59,7 @@ class Calls:
         written: paths that were made or opened to be changed at any time.
         listed: folders whose entries were read.
         searched: those that Python's importer listed, as far as that can be told.
-        hosts: `address:port` of what the command connected to.
+        hosts: `address:port` of what the command connected to, but for its storage clients.
         absent: paths outside of the system that were looked for and were not there.
         absent_left_out: how often one was that is not among them, since there were too many.
         is_full: whether there were more paths than are kept.
@@ -77,6 +81,8 @@ class Calls:
         self._waiting: Dict[bytes, List[Tuple[str, int]]] = {}
         self._unfinished: Dict[bytes, bytes] = {}
         self._pythons: Set[bytes] = set()
+        self._clients: Set[bytes] = set()  # storage clients, with their threads and children
+        self._connections: Dict[bytes, Set[str]] = {}  # by process, until that ends
         self._last: Dict[bytes, str] = {}  # process -> the path of the call before
         self._stdin: Dict[bytes, str] = {}  # process -> the file that it has for standard input
 
@@ -98,7 +104,9 @@ class Calls:
         name, words = call.groups()
         failed = _FAILED.search(words)
         if name == b"connect":
-            self._connect(words)
+            self._connect(process, words)
+        elif name in _BEGINNING and process in self._clients:
+            self._clients.update(words.rpartition(b"= ")[2].split()[:1])
         elif failed is None:
             self._note_folder(process, words)
             self._take_call(process, name, words)
@@ -106,9 +114,9 @@ class Calls:
             self._note_absent(process, words)
 
     def finish(self) -> None:
-        """Place the names whose process never said where it was."""
-        for process in list(self._waiting):
-            self._place_waiting(process, self._folder)
+        """Forget the processes whose end was not seen."""
+        for process in [*self._waiting, *self._connections]:
+            self._forget(process)
 
     def _take_call(self, process: bytes, name: bytes, words: bytes) -> None:
         if name in (b"dup2", b"dup3"):
@@ -161,6 +169,8 @@ class Calls:
             self._folders[process] = _normal(folder)
 
     def _note_program(self, process: bytes, name: bytes) -> None:
+        if STORAGE_CLIENT.match(name):
+            self._clients.add(process)
         if name.startswith(b"python"):
             self._pythons.add(process)
         else:
@@ -251,16 +261,24 @@ class Calls:
             for program in interpreters(path):
                 self._add(program, EXECUTED)
 
-    def _connect(self, words: bytes) -> None:
+    def _connect(self, process: bytes, words: bytes) -> None:
         port, address = _PORT.search(words), _ADDRESS.search(words)
-        if port is not None and address is not None and len(self.hosts) < _MOST_HOSTS:
+        hosts = self._connections.setdefault(process, set())
+        if port is not None and address is not None and len(hosts) < _MOST_HOSTS:
             text = address.group(1).decode("ascii")
             text = "[{}]".format(text) if ":" in text else text
-            self.hosts.add("{}:{}".format(text, port.group(1).decode("ascii")))
+            hosts.add("{}:{}".format(text, port.group(1).decode("ascii")))
 
     def _forget(self, process: bytes) -> None:
-        """Forget a process that ended; another one may get its number."""
+        """Forget a process that ended; another one may get its number.
+
+        Only now it is sure whether it was a thread of a storage client.
+        """
         self._place_waiting(process, self._folders.get(process, self._folder))
+        hosts = self._connections.pop(process, set())
+        if process not in self._clients and len(self.hosts) < _MOST_HOSTS:
+            self.hosts |= hosts
+        self._clients.discard(process)
         for known in (self._folders, self._unfinished, self._last, self._stdin):
             known.pop(process, None)
         self._pythons.discard(process)

@@ -243,16 +243,26 @@ ifdh mv made.dat /pnfs/moved.dat
     assert (out / "elsewhere/pnfs/moved.dat").read_bytes() == RAW * 2
 
 
-def test_job_that_moves_no_file_has_its_own_path(toy: Toy, tmp_path: Path) -> None:
-    """A script may print it; and one that names no client needs none."""
+def test_job_that_names_no_client_has_its_own_path(toy: Toy, tmp_path: Path) -> None:
+    """A script may print it."""
     let_job_run(toy, "echo $PATH\n")
-    layout = (toy.unpack(tmp_path / "other") / "data/command/layout.sh").read_text()
-    let_job_run(toy, "ifdh log started\n")
-    del toy.record["inputs"][0]["location"]
-    del toy.record["outputs"][0]["location"]
-    alone = (toy.unpack(tmp_path / "alone") / "data/command/layout.sh").read_text()
+    layout = (toy.unpack(tmp_path) / "data/command/layout.sh").read_text()
 
-    assert "storage_client" not in layout + alone
+    assert "storage_client" not in layout
+
+
+@pytest.mark.parametrize("moves_files", [True, False])
+def test_script_that_nobody_has_may_call_a_client_if_the_job_moved_files(
+    toy: Toy, tmp_path: Path, *, moves_files: bool
+) -> None:
+    let_job_run(toy, "true\n")
+    toy.record["scripts"].append({"name": "other.sh", "sha256": "0" * 64})
+    if not moves_files:
+        del toy.record["inputs"][0]["location"]
+        del toy.record["outputs"][0]["location"]
+    layout = (toy.unpack(tmp_path) / "data/command/layout.sh").read_text()
+
+    assert ("storage_client 'xrdcp'\n" in layout) is moves_files
 
 
 def test_first_edition_has_no_stand_ins() -> None:

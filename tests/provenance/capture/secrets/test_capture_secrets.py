@@ -268,6 +268,9 @@ def test_arguments_of_other_styles(argv: list[str], clean: list[str]) -> None:
         "find /usr -name 'mysql*' -prune -o -print0",
         "PGPASSWORD=$DB_PASSWORD psql",
         "export BEARER_TOKEN=$(cat /run/bt)",
+        "[ -s $F ] && export BEARER_TOKEN=`cat ${F}`; xrdcp $1 $2",  # as in ifdh.cfg
+        'export DB_PASSWORD="`cat /run/pw`"',
+        'setAuthToken = "env BEARER_TOKEN_FILE=$F BEARER_TOKEN=$(cat ${F}) "',  # as in WMCore
         'echo "$GRID_PASSWORD" | voms-proxy-init -pwstdin',
         "echo 'starting now'; kinit -k -t robot.keytab robot",
         "echo text | openssl dgst -sha256",

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.bundle.payload.storage import CLIENTS
 from jobprov.provenance.capture.trace import calls as kinds
-from jobprov.provenance.capture.trace.calls import Calls
+from jobprov.provenance.capture.trace.calls import STORAGE_CLIENT, Calls
 from jobprov.provenance.capture.trace.hosts import elsewhere
 from jobprov.provenance.capture.trace.installed import Installed
 from tests.library.git import git
@@ -474,6 +475,42 @@ def test_hosts_elsewhere_are_told_also_where_nobody_answers(runner: Runner) -> N
     job = Traced(runner, PYTHON, "-c", program)
 
     assert job.trace["network"] == ["192.0.2.1:81"]
+
+
+@pytest.mark.slow
+@with_strace
+@pytest.mark.parametrize("client", ["xrdcp", "ifdh"])
+def test_hosts_of_a_storage_client_are_not_told(runner: Runner, client: str) -> None:
+    """A door sends it to a node that no address names; in a rerun it has a stand-in."""
+    program = runner.folder / client
+    program.write_text(
+        f"#!{PYTHON}\n"
+        "import socket, subprocess, sys, threading\n"
+        "def connect(host):\n"
+        "    one = socket.socket()\n"
+        "    one.settimeout(0.05)\n"
+        "    one.connect_ex((host, 81))\n"
+        "if sys.argv[1:]:\n"
+        "    connect(sys.argv[1])\n"
+        "else:\n"
+        "    thread = threading.Thread(target=connect, args=['192.0.2.1'])\n"
+        "    thread.start()\n"
+        "    subprocess.check_call([sys.executable, __file__, '192.0.2.2'])\n"
+        "    thread.join()\n"
+    )
+    program.chmod(0o755)
+    (runner.folder / "other").write_bytes(program.read_bytes())
+    (runner.folder / "job").write_text(f"./{client}\n{PYTHON} other 192.0.2.3\n")
+
+    job = Traced(runner, "sh", "job")
+
+    assert job.trace["network"] == ["192.0.2.3:81"]
+
+
+def test_storage_clients_of_the_hook_are_those_for_which_a_rerun_has_a_stand_in() -> None:
+    assert all(STORAGE_CLIENT.match(name.encode()) for name in CLIENTS)
+    assert not STORAGE_CLIENT.match(b"xrdcp.py")
+    assert not STORAGE_CLIENT.match(b"samweb")
 
 
 def test_service_of_this_machine_is_told_while_it_listens() -> None:
