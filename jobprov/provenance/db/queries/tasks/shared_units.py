@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, case, func, select
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.recording.job_rows import KILLED, STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, TaskRow
 
@@ -66,7 +67,7 @@ def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
     """
     bad = (
         select(Job.id, Job.task_id, Job.unit, Job.batch_id, Job.ended_at)
-        .where(Job.state.in_(_BAD), *wanted)
+        .where(IS_BAD, Job.state.in_(_BAD), *wanted)
         .where(Job.unit.is_not(None), Job.batch_id.is_not(None), Job.rerun_of.is_(None))
         .order_by(Job.id.desc())
         .limit(most)
