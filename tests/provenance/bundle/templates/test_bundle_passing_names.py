@@ -61,6 +61,33 @@ def test_output_that_is_stored_under_another_name_is_found(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+@pytest.mark.parametrize("store", [f"xrdcp $name {DOOR}/out/", "ifdh cp -D $name /pnfs/out"])
+def test_output_of_a_folder_that_the_job_made_and_removed_is_found_where_it_was_stored(
+    toy: Toy, tmp_path: Path, shell: Run, way: str, store: str
+) -> None:
+    """As `condor_lar.sh` of larbatch does; the folder has another name in each run, too."""
+    let_job_run(
+        toy, f"w=$(mktemp -d w.XXXXXX); cp raw.dat $w; cd $w\n{NAMED_BY_TIME}{store}\nrm -r ../$w\n"
+    )
+    door = DOOR if "xrdcp" in store else "/pnfs"
+    expect(
+        toy,
+        b"1 2 3\n",
+        location=f"{door}/out/m_20260301T101500.dat",
+        path="w.Ab3dEf/m_20260301T101500.dat",
+    )
+    toy.record["layout"] = [{"path": "w.Ab3dEf", "kind": "new folder"}]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+    verdict = shell(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert verdict.stdout == "IDENTICAL m_20260301T101500.dat\n"
+
+
+@pytest.mark.slow
 def test_of_several_files_the_equal_ones_are_meant(toy: Toy, tmp_path: Path, shell: Run) -> None:
     let_job_run(toy, "for i in 2 1; do echo $i >m_2026030$i.dat; done; echo 3 >m_20260303.dat\n")
     expect(toy, b"1\n", b"2\n")

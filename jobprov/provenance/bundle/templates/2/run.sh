@@ -203,7 +203,9 @@ link() { # TARGET PLACE
 }
 moved() { # PLACE LATER_PLACE [PATTERN]: where the job moved or copied an output, whose name may have a time or id in it
   [ "$act" = find-moved ] || return 0
-  if [ -e "$1" ] || [ -h "$1" ] || ! find_absolute "${1%/*}"; then return 0; fi
+  if [ -e "$1" ] || [ -h "$1" ]; then return 0; fi
+  case $1 in "$work"/*) [ -d "${1%/*}" ] || make_in_work "${1%/*}" ;; esac # such as a folder of mktemp, which is gone
+  find_absolute "${1%/*}" || return 0
   # the job may have made links by now
   case $absolute/ in "$out"/*) ;; *) return 0 ;; esac
   if [ -f "$2" ]; then
@@ -214,6 +216,9 @@ moved() { # PLACE LATER_PLACE [PATTERN]: where the job moved or copied an output
       case ${later##*/} in $3) [ ! -f "$later" ] || [ -e "$absolute/${later##*/}" ] || ln -s "$later" "$absolute/" ;; esac
     done
   fi
+}
+make_in_work() { # FOLDER
+  is_clear "$work" "${1#"$work"}" && mkdir -p "$1" || :
 }
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"
