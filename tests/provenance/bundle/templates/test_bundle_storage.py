@@ -180,6 +180,23 @@ def test_nothing_is_stored_by_a_client_that_is_here(
 
 
 @pytest.mark.slow
+def test_nothing_of_the_machine_is_moved_or_removed(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    own = tmp_path / "own.dat"
+    own.write_bytes(RAW)
+    script = f"ifdh mv {own} /pnfs/own.dat; ifdh cp /pnfs/own.dat made.dat; ifdh rm {own} || true\n"
+    let_job_run(toy, script)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    shell(bag / "data/run.sh", way, out)
+
+    assert own.read_bytes() == RAW
+    if way == "--no-own-root":  # in a root of its own, this test's folder is not shown
+        assert (out / "work/made.dat").read_bytes() == RAW, (out / "run.log").read_text()
+
+
+@pytest.mark.slow
 def test_program_that_is_given_is_used_in_place_of_the_stand_in(
     toy: Toy, tmp_path: Path, dash: Run, way: str
 ) -> None:

@@ -148,7 +148,9 @@ ifdh() { # VERB [ARGUMENT]...
     mv | rename)
       ifdh_cp "$@"
       for word in "$@"; do
-        [ "$word" = "$last" ] || ! find_source "$word" || rm -rf "$file"
+        case $word in -* | ';' | "$last") continue ;; esac
+        resolve "$word" # never what this machine has and the rerun has not
+        rm -rf "$file"
       done
       ;;
     mkdir | mkdir_p) make_folder "$1" ;;
