@@ -30,7 +30,7 @@ resolve() { # NAME: sets file
   esac
   case $file in
     *://*) file=$elsewhere/${file#*://} ;;
-    "$out"/* | /dev/*) ;;
+    "$out"/* | /dev/null | /dev/std* | /dev/fd/*) ;;
     /*) file=$elsewhere$file ;;
   esac
 }
