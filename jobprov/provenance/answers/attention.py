@@ -160,11 +160,10 @@ class Need(Struct, frozen=True, kw_only=True):
         kind: `alert` (a rule holds), `cause` (of failures, not seen before the window), `site` (at
             which more jobs fail than before), `stage` (whose jobs take longer than before), `gap`
             (of records, that grows), `units` (of a stage in which nothing runs or waits),
-            `hidden` (failures of commands
-            whose unit another command did), `workflow` (stopped), `held` and `stuck`
-            (jobs), `queue` (not reported any more),
-            `proof` (reruns that did not pass), `unsealed` (ledger entries that are only in the
-            database), `backup` (none for days).
+            `hidden` (failures of commands whose unit another command did), `workflow` (stopped),
+            `held` and `stuck` (jobs), `queue` (not reported any more), `proof` (reruns that did not
+            pass), `unsealed` (ledger entries that are only in the database), `backup` (none for
+            days), `token` (in use, that expires), `letters` (dead letters that wait).
         experiment: None where it is not of one.
         count: how many jobs, units, recipes, queues, entries or days; 1 for an alert and a
             workflow.

@@ -10,7 +10,7 @@ from jobprov.provenance.bundle.ingredients import SMALL_BYTES, KnownFile
 from jobprov.provenance.bundle.needs import ALL_INPUTS, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.layout import note_how_it_was
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.payload.places import Place, place_of_address
+from jobprov.provenance.bundle.payload.places import Place
 
 _FETCHED = ("root://", "roots://", "xroot://", "https://", "http://")
 _NOTHING_KNOWN = KnownFile()
@@ -136,11 +136,7 @@ def _lay_out_source(payload: Payload, file: RecordPart, stored: str, places: Seq
     source = file.text("location").removeprefix("file://")
     if payload.edition == 1 or not file.digest("sha256"):
         return
-    place = None
-    if source.startswith("/"):
-        place = payload.places.settle(source)
-    elif payload.uses_storage_clients and "://" in source:
-        place = place_of_address(source)
+    place = payload.place_of_location(source)
     if place is not None and place not in payload.laid_out:
         payload.laid_out.add(place)
         _lay_out_input(payload, file, stored, place, places)

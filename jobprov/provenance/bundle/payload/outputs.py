@@ -12,7 +12,7 @@ from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.layout import made_folders
 from jobprov.provenance.bundle.payload.passing_names import passing_pattern
 from jobprov.provenance.bundle.payload.payload import Expected, Payload
-from jobprov.provenance.bundle.payload.places import Place, place_of_address, quote
+from jobprov.provenance.bundle.payload.places import Place, quote
 
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 # An archive of logs: `log.tar`, `logs.tgz`, `4711_0.log.tar.gz`
@@ -164,12 +164,7 @@ def _parent(place: Place) -> Place:
 
 def _note_moved(payload: Payload, location: str, place: Place) -> None:
     """Let run.sh make the folder to which the job moved or copied this output, and look there."""
-    if payload.uses_storage_clients and "://" in location:
-        moved: Place | None = place_of_address(location)
-    elif location.startswith("/"):
-        moved = payload.places.settle(location)
-    else:
-        return
+    moved = payload.place_of_location(location)
     if moved is None or moved == place:
         return
     if location.startswith("/"):

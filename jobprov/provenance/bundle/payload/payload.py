@@ -11,7 +11,13 @@ from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
 from jobprov.provenance.bundle.payload.odd_names import odd_names
-from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
+from jobprov.provenance.bundle.payload.places import (
+    Place,
+    Places,
+    normal,
+    place_of_address,
+    quote,
+)
 from jobprov.provenance.bundle.payload.steps import payload_steps
 
 _BESIDE = ".modes.tsv"  # ends the name of a table beside a repository's folder
@@ -208,6 +214,17 @@ class Payload:
         """Map an absolute folder to its place in the mirror of the root folder (`$elsewhere`)."""
         if self.places.locate(folder) is None:
             self.places.map(folder, Place("elsewhere", normal(folder)))
+
+    def place_of_location(self, location: str) -> Place | None:
+        """Where a file is laid out that the job copied from or to a recorded location.
+
+        An address has a place only for the stand-ins of storage clients.
+        """
+        if location.startswith("/"):
+            return self.places.settle(location)
+        if self.uses_storage_clients and "://" in location:
+            return place_of_address(location)
+        return None
 
     def _is_behind_link(self, place: Place) -> bool:
         links = [*self.links, *self.links_in_out]

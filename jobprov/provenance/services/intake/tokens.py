@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
+from jobprov.provenance.times import minute_text
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -375,8 +376,7 @@ class TokenBook:
 
 def _over(number: int, what: str, when: datetime) -> str:
     """Return why a token is worth nothing any more, for those who have it."""
-    moment = when.astimezone(UTC)
-    return f"Token {number} {what} on {moment:%Y-%m-%d %H:%M} UTC; ask an operator for another."
+    return f"Token {number} {what} on {minute_text(when)}; ask an operator for another."
 
 
 def _end_of(token: StoredToken) -> float:
