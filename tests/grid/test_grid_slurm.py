@@ -99,8 +99,8 @@ def test_job_that_scancel_ends_was_killed(site: Site) -> None:
     script = (
         "#!/bin/sh\nexport JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID=my-first-task\n"
         "export JOBPROV_URL=https://jobprov.example.org\n"
-        "(sleep 1; scancel $SLURM_JOB_ID) &\n"
-        "exec ./job-end-hook.pyz run -- sh -c 'sleep 60; sleep 60'\n"
+        "(until [ -e began ]; do sleep 0.1; done; scancel $SLURM_JOB_ID) &\n"
+        "exec ./job-end-hook.pyz run -- sh -c '>began; sleep 60; sleep 60'\n"
     )
 
     site.submit(script, task="cancelled")
