@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobprov.archive import errors as archive
 from jobprov.provenance import errors as provenance
+from jobprov.provenance.db.connections.engines import is_mistaken, unanswered
 from jobprov.provenance.fhicl import FhiclError
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
@@ -146,7 +147,7 @@ def answer_error(error: Exception) -> Response:
             "%s %s: %s",
             request.method,
             request.path,
-            problem.detail,
+            reason_of(error) if explains_itself(error) else problem.detail,
             exc_info=None if explains_itself(error) else error,
         )
     page = current_app.extensions.get("jobprov-error-page")
@@ -164,9 +165,19 @@ def answer_error(error: Exception) -> Response:
 def explains_itself(error: Exception) -> bool:
     """Return whether the log needs no more than the words of an error.
 
-    On a full disk each request is refused so: with what led there, the log would fill its own disk.
+    On a full disk, or without its database, each request is refused so: with what led there, the
+    log would fill its own disk.
     """
-    return isinstance(error, provenance.UnreachableError | archive.ArchiveUnreachableError)
+    if isinstance(error, OperationalError):
+        return not is_mistaken(error)
+    return isinstance(
+        error, provenance.UnreachableError | archive.ArchiveUnreachableError | PoolTimeoutError
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error in one line, for the log: it may name the database's server."""
+    return str(unanswered(error) if isinstance(error, OperationalError) else error)
 
 
 def problem_of(error: Exception) -> Problem:

@@ -22,7 +22,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from jobprov.app.config import Settings
-from jobprov.app.errors import explains_itself
+from jobprov.app.errors import explains_itself, reason_of
 from jobprov.app.factory import create_app
 from jobprov.app.measures import shared_measures
 from jobprov.app.moments import SEAL, note_done
@@ -164,7 +164,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
     seal_at = time.monotonic() + SEAL_SECONDS
     count_at, look_at = time.monotonic() + FIRST_COUNT_SECONDS, time.monotonic()
     is_current = False
-    waiting = Waiting(_log)
+    waiting = Waiting(_log, "background work")
     while not stop.is_set():
         try:
             if time.monotonic() > look_at:
@@ -186,7 +186,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
         # The service goes on without; the item's lease runs out and it is tried again
         except Exception as problem:  # noqa: BLE001
             if explains_itself(problem):
-                waiting.because(str(problem))
+                waiting.because(reason_of(problem))
             else:
                 _log.exception("background work failed")
         stop.wait(PAUSE_SECONDS)
@@ -198,17 +198,20 @@ def watch_until(service: Service, stop: threading.Event) -> None:
     In a thread of its own: a receiver that hangs holds up no other work.
     """
     parts = service.parts()
+    waiting = Waiting(_log, "looking for alerts")
     while not stop.wait(ALERT_SECONDS):
         settings = service.alerts()
         if settings is None:
             return
         try:
             run_alerts(parts, settings)
-        except ProvenanceError as problem:
-            # The file is read each time; what somebody is editing is right soon
-            _log.warning("alerts are not looked at: %s", problem)
-        except Exception:  # noqa: BLE001 - the service goes on without
-            _log.exception("alerts failed")
+            waiting.over()
+        except Exception as problem:  # noqa: BLE001 - the service goes on without
+            # Also a file of rules that somebody is editing: it is read each time, and right soon
+            if explains_itself(problem) or isinstance(problem, ProvenanceError):
+                waiting.because(reason_of(problem))
+            else:
+                _log.exception("alerts failed")
 
 
 def _begin_work(worker: Any) -> None:

@@ -58,6 +58,15 @@ def unanswered(problem: OperationalError) -> UnreachableError:
     return UnreachableError(f"The database does not answer: {reason}{advice}.")
 
 
+def is_mistaken(problem: OperationalError) -> bool:
+    """Return whether a database did answer, and the statement was wrong.
+
+    SQLite says so by the error that it has for a database that is locked as well; PostgreSQL's
+    driver has another. Source: Python's documentation, `sqlite_errorcode`.
+    """
+    return getattr(problem.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
 def open_database(url: str) -> Database:
     """Return the engines for `url`; nothing is connected yet.
 

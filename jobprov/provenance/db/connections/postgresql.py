@@ -12,7 +12,11 @@ were acknowledged may not be there. The timeline, or the identity of the cluster
 then, and the log says so. What the process remembers of rows is forgotten with every connection
 anyway (`write_queue`).
 
-Source: PostgreSQL's documentation, "Control Data Functions", "Timelines".
+*A server that is gone.* A machine or a network that fails says nothing, and TCP waits for minutes,
+or two hours where the answer to a question is awaited. Connections have shorter limits, unless the
+URL has its own.
+
+Source: PostgreSQL's documentation, "Control Data Functions", "Timelines", "Parameter Key Words".
 """
 
 import logging
@@ -46,12 +50,27 @@ _planning_for_values: WeakSet[Connection[Any]] = WeakSet()
 _log = logging.getLogger("jobprov.database")
 
 
-def open_postgresql(url: URL) -> tuple[Engine, Engine]:
+class Patience(NamedTuple):
+    """How long a server is waited for.
+
+    Attributes:
+        connecting: seconds until a connection must have come about.
+        silent: seconds after which a connection is lost whose server does not even acknowledge.
+    """
+
+    connecting: int
+    silent: int
+
+
+PATIENCE = Patience(connecting=10, silent=20)
+
+
+def open_postgresql(url: URL, patience: Patience = PATIENCE) -> tuple[Engine, Engine]:
     """Return an engine for reading and one for writing; nothing is connected yet.
 
     Connecting raises an UnreachableError where the database cannot keep every text.
     """
-    url = url.set(drivername="postgresql+psycopg")
+    url = _with_limits(url.set(drivername="postgresql+psycopg"), patience)
     reading = create_engine(
         url,
         pool_size=12,
@@ -73,6 +92,19 @@ def open_postgresql(url: URL) -> tuple[Engine, Engine]:
     event.listen(writing, "connect", partial(_set_up, ()))
     event.listen(writing, "connect", ServerWatch().look)
     return reading, writing
+
+
+def _with_limits(url: URL, patience: Patience) -> URL:
+    """Return a URL with limits for a server that is gone, but for those that it has already."""
+    limits = {
+        "connect_timeout": patience.connecting,
+        "tcp_user_timeout": 1000 * patience.silent,
+        # A server that works on a long answer is silent too: its system is asked whether it is there
+        "keepalives_idle": max(1, patience.silent // 2),
+        "keepalives_interval": max(1, patience.silent // 4),
+    }
+    missing = {name: str(limit) for name, limit in limits.items() if name not in url.query}
+    return url.update_query_dict(missing)
 
 
 def _check_encoding(connection: Any, _record: Any) -> None:

@@ -29,8 +29,6 @@ LOOK_SECONDS = 0.5
 """Between two looks at both servers, at most one process's thread at a time."""
 AWAY_SECONDS = 10.0
 """Until a standby that did not answer is asked again."""
-_CONNECT_SECONDS = 2
-_LOST_MILLISECONDS = 5000
 # The control file's timeline is one checkpoint old after a failover; the name of the log's file is not
 _PRIMARY = (
     "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint,"
@@ -189,15 +187,13 @@ def _open(url: str) -> Engine:
     if not is_postgresql:
         raise _refusal("JOBPROV_DATABASE_READ_URL is postgresql+psycopg://HOST/NAME.")
     # Only here, since it imports the driver, which is installed for PostgreSQL alone
-    from jobprov.provenance.db.connections.postgresql import open_postgresql  # noqa: PLC0415
+    from jobprov.provenance.db.connections.postgresql import (  # noqa: PLC0415
+        Patience,
+        open_postgresql,
+    )
 
-    # A machine that is gone answers nothing: without these somebody would wait for minutes
-    patience = {
-        "connect_timeout": str(_CONNECT_SECONDS),
-        "tcp_user_timeout": str(_LOST_MILLISECONDS),
-    }
-    given = {name: value for name, value in patience.items() if name not in parsed.query}
-    engine, _ = open_postgresql(parsed.update_query_dict(given))
+    # Less than the primary's: that one answers instead
+    engine, _ = open_postgresql(parsed, Patience(connecting=2, silent=5))
     return engine
 
 
