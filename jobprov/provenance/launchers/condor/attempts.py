@@ -131,8 +131,8 @@ class Collection:
     def is_running(self, attempt: Attempt) -> bool:
         """Return whether an attempt may go on, although an epoch of it was written.
 
-        The schedd hears of the end later than that. If it restarts, or loses the connection, the
-        same attempt may go on. It is over once the schedd says so, in its history or its queue.
+        The shadow writes it, and the schedd hears of the end later than that. The attempt is over
+        once the schedd says so, in its history or its queue.
         """
         is_over = "history" in attempt.ads or "queue" in attempt.ads
         return not is_over and (attempt.identity, attempt.number) in self.running
