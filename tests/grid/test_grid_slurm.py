@@ -31,10 +31,17 @@ class Site:
 
     def submit(self, script: str, *, task: str) -> None:
         """Run a batch script for a task to its end."""
+        self.wait_for_end(self.begin(script, task=task))
+
+    def begin(self, script: str, *, task: str) -> str:
+        """Submit a batch script for a task; return the job's number."""
         text = script.replace("https://jobprov.example.org", self.service.url)
         file = self.slurm.folder / f"{task}.sh"
         file.write_text(text.replace("my-first-task", task))
-        job = self.slurm.run("sbatch", "--parsable", str(file)).stdout.strip()
+        return self.slurm.run("sbatch", "--parsable", str(file)).stdout.strip()
+
+    def wait_for_end(self, job: str) -> None:
+        """Wait until the queue has a job no more."""
         self.slurm.wait_for("end", lambda: not self.slurm.run("squeue", "-hj", job).stdout)
 
     def records(self, task: str) -> list[dict[str, Any]]:
@@ -44,6 +51,12 @@ class Site:
         jobs = requests.get(address, params=asked, timeout=60).json()["jobs"]
         ids = [job["job_id"] for job in jobs]
         return [requests.get(f"{address}/{job}", timeout=60).json()["record"] for job in ids]
+
+    def units(self, task: str) -> dict[str, int]:
+        """Return how many units of a task are in each state."""
+        address = f"{self.service.url}/api/v1/tasks/{task}"
+        answer = requests.get(address, params={"experiment": "toy"}, timeout=60).json()
+        return {state: count for state, count in answer["states"].items() if count}
 
     def close(self) -> None:
         self.slurm.stop()
@@ -107,3 +120,26 @@ def test_job_that_scancel_ends_was_killed(site: Site) -> None:
 
     (record,) = site.records("cancelled")
     assert record["state"] == "killed"
+
+
+@pytest.mark.parametrize("start", ["exec", "exec srun"])
+def test_job_that_is_requeued_without_a_unit_is_one_unit(site: Site, start: str) -> None:
+    """It is in no array: nothing but its number says that both attempts are of one job."""
+    task = start.replace(" ", "-")
+    script = (
+        "#!/bin/sh\nexport JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID=my-first-task\n"
+        "export JOBPROV_URL=https://jobprov.example.org\n"
+        f"{start} ./job-end-hook.pyz run --output {task}.txt -- sh -c "
+        f"'if [ -z \"$SLURM_RESTART_COUNT\" ]; then >{task}.began; exec sleep 60; fi; echo made >{task}.txt'\n"
+    )
+
+    job = site.begin(script, task=task)
+    site.slurm.wait_for("begin", (site.slurm.folder / f"{task}.began").exists)
+    site.slurm.run("scontrol", "requeue", job)
+    site.wait_for_end(job)
+
+    records = sorted(site.records(task), key=lambda record: int(record["batch"]["attempt"]))
+    assert [record["batch"]["attempt"] for record in records] == [1, 2]
+    assert [record["state"] for record in records] == ["killed", "succeeded"]
+    assert [record["task"].get("unit") for record in records] == [None, None]
+    assert site.units(task) == {"succeeded": 1}

@@ -69,6 +69,20 @@ def _of_batch_id(batch: Batch) -> tuple[str, str]:
     return schedd, number.partition(".")[2]
 
 
+def unit_of(record: JobRecord) -> str | None:
+    """Return the unit that a record names.
+
+    A batch job of Slurm that names none is a unit of its own, however often it is started.
+    """
+    task, batch = record.task, record.batch
+    if task is None or task.unit is not None or batch is None:
+        return task.unit if task else None
+    if task.task_id is None or record.rerun_of is not None or _is_further(batch):
+        return None
+    # With the cluster's name: so it is no unit that anybody declared
+    return batch.global_job_id if batch.system == "slurm" else None
+
+
 def knows_unit(record: JobRecord) -> bool:
     """Return whether a record knows its unit.
 
@@ -76,12 +90,18 @@ def knows_unit(record: JobRecord) -> bool:
     that it could have named its unit after.
     """
     batch = record.batch or Batch()
-    # A batch job that made several records works on several units, be they of several steps
-    is_further = batch.part or _of_slurm(batch)[1] not in _FIRST_STEPS
-    if is_further or any(map(_is_read_as_unit, record.inputs or ())):
+    if _is_further(batch) or any(map(_is_read_as_unit, record.inputs or ())):
         return True
     unit = record.task.unit if record.task else None
     return unit is not None and not unit.isdecimal() and unit not in _names_of_place(batch)
+
+
+def _is_further(batch: Batch) -> bool:
+    """Return whether a batch job made several records, be they of several steps.
+
+    It works on several units.
+    """
+    return bool(batch.part) or _of_slurm(batch)[1] not in _FIRST_STEPS
 
 
 def _is_read_as_unit(file: Input) -> bool:

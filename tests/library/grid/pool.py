@@ -298,6 +298,26 @@ class Pool:
         """Kill the starter of a job's process, as the out-of-memory killer does; by SIGKILL."""
         os.kill(_parent_named("condor_starter", job_process), signal.SIGKILL)
 
+    def stop_shadow_at_epoch(self, job: str) -> int:
+        """Stop the shadow of a job once it wrote the epoch of its attempt; return its process.
+
+        The schedd does not hear of the end until the shadow goes on, by SIGCONT.
+        """
+        shadows: list[int] = []
+
+        def is_there() -> bool:
+            shadows[:] = [found for found in _processes() if _is_shadow(found, job, self.folder)]
+            return bool(shadows)
+
+        self.wait_for(f"job {job} runs", is_there, 120)
+        [shadow] = shadows
+        end = time.monotonic() + 60
+        while not self.epochs():
+            assert time.monotonic() < end, f"no epoch\n{self.diagnosis()}"
+            time.sleep(0.001)
+        os.kill(shadow, signal.SIGSTOP)
+        return shadow
+
     def lose_node(self) -> None:
         """Lose the doomed node: all its processes stop at once, without a word to anyone."""
         [startd] = [process for process in _processes() if _is_doomed_startd(process, self.folder)]
@@ -394,6 +414,13 @@ def _mentions(process: int, folder: Path) -> bool:
 def _is_doomed_startd(process: int, folder: Path) -> bool:
     words = _read(process, "cmdline").split(b"\0")
     return b"condor_startd" in words[0] and DOOMED.encode() in words and _mentions(process, folder)
+
+
+def _is_shadow(process: int, job: str, folder: Path) -> bool:
+    """Return whether a process is the shadow of a job of the pool, such as `1.0`."""
+    words = _read(process, "cmdline").split(b"\0")
+    is_shadow = words[0].endswith(b"condor_shadow")
+    return is_shadow and job.encode() in words and _mentions(process, folder)
 
 
 def _status(process: int) -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_each_attempt_of_each_job_has_its_own_end() -> None:
     collection = read(epochs="epochs.json", history="history.json", queue="queue.json")
 
     assert ends(records(collection)) == ENDS
-    assert (collection.never_started, collection.unnamed, collection.running) == (1, 0, 1)
+    assert (collection.never_started, collection.unnamed, len(collection.running)) == (1, 0, 1)
 
 
 def test_epochs_alone_know_all_but_who_held_and_removed() -> None:

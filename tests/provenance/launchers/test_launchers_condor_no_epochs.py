@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.app.commands.orders.witness import Window, _ask, _sentences
+from jobprov.app.commands.orders.witness import Window, _ask, _ask_ended, _sentences
 from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers.condor.attempts import Collection
@@ -43,10 +43,21 @@ def test_the_witness_goes_on_with_history_and_queue_and_says_what_is_missing(
         WitnessState(tmp_path / "witness.db") as state,
         pytest.raises(UnreachableError, match="condor_q"),  # the last of three: no schedd runs here
     ):
-        _ask(collection, state, Window(), 1_800_000_000)
+        _ask_ended(collection, state, Window(), 1_800_000_000)
 
     assert not collection.has_epochs
     assert "JOB_EPOCH_HISTORY" in _sentences(Report(), collection)
+
+
+def test_the_witness_tells_no_ends_where_nobody_says_what_runs(tmp_path: Path) -> None:
+    collection = Collection()
+    with (
+        WitnessState(tmp_path / "witness.db") as state,
+        pytest.raises(UnreachableError, match="condor_q"),
+    ):
+        _ask(collection, state, Window(), 1_800_000_000)
+
+    assert collection == Collection()
 
 
 def test_schedd_that_does_not_run_is_told_by_what_is_likely_and_not_by_the_last_line() -> None:

@@ -156,7 +156,7 @@ def test_job_of_a_dag_is_in_the_same_place_as_its_record_says(section: str) -> N
     variables = f"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID=77{section}"
     ad = an_ad(DAGManJobId=70, DAGNodeName="n1", Environment=variables)
     collection = Collection()
-    collection.add([{**ad, "JobStatus": 1, "LastJobStatus": 2}], "queue")
+    collection.add([{**ad, "JobStatus": 1, "LastJobStatus": 2, "RemoteHost": None}], "queue")
     [attempt] = collection.attempts.values()
     record = decode_record(json.dumps(record_of(attempt, "toy")).encode()).record
     assert record is not None

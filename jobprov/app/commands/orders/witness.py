@@ -29,7 +29,11 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
 from jobprov.provenance.launchers.condor.attempts import Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
-from jobprov.provenance.launchers.condor.tools import NoEpochHistoryError, ask_condor
+from jobprov.provenance.launchers.condor.tools import (
+    NoEpochHistoryError,
+    ask_condor,
+    ask_running,
+)
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.witness import (
     Deliver,
@@ -232,7 +236,15 @@ def _deliver_to(settings: Settings) -> Deliver:
 
 
 def _ask(collection: Collection, state: WitnessState, window: Window, now: int) -> None:
-    """Ask HTCondor for what ended since the last run, or within so many days at first."""
+    """Ask HTCondor for what ended since the last run, or within so many days at first.
+
+    What runs is asked for first: of what ends meanwhile, the epoch alone would not tell the end.
+    """
+    collection.add(ask_running(window.schedd), "queue")
+    _ask_ended(collection, state, window, now)
+
+
+def _ask_ended(collection: Collection, state: WitnessState, window: Window, now: int) -> None:
     since = now - int(window.days * 86400)
     reached = state.reached()
     if reached is not None:
@@ -294,7 +306,7 @@ def _document(report: Report, collection: Collection) -> dict[str, object]:
     others = {
         "never_started": collection.never_started,
         "unnamed": collection.unnamed,
-        "running": collection.running,
+        "running": len(collection.running),
         "has_epochs": collection.has_epochs,
     }
     return {**vars(report), **others}
@@ -318,7 +330,7 @@ def _sentences(report: Report, collection: Collection) -> str:
     counts = (
         (report.leftovers, "sent that the hook could not send, and that came home"),
         (report.told_before, "reported before"),
-        (report.waiting, "ended just now and wait for the next run"),
+        (report.waiting, "ended just now, or still run for the schedd, and wait for the next run"),
         (report.left, "beyond the limit of one run"),
         (report.elsewhere, "of another experiment, or of none: see --experiment"),
         (collection.never_started, "never started"),

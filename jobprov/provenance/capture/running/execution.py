@@ -360,8 +360,8 @@ def _open_streams() -> Dict[int, "output.Stream"]:
 def _collect(streams: Dict[int, "output.Stream"]) -> List[Tuple[str, bytes, bool]]:
     try:
         return output.collect(streams, _DRAIN_SECONDS)
-    except OSError:
-        return []
+    except OSError as error:  # else the record would say that nothing was printed
+        return [("stderr", "jobprov: {}\n".format(error).encode(), False)]
 
 
 def _die_by(number: int) -> None:
@@ -375,8 +375,7 @@ def _die_by(number: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
         os.kill(os.getpid(), number)
         time.sleep(0.2)
     except (OSError, ValueError):

@@ -21,7 +21,7 @@ from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import NodeAttempt
 from jobprov.provenance.db.tables.base import table_of
-from jobprov.provenance.records.attempts import knows_unit, node_of
+from jobprov.provenance.records.attempts import knows_unit, node_of, unit_of
 from jobprov.provenance.records.job_record import PROVISIONAL, JobRecord
 
 _NODES = "SELECT job_id, node FROM node_attempts WHERE job_id {among}"
@@ -67,7 +67,7 @@ def attempts_of(records: Mapping[int, JobRecord]) -> list[Attempt]:
         # A rebuilt database has no provisional records: they must not decide about other jobs
         if is_known and record.state in PROVISIONAL:
             continue
-        attempts.append(Attempt(job, node, is_known, record.task.unit if record.task else None))
+        attempts.append(Attempt(job, node, is_known, unit_of(record)))
     return attempts
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
+from jobprov.provenance.records.attempts import unit_of
 from jobprov.provenance.records.files.names import splits
 from jobprov.provenance.records.files.outputs import count_made
 from jobprov.provenance.records.files.parents import FilesOfJob, has_too_many_parents, name_inside
@@ -32,7 +33,7 @@ RUNNING, SUCCEEDED, KILLED = map(STATES.index, ("running", "succeeded", "killed"
 FIRST_BAD = STATES.index("failed")
 """This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 """The version of what the rows of a job mean.
 
 It goes up by one whenever the same record gives other rows, edges, gaps or grade. See
@@ -99,7 +100,7 @@ def job_columns(record: JobRecord) -> JobColumns:
         "index_version": INDEX_VERSION,
         "state": STATES.index(record.state),
         "output_count": count_made(record),
-        "unit": record.task.unit if record.task else None,
+        "unit": unit_of(record),
         "batch_id": record.batch.id if record.batch else None,
         "retry_of": record.retry_of,
         "rerun_of": record.rerun_of,

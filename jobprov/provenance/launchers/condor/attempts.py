@@ -103,14 +103,14 @@ class Collection:
     Attributes:
         never_started: jobs that no machine ever took, and that count for no unit.
         unnamed: ads without GlobalJobId, which could not be told apart from others.
-        running: ads of attempts that are not over.
+        running: attempts that were not over when the queue was asked.
         has_epochs: whether the schedd keeps an ad for each attempt, as far as it was asked.
     """
 
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     never_started: int = 0
     unnamed: int = 0
-    running: int = 0
+    running: set[tuple[str, int]] = field(default_factory=set)
     has_epochs: bool = True
 
     def add(self, ads: Iterable[Ad], source: Source) -> None:
@@ -128,6 +128,15 @@ class Collection:
                     MOST_ATTEMPTS,
                 )
 
+    def is_running(self, attempt: Attempt) -> bool:
+        """Return whether an attempt may go on, although an epoch of it was written.
+
+        The shadow writes it, and the schedd hears of the end later than that. The attempt is over
+        once the schedd says so, in its history or its queue.
+        """
+        is_over = "history" in attempt.ads or "queue" in attempt.ads
+        return not is_over and (attempt.identity, attempt.number) in self.running
+
     def _add(self, ad: Ad, source: Source) -> None:
         """Take one ad, if it is of an attempt that is over."""
         identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")
@@ -139,8 +148,8 @@ class Collection:
                 self._keep(identity, 0, {**ad, "NumShadowStarts": None}, source)
             else:
                 self.never_started += 1
-        elif source == "queue" and ad.get("JobStatus") not in (IDLE, HELD, COMPLETED, REMOVED):
-            self.running += 1
+        elif source == "queue" and _has_machine(ad):
+            self.running.add((_encodable(identity), number))
         else:
             self._keep(identity, number, ad, source)
 
@@ -152,6 +161,12 @@ class Collection:
             if _is_kept(name):
                 kept[name] = _encodable(value) if isinstance(value, str) else value
         attempt.ads[source] = kept
+
+
+def _has_machine(ad: Ad) -> bool:
+    """Return whether a job of the queue runs, or is only about to let its machine go."""
+    has_ended = ad.get("JobStatus") in (IDLE, HELD, COMPLETED, REMOVED)
+    return not has_ended or ad.get("RemoteHost") is not None
 
 
 def _was_removed_before_it_began(ad: Ad) -> bool:

@@ -16,6 +16,9 @@ from jobprov.provenance.launchers.condor.attempts import Source
 
 # held, or back in the queue after an attempt
 _QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
+# Also held or removed, and its shadow is not gone yet
+_RUNNING = "JobStatus == 2 || RemoteHost =!= undefined"
+_NAMES_OF_ATTEMPTS = ("GlobalJobId", "NumShadowStarts", "JobStatus", "RemoteHost")
 _SCHEDD = re.compile(r"^-- Schedd: (\S+) : ", re.MULTILINE)
 
 
@@ -47,6 +50,16 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
         return ads_of(["condor_history", "-epochs", *place, "-json", "-since", until])
     until = f"EnteredCurrentStatus < {since}"
     return ads_of(["condor_history", *place, "-json", "-since", until])
+
+
+def ask_running(schedd: str | None = None) -> Iterator[Ad]:
+    """Yield the ads of jobs that have a machine, with what tells their attempts apart alone.
+
+    Raises:
+        UnreachableError: condor_q is not there, or it failed; with its last line.
+    """
+    asked = ["-constraint", _RUNNING, "-attributes", ",".join(_NAMES_OF_ATTEMPTS)]
+    return ads_of(["condor_q", *_place(schedd), "-allusers", "-json", *asked])
 
 
 def ask_queue(attributes: Sequence[str], schedd: str | None = None) -> Iterator[Ad]:

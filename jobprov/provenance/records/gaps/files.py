@@ -111,9 +111,34 @@ def _log_gaps(record: JobRecord, findings: Findings) -> Iterator[Message]:
                 "log-expired",
                 f"Of log {log.name} only beginning and end are kept; the rest expired.",
             )
-    if not record.logs and record.state not in ("running", "lost"):
-        printed = "the job printed nothing, or what it printed was not kept"
-        yield "log-missing", f"The record has no log: {printed}."
+    if record.logs or record.state in ("running", "lost") or _printed_nothing(record):
+        return
+    printed = "the job printed nothing, or what it printed was not kept"
+    yield "log-missing", f"The record has no log: {printed}."
+
+
+def _printed_nothing(record: JobRecord) -> bool:
+    """Return whether a job without a log surely printed nothing.
+
+    A hook that runs the whole command sees it to its end, and keeps all that it prints. It does not
+    see what a job script prints that calls it for single steps.
+    """
+    command = record.command
+    if record.hook is None or command is None or not command.steps or _has_lost_log(record):
+        return False
+    first = command.steps[0]
+    return first.ended_at is not None and first.argv == command.argv
+
+
+def _has_lost_log(record: JobRecord) -> bool:
+    """Return whether the hook says that it could not keep what a command left, or a log file."""
+    for weakness in record.weaknesses or ():
+        if weakness.kind == "capture-incomplete":
+            return True
+    notes = (record.extra or {}).get("hook_notes")
+    if not isinstance(notes, list):
+        return False
+    return any(isinstance(note, str) and note.startswith("log ") for note in notes)
 
 
 def _other_blob_gaps(record: JobRecord, missing_blobs: AbstractSet[str]) -> Iterator[Message]:

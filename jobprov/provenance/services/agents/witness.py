@@ -74,7 +74,8 @@ class Report:
         new: how many of them the service did not know of this witness.
         leftovers: records of the hook that came home unsent, and were sent now.
         told_before: attempts that an earlier run reported.
-        waiting: attempts that ended just now; the next run reports them.
+        waiting: attempts that ended just now, or that the schedd still has running; a later run
+            reports them.
         left: attempts beyond the limit; the next run reports them.
         elsewhere: attempts of other experiments, or of none.
         conflicts: ids of jobs that this witness had reported otherwise; the first report counts.
@@ -179,11 +180,12 @@ def _choose(
         experiment = experiment_of(attempt) or run.experiment
         # Without any date it could be waited for for ever
         at = end_of(attempt).at or last_seen_at(attempt) or 0.0
+        is_recent = run.now - run.settle_seconds < at <= run.now + _SKEW_SECONDS
         if experiment is None or run.experiment not in (None, experiment):
             report.elsewhere += 1
         elif state.was_told(job_id_of(attempt)):
             report.told_before += 1
-        elif run.now - run.settle_seconds < at <= run.now + _SKEW_SECONDS:
+        elif is_recent or collection.is_running(attempt):
             report.waiting += 1
             _hold_back(report, at)
         else:

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.records.gaps.findings import Findings
+from jobprov.provenance.records.gaps.gaps import find_gaps
+from jobprov.provenance.records.reading.decoding import decode_record
 from tests.library.hook import VERSIONS, Runner, find_python, only_entry
 from tests.library.servers.hook_service import Service
 
@@ -332,6 +335,65 @@ def test_binary_output_passes_through_whole_while_the_log_keeps_head_and_tail(
     assert kept.startswith(b"A" * 9999)
     assert kept.endswith(done.stdout[-100_000:])
     assert b"bytes left out here" in kept
+
+
+def gaps_of_entry(runner: Runner) -> list[str]:
+    """Return the codes of the gaps of the record that the hook kept."""
+    (entry,) = runner.entries()
+    record = decode_record(zipfile.ZipFile(entry).read("record.json")).record
+    assert record is not None
+    assert record.logs is None
+    return [gap.code for gap in find_gaps(record, Findings())]
+
+
+@pytest.mark.slow
+def test_job_that_printed_nothing_lacks_no_log(runner: Runner) -> None:
+    runner("run", "--", "sh", "-c", "exit 3")
+
+    assert "log-missing" not in gaps_of_entry(runner)
+
+
+@pytest.mark.slow
+def test_what_a_script_with_silent_steps_prints_is_not_kept(runner: Runner) -> None:
+    runner("start")
+    runner("step", "--", "true")
+    runner("end")
+
+    assert "log-missing" in gaps_of_entry(runner)
+
+
+@pytest.mark.slow
+def test_output_that_cannot_be_read_any_more_is_not_taken_for_none(tmp_path: Path) -> None:
+    """The command may print to where it may not read; the hook has to read there in the end."""
+    script = """
+import os, resource  # os.wait4 needs that
+from jobprov.provenance.capture.running import execution
+
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+outcome = execution.execute(["sh", "-c", "echo made"], execution.Signals(), lambda streams: os.fchmod(1, 0))
+os.write(2, repr(outcome.logs).encode())
+"""
+    folder = Path(__file__).resolve().parents[4]
+    target = tmp_path / "out.txt"
+    target.touch()
+    if os.getuid() == 0:
+        os.chown(target, 65534, 65534)
+
+    with target.open("ab") as stream:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=folder,
+            stdout=stream,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+
+    assert target.read_bytes() == b"made\n"
+    assert b"jobprov: [Errno 13] Permission denied: '/proc/self/fd/1'" in done.stderr
 
 
 @pytest.mark.slow

@@ -53,6 +53,18 @@ def ran(*argv: str, **fields: Any) -> dict[str, Any]:
     return {"command": command, "software": [], "scripts": [file(path="other.sh")], **fields}
 
 
+def silent(*argv: str, **fields: Any) -> dict[str, Any]:
+    """Return a job without a log that the hook ran as a whole, or a step of another command."""
+    step = {"name": "x", "argv": ["x"], "exit_code": 0, "ended_at": "2026-01-01T00:01:00Z"}
+    command = {"argv": list(argv or ["x"]), "steps": [step]}
+    return {"logs": [], "hook": {"version": "1.0"}, "command": command, **fields}
+
+
+def weak_capture() -> dict[str, Any]:
+    """Return what a record says where the hook could not take what a command left."""
+    return {"kind": "capture-incomplete", "name": "what the command left", "detail": "MemoryError"}
+
+
 def left_out(why: str, *, is_output: bool = False) -> dict[str, Any]:
     """Return a record with a file left out of a checkout, which is an output where that is said."""
     software = {"name": "s", "checkout": "/w", "left_out": [{"path": "a.x", "why": why}]}
@@ -136,6 +148,11 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("blob-erased", (ERASED, {"logs": [file()]}), (None, {"logs": [file()]})),
     ("blob-erased", (ERASED, {}), (ERASED, {"scripts": [file()]})),
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
+    ("log-missing", (None, silent(hook=None)), (None, silent())),
+    ("log-missing", (None, silent(hook={}, command={"argv": ["x"]})), (None, silent(state="failed"))),
+    ("log-missing", (None, silent("sh", "job.sh")), (None, silent())),
+    ("log-missing", (None, silent(weaknesses=[weak_capture()])), (None, silent(weaknesses=[]))),
+    ("log-missing", (None, silent(extra={"hook_notes": ["log a.log: OSError: gone"]})), (None, silent(extra={"hook_notes": ["seeds: ?"]}))),
     ("environment-missing", (MISSING, LISTED), (None, LISTED)),
     ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),
     ("software-missing", (None, ran("/home/me/prog")), (None, ran("/home/me/prog", scripts=[file(path="/home/me/prog")]))),

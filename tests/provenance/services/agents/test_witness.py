@@ -11,7 +11,8 @@ import pytest
 from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
 from jobprov.provenance.launchers.condor import attempts as condor_attempts
-from jobprov.provenance.launchers.condor.attempts import Collection
+from jobprov.provenance.launchers.condor.attempts import Collection, Source
+from jobprov.provenance.services.agents.witness import WitnessRun, witness_batch
 from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 
@@ -33,6 +34,43 @@ def test_what_ended_just_now_waits_and_is_looked_at_again(state: WitnessState) -
     report = tell(Service(), state, [attempt(1), attempt(2, ended=NOW - 5)])
 
     assert (sum(report.states.values()), report.waiting, report.reached) == (1, 1, NOW - 5)
+
+
+HAS_MACHINE: dict[str, Any] = {"RemoteHost": "slot1_1@wn1"}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("status", [2, 5])
+def test_epoch_of_an_attempt_that_has_a_machine_waits(
+    state: WitnessState, number: int, status: int
+) -> None:
+    """One that is held has its machine until its shadow is gone. The attempt before is over."""
+    queued: dict[str, Any] = {"NumShadowStarts": number, "JobStatus": status, **HAS_MACHINE}
+    collection = Collection()
+    collection.add([attempt(1, **queued)], "queue")
+    collection.add([attempt(1, ended=NOW - 9000)], "epochs")
+
+    report = witness_batch(None, collection, state, WitnessRun(NOW))
+
+    is_over = number == 2
+    assert (sum(report.states.values()), report.waiting) == (is_over, not is_over)
+    assert report.reached == (NOW if is_over else NOW - 9000)
+
+
+@pytest.mark.parametrize(
+    ("source", "ended"), [("history", {"JobStatus": 4}), ("queue", {"JobStatus": 1})]
+)
+def test_attempt_that_ended_while_it_was_asked_for_is_over(
+    state: WitnessState, source: Source, ended: dict[str, Any]
+) -> None:
+    collection = Collection()
+    collection.add([attempt(1, JobStatus=2, **HAS_MACHINE)], "queue")
+    collection.add([attempt(1)], "epochs")
+    collection.add([attempt(1, **ended)], source)
+
+    report = witness_batch(None, collection, state, WitnessRun(NOW))
+
+    assert (report.states, report.waiting) == ({"succeeded": 1}, 0)
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,46 @@ def test_job_of_slurm_that_is_requeued_is_at_the_same_unit(
     assert units_of(production) == ["raw_7.root", "raw_7.root"]
 
 
+@pytest.mark.parametrize("first", ["4", "4.0"])
+@pytest.mark.parametrize("state", ["killed", "succeeded"])
+def test_job_of_slurm_without_a_unit_is_one_however_often_it_is_started(
+    production: Production, first: str, state: str
+) -> None:
+    """It is in no array and reads no input. Somebody may requeue it once it succeeded, too."""
+    done = {"state": "succeeded", "exit": {"code": 0}, "outputs": [FILE]}
+    production.record(attempt(1, None, batch=in_slurm(first, 1), state=state))
+    production.record(attempt(2, None, batch=in_slurm(first, 2), **done))
+    production.record(attempt(3, None, batch=in_slurm("5", 1), **done))
+
+    task = progress_of(production)
+
+    assert units_of(production) == [f"toy#{first}"] * 2 + ["toy#5"]
+    assert task.states == {UnitState.SUCCEEDED: 2}
+
+
+def test_job_of_slurm_that_read_several_files_is_at_the_unit_of_the_first_start(
+    production: Production,
+) -> None:
+    both = ("raw_1.root", "raw_2.root")
+    production.record(attempt(1, None, batch=in_slurm("4", 1)))
+    production.record(attempt(2, None, reads=both, batch=in_slurm("4", 2)))
+
+    assert units_of(production) == ["toy#4", "toy#4"]
+
+
+@pytest.mark.parametrize(
+    "further", [in_slurm("4.0.1", 1), in_slurm("4.1", 1), {**in_slurm("4", 1), "part": 1}]
+)
+def test_further_records_of_a_job_of_slurm_without_a_unit_count_each(
+    production: Production, further: Record
+) -> None:
+    production.record(attempt(1, None, batch=further))
+    production.record(attempt(2, None, batch={**further, "attempt": 2}))
+
+    assert units_of(production) == [None, None]
+    assert sum(progress_of(production).states.values()) == 2
+
+
 @pytest.mark.parametrize("task", ["4.0.0", "4.0.2", "4.1"])
 def test_tasks_and_further_steps_of_slurm_keep_their_own_units(
     production: Production, task: str
