@@ -119,8 +119,11 @@ def home_page() -> str:
 
 
 def task_page(task_id: str, experiment: str | None = None) -> str:
-    """Return the path of a task's page."""
-    return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})
+    """Return the path of a task's page; an id that no path can hold stands in the query."""
+    words = {"experiment": experiment}
+    if not fits_path(task_id):
+        words, task_id = {"task_id": task_id, **words}, "-"
+    return with_query(f"/tasks/{quote(task_id, safe='')}", words)
 
 
 def timeline_page(

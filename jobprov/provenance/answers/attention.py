@@ -24,8 +24,9 @@ NeedKind = Literal[
     "backup",
     "token",
     "letters",
+    "name",
 ]
-OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup", "token", "letters"})
+OF_SERVICE: frozenset[NeedKind] = frozenset({"unsealed", "backup", "token", "letters", "name"})
 """What whoever runs the service looks after. All other needs are of a production."""
 
 
@@ -163,10 +164,11 @@ class Need(Struct, frozen=True, kw_only=True):
             `hidden` (failures of commands whose unit another command did), `workflow` (stopped),
             `held` and `stuck` (jobs), `queue` (not reported any more), `proof` (reruns that did not
             pass), `unsealed` (ledger entries that are only in the database), `backup` (none for
-            days), `token` (in use, that expires), `letters` (dead letters that wait).
+            days), `token` (in use, that expires), `letters` (dead letters that wait), `name` (of a
+            new experiment, that differs from another's only in case).
         experiment: None where it is not of one.
-        count: how many jobs, units, recipes, queues, entries or days; 1 for an alert and a
-            workflow.
+        count: how many jobs, units, recipes, queues, entries or days; 1 for an alert, a workflow
+            and a name.
         words: what it is, a sentence without its full stop.
         since: when it began, a time in UTC; None where that is not known.
         url: the path of the page that lists them.

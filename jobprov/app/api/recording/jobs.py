@@ -258,9 +258,12 @@ def _check_address(decoded: DecodedRecord, job_id: str) -> None:
 
 
 def _letter(job_id: str, problem: BadInputError, body: bytes) -> Undecoded:
+    reason = without_secrets(
+        str(problem).encode(errors="replace")
+    ).decode()  # it may quote what was sent
     return Undecoded(
         job_id.replace("\0", ""),
-        str(problem).replace("\0", ""),
+        reason.replace("\0", ""),
         datetime.now(UTC),
         without_secrets(body),
     )

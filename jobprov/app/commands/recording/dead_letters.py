@@ -17,7 +17,7 @@ from jobprov.provenance.db.queries.recording.dead_letters import (
     list_letters,
     numbers_among,
 )
-from jobprov.provenance.errors import NotFoundError, ProvenanceError
+from jobprov.provenance.errors import NotFoundError, ProvenanceError, RecordError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from jobprov.provenance.services.recording.submissions import Outcome
@@ -99,15 +99,19 @@ def replay(
 ) -> None:
     """Take letters as if they came now, all of them where no number is given.
 
-    Those that still cannot be read stay.
+    Those that still cannot be read stay. A replay changes no byte of them: to correct one, write it
+    into a file (show), correct it there, send it (jobprov record), and remove the letter.
     """
     taken: list[TakenLetter] = []
     refused: list[RefusedLetter] = []
+    wrong: list[int] = []
     for number in _chosen(service, numbers, experiment):
         try:
             outcome = _replay(service, number)
         except ProvenanceError as problem:
             refused.append(RefusedLetter(number, str(problem)))
+            if isinstance(problem, RecordError):
+                wrong.append(number)
             click.echo(f"{number} stays: {problem}", err=True)
         else:
             taken.append(TakenLetter(number, outcome.job_id, outcome.change))
@@ -116,6 +120,8 @@ def replay(
         lines.append(f"{letter.number} is job {letter.job_id}: {letter.change}")
     if lines or as_json:
         emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
+    if wrong:
+        click.echo(_way_out(wrong[0]), err=True)
     if refused:
         sys.exit(1)
 
@@ -164,6 +170,15 @@ def _chosen(service: "Service", numbers: tuple[int, ...], experiment: str | None
             f"There is no dead letter {name}; `jobprov dead-letter list` shows them."
         )
     return sorted(set(numbers))
+
+
+def _way_out(number: int) -> str:
+    """Return how a letter is taken that is wrong itself, such as in the name of its experiment."""
+    return (
+        "Where the record itself is wrong, correct it and send it: "
+        f"`jobprov dead-letter show {number} > record.json`, correct it there, "
+        f"`jobprov record record.json`, `jobprov dead-letter remove {number}`."
+    )
 
 
 def _replay(service: "Service", number: int) -> Outcome:

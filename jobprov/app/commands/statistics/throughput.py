@@ -63,7 +63,7 @@ _BAR = 24
 def throughput(*, client: Client, as_json: bool, **query: Any) -> None:
     """Show what ended in each step of a time: jobs, files, events or CPU hours.
 
-    Also how many jobs ran or waited at once, and how run time and memory spread. Steps in which
+    Also how many jobs ran or waited at once, and how wall time and memory spread. Steps in which
     nothing ended are left out. What changed in that time follows: new releases, rules, sites that
     came or went. Exit code 1 where no job ended in that time, or no queue was reported.
     """

@@ -30,6 +30,7 @@ from jobprov.app.web.frame.terms import explained, level, notes, term
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers import addresses
 from jobprov.provenance.answers.names import short_job
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import BadInputError
 
 _FOLDER = Path(__file__).parents[2]
@@ -237,10 +238,25 @@ def asked(name: str) -> str | None:
     """
     if len(request.args.getlist(name)) > 1:
         raise BadInputError.of_field(name, "given more than once")
-    value = request.args.get(name, "").strip()
+    value = request.args.get(name, "")
     if "\0" in value:
         raise BadInputError(f"{name}: a NUL is in it.", {name: ["holds a NUL"]})
-    return value or None
+    if name == "task_id":
+        return named_task(value) or None
+    return value.strip() or None
+
+
+def named_task(given: str) -> str:
+    """Return the id of a task, without spaces around it unless a task is named with them.
+
+    Who pastes an id brings spaces along; but some tasks are called so, and links name them.
+    """
+    bare = given.strip()
+    if bare == given or "\0" in given:
+        return bare
+    with get_service().reading() as connection:
+        is_named_so = bool(find_tasks(connection, given, None))
+    return given if is_named_so else bare
 
 
 def asked_file() -> dict[str, str | None]:

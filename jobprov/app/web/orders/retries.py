@@ -15,7 +15,7 @@ from flask import Response, redirect, request
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
-from jobprov.app.web.frame.page import answer, asked, asked_number, pages
+from jobprov.app.web.frame.page import answer, asked, asked_number, named_task, pages
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.answers.names import is_job_id
@@ -310,6 +310,7 @@ def decide() -> Response:
     All go by one method, so that no token gets into an address.
     """
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
+    given["task_id"] = named_task(request.form.get("task_id", ""))
     jobs = _checked_ids(request.form.getlist("job"))
     action = request.form.get("do")
     place = {"experiment": given["experiment"], "task_id": given["task_id"]}

@@ -54,8 +54,9 @@ class ClassRow(NamedTuple):
 def show_page(experiment: str, name: str) -> Response:
     """Show a campaign in the large, or with `picture=` its drawing alone."""
     name = asked("campaign") or name
+    task_ids = asked("task_id") or ""
     with get_service().reading() as connection:
-        tasks = listed_tasks(connection, experiment, asked("task_id") or "")
+        tasks = listed_tasks(connection, experiment, task_ids)
     try:
         folded = read_campaign_graph(experiment, name, tasks)
     except NotFoundError as problem:

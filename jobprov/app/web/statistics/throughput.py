@@ -11,7 +11,7 @@ from flask import Response, request
 from jobprov.app.kept_answers import read_marked_throughput
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import amount, counted, number
-from jobprov.app.web.frame.page import answer, here, pages, table
+from jobprov.app.web.frame.page import answer, here, named_task, pages, table
 from jobprov.app.web.lookup.jobs import refuse_unknown
 from jobprov.provenance.answers.addresses import errors_page
 from jobprov.provenance.answers.statistics.throughput import (
@@ -111,6 +111,8 @@ class SpreadRow(NamedTuple):
 def show_page() -> Response:
     """Show what ended in the window of the address."""
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}
+    if "task_id" in given:
+        given["task_id"] = named_task(request.args["task_id"])
     form = given.pop("format", None)
     given.pop("section", None)
     given.pop("from", None)

@@ -12,12 +12,12 @@ from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
-from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, named_task, pages
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks.backlogs import backlog_section
 from jobprov.app.web.tasks.queue import queue_section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import jobs_list
+from jobprov.provenance.answers.addresses import fits_path, jobs_list
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
@@ -47,6 +47,7 @@ _WITHDRAW = "withdraw"
 def show_page(task_id: str) -> Response:
     """Show a task."""
     service, experiment = get_service(), experiment_asked()
+    task_id = asked("task_id") or task_id
     with service.reading() as connection:
         opened = find_task(connection, task_id, experiment=experiment)
         filters = JobFilters(experiment=opened.experiment, task_id=opened.task_id)
@@ -58,13 +59,16 @@ def show_page(task_id: str) -> Response:
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
     estimate = {**place, "files": str(task.expected or task.produced or "")}
-    backlog, missing_lists = None, None
+    backlog, missing_lists, twin = None, None, None
+    if fits_path(task.task_id):
+        twin = _address(task, "")
     if task.missing:
         backlog = task.backlog
+    if task.missing and twin:
         missing_lists = f"/api/v1{_address(task, '/missing')}&format="
     return answer(
         "tasks/task.html",
-        twin=_address(task, ""),
+        twin=twin,
         is_live=bool(task.running or task.missing),
         task=task,
         first_line=first_line(task),
@@ -182,7 +186,9 @@ def ask_for_waiver() -> Response:
 @pages.post("/waive", endpoint="waive")
 def decide_waiver() -> Response:
     """Waive units or take their waivers back, once that is confirmed."""
-    task, units = _task_to_decide(_given("experiment"), _given("task_id"))
+    _given("task_id")  # refuses a form without it
+    task_id = named_task(request.form["task_id"])
+    task, units = _task_to_decide(_given("experiment"), task_id)
     decision = _asked_decision(task, units)
     if not decision.is_every and not decision.is_withdrawal:
         _check_known(task, decision.units)

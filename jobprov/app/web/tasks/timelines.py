@@ -10,7 +10,7 @@ from flask import Response, request
 from jobprov.app.kept_answers import read_timeline
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration, moment, number
-from jobprov.app.web.frame.page import answer, here, pages, table
+from jobprov.app.web.frame.page import answer, here, named_task, pages, table
 from jobprov.provenance.answers.addresses import timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
@@ -119,6 +119,8 @@ def _label(at: datetime, apart: timedelta) -> str:
 def show_page() -> Response:
     """Show when the unit in the address waited and ran, or all of the task."""
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}
+    if "task_id" in given:
+        given["task_id"] = named_task(request.args["task_id"])
     form = given.pop("format", None)
     task_id = given.pop("task_id", None)
     if task_id is None:

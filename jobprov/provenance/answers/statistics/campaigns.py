@@ -148,7 +148,7 @@ class MeasureQuantiles(Struct, frozen=True):
 
 
 class StageResources(Struct, frozen=True):
-    """What the jobs of a stage took: run time, CPU efficiency, memory.
+    """What the jobs of a stage took: wall time, CPU efficiency, memory.
 
     Attributes:
         measures: `wall_seconds`, `cpu_efficiency`, `max_rss_bytes`, those that any job has.

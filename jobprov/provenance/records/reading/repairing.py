@@ -33,6 +33,9 @@ _PATTERNS = {
         "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit"
     ),
 }
+_QUOTED = ("experiment", "job_id")
+_LONGEST_QUOTED = 64
+_BEGINNING = 20
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
@@ -111,8 +114,7 @@ def is_later(raw: JsonObject) -> bool:
     try:
         msgspec.convert(raw, _Envelope)
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+        raise _refusal(raw, problem) from None
     return True
 
 
@@ -125,10 +127,25 @@ def read_typed(raw: JsonObject) -> tuple[JobRecord, tuple[str, ...]]:
     try:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        if path == "environment.variables[...]":
-            path = _path_of_variable(raw)
-        raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
+        raise _refusal(raw, problem) from None
+
+
+def _refusal(raw: JsonObject, problem: msgspec.ValidationError) -> RecordError:
+    """Return the refusal of a record; it quotes a wrong name, since not every reader has it."""
+    path, message = split_message(str(problem))
+    if path == "environment.variables[...]":
+        path = _path_of_variable(raw)
+    subject = path or "The record"
+    if path in _QUOTED and isinstance(raw.get(path), str):
+        subject = f"{path} {_quoted(raw[path])}"
+    return RecordError(f"{subject}: {message}.", {path: [message]})
+
+
+def _quoted(name: str) -> str:
+    """Return a name in quotes; of a long one only the beginning, since it may be a secret."""
+    if len(name) > _LONGEST_QUOTED:
+        return f"{name[:_BEGINNING]!r}… ({len(name)} characters)"
+    return repr(name)
 
 
 def _path_of_variable(raw: JsonObject) -> str:

@@ -38,6 +38,7 @@ from jobprov.provenance.answers.statistics.campaigns import (
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UNDER_WAY
 from jobprov.provenance.db.queries.alerts.watched import not_reproduced_by_experiment
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names, first_entry_at
 from jobprov.provenance.db.queries.recording.dead_letters import MOST_COUNTED, count_waiting
 from jobprov.provenance.db.queries.tasks.queue import QueueScope, held_since, stages_in_queue
 from jobprov.provenance.db.queries.tasks.shared_units import tasks_that_hide_failures
@@ -67,6 +68,8 @@ _REASONS, _LONGEST_REASON = 2, 50
 """How many reasons for held jobs are named, and how long each may be."""
 _HIDDEN_FOR = timedelta(days=7)
 """For so long after a failure it is told that its unit counts all the same."""
+_NEW_FOR = timedelta(days=30)
+"""For so long after its first entry it is told that an experiment has nearly another's name."""
 _MOST_COUNTED = 10_000
 """Ledger entries; of more, `at least` so many are shown."""
 
@@ -144,6 +147,7 @@ def list_needs(
         _backups(connection, backups, now),
         _tokens(tokens_expire_at, now),
         _dead_letters(connection),
+        _names_alike(connection, now),
     ]
     needs: list[Need] = []
     for kind in kinds:
@@ -495,6 +499,44 @@ def _dead_letters(connection: Connection) -> NeedsOfKind:
     since = min(waits.oldest_at for waits in waiting)
     url = manual_page("how-to/run-a-service", "dead-letters")
     return _one("letters", count, words, utc_text(since), url)
+
+
+def _names_alike(connection: Connection, now: datetime) -> NeedsOfKind:
+    """Return new experiments whose name differs from an older one's only in case: slips, mostly."""
+    names_by_folded: dict[str, list[str]] = {}
+    for name in experiment_names(connection):
+        names_by_folded.setdefault(name.casefold(), []).append(name)
+    needs = []
+    for names in names_by_folded.values():
+        if len(names) > 1:
+            needs += _newer_names(connection, names, now)
+    return _first(needs)
+
+
+def _newer_names(connection: Connection, names: Sequence[str], now: datetime) -> list[Need]:
+    """Return a need for each of these names whose first entry came last month, after another's."""
+    first_at: dict[str, datetime] = {}
+    for name in names:
+        moment = first_entry_at(connection, name)
+        if moment is not None:
+            first_at[name] = moment
+    in_order = sorted(first_at, key=lambda name: (first_at[name], name))
+    needs = []
+    for name in in_order[1:]:
+        if now - first_at[name] <= _NEW_FOR:
+            needs.append(_newer_name(name, in_order[0], first_at[name]))
+    return needs
+
+
+def _newer_name(name: str, older: str, since: datetime) -> Need:
+    return Need(
+        kind="name",
+        experiment=name,
+        count=1,
+        words=f"{name} is a new experiment, beside {older}: did its jobs mean {older}?",
+        since=utc_text(since),
+        url=jobs_list(experiment=name),
+    )
 
 
 def _of_service(kind: NeedKind, count: int, words: str, since: str | None, url: str) -> Need:

@@ -1,8 +1,8 @@
 """How long some slots take for many units: the makespan, learnt from units that are done.
 
 Units start one after the other, each on the slot that is free first. The last ones to end decide,
-so the whole distribution of run times counts and not the mean alone: with few slots the makespan is
-the sum of all run times, with as many slots as units it is the longest of them.
+so the whole distribution of wall times counts and not the mean alone: with few slots the makespan is
+the sum of all wall times, with as many slots as units it is the longest of them.
 
 Units that *hang* are set apart, since a handful that took far longer than all others would else
 decide every makespan with many slots.
@@ -20,11 +20,11 @@ _NORMAL = NormalDist()
 _LEAST_SECONDS = 1.0
 _PRECISION = 1e-3
 _STEPS = 20
-"""Time goes in steps of so many to the mean run time."""
+"""Time goes in steps of so many to the mean wall time."""
 _WAVES = 30
 """After so many units a slot, starts are spread evenly over time."""
 _TAIL = 0.05
-"""The makespan is below and above the band with this probability, if run times are as learnt.
+"""The makespan is below and above the band with this probability, if wall times are as learnt.
 
 They never quite are: learnt from a few hundred units, the band holds four times in five.
 """
@@ -50,7 +50,7 @@ class RunTimes:
     """
 
     def __init__(self, seconds: Sequence[float]) -> None:
-        """Take the run times of at least one unit."""
+        """Take the wall times of at least one unit."""
         ordered = sorted(max(value, _LEAST_SECONDS) for value in seconds)
         self._far_out = _find_far_out(ordered)
         self.usual = _without_hung(ordered, self._far_out)
@@ -66,7 +66,7 @@ class RunTimes:
     def share_above(self, seconds: float) -> float:
         """Return which share of units runs longer than this.
 
-        Beyond the longest that was seen, run times fall off as a log-normal distribution does.
+        Beyond the longest that was seen, wall times fall off as a log-normal distribution does.
         """
         longest = self.usual[-1]
         if seconds <= 0:
@@ -123,7 +123,7 @@ def list_starts(run_times: RunTimes, units: int, slots: int) -> list[Starts]:
     """
     step = run_times.mean / _STEPS
     shares = run_times.shares_by_step(step)
-    # Long before the end, each slot takes a unit every mean run time
+    # Long before the end, each slot takes a unit every mean wall time
     skipped = max(0, units - slots - _WAVES * slots)
     begun_at = skipped / slots * run_times.mean
     expected = _expected_starts(shares, units - skipped, slots)
@@ -194,10 +194,10 @@ def _probability_done(run_times: RunTimes, starts: Sequence[Starts], at: float) 
 
 
 def _find_far_out(ordered: Sequence[float]) -> float:
-    """Return the run time above which one may be that of a unit that hangs.
+    """Return the wall time above which one may be that of a unit that hangs.
 
     Source: J. W. Tukey, Exploratory Data Analysis (1977), section 2D. "Far out" is three times as
-    far from the middle half as that is wide; here of the logarithms, since run times have long
+    far from the middle half as that is wide; here of the logarithms, since wall times have long
     tails.
     """
     quarter, three_quarters = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
@@ -213,7 +213,7 @@ def _without_hung(ordered: list[float], far_out: float) -> list[float]:
 
 
 def _tail_spread(ordered: Sequence[float]) -> float:
-    """Return the spread of the log-normal distribution that falls off as the longest run times do.
+    """Return the spread of the log-normal distribution that falls off as the longest wall times do.
 
     They are the longest hundredth, or twenty where that is less. By how much their logarithms
     exceed the next shorter one, on average, is compared with a normal distribution of spread 1.

@@ -1,6 +1,6 @@
 """Distributions of what jobs took, by stage, site, host or version.
 
-They are of run time, CPU, memory and output, in all and for each event.
+They are of wall time, CPU, memory and output, in all and for each event.
 
 Source: http.md, `GET /statistics/resources`.
 """

@@ -1,7 +1,7 @@
 """How long a task still takes: from its pace in the last hour, and from what runs now.
 
 The pace is that of the task itself: time before its first job does not count, nor do pauses. Both
-the pace and the run times vary, so that the answer is a time with a band.
+the pace and the wall times vary, so that the answer is a time with a band.
 
 Source: http.md, `GET /tasks/{task_id}`.
 """
@@ -33,7 +33,7 @@ _LEAST_DONE = 5
 _LOW, _MIDDLE, _HIGH = 0.16, 0.5, 0.84
 """One standard deviation of a normal distribution on either side, as for the square root of n."""
 _MOST = 0.99
-"""Of a hundred run times the longest may be that of a job that hung."""
+"""Of a hundred wall times the longest may be that of a job that hung."""
 
 
 class TimeLeft(NamedTuple):

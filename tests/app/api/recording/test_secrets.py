@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.services.recording.dead_letters import read_letter
 from tests.library.answers import assert_problem
 from tests.library.databases import on_sqlite_alone
@@ -105,3 +106,15 @@ def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service) -> N
         kept = read_letter(connection, 1)
     assert b"anary" not in kept
     assert b"<redacted:service-token>" in kept
+
+
+def test_reason_of_a_dead_letter_quotes_no_secret(client: FlaskClient, service: Service) -> None:
+    """It quotes the name of an experiment that cannot be one."""
+    record = {**a_record(), "experiment": f"{SECRET} "}
+
+    assert client.put(PUT, json=record).status_code == 422
+
+    with service.reading() as connection:
+        [letter] = list_letters(connection, None, 10)
+    assert letter.reason.startswith("experiment '<redacted:service-token>")
+    assert "anary" not in letter.reason

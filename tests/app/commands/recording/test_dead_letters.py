@@ -14,7 +14,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters
-from tests.library.records import job_id
+from tests.library.records import a_record, job_id
 
 LETTERS = {"nova": 3, "mu2e": 1}
 
@@ -81,3 +81,30 @@ def test_number_that_is_not_there_removes_nothing(run: Callable[..., Result]) ->
     )
     assert "There is no dead letter 4 of nova" in str(of_another.exception)
     assert numbers_left(run) == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_replay_of_a_record_that_is_wrong_itself_names_the_way_out(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(jobprov, [*words, "--data", str(data)])
+
+    assert run("migrate").exit_code == 0
+    service = open_service(load_settings({"JOBPROV_DATA": str(data)}))
+    body = json.dumps(a_record(experiment="no va")).encode()
+    letters = [Undecoded(job_id(1), "why it was refused", datetime(2026, 1, 1, tzinfo=UTC), body)]
+    service.write(partial(keep_letters, grant=Grant(None, "local"), letters=letters))
+    service.close()
+
+    replayed = run("dead-letter", "replay")
+
+    assert replayed.exit_code == 1
+    assert replayed.stderr.startswith("1 stays: experiment 'no va': not 1 to 64 letters")
+    assert "`jobprov dead-letter show 1 > record.json`, correct it there" in replayed.stderr
+    assert run("dead-letter", "show", "1").stdout_bytes == body
+
+
+@pytest.mark.slow
+def test_way_out_is_not_named_where_nothing_can_be_corrected(run: Callable[..., Result]) -> None:
+    assert "correct" not in run("replay", "9").output

@@ -151,6 +151,27 @@ def test_words_say_what_is_asked_for_and_not_a_regular_expression(
     assert list(refused(json.dumps({**a_record(1), **fields}).encode()).values()) == [[words]]
 
 
+@pytest.mark.parametrize(
+    ("fields", "beginning"),
+    [
+        ({"experiment": "no va"}, "experiment 'no va': not 1 to 64 letters"),
+        ({"experiment": "no va", "schema_version": 2}, "experiment 'no va': not 1 to 64 letters"),
+        (
+            {"experiment": "eyJhbGciOiJSUzI1NiJ9." * 10},
+            "experiment 'eyJhbGciOiJSUzI1NiJ9'… (210 characters): not 1 to 64 letters",
+        ),
+        ({"job_id": "7"}, "job_id '7': not a UUID in lower case"),
+        ({"experiment": 7}, "experiment: Expected str, got int."),
+    ],
+)
+def test_refusal_quotes_the_wrong_name(fields: dict[str, Any], beginning: str) -> None:
+    """Whoever reads it in a list of dead letters, or in a log, does not have the record."""
+    with pytest.raises(RecordError) as problem:
+        decode_record(json.dumps({**a_record(1), **fields}).encode())
+
+    assert str(problem.value).startswith(beginning)
+
+
 def test_key_that_stands_twice_in_a_good_record_is_refused() -> None:
     body = (
         json.dumps(a_record(1, extra={"a": {"b": 1}}))

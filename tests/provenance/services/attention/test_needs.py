@@ -581,3 +581,23 @@ def test_unit_that_hides_that_a_command_of_its_batch_job_failed(production: Prod
         "others succeeded"
     )
     assert not [need for need in later.needs if need.kind == "hidden"]
+
+
+@pytest.mark.slow
+def test_experiment_that_differs_from_an_older_one_only_in_case_needs_somebody(
+    production: Production,
+) -> None:
+    production.record(a_record(1, experiment="nova"), a_record(2, experiment="mu2e"))
+    assert [need for need in look(production).needs if need.kind == "name"] == []
+    production.record(a_record(3, experiment="NOvA"))
+
+    [need] = [need for need in look(production).needs if need.kind == "name"]
+
+    words = "NOvA is a new experiment, beside nova: did its jobs mean nova?"
+    assert (need.experiment, need.count, need.words) == ("NOvA", 1, words)
+    assert need.url == "/jobs?experiment=NOvA"
+    assert need.since is not None
+    later = look(production, now=NOW + timedelta(days=31)).needs
+    assert [need for need in later if need.kind == "name"] == []
+    production.seal()
+    assert need in look(production).needs

@@ -1,10 +1,11 @@
 """Experiments: their names and keys."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.tables import Experiment
+from jobprov.provenance.db.tables import Experiment, LedgerEntry
 
 
 def experiment_key(connection: Connection, name: str) -> int | None:
@@ -25,6 +26,25 @@ def experiment_names(connection: Connection) -> list[str]:
     """Return the names of all recorded experiments, in order."""
     query = select(Experiment.name).order_by(Experiment.name)
     return list(connection.execute(query).scalars())
+
+
+def first_entry_at(connection: Connection, name: str) -> datetime | None:
+    """Return when the first entry of an experiment came; None where it has none."""
+    experiment = select(Experiment.id).where(Experiment.name == name).scalar_subquery()
+    entries = select(LedgerEntry.received_at).where(LedgerEntry.experiment_id == experiment)
+    first_segment = (
+        select(func.min(LedgerEntry.segment))
+        .where(LedgerEntry.experiment_id == experiment)
+        .scalar_subquery()
+    )
+    # By the index of segments, and by that of what is not sealed: an experiment has millions
+    sealed = entries.where(LedgerEntry.segment == first_segment)
+    unsealed = entries.where(LedgerEntry.segment.is_(None))
+    for where in (sealed, unsealed):
+        moment = connection.execute(where.order_by(LedgerEntry.id).limit(1)).scalar_one_or_none()
+        if moment is not None:
+            return moment
+    return None
 
 
 def names_of_experiments(connection: Connection, keys: Iterable[int]) -> dict[int, str]:
