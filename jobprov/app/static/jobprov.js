@@ -2,18 +2,21 @@
 // "/" goes to the search box; a far branch of a tree comes when it is opened; words are explained
 // by hover besides tap and key; commands are copied by a button.
 "use strict";
-const inZone = new Intl.DateTimeFormat(undefined, {
+const toMinute = {
   day: "numeric",
   month: "short",
   year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
-});
+};
+const inZone = new Intl.DateTimeFormat(undefined, toMinute);
+const inZoneToSecond = new Intl.DateTimeFormat(undefined, { ...toMinute, second: "2-digit" });
 const isUtc = new Date().getTimezoneOffset() === 0;
 const showTimes = () => {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
-    if (!Number.isNaN(moment.getTime())) time.textContent = inZone.format(moment);
+    const zoned = "seconds" in time.dataset ? inZoneToSecond : inZone;
+    if (!Number.isNaN(moment.getTime())) time.textContent = zoned.format(moment);
   }
 };
 if (!isUtc) {

@@ -42,6 +42,17 @@ def time_tag(value: Any) -> Markup:
     )
 
 
+def second_tag(value: Any) -> Markup:
+    """Return a `<time>` as `time_tag` does, but with its seconds."""
+    time = moment(value)
+    if time is None:
+        return escape(text(value))
+    stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}" title="{}" data-seconds>{}</time>').format(
+        stamp, second_text(time), second_text(time)
+    )
+
+
 def mark(state: Any, *, label: bool = False) -> Markup:
     """Return the mark of a state, by shape and colour.
 

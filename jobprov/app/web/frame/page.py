@@ -90,6 +90,7 @@ def _add_filters(environment: Environment) -> None:
     environment.filters.update({name: getattr(formats, name) for name in names})
     environment.filters.update(
         time=markup.time_tag,
+        time_to_second=markup.second_tag,
         mark=markup.mark,
         digest=markup.digest,
         cut=markup.cut,

@@ -23,7 +23,7 @@ from jobprov.provenance.answers.statistics.throughput import (
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ThroughputQuery
 from jobprov.provenance.services.kept_answers.counting import WINDOW_FIELDS
-from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE
+from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE, length_of
 
 _WINDOWS = {
     "1h": "hour",
@@ -305,13 +305,13 @@ def _totals_line(throughput: Throughput, columns: list[Column]) -> str:
 
 def _windows(given: dict[str, str], window_free: dict[str, str]) -> list[tuple[str, str | None]]:
     """Return the usual windows with their addresses; the shown window has the address None."""
-    shown = given.get("since", DEFAULT_SINCE)
-    if "ended_after" in given or "ended_before" in given:
-        shown = ""
+    shown = None
+    if "ended_after" not in given and "ended_before" not in given:
+        shown = length_of(given.get("since", DEFAULT_SINCE), "since")
     windows: list[tuple[str, str | None]] = []
     for since, words in _WINDOWS.items():
         url = None
-        if since != shown:
+        if length_of(since, "since") != shown:
             url = address("/throughput", {**window_free, "since": since})
         windows.append((words, url))
     return windows

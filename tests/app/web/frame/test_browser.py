@@ -354,6 +354,9 @@ def test_times_are_in_the_zone_of_the_reader(browser: Browser, site: str) -> Non
 
     assert "24 Nov 2026, 09:24" in watched.page.locator("main").inner_text()
     assert watched.page.locator("time").first.get_attribute("title") == "2026-11-24 15:24:39 UTC"
+    watched.page.goto(f"{site}/timeline?task_id=toyexp-demo-reco-0001")
+    ends = watched.page.locator("main time[data-seconds]").all_inner_texts()
+    assert [bool(re.search(r", \d\d:\d\d:\d\d$", end)) for end in ends] == [True, True]
     watched.check()
     watched.context.close()
 

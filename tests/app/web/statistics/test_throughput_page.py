@@ -296,3 +296,9 @@ def test_chart_says_what_a_step_had_and_dragging_leads_to_that_time(
     assert page.evaluate(wide) <= 0
     watched.check()
     watched.context.close()
+
+
+def test_the_window_shown_is_marked_however_its_length_is_spelled(pages: FlaskClient) -> None:
+    for since, words in (("1d", "24 hours"), ("60m", "hour"), ("1w", "7 days")):
+        text = tight(pages.get(f"/throughput?since={since}&measure=idle").text)
+        assert f"<b>{words}</b>" in text, since

@@ -85,3 +85,10 @@ def test_what_makes_no_sense_is_refused_in_words(
 
     assert answer.status_code == status
     assert words in unescape(answer.text)
+
+
+def test_the_ends_of_a_timeline_are_told_to_the_second(pages: FlaskClient) -> None:
+    address = f"/timeline?task_id={TASK}&unit={UNIT}"
+    text = tight(re.sub(r"<[^>]+>", "", pages.get(address).text))
+
+    assert re.search(r"From [-\d]{10} \d\d:\d\d:\d\d UTC to [-\d]{10} \d\d:\d\d:\d\d UTC", text)
