@@ -125,12 +125,15 @@ def _of_contents(graph: Graph) -> list[str]:
     differing = [full_name(file) for file in graph.files() if file.contents_differ]
     if not differing:
         return []
-    names = enumerated(differing, _MOST_NAMED)
-    return [
-        shown(
-            f"Jobs read different contents as {names}: what came of them is shown as one history."
-        )
-    ]
+    return [differing_contents(differing)]
+
+
+def differing_contents(names: Sequence[str]) -> str:
+    """Say that jobs read different contents under these names."""
+    listed = enumerated(list(names), _MOST_NAMED)
+    return shown(
+        f"Jobs read different contents as {listed}: what came of them is shown as one history."
+    )
 
 
 def _of_the_writer(graph: Graph) -> list[str]:

@@ -14,6 +14,7 @@ from jobprov.provenance.answers.histories.ends import FileRoots, Orphan
 from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.lineage.sentences import differing_contents
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 
@@ -58,6 +59,8 @@ def leaves(*, file: str, client: Client, as_json: bool, **query: Any) -> None:
 def _text(sentence: str, ends: FileRoots) -> str:
     """Return a sentence, the files below it, and what is left out."""
     lines = [sentence]
+    if differing := [file.name for file in ends.files if file.contents_differ]:
+        lines.append(differing_contents(differing))
     if ends.files:
         lines.append(table(ends.files, _END_COLUMNS))
     if ends.next:

@@ -16,6 +16,7 @@ from jobprov.provenance.answers.histories.relations import (
 )
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.client import Client
+from jobprov.provenance.lineage.sentences import differing_contents
 from jobprov.provenance.lineage.words import counted
 
 _MOST_LISTED = 20
@@ -65,7 +66,8 @@ def _paths_text(answer: FilePaths) -> str:
 
 def _step(node: LineageNode) -> str:
     if node.kind == "file":
-        return str(node.name)
+        differ = " (jobs read different contents)" if node.contents_differ is True else ""
+        return f"{node.name}{differ}"
     return f"  -> {node.stage or 'job'} {short_job(str(node.job_id))} {node.state}"
 
 
@@ -98,6 +100,8 @@ def common_text(answer: CommonAncestors) -> str:
         lines = [f"No file is known from which both {names} were made."]
     if answer.hub_count:
         lines.append(f"Left out: {counted(answer.hub_count, 'file')} that many jobs read.")
+    if differing := [file.name for file in answer.ancestors if file.contents_differ]:
+        lines.append(differing_contents(differing))
     if answer.ancestors:
         lines.append(table(answer.ancestors[:_MOST_LISTED], _COLUMNS))
     return "\n".join(lines)

@@ -83,8 +83,10 @@ def amount(value: Any, decimals: int) -> str:
 
 
 def size(value: Any) -> str:
-    """Return bytes in powers of ten with their unit."""
-    return words.size(int(value)) if is_number(value) and value >= 0 else text(value)
+    """Return bytes in powers of ten with their unit; no line breaks within it."""
+    if not is_number(value) or value < 0:
+        return text(value)
+    return words.unbroken(words.size(int(value)))
 
 
 def duration(value: Any) -> str:

@@ -4,7 +4,8 @@ Everything in them is escaped.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -33,23 +34,21 @@ _TAG_OR_DATE = re.compile(r"<[^>]*>|(?<![\w-])[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9
 
 def time_tag(value: Any) -> Markup:
     """Return a `<time>` in UTC; a small script may show it in the reader's zone."""
-    time = moment(value)
-    if time is None:
-        return escape(text(value))
-    stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        stamp, second_text(time), minute_text(time)
-    )
+    return _time_tag(value, minute_text)
 
 
 def second_tag(value: Any) -> Markup:
     """Return a `<time>` as `time_tag` does, but with its seconds."""
+    return _time_tag(value, second_text, " data-seconds")
+
+
+def _time_tag(value: Any, shown: Callable[[datetime], str], more: str = "") -> Markup:
     time = moment(value)
     if time is None:
         return escape(text(value))
     stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Markup('<time datetime="{}" title="{}" data-seconds>{}</time>').format(
-        stamp, second_text(time), second_text(time)
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        stamp, second_text(time), more, shown(time)
     )
 
 

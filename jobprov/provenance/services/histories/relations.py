@@ -23,9 +23,9 @@ from jobprov.provenance.db.queries.histories.whole_histories import History, spr
 from jobprov.provenance.db.queries.lookup.files.by_name import FoundFile
 from jobprov.provenance.db.queries.lookup.files.focus import Focus, claims_of
 from jobprov.provenance.db.queries.lookup.lists.files import count_consumers
-from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
+from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes, with_writers
 from jobprov.provenance.lineage.flow import node_of
-from jobprov.provenance.lineage.graph import Node
+from jobprov.provenance.lineage.graph import FileNode, Node
 from jobprov.provenance.lineage.keys import is_job, key_of_claim, key_of_file
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
@@ -101,12 +101,13 @@ def find_paths(
     history = trace_history(connection, focus_b, as_of=as_of)
     is_cut = history.is_cut
     older: Literal["a", "b"] | None = "a"
-    found = _paths_from(connection, first, history, limit)
+    is_past = as_of is not None
+    found = _paths_from(connection, first, history, limit, is_past=is_past)
     if found is None:
         history = trace_history(connection, focus_a, as_of=as_of)
         is_cut |= history.is_cut
         older = "b"
-        found = _paths_from(connection, second, history, limit)
+        found = _paths_from(connection, second, history, limit, is_past=is_past)
     if found is None:
         older = None
         found = _FoundPaths([], is_whole=True)
@@ -127,7 +128,7 @@ class _FoundPaths(NamedTuple):
 
 
 def _paths_from(
-    connection: Connection, older: FoundFile, history: History, limit: int
+    connection: Connection, older: FoundFile, history: History, limit: int, *, is_past: bool
 ) -> _FoundPaths | None:
     """Return the paths from a file to the start of a history; None if the file is not in it."""
     ancestors = history.distances_before().keys() - {history.start}
@@ -135,7 +136,8 @@ def _paths_from(
     if not targets:
         return None
     found = _shortest_ways(history, targets, limit)
-    return _FoundPaths(_paths(connection, history, found.ways), found.is_whole)
+    paths = _paths(connection, history, found.ways, is_past=is_past)
+    return _FoundPaths(paths, found.is_whole)
 
 
 def _named(file: FoundFile, focus: Focus) -> FileVersion:
@@ -223,10 +225,13 @@ def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
     return circle_of
 
 
-def _paths(connection: Connection, history: History, ways: list[list[str]]) -> list[LineagePath]:
+def _paths(
+    connection: Connection, history: History, ways: list[list[str]], *, is_past: bool
+) -> list[LineagePath]:
     """Return ways with everything known of their nodes."""
     keys = dict.fromkeys(itertools.chain.from_iterable(ways))
-    nodes: list[Node] = [*file_nodes(connection, keys), *job_nodes(connection, keys)]
+    files = _file_nodes(connection, keys, is_past=is_past)
+    nodes: list[Node] = [*files, *job_nodes(connection, keys)]
     answers = {node.key: node_answer(node) for node in nodes}
     paths = []
     for way in ways:
@@ -288,7 +293,8 @@ def find_common(
     end = start + limit
     nearest = _nearest(ancestors, histories)
     page = []
-    for file in _files(connection, ancestors[start:end]):
+    is_past = as_of is not None
+    for file in _files(connection, ancestors[start:end], is_past=is_past):
         ancestor = _common_ancestor(file, distances[file.key], is_nearest=file.key in nearest)
         page.append(ancestor)
     return CommonAncestors(
@@ -297,7 +303,7 @@ def find_common(
         count=len(ancestors),
         ancestors=page,
         hub_count=len(hubs),
-        hubs=_files(connection, hubs[:MOST_PATHS]),
+        hubs=_files(connection, hubs[:MOST_PATHS], is_past=is_past),
         is_truncated=history_a.is_cut or history_b.is_cut,
         next=str(end) if end < len(ancestors) else None,
     )
@@ -391,10 +397,17 @@ def _without_hubs(
     return shared
 
 
-def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:
+def _files(connection: Connection, keys: Collection[str], *, is_past: bool) -> list[LineageFile]:
     """Return the files with these keys, in the order of the keys."""
-    files = {node.key: file_answer(node) for node in file_nodes(connection, keys)}
+    nodes = _file_nodes(connection, keys, is_past=is_past)
+    files = {node.key: file_answer(node) for node in nodes}
     return [files[key] for key in keys if key in files]
+
+
+def _file_nodes(connection: Connection, keys: Iterable[str], *, is_past: bool) -> list[FileNode]:
+    """Return the file nodes among `keys`, with what is known today of names unless in the past."""
+    nodes = file_nodes(connection, keys)
+    return nodes if is_past else with_writers(connection, nodes)
 
 
 def _is_shared(history: History, key: str) -> bool:

@@ -17,7 +17,7 @@ from jobprov.app.factory import create_app
 from jobprov.provenance.answers.histories.relations import CommonAncestors
 from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
-from tests.library.records import a_record
+from tests.library.records import a_record, file_entry
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,15 @@ def address(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         ),
         a_record(2, inputs=entry("reco"), outputs=entry("left"), resources=took),
         a_record(3, inputs=[*entry("reco"), *entry("extern")], outputs=entry("right")),
+        *(
+            a_record(
+                number,
+                experiment="mu2e",
+                inputs=[file_entry("calib", number)],
+                outputs=entry(f"out{number}"),
+            )
+            for number in (4, 5)
+        ),
     ):
         assert (
             app.test_client().put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code
@@ -79,6 +88,13 @@ def typed(address: str, *words: str) -> Result:
             ("1 file that many jobs read", "raw"),
             0,
         ),
+        (
+            ("common-ancestors", "out4", "out5"),
+            ("Jobs read different contents as calib: what came", "nearest"),
+            0,
+        ),
+        (("roots", "out4"), ("Jobs read different contents as calib: what came",), 0),
+        (("paths", "calib", "out4"), ("calib (jobs read different contents)", "out4"), 0),
         (("cost", "left"), ("2 jobs took 1 h of CPU, 2 h of wall time", "reco"), 0),
         (("lineage", "left", "--kind", "file", "--format", "csv"), ("raw", "reco"), 0),
         (("impact", "--file", "raw"), ("1 job made 1 file", "left"), 0),
@@ -127,7 +143,7 @@ def test_list_that_is_cut_says_so(address: str) -> None:
     )
 
     assert (len(cut["files"]), cut["is_truncated"]) == (1, True)
-    assert (len(whole["files"]), whole["is_truncated"]) == (2, False)
+    assert (len(whole["files"]), whole["is_truncated"]) == (3, False)
     assert "There are more: raise --limit." in typed(address, "orphans", "--limit", "1").output
 
 

@@ -87,9 +87,9 @@ def test_small_amounts_are_not_rounded_to_nothing(value: float | None, words: st
 
 def test_sizes_are_in_powers_of_ten() -> None:
     assert [size(value) for value in (0, 999, 5_100_000, None, -3, "big")] == [
-        "0 B",
-        "999 B",
-        "5.1 MB",
+        "0\xa0B",
+        "999\xa0B",
+        "5.1\xa0MB",
         MISSING,
         "-3",
         "big",

@@ -224,7 +224,7 @@ def test_a_job_not_heard_of_for_a_day_is_silent(pages: FlaskClient) -> None:
         "almalinux",
         "ToySmear",
         "software-unresolved",
-        "852 MB",
+        "852\xa0MB",
     ],
 )
 def test_page_of_a_job_shows_everything_recorded(pages: FlaskClient, word: str) -> None:

@@ -35,6 +35,24 @@ def test_versions_and_contents_of_one_name_are_told_apart(client: FlaskClient) -
     )
 
 
+def test_files_that_meet_in_one_name_are_told_that_its_contents_differ(
+    client: FlaskClient,
+) -> None:
+    """Both were made from files of one name, and perhaps from no file in common."""
+    for number in (1, 2):
+        read, made = file_entry("calib.db", number), file_entry(f"reco{number}.root", 10 + number)
+        put_job(client, a_record(number, inputs=[read], outputs=[made]))
+
+    pair = "a=reco1.root&b=reco2.root"
+    common = client.get(f"/api/v1/lineage/common?{pair}").get_json()
+    paths = client.get("/api/v1/lineage/paths?a=calib.db&b=reco1.root").get_json()
+
+    assert [file["contents_differ"] for file in common["ancestors"]] == [True]
+    assert paths["paths"][0]["nodes"][0]["contents_differ"] is True
+    assert "jobs read different contents" in words(client, f"/relation?{pair}")
+    assert "jobs read different contents" in words(client, "/roots/reco1.root")
+
+
 def test_tasks_of_touched_files_lead_to_their_pages(client: FlaskClient) -> None:
     read, made = file_entry("calib.db", 1), file_entry("reco.root", 2)
     task = {"task_id": "reco+2026", "stage": "reco"}
