@@ -38,7 +38,7 @@ from jobprov.provenance.bundle.payload.files import (
     add_seeds,
 )
 from jobprov.provenance.bundle.payload.inputs import add_inputs
-from jobprov.provenance.bundle.payload.layout import add_layout, note_links
+from jobprov.provenance.bundle.payload.layout import add_layout, add_made_folders, note_links
 from jobprov.provenance.bundle.payload.outputs import add_outputs
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.storage import add_storage_clients
@@ -252,6 +252,7 @@ def fill(payload: Payload, *, has_logs: bool = True) -> None:
         add_logs(payload)
     add_seeds(payload)
     map_program_folders(payload)
+    add_made_folders(payload)
     add_layout(payload)
     add_environment(payload)
     add_command(payload)

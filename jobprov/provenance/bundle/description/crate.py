@@ -35,6 +35,7 @@ _CAMPAIGN_FILES = (
     "README.txt",
     "jobs.tsv",
     "lib.sh",
+    "mkdir.sh",
     "own-root.sh",
     "run.sh",
     "storage.sh",

@@ -49,6 +49,26 @@ def add_layout(payload: Payload) -> None:
             add(payload, entry, path)
 
 
+def add_made_folders(payload: Payload) -> None:
+    """Let a rerun's job make folders anew that hold files which are laid out before it begins.
+
+    A job that says `mkdir in && cp /pnfs/raw.root in/` would stop at mkdir. Bundles of the first
+    edition have nothing for that.
+    """
+    if payload.edition == 1:
+        return
+    made = set()
+    for place in payload.laid_out:
+        folder = posixpath.dirname(payload.places.recorded(place) or "")
+        for _ in range(made_folders(payload, folder)):
+            made.add(folder)
+            folder = posixpath.dirname(folder)
+    for folder in sorted(made):
+        if "\n" not in folder:  # mkdir.sh has a list of lines
+            place = payload.places.locate(folder) or Place("elsewhere", folder)
+            payload.lay_out("made_folder", place, folder)
+
+
 def note_how_it_was(payload: Payload, file: RecordPart, place: Place) -> None:
     """Let run.sh give a file the mode and time with which the job found it."""
     mode = _mode(file.text("mode"), _FILE_BITS, at_least=_OWNER_READS)

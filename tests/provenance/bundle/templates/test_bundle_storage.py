@@ -308,9 +308,10 @@ def test_shell_and_coreutils_are_enough_for_a_stand_in(
 
 
 @pytest.mark.slow
-def test_stand_in_is_clean_for_shellcheck() -> None:
+@pytest.mark.parametrize("name", ["storage.sh", "mkdir.sh"])
+def test_stand_in_is_clean_for_shellcheck(name: str) -> None:
     shellcheck = shutil.which("shellcheck") or pytest.fail("shellcheck is not installed")
-    script = os.fspath(Path(str(templates.FOLDER)) / "2" / "storage.sh")
+    script = os.fspath(Path(str(templates.FOLDER)) / "2" / name)
 
     outcome = subprocess.run(
         [shellcheck, "-s", "sh", script], capture_output=True, text=True, check=False

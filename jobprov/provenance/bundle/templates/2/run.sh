@@ -63,7 +63,7 @@ can_be_laid_out() { # RECORDED
 
 job_nice=0 stdin_is=open
 act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
-has_clients=no
+has_clients=no has_stand_ins=no
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -133,7 +133,7 @@ choose_job "$job_wanted" || refuse "$job_problem"
 for needed in command/layout command/paths command/programs command/steps command/times env/environment outputs/expected outputs/job; do
   [ -r "$(list_of "$needed")" ] || refuse "the bundle is not whole: $(list_of "$needed") is not here."
 done
-for needed in own-root.sh storage.sh; do
+for needed in own-root.sh storage.sh mkdir.sh; do
   [ -r "$here/$needed" ] || refuse "the bundle is not whole: $here/$needed is not here."
 done
 
@@ -337,7 +337,7 @@ storage_client() { # NAME [PLACE]...
   shift
   [ "$act" = dry-run ] && say "use storage.sh in place of $client_name"
   [ "$act" = lay-out ] || return 0
-  has_clients=yes
+  has_clients=yes has_stand_ins=yes
   place storage.sh 0755 "$elsewhere/programs-of-rerun/$client_name"
   for client_place in "$@"; do
     rm -f "$client_place"
@@ -354,6 +354,16 @@ up_to_elsewhere() { # PATH below elsewhere: sets up
 delivered() { # ADDRESS: from where the job had an input, one after the other
   [ "$act" = lay-out ] || return 0
   printf '%s\n' "$1" >>"$elsewhere/programs-of-rerun/delivered.txt" || cannot_lay_out "$1"
+}
+
+# A folder that the job makes itself, and that holds something laid out: mkdir.sh lets its mkdir succeed.
+made_folder() { # PLACE RECORDED
+  [ "$act" = lay-out ] && [ -d "$1" ] || return 0
+  has_stand_ins=yes
+  programs_of_rerun=$elsewhere/programs-of-rerun
+  [ -f "$programs_of_rerun/mkdir" ] || place mkdir.sh 0755 "$programs_of_rerun/mkdir"
+  [ "$way" = own ] || set -- "$1" "$1"
+  printf '%s\n' "$2" >>"$programs_of_rerun/laid-out-folders.txt" || cannot_lay_out "$1"
 }
 
 # The word of outputs/expected.sh: where the job writes, as far as that was recorded.
@@ -846,7 +856,7 @@ in_environment() { # PROGRAM [ARGUMENT]...
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
   [ -z "$job_tmp" ] || set -- "TMPDIR=$job_tmp" "$@"
-  [ "$has_clients$chosen_programs" = no ] || job_path=$job_elsewhere/programs-of-rerun:$job_path
+  [ "$has_stand_ins$chosen_programs" = no ] || job_path=$job_elsewhere/programs-of-rerun:$job_path
   set -- env -i "PATH=$(without_last_colon "$job_path")" "HOME=$job_home" "PWD=$work" "$@"
   # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
   # shellcheck disable=SC2016 # the inner shell's own variables

@@ -56,9 +56,10 @@ need_source() { # NAME: sets file
 
 into_folder=no
 copy() { # SOURCE TARGET
-  need_source "$1"
-  source=$file
+  source=''
+  if find_source "$1"; then source=$file; fi
   if [ "$2" = - ]; then
+    need_source "$1"
     cat "$source" || fail "cannot read $source"
     return
   fi
@@ -67,7 +68,9 @@ copy() { # SOURCE TARGET
   if [ "$into_folder" = yes ] || [ -d "$target" ] || [ "$target" != "${target%/}" ]; then
     target=${target%/}/${1##*/}
   fi
-  [ ! "$source" -ef "$target" ] || return 0 # it lies there already
+  if [ -z "$source" ] && [ -f "$target" ]; then return 0; fi # it lies there already; nobody recorded from where it came
+  need_source "$1"
+  [ ! "$source" -ef "$target" ] || return 0
   case $target in */*) mkdir -p "${target%/*}" || fail "cannot make ${target%/*}" ;; esac
   [ ! -h "$target" ] || rm -f "$target" # a copy through a link would go into somebody's own file
   if [ -d "$source" ]; then
