@@ -95,6 +95,23 @@ def test_files_that_a_list_names_are_taken_where_they_lie(
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_step_that_fails_has_the_gaps_of_the_record_among_its_reasons(
+    toy: Toy, tmp_path: Path, shell: Run, count: int
+) -> None:
+    let_job_run(toy, "cat in/setup.fcl", location=None)
+    toy.record["weaknesses"] = [
+        {"kind": "reads-unseen", "name": f"a file {number}", "detail": "nobody saw which"}
+        for number in range(count)
+    ]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    told = shell(bag / "data/run.sh", out).stderr
+
+    assert told.count("- reads-unseen: ") == min(count, 3)
+    assert ("and 2 more gaps of the record" in told) == (count == 5)
+
+
 def test_folder_that_was_there_before_the_job_cannot_be_made(
     toy: Toy, tmp_path: Path, shell: Run, way: str
 ) -> None:

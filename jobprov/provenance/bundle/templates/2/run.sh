@@ -627,11 +627,23 @@ tell_why() {
     127) say "- a program is not here, or a library or interpreter that it needs: see the end of $out/run.log" ;;
     *) say "- see the end of $out/run.log" ;;
   esac
+  tell_gaps
   [ "$has_clients" = no ] ||
     say "- its scripts fetch and store files by a client for which storage.sh stands in: --program NAME=FILE has them use another"
   find_absent_software
   [ -z "$absent_told" ] || say "- $absent_told"
   [ "$way" != rewritten ] || say "- without a root of its own, a script or program that names a recorded path finds nothing there: see README.txt, Files at fixed places"
+}
+# What the record lacks that a rerun needs, as far as the bundle knows.
+tell_gaps() {
+  [ -f "$here/GAPS.tsv" ] || return 0
+  tab=$(printf '\t') gaps=0
+  while IFS=$tab read -r gap level message _; do
+    case $level in L1 | L2) ;; *) continue ;; esac
+    gaps=$((gaps + 1))
+    [ "$gaps" -gt 3 ] || say "- $gap: $message"
+  done <"$here/GAPS.tsv"
+  [ "$gaps" -le 3 ] || say "- and $((gaps - 3)) more gaps of the record that stop L1 or L2: GAPS.tsv"
 }
 
 # --- running -------------------------------------------------------------------------------------
