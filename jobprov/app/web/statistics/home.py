@@ -24,6 +24,7 @@ from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.statistics.home import home_facts
+from jobprov.provenance.services.statistics.throughput import length_of
 
 _LAST_DAY = "24h"
 _DAY = 86_400
@@ -86,6 +87,7 @@ def show_home() -> Response:
         campaigns=rows,
         has_burn_downs=any(row.burn_down for row in rows),
         attention=attention,
+        new_seconds=int(length_of(attention.window, "since").total_seconds()),
         attention_groups=attention_groups(attention, last_visit(), now),
         last_day=last_day,
         last_day_line=last_day_line,

@@ -46,6 +46,8 @@ def test_page_says_in_words_that_nothing_needs_attention(client: FlaskClient) ->
     text = section(client)
 
     assert "Nothing needs attention." in text
+    assert "causes of failures that are new in the last day" in text
+    assert "new in the last 12\xa0h" in section(client, "/?since=12h")
     assert "<li" not in text
 
 
