@@ -298,12 +298,14 @@ class Pool:
         """Kill the starter of a job's process, as the out-of-memory killer does; by SIGKILL."""
         os.kill(_parent_named("condor_starter", job_process), signal.SIGKILL)
 
-    def stop_shadow_at_epoch(self, job: str) -> int:
+    def stop_shadow_at_epoch(self, job: str) -> int | None:
         """Stop the shadow of a job once it wrote the epoch of its attempt; return its process.
 
-        The schedd does not hear of the end until the shadow goes on, by SIGCONT.
+        The schedd does not hear of the end until the shadow goes on, by SIGCONT. None where it was
+        gone before it could be stopped.
         """
         shadows: list[int] = []
+        before = self.epochs()
 
         def is_there() -> bool:
             shadows[:] = [found for found in _processes() if _is_shadow(found, job, self.folder)]
@@ -312,10 +314,13 @@ class Pool:
         self.wait_for(f"job {job} runs", is_there, 120)
         [shadow] = shadows
         end = time.monotonic() + 60
-        while not self.epochs():
+        while self.epochs() == before:
             assert time.monotonic() < end, f"no epoch\n{self.diagnosis()}"
             time.sleep(0.001)
-        os.kill(shadow, signal.SIGSTOP)
+        try:
+            os.kill(shadow, signal.SIGSTOP)
+        except ProcessLookupError:
+            return None
         return shadow
 
     def lose_node(self) -> None:
