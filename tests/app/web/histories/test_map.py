@@ -68,9 +68,17 @@ def hears(page: Page, beginning: str) -> None:
 
 def becomes(page: Page, condition: str) -> None:
     """Wait until something holds in the page; its policy forbids playwright's own way."""
-    page.evaluate(
-        f"new Promise(done => {{ const look = () => {condition} ? done() : "
-        f"requestAnimationFrame(look); look(); }})"
+    assert holds_soon(page, condition, 30), condition
+
+
+def holds_soon(page: Page, condition: str, seconds: int) -> bool:
+    """Return whether something comes to hold in the page within so many seconds."""
+    return bool(
+        page.evaluate(
+            f"new Promise(done => {{ setTimeout(() => done(false), {1000 * seconds}); "
+            f"const look = () => {condition} ? done(true) : requestAnimationFrame(look); "
+            f"look(); }})"
+        )
     )
 
 
@@ -477,12 +485,12 @@ def at_rest(page: Page) -> float:
         "let last = -1, same = 0; const look = () => { same = scrollY === last ? same + 1 : 0; "
         "last = scrollY;"
     )
-    return float(
-        page.evaluate(
-            f"new Promise(done => {{ {still} same > 12 ? done(last) : requestAnimationFrame(look); "
-            f"}}; look(); }})"
-        )
+    at = page.evaluate(
+        f"new Promise(done => {{ setTimeout(() => done(null), 30000); {still} "
+        f"same > 12 ? done(last) : requestAnimationFrame(look); }}; look(); }})"
     )
+    assert at is not None, "the page does not come to rest"
+    return float(at)
 
 
 def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_for(
@@ -505,8 +513,13 @@ def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_
     assert page.evaluate(f"{MAP}.chosen") is None
 
     top = at_rest(page)
-    drag(page, [(box["x"] + 100, box["y"] + 250), (box["x"] + 170, box["y"] + 250)], up=60)
-    becomes(page, f"{MAP}.cy.pan().y < {before['y'] - 20}")
+    two_fingers = [(box["x"] + 100, box["y"] + 250), (box["x"] + 170, box["y"] + 250)]
+    follows = f"{MAP}.cy.pan().y < {before['y'] - 20}"
+    drag(page, two_fingers, up=60)
+    if not holds_soon(page, follows, 5):
+        # Seen once on a busy machine: Chromium took the first gesture for none
+        drag(page, two_fingers, up=60)
+    becomes(page, follows)
     assert at_rest(page) == top
     watched.check()
     watched.context.close()
