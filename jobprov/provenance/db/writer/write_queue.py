@@ -34,8 +34,12 @@ _TRIES = 4
 _MEMORY = "jobprov-memory"
 """Of a connection: what was remembered while it was used."""
 _KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
+_DEADLOCK = "40P01"  # deadlock_detected
 _PATIENCE = 0.010
 """Seconds in which the last group's clients may come again, to share the next commit too."""
+_PAUSE = 0.050
+"""Seconds before a transaction that a deadlock ended is tried again, so that the other one, which
+waited for it, goes first. Begun at once, it may take the same row again, and the circle closes."""
 
 
 class _Answer:
@@ -244,6 +248,8 @@ class WriteQueue(Generic[W]):
                     self._forget()  # a key that is remembered may be wrong
                 if attempt == _TRIES - 1:
                     raise
+                if _sqlstate(problem) == _DEADLOCK:
+                    time.sleep(_PAUSE)
             except BaseException:
                 self._memory.rollback()
                 raise
@@ -320,8 +326,13 @@ def _run_group(transaction: Transaction, group: list[_Request]) -> Sequence[Any]
     return [first.use_case(transaction)]
 
 
+def _sqlstate(problem: Exception) -> str | None:
+    """Return PostgreSQL's code of what went wrong; None where it is not its error."""
+    return getattr(getattr(problem, "orig", None), "sqlstate", None)
+
+
 def _plain(problem: Exception) -> Exception:
-    if getattr(getattr(problem, "orig", None), "sqlstate", None) == _KEYS_ENDED:
+    if _sqlstate(problem) == _KEYS_ENDED:
         return UnreachableError(
             "The keys of the database are used up: stop the service and run "
             "`jobprov migrate --wide-keys`."
