@@ -119,6 +119,7 @@ class UsedByKind(Struct, frozen=True):
     hosts: list[str] = []
     folders: list[str] = []
     own: list[str] = []
+    copies: list[str] = []
     changed: list[str] = []
     absent: list[str] = []
     no_parents: list[str] = []

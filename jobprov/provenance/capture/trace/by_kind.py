@@ -1,7 +1,7 @@
 """What a traced job used stands for the jobs of its kind that were not traced."""
 
 import os
-from typing import TYPE_CHECKING, Collection, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Collection, Dict, List, Optional
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobprov.provenance.capture.command.step import Step
 
 _BY_KIND = "{}; the traced job of this kind used it"
-_NOT_HERE = "what this one used in place of it is not known"
+_NOT_HERE = "what this one used instead is not known"
 _NOT_KNOWN = "whether this one did is not known"
 _UNTOLD = "the traced job of this kind used or looked for {} more files than its record names"
 _SHOWN = 5
@@ -92,8 +92,8 @@ def add_used(
     if turn.left_out:
         draft.weaken("reads-unseen", _UNTOLD.format(turn.left_out), _NOT_KNOWN)
     missing = stand_in.missing
-    if _count_own_inputs(draft, turn.used.get("files", ())) < len(stand_in.own_elsewhere):
-        missing = missing + stand_in.own_elsewhere
+    if _count_own_inputs(draft, set(turn.used.get("files", ()))) < len(stand_in.own_elsewhere):
+        missing += stand_in.own_elsewhere
     if missing:
         shown = ", ".join(missing[:_SHOWN])
         draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
@@ -120,12 +120,17 @@ def _is_changed(path: str, began: float) -> bool:
         return True
 
 
-def _count_own_inputs(draft: Draft, shared: Sequence[str]) -> int:
-    """Return how many files of data the record names that not all jobs of the kind use."""
-    paths = {os.path.abspath(path) for path in shared}
-    count = 0
+def _count_own_inputs(draft: Draft, shared: Collection[str]) -> int:
+    """Return how many inputs nobody named the record has that not all jobs of the kind use.
+
+    One at two places counts once. Those that are named do not count: jobs of a kind have the same
+    options, so what the traced one had beside them, this one has, too.
+    """
+    named, found = set(), set()
     for entry in draft.record.get("inputs", ()):
-        is_shared = "path" in entry and os.path.abspath(entry["path"]) in paths
-        if entry.get("role") != "configuration" and not is_shared:
-            count += 1
-    return count
+        content = entry.get("sha256", entry["name"])
+        if entry.get("evidence") not in ("seen", "traced"):
+            named.add(content)
+        elif entry["path"] not in shared:
+            found.add(content)
+    return len(found - named)

@@ -24,7 +24,7 @@ def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> 
     Files that lay in the traced job's folder of transferred inputs, jobsub's `CONDOR_DIR_INPUT`, get
     the path that they have in this job's, `input_folder`.
     """
-    for name in ("files", "code", "own"):
+    for name in ("files", "code", "own", "copies"):
         if used.get(name) and input_folder:
             used[name] = [_from_folder(path, input_folder) for path in used[name]]
     others: Dict[str, Set[str]] = {}
@@ -39,21 +39,25 @@ def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> 
             own.append(path)
         else:
             shared.append(path)
-    for path in own[:_MOST]:
+    for path in (own + used.get("copies", []))[:_MOST]:
         place = _find_beside(path, record)
-        if place is not None:
-            own.remove(path)
+        if place is not None and place not in shared:
             shared.append(place)
+            if path in own:
+                own.remove(path)
     used.update(files=shared, own=own)
 
 
 def _find_beside(path: str, record: Record) -> Optional[str]:
     """Return the file beside the traced job's of which this job has a copy as its input.
 
-    The script copied it from there (`cp /pnfs/sim.002.art .`) before anybody saw it.
+    The script copied it from there (`cp /pnfs/sim.002.art .`) before anybody saw it. A file of
+    another kind stands for none: a raw file that lies beside a configuration.
     """
     for entry in record.get("inputs", ())[:_MOST]:
         place = os.path.join(os.path.dirname(path), entry["name"])
+        if os.path.splitext(place)[1] != os.path.splitext(path)[1] or place == entry.get("path"):
+            continue
         if "sha256" in entry and _digest(place) == entry["sha256"]:
             return place
     return None

@@ -71,11 +71,11 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         hosts += record.trace.network or ()
         absent += record.trace.absent or ()
         left_out += _left_out(record.trace)
-    own = _own_files(connection, record, files)
-    shared = [path for path in files if path not in own]
-    own += _copied_in(record)
+    of_this_job = _own_files(connection, record, files)
+    shared = [path for path in files if path not in of_this_job]
+    own, copies = _apart_from_copies(record, of_this_job + _copied_in(record))
     code, changed = _unnamed_code(record), _changed_files(record)
-    for paths in (shared, code, own, changed, absent):
+    for paths in (shared, code, own, copies, changed, absent):
         left_out += max(len(paths) - MOST_USED, 0)
     return UsedByKind(
         files=shared[:MOST_USED],
@@ -83,6 +83,7 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         hosts=hosts[:MOST_USED],
         folders=_outside_folders(record)[:MOST_USED],
         own=own[:MOST_USED],
+        copies=copies[:MOST_USED],
         changed=changed[:MOST_USED],
         absent=absent[:MOST_USED],
         no_parents=_no_parents(record, shared[:MOST_USED]),
@@ -183,6 +184,25 @@ def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) 
     return own
 
 
+def _apart_from_copies(record: JobRecord, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of these paths that have a content of their own, and those that have another's.
+
+    The other one is an input that somebody named, that jobs of the kind share, or one before.
+    """
+    contents = {file.path: _content_of(file) for file in record.inputs or ()}
+    known = {_content_of(file) for file in record.inputs or () if file.path not in paths}
+    own: list[str] = []
+    copies: list[str] = []
+    for path in paths:
+        content = contents.get(path, path)
+        if content in known:
+            copies.append(path)
+        else:
+            own.append(path)
+            known.add(content)
+    return own, copies
+
+
 def _changed_files(record: JobRecord) -> list[str]:
     """Return the files that changed, or went, after a traced job read them."""
     if record.trace is None:
@@ -248,15 +268,31 @@ def _unnamed_paths(record: JobRecord, used: UsedByKind) -> list[str]:
     """Return what the traced job of a kind used and the record of this one does not name."""
     named = _paths(record)
     paths = [path for path in [*used.files, *used.code] if path not in named]
-    shared = frozenset(used.files)
-    own = [
-        file
-        for file in record.inputs or ()
-        if file.role != "configuration" and file.path not in shared
-    ]
-    if len(own) < len(used.own):
+    if _count_own_inputs(record, used.files) < len(used.own):
         paths += [path for path in used.own if path not in named]
     return paths + list(used.changed)
+
+
+def _count_own_inputs(record: JobRecord, shared: Sequence[str]) -> int:
+    """Return how many inputs nobody named the record has that not all jobs of the kind use.
+
+    One at two places counts once. Those that are named do not count: jobs of a kind have the same
+    options, so what the traced one had beside them, this one has, too.
+    """
+    paths = frozenset(shared)
+    named: set[str | None] = set()
+    found: set[str | None] = set()
+    for file in record.inputs or ():
+        if file.evidence not in _BY_CHANCE:
+            named.add(_content_of(file))
+        elif file.path not in paths:
+            found.add(_content_of(file))
+    return len(found - named)
+
+
+def _content_of(file: Input) -> str | None:
+    """Return what tells the content of a file from others: its digest, or else its path."""
+    return file.sha256 or file.path
 
 
 def _settings_there(record: JobRecord, absent: Sequence[str]) -> list[str]:

@@ -134,6 +134,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "hosts": ["10.0.0.1:80"],
         "folders": ["/exp/results"],
         "own": [],
+        "copies": [],
         "changed": ["table.db", "/data/list.txt"],
         "absent": ["~/.rootrc"],
         "no_parents": ["cuts.txt"],
@@ -170,30 +171,34 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
     answer = ask(client, experiment=record["experiment"]).get_json()
 
     assert answer["used"]["files"] == ["in.root", "/data/calib_17.root"]
-    own = [*paths[:2], "/data/big_7.h5", "/data/staged.root", "ifdh_0_41/sam.root"]
+    own = [*paths[:2], "/data/big_7.h5", "ifdh_0_41/sam.root"]
     assert answer["used"]["own"] == own
+    assert answer["used"]["copies"] == ["/data/staged.root"]
 
 
-def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_whole(
+def test_job_with_fewer_inputs_that_nobody_named_than_the_traced_one_is_not_whole(
     client: FlaskClient,
 ) -> None:
+    """An input that all jobs of the kind name stood for a configuration that nobody saw."""
     made = a_record(1, outputs=[{"name": "gen.root", "sha256": digest(6)}])
-    own = {"name": "gen.root", "path": "/data/gen.root", "sha256": digest(6)}
+    raw = {"name": "raw.root", "path": "/data/raw.root", "sha256": digest(5), "evidence": "told"}
+    copy = {**raw, "path": "raw.root", "evidence": "seen"}
+    gen = {"name": "gen.root", "path": "/data/gen.root", "sha256": digest(6), "evidence": "traced"}
+    at_another_place = {**gen, "path": "/scratch/gen.root"}
     shared = {"name": "offset.txt", "path": "/data/offset.txt", "sha256": digest(8)}
-    inputs = [{**file, "evidence": "traced"} for file in (own, shared)]
+    shared["evidence"] = "traced"
+    inputs = [raw, copy, gen, at_another_place, shared]
     traced = a_record(2, trace={"keys": [KEY]}, inputs=inputs)
-    early, named = (a_record(number, trace={"waits_for": [KEY]}) for number in (3, 4))
-    early["inputs"] = [shared]
-    named["inputs"] = [
-        {"name": "other.root", "path": "/data/other.root", "sha256": digest(7)},
-        shared,
-    ]
+    lacking, whole = (a_record(number, trace={"waits_for": [KEY]}) for number in (3, 4))
+    lacking["inputs"] = [raw, copy, shared]
+    other = {"name": "other.root", "path": "/data/other.root", "sha256": digest(7)}
+    whole["inputs"] = [raw, {**other, "evidence": "seen"}, copy, shared]
 
-    for record in (made, traced, early, named):
+    for record in (made, traced, lacking, whole):
         client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
 
-    assert unseen_of(client, named) == ""
-    assert "/data/gen.root" in unseen_of(client, early)
+    assert unseen_of(client, whole) == ""
+    assert "/data/gen.root" in unseen_of(client, lacking)
 
 
 def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(

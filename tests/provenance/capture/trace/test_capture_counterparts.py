@@ -56,6 +56,34 @@ def test_file_that_this_job_copied_in_takes_the_place_of_the_traced_jobs(
     assert after("what another place has") == {"files": [], "own": [traced]}
 
 
+def test_source_of_what_this_job_copied_in_is_looked_for_beside_that_of_the_traced_jobs_copy(
+    tmp_path: Path,
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"sim.00{number}.art").write_text(f"{number}")
+    used = {"own": ["sim.001.art"], "copies": [str(tmp_path / "sim.001.art")]}
+    copy = {"name": "sim.002.art", "sha256": hashlib.sha256(b"2").hexdigest()}
+
+    set_apart(used, {"inputs": [copy]}, "")
+
+    assert used["files"] == [str(tmp_path / "sim.002.art")]
+
+
+def test_raw_file_beside_the_traced_jobs_configuration_stands_for_no_configuration(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "raw_2.root").write_text("2")
+    digest = hashlib.sha256(b"2").hexdigest()
+    for path in ("raw_2.root", str(tmp_path / "raw_2.root")):  # a copy, and the file itself
+        own = [str(tmp_path / "cnf.1.fcl"), str(tmp_path / "cut_1.root")]
+        used = {"own": own[:]}
+
+        set_apart(used, {"inputs": [{"name": "raw_2.root", "path": path, "sha256": digest}]}, "")
+
+        is_copy = path == "raw_2.root"
+        assert used["own"] == (own[:1] if is_copy else own)
+
+
 def test_transferred_input_lies_in_the_folder_of_this_jobs_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,43 @@ def test_next_job_of_a_kind_has_no_input_of_the_traced_one(
 
 @pytest.mark.slow
 @with_strace
+def test_input_that_is_named_stands_for_no_configuration_that_nobody_saw(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """The script fetches the fcl of its unit under another name, and adds to it.
+
+    The jobs had grade L2 and no gap, because the record of each has as many inputs of its own as
+    the traced job had that nobody named.
+    """
+    data = runner.folder.parent / "data"
+    data.mkdir()
+    for number in ("1", "2"):
+        (data / f"raw_{number}.root").write_text(f"raw {number}")
+        (data / f"cnf.{number}.fcl").write_text(f"physics.seed: {number}\n")
+    (runner.folder / "job.sh").write_text(
+        "there=../da; cp ${there}ta/raw_$1.root .; cp ${there}ta/cnf.$1.fcl job.fcl\n"
+        "echo outputs.fileName: reco_$1.root >> job.fcl; sleep 0.3\n"
+        "cat job.fcl raw_$1.root > reco_$1.root; rm raw_$1.root\n"
+    )
+    records = []
+    for number, is_traced in (("1", ["--trace"]), ("2", [])):
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"configured {number}"))
+        words = ["--url", choosing.url, "--job-id", job_id, *is_traced]
+        words += ["--task-id", "digi", "--unit", number, "--input", f"{data}/raw_{number}.root"]
+        runner("run", *words, "--", "sh", "job.sh", number)
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            records.append(json.loads(answer.read())["record"])
+
+    traced, other = records
+    assert f"{data}/cnf.1.fcl" in [file["path"] for file in traced["inputs"]]
+    assert "reads-unseen" not in [weak["kind"] for weak in traced.get("weaknesses", ())]
+    assert f"{data}/raw_2.root" in [file["path"] for file in other["inputs"]]
+    unseen = [weak["name"] for weak in other["weaknesses"] if weak["kind"] == "reads-unseen"]
+    assert [f"{data}/cnf.1.fcl" in name for name in unseen] == [True]
+
+
+@pytest.mark.slow
+@with_strace
 def test_file_that_was_listed_and_not_read_is_no_parent(
     runner: Runner, choosing: LiveService
 ) -> None:
