@@ -108,6 +108,8 @@ class UsedByKind(Struct, frozen=True):
         folders: absolute paths of folders that were there, outside of the working directory.
         own: paths of files that only this job used, since another job made them or its unit is in
             their names; other jobs of the kind use others, or others under the same name.
+        copies: paths of further such files, with the content of one of `own`, of a shared file or of
+            an input that somebody named: a job that has that one lacks nothing.
         absent: paths of files that it looked for in vain; `~` stands for the home folder.
         changed: paths of files that changed, or went, after it read them; what was in them is lost.
         no_parents: those of `files` from which nothing was made, such as files of a listed folder.

@@ -72,7 +72,8 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         absent += record.trace.absent or ()
         left_out += _left_out(record.trace)
     of_this_job = _own_files(connection, record, files)
-    shared = [path for path in files if path not in of_this_job]
+    apart = frozenset(of_this_job)
+    shared = [path for path in files if path not in apart]
     own, copies = _apart_from_copies(record, of_this_job + _copied_in(record))
     code, changed = _unnamed_code(record), _changed_files(record)
     for paths in (shared, code, own, copies, changed, absent):
@@ -189,8 +190,13 @@ def _apart_from_copies(record: JobRecord, paths: Sequence[str]) -> tuple[list[st
 
     The other one is an input that somebody named, that jobs of the kind share, or one before.
     """
-    contents = {file.path: _content_of(file) for file in record.inputs or ()}
-    known = {_content_of(file) for file in record.inputs or () if file.path not in paths}
+    apart = frozenset(paths)
+    contents: dict[str | None, str | None] = {}
+    known: set[str | None] = set()
+    for file in record.inputs or ():
+        contents[file.path] = _content_of(file)
+        if file.path not in apart:
+            known.add(_content_of(file))
     own: list[str] = []
     copies: list[str] = []
     for path in paths:
