@@ -113,6 +113,8 @@ class UsedByKind(Struct, frozen=True):
         absent: paths of files that it looked for in vain; `~` stands for the home folder.
         changed: paths of files that changed, or went, after it read them; what was in them is lost.
         no_parents: those of `files` from which nothing was made, such as files of a listed folder.
+        numbers: the numbers in the arguments of its command, in turn: `sim.sh 7` makes another file
+            than `sim.sh 8`, and may read another.
         left_out: how many more files there were, of one sort or another.
     """
 
@@ -125,6 +127,7 @@ class UsedByKind(Struct, frozen=True):
     changed: list[str] = []
     absent: list[str] = []
     no_parents: list[str] = []
+    numbers: list[str] = []
     left_out: int = 0
 
 

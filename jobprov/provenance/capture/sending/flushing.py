@@ -324,20 +324,18 @@ def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> in
     result.spool = _spool_to_send(options, environment, result)
     if result.spool is None:
         result.problem = "no spool to send from"
-        if options.words and not os.path.exists(options.words[0]):
-            result.problem = "there is no {}".format(options.words[0])
-        speaker.say(result.problem)
+        if options.words:
+            result.problem = _why_not(options.words[0])
+        speaker.say(result.problem or "{}: no spool, nothing to send".format(options.words[0]))
     else:
         if result.found is not None:
             speaker.say("found {} in {}".format(result.found, options.words[0]))
         _send_all(result.spool, result, options, environment, speaker)
         result.left = len(spools.ready(result.spool))
         reason = " ({})".format(result.problem) if result.problem else ""
-        speaker.say(
-            "sent {}, refused {}, left {}{}".format(
-                result.sent, result.refused, result.left, reason
-            )
-        )
+        counts = result.sent, result.refused, result.left
+        told = "sent {}, refused {}, left {} in {}{}"
+        speaker.say(told.format(*counts, result.spool, reason))
         if not options.words:
             _tell_others(options, environment, result.spool, speaker)
     if options.json:
@@ -351,14 +349,23 @@ def _spool_to_send(options: Options, environment: Dict[str, str], result: Flush)
     With the entries of a log that was named.
     """
     if options.words and not os.path.isfile(options.words[0]):
-        is_there = os.path.isdir(options.words[0])
-        return spools.open_at(homing.gather(options.words[0])) if is_there else None
+        place = homing.gather(options.words[0])
+        return spools.open_at(place) if spools.is_begun(place) else None
     spool = spools.find(options, environment)
     if options.words and spool is not None:
         from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415
 
         result.found = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
     return spool
+
+
+def _why_not(place: str) -> Optional[str]:
+    """Return why nothing can be sent from a place; None where there is nothing to send."""
+    if not os.path.exists(place):
+        return "there is no {}".format(place)
+    if spools.is_begun(homing.gather(place)) or not os.access(place, os.R_OK | os.W_OK):
+        return "{} cannot be written, or is another user's".format(place)
+    return None
 
 
 def _send_all(

@@ -64,6 +64,11 @@ def open_at(place: str) -> Optional[str]:
     return os.path.abspath(place) if can_be_written and is_ours else None
 
 
+def is_begun(place: str) -> bool:
+    """Tell whether a folder is a spool, whole or not: another folder is not made one."""
+    return os.path.isdir(os.path.join(place, "ready"))
+
+
 def of_entry(path: str) -> str:
     """Return the spool that an entry lies in."""
     return os.path.dirname(os.path.dirname(path))

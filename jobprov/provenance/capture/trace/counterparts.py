@@ -19,6 +19,7 @@ _MOST, _SECONDS = 100, 2.0
 def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> None:
     """Count files among the traced job's own where this one has another of their name but numbers.
 
+    Or where one lies beside with the number that this job's command has in place of that one's.
     What this one copied in from beside one of these takes its place.
 
     Files that lay in the traced job's folder of transferred inputs, jobsub's `CONDOR_DIR_INPUT`, get
@@ -32,10 +33,11 @@ def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> 
         others.setdefault(_NUMBER.sub("0", name), set()).add(name)
     shared: List[str] = []
     own = used.get("own", [])
+    numbers = _other_numbers(used.get("numbers", []), record)
     for path in used.get("files", ()):
         name = os.path.basename(path)
         alike = others.get(_NUMBER.sub("0", name), ())
-        if alike and name not in alike:
+        if (alike and name not in alike) or _has_one_beside(path, numbers):
             own.append(path)
         else:
             shared.append(path)
@@ -46,6 +48,33 @@ def set_apart(used: Dict[str, List[str]], record: Record, input_folder: str) -> 
             if path in own:
                 own.remove(path)
     used.update(files=shared, own=own)
+
+
+def _other_numbers(of_traced: List[str], record: Record) -> Dict[str, str]:
+    """Return {number in the traced job's command: the one that this job's has in its place}.
+
+    Without leading zeros.
+    """
+    of_this = _NUMBER.findall(" ".join(record.get("command", {}).get("argv", ())))
+    if len(of_this) != len(of_traced):
+        return {}
+    return {_plain(old): _plain(new) for old, new in zip(of_traced, of_this)}
+
+
+def _has_one_beside(path: str, numbers: Dict[str, str]) -> bool:
+    """Tell whether a file lies beside whose name has this job's numbers for the traced job's."""
+
+    def swap(found: "re.Match[str]") -> str:
+        digits = found.group()
+        return numbers.get(_plain(digits), digits).zfill(len(digits))
+
+    folder, name = os.path.split(path)
+    beside = _NUMBER.sub(swap, name)
+    return beside != name and os.path.exists(os.path.join(folder, beside))
+
+
+def _plain(digits: str) -> str:
+    return digits.lstrip("0") or "0"
 
 
 def _find_beside(path: str, record: Record) -> Optional[str]:

@@ -27,6 +27,7 @@ from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
 """Paths of files, and of code, that jobs of a kind get to know."""
+_MOST_NUMBERS = 100
 _BY_CHANCE = frozenset({"traced", "seen"})
 """Evidence that another job of the kind may lack.
 
@@ -88,6 +89,7 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         changed=changed[:MOST_USED],
         absent=absent[:MOST_USED],
         no_parents=_no_parents(record, shared[:MOST_USED]),
+        numbers=_numbers_in_command(record),
         left_out=left_out,
     )
 
@@ -96,6 +98,13 @@ def _no_parents(record: JobRecord, paths: Sequence[str]) -> list[str]:
     """Return those of these paths from which nothing was made."""
     roles = {file.path: file.role for file in record.inputs or ()}
     return [path for path in paths if roles.get(path) == "configuration"]
+
+
+def _numbers_in_command(record: JobRecord) -> list[str]:
+    """Return the numbers in the arguments of a job's command; none where there are very many."""
+    argv = record.command.argv if record.command is not None else None
+    numbers = re.findall(r"\d+", " ".join(argv or ()))
+    return numbers if len(numbers) <= _MOST_NUMBERS else []
 
 
 def _left_out(trace: JobTrace) -> int:

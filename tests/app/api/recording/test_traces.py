@@ -106,7 +106,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             "changed": ["/exp/job/table.db", "/data/list.txt"],
             "absent": ["~/.rootrc"],
         },
-        command={"argv": ["reco"], "working_directory": "/exp/job"},
+        command={"argv": ["reco", "7", "run012"], "working_directory": "/exp/job"},
         inputs=[
             {"name": "told.root", "path": "/data/told.root", "evidence": "told"},
             {"name": "calib.txt", "path": "/data/calib.txt", **traced},
@@ -138,6 +138,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "changed": ["table.db", "/data/list.txt"],
         "absent": ["~/.rootrc"],
         "no_parents": ["cuts.txt"],
+        "numbers": ["7", "012"],
         "left_out": 0,
     }
     assert not after["is_pending"]

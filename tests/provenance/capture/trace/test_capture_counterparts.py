@@ -38,6 +38,32 @@ def test_file_of_which_this_job_has_another_number_is_the_traced_jobs_own(
     assert used["files"] == ([] if is_own else [path])
 
 
+@pytest.mark.parametrize(
+    ("name", "argv", "is_own"),
+    [
+        ("cnf.digi.001.fcl", ["sh", "reco.sh", "2"], True),
+        ("cnf.digi.1.fcl", ["sh", "reco.sh", "--job=2"], True),
+        ("geometry_v1.gdml", ["sh", "reco.sh", "2"], False),  # without one of number 2 beside it
+        ("cnf.digi.1.fcl", ["sh", "reco.sh", "1"], False),
+        ("cnf.digi.1.fcl", ["sh", "reco.sh", "2", "3"], False),
+        ("cnf.digi.1.fcl", ["sh", "reco.sh"], False),
+    ],
+)
+def test_file_with_the_number_of_the_traced_jobs_command_is_its_own(
+    tmp_path: Path, name: str, argv: list[str], *, is_own: bool
+) -> None:
+    """A job without a task has no unit by which its files could be told."""
+    for number in (1, 2):
+        (tmp_path / f"cnf.digi.{number}.fcl").touch()
+        (tmp_path / f"cnf.digi.00{number}.fcl").touch()
+    path = str(tmp_path / name)
+    used = {"files": [path], "numbers": ["1"]}
+
+    set_apart(used, {"command": {"argv": argv}}, "")
+
+    assert used.get("own", []) == ([path] if is_own else [])
+
+
 @pytest.mark.parametrize("told_as", ["files", "own"])
 def test_file_that_this_job_copied_in_takes_the_place_of_the_traced_jobs(
     tmp_path: Path, told_as: str
