@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import jwt
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from jobprov.app.access import sessions
 from jobprov.app.web.logins import page_here
@@ -203,6 +204,11 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert refused.status_code == 401
     assert "WWW-Authenticate" not in refused.headers
     assert "Log in" in refused.text
+    assert escape(RULE.strip()) in refused.text, "what was typed is not lost with the session"
+    assert 'name="why" value="w"' in refused.text
+    assert "Copy the rules before you log in" in refused.text
+    assert f"/login?next={quote('/rules?experiment=nova&edit=1', safe='')}" in refused.text
+    assert "prov_1_x" not in refused.text
     page = web.get("/rules?experiment=nova&edit=1").text
     assert "to change this" in page
     assert 'name="who"' not in page
@@ -353,6 +359,7 @@ def test_refusal_of_the_provider_is_shown_as_text(web: FlaskClient) -> None:
 
     assert refused.status_code == 403
     assert "&lt;b&gt;no&lt;/b&gt;" in refused.text
+    assert '<a class="button" href="/login?' in refused.text, "one can try again"
 
 
 @on_sqlite_alone

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 from flask import Response, redirect, request
+from werkzeug.exceptions import Unauthorized
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
@@ -71,28 +72,33 @@ def show_page() -> Response:
 def change() -> Response:
     """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
-    grant = form_grant(experiment, Scope.DECLARE, Role.OPERATOR)
     text, service = request.form.get("rules", ""), get_service()
     fields = FormFields(
-        who=who_decides(grant),
+        who=request.form.get("who", "").strip(),
         why=request.form.get("why", "").strip(),
         after=request.form.get("after", "").strip(),
     )
+    try:
+        grant = form_grant(experiment, Scope.DECLARE, Role.OPERATOR)
+    except Unauthorized as problem:
+        # A session may end while somebody types, and browsers forget what was typed then
+        return _form_again(experiment, text, fields, str(problem.description), problem.code)
+    fields = fields._replace(who=who_decides(grant))
     after = None
     if fields.after.isdecimal():
         after = int(fields.after)
     try:
+        for name, value in (("who", fields.who), ("why", fields.why)):
+            if not value:
+                raise BadInputError.of_field(name, "fill it in")
         document = {"rules": read_rules_text(text), "who": fields.who, "why": fields.why}
         service.write(
             lambda writing: declare_rules(writing, experiment, document, after=after),
             submitter=grant.submitter,
         )
     except (BadInputError, ConflictError) as problem:
-        with service.reading() as connection:
-            shown = show_rules(connection, experiment)
-        page = _form(shown, text, fields, problem=str(problem))
-        page.status_code = 409 if isinstance(problem, ConflictError) else 422
-        return page
+        status = 409 if isinstance(problem, ConflictError) else 422
+        return _form_again(experiment, text, fields, str(problem), status)
     return redirect(  # type: ignore[return-value]
         address("/rules", {"experiment": experiment}), 303
     )
@@ -118,6 +124,17 @@ def first_line(shown: ExperimentRules) -> str:
     return f"{rules} of {shown.experiment}, version {shown.version}, by {shown.who}: {shown.why}."
 
 
+def _form_again(
+    experiment: str, text: str, fields: FormFields, problem: str, status: int
+) -> Response:
+    """Return the form as it was sent, with the reason why nothing was changed."""
+    with get_service().reading() as connection:
+        shown = show_rules(connection, experiment)
+    page = _form(shown, text, fields, problem=problem)
+    page.status_code = status
+    return page
+
+
 def _form(
     shown: ExperimentRules, text: str, fields: FormFields, *, problem: str | None = None
 ) -> Response:
@@ -127,6 +144,7 @@ def _form(
         text=text,
         problem=problem,
         fields=fields,
+        back=address("/rules", {"experiment": shown.experiment, "edit": "1"}),
     )
 
 

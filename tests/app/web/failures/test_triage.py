@@ -151,6 +151,10 @@ def test_rules_are_changed_by_a_form_and_tell_what_failures_are(
     assert "built-in ones" in pages.get("/rules?experiment=nova").text
     assert "[[rules]]" in pages.get("/rules?experiment=nova&edit=1").text
 
+    for field in ("who", "why"):
+        blank = pages.post("/rules", data={**form, field: " "})
+        assert blank.status_code == 422
+        assert f"Nothing was changed: {field}: fill it in." in blank.text
     bad = pages.post("/rules", data={**form, "rules": RULE.replace('class = "data"', "")})
     done = pages.post("/rules", data=form)
     late = pages.post("/rules", data={**form, "rules": RULE.replace("bad", "good")})
