@@ -12,6 +12,7 @@ from jobprov.app.errors import Problem
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import SELECTION_PAGE, here
 from jobprov.provenance.answers.addresses import (
+    LOGIN_DONE,
     configuration_page,
     file_page,
     history_page,
@@ -60,6 +61,7 @@ def problem_page(problem: Problem) -> Response:
             job=_job(),
             as_now=as_now,
             is_form=request.method == "POST",
+            is_failed_login=request.path == LOGIN_DONE,
             is_of_ticks=request.path == SELECTION_PAGE and not problem.errors,
             again=again,
         )
