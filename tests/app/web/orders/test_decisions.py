@@ -11,8 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
+from tests.library.answers import put_job
 from tests.library.browser import Watched, axe_findings
+from tests.library.markup import tight
 from tests.library.productions.toy_workflow import launch
+from tests.library.records import a_record
 from tests.library.servers.served_app import AppOn, opened_service, served
 
 
@@ -87,3 +90,15 @@ def test_two_bad_files_are_seen_looked_at_waived_and_one_ordered(
     expect(page.get_by_role("status")).to_contain_text("1 job ordered")
     watched.check()
     watched.context.close()
+
+
+def test_what_a_retry_cannot_find_begins_in_the_first_line_of_its_row(client: FlaskClient) -> None:
+    """An empty line stood above it where nothing else was said of the cause."""
+    client.put("/api/v1/tasks/t1", json={"experiment": "nova", "units": ["a.root"]})
+    put_job(
+        client, a_record(1, task={"task_id": "t1", "unit": "a.root"}, inputs=[{"name": "a.root"}])
+    )
+
+    page = tight(client.get("/retry?task_id=t1&experiment=nova").text)
+
+    assert "<td><div><b>No place is known</b> of its input a.root." in page
