@@ -449,6 +449,11 @@ def test_paper_has_no_links_that_lead_on_and_breaks_no_words(browser: Browser, s
     page.goto(f"{site}/lineage/{samples.MERGED}")
     assert page.get_by_text("Export this graph").is_hidden()
 
+    page.goto(f"{site}/jobs/{samples.job_id('reco-4')}")
+    copying = page.locator(".copy").evaluate_all("all => all.map(one => one.checkVisibility())")
+    assert copying
+    assert not any(copying)
+
     page.goto(f"{site}/tasks/toyexp-demo-reco-0001")
     assert page.get_by_role("link", name="Try again, or go on without").is_hidden()
     lines = page.locator("td .state").evaluate_all(
