@@ -123,7 +123,7 @@ def counted(value: int, word: str, plural: str | None = None) -> str:
 
 def with_full_stop(sentence: str) -> str:
     """Return a sentence with a full stop, unless what it quotes ends it already."""
-    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
+    return sentence if sentence.endswith((".", "?", "!", "…")) else f"{sentence}."
 
 
 def short(value: Any, width: int = _SHORT) -> str:

@@ -204,3 +204,4 @@ def test_title_tells_times_after_what_a_list_is_of() -> None:
 def test_sentence_that_quotes_a_question_has_one_end() -> None:
     assert with_full_stop("art: did you mean efficiency?") == "art: did you mean efficiency?"
     assert with_full_stop("the disk was full") == "the disk was full."
+    assert with_full_stop("cannot open run N in …") == "cannot open run N in …"
