@@ -206,7 +206,7 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert "Log in" in refused.text
     assert escape(RULE.strip()) in refused.text, "what was typed is not lost with the session"
     assert 'name="why" value="w"' in refused.text
-    assert "Copy the rules before you log in" in refused.text
+    assert "logged in. Copy the rules before you log in" in tight(refused.text)
     assert f"/login?next={quote('/rules?experiment=nova&edit=1', safe='')}" in refused.text
     assert "prov_1_x" not in refused.text
     page = web.get("/rules?experiment=nova&edit=1").text
