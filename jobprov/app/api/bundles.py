@@ -3,17 +3,17 @@
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name
+from jobprov.app.api.wire.asking import asked, asked_of_task, checked_campaign, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.bundle.comparison.comparators import OutputRules
+from jobprov.provenance.schemas.production_queries import TaskBundleQuery
 from jobprov.provenance.schemas.queries import (
     CampaignBundleQuery,
     ComparatorsQuery,
-    ManyBundleQuery,
 )
 from jobprov.provenance.services.bundles.campaign_bundle import WantedJobs, build_campaign
 from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
@@ -31,14 +31,13 @@ _COMPARATORS_BYTES = 1024 * 1024
 
 
 @bundles_section.get(
-    "/tasks/<task_id>/bundle", _BUNDLE_ANSWERS, query=ManyBundleQuery, errors=(300, 404, 409)
+    "/tasks/<task_id>/bundle", _BUNDLE_ANSWERS, query=TaskBundleQuery, errors=(300, 404, 409)
 )
 def get_task_bundle(task_id: str) -> Response:
     """Return the bundle of all jobs of a task."""
-    query = asked(ManyBundleQuery)
-    name = checked_name(task_id, "task_id")
+    task_id, query = asked_of_task(TaskBundleQuery, task_id)
     return _bundle_answer(
-        WantedJobs(task_id=name, experiment=query.get("experiment"), stage=query.get("stage")),
+        WantedJobs(task_id=task_id, experiment=query.get("experiment"), stage=query.get("stage")),
         query.get("level"),
     )
 

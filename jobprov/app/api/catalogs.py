@@ -3,7 +3,7 @@
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_name
+from jobprov.app.api.wire.asking import asked, asked_of_task, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs.arrivals import Arrivals
@@ -28,12 +28,12 @@ replicas_section = Section("replicas", "Where files are now.")
 )
 def get_catalog(task_id: str) -> Response:
     """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
-    query = asked(CatalogQuery)
+    task_id, query = asked_of_task(CatalogQuery, task_id)
     hours = query.pop("late_after_hours", None)
     service = get_service()
     catalogs = service.catalogs()
     with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        task = find_task(connection, task_id, **query)
         return json_answer(
             compare_catalog(
                 connection, service.store, task, catalogs=catalogs, late_after_hours=hours
@@ -53,11 +53,11 @@ def get_draining(task_id: str) -> Response:
 
     As JSON, a plain list, or what the catalog takes: DIDs or MQL of MetaCat, a SAM dimension.
     """
-    query = asked(DrainingQuery)
+    task_id, query = asked_of_task(DrainingQuery, task_id)
     form = query.pop("format")
     service = get_service()
     with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        task = find_task(connection, task_id, **query)
         if form == "json":
             return json_answer(DrainingUnits(list_draining(connection, service.store, task)))
         catalogs = service.catalogs()

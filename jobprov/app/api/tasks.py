@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from flask import Response, request
+from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_campaign, checked_name
+from jobprov.app.api.wire.asking import asked, asked_of_task, checked_campaign, checked_name
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -29,17 +29,17 @@ from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import JsonObject
-from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import (
     CampaignQuery,
     MissingQuery,
     NamedCampaignQuery,
     QueueQuery,
     ReadyQuery,
+    TaskQuery,
     TaskQueueQuery,
+    TaskToWriteQuery,
     TimelineQuery,
 )
-from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.selections.catalog_source import CatalogSource
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.intake.tokens import Scope
@@ -85,15 +85,20 @@ _JOBS_A_TURN = 100
 
 
 @declarations_section.put(
-    "/tasks/<task_id>", {201: TaskDeclared, 200: TaskDeclared}, body=Declaration, errors=(409,)
+    "/tasks/<task_id>",
+    {201: TaskDeclared, 200: TaskDeclared},
+    body=Declaration,
+    query=TaskToWriteQuery,
+    errors=(409,),
 )
 def put_task(task_id: str) -> Response:
     """Declare a task: 201 the first time, 200 where it was declared before."""
     grant = writing_grant(Scope.DECLARE)
+    task_id, _ = asked_of_task(TaskToWriteQuery, task_id)
     document = sent_document(_DECLARATION_BYTES)
     declaration = read_declaration(document)
     check_experiment(grant, declaration.experiment)
-    check_words(checked_name(task_id, "task_id"), declaration)
+    check_words(task_id, declaration)
     document = _frozen(task_id, document)
     is_new = get_service().write(
         lambda writing: declare_task(writing, task_id, document),
@@ -117,13 +122,13 @@ def _frozen(task_id: str, document: JsonObject) -> JsonObject:
     return freeze_units(document, before, lambda experiment: open_catalog(catalogs, experiment))
 
 
-@tasks_section.get("/tasks/<task_id>", TaskProgress, query=ExperimentQuery, errors=(300, 404))
+@tasks_section.get("/tasks/<task_id>", TaskProgress, query=TaskQuery, errors=(300, 404))
 def get_task(task_id: str) -> Response:
     """Return how far a task is: units made and missing, errors and resources."""
-    query = asked(ExperimentQuery)
+    task_id, query = asked_of_task(TaskQuery, task_id)
     service = get_service()
     with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        task = find_task(connection, task_id, **query)
         return json_answer(show_task(connection, service.store, task))
 
 
@@ -136,11 +141,11 @@ def get_task(task_id: str) -> Response:
 )
 def get_missing(task_id: str) -> Response:
     """Return the units that are still to be made; as JSON, a plain list or a SAM dimension."""
-    query = asked(MissingQuery)
+    task_id, query = asked_of_task(MissingQuery, task_id)
     form = query.pop("format")
     service = get_service()
     with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        task = find_task(connection, task_id, **query)
         missing = missing_units(connection, service.store, task)
     if form == "json":
         return json_answer(missing)
@@ -155,11 +160,11 @@ def get_missing(task_id: str) -> Response:
 )
 def get_ready(task_id: str) -> Response:
     """Return the files that jobs of the task made and that no job has read yet, the oldest first."""
-    query = asked(ReadyQuery)
+    task_id, query = asked_of_task(ReadyQuery, task_id)
     experiment, form = query.pop("experiment", None), query.pop("format")
     service = get_service()
     with service.reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
+        task = find_task(connection, task_id, experiment=experiment)
         ready = list_ready(connection, service.store, task, **query)
     if form == "json":
         return json_answer(ready)
@@ -171,16 +176,15 @@ def get_ready(task_id: str) -> Response:
     "/tasks/<task_id>/waivers",
     {201: UnitsWaived},
     body=Waiver,
-    query=ExperimentQuery,
+    query=TaskQuery,
     errors=(300, 404),
 )
 def post_waiver(task_id: str) -> Response:
     """Let a task go on without some of its units, or take that back."""
     grant = writing_grant(Scope.DECLARE)
-    query = read_query(ExperimentQuery, request.args)
+    task_id, query = asked_of_task(TaskQuery, task_id)
     document = sent_document(_WAIVER_BYTES)
     waiver = read_waiver(document)
-    checked_name(task_id, "task_id")
     service = get_service()
     with service.reading() as connection:
         task = find_task(connection, task_id, **query)
@@ -229,10 +233,10 @@ def get_queue() -> Response:
 @queue_section.get("/tasks/<task_id>/queue", Queue, query=TaskQueueQuery, errors=(300, 404))
 def get_task_queue(task_id: str) -> Response:
     """Return what runs and waits of a task."""
-    query = asked(TaskQueueQuery)
+    task_id, query = asked_of_task(TaskQueueQuery, task_id)
     experiment = query.pop("experiment", None)
     with get_service().reading() as connection:
-        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
+        task = find_task(connection, task_id, experiment=experiment)
         return json_answer(task_queue(connection, task, **query))
 
 
@@ -241,7 +245,8 @@ def get_task_queue(task_id: str) -> Response:
 )
 def get_timeline(task_id: str) -> Response:
     """Return when a unit waited and ran, attempt by attempt; or when the jobs of a task ran."""
-    return json_answer(read_timeline(checked_name(task_id, "task_id"), **asked(TimelineQuery)))
+    task_id, query = asked_of_task(TimelineQuery, task_id)
+    return json_answer(read_timeline(task_id, **query))
 
 
 @campaigns_section.get(

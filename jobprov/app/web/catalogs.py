@@ -18,10 +18,11 @@ from jobprov.app.web.frame.page import (
     pages,
 )
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.answers.addresses import with_query
+from jobprov.provenance.answers.addresses import task_call, with_query
 from jobprov.provenance.answers.catalogs.differences import CatalogComparison, CatalogDifference
 from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFiles, Replica
 from jobprov.provenance.catalogs.opening import Catalogs
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted_of
 from jobprov.provenance.services.catalogs.arrivals import (
@@ -103,10 +104,9 @@ def show_differences() -> Response:
         if comparison.synced_at is not None and comparison.units.without:
             draining = list_draining(connection, service.store, task)
 
-    path, place = f"/tasks/{quote(task.task_id, safe='')}", {"experiment": task.experiment}
     return answer(
         "catalogs/differences.html",
-        twin=_twin(f"{path}/catalog", place, question),
+        twin=_twin(task, question),
         late_after_hours=hours,
         later=here(late_after_hours=str(max(1, 4 * hours))),
         task=task,
@@ -115,18 +115,18 @@ def show_differences() -> Response:
         differences=_shown(comparison.differences),
         silent=cut_rows("silent", comparison.silent, _UNITS),
         draining=cut_rows("draining", draining, _UNITS),
-        draining_links=_draining_links(catalogs, task.experiment, f"{path}/draining"),
+        draining_links=_draining_links(catalogs, task),
     )
 
 
-def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str, str]:
+def _draining_links(catalogs: Catalogs, task: FoundTask) -> dict[str, str]:
     """Return the addresses of the draining list by their words, in the forms of the catalog."""
-    settings = catalogs.get(experiment)
+    settings = catalogs.get(task.experiment)
     forms = ["plain", *FORMS[settings.kind if settings else "sam"]]
     links = {}
     for form in forms:
-        query = {"experiment": experiment, "format": form}
-        links[_FORM_WORDS[form]] = f"/api/v1{address(path, query)}"
+        query = {"experiment": task.experiment, "format": form}
+        links[_FORM_WORDS[form]] = f"/api/v1{task_call(task.task_id, '/draining', query)}"
     return links
 
 
@@ -142,12 +142,12 @@ def catalog_kind(service: Service, experiment: str) -> str | None:
     return settings.kind if settings else None
 
 
-def _twin(path: str, place: dict[str, str], question: Question) -> str:
+def _twin(task: FoundTask, question: Question) -> str:
     """Return the address of the same as JSON, below /api/v1."""
-    query = dict(place)
+    query = {"experiment": task.experiment}
     if question.late_after_hours is not None:
         query["late_after_hours"] = str(question.late_after_hours)
-    return address(path, query)
+    return task_call(task.task_id, "/catalog", query)
 
 
 def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:

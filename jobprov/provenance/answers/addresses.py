@@ -126,6 +126,16 @@ def task_page(task_id: str, experiment: str | None = None) -> str:
     return with_query(f"/tasks/{quote(task_id, safe='')}", words)
 
 
+def task_call(task_id: str, view: str, words: Mapping[str, str | None]) -> str:
+    """Return the path of a call about a task, below /api/v1, as `task_page` does of its page.
+
+    Its parameter is `task`, since OpenAPI has the part of the path as `task_id`.
+    """
+    if not fits_path(task_id):
+        words, task_id = {"task": task_id, **words}, "-"
+    return with_query(f"/tasks/{quote(task_id, safe='')}{view}", words)
+
+
 def timeline_page(
     task_id: str, experiment: str, unit: str | None = None, by: str | None = None
 ) -> str:

@@ -94,7 +94,7 @@ from jobprov.provenance.client.transport import (
     is_too_large,
     part,
     put_in_parts,
-    task_part,
+    task_place,
 )
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
@@ -227,10 +227,9 @@ class Client(Histories):
 
         Outputs that are not there `late_after_hours` after their job ended never arrived.
         """
-        path = f"/tasks/{task_part(task_id)}/catalog"
-        return self._ask(
-            CatalogComparison, path, experiment=experiment, late_after_hours=late_after_hours
-        )
+        place, named = task_place(task_id)
+        query = {**named, "experiment": experiment, "late_after_hours": late_after_hours}
+        return self._ask(CatalogComparison, f"/tasks/{place}/catalog", **query)
 
     def arrivals(self, experiment: str, **query: Any) -> Arrivals:
         """Return what was written and arrived, a day each; `query` is that of `GET /arrivals`."""
@@ -238,16 +237,18 @@ class Client(Histories):
 
     def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
         """Return the inputs without an output in the catalog."""
-        path = f"/tasks/{task_part(task_id)}/draining"
-        return self._ask(DrainingUnits, path, experiment=experiment)
+        place, named = task_place(task_id)
+        path = f"/tasks/{place}/draining"
+        return self._ask(DrainingUnits, path, experiment=experiment, **named)
 
     def draining_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return the same inputs as text.
 
         `plain` and `did` are one a line; `mql` is a query of MetaCat, `sam` a dimension of SAM.
         """
-        path = f"/tasks/{task_part(task_id)}/draining"
-        answer = self._call("GET", path, params={"experiment": experiment, "format": form})
+        place, named = task_place(task_id)
+        query = {**named, "experiment": experiment, "format": form}
+        answer = self._call("GET", f"/tasks/{place}/draining", params=query)
         return answer.content.decode()
 
     def recipes(self, *, experiment: str | None = None) -> Iterator[DivergentRecipe]:
@@ -273,7 +274,8 @@ class Client(Histories):
 
     def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""
-        return self._ask(TaskProgress, f"/tasks/{task_part(task_id)}", experiment=experiment)
+        place, named = task_place(task_id)
+        return self._ask(TaskProgress, f"/tasks/{place}", experiment=experiment, **named)
 
     def errors(self, **query: Any) -> ErrorCounts:
         """Return why jobs did not succeed; the query is that of `GET /statistics/errors`."""
@@ -316,40 +318,40 @@ class Client(Histories):
 
     def missing_units(self, task_id: str, *, experiment: str | None = None) -> MissingUnits:
         """Return the units that are still to be made."""
-        return self._ask(
-            MissingUnits, f"/tasks/{task_part(task_id)}/missing", experiment=experiment
-        )
+        place, named = task_place(task_id)
+        return self._ask(MissingUnits, f"/tasks/{place}/missing", experiment=experiment, **named)
 
     def missing_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return the same units as text: `plain`, one a line, or `sam`, a dimension of SAM."""
-        path = f"/tasks/{task_part(task_id)}/missing"
-        answer = self._call("GET", path, params={"experiment": experiment, "format": form})
+        place, named = task_place(task_id)
+        query = {**named, "experiment": experiment, "format": form}
+        answer = self._call("GET", f"/tasks/{place}/missing", params=query)
         return answer.content.decode()
 
     def ready_files(self, task_id: str, *, experiment: str | None = None) -> Iterator[ReadyFile]:
         """Yield the files that a task's jobs made and no job has read yet, the oldest first."""
-        path, cursor = f"/tasks/{task_part(task_id)}/ready", None
-        while True:
-            page = self._ask(ReadyFiles, path, experiment=experiment, limit=1000, cursor=cursor)
+        place, named = task_place(task_id)
+        query = {**named, "experiment": experiment, "limit": 1000}
+        for page in self._pages(ReadyFiles, f"/tasks/{place}/ready", **query):
             yield from page.files
-            cursor = page.next
-            if cursor is None:
-                return
 
     def waive_units(
         self, task_id: str, waiver: Mapping[str, Any], *, experiment: str | None = None
     ) -> UnitsWaived:
         """Let a task go on without some units, `{units, who, why}`; `withdrawn` takes that back."""
-        path, query = f"/tasks/{task_part(task_id)}/waivers", {"experiment": experiment}
-        return self._send(UnitsWaived, "POST", path, json=waiver, params=query)
+        place, named = task_place(task_id)
+        query = {**named, "experiment": experiment}
+        return self._send(UnitsWaived, "POST", f"/tasks/{place}/waivers", json=waiver, params=query)
 
     def task_queue(self, task_id: str, **query: Any) -> Queue:
         """Return what runs and waits of a task; query as of `GET /tasks/{task_id}/queue`."""
-        return self._ask(Queue, f"/tasks/{task_part(task_id)}/queue", **query)
+        place, named = task_place(task_id)
+        return self._ask(Queue, f"/tasks/{place}/queue", **query, **named)
 
     def timeline(self, task_id: str, **query: Any) -> Timeline:
         """Return when a task or a unit of it ran; query as of `GET /tasks/{task_id}/timeline`."""
-        return self._ask(Timeline, f"/tasks/{task_part(task_id)}/timeline", **query)
+        place, named = task_place(task_id)
+        return self._ask(Timeline, f"/tasks/{place}/timeline", **query, **named)
 
     def queue(self, **query: Any) -> Queue:
         """Return what runs and waits; the query is that of `GET /queue`."""
@@ -364,7 +366,8 @@ class Client(Histories):
 
     def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> TaskDeclared:
         """Declare a task."""
-        return self._send(TaskDeclared, "PUT", f"/tasks/{task_part(task_id)}", json=declaration)
+        place, named = task_place(task_id)
+        return self._send(TaskDeclared, "PUT", f"/tasks/{place}", json=declaration, params=named)
 
     def issue_ticket(
         self, task_id: str, experiment: str, *, days: int | None = None
@@ -373,9 +376,9 @@ class Client(Histories):
         request: dict[str, object] = {"experiment": experiment}
         if days is not None:
             request["days"] = days
-        return self._send(
-            TicketAnswer, "POST", f"/tasks/{task_part(task_id)}/tickets", json=request
-        )
+        place, named = task_place(task_id)
+        path = f"/tasks/{place}/tickets"
+        return self._send(TicketAnswer, "POST", path, json=request, params=named)
 
     def configuration(
         self, job_id: str, step: str, *, experiment: str | None = None
@@ -442,7 +445,8 @@ class Client(Histories):
 
         `experiment`, `stage` and `level` select jobs.
         """
-        return self._save(f"/tasks/{task_part(task_id)}/bundle", which, target)
+        place, named = task_place(task_id)
+        return self._save(f"/tasks/{place}/bundle", {**which, **named}, target)
 
     def save_campaign_bundle(self, campaign: str, target: Path | str, **which: Any) -> str:
         """Write a campaign's bundle to a file, as `save_bundle` does.

@@ -286,13 +286,17 @@ def part(text: str) -> str:
     return quote(_visible(text), safe="")
 
 
-def task_part(task_id: str) -> str:
-    """Return a task's id as one part of an address; a slash is `%2F` in it, as hooks write it.
+def task_place(task_id: str) -> tuple[str, dict[str, str]]:
+    """Return a task's id for an address: its part of the path, and the query.
+
+    A slash is `%2F` in it, as hooks write it. The query carries an id that no path can hold.
 
     Raises:
-        BadInputError: as `part` does.
+        BadInputError: it is empty.
     """
-    return part(task_id.replace("/", "%2F"))
+    if task_id in _STEPS:
+        return "-", {"task": task_id}
+    return part(task_id.replace("/", "%2F")), {}
 
 
 def campaign_place(name: str) -> tuple[str, dict[str, str]]:

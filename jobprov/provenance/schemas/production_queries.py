@@ -1,9 +1,9 @@
 """Questions about campaigns, tasks and their orders in addresses: their parameters, checked."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from jobprov.provenance.schemas.parameters import LONGEST, moment, number, text
-from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.schemas.queries import ExperimentQuery, ManyBundleQuery
 
 
 class CampaignQuery(Schema):
@@ -74,7 +74,30 @@ class FoldedQuery(FoldedFormQuery):
     experiment = text("Needed where several experiments have a campaign of this name.")
 
 
-class CatalogQuery(ExperimentQuery):
+class NamedTaskQuery(Schema):
+    """The task, by its id."""
+
+    task = text("Its id where no path can hold it, `.` or `..`; the path then says `-`.")
+
+
+class TaskToWriteQuery(NamedTaskQuery):
+    """The task that is declared, or gets a ticket."""
+
+    class Meta:
+        """These calls took no parameters in 0.1.0, and passed over whatever came."""
+
+        unknown = EXCLUDE
+
+
+class TaskQuery(ExperimentQuery, NamedTaskQuery):
+    """Which task is meant."""
+
+
+class TaskBundleQuery(ManyBundleQuery, NamedTaskQuery):
+    """What the bundle of a task holds of each job, and of which stage."""
+
+
+class CatalogQuery(TaskQuery):
     """The hours after which an output that is not in the catalog is late."""
 
     late_after_hours = number(
@@ -85,13 +108,13 @@ class CatalogQuery(ExperimentQuery):
     )
 
 
-class MissingQuery(ExperimentQuery):
+class MissingQuery(TaskQuery):
     """The form of the answer."""
 
     format = fields.String(validate=validate.OneOf(["json", "plain", "sam"]), load_default="json")
 
 
-class DrainingQuery(ExperimentQuery):
+class DrainingQuery(TaskQuery):
     """The form of the answer."""
 
     format = fields.String(
@@ -116,7 +139,7 @@ class ArrivalsQuery(Schema):
     cursor = text("`next` of the answer before.")
 
 
-class ReadyQuery(ExperimentQuery):
+class ReadyQuery(TaskQuery):
     """The number of rows, and the form of the answer."""
 
     format = fields.String(validate=validate.OneOf(["json", "plain"]), load_default="json")
@@ -177,14 +200,18 @@ class RetriesQuery(OrdersQuery):
     )
 
 
-class TaskQueueQuery(ExperimentQuery):
+class PartOfQueueQuery(ExperimentQuery):
     """The part of a list of the jobs that run and wait."""
 
     limit = number(0, 1000, "How many at most, 0 for the counts alone; 100 by default.")
     cursor = text("`next` of the answer before.")
 
 
-class TimelineQuery(ExperimentQuery):
+class TaskQueueQuery(PartOfQueueQuery, NamedTaskQuery):
+    """The part of a list of the jobs of a task that run and wait."""
+
+
+class TimelineQuery(TaskQuery):
     """The unit that is shown, or the way in which the jobs of the task are grouped."""
 
     unit = text("The attempts at this unit; the whole task by default.")
@@ -197,7 +224,7 @@ class TimelineQuery(ExperimentQuery):
     )
 
 
-class QueueQuery(TaskQueueQuery):
+class QueueQuery(PartOfQueueQuery):
     """The jobs that run and wait."""
 
     experiment = text("Only jobs of this experiment.")

@@ -19,6 +19,22 @@ def asked(schema: type[Schema]) -> dict[str, Any]:
     return read_query(schema, request.args)
 
 
+def asked_of_task(schema: type[Schema], in_path: str) -> tuple[str, dict[str, Any]]:
+    """Return the id of the task that is asked about, and the other parameters, checked.
+
+    Clients and proxies take `.` and `..` out of a path: such an id is the parameter `task`.
+
+    Raises:
+        BadInputError: a parameter is unknown or wrong, or no task can be called so.
+    """
+    query = asked(schema)
+    task_id = query.pop("task", in_path)
+    # Nothing but dots is no name of a file, and may be a task's id
+    if task_id.strip(".") and (problem := name_problem(task_id)):
+        raise BadInputError.of_field("task_id", problem)
+    return task_id, query
+
+
 def checked_campaign(name: str) -> str:
     """Return the name of a campaign, which may hold slashes.
 

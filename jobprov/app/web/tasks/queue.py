@@ -1,7 +1,6 @@
 """The page of running and waiting jobs, and the part of it on other pages."""
 
 from typing import NamedTuple
-from urllib.parse import quote
 
 from flask import Response
 
@@ -17,6 +16,7 @@ from jobprov.app.web.frame.page import (
     pages,
 )
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import task_call
 from jobprov.provenance.answers.tasks.queue import Queue
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
@@ -79,7 +79,7 @@ def _twin(question: dict[str, str | None], rows: int, cursor: str | None) -> str
     task_id = query.pop("task_id")
     if task_id is None:
         return address("/queue", query)
-    return f"/tasks/{quote(task_id, safe='')}/queue{address('', query)}"
+    return task_call(task_id, "/queue", query)
 
 
 class QueueSection(NamedTuple):

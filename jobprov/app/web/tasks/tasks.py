@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
-from urllib.parse import quote
 
 from flask import Response, redirect, request
 
@@ -17,7 +16,7 @@ from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks.backlogs import backlog_section
 from jobprov.app.web.tasks.queue import queue_section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import fits_path, jobs_list
+from jobprov.provenance.answers.addresses import jobs_list, task_call
 from jobprov.provenance.answers.tasks.tasks import TaskProgress, UnitState
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
@@ -59,16 +58,13 @@ def show_page(task_id: str) -> Response:
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
     estimate = {**place, "files": str(task.expected or task.produced or "")}
-    backlog, missing_lists, twin = None, None, None
-    if fits_path(task.task_id):
-        twin = _address(task, "")
+    backlog, missing_lists = None, None
     if task.missing:
         backlog = task.backlog
-    if task.missing and twin:
         missing_lists = f"/api/v1{_address(task, '/missing')}&format="
     return answer(
         "tasks/task.html",
-        twin=twin,
+        twin=_address(task, ""),
         is_live=bool(task.running or task.missing),
         task=task,
         first_line=first_line(task),
@@ -122,8 +118,7 @@ def _failure_section(task: TaskProgress) -> FailureSection:
 
 def _address(task: TaskProgress, view: str) -> str:
     """Return the address of a task as JSON, or of a view of it, below /api/v1."""
-    query = address("", {"experiment": task.experiment})
-    return f"/tasks/{quote(task.task_id, safe='')}{view}{query}"
+    return task_call(task.task_id, view, {"experiment": task.experiment})
 
 
 def first_line(task: TaskProgress) -> str:

@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import quote
 
 from flask import Response, request
 
 from jobprov.app.kept_answers import read_timeline
-from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, duration, moment, number
 from jobprov.app.web.frame.page import answer, here, named_task, pages, table
-from jobprov.provenance.answers.addresses import timeline_page
+from jobprov.provenance.answers.addresses import task_call, timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.errors import BadInputError
@@ -134,7 +132,7 @@ def show_page() -> Response:
         ticks = axis.ticks()
     return answer(
         "tasks/timeline.html",
-        twin=f"/tasks/{quote(task_id, safe='')}/timeline{address('', given)}",
+        twin=task_call(task_id, "/timeline", given),
         csv=here(format="csv"),
         is_live=any(row.state in UNDER_WAY for row in timeline.rows),
         timeline=timeline,

@@ -6,7 +6,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.provenance.answers.addresses import task_page
+from jobprov.provenance.answers.addresses import task_page, with_query
 from tests.library.answers import put_job
 from tests.library.records import a_record
 
@@ -42,11 +42,19 @@ def test_links_of_its_page_find_its_job(client: FlaskClient, task_id: str) -> No
     assert [link for link in links if client.get(link).status_code != 200] == []
 
 
-def test_page_of_a_task_called_so_names_no_call_that_is_not_there(client: FlaskClient) -> None:
-    put_job(client, a_record(1, task={"task_id": "..", "unit": "u1"}))
-    page = client.get(task_page("..", "nova")).text
+@pytest.mark.parametrize("task_id", [".", "é+%"])
+def test_pages_of_a_task_called_so_lead_to_their_json(client: FlaskClient, task_id: str) -> None:
+    put_job(client, a_record(1, task={"task_id": task_id, "stage": "gen", "unit": "u1"}))
+    asked = {"experiment": "nova", "task_id": task_id}
+    pages = [task_page(task_id, "nova")]
+    pages += [with_query(path, asked) for path in ("/timeline", "/queue", "/catalog")]
 
-    assert "/api/v1/tasks/.." not in page
+    for page in pages:
+        found = re.search(r'href="(/[^"]*)">This page as JSON', client.get(page).text)
+        assert found, page
+        twin = client.get(html.unescape(found.group(1)))
+        assert twin.status_code == 200, twin.text
+        assert "/." not in found.group(1).partition("?")[0]
 
 
 def test_spaces_around_a_pasted_task_do_not_count(client: FlaskClient) -> None:
