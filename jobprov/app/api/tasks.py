@@ -62,6 +62,7 @@ from jobprov.provenance.services.tasks.samples import list_samples
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from jobprov.provenance.services.tasks.waivers import (
+    MOST_LISTED,
     Waiver,
     check_known_units,
     read_waiver,
@@ -191,11 +192,18 @@ def post_waiver(task_id: str) -> Response:
         check_experiment(grant, task.experiment)
         if waiver.known_only and not waiver.withdrawn:
             check_known_units(connection, service.store, task, waiver.units)
-    count = service.write(
+    taken = service.write(
         lambda writing: waive_units(writing, task, document),
         submitter=grant.submitter,
     )
-    return json_answer(UnitsWaived(task.task_id, task.experiment, count), 201)
+    answer = UnitsWaived(
+        task.task_id,
+        task.experiment,
+        taken.unit_count,
+        len(taken.not_waived),
+        taken.not_waived[:MOST_LISTED],
+    )
+    return json_answer(answer, 201)
 
 
 @queue_section.put("/queue/<schedd>", QueueTaken, body=QueueReportBody)

@@ -23,6 +23,7 @@ from jobprov.provenance.answers.tasks.tasks import (
     OpenUnit,
     ReadyFile,
     TaskProgress,
+    UnitsWaived,
 )
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted, counted_of, duration_with_band, number, size
@@ -167,7 +168,11 @@ def ready(
 )
 @click.option("--who", required=True, help="The person who decided it.")
 @click.option("--why", required=True, help="The reason, for whoever asks in a year.")
-@click.option("--withdraw", is_flag=True, help="Take back an earlier waiver of these units.")
+@click.option(
+    "--withdraw",
+    is_flag=True,
+    help="Take back an earlier waiver of these units; exit code 1 where none of them is waived.",
+)
 @click.option(
     "--force",
     is_flag=True,
@@ -202,10 +207,24 @@ def waive(
         "known_only": not force,
     }
     answer = client.waive_units(task_id, waiver, experiment=experiment)
-    verb = "waits again for" if withdraw else "goes on without"
-    units_waived = counted(answer.unit_count, "unit")
-    text = f"Task {answer.task_id} {verb} {units_waived}; decided by {who}."
-    emit(answer, text, as_json=as_json)
+    emit(answer, "\n".join(_waiver_lines(answer, who, withdraw=withdraw)), as_json=as_json)
+    if answer.not_waived_count == answer.unit_count:
+        sys.exit(1)
+
+
+def _waiver_lines(answer: UnitsWaived, who: str, *, withdraw: bool) -> Iterator[str]:
+    """Yield what a waiver did, and of which units a withdrawal took nothing back."""
+    decided = answer.unit_count - answer.not_waived_count
+    if decided:
+        verb = "waits again for" if withdraw else "goes on without"
+        yield f"Task {answer.task_id} {verb} {counted(decided, 'unit')}; decided by {who}."
+    if answer.not_waived_count:
+        was = "was" if answer.not_waived_count == 1 else "were"
+        units = counted(answer.not_waived_count, "unit")
+        named = ", ".join(answer.not_waived[:_LISTED])
+        if answer.not_waived_count > _LISTED:
+            named += f" and {number(answer.not_waived_count - _LISTED)} more"
+        yield f"{units} of task {answer.task_id} {was} not waived: {named}."
 
 
 COMMANDS = {"task": task, "missing": missing, "ready": ready, "waive": waive}

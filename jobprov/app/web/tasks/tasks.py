@@ -252,7 +252,7 @@ def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Resp
 
 
 def _carry_out(decision: _Decision) -> int:
-    """Enter the waiver, or its withdrawal, into the ledger; return how many units it names."""
+    """Enter the waiver, or its withdrawal, into the ledger; return how many units it decided."""
     grant = form_grant(decision.task.experiment, Scope.DECLARE)
     document = {
         "units": decision.units,
@@ -260,7 +260,8 @@ def _carry_out(decision: _Decision) -> int:
         "why": _given("why"),
         "withdrawn": decision.is_withdrawal,
     }
-    return get_service().write(
+    taken = get_service().write(
         lambda writing: waive_units(writing, decision.task, document),
         submitter=grant.submitter,
     )
+    return taken.unit_count - len(taken.not_waived)

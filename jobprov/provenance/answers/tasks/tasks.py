@@ -85,11 +85,19 @@ class TaskDeclared(Struct, frozen=True):
 
 
 class UnitsWaived(Struct, frozen=True):
-    """How many units a waiver names."""
+    """How many units a waiver names.
+
+    Attributes:
+        not_waived_count: of how many of them a withdrawal took nothing back, as they were not
+            waived.
+        not_waived: the first hundred of these.
+    """
 
     task_id: str
     experiment: str
     unit_count: int
+    not_waived_count: int = 0
+    not_waived: list[str] = []
 
 
 class OpenUnit(Struct, frozen=True):

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from jobprov.provenance.db.queries.fragments.membership import remove_among
+from jobprov.provenance.db.queries.fragments.membership import remove_among, rows_among
 from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.output_counts import leave_out_lost_of_task
@@ -85,9 +85,13 @@ def count_outputs_by(connection: Connection, task: int, patterns: Sequence[str])
     leave_out_lost_of_task(connection, task)
 
 
-def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> None:
-    """Have none of these units of a task waived any more."""
-    remove_among(connection, WaivedUnit.unit, units, WaivedUnit.task_id == task)
+def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
+    """Have none of these units of a task waived any more; return those that were."""
+    is_of_task = WaivedUnit.task_id == task
+    query = select(WaivedUnit.unit).where(is_of_task)
+    waived = {unit for (unit,) in rows_among(connection, query, WaivedUnit.unit, units)}
+    remove_among(connection, WaivedUnit.unit, units, is_of_task)
+    return waived
 
 
 def add_waivers(connection: Connection, task: int, units: Sequence[str], entry: int) -> None:

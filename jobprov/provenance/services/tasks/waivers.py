@@ -64,6 +64,18 @@ class WaivedUnit(NamedTuple):
     waived_at: str
 
 
+class WaiverTaken(NamedTuple):
+    """What a waiver, or its withdrawal, did.
+
+    Attributes:
+        unit_count: how many units it names.
+        not_waived: those among them, sorted, that a withdrawal took nothing back of.
+    """
+
+    unit_count: int
+    not_waived: list[str]
+
+
 class UnitsToDecide(NamedTuple):
     """The units of a task about which somebody may decide whether it waits for them.
 
@@ -122,8 +134,8 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
     return read_document(document, Waiver, "The waiver")
 
 
-def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> int:
-    """Waive units of a task, or take a waiver back; return how many units it names.
+def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> WaiverTaken:
+    """Waive units of a task, or take a waiver back.
 
     Raises:
         BadInputError: the waiver cannot be read, or names units that are not on the frozen list.
@@ -135,8 +147,10 @@ def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) 
     decided = {name: value for name, value in document.items() if name != "known_only"}
     body = {"task_id": task.task_id, "waiver": decided}
     entry = enter_document(writing, task.experiment_key, "waiver", body)
-    write_waiver_rows(connection, task.key, entry, document)
-    return len(set(waiver.units))
+    waived_before = write_waiver_rows(connection, task.key, entry, document)
+    named = set(waiver.units)
+    not_waived = sorted(named - waived_before) if waiver.withdrawn else []
+    return WaiverTaken(len(named), not_waived)
 
 
 def check_known_units(
@@ -188,14 +202,18 @@ def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | No
 
 def write_waiver_rows(
     connection: Connection, task: int, entry: int, document: Mapping[str, Any]
-) -> None:
-    """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts."""
+) -> set[str]:
+    """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts.
+
+    Return those of its units that were waived before.
+    """
     waiver = read_waiver(document)
     units = sorted(set(waiver.units))
     # of two waivers of a unit the newer one counts, and a withdrawal takes back any
-    forget_waivers(connection, task, units)
+    waived_before = forget_waivers(connection, task, units)
     if not waiver.withdrawn:
         add_waivers(connection, task, units, entry)
+    return waived_before
 
 
 def list_waivers(

@@ -70,3 +70,32 @@ def test_command_refuses_it_unless_forced(address: str) -> None:
     assert NEAR in refused.stderr
     assert "--force" in refused.stderr
     assert "goes on without 1 unit" in forced.stdout
+
+
+def test_withdrawal_tells_of_what_it_took_nothing_back(client: FlaskClient) -> None:
+    assert client.post(WAIVERS, json={**WAIVER, "units": ["b"]}).status_code == 201
+
+    answer = client.post(WAIVERS, json={**WAIVER, "units": ["a", "b"], "withdrawn": True})
+    again = client.post(WAIVERS, json={**WAIVER, "units": ["b"], "withdrawn": True})
+
+    told = answer.get_json()
+    assert (told["unit_count"], told["not_waived_count"], told["not_waived"]) == (2, 1, ["a"])
+    assert (again.status_code, again.get_json()["not_waived"]) == (201, ["b"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("client")
+def test_command_does_not_say_that_it_took_back_what_was_not_waived(address: str) -> None:
+    words = ("waive", "t", "raw_0017.root", "--who", "Ada", "--why", "lost", "--url", address)
+
+    nothing = run_alone(*words, "--withdraw")
+    assert run_alone(*words).returncode == 0
+    some = run_alone(*words, "a", "--withdraw")
+
+    assert nothing.returncode == 1
+    assert nothing.stdout == "1 unit of task t was not waived: raw_0017.root.\n"
+    assert some.returncode == 0
+    assert some.stdout.splitlines() == [
+        "Task t waits again for 1 unit; decided by Ada.",
+        "1 unit of task t was not waived: a.",
+    ]
