@@ -3,6 +3,7 @@
 import http
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Response, make_response, render_template, request
@@ -56,7 +57,7 @@ def problem_page(problem: Problem) -> Response:
             title=_title(problem),
             nearest=[(name, _neighbour(name)) for name in problem.hints.nearest],
             choices=[_choice(choice) for choice in _choices(problem)],
-            given=given,
+            untold=_untold(problem, given),
             without=without,
             job=_job(),
             as_now=as_now,
@@ -66,6 +67,30 @@ def problem_page(problem: Problem) -> Response:
             again=again,
         )
     )
+
+
+class _Untold(NamedTuple):
+    """What the first line does not say of a field that cannot be read; '' for what it does."""
+
+    field: str
+    messages: str
+    given: str
+
+
+def _untold(problem: Problem, given: Mapping[str, str]) -> list[_Untold]:
+    """Return what is to be listed below the first line, which mostly says all of the first field."""
+    if len(problem.errors) == 1 and not given:
+        return []
+    rows = []
+    for field, messages in problem.errors.items():
+        row = _Untold(field, "; ".join(messages), given.get(field, ""))
+        if all(message.rstrip(".") in problem.detail for message in messages):
+            row = row._replace(messages="")
+        if repr(row.given) in problem.detail:
+            row = row._replace(given="")
+        if row.messages or row.given:
+            rows.append(row)
+    return rows
 
 
 def _title(problem: Problem) -> str:
@@ -81,7 +106,11 @@ def _given(problem: Problem) -> dict[str, str]:
 
     A page without them is a way out.
     """
-    return {field: request.args[field] for field in problem.errors or () if field in request.args}
+    given = {}
+    for field in problem.errors:
+        if field in request.args:
+            given[field] = ", ".join(request.args.getlist(field))
+    return given
 
 
 def _neighbour(name: str) -> str:

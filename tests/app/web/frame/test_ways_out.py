@@ -64,9 +64,28 @@ def test_page_of_a_filter_that_cannot_be_read_leads_to_the_page_without_it(
 ) -> None:
     text = pages.get(address).text
 
-    assert f"the address has <code>{given}</code>" in text
+    words = re.sub(r"<[^>]+>", " ", text.partition("<main")[2].partition("</main>")[0])
+    assert words.count(given) == 1, "told once"
     assert links(text)["This page without the parts that cannot be read"] == way
     assert pages.get(way).status_code in (200, 300)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("/errors?by=colour", "one of stage, site"),
+        ("/jobs?limit=1&limit=2", "given more than once"),
+        ("/timeline?task_id=t&by=colour", "Must be one of: job"),
+    ],
+)
+def test_page_says_once_what_is_wrong_and_what_the_address_has(
+    pages: FlaskClient, address: str, told: str
+) -> None:
+    text = tight(pages.get(address).text)
+
+    assert text.count(told) == 1
+    given = "1, 2" if "limit" in address else "colour"
+    assert f"the address has <code>{given}</code>" in text
 
 
 def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskClient) -> None:
