@@ -118,7 +118,7 @@ def _failure_lines(failure: Failure) -> list[str]:
 def _sentence(answer: JobAnswer) -> str:
     """Return how a job ended."""
     summary = answer.summary
-    seconds, end = summary.resources.wall_seconds, summary.exit
+    seconds, end = summary.took_seconds(), summary.exit
     took = "" if seconds is None else f" after {duration(seconds)}"
     if summary.state == "succeeded":
         left = "" if answer.output_count else without_output(answer.lost_files())

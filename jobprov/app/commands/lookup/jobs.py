@@ -43,7 +43,7 @@ _COLUMNS: Columns[JobSummary] = {
 }
 _OF_SORTED: Mapping[str, Columns[JobSummary]] = {
     "ended_at": {"ENDED": lambda job: moment(job.ended_at)},
-    "wall_seconds": {"TOOK": lambda job: duration_cell(job.resources.wall_seconds)},
+    "wall_seconds": {"TOOK": lambda job: duration_cell(job.took_seconds())},
     "cpu_seconds": {"CPU": lambda job: duration_cell(job.resources.cpu_seconds)},
     "max_rss_bytes": {"MEMORY": lambda job: size(job.resources.max_rss_bytes)},
     "exit_code": {"EXIT": lambda job: job.exit.code},

@@ -13,7 +13,7 @@ from jobprov.app.web.frame.cuts import address, asked_section
 from jobprov.app.web.frame.formats import shown_state
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, pages
 from jobprov.app.web.lookup.job_sections import sections
-from jobprov.app.web.lookup.job_sentences import decided_by, ending, first_line, wall_seconds
+from jobprov.app.web.lookup.job_sentences import decided_by, ending, first_line
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
@@ -138,7 +138,7 @@ def _page(
         decided_by=decided_by(shown.decided_by),
         is_unhappy=state in _UNHAPPY,
         is_reproduced=newest_level in REPRODUCED,
-        took=wall_seconds(summary),
+        took=summary.took_seconds(),
         later=_later_success(shown),
         lineage=lineage_link(shown, key),
         excerpts=excerpts,

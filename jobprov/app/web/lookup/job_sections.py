@@ -24,7 +24,6 @@ from jobprov.app.web.frame.formats import (
     size,
 )
 from jobprov.app.web.lookup.entries import complete, complete_all
-from jobprov.app.web.lookup.job_sentences import wall_seconds
 from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary, Witness
 from jobprov.provenance.bundle.verdicts import Comparison, PostedVerdict
@@ -300,7 +299,7 @@ def _resources(job: JobSummary, record: Mapping[str, Any]) -> list[tuple[str, st
     """Return what the job took as (name, value), only what was measured."""
     measured = complete(record.get("resources"), Resources)
     rows = [
-        ("Wall time", duration(wall_seconds(job))),
+        ("Wall time", duration(job.took_seconds())),
         ("CPU, user", duration(measured["cpu_user_seconds"])),
         ("CPU, system", duration(measured["cpu_system_seconds"])),
         ("CPU efficiency", _efficiency(job, measured["cores_used"] or 1)),
@@ -316,7 +315,7 @@ def _resources(job: JobSummary, record: Mapping[str, Any]) -> list[tuple[str, st
 
 def _efficiency(job: JobSummary, cores: Any) -> str:
     """Return the share of the cores' time that was used."""
-    wall, cpu = wall_seconds(job), job.resources.cpu_seconds
+    wall, cpu = job.took_seconds(), job.resources.cpu_seconds
     if wall is None or cpu is None or not is_number(cores) or wall * cores <= 0:
         return MISSING
     return percent(cpu / (wall * cores), 0)

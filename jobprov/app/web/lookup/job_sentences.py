@@ -11,7 +11,6 @@ from jobprov.app.web.frame.formats import (
     day,
     duration,
     minute,
-    seconds_between,
     shown_state,
     signal_name,
     text,
@@ -60,7 +59,7 @@ def _quality(job: JobAnswer) -> str:
 def _ended(job: JobSummary) -> str:
     """Return how a job ended, or that it has not."""
     state = shown_state(job.state, job.heard_at)
-    took = wall_seconds(job)
+    took = job.took_seconds()
     if state == "succeeded":
         return "Succeeded" if took is None else f"Succeeded in {duration(took)}"
     if state == "failed":
@@ -73,13 +72,6 @@ def _ended(job: JobSummary) -> str:
         heard_at = minute(job.heard_at)
         return f"Silent: it was running when last heard of, {heard_at}"
     return "Lost: nobody saw it end"
-
-
-def wall_seconds(job: JobSummary) -> float | None:
-    """Return how long a job took: as it measured itself, else from its times."""
-    if job.resources.wall_seconds is not None:
-        return job.resources.wall_seconds
-    return seconds_between(job.started_at, job.ended_at)
 
 
 def ending(job: JobSummary) -> str:

@@ -12,6 +12,7 @@ from jobprov.provenance.records.files.presence import LostFiles
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy, JsonObject
 from jobprov.provenance.records.merging import Disagreement
+from jobprov.provenance.records.reading.times import read_time
 
 JOB_ORDERS = (
     "received_at",
@@ -114,6 +115,18 @@ class JobSummary(Struct, frozen=True):
     def _repr_html_(self) -> str:
         """Return what a notebook shows of it."""
         return _facts_html(f"Job {self.job_id}: {self.state}", self.facts())
+
+    def took_seconds(self) -> float | None:
+        """Return how long it took: as it measured itself, else from its start to its end.
+
+        It is None where either is unknown, or where they are the wrong way round.
+        """
+        if self.resources.wall_seconds is not None:
+            return self.resources.wall_seconds
+        start, end = read_time(self.started_at), read_time(self.ended_at)
+        if start is None or end is None or end < start:
+            return None
+        return (end - start).total_seconds()
 
     def facts(self) -> list[tuple[str, object]]:
         """Return what there is to say in short, each with its title; None for what is not known."""

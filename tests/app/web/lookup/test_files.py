@@ -144,7 +144,7 @@ def test_job_and_file_say_that_the_catalog_retired_what_was_made(
     assert "retired" not in kept
     assert "The catalog has retired this file" in tight(file)
     assert job_text(answer, "http://x").startswith(
-        "Succeeded, but a.root and 1 more were retired in the catalog."
+        "Succeeded after 1 s, but a.root and 1 more were retired in the catalog."
     )
     assert "wrote      a.root (9 B, retired in the catalog)" in job_text(answer, "")
 

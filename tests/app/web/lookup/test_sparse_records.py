@@ -84,3 +84,21 @@ def test_notes_of_the_hook_are_sentences_and_other_extra_fields_have_rows(
     assert "<li>no token is set: the record waits</li>" in notes
     assert "<dt>extra.events</dt>" in others
     assert "hook_notes" not in others
+
+
+def test_tables_of_jobs_tell_how_long_one_took_that_measured_nothing(pages: FlaskClient) -> None:
+    record = {
+        "schema_version": 1,
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-11-24T16:00:00Z",
+        "ended_at": "2026-11-24T16:10:00Z",
+        "task": {"task_id": "t", "unit": "u"},
+    }
+    for number in (1, 2):
+        pages.put(f"/api/v1/jobs/{job_id(number)}", json={**record, "job_id": job_id(number)})
+
+    for address in ("/tasks/t?experiment=nova", "/jobs?experiment=nova", f"/jobs/{job_id(1)}"):
+        rows = pages.get(address).text.split("<tr")[1:]
+        [other] = [row for row in rows if f"/jobs/{job_id(2)}" in row]
+        assert '<td class="number">10\u00a0min' in other, address
