@@ -4,6 +4,7 @@ Unknown ones are refused: a typo must not mean "all".
 """
 
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -14,6 +15,7 @@ LONGEST = 3000
 """Letters of a parameter."""
 _LONGEST_LIST = 8000
 """Letters of a list of ids; a request line has 8,190."""
+_UNKNOWN = "Unknown field."
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -81,7 +83,13 @@ def read_query(schema: type[Schema], arguments: Any) -> dict[str, Any]:
         for name, sentences in problem.messages_dict.items():
             messages[str(name)] = [str(sentence) for sentence in sentences]
         first = next(iter(messages))
-        raise BadInputError(f"{first}: {messages[first][0]}", messages) from None
+        detail = f"{first}: {messages[first][0]}"
+        # Clients know this message by its words, so that it stays as it is in `fields`
+        if messages[first] == [_UNKNOWN] and (
+            nearest := get_close_matches(first, schema().fields, n=1)
+        ):
+            detail += f" Did you mean {nearest[0]}?"
+        raise BadInputError(detail, messages) from None
     for name, value in parameters.items():
         if isinstance(value, str) and "\0" in value:
             raise BadInputError(f"{name}: a NUL cannot be part of it.", {name: ["NUL"]})

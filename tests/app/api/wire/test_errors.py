@@ -232,3 +232,12 @@ def test_every_answer_has_the_strict_headers(client: FlaskClient) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert headers["X-Request-Id"]
+
+
+def test_mistyped_parameter_is_told_with_the_one_that_is_meant(client: FlaskClient) -> None:
+    problem = assert_problem(client.get("/api/v1/jobs?task-id=t"), 422, "task-id")
+    odd = assert_problem(client.get("/api/v1/jobs?zzz=t"), 422, "zzz")
+
+    assert problem["detail"] == "task-id: Unknown field. Did you mean task_id?"
+    assert problem["errors"] == {"task-id": ["Unknown field."]}
+    assert odd["detail"] == "zzz: Unknown field."
