@@ -135,8 +135,9 @@ def _leave_out_copies(record: Record) -> None:
         path = entry.get("path", "")
         key = os.path.basename(path), entry.get("sha256", "")
         copy = copies.get(key, {})
-        lay_here = copy.get("path") == path and copy["step"] == entry.get("step")
-        is_older = os.path.isabs(path) and os.path.isfile(path) and os.stat(path).st_mtime < began
+        is_same = copy.get("path") == path
+        lay_here = is_same and copy["step"] == entry.get("step")
+        is_older = not is_same and os.path.isfile(path) and os.stat(path).st_mtime < began
         if copy and (lay_here or is_older):
             record["outputs"].remove(copies.pop(key))
         for archive in (path, entry.get("location", "")):

@@ -104,10 +104,7 @@ class Seen:
 
     def add_inputs(self) -> None:
         """Add the inputs to the record."""
-        seen, watch = (
-            SeenInputs(self._draft, self._sight, self.outputs.staged_in),
-            self._watch,
-        )
+        seen, watch = self._seen_inputs(), self._watch
         of_steps = seen.of_steps(self.programs)
         known = [
             os.path.abspath(entry["path"])
@@ -127,6 +124,10 @@ class Seen:
             self._draft.need("files", named.add_unpacked)
             self.inputs += [dict(entry, step=self._step.name) for entry in named.inputs]
         self._draft.extend("inputs", self.inputs)
+
+    def _seen_inputs(self) -> SeenInputs:
+        outputs = self.outputs
+        return SeenInputs(self._draft, self._sight, outputs.staged_in, outputs.updated)
 
     def find_staged_in(self) -> List[Entry]:
         """Return inputs that the job fetched and that nothing else names; all others are known."""
@@ -148,9 +149,8 @@ class Seen:
             known.update((path, entry.get("location") or path))
             if not (entry.get("path") or entry.get("location")):
                 reported[entry["name"]] = entry
-        seen = SeenInputs(self._draft, self._sight, self.outputs.staged_in)
         fetched = []
-        for entry in seen.of_staged_in(self._step.name, known):
+        for entry in self._seen_inputs().of_staged_in(self._step.name, known):
             same = reported.get(entry["name"])
             if same is None:
                 fetched.append(entry)

@@ -186,7 +186,7 @@ class Copy:
 
     Attributes:
         source, target: absolute paths, or addresses; a source may be the name of a file of Rucio.
-        file: the source, where it is a file.
+        file: the source, where it is a file; of an address, what came from there, once seen.
         began: when the program began, in seconds since 1970.
         is_new: whether the source has changed since the job began.
     """

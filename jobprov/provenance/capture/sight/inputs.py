@@ -42,11 +42,18 @@ _OF_THE_MACHINE = ("/etc/", "/run/", "/var/run/", "/var/cache/", "/var/lib/sss/"
 class SeenInputs:
     """Makes the record's entries of inputs that were seen.
 
-    `staged_in` has for paths in the job's folder the copies that brought what lay there, in turn.
+    `staged_in` and `updated` are those of `SeenOutputs`.
     """
 
-    def __init__(self, draft: Draft, sight: Sight, staged_in: Dict[str, List[Copy]]) -> None:
-        self._draft, self._sight, self._staged_in = draft, sight, staged_in
+    def __init__(
+        self,
+        draft: Draft,
+        sight: Sight,
+        staged_in: Dict[str, List[Copy]],
+        updated: Collection[str],
+    ) -> None:
+        self._draft, self._sight = draft, sight
+        self._staged_in, self._updated = staged_in, updated
 
     def of_steps(self, programs: Iterable[ProgramStep]) -> List[Entry]:
         """Return what programs that are steps name as their inputs; the steps get them, too."""
@@ -118,7 +125,7 @@ class SeenInputs:
                 if source in known or self._sight.is_own(source) or is_private(source):
                     continue
                 if copy is brought[-1]:
-                    file = self._find_staged(path)
+                    file = copy.file if path in self._updated else self._find_staged(path)
                 else:  # overwritten since
                     file = SeenFile(source, None) if is_url(source) else copy.file
                 if file is not None:

@@ -35,6 +35,7 @@ class SeenOutputs:
     Attributes:
         logs: {absolute path of a log file, beside the command's own streams: where to read it}.
         staged_in: {path in the job's folder: the copies that brought what lay there, in turn}.
+        updated: those of these paths at which the job changed what it had fetched, and stored that.
     """
 
     def __init__(
@@ -60,6 +61,19 @@ class SeenOutputs:
         self.staged_in: Dict[str, List[Copy]] = {}
         for path, brought in self._places.staged_in.items():
             self.staged_in.setdefault(sight.last_name(path), []).extend(brought)
+        self.updated = {path for path in self.staged_in if self._is_updated(path)}
+
+    def _is_updated(self, path: str) -> bool:
+        """Tell whether what the job stored of a fetched file is another one: input and output."""
+        before, made = self.staged_in[path][-1].file, self._places.find(path)
+        after = made.file
+        if after is None and made.is_moved and made.place:
+            after = self._sight.reader.read(made.place)
+        if before is None or after is None:
+            return False
+        if before.sha256 and after.sha256:
+            return before.sha256 != after.sha256
+        return before.size_bytes != after.size_bytes
 
     def _find_logs(self) -> Dict[str, str]:
         """Return the log files that came in the job's folders, those of its programs first."""
@@ -342,7 +356,7 @@ class SeenOutputs:
 
     def _find_others(self, draft: Draft) -> Set[str]:
         """Return absolute paths of what came and is no output: code, logs, inputs, databases."""
-        others = files_of_code(draft) | set(self.logs) | set(self.staged_in)
+        others = files_of_code(draft) | set(self.logs) | set(self.staged_in) - self.updated
         # the batch system's files, to which the hook's own streams lead
         for stream in ("/proc/self/fd/1", "/proc/self/fd/2"):
             others.add(os.path.realpath(stream))
@@ -356,7 +370,7 @@ class SeenOutputs:
             others.update(step.program.place(path) for path in _beside(step.step))
             outputs.update(step.program.outputs())
         for step in self._steps:
-            for path in set(step.program.sources()) - outputs:
+            for path in set(step.program.sources()) - outputs - self.updated:
                 # What another program made is an output of the job all the same. The reader itself
                 # seems to have made what a `cp` right before it brought
                 if self.find_maker(path) in (None, step.step.name):

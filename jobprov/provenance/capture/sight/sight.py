@@ -210,7 +210,8 @@ class Sight:
             self._copiers.remove(program)
             for copy in program.copies:
                 if self.is_own(copy.target) and not self.is_own(copy.source):
-                    self.reader.read(copy.target)
+                    fetched = self.reader.read(copy.target)
+                    copy.file = copy.file or fetched  # what an address had
         self._hash_large_beside()
 
     def _hash_large_beside(self) -> None:

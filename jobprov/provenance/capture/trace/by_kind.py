@@ -36,13 +36,15 @@ class StandIn:
     """
 
     def __init__(self, used: Dict[str, List[str]], made: Collection[str]) -> None:
-        """Prepare; `made` are paths that this job made, and looked for as the traced one did."""
+        """Prepare; `made` are paths at which this job made or put files as the traced one did."""
         self.calls = kinds.Calls(os.getcwd())
         self.missing: List[str] = []
         self.own_elsewhere: List[str] = []
         for name, use in (("files", kinds.READ), ("code", kinds.EXECUTED)):
             for given in used.get(name, ())[:MOST_KEPT]:
                 path = os.path.abspath(given)
+                if path in made:
+                    continue
                 if os.path.isfile(path):
                     self.calls.uses[path] = use
                 elif not os.path.lexists(path):

@@ -3,6 +3,7 @@
 Seen with scripts of Muon g-2, EIC and DUNE users, a CWL runner, `make -j` and GNU parallel.
 """
 
+import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,43 @@ def test_copy_that_was_tried_again_elsewhere_brings_one_input(site: Site) -> Non
     script = "for door in a b; do xrdcp https://$door/in/raw_1.root in.root; done; sort in.root\n"
 
     assert primary(site.record(script)) == [("raw_1.root", "https://b/in/raw_1.root")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fetch", ["cp $INPUTS/raw_1.root .", "xrdcp https://door/raw_1.root ."])
+@pytest.mark.parametrize(
+    "store", ["ifdh cp raw_1.root $STORAGE/sim_1.root", "mv raw_1.root $STORAGE/sim_1.root"]
+)
+def test_fetched_file_that_is_updated_and_stored_is_input_and_output(
+    site: Site, fetch: str, store: str
+) -> None:
+    """As a script that adds to an HDF5 file: it was no output, and the input had its digest."""
+    fetch = "sleep 0.1; " + fetch + "; sleep 0.3"
+    record = site.record(f"{fetch}; echo more >> raw_1.root; {store}; rm -f raw_1.root\n")
+
+    (read,) = [file for file in record["inputs"] if file["name"] == "raw_1.root"]
+    assert read["sha256"] == hashlib.sha256(b"raw 1\n").hexdigest()
+    (made,) = record["outputs"]
+    assert (made["path"], made["name"]) == ("raw_1.root", "sim_1.root")
+    assert made["location"] == str(site.storage / "sim_1.root")
+    assert made["sha256"] == hashlib.sha256(b"raw 1\nmore\n").hexdigest()
+
+
+@pytest.mark.slow
+def test_fetched_file_that_is_stored_as_it_is_is_no_output(site: Site) -> None:
+    record = site.record("ifdh cp $INPUTS/raw_1.root .; ifdh cp raw_1.root $STORAGE/again.root\n")
+
+    assert [file["name"] for file in record["inputs"]] == ["raw_1.root"]
+    assert "outputs" not in record
+
+
+@pytest.mark.slow
+def test_copy_of_what_lay_in_a_folder_of_the_job_is_no_output(site: Site) -> None:
+    """As `cp ${CONDOR_DIR_INPUT}/*.txt .`, where that folder is the job's own."""
+    given = site.job / "given"
+    given.mkdir()
+    (given / "field.txt").write_text("1\n")
+    script = "cp given/*.txt .; sort field.txt > sorted.dat\n"
+    record = site.record(script, "--input", "given/field.txt")
+
+    assert [file["path"] for file in record["outputs"]] == ["sorted.dat"]

@@ -400,6 +400,28 @@ def test_report_that_the_traced_job_lacked_is_no_changed_input_of_a_job_that_mad
 
 @pytest.mark.slow
 @with_strace
+def test_program_that_each_job_of_a_kind_copies_in_is_no_changed_input(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """As `cp $CONDOR_DIR_INPUT/*.py .`: that of the traced job stood in its list of code."""
+    given = runner.folder.parent / "given"
+    given.mkdir()
+    (given / "merge.py").write_text("#!/bin/sh\nsleep 0.3\n")
+    (runner.folder / "job.sh").write_text('cp "$GIVEN/merge.py" .; chmod 755 merge.py; $RUN\n')
+    weak = []
+    for run in ("./merge.py", "true"):
+        (runner.folder / "merge.py").unlink(missing_ok=True)
+        job_id = str(uuid.uuid4())
+        words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
+        runner("run", *words, environment={"GIVEN": str(given), "RUN": run})
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            weak.append(json.loads(answer.read())["record"].get("weaknesses"))
+
+    assert weak == [None, None]
+
+
+@pytest.mark.slow
+@with_strace
 def test_next_job_of_a_kind_hears_that_the_traced_one_looked_for_more_than_its_record_names(
     runner: Runner, choosing: LiveService
 ) -> None:
