@@ -43,12 +43,10 @@ class StandIn:
         for name, use in (("files", kinds.READ), ("code", kinds.EXECUTED)):
             for given in used.get(name, ())[:MOST_KEPT]:
                 path = os.path.abspath(given)
-                if path in made:
-                    continue
-                if os.path.isfile(path):
-                    self.calls.uses[path] = use
-                elif not os.path.lexists(path):
+                if not os.path.lexists(path):
                     self.missing.append(path)
+                elif os.path.isfile(path) and path not in made:
+                    self.calls.uses[path] = use
         for given in used.get("absent", ())[:MOST_KEPT]:
             path = os.path.abspath(os.path.expanduser(given))
             if os.path.isfile(path) and path not in made:
