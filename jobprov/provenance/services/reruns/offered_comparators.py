@@ -6,6 +6,7 @@ The bundle's own verify.py compares, kept apart as the rerun was: a job may have
 import re
 import shlex
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,25 @@ _MOST_MASKS = 5
 _SHORTEST_MASK = 3
 _TOLERANCES = (1e-12, 1e-9, 1e-6, 1e-3)
 _FOLDERS = ("work", "src", "elsewhere")
+
+
+class _ExpectedOutput(NamedTuple):
+    """A line of expected.sh, without the command `output`; see verify.sh."""
+
+    name: str
+    json_name: str
+    required: str
+    size: str
+    sha256: str
+    comparator: str
+    content_digest: str
+    checksums: str
+    reference: str
+    place: str
+    pattern: str = ""
+
+
+_WORDS_OF_OUTPUT = len(_ExpectedOutput._fields) - 1  # not every line has a pattern
 
 
 class _Differing(NamedTuple):
@@ -63,35 +83,42 @@ def offer_comparators(
 
 def _differing(root: Path, out: Path, names: set[str], kept: KeptFile) -> Iterator[_Differing]:
     """Yield the outputs with these names, if both the recorded and the new file are here."""
+    for number, expected in enumerate(_expected_outputs(root)):
+        if expected.name not in names:
+            continue
+        made = _file_of(expected.place, out)
+        if made is None or made.is_symlink() or not made.is_file():
+            continue
+        recorded = out / f"recorded-{number}"
+        if expected.reference:
+            recorded = root / "data" / expected.reference
+        has_digest = expected.sha256 != "-"
+        is_here = recorded.is_file() or (has_digest and kept(expected.sha256, recorded))
+        if is_here and max(made.stat().st_size, recorded.stat().st_size) <= _MOST_BYTES:
+            yield _Differing(expected.name, made, recorded)
+
+
+def _expected_outputs(root: Path) -> Iterator[_ExpectedOutput]:
+    """Yield what an unpacked bundle expects of each output."""
     expected = root / "data" / "outputs" / "expected.sh"
     if not expected.is_file():
         return
-    words = shlex.split(expected.read_text("utf-8", "surrogateescape"))
-    # Each line has the word `output` and ten more: see verify.sh
-    for place in range(0, len(words) - 10, 11):
-        _, name, _, _, _, sha256, _, _, _, reference, made = words[place : place + 11]
-        if name not in names:
-            continue
-        file = _file_of(made, out)
-        if file is None or file.is_symlink() or not file.is_file():
-            continue
-        if reference:
-            recorded = root / "data" / reference
-        else:
-            recorded = out / f"recorded-{place}"
-        is_here = recorded.is_file() or (sha256 != "-" and kept(sha256, recorded))
-        if not is_here:
-            continue
-        larger = max(file.stat().st_size, recorded.stat().st_size)
-        if larger <= _MOST_BYTES:
-            yield _Differing(name, file, recorded)
+    # Not line by line, since a quoted name may hold a line break
+    words = deque(shlex.split(expected.read_text("utf-8", "surrogateescape")))
+    while words:
+        words.popleft()
+        line = [words.popleft() for _ in range(_WORDS_OF_OUTPUT)]
+        # A pattern holds a `*`, so that none is taken for the next line's command
+        if words and words[0] != "output":
+            line.append(words.popleft())
+        yield _ExpectedOutput(*line)
 
 
-def _file_of(made: str, out: Path) -> Path | None:
+def _file_of(place: str, out: Path) -> Path | None:
     """Return the file for the place of an output, such as `$work/joined.txt`."""
     for folder in _FOLDERS:
-        if made.startswith(f"${folder}/"):
-            return out / folder / made.removeprefix(f"${folder}/")
+        if place.startswith(f"${folder}/"):
+            return out / folder / place.removeprefix(f"${folder}/")
     return None
 
 

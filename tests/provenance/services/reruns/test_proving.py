@@ -207,6 +207,20 @@ def test_comparator_is_offered_for_what_differs(parts: TrialParts) -> None:
     assert (again.state, again.level) == ("proven", "R4")
 
 
+def test_comparator_is_offered_behind_an_output_whose_name_has_a_time_in_it(
+    parts: TrialParts,
+) -> None:
+    mass = b"mass 91.1876\n"
+    script = "echo ok > ran_20261203T112233Z.txt; echo mass 91.18760001 > mass.txt"
+    outputs = [output("ran_20260807T101112Z.txt", b"ok\n"), output("mass.txt", mass)]
+    keep(parts, mass)
+    done = one(parts, shell_job(parts, 33, script, outputs=outputs))
+    with parts.database.reading.connect() as connection:
+        verdict = shown_job(connection, parts.store, done.job_id)["verdicts"][0]
+
+    assert [offer["pattern"] for offer in verdict["offers"]] == ["mass.txt"]
+
+
 @on_sqlite_alone
 def test_fork_bomb_is_stopped(parts: TrialParts) -> None:
     """The bomb is bounded: 2,000 processes, each of which ends after 60 seconds."""
