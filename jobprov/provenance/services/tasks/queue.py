@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -51,7 +51,18 @@ MOST_LISTED = 1000
 _MOST_REASONS = 10
 _MACHINE = re.compile(r"^Error from \S+@\S+: |\S+@[\w.-]+|\b[\w-]+(?:\.[\w-]+){2,}")
 """A slot or a host, which the same sentence names for each job another."""
-_FIRST = (-1, 0)
+
+
+class _Position(NamedTuple):
+    """Where a list of a queue goes on.
+
+    Attributes:
+        queued: behind this standing and key; None where all jobs of queues were listed.
+        announced: behind this job, of those that only hooks announced.
+    """
+
+    queued: tuple[int, int] | None = (-1, 0)
+    announced: int = 0
 
 
 class _Step(msgspec.Struct):
@@ -71,6 +82,14 @@ class _Announcement(msgspec.Struct):
     def step(self) -> str | None:
         """The name of the newest step."""
         return self.command.steps[-1].name if self.command.steps else None
+
+
+class _Pace(NamedTuple):
+    """How long such jobs usually take, and what is wrong with one."""
+
+    usual_seconds: float | None
+    is_slow: bool
+    is_stuck: bool
 
 
 class _Known(NamedTuple):
@@ -232,11 +251,12 @@ def _rows(
 ) -> list[QueueRow]:
     """Return the rows behind a cursor: those of queues first, then those that hooks announced."""
     rows: list[QueueRow] = []
-    after_queued, after_announced = _read_cursor(cursor)
-    if after_queued is not None:
-        rows = queued_jobs(connection, scope, after=after_queued, limit=limit)
-    if len(rows) < limit:
-        rows += announced_jobs(connection, scope, after=after_announced, limit=limit - len(rows))
+    position = _read_cursor(cursor)
+    if position.queued is not None:
+        rows = queued_jobs(connection, scope, after=position.queued, limit=limit)
+    left = limit - len(rows)
+    if left:
+        rows += announced_jobs(connection, scope, after=position.announced, limit=left)
     return rows
 
 
@@ -246,20 +266,20 @@ def _cursor(row: QueueRow) -> str:
     return f"{row.standing}.{row.key}"
 
 
-def _read_cursor(cursor: str | None) -> tuple[tuple[int, int] | None, int]:
-    """Return behind which (standing, key) of a queue to go on, and behind which announced job.
+def _read_cursor(cursor: str | None) -> _Position:
+    """Return where the list goes on.
 
     Raises:
         BadInputError: no list has this cursor.
     """
     if cursor is None:
-        return _FIRST, 0
+        return _Position()
     where, _, key = cursor.partition(".")
     if is_key(key):
         if where == "announced":
-            return None, int(key)
+            return _Position(None, int(key))
         if len(where) == 1 and is_key(where):
-            return (int(where), int(key)), 0
+            return _Position((int(where), int(key)))
     raise bad_cursor()
 
 
@@ -285,23 +305,27 @@ def _steps(bodies: Mapping[int, bytes]) -> dict[int, str | None]:
     return steps
 
 
+def _pace(row: QueueRow, logs: Sequence[LogProgress], known: _Known) -> _Pace:
+    """Return how a job gets on: as its queue reported, or as its hook lets one tell."""
+    if not row.is_announced:
+        standing = STANDINGS[row.standing]
+        return _Pace(row.usual_seconds, standing.is_slow, standing.is_stuck)
+    usual = known.usual.get(row.stage or 0)
+    # Nobody measures its CPU, so that its log alone can tell
+    is_stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
+    return _Pace(usual, is_slow(row.started_at, usual, known.now), is_stuck)
+
+
 def _entry(row: QueueRow, known: _Known) -> QueueEntry:
     """Return a job of the queue, or one that its hook announced and that no queue names."""
-    standing = STANDINGS[row.standing]
-    usual, slow, stuck = row.usual_seconds, standing.is_slow, standing.is_stuck
+    state = STANDINGS[row.standing].state
     since, step = row.since, None
     logs: Sequence[LogProgress] = ()
-    if standing.state == "running":
+    if state == "running":
         since = row.started_at
         logs = known.logs.get(row.job or 0, ())
         step = known.steps.get(row.job or 0)
-    source: Literal["queue", "announced"] = "queue"
-    if row.is_announced:
-        source = "announced"
-        usual = known.usual.get(row.stage or 0)
-        slow = is_slow(row.started_at, usual, known.now)
-        # Nobody measures its CPU, so that its log alone can tell
-        stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
+    pace = _pace(row, logs, known)
     seconds = None
     if since is not None:
         seconds = max(0.0, (known.now - since).total_seconds())
@@ -310,10 +334,10 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
         task_id=row.task_id,
         experiment=row.experiment,
         unit=row.unit,
-        state=standing.state,
-        source=source,
-        is_slow=slow,
-        is_stuck=stuck,
+        state=state,
+        source="announced" if row.is_announced else "queue",
+        is_slow=pace.is_slow,
+        is_stuck=pace.is_stuck,
         job_id=row.job_id,
         url=job_page(row.job_id) if row.job_id else None,
         step=step,
@@ -321,7 +345,7 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
         site=row.site,
         since=exact_utc_text_or_none(since),
         seconds=seconds,
-        usual_seconds=usual,
+        usual_seconds=pace.usual_seconds,
         hold_reason=row.hold_reason,
         memory_bytes=row.memory_bytes,
         requested_memory_bytes=row.requested_memory_bytes,

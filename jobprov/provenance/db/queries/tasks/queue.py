@@ -70,7 +70,7 @@ RUNNING_STANDINGS = [
     place for place, standing in enumerate(STANDINGS) if standing.state == "running"
 ]
 _IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held"))
-_REMOVED = STANDINGS.index(Standing("removed"))
+_RUNNING, _REMOVED = STANDINGS.index(Standing("running")), STANDINGS.index(Standing("removed"))
 _ANNOUNCED_AT = func.coalesce(Job.started_at, Job.received_at)
 """When a job began that its hook announced."""
 _MOST_REASONS = 1000
@@ -123,11 +123,11 @@ class QueueRow(NamedTuple):
     started_at: datetime | None
     host: str | None
     site: str | None
-    hold_reason: str | None
-    memory_bytes: int | None
-    requested_memory_bytes: int | None
-    cpu_seconds: float | None
-    usual_seconds: float | None
+    hold_reason: str | None = None
+    memory_bytes: int | None = None
+    requested_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    usual_seconds: float | None = None
     stage: int | None = None
     is_announced: bool = False
 
@@ -293,52 +293,30 @@ def announced_jobs(
     connection: Connection, scope: QueueScope, *, after: int, limit: int
 ) -> list[QueueRow]:
     """Return jobs that only their hooks announced behind a key, the oldest first."""
+    columns = (
+        Job.id.label("key"),
+        Job.batch_id,
+        TaskRow.task_id,
+        Experiment.name.label("experiment"),
+        Job.unit,
+        Job.id.label("job"),
+        Job.uuid.label("job_id"),
+        _ANNOUNCED_AT.label("since"),
+        _ANNOUNCED_AT.label("started_at"),
+        func.nullif(Host.hostname, "").label("host"),
+        func.nullif(Host.site, "").label("site"),
+        TaskRow.stage_id.label("stage"),
+    )
     query = (
-        _announced(
-            scope,
-            Job.id,
-            Job.batch_id,
-            TaskRow.task_id,
-            Experiment.name.label("experiment"),
-            Job.unit,
-            Job.uuid,
-            _ANNOUNCED_AT.label("began_at"),
-            Host.hostname,
-            Host.site,
-            TaskRow.stage_id,
-        )
+        _announced(scope, *columns)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .outerjoin(Host, Host.id == Job.host_id)
         .where(Job.id > after)
         .order_by(Job.id)
         .limit(limit)
     )
-    rows = []
-    for row in connection.execute(query):
-        rows.append(
-            QueueRow(
-                key=row.id,
-                standing=STANDINGS.index(Standing("running")),
-                batch_id=row.batch_id,
-                task_id=row.task_id,
-                experiment=row.experiment,
-                unit=row.unit,
-                job=row.id,
-                job_id=row.uuid,
-                since=row.began_at,
-                started_at=row.began_at,
-                host=row.hostname or None,
-                site=row.site or None,
-                hold_reason=None,
-                memory_bytes=None,
-                requested_memory_bytes=None,
-                cpu_seconds=None,
-                usual_seconds=None,
-                stage=row.stage_id,
-                is_announced=True,
-            )
-        )
-    return rows
+    rows = connection.execute(query).mappings()
+    return [QueueRow(**row, standing=_RUNNING, is_announced=True) for row in rows]
 
 
 def units_in_queue(
