@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -68,25 +67,20 @@ def show_campaign(
     expected = _expected(tasks, units_by_task)
     left = time_left(connection, needed, units_by_task)
     stages = _stages(counts_by_stage, task_units)
-    progress = CampaignProgress(
+    seconds_left, seconds_left_low, seconds_left_high = None, None, None
+    if left is not None and left.seconds:
+        seconds_left, seconds_left_low, seconds_left_high = left
+    return CampaignProgress(
         experiment=experiment,
         campaign=campaign,
         stages=stages,
         task_count=len(task_units),
         tasks=task_units[-MOST_LISTED:],
         proof=count_proofs(connection, JobFilters(experiment=experiment, campaign=campaign)),
-        seconds_left=None,
-        seconds_left_low=None,
-        seconds_left_high=None,
+        seconds_left=seconds_left,
+        seconds_left_low=seconds_left_low,
+        seconds_left_high=seconds_left_high,
         backlog=_backlog(connection, (experiment, campaign), stages, expected, left),
-    )
-    if left is None or not left.seconds:
-        return progress
-    return replace(
-        progress,
-        seconds_left=left.seconds,
-        seconds_left_low=left.low,
-        seconds_left_high=left.high,
     )
 
 

@@ -71,6 +71,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
     expected_files = None
     if declaration is not None:
         expected_files = declaration.expected_files()
+    seconds_left, seconds_left_low, seconds_left_high = left or (None, None, None)
     jobs_of_task = JobFilters(experiment=task.experiment, task_id=task.task_id)
     return TaskProgress(
         task_id=task.task_id,
@@ -89,9 +90,9 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         by_catalog=units.by_catalog,
         silent=units.states.get(UnitState.SILENT, 0),
         states=dict(units.states),
-        seconds_left=None if left is None else left.seconds,
-        seconds_left_low=None if left is None else left.low,
-        seconds_left_high=None if left is None else left.high,
+        seconds_left=seconds_left,
+        seconds_left_low=seconds_left_low,
+        seconds_left_high=seconds_left_high,
         expected_files=expected_files,
         produced_files=units.files,
         errors=list_causes(connection, jobs_of_task, most=MOST_CAUSES),
