@@ -9,7 +9,8 @@ say; a code is never read as an `errno` of the system.
 
 import re
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -171,9 +172,9 @@ def find_rule(rules: Iterable[Rule], failure: Failure, logs: Sequence[LogEnd] = 
             continue
         if rule.pattern is None:
             return Match(rule)
-        line = _find_line(rule.pattern, logs)
-        if line is not None:
-            return Match(rule, *line)
+        place = _last_line(logs, partial(holds, rule.pattern))
+        if place is not None:
+            return Match(rule, *place)
         if any(holds(rule.pattern, line) for line in (failure.message or "").split("\n")):
             return Match(rule)
     return None
@@ -239,19 +240,28 @@ def holds(pattern: str, line: str) -> bool:
     return True
 
 
-def _find_line(pattern: str, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
+def _has(text: str, line: str) -> bool:
+    return text in line[:LONGEST_LINE]
+
+
+class LogPlace(NamedTuple):
+    """Where a line begins: the name of its log, and the position in bytes."""
+
+    log_name: str
+    log_at: int
+
+
+def _last_line(logs: Sequence[LogEnd], fits: Callable[[str], bool]) -> LogPlace | None:
+    """Return the place of the last line that fits, in the first log that has one."""
     for log in logs:
         for at, line in reversed(log.lines):
-            if holds(pattern, line):
-                return log.name, at
+            if fits(line):
+                return LogPlace(log.name, at)
     return None
 
 
-def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | None:
-    """Return (log, position in bytes) of the exit message, or of art's block of that category.
-
-    The position is where the block begins.
-    """
+def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> LogPlace | None:
+    """Return the place of the exit message, or where art's block of that category begins."""
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
     texts = []
     if len(message) >= _LEAST_MESSAGE:
@@ -260,10 +270,9 @@ def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | No
         # art begins the block of an exception with such a line
         texts.append(f"---- {failure.error_class.split(NESTED)[-1]} BEGIN")
     for text in texts:
-        for log in logs:
-            for at, line in reversed(log.lines):
-                if text in line[:LONGEST_LINE]:
-                    return log.name, at
+        place = _last_line(logs, partial(_has, text))
+        if place is not None:
+            return place
     return None
 
 

@@ -121,26 +121,49 @@ def _form_asked() -> str:
     return form
 
 
-def _forms(*, ran_is_here: bool) -> list[tuple[str, str, str]]:
-    """Return name, title and address of each form that the page can show."""
+class _Form(NamedTuple):
+    """A form of the configuration that the page can show."""
+
+    name: str
+    title: str
+    url: str
+
+
+class _Download(NamedTuple):
+    """A text that can be saved."""
+
+    title: str
+    url: str
+    file_name: str
+
+
+class _SourceLine(NamedTuple):
+    """The include name of a file, and the address of a line of it; None where it is not here."""
+
+    name: str
+    url: str | None
+
+
+def _forms(*, ran_is_here: bool) -> list[_Form]:
+    """Return the forms that the page can show."""
     forms = []
     for form, title in FORMS.items():
         if form != "ran" or ran_is_here:
-            forms.append((form, title, _form_url(form)))
+            forms.append(_Form(form, title, here(**_only(form))))
     return forms
 
 
 def _downloads(
     path: str, step: str, *, is_evaluated: bool, ran_is_here: bool, is_computed: bool
-) -> list[tuple[str, str, str]]:
-    """Return title, address and file name of each text that can be saved."""
+) -> list[_Download]:
+    """Return the texts that can be saved."""
     is_here = dict.fromkeys(DOWNLOADS, is_evaluated)
     is_here |= {"ran": ran_is_here, "computed": is_computed}
     downloads = []
     for form, title in DOWNLOADS.items():
         if is_here[form]:
             query = address("", {"form": form, "experiment": experiment_asked() or ""})
-            downloads.append((title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))
+            downloads.append(_Download(title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))
     return downloads
 
 
@@ -165,10 +188,6 @@ def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParamet
     return f"{line}; ParameterSetID {identity[:12]}…"
 
 
-def _form_url(form: str) -> str:
-    return here(form=form, at=None, file=None, line=None, q=None, whole=None, **{"from": None})
-
-
 def _evaluated(
     configuration: RecordedConfiguration,
 ) -> tuple[EvaluatedParameters | None, str | None]:
@@ -188,39 +207,27 @@ def _bad_line(configuration: RecordedConfiguration, problem: str | None) -> str 
     if match is None:
         return None
     place_of = _places(configuration.recorded.files or ())
-    _, address = place_of(match["file"], int(match["line"]))
-    return address
+    return place_of(match["file"], int(match["line"])).url
 
 
-def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str | None]]:
-    """Return a function that takes a path, as an origin names it, and a line.
-
-    It returns the include name of the file, and the address of the line, None where it is not here.
-    """
+def _places(files: Sequence[SourceFile]) -> Callable[[str, int], _SourceLine]:
+    """Return a function that takes a path, as an origin names it, and the number of a line."""
     names = {file.path or file.name: file.name for file in reversed(files)}
 
-    def place(path: str, line: int) -> tuple[str, str | None]:
+    def place(path: str, line: int) -> _SourceLine:
         name = names.get(path)
         if name is None:
-            return path, None
-        return name, f"{here(**_only('files', file=name, line=str(line)))}#L{line}"
+            return _SourceLine(path, None)
+        address = here(**_only("files", file=name, line=str(line)))
+        return _SourceLine(name, f"{address}#L{line}")
 
     return place
 
 
 def _only(form: str, **query: str) -> dict[str, str | None]:
     """Return the changes that leave the address only the experiment, the form and these words."""
-    return {
-        "form": form,
-        "at": None,
-        "q": None,
-        "file": None,
-        "line": None,
-        "whole": None,
-        "from": None,
-        "piece": None,
-        **query,
-    }
+    others = dict.fromkeys(("at", "q", "file", "line", "whole", "from", "piece"))
+    return {**others, "form": form, **query}
 
 
 class ShownForm(NamedTuple):

@@ -12,7 +12,6 @@ from flask import Response, redirect, request
 
 from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
-from jobprov.app.web.frame.formats import moment
 from jobprov.app.web.frame.page import (
     answer_rows,
     asked,
@@ -28,6 +27,7 @@ from jobprov.app.web.lookup.list_controls import (
     ORDER_WORDS,
     Facet,
     Head,
+    StateCount,
     count_states,
     facets_of,
     first_line,
@@ -41,6 +41,7 @@ from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.failures.classes import cause_of
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.comparisons.sentences import readable
 from jobprov.provenance.services.lookup.job_tables import AroundJobs, files_of, look_around
@@ -117,15 +118,21 @@ class JobsQuestion(NamedTuple):
         return cls(asked_filters(), limit, asked("cursor"), asked("sort"))
 
 
+class MatchedValue(NamedTuple):
+    """A value of a parameter or seed that fits the question, and how many jobs have it."""
+
+    key: str
+    value: str
+    jobs: int
+
+
 class JobsPage(NamedTuple):
     """What the page shows.
 
     Attributes:
         files: the first output of jobs, by job id and experiment.
-        matched: key and value of parameters and seeds that the question holds for, and of how many
-            jobs.
+        matched: the most frequent values that fit a question about parameters or seeds.
         filters: as the address has them.
-        states: each state, how many jobs are in it, and whether it is asked for.
         facets: by what else the list can be narrowed down, by the name of the filter.
         shared: what all of its jobs have in common, in words.
         cause: why all of them failed, in words, where the list is of one cause.
@@ -136,10 +143,10 @@ class JobsPage(NamedTuple):
     twin: str
     jobs: list[JobSummary]
     files: dict[tuple[str, str], FileName]
-    matched: list[tuple[str, str, int]]
+    matched: list[MatchedValue]
     filters: dict[str, str]
     sort: str | None
-    states: list[tuple[str, str, bool]]
+    states: list[StateCount]
     facets: dict[str, Facet]
     shared: list[str]
     heads: dict[str, Head]
@@ -244,14 +251,14 @@ def _cause(question: JobsQuestion, listed: JobList) -> str | None:
         return cause_of(connection, job.experiment, job.job_id)
 
 
-def _matched(listed: JobList) -> list[tuple[str, str, int]]:
-    """Return the keys and values that fit the question, the most frequent among jobs first."""
+def _matched(listed: JobList) -> list[MatchedValue]:
+    """Return the values that fit the question, the most frequent among jobs first."""
     counts: Counter[tuple[str, str]] = Counter()
     for parameters in listed.matched.values():
         counts.update((parameter.key, parameter.value) for parameter in parameters)
     matched = []
     for (key, value), count in counts.most_common(_MOST_MATCHED):
-        matched.append((key, readable(value), count))
+        matched.append(MatchedValue(key, readable(value), count))
     return matched
 
 
@@ -343,7 +350,7 @@ def asked_time(name: str, *, of_day: str = "00:00:00") -> datetime | None:
     value = asked(name)
     if value is None:
         return None
-    time = moment(value) or moment(f"{value}Z") or moment(f"{value}T{of_day}Z")
+    time = read_time(value) or read_time(f"{value}Z") or read_time(f"{value}T{of_day}Z")
     if time is None:
         raise BadInputError(
             f"{name}: {value[:40]!r} is not a time; write 2026-11-24 or 2026-11-24T16:00:00Z.",

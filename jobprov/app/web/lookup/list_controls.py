@@ -53,6 +53,14 @@ _FACET_TITLES = {
 }
 
 
+class StateCount(NamedTuple):
+    """How many jobs are in a state, in words, and whether the list is of such jobs."""
+
+    state: str
+    jobs: str
+    is_asked_for: bool
+
+
 class Choice(NamedTuple):
     """A value that a list can be narrowed down to.
 
@@ -94,8 +102,8 @@ class Head(NamedTuple):
     direction: str | None
 
 
-def count_states(facets: JobFacets, filters: Mapping[str, str]) -> list[tuple[str, str, bool]]:
-    """Return each state with how many jobs are in it, and whether it is asked for."""
+def count_states(facets: JobFacets, filters: Mapping[str, str]) -> list[StateCount]:
+    """Return the count of each state, in the order of the page."""
     by_state = facets.facets[0]
     counts = {value.value: value.count for value in by_state.values}
     asked_for = [state.strip() for state in filters.get("state", "").split(",")]
@@ -103,7 +111,7 @@ def count_states(facets: JobFacets, filters: Mapping[str, str]) -> list[tuple[st
     for state in _STATES:
         count = counts.get(state, 0)
         words = _count_words(count, is_exact=by_state.is_exact)
-        states.append((state, words, state in asked_for))
+        states.append(StateCount(state, words, state in asked_for))
     return states
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
-from jobprov.provenance.db.queries.tasks.tasks import begun_at
+from jobprov.provenance.db.queries.tasks.tasks import beginnings_of
 from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 
@@ -48,8 +48,8 @@ def stages_of(connection: Connection, filters: JobFilters) -> list[str]:
         Job.rerun_of.is_(None), Stage.name.is_not(None)
     )
     firsts = {row[0]: row[1] for row in connection.execute(query.group_by(Stage.name))}
-    begun = begun_at(connection, firsts.values())
-    return sorted(firsts, key=lambda stage: begun[firsts[stage]])
+    beginnings = beginnings_of(connection, firsts.values())
+    return sorted(firsts, key=lambda stage: beginnings[firsts[stage]])
 
 
 def attempts(connection: Connection, filters: JobFilters) -> list[MeasuredAttempt]:

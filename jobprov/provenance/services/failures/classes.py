@@ -183,8 +183,7 @@ def _with_place(
     place = find_cause(failure, logs)
     if place is None:
         return job_class
-    log_name, log_at = place
-    return replace(job_class, log_name=log_name, log_at=log_at)
+    return replace(job_class, log_name=place.log_name, log_at=place.log_at)
 
 
 def _new_class(

@@ -79,6 +79,13 @@ class _Adopted(NamedTuple):
     entry: SealedEntry
 
 
+class _Entries(NamedTuple):
+    """The entries of a segment: those that wait in the database, and those that it lacks."""
+
+    waiting: list[_Adopted]
+    lacking: list[tuple[int, SealedEntry]]
+
+
 class _Renumbering(NamedTuple):
     """A revision that waits to be sealed, and its new number."""
 
@@ -100,13 +107,13 @@ def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
     entries = dict(enumerate(reader.entries()))
     for position in placed:
         entries.pop(position, None)
-    matched, lacking = _match(connection, replay.experiment, entries)
-    for adopted in matched:
+    matched = _match(connection, replay.experiment, entries)
+    for adopted in matched.waiting:
         _place(connection, adopted, segment)
     replay.forbid(_erased_here(connection, writing.store, replay.experiment))
     replay.prepare(reader)
-    _make_way(connection, writing.store, replay, lacking)
-    replay.replay(segment, lacking)
+    _make_way(connection, writing.store, replay, matched.lacking)
+    replay.replay(segment, matched.lacking)
     replay.finish(reader)
     _write_in_order(connection, writing.store, replay, reader)
     _note_first_received(connection, replay.experiment, segment)
@@ -165,10 +172,8 @@ class _WaitingEntries:
         return self._by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
 
 
-def _match(
-    connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
-) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
-    """Return the entries of the segment that wait in the database, and those that it lacks."""
+def _match(connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]) -> _Entries:
+    """Return which of a segment's entries, by position, the database has."""
     waiting = _WaitingEntries(connection, experiment)
     same: dict[int, int] = {}
     for position, entry in entries.items():
@@ -176,7 +181,7 @@ def _match(
         if key is not None:
             same[position] = key
     taken = set(same.values())
-    matched, lacking = [], []
+    matched = _Entries([], [])
     for position, entry in entries.items():
         key = same.get(position)
         if key is None:
@@ -184,11 +189,11 @@ def _match(
             equal = waiting.equal(entry)
             key = None if equal in taken else equal
         if key is None:
-            lacking.append((position, entry))
+            matched.lacking.append((position, entry))
         else:
             taken.add(key)
-            matched.append(_Adopted(key, position, entry))
-    return matched, lacking
+            matched.waiting.append(_Adopted(key, position, entry))
+    return matched
 
 
 def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:

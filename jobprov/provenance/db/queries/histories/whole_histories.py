@@ -309,25 +309,32 @@ def _add_descendants(connection: Connection, history: History, focus: Focus) -> 
         history.is_cut = True
 
 
+class _Source(NamedTuple):
+    """A node that an identity resolves to, and whether it surely does."""
+
+    key: str
+    is_sure: bool
+
+
 class _Below(NamedTuple):
     """What a walk down met.
 
     Attributes:
         made: the job that made each claim.
-        sources: the nodes that each identity resolves to, each with whether it surely does.
+        sources: the nodes that each identity resolves to.
         maker: the job that made each node, including the start.
     """
 
     made: Mapping[int, int]
-    sources: Mapping[int, Sequence[tuple[str, bool]]]
+    sources: Mapping[int, Sequence[_Source]]
     maker: Mapping[str, int]
 
-    def not_made_by(self, job: int, identity: int) -> list[tuple[str, bool]]:
+    def not_made_by(self, job: int, identity: int) -> list[_Source]:
         """Return the nodes of an identity that a job did not make itself.
 
         What a job reads is never its own output.
         """
-        return [node for node in self.sources[identity] if self.maker.get(node[0]) != job]
+        return [node for node in self.sources[identity] if self.maker.get(node.key) != job]
 
 
 def _add_readers(history: History, mentions: Iterable[Row], below: _Below) -> None:
@@ -365,12 +372,12 @@ def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int])
 
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
-) -> dict[int, list[tuple[str, bool]]]:
+) -> dict[int, list[_Source]]:
     """Return the nodes that each identity resolves to, the start by any of its names."""
-    nodes: dict[int, list[tuple[str, bool]]] = {}
+    nodes: dict[int, list[_Source]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
-        nodes.setdefault(identity, []).append((focus.key, is_sure))
+        nodes.setdefault(identity, []).append(_Source(focus.key, is_sure))
     others = sorted({*made} - {focus.claim_id})
     for identity, claim, is_sure in select_among(connection, _PRODUCED, others):
-        nodes.setdefault(identity, []).append((key_of_claim(claim), bool(is_sure)))
+        nodes.setdefault(identity, []).append(_Source(key_of_claim(claim), bool(is_sure)))
     return nodes

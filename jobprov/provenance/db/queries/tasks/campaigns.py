@@ -23,7 +23,7 @@ from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJ
 from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
-from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
+from jobprov.provenance.db.queries.tasks.tasks import beginnings_of, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 
@@ -44,10 +44,10 @@ def campaign_counts(
     firsts: list[int] = []
     for stages in stages_by_campaign.values():
         firsts.extend(stage.first for stage in stages)
-    begun = begun_at(connection, firsts)
+    beginnings = beginnings_of(connection, firsts)
     campaigns = []
     for (name, title), stages in stages_by_campaign.items():
-        in_order = sorted(stages, key=lambda stage: begun[stage.first])
+        in_order = sorted(stages, key=lambda stage: beginnings[stage.first])
         campaigns.append(CampaignJobs(name, title, in_order))
     campaigns.sort(key=lambda counted: -max(stage.first for stage in counted.stages))
     return campaigns[:MOST_CAMPAIGNS]

@@ -239,20 +239,27 @@ def tasks_begun_since(
     first_jobs: dict[int, int] = {}
     for task, job in rows_among(connection, firsts, TaskRow.id, sorted(began)):
         first_jobs[job] = task
-    for job, (moment, _) in begun_at(connection, first_jobs).items():
-        task = first_jobs[job]
-        began[task] = min(began[task], moment)
+    for beginning in beginnings_of(connection, first_jobs).values():
+        task = first_jobs[beginning.job]
+        began[task] = min(began[task], beginning.at)
     return {task: moment for task, moment in began.items() if moment >= since}
 
 
-def begun_at(connection: Connection, jobs: Iterable[int]) -> dict[int, tuple[datetime, int]]:
-    """Return what puts jobs, by their keys, in order: when each began, and its key.
+class Beginning(NamedTuple):
+    """When a job began, and its key: these sort jobs."""
+
+    at: datetime
+    job: int
+
+
+def beginnings_of(connection: Connection, jobs: Iterable[int]) -> dict[int, Beginning]:
+    """Return when each job began, by its key.
 
     A job that does not say when it began counts as begun when its record came.
     """
     query = select(Job.id, func.coalesce(Job.started_at, Job.received_at))
     rows = rows_among(connection, query, Job.id, sorted(jobs))
-    return {key: (moment, key) for key, moment in rows}
+    return {job: Beginning(at, job) for job, at in rows}
 
 
 def failing_jobs(connection: Connection, task: int) -> list[JobSummary]:

@@ -33,6 +33,13 @@ class Running(NamedTuple):
     last_started_at: datetime | None
 
 
+class _JobsInMinute(NamedTuple):
+    """How many jobs have a moment in a minute, and the first of these moments."""
+
+    jobs: int
+    first_at: datetime
+
+
 def activity_by_minute(
     connection: Connection, tasks: Sequence[int], since: datetime, until: datetime
 ) -> dict[int, Activity]:
@@ -54,13 +61,13 @@ def activity_by_minute(
         activity[minute] = Activity(
             started=_jobs_at(minute, began),
             ended=_jobs_at(minute, ended),
-            first_at=min(first_at for _, first_at in counts_at),
+            first_at=min(count.first_at for count in counts_at),
         )
     return activity
 
 
-def _jobs_at(minute: int, counts: Mapping[int, tuple[int, datetime]]) -> int:
-    return counts[minute][0] if minute in counts else 0
+def _jobs_at(minute: int, counts: Mapping[int, _JobsInMinute]) -> int:
+    return counts[minute].jobs if minute in counts else 0
 
 
 def _count_by_minute(
@@ -68,21 +75,19 @@ def _count_by_minute(
     tasks: Sequence[int],
     moment: Any,
     *conditions: ColumnElement[bool],
-) -> dict[int, tuple[int, datetime]]:
-    """Return by minute how many jobs have a moment in it, and the first of these moments."""
+) -> dict[int, _JobsInMinute]:
+    """Return the jobs that have a moment in each minute since 1970."""
     minute = _minute_of(connection, moment).label("minute")
-    counts: dict[int, tuple[int, datetime]] = {}
+    counts: dict[int, _JobsInMinute] = {}
     for part in chunks(tasks):
         query = (
             select(minute, func.count(), func.min(moment))
             .where(Job.task_id.in_(part), Job.rerun_of.is_(None), *conditions)
             .group_by("minute")
         )
-        for key, count, first_at in connection.execute(query):
-            if key in counts:
-                count += counts[key][0]  # noqa: PLW2901 - of several parts
-                first_at = min(first_at, counts[key][1])  # noqa: PLW2901
-            counts[key] = (count, first_at)
+        for key, jobs, first_at in connection.execute(query):
+            earlier = counts.get(key, _JobsInMinute(0, first_at))
+            counts[key] = _JobsInMinute(earlier.jobs + jobs, min(earlier.first_at, first_at))
     return counts
 
 
