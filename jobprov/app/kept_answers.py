@@ -43,6 +43,7 @@ from jobprov.provenance.services.kept_answers.counting import (
     TIMELINE,
     WINDOW_FIELDS,
     WORSE_SITES,
+    filters_and_options,
 )
 from jobprov.provenance.services.kept_answers.kept_answers import (
     PATIENCE_SECONDS,
@@ -167,14 +168,11 @@ def _filters_and_window(
     question_fields: Mapping[str, Any], *options: str
 ) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question about a window, and how it is asked, with these options."""
-    filters, how = {}, {}
-    for name, value in question_fields.items():
-        if name in WINDOW_FIELDS or name in options:
-            # A kept question is JSON, which has no times
-            how[name] = value.isoformat() if isinstance(value, datetime) else value
-        else:
-            filters[name] = value
-    return JobFilters(**filters), how
+    filters, how = filters_and_options(question_fields, *WINDOW_FIELDS, *options)
+    for name, value in how.items():
+        if isinstance(value, datetime):
+            how[name] = value.isoformat()  # a kept question is JSON, which has no times
+    return filters, how
 
 
 def read_spending(experiment: str, campaign: str) -> Spending | None:

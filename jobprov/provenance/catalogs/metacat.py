@@ -14,6 +14,7 @@ from jobprov.provenance.catalogs import metacat_queries as queries
 from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.selections.catalog_source import CatalogSource
 
 _AT_ONCE = 200
@@ -43,7 +44,7 @@ class MetaCat:
 
         Such a name may hold a namespace.
         """
-        return f"{namespace}:{name}" if namespace else name
+        return full_name(name, namespace)
 
     def can_hold(self, name: str) -> bool:
         """Return whether this is a `namespace:name` in MetaCat's alphabet.

@@ -10,16 +10,15 @@ profile's shapes compare it as one. Source: RO-Crate 1.1, Process Run Crate 0.5.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from html import escape
 
+from jobprov.provenance.bundle.bag import time_of_entries
 from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.steps import Step
-from jobprov.provenance.times import exact_utc_text
 
 _PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 _CONTEXT = [
@@ -82,7 +81,7 @@ class _Entity:
 
 def add_crate(payload: Payload, *, mtime: int) -> None:
     """Write the crate's metadata and its page for people. Call it after all other payload files."""
-    date, job_id = _date(mtime), payload.record.text("job_id")
+    date, job_id = time_of_entries(mtime), payload.record.text("job_id")
     experiment = _experiment(payload)
     inputs = [_data(payload, file, "inputs") for file in payload.record.parts("inputs")]
     outputs = [_data(payload, file, "outputs") for file in payload.record.parts("outputs")]
@@ -117,7 +116,7 @@ def campaign_crate(payloads: Sequence[Payload], name: str, mtime: int) -> bytes:
 
     What each job read and wrote is in its record.
     """
-    date = _date(mtime)
+    date = time_of_entries(mtime)
     tool = _Entity("urn:program:run.sh", "SoftwareApplication", {"name": "run.sh"})
     experiment = payloads[0].record.text("experiment") or "unknown experiment"
     agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
@@ -142,10 +141,6 @@ def _crate(entities: Iterable[_Entity]) -> bytes:
     unique = {entity.id: entity for entity in entities}
     graph = [unique[entity_id].to_json() for entity_id in sorted(unique)]
     return readable_json({"@context": _CONTEXT, "@graph": graph})
-
-
-def _date(mtime: int) -> str:
-    return exact_utc_text(datetime.fromtimestamp(mtime, UTC))
 
 
 def _descriptor() -> _Entity:

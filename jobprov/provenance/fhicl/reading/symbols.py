@@ -77,24 +77,12 @@ class Symbols:
         value = self.members.get(str(path[0]))
         if value is None:
             _not_found(path, offset, "is not defined before this line")
-        for index in range(1, len(path)):
-            part = path[index]
-            if isinstance(part, str):
-                if value.kind != TABLE:
-                    reason = f'does not exist: "{dotted(path[:index])}" is no table'
-                    _not_found(path, offset, reason)
-                inner = value.body.members.get(part)
-            else:
-                if value.kind != SEQUENCE:
-                    reason = f'does not exist: "{dotted(path[:index])}" is no sequence'
-                    _not_found(path, offset, reason)
-                items = value.body.items
-                inner = items[part] if part < len(items) else None
-            if inner is None:
-                _not_found(
-                    path, offset, f'does not exist: "{dotted(path[: index + 1])}" is missing'
-                )
-            value = inner
+        for index, part in enumerate(path[1:], start=1):
+            holder = self._inside(value, path, index, LOCAL_LOOKUP, offset)
+            if not _is_bound(part, holder):
+                reason = f'does not exist: "{dotted(path[: index + 1])}" is missing'
+                _not_found(path, offset, reason)
+            value = holder[part]
         return value
 
     def insert(self, path: Path, value: Value, offset: int, *, in_prolog: bool) -> None:
@@ -146,8 +134,7 @@ class Symbols:
             holder: Any = self.members
             if value is not None:
                 holder = self._inside(value, path, index, ERASE, offset)
-            is_bound = part in holder if isinstance(part, str) else part < len(holder)
-            if not is_bound:
+            if not _is_bound(part, holder):
                 return False
             value = holder[part]
             if isinstance(part, str) and value.protection:
@@ -170,7 +157,9 @@ class Symbols:
         for index in range(1, len(path)):
             part = path[index]
             if value.kind == NIL:
-                value = _empty_table() if isinstance(part, str) else _empty_sequence()
+                value = Value(SEQUENCE, "", SequenceBody([]), None, 0)
+                if isinstance(part, str):
+                    value = Value(TABLE, "", TableBody({}), None, 0)
                 holder[path[index - 1]] = value
             self._inside(value, path, index, ASSIGNMENT, offset)
             body = self._owned(holder, path[index - 1], offset)
@@ -187,13 +176,12 @@ class Symbols:
 
     def _inside(self, value: Value, path: Path, index: int, kind: str, offset: int) -> Any:
         """Return the members or elements in which a path continues."""
-        if isinstance(path[index], str):
-            if value.kind == TABLE:
-                return value.body.members
-            raise TextError(kind, f'"{dotted(path)}": "{dotted(path[:index])}" is no table', offset)
-        if value.kind == SEQUENCE:
-            return value.body.items
-        raise TextError(kind, f'"{dotted(path)}": "{dotted(path[:index])}" is no sequence', offset)
+        needed, word = (TABLE, "table") if isinstance(path[index], str) else (SEQUENCE, "sequence")
+        if value.kind != needed:
+            effect = " does not exist" if kind == LOCAL_LOOKUP else ""
+            message = f'"{dotted(path)}"{effect}: "{dotted(path[:index])}" is no {word}'
+            raise TextError(kind, message, offset)
+        return value.body.members if needed == TABLE else value.body.items
 
     def _owned(self, holder: Any, key: str | int, offset: int) -> Any:
         """Return the body under a key, which is copied first if other values share it."""
@@ -219,6 +207,10 @@ class Symbols:
         return True
 
 
+def _is_bound(part: str | int, holder: Any) -> bool:
+    return part in holder if isinstance(part, str) else part < len(holder)
+
+
 def dotted(path: Path) -> str:
     """Return a path as FHiCL writes it: a.b[2].c."""
     text = ""
@@ -242,11 +234,3 @@ def written_at(value: Value) -> str:
 
 def _not_found(path: Path, offset: int, reason: str) -> NoReturn:
     raise TextError(LOCAL_LOOKUP, f'"{dotted(path)}" {reason}', offset)
-
-
-def _empty_table() -> Value:
-    return Value(TABLE, "", TableBody({}), None, 0)
-
-
-def _empty_sequence() -> Value:
-    return Value(SEQUENCE, "", SequenceBody([]), None, 0)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobprov.provenance.art.stored import StoredFile, read_stored
+from jobprov.provenance.catalogs.answers import entries
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import Configuration, FhiclError
 from jobprov.provenance.fhicl.stored import load_stored
@@ -226,7 +227,7 @@ def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
     checksums = _checksums(path)
     started_at, ended_at = _times(stored)
     configuration, blobs = _configuration(last)
-    parents = [str(name) for name in _list(metadata.get("parents"))]
+    parents = [str(name) for name in entries(metadata.get("parents"))]
     record = {
         "schema_version": 1,
         "job_id": _job_id(metadata, experiment, path.name, checksums.sha256),
@@ -332,7 +333,7 @@ def _output(
         "checksums": [f"adler32:{checksums.adler32}"],
     }
     output |= {field: metadata[field] for field in _OUTPUT_FIELDS if field in metadata}
-    runs = [row[:2] for row in _list(metadata.get("runs")) if isinstance(row, list)]
+    runs = [row[:2] for row in entries(metadata.get("runs")) if isinstance(row, list)]
     if runs:
         output["runs"] = runs
     if parents:
@@ -372,7 +373,3 @@ def _moment(value: Any) -> str | None:
     """Return a time of art in the form of a record. Art's times are UTC, without a mark of it."""
     moment = read_time(value) or read_time(f"{value}Z")
     return exact_utc_text_or_none(moment)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -128,28 +128,28 @@ def count_question(parts: Parts, question: str) -> None:
 
 
 def _errors(asked: Asked) -> ErrorCounts:
-    filters, options = _apart(asked.fields, "by", "sort")
+    filters, options = filters_and_options(asked.fields, "by", "sort")
     return count_errors(asked.connection, filters, **options, seconds=asked.seconds)
 
 
 def _resources(asked: Asked) -> ResourceSums:
-    filters, options = _apart(asked.fields, "by")
+    filters, options = filters_and_options(asked.fields, "by")
     return sum_resources(asked.connection, filters, **options, seconds=asked.seconds)
 
 
 def _estimate(asked: Asked) -> Estimate:
-    filters, options = _apart(asked.fields, "files", "events", "slots")
+    filters, options = filters_and_options(asked.fields, "files", "events", "slots")
     return estimate(asked.connection, asked.store, filters, **options, seconds=asked.seconds)
 
 
 def _throughput(asked: Asked) -> Throughput:
-    filters, options = _apart(asked.fields, "by", "measure", *WINDOW_FIELDS)
+    filters, options = filters_and_options(asked.fields, "by", "measure", *WINDOW_FIELDS)
     window = _window(options)
     return count_throughput(asked.connection, filters, window, **options, seconds=asked.seconds)
 
 
 def _marks(asked: Asked) -> Marks:
-    filters, options = _apart(asked.fields, *WINDOW_FIELDS)
+    filters, options = filters_and_options(asked.fields, *WINDOW_FIELDS)
     return find_marks(asked.connection, filters, _window(options), seconds=asked.seconds)
 
 
@@ -231,7 +231,7 @@ def _timeline(asked: Asked) -> Timeline:
     )
 
 
-def _apart(fields: QuestionFields, *names: str) -> tuple[JobFilters, dict[str, Any]]:
+def filters_and_options(fields: QuestionFields, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
     for name, value in fields.items():
