@@ -142,13 +142,9 @@ class Flow:
             has_other_inputs = job in jobs_with_other_inputs
             if not is_job(job) or (len(outputs) == 1 and not has_other_inputs):
                 continue  # most jobs made one file from everything that they read
-            parents, shared_inputs = set[str](), 0
-            for source in self._before.get(job, ()):
-                link = self._links[source, job]
-                if link.is_parent:
-                    parents.add(source)
-                if link.role in SHARED_ROLES:
-                    shared_inputs += 1
+            links = {source: self._links[source, job] for source in self._before.get(job, ())}
+            parents = {source for source, link in links.items() if link.is_parent}
+            shared_inputs = sum(link.role in SHARED_ROLES for link in links.values())
             outputs_by_inputs = _outputs_by_inputs(outputs, sources, parents)
             used_parents = frozenset[str]().union(*outputs_by_inputs)
             has_unused_inputs = has_other_inputs or used_parents != parents

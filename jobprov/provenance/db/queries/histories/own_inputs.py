@@ -89,20 +89,21 @@ def _reached(
         child = stack.pop()
         job = job_of[child]
         for identity in parents.get(child, ()):
-            claims = makers.get(identity, [])
-            own_reader = None
-            if (job, identity) in own:
-                own_reader = job
-                claims = [claim for claim in claims if job_of[claim] != job]
+            own_reader = job if (job, identity) in own else None
             if (identity, own_reader) in looked_at:
                 continue
             looked_at.add((identity, own_reader))
-            if not claims:
+            is_made = False
+            for claim in makers.get(identity, ()):
+                if own_reader is not None and job_of[claim] == own_reader:
+                    continue
+                is_made = True
+                reached.add((identity, claim))
+                if claim not in met:
+                    met.add(claim)
+                    stack.append(claim)
+            if not is_made:
                 reached.add((identity, None))
-            reached.update((identity, claim) for claim in claims)
-            unmet = [claim for claim in claims if claim not in met]
-            met.update(unmet)
-            stack += unmet
     return reached
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, literal, select
+from sqlalchemy import Connection, and_, func, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks.tasks import ReadyFile
@@ -81,9 +81,9 @@ def _unread_files(
     least = max(1, needed)
     consumer = Job.__table__.alias("consumer")
 
-    def readers(*conditions: Any) -> Any:
+    def number_of(*conditions: Any) -> Any:
         return (
-            select(literal(1))
+            select(func.count(consumer.c.id.distinct()))
             .select_from(Producer)
             .join(Mention, Mention.identity_id == Producer.identity_id)
             .join(consumer, consumer.c.id == Mention.job_id)
@@ -94,12 +94,6 @@ def _unread_files(
                 *conditions,
             )
             .correlate(Claim, Job)
-        )
-
-    def number_of(*conditions: Any) -> Any:
-        return (
-            readers(*conditions)
-            .with_only_columns(func.count(consumer.c.id.distinct()))
             .scalar_subquery()
         )
 
