@@ -71,23 +71,11 @@ def _add_filters(environment: Environment) -> None:
     environment.undefined = StrictUndefined
     environment.trim_blocks = True
     environment.add_extension(WithoutIndentation)
-    names = (
-        "text",
-        "number",
-        "percent",
-        "size",
-        "duration",
-        "period",
-        "rate",
-        "day",
-        "counted",
-        "short",
-        "signal_name",
-        "exit_code",
-        "amount",
-        "shown_state",
-    )
-    environment.filters.update({name: getattr(formats, name) for name in names})
+    names_of_formats = (
+        "text", "number", "percent", "size", "duration", "period", "rate", "day", "counted",
+        "short", "signal_name", "exit_code", "amount", "shown_state",
+    )  # fmt: skip
+    environment.filters.update({name: getattr(formats, name) for name in names_of_formats})
     environment.filters.update(
         time=markup.time_tag,
         time_to_second=markup.second_tag,
@@ -101,6 +89,12 @@ def _add_filters(environment: Environment) -> None:
         level=level,
         explained=explained,
     )
+    names_of_addresses = (
+        "gap_help", "jobs_list", "arrivals_page", "campaign_lineage_page", "campaign_page",
+        "difference_page", "file_page", "job_page", "log_page", "manual_page", "proofs_page",
+        "recipe_page", "report_page", "task_page", "timeline_page",
+    )  # fmt: skip
+    environment.globals.update({name: getattr(addresses, name) for name in names_of_addresses})
     environment.globals.update(
         asset=asset,
         address=address,
@@ -116,22 +110,7 @@ def _add_filters(environment: Environment) -> None:
         notes=notes,
         narrowed=markup.narrowed,
         state_icon=markup.state_icon,
-        gap_help=addresses.gap_help,
-        manual_page=addresses.manual_page,
         log_in_here=log_in_here,
-        campaign_lineage_page=addresses.campaign_lineage_page,
-        campaign_page=addresses.campaign_page,
-        difference_page=addresses.difference_page,
-        file_page=addresses.file_page,
-        job_page=addresses.job_page,
-        jobs_list=addresses.jobs_list,
-        log_page=addresses.log_page,
-        recipe_page=addresses.recipe_page,
-        proofs_page=addresses.proofs_page,
-        report_page=addresses.report_page,
-        task_page=addresses.task_page,
-        timeline_page=addresses.timeline_page,
-        arrivals_page=addresses.arrivals_page,
     )
 
 
