@@ -288,8 +288,10 @@ def _aligned_in_place(old: list[Value], new: list[Value]) -> Iterator[IndexPair]
     for index, (old_value, new_value) in enumerate(zip(old, new, strict=True)):
         if text_of(old_value) == text_of(new_value):
             continue
-        are_tables = old_value.kind == new_value.kind == TABLE
-        if are_tables and _likeness_of(old_value, new_value) < _LEAST_LIKENESS_IN_PLACE:
+        likeness = 1.0
+        if old_value.kind == new_value.kind == TABLE:
+            likeness = _likeness(_parameter_set(old_value), _parameter_set(new_value))
+        if likeness < _LEAST_LIKENESS_IN_PLACE:
             yield index, None
             yield None, index
         else:
@@ -384,7 +386,3 @@ def _likeness(old: dict[str, str], new: dict[str, str]) -> float:
     common = old.keys() & new.keys()
     equal = sum(old[path] == new[path] for path in common)
     return (equal + len(common)) / 2 / max(len(old), len(new), 1)
-
-
-def _likeness_of(old: Value, new: Value) -> float:
-    return _likeness(_parameter_set(old), _parameter_set(new))

@@ -131,26 +131,21 @@ def short(value: Any, width: int = _SHORT) -> str:
     return text(value)[:width]
 
 
-def moment(value: Any) -> datetime | None:
-    """Return the time in an RFC 3339 text as aware UTC; None if it is not one."""
-    return read_time(value)
-
-
 def day(value: Any) -> str:
     """Return `2026-11-24`, in UTC."""
-    time = moment(value)
+    time = read_time(value)
     return f"{time:%Y-%m-%d}" if time else MISSING
 
 
 def minute(value: Any) -> str:
     """Return `2026-11-24 16:01 UTC`."""
-    time = moment(value)
+    time = read_time(value)
     return minute_text(time) if time else MISSING
 
 
 def second(value: Any) -> str:
     """Return `2026-11-24 16:01:07 UTC`; what is no time as it is."""
-    time = moment(value)
+    time = read_time(value)
     return second_text(time) if time else text(value)
 
 
@@ -159,7 +154,7 @@ def asked_minute(value: Any) -> str:
 
     A day alone, or what is no time, stays as it was typed.
     """
-    return minute(value) if moment(value) else text(value)
+    return minute(value) if read_time(value) else text(value)
 
 
 def seconds_between(start: Any, end: Any) -> float | None:
@@ -167,7 +162,7 @@ def seconds_between(start: Any, end: Any) -> float | None:
 
     It is None where either is missing, or where they are the wrong way round.
     """
-    first, last = moment(start), moment(end)
+    first, last = read_time(start), read_time(end)
     if first is None or last is None or last < first:
         return None
     return (last - first).total_seconds()
@@ -194,7 +189,7 @@ def shown_state(state: Any, heard_at: Any) -> str:
 
     A running job of which nothing was heard for a day is silent (glossary.md).
     """
-    heard = moment(heard_at)
+    heard = read_time(heard_at)
     if (
         state == "running"
         and heard is not None

@@ -11,9 +11,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from jobprov.app.web.frame.cuts import tightness
-from jobprov.app.web.frame.formats import MISSING, asked_minute, moment, text
+from jobprov.app.web.frame.formats import MISSING, asked_minute, text
 from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import elided
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.times import minute_text, second_text
 
 STATES = (*UnitState, "lost", "reproduced")
@@ -43,7 +44,7 @@ def second_tag(value: Any) -> Markup:
 
 
 def _time_tag(value: Any, shown: Callable[[datetime], str], more: str = "") -> Markup:
-    time = moment(value)
+    time = read_time(value)
     if time is None:
         return escape(text(value))
     stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")

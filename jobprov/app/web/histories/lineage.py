@@ -99,7 +99,7 @@ def show_page(name: str) -> Response:
     graph = history.graph
     drawable = DrawableHistory(
         view=fold(graph, expanded=frozenset(request.args.getlist("expanded"))),
-        links=_links(graph, question),
+        links=Links(expand=_expanded_address, more=_more_address(graph, question)),
         first_line=_first_line(graph, question),
     )
     drawing = asked_drawing(drawable)
@@ -298,15 +298,6 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> LineageAdd
     )
 
 
-def _links(graph: Graph, question: LineageQuestion) -> Links:
-    """Return where the boxes of the picture lead.
-
-    Folded boxes lead to the same page, opened; stubs to more of it, to one level more, or to the
-    page of that file.
-    """
-    return Links(expand=_expanded_address, more=_more_address(graph, question))
-
-
 def _expanded_address(key: str) -> str:
     """Return the address of this page with one more box opened."""
     query = [(name, value) for name, value in request.args.items(multi=True) if name != "picture"]
@@ -314,7 +305,10 @@ def _expanded_address(key: str) -> str:
 
 
 def _more_address(graph: Graph, question: LineageQuestion) -> Callable[[str], str | None]:
-    """Return what gives the address of more of the history beyond a node."""
+    """Return what gives the address of more of the history beyond a node.
+
+    It is this page with more files, else with one level more, else the page of that file or job.
+    """
     nodes = graph.by_key()
     larger = None
     if len(graph.nodes) >= question.limit:

@@ -17,7 +17,6 @@ from jobprov.app.web.frame.formats import (
     MISSING,
     duration,
     is_number,
-    moment,
     number,
     percent,
     seconds_between,
@@ -57,6 +56,7 @@ from jobprov.provenance.records.job_record import (
     Tarball,
     Task,
 )
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.records.release_products import software_rank
 
 BAR = 1000
@@ -216,7 +216,7 @@ def _steps(record: Mapping[str, Any]) -> list[JsonObject]:
     for step in entries:
         seconds = seconds_between(step["started_at"], step["ended_at"])
         state = _step_state(step, record.get("state"))
-        bar = _step_bar(moment(step["started_at"]), seconds, known_times)
+        bar = _step_bar(read_time(step["started_at"]), seconds, known_times)
         rows.append({**step, "state": state, "seconds": seconds, "bar": bar})
     return rows
 
@@ -225,7 +225,7 @@ def _known_times(entries: Sequence[Mapping[str, Any]]) -> list[datetime]:
     times = []
     for entry in entries:
         for name in ("started_at", "ended_at"):
-            time = moment(entry.get(name))
+            time = read_time(entry.get(name))
             if time is not None:
                 times.append(time)
     return times

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from jobprov.app.web.frame.cuts import Cut, cut_rows
-from jobprov.app.web.frame.formats import moment
 from jobprov.provenance.answers.tasks.backlogs import Backlog
+from jobprov.provenance.records.reading.times import read_time
 
 WIDTH, HEIGHT = 600, 120
 TOP = 2
@@ -125,7 +125,7 @@ def _picture_end(backlog: Backlog, start: datetime, now: datetime) -> datetime:
     That is some steps after now at least, and two weeks at most.
     """
     step = timedelta(seconds=backlog.burn_down.step_seconds)
-    latest = moment(backlog.ends_at_high) or now
+    latest = read_time(backlog.ends_at_high) or now
     shown_until = max(now + _LEAST_AHEAD * step, min(latest, now + _MOST_AHEAD))
     return start - (start - shown_until) // step * step  # rounded up to a whole step
 
@@ -138,8 +138,8 @@ class _DrawnEstimate(NamedTuple):
 
 
 def _draw_estimate(backlog: Backlog, scale: _Scale, now: datetime) -> _DrawnEstimate:
-    earliest, expected = moment(backlog.ends_at_low), moment(backlog.ends_at)
-    latest = moment(backlog.ends_at_high)
+    earliest, expected = read_time(backlog.ends_at_low), read_time(backlog.ends_at)
+    latest = read_time(backlog.ends_at_high)
     if earliest is None or expected is None or latest is None:
         return _DrawnEstimate("", "")
     left, stays = backlog.burn_down.left[-1], backlog.stays

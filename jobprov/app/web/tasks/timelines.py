@@ -13,6 +13,7 @@ from jobprov.provenance.answers.addresses import task_call, timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY
 from jobprov.provenance.answers.tasks.timelines import Stretch, Timeline, TimelineRow
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import TimelineQuery
 from jobprov.provenance.times import utc_text
@@ -144,7 +145,7 @@ def show_page() -> Response:
 
 
 def _axis(timeline: Timeline) -> Axis | None:
-    start, end = moment(timeline.start), moment(timeline.end)
+    start, end = read_time(timeline.start), read_time(timeline.end)
     if start is None or end is None:
         return None
     return Axis(start, end)
@@ -185,7 +186,7 @@ def _time_of_unit(timeline: Timeline) -> str:
 
 
 def _line_of_task(timeline: Timeline) -> str:
-    start, end = moment(timeline.start), moment(timeline.end)
+    start, end = read_time(timeline.start), read_time(timeline.end)
     if start is None or end is None:
         return f"{counted(timeline.jobs, 'job')}; none has started."
     line = f"{counted(timeline.jobs, 'job')} in {duration((end - start).total_seconds())}"
@@ -266,9 +267,9 @@ def _extent(stretch: Stretch, axis: Axis) -> tuple[int, int]:
 
     A stretch that goes on reaches the end; one of unknown end is as short as can be seen.
     """
-    start = axis.place(moment(stretch.start) or axis.start)
+    start = axis.place(read_time(stretch.start) or axis.start)
     end = start
-    ended = moment(stretch.end)
+    ended = read_time(stretch.end)
     if ended is not None:
         end = axis.place(ended)
     elif stretch.state in UNDER_WAY:
@@ -312,7 +313,7 @@ def _csv_rows(timeline: Timeline) -> Iterator[dict[str, object]]:
 
 
 def _csv_steps(timeline: Timeline, row: TimelineRow) -> Iterator[dict[str, object]]:
-    start = moment(timeline.start)
+    start = read_time(timeline.start)
     seconds = timeline.step_seconds
     if start is None or seconds is None:
         return

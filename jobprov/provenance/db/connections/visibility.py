@@ -151,8 +151,9 @@ def _rule(table: Table, words: ViewWords) -> str:
     if name := _experiment_name(table, words):
         # a kept answer that names no experiment counted all of them
         return f"{name} IS NOT NULL AND NOT {words.hidden_name.format(name=name)}"
-    conditions = [_condition(column, words) for column in _owning_columns(table)]
-    return " AND ".join(conditions)
+    # What refers to nothing hides nothing
+    targets = [_hidden_target(column, "t", words, 1) for column in _owning_columns(table)]
+    return " AND ".join(f"NOT {target}" for target in targets)
 
 
 def _experiment_name(table: Table, words: ViewWords) -> str | None:
@@ -185,14 +186,6 @@ def _owning_columns(table: Table) -> list[Column[object]]:
 
 def _leads(table: Table, name: str) -> bool:
     return name in table.columns and bool(table.columns[name].foreign_keys)
-
-
-def _condition(column: Column[object], words: ViewWords) -> str:
-    """Return the condition that what a column refers to may be seen.
-
-    What refers to nothing hides nothing.
-    """
-    return f"NOT {_hidden_target(column, 't', words, 1)}"
 
 
 def _hidden_target(column: Column[object], alias: str, words: ViewWords, depth: int) -> str:

@@ -10,7 +10,6 @@ from jobprov.app.web.frame.formats import (
     asked_minute,
     duration,
     exit_code,
-    moment,
     number,
     period,
     shown_state,
@@ -29,6 +28,7 @@ from jobprov.app.web.frame.markup import (
     time_tag,
     whole_dates,
 )
+from jobprov.provenance.records.reading.times import read_time
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_backticks_become_code() -> None:
     "value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x", "", None, 1]
 )
 def test_time_that_no_calendar_names_in_utc_is_none(value: object) -> None:
-    assert moment(value) is None
+    assert read_time(value) is None
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,8 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     versions = versions_of(connection, files)
     made = {}
     for file, of_file in versions.items():
-        if not _is_crowd(of_file):
+        # To a crowded name, a file that is only mentioned may be a version
+        if len(of_file) < CROWD:
             made[file] = of_file[-1].job_id
     unmade = [file for file in files if file not in versions]
     tried = last_tries(connection, unmade)
@@ -193,11 +194,6 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
         else:
             with_writer.append(node)
     return with_writer
-
-
-def _is_crowd(versions: Sequence[Version]) -> bool:
-    """Return whether a name is crowded: a file that is only mentioned may be a version of it."""
-    return len(versions) >= CROWD
 
 
 def _writers(

@@ -201,7 +201,7 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
 def _file_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.file_key is not None:
-        made = _made(filters.file_key)
+        made = select(Claim.job_id).where(Claim.file_id == filters.file_key)
         if filters.identity_keys is not None:
             made = made.where(Claim.identity_id.in_(filters.identity_keys))
         read = _read(filters.file_key, filters.identity_keys)
@@ -365,14 +365,6 @@ def _software_sets(filters: JobFilters) -> Select[int]:
         .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
         .where(*software_conditions(filters))
     )
-
-
-def _made(file: int) -> Select[int]:
-    """Return the query for the jobs that produced a file.
-
-    They are looked up from the file, which few jobs touch.
-    """
-    return select(Claim.job_id).where(Claim.file_id == file)
 
 
 def _read(file: int, identities: frozenset[int] | None) -> Select[int]:
