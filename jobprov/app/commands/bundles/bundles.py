@@ -258,6 +258,11 @@ def unpacked(
 def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
     if Path(what).is_file():
         return _unpack_tar(Path(what), folder / "bundle")
+    if Path(what).is_dir():
+        raise BadInputError(
+            f"{what} is a folder. Name the tar of a bundle; one that is unpacked runs by its own "
+            "programs: sh run.sh OUT, in its folder data."
+        )
     if what.endswith(".tar") or "/" in what:
         raise NotFoundError(f"There is no bundle {what} here. Name a file, or the id of a job.")
     tar = folder / "bundle.tar"
@@ -265,6 +270,14 @@ def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None)
     root = execution.unpack(tar, folder / "bundle")
     tar.unlink()
     return root
+
+
+def _is_plain_tar(tar: Path) -> bool:
+    try:
+        tarfile.open(tar, "r:").close()
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _unpack_tar(tar: Path, folder: Path) -> Path:
@@ -275,6 +288,8 @@ def _unpack_tar(tar: Path, folder: Path) -> Path:
     """
     if not tarfile.is_tarfile(tar):
         raise BadInputError(f"{tar} is no tar. Name the file that `jobprov bundle` wrote.")
+    if not _is_plain_tar(tar):
+        raise BadInputError(f"{tar} is a compressed tar. Uncompress it first (gunzip, unxz).")
     return execution.unpack(tar, folder)
 
 

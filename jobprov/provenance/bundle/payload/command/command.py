@@ -33,6 +33,7 @@ _OUR_OWN = frozenset(
         "stdin",
         "stubs.txt",
         "tmp",
+        "unfinished",
         "way.txt",
         "work",
     ]

@@ -98,6 +98,50 @@ check_digests() {
   return 0
 }
 
+# Files of the bundle that are not as they were when it was made, or are gone, by its own lists: $changed_files. The lists come last
+# in a tar: of one that was cut off, they are gone. Beside a copy of the folder data alone there need not be any.
+find_changed_files() { # PATTERN...: which files
+  changed_files=''
+  [ -f "$here/../manifest-sha256.txt" ] || [ -f "$here/../bagit.txt" ] || return 0
+  changed_files=$(cd "$here/.." && {
+    [ -f tagmanifest-sha256.txt ] || [ ! -f bagit.txt ] || printf 'tagmanifest-sha256.txt is gone\n'
+    {
+      [ ! -f tagmanifest-sha256.txt ] || files_like manifest-sha256.txt <tagmanifest-sha256.txt
+      [ ! -f manifest-sha256.txt ] || files_like "$@" <manifest-sha256.txt
+    } | plain_files | check_digests | name_failed
+  })
+}
+files_like() { # PATTERN...: those lines of a manifest whose file has the form of one
+  while IFS= read -r line || [ -n "$line" ]; do
+    for pattern in "$@"; do
+      # shellcheck disable=SC2254 # a pattern
+      case ${line#*  } in $pattern) printf '%s\n' "$line" && break ;; esac
+    done
+  done
+}
+# The lines of a manifest, without links and pipes, which may have no end, and without inputs that are gone: these are looked
+# for elsewhere, by digest, as if they had never been here.
+plain_files() {
+  while IFS= read -r line; do
+    file=${line#*  }
+    if [ -h "$file" ]; then
+      continue
+    elif [ ! -e "$file" ]; then
+      case $file in data/inputs/files/*) continue ;; esac
+    elif [ ! -f "$file" ]; then
+      continue
+    fi
+    printf '%s\n' "$line"
+  done
+}
+name_failed() { # what `sha256sum -c` prints, on standard input
+  while IFS= read -r line; do
+    case $line in *': FAILED'*) ;; *) continue ;; esac
+    line=${line%%: FAILED*}
+    if [ -e "$line" ]; then printf '%s\n' "$line"; else printf '%s is gone\n' "$line"; fi
+  done
+}
+
 size_of() { # FILE
   bytes=$(wc -c <"$1") || return 1
   printf '%s' $((bytes))

@@ -28,6 +28,7 @@ usage() {
   say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
   say "  --program NAME=FILE   use FILE where the job names the program NAME, a bare name or the recorded path: an interpreter that"
   say "                        lies elsewhere here; may be given often"
+  say "  --variable NAME=VALUE give the job this variable, in place of what was recorded: one whose value was withheld; may be given often"
   say "  --changed             run although files of this bundle were changed; not to be verified"
   say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
   say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
@@ -52,6 +53,18 @@ choose_program() { # NAME=FILE
   chosen_programs=$chosen_programs$1$nl
   chosen_programs=${chosen_programs%"${1#*=}$nl"}$absolute$nl
 }
+choose_variable() { # NAME=VALUE; a value may be a secret, and is never printed
+  case $1 in
+    *=*) ;;
+    *) refuse "--variable wants NAME=VALUE; there is no = in what was given." ;;
+  esac
+  case ${1%%=*} in
+    '' | [0-9]* | *[!A-Za-z0-9_]*) refuse "--variable wants the name of a variable before the first =, of letters, digits and _." ;;
+    HOME | PATH | PWD | TMPDIR) refuse "${1%%=*} leads to what is laid out; --variable cannot change it." ;;
+  esac
+  quote "$1"
+  chosen_variables="$chosen_variables $quoted" variable_names="$variable_names ${1%%=*}"
+}
 # The kernel fills these folders, and `..` could lead out of OUT.
 can_be_laid_out() { # RECORDED
   case $1/ in
@@ -62,7 +75,7 @@ can_be_laid_out() { # RECORDED
 }
 
 job_nice=0 stdin_is=open
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
+act=run chosen_variables='' variable_names='' input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
 has_clients=no has_stand_ins=no
 while [ $# -gt 0 ]; do
   case $1 in
@@ -90,6 +103,11 @@ while [ $# -gt 0 ]; do
     --program)
       [ $# -gt 1 ] || refuse "--program wants NAME=FILE after it."
       choose_program "$2"
+      shift
+      ;;
+    --variable)
+      [ $# -gt 1 ] || refuse "--variable wants NAME=VALUE after it."
+      choose_variable "$2"
       shift
       ;;
     --events)
@@ -486,36 +504,8 @@ lay_out_chosen() {
   done
 }
 
-# Files of the bundle that are not as they were when it was made, or are gone, by its own list: $changed_files.
-find_changed_files() {
-  changed_files=''
-  [ -f "$here/../manifest-sha256.txt" ] || return 0
-  changed_files=$(cd "$here/.." && plain_files <manifest-sha256.txt | check_digests | name_failed)
-}
-# The lines of a manifest, without links and pipes, which may have no end, and without inputs that are gone: these are looked
-# for elsewhere, by digest, as if they had never been here.
-plain_files() {
-  while IFS= read -r line; do
-    file=${line#*  }
-    if [ -h "$file" ]; then
-      continue
-    elif [ ! -e "$file" ]; then
-      case $file in data/inputs/files/*) continue ;; esac
-    elif [ ! -f "$file" ]; then
-      continue
-    fi
-    printf '%s\n' "$line"
-  done
-}
-name_failed() { # what `sha256sum -c` prints, on standard input
-  while IFS= read -r line; do
-    case $line in *': FAILED'*) ;; *) continue ;; esac
-    line=${line%%: FAILED*}
-    if [ -e "$line" ]; then printf '%s\n' "$line"; else printf '%s is gone\n' "$line"; fi
-  done
-}
 refuse_changed_files() {
-  find_changed_files
+  find_changed_files '*'
   [ -n "$changed_files" ] || return 0
   say "changed since the bundle was made:"
   say "$changed_files"
@@ -628,20 +618,28 @@ tell_why() {
     *) say "- see the end of $out/run.log" ;;
   esac
   tell_gaps
+  tell_absent_programs
   [ "$has_clients" = no ] ||
     say "- its scripts fetch and store files by a client for which storage.sh stands in: --program NAME=FILE has them use another"
   find_absent_software
   [ -z "$absent_told" ] || say "- $absent_told"
   [ "$way" != rewritten ] || say "- without a root of its own, a script or program that names a recorded path finds nothing there: see README.txt, Files at fixed places"
 }
+tell_absent_programs() {
+  tell_needs 2>&1 | while IFS= read -r line; do
+    case $line in 'not found: '*) say "- $line; what it had installed is gone with it. --program PLACE=FILE names another" ;; esac
+  done
+}
 # What the record lacks that a rerun needs, as far as the bundle knows.
 tell_gaps() {
+  gaps=0
   [ -f "$here/GAPS.tsv" ] || return 0
-  tab=$(printf '\t') gaps=0
+  tab=$(printf '\t')
   while IFS=$tab read -r gap level message _; do
     case $level in L1 | L2) ;; *) continue ;; esac
     gaps=$((gaps + 1))
     [ "$gaps" -gt 3 ] || say "- $gap: $message"
+    [ "$gap" != withheld-variable-read ] || say "  (--variable NAME=VALUE gives the job such a variable)"
   done <"$here/GAPS.tsv"
   [ "$gaps" -le 3 ] || say "- and $((gaps - 3)) more gaps of the record that stop L1 or L2: GAPS.tsv"
 }
@@ -660,7 +658,9 @@ lay_out() {
   umask 022
   input_places=$nl
   act=lay-out
-  mkdir -p "$src" "$elsewhere" || refuse "cannot write in $out."
+  # not -p: whoever makes it has the folder to itself
+  mkdir "$src" || refuse "cannot write in $out, or another run.sh runs in it; give a new folder."
+  mkdir -p "$elsewhere" || refuse "cannot write in $out."
   [ "$way" = rewritten ] || lay_out_root
   mkdir -p "$out/home/." "$out/tmp/." || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
@@ -719,6 +719,7 @@ do_steps() {
     . "$(list_of command/layout)"
   fi
   exit_code=0 stopped=no
+  : >"$out/unfinished" || refuse "cannot write in $out." # it stays where run.sh is ended from outside
   : >"$out/run.log"
   : >"$out/exit-codes.txt"
   act=run
@@ -726,7 +727,10 @@ do_steps() {
   # shellcheck source=/dev/null
   . "$(list_of command/steps)"
   [ "$stopped" != no-root ] || start_again
+  rm -f "$out/unfinished"
 }
+# The job has not begun: what says that it did goes.
+forget_beginning() { rm -f "$out/exit-codes.txt" "$out/unfinished"; }
 # For verify.sh: links from where outputs were made to where the job left them.
 find_moved() {
   name_folders "$out"
@@ -794,6 +798,7 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
 obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
   [ -z "$chosen_programs" ] || printf 'run.sh: with --program %s' "$chosen_programs" >>"$out/run.log"
+  [ -z "$variable_names" ] || printf 'run.sh: with --variable for%s\n' "$variable_names" >>"$out/run.log"
   if [ "$way" = rewritten ] && find_chosen "${1#"$elsewhere"}"; then
     shift
     set -- "$program_file" "$@"
@@ -806,7 +811,7 @@ obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
     return
   fi
   if is_in_container && [ ! -e "$out/started" ]; then
-    rm -f "$out/exit-codes.txt"
+    forget_beginning
     refuse "$container_tool could not start step $step_name inside $capsule (it ended with $code); $out/run.log says why."
   fi
   printf '%s\n' "$code" >>"$out/exit-codes.txt" ||
@@ -864,6 +869,7 @@ names_input() { # WORD
   esac
 }
 in_environment() { # PROGRAM [ARGUMENT]...
+  eval "set -- $chosen_variables \"\$@\"" # quoted words of the caller; they come behind the recorded ones, and so count
   section=environment
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
@@ -1148,7 +1154,7 @@ start_again() {
   cat "$out/run.log" >&2
   if [ "$own_root$way" != own ] || [ -s "$out/exit-codes.txt" ]; then
     leave_root
-    rm -f "$out/exit-codes.txt"
+    forget_beginning
     refuse "the root cannot be made, see above."
   fi
   leave_root
@@ -1184,9 +1190,14 @@ if [ "$act" = check ] || [ "$act" = dry-run ]; then
   if [ "$act" = check ]; then
     tell_needs
     tell_software
-    find_changed_files
+    find_changed_files '*'
     [ -z "$changed_files" ] || { checked=1 && say "changed since the bundle was made: $changed_files"; }
-    [ "$checked" -ne 0 ] || say "run.sh: nothing is missing, as far as this can be told before the job runs."
+    tell_gaps
+    if [ "$checked$gaps" = 00 ]; then
+      say "run.sh: nothing is missing, as far as this can be told before the job runs."
+    elif [ "$checked" -eq 0 ]; then
+      say "run.sh: nothing that can be looked for is missing. For want of what the record lacks, named above, the job may fail or make something else."
+    fi
     exit "$checked"
   fi
   tell_way

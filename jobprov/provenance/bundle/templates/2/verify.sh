@@ -618,7 +618,13 @@ section=job
 rerun_of=$job_id
 [ ! -f "$out/rerun-of.txt" ] || IFS= read -r rerun_of <"$out/rerun-of.txt"
 [ "$rerun_of" = "$job_id" ] || give_up "$out has a rerun of job $rerun_of, and this is the bundle of job $job_id."
+# a list that was cut off would have less compared than was recorded, and call the rest equal
+find_changed_files data/lib.sh data/verify.sh data/verify.py data/env/environment.sh 'data/command/*' 'data/outputs/*' \
+  "data/jobs/$job.sh" "data/jobs/$job/*" 'data/lists/*'
+[ -z "$changed_files" ] || give_up "files by which outputs are compared were changed since this bundle was made ($changed_files): no level, no report."
 [ ! -f "$out/changed.txt" ] || give_up "$out was run from a bundle that was changed ($(cat "$out/changed.txt")): no level, no report."
+[ ! -f "$out/unfinished" ] ||
+  give_up "the rerun in $out did not come to its end: it was interrupted, or it still runs. Run 'sh run.sh OUT' with a new folder. No level, no report."
 if [ ! -s "$out/exit-codes.txt" ]; then
   comparisons=''
   write_report R0
@@ -638,7 +644,7 @@ compare_exit_codes
 
 [ -z "$dated" ] || say "note: files of such kinds often hold when they were written, so that their bytes differ each time; look into them: $dated"
 if [ "$ended$differs" != sameno ]; then
-  say "note: $out/run.log has what the job printed; 'sh run.sh --check' compares this machine with what the job used."
+  say "note: $out/run.log has what the job printed; 'sh run.sh --check' compares this machine with what the job used, and says what the record lacks."
   [ "$way_taken" = 'own root' ] || say "note: it ran without a root of its own, so that recorded paths inside of scripts and programs led nowhere: see README.txt."
 fi
 
