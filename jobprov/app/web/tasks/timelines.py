@@ -7,7 +7,7 @@ from typing import NamedTuple
 from flask import Response, request
 
 from jobprov.app.kept_answers import read_timeline
-from jobprov.app.web.frame.formats import counted, duration, moment, number
+from jobprov.app.web.frame.formats import counted, duration, number
 from jobprov.app.web.frame.page import answer, here, named_task, pages, table
 from jobprov.provenance.answers.addresses import task_call, timeline_page
 from jobprov.provenance.answers.tasks.tasks import UNDER_WAY

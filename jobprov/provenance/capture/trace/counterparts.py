@@ -58,7 +58,8 @@ def _other_numbers(of_traced: List[str], record: Record) -> Dict[str, str]:
     of_this = _NUMBER.findall(" ".join(record.get("command", {}).get("argv", ())))
     if len(of_this) != len(of_traced):
         return {}
-    return {_plain(old): _plain(new) for old, new in zip(of_traced, of_this)}
+    pairs = zip(of_traced, of_this)  # noqa: B905 - Python 3.6
+    return {_plain(old): _plain(new) for old, new in pairs}
 
 
 def _has_one_beside(path: str, numbers: Dict[str, str]) -> bool:
