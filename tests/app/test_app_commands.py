@@ -88,7 +88,7 @@ def test_lookup_of_an_unknown_file_is_a_wrong_question_and_names_the_nearest(
 def test_job_says_how_it_failed_in_its_first_line(live: LiveService) -> None:
     first = live.run("job", JOB).stdout.splitlines()[0]
 
-    assert first == "Failed in step art with exit code 65: cet::exception."
+    assert first == "Failed in step art with exit code 65 after 1 s: cet::exception."
 
 
 @pytest.mark.slow

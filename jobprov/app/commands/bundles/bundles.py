@@ -258,7 +258,7 @@ def unpacked(
 def _unpack(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
     if Path(what).is_file():
         return _unpack_tar(Path(what), folder / "bundle")
-    if Path(what).is_dir():
+    if what and Path(what).is_dir():
         raise BadInputError(
             f"{what} is a folder. Name the tar of a bundle; one that is unpacked runs by its own "
             "programs: sh run.sh OUT, in its folder data."

@@ -294,7 +294,13 @@ def test_task_goes_on_without_a_waived_unit(recorded: FlaskClient) -> None:
 
     assert (answer.status_code, answer.json) == (
         201,
-        {"task_id": "t1", "experiment": "nova", "unit_count": 1},
+        {
+            "task_id": "t1",
+            "experiment": "nova",
+            "unit_count": 1,
+            "not_waived_count": 0,
+            "not_waived": [],
+        },
     )
     assert read(recorded, "/tasks/t1/missing") == {
         "missing": [{"unit": "w", "state": "not_submitted", "why": None}],
