@@ -323,9 +323,6 @@ def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> in
     result = Flush()
     result.spool = _spool_to_send(options, environment, result)
     if result.spool is None:
-        result.problem = "no spool to send from"
-        if options.words:
-            result.problem = _why_not(options.words[0])
         speaker.say(result.problem or "{}: no spool, nothing to send".format(options.words[0]))
     else:
         if result.found is not None:
@@ -346,26 +343,32 @@ def flush(options: Options, environment: Dict[str, str], speaker: Speaker) -> in
 def _spool_to_send(options: Options, environment: Dict[str, str], result: Flush) -> Optional[str]:
     """Return the spool of the folder that was named, else the usual one.
 
-    With the entries of a log that was named.
+    With the entries of a log that was named. Where it is None, the result says why, if anything
+    may be left.
     """
     if options.words and not os.path.isfile(options.words[0]):
-        place = homing.gather(options.words[0])
-        return spools.open_at(place) if spools.is_begun(place) else None
+        return _spool_of_folder(options.words[0], result)
     spool = spools.find(options, environment)
-    if options.words and spool is not None:
+    if spool is None:
+        result.problem = "no spool to send from"
+    elif options.words:
         from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415
 
         result.found = leftovers.unpack(options.words[0], os.path.join(spool, "ready"))
     return spool
 
 
-def _why_not(place: str) -> Optional[str]:
-    """Return why nothing can be sent from a place; None where there is nothing to send."""
-    if not os.path.exists(place):
-        return "there is no {}".format(place)
-    if spools.is_begun(homing.gather(place)) or not os.access(place, os.R_OK | os.W_OK):
-        return "{} cannot be written, or is another user's".format(place)
-    return None
+def _spool_of_folder(folder: str, result: Flush) -> Optional[str]:
+    """Return the spool in a folder; None where there is none, or it cannot be used."""
+    if not os.path.exists(folder):
+        result.problem = "there is no {}".format(folder)
+        return None
+    place = homing.gather(folder)
+    is_begun = spools.is_begun(place)
+    spool = spools.open_at(place) if is_begun else None
+    if spool is None and (is_begun or not os.access(folder, os.R_OK | os.W_OK)):
+        result.problem = "{} cannot be written, or is another user's".format(folder)
+    return spool
 
 
 def _send_all(

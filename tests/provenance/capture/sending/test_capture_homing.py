@@ -84,14 +84,17 @@ def test_flush_sends_what_an_earlier_one_gathered_and_could_not_send(
     assert service.only_record()["state"] == "succeeded"
 
 
-def test_flush_of_a_folder_without_any_makes_it_a_spool_as_before(
+def test_flush_of_a_folder_without_any_says_so_and_makes_it_no_spool(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:
-    (tmp_path / "empty").mkdir()
+    empty = tmp_path / "empty"
+    empty.mkdir()
 
-    done = runner("flush", str(tmp_path / "empty"), "--url", service.url)
+    done = runner("flush", str(empty), "--url", service.url)
 
     assert done.returncode == 0
+    assert done.stderr.decode() == f"jobprov: {empty}: no spool, nothing to send\n"
+    assert list(empty.iterdir()) == []
 
 
 def test_flush_of_a_mistyped_folder_says_that_there_is_none(

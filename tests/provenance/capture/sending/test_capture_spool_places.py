@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.background import Speaker
 from jobprov.provenance.capture.sending import flushing, spool
 from tests.library.hook import Runner
 from tests.library.servers.hook_service import Service
@@ -100,6 +102,21 @@ def test_flush_of_a_folder_that_cannot_be_written_sends_from_no_other(
 
     assert (done.returncode, service.records) == (3, {})
     assert f"there is no {blocked / 'spool'}".encode() in done.stderr
+
+
+def test_log_is_not_said_to_be_sent_where_no_spool_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its records have nowhere to go, and stay in it."""
+    log = tmp_path / "job.err"
+    log.write_text("-----BEGIN JOBPROV RECORD x-----\n")
+    monkeypatch.setattr(spool, "possible", lambda *_: [])
+    options = Options([str(log)], {})
+
+    code = flushing.flush(options, {}, Speaker(options))
+
+    assert code == 3
+    assert capsys.readouterr().err == "jobprov: no spool to send from\n"
 
 
 def test_disk_that_is_full_hands_on_to_the_next_place(
