@@ -120,10 +120,7 @@ def home_page() -> str:
 
 def task_page(task_id: str, experiment: str | None = None) -> str:
     """Return the path of a task's page; an id that no path can hold stands in the query."""
-    words = {"experiment": experiment}
-    if not fits_path(task_id):
-        words, task_id = {"task_id": task_id, **words}, "-"
-    return with_query(f"/tasks/{quote(task_id, safe='')}", words)
+    return _below_task(task_id, "", "task_id", {"experiment": experiment})
 
 
 def task_call(task_id: str, view: str, words: Mapping[str, str | None]) -> str:
@@ -131,8 +128,13 @@ def task_call(task_id: str, view: str, words: Mapping[str, str | None]) -> str:
 
     Its parameter is `task`, since OpenAPI has the part of the path as `task_id`.
     """
+    return _below_task(task_id, view, "task", words)
+
+
+def _below_task(task_id: str, view: str, parameter: str, words: Mapping[str, str | None]) -> str:
+    """Return a path below a task; an id that no path can hold stands in a parameter."""
     if not fits_path(task_id):
-        words, task_id = {"task": task_id, **words}, "-"
+        words, task_id = {parameter: task_id, **words}, "-"
     return with_query(f"/tasks/{quote(task_id, safe='')}{view}", words)
 
 

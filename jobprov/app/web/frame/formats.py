@@ -157,17 +157,6 @@ def asked_minute(value: Any) -> str:
     return minute(value) if read_time(value) else text(value)
 
 
-def seconds_between(start: Any, end: Any) -> float | None:
-    """Return the seconds from one RFC 3339 text to another.
-
-    It is None where either is missing, or where they are the wrong way round.
-    """
-    first, last = read_time(start), read_time(end)
-    if first is None or last is None or last < first:
-        return None
-    return (last - first).total_seconds()
-
-
 def signal_name(value: Any) -> str:
     """Return `9 (SIGKILL)`."""
     try:

@@ -19,7 +19,6 @@ from jobprov.app.web.frame.formats import (
     is_number,
     number,
     percent,
-    seconds_between,
     size,
 )
 from jobprov.app.web.lookup.entries import complete, complete_all
@@ -56,7 +55,7 @@ from jobprov.provenance.records.job_record import (
     Tarball,
     Task,
 )
-from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.records.reading.times import read_time, seconds_between
 from jobprov.provenance.records.release_products import software_rank
 
 BAR = 1000

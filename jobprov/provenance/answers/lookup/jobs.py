@@ -12,7 +12,7 @@ from jobprov.provenance.records.files.presence import LostFiles
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy, JsonObject
 from jobprov.provenance.records.merging import Disagreement
-from jobprov.provenance.records.reading.times import read_time
+from jobprov.provenance.records.reading.times import seconds_between
 
 JOB_ORDERS = (
     "received_at",
@@ -123,10 +123,7 @@ class JobSummary(Struct, frozen=True):
         """
         if self.resources.wall_seconds is not None:
             return self.resources.wall_seconds
-        start, end = read_time(self.started_at), read_time(self.ended_at)
-        if start is None or end is None or end < start:
-            return None
-        return (end - start).total_seconds()
+        return seconds_between(self.started_at, self.ended_at)
 
     def facts(self) -> list[tuple[str, object]]:
         """Return what there is to say in short, each with its title; None for what is not known."""

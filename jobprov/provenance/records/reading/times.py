@@ -27,6 +27,17 @@ def read_time(value: object) -> datetime | None:
         return None
 
 
+def seconds_between(start: object, end: object) -> float | None:
+    """Return the seconds from one time in a text to another.
+
+    It is None where either is missing, or where they are the wrong way round.
+    """
+    first, last = read_time(start), read_time(end)
+    if first is None or last is None or last < first:
+        return None
+    return (last - first).total_seconds()
+
+
 def plain_time(text: str) -> str:
     """Return the time with its leap second clamped and cut to microseconds.
 
