@@ -93,7 +93,7 @@ _BEGINNINGS = (_PACKAGE + ".running.execution", _PACKAGE + ".commands")
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _AS_IT_IS, _DEFLATED = 0, 8
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
-_PIECE = 12  # of 8 to 14 bytes, these give the shortest hook
+_PIECE = 11  # of 8 to 14 bytes, these give the shortest hook
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
 
 

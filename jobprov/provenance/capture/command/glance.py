@@ -31,7 +31,14 @@ from jobprov.provenance.capture.files.hashing import (
     hash_file,
     signature,
 )
-from jobprov.provenance.capture.files.names import from_here, guess_role, is_data, is_url, real_path
+from jobprov.provenance.capture.files.names import (
+    from_here,
+    guess_role,
+    is_data,
+    is_url,
+    is_within,
+    real_path,
+)
 
 if TYPE_CHECKING:
     from jobprov.provenance.capture.files.standard_input import StandardInput
@@ -281,14 +288,13 @@ def find_redirected() -> List[Tuple[str, None]]:
 
 def find_folders(argv: Sequence[str]) -> List[str]:
     """Return the arguments that are folders with something in them, not those around this one."""
-    here = os.getcwd() + os.sep
+    here = os.getcwd()
     folders = []
     for path in dict.fromkeys(_values(argv)):
         is_folder = _may_be_name(path) and os.path.isdir(path)
         if not is_folder or arguments.is_system(os.path.join(path, "x")):
             continue
-        is_around = here.startswith(os.path.realpath(path).rstrip(os.sep) + os.sep)
-        if not is_around and os.listdir(path):
+        if not is_within(here, os.path.realpath(path)) and os.listdir(path):
             folders.append(path)
     return folders[:_MOST_FOLDERS]
 

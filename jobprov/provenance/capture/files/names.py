@@ -49,6 +49,11 @@ def is_in_system_folder(path: str) -> bool:
     return path.startswith(SYSTEM_FOLDERS) and not path.startswith(_FLEETING)
 
 
+def is_within(path: str, folder: str) -> bool:
+    """Tell whether an absolute path is a folder, or lies below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def split_did(word: str) -> Tuple[Optional[str], str]:
     """Return (namespace, path) of `namespace:path`, and (None, the word) of any other name.
 

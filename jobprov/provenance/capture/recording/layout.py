@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import private
-from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.files.names import from_here, is_within
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.sight.sight import Sight
@@ -145,14 +145,14 @@ class Layout:
         """Tell whether a folder belongs to the system or to software, or lies around the job's."""
         if path in _NOT_OURS or arguments.is_of_machine(path + "/"):
             return True
-        is_around = (os.getcwd() + "/").startswith(path + "/")
+        is_around = is_within(os.getcwd(), path)
         return is_around or private.is_software(path + "/bin/x")
 
     def _is_code(self, path: str) -> bool:
         """Tell whether a folder of a checkout or product comes with the files in it."""
         for entry in self._draft.record.get("software", ()):
             top = entry.get("checkout") or (entry.get("product") or {}).get("prefix")
-            if top and (path + "/").startswith(top.rstrip("/") + "/"):
+            if top and is_within(path, top):
                 return bool(os.listdir(path))
         return False
 

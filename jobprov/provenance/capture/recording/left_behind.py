@@ -10,6 +10,7 @@ comes home; without it, that are the new files at the top of the scratch folder,
 import os
 from typing import Any, Dict, Optional
 
+from jobprov.provenance.capture.files.names import is_within
 from jobprov.provenance.capture.record.json_objects import ClassAd, Record
 
 _STARTER = "condor_starter"
@@ -47,6 +48,6 @@ def _comes_home(path: str, scratch: str, listed: Optional[Any]) -> bool:
         if not name.strip():
             continue
         home = os.path.normpath(os.path.join(scratch, name.strip()))
-        if path == home or path.startswith(home + os.sep):
+        if is_within(path, home):
             return True
     return False

@@ -12,6 +12,7 @@ import os
 import time
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from jobprov.provenance.capture.files.names import is_within
 from jobprov.provenance.capture.running import mounts
 
 LOOK_SECONDS = 0.04
@@ -87,7 +88,7 @@ class Child:
         """Return an absolute path of the program's as the hook sees the file; see `mounts`."""
         if not self.inside_folder:
             return path
-        if mounts.is_within(path, self.inside_folder):
+        if is_within(path, self.inside_folder):
             return self.working_directory + path[len(self.inside_folder) :]
         return mounts.seen_here(self.process, path)
 

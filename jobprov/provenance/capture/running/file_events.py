@@ -23,6 +23,7 @@ import threading
 import time
 from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
 
+from jobprov.provenance.capture.files.names import is_within
 from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.followed import Followed
@@ -306,12 +307,12 @@ class FileEvents:
             self._followed.handles.read()
             self._followed.handles.forget(folder)
         for watch in [
-            watch for watch, path in self._followed.folders.items() if _is_at(path, folder)
+            watch for watch, path in self._followed.folders.items() if is_within(path, folder)
         ]:
             del self._followed.folders[watch]
             self._kernel.remove(watch)
         for watch, (path, _) in list(self._storage.followed.items()):
-            if _is_at(path, folder):
+            if is_within(path, folder):
                 self._storage.forget(watch)
 
     def _move_to(
@@ -378,11 +379,6 @@ class FileEvents:
 
 def _is_hidden(path: str) -> bool:
     return os.path.basename(path).startswith(".")
-
-
-def _is_at(path: str, folder: str) -> bool:
-    """Tell whether a path is a folder's, or lies below it."""
-    return path == folder or path.startswith(folder + os.sep)
 
 
 def _below(folder: str, paths: Iterable[str]) -> List[str]:

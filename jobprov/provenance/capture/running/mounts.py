@@ -8,7 +8,7 @@ Source: proc(5), `PID/ns/mnt`, `PID/root` and `PID/cwd`.
 
 import os
 
-from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS
+from jobprov.provenance.capture.files.names import SYSTEM_FOLDERS, is_within
 
 ELSEWHERE = "container://"
 
@@ -37,8 +37,3 @@ def seen_here(process: int, path: str) -> str:
     except OSError:
         pass  # it has ended, or there is no such file
     return path if path.startswith(SYSTEM_FOLDERS) else ELSEWHERE + path
-
-
-def is_within(path: str, folder: str) -> bool:
-    """Tell whether an absolute path is a folder, or lies below it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

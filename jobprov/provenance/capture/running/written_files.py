@@ -13,6 +13,8 @@ import os
 import struct
 from typing import Dict, Iterator, List, Optional, Tuple
 
+from jobprov.provenance.capture.files.names import is_within
+
 _INIT = 0x1 | 0x2 | 0x200 | 0x400 | 0x800  # close on exec, no waiting; file, folder, and name
 _ADD, _ONLY_FOLDERS = 0x1, 0x8
 _CLOSED, _ON_FILES = 0x8, 0x08000000
@@ -54,7 +56,7 @@ class WrittenFiles:
     def forget(self, folder: str) -> None:
         """Follow a folder and those below it no more."""
         for handle, (_, path) in list(self._folders.items()):
-            if path == folder or path.startswith(folder + os.sep):
+            if is_within(path, folder):
                 del self._folders[handle]
 
     def read(self) -> None:

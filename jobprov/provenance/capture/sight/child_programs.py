@@ -43,6 +43,9 @@ _COPIERS: Dict[str, Sequence[str]] = {
 _FILE_SCHEME, _RUCIO_SCHEME = "file://", "rucio://"
 _OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
 _MOST_SETUPS = 20
+# What a program's C library reads of the machine, whatever the job is: users, name services,
+# libraries. Jobs have their folders elsewhere, some of them below /var/lib
+_OF_THE_MACHINE = ("/etc/", "/run/", "/var/run/", "/var/cache/", "/var/lib/sss/")
 
 
 class SeenFile:
@@ -89,7 +92,7 @@ class FileReader:
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
-        if is_url(path) or arguments.is_system(path):
+        if is_url(path) or is_no_input(path):
             return None
         status = _status(path)
         if status is None or status.st_ctime >= self._began or private.is_in_environment(path):
@@ -362,6 +365,11 @@ def _target_of(source: str, target: str, *, is_folder: bool) -> str:
     elif os.path.isdir(target):
         is_folder = True
     return os.path.join(target, os.path.basename(source)) if is_folder else target
+
+
+def is_no_input(path: str) -> bool:
+    """Tell whether a file is the machine's own, or of installed software; a rerun has its own."""
+    return path.startswith(_OF_THE_MACHINE) or arguments.is_system(path)
 
 
 def marks_of_products(variables: Dict[str, str]) -> FrozenSet[Tuple[str, str]]:

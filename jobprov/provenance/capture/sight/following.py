@@ -4,6 +4,7 @@ import os
 from typing import Iterable, List, Optional
 
 from jobprov.provenance.capture.files import folders
+from jobprov.provenance.capture.files.names import is_within
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.followed import Followed
 from jobprov.provenance.capture.running.neighbours import Neighbours
@@ -56,14 +57,9 @@ def _own_folders(options: Options) -> List[str]:
         own.append(working_folder)
     scratch = os.environ.get("_CONDOR_SCRATCH_DIR", "")
     real = os.path.realpath(scratch)  # a link may lead to the working folder
-    is_elsewhere = bool(scratch) and not is_below(os.path.realpath(working_folder), [real])
+    is_elsewhere = bool(scratch) and not is_within(os.path.realpath(working_folder), real)
     for named in [*options.watch, *([scratch] if is_elsewhere else ())]:
         folder = os.path.abspath(named)
-        if os.path.isdir(folder) and not is_below(folder, own):
+        if os.path.isdir(folder) and not any(is_within(folder, other) for other in own):
             own.append(folder)
     return own
-
-
-def is_below(folder: str, others: List[str]) -> bool:
-    """Tell whether a folder or file is one of some folders, or lies below one."""
-    return any(folder == other or folder.startswith(other + os.sep) for other in others)

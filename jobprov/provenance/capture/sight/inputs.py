@@ -3,7 +3,6 @@
 import os
 from typing import Callable, Collection, Dict, Iterable, List, Optional, Set
 
-from jobprov.provenance.capture.command.arguments import is_system
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
 from jobprov.provenance.capture.files.private import is_private, is_software
@@ -12,7 +11,7 @@ from jobprov.provenance.capture.record.fields import seconds_of, without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
 from jobprov.provenance.capture.running.open_files import OpenFiles
 from jobprov.provenance.capture.sight import lying_files, places
-from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
+from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile, is_no_input
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
@@ -33,10 +32,6 @@ _NO_INPUTS = (
     ".log",
     ".lock",
 )
-
-# What a program's C library reads of the machine, whatever the job is: users, name services,
-# libraries. Jobs have their folders elsewhere, some of them below /var/lib
-_OF_THE_MACHINE = ("/etc/", "/run/", "/var/run/", "/var/cache/", "/var/lib/sss/")
 
 
 class SeenInputs:
@@ -91,7 +86,7 @@ class SeenInputs:
             if not program.is_step:
                 files.update((file.path, file) for file in program.inputs)
             for copy in program.copies:  # `cp /pnfs/raw.root $(mktemp -d)/`
-                is_input = not (copy.is_new or is_system(copy.source))
+                is_input = not (copy.is_new or is_no_input(copy.source))
                 if copy.file is not None and is_input and not self._sight.is_own(copy.target):
                     files[copy.source] = copy.file
         if opened is not None:
@@ -171,8 +166,6 @@ class SeenInputs:
         files = []
         for path in list(opened.files)[:_MOST_OPEN]:
             if path in opened.written or path.endswith(_NO_INPUTS):
-                continue
-            if path.startswith(_OF_THE_MACHINE):
                 continue
             file = self._sight.reader.read_input(path)
             if is_url(path):  # of a container: nobody can read it here

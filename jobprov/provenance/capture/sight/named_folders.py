@@ -8,6 +8,7 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, MutableM
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders as own
 from jobprov.provenance.capture.files import private
+from jobprov.provenance.capture.files.names import is_within
 
 _MOST_PLACES = 100
 _MOST_WORDS = 10000  # of one script
@@ -40,7 +41,7 @@ def is_left_out(path: str, own_folders: Collection[str], skipped: Collection[str
     """Tell whether a path lies where no job keeps its outputs: the system's, spool, or scratch."""
     if arguments.is_system(path):
         return True
-    if any(path.startswith(folder + "/") for folder in skipped):
+    if any(is_within(path, folder) for folder in skipped):
         return True  # what strace writes there
     scratch = [*_SCRATCH, os.environ.get("TMPDIR", "/tmp").rstrip("/") + "/"]  # noqa: S108
     for folder in scratch:
@@ -73,11 +74,7 @@ def _may_be_path(word: str) -> bool:
 def is_in_own(folder: str, own_folders: Collection[str]) -> bool:
     """Tell whether a folder is one of the job's own or lies below, whatever links lead to it."""
     real = os.path.realpath(folder)
-    return any(_is_at(real, os.path.realpath(each)) for each in own_folders)
-
-
-def _is_at(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + os.sep)
+    return any(is_within(real, os.path.realpath(each)) for each in own_folders)
 
 
 def words_of_script(content: bytes, variables: MutableMapping[str, str]) -> List[str]:

@@ -100,6 +100,7 @@ class Places:
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, List[Copy]] = {}
         self.sent: Dict[str, str] = {}
+        self._targets: Set[str] = set()  # of what was sent
         for copy in copies:
             self._take(copy)
 
@@ -112,8 +113,10 @@ class Places:
         elif not is_from_job and self._is_own(target):
             self.staged_in.setdefault(target, []).append(copy)
         elif copy.is_new and not (self._is_own(target) or is_log(target)):
+            if copy.source not in self._targets:
+                self.sent[copy.source] = target
+            self._targets.add(target)
             self._copied[copy.source] = (target, copy.file)
-            self.sent[copy.source] = target
 
     def find(self, path: str) -> MadeFile:
         """Return where a file is that the job made at a path and that is no longer there."""
@@ -122,8 +125,12 @@ class Places:
             return MadeFile(path, came.place, is_moved=True)
         if path in self._copied:
             place, file = self._copied[path]
-            if not is_url(place) and not os.path.exists(place):
-                place = self._find_further(path) or place  # renamed after the copy
+            for _ in self._copied:  # names may go in a circle
+                if place not in self._copied or os.path.exists(place):
+                    break
+                place = self._copied[place][0]  # `mv` of the copy
+            if not is_url(place) and not os.path.exists(place):  # renamed after the copy
+                place = self._find_further(path) or self._find_written(path) or place
             return MadeFile(path, place, file)
         is_moved = came is not None and came.is_moved
         return MadeFile(path, self._find_further(path), is_moved=is_moved)

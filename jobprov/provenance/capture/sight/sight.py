@@ -12,13 +12,14 @@ import time
 from typing import Deque, Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import folders
+from jobprov.provenance.capture.files.names import is_within
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, hash_seconds
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.file_events import FileEvents
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
-from jobprov.provenance.capture.sight.following import Following, is_below
+from jobprov.provenance.capture.sight.following import Following
 from jobprov.provenance.capture.sight.held_logs import HeldLogs
 
 _FINISH_SECONDS = 5.0
@@ -26,6 +27,7 @@ _COPIER_SECONDS = 0.1  # between looks whether a copier has ended
 _IDLE_SECONDS = 0.2
 _LEAST_SET_BACK = 1.0
 _MOST_PROGRAMS, _MOST_WAITING, _MOST_LATEST = 2000, 2000, 20
+_MOST_OUTER = 5  # `ifdh cp` runs www_cp.sh, which runs dd
 _FIRST_WORDS = 3  # `python3 -u job-end-hook.pyz`
 
 
@@ -83,6 +85,7 @@ class Sight:
         self.reader = FileReader(began, working_folder, hash_seconds(options))
         self.held_logs = HeldLogs()
         self._waiting: Deque[Child] = collections.deque()
+        self._latest: Dict[int, ChildProgram] = {}  # by the numbers of their processes
         self._copiers: List[ChildProgram] = []  # those that may still be at work
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
@@ -113,7 +116,7 @@ class Sight:
 
     def is_own(self, path: str) -> bool:
         """Tell whether an absolute path lies in one of the job's own folders."""
-        return is_below(path, self.own_folders)
+        return any(is_within(path, folder) for folder in self.own_folders)
 
     def made(self) -> Set[str]:
         """Return the absolute paths of files that came, and were not there before."""
@@ -195,12 +198,24 @@ class Sight:
         self.held_logs.hold(path for path in child.printed_to if self.is_own(path))
         try:
             program = ChildProgram(child, self.options.program, self.reader)
+            self._leave_to_outer(program)
+            self._latest[child.process] = program
             self.programs.append(program)
             if program.copies:
                 self._copiers.append(program)
         except Exception as error:
             self.note("a program was not read: {}: {}".format(type(error).__name__, error))
         self._hash_large_beside()
+
+    def _leave_to_outer(self, program: ChildProgram) -> None:
+        """Leave a copy to the copier that runs this one for it: that knows where it comes from."""
+        outer = self._latest.get(program.child.parent)
+        for _ in range(_MOST_OUTER):
+            if outer is None:
+                break
+            made = {copy.target for copy in outer.copies}
+            program.copies = [copy for copy in program.copies if copy.target not in made]
+            outer = self._latest.get(outer.child.parent)
 
     def _read_fetched(self) -> None:
         """Read what copiers that have ended fetched: jobs remove their inputs before they end."""

@@ -163,20 +163,29 @@ def test_each_file_of_a_list_is_an_input(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_file_that_is_written_in_the_storage_and_sorted_there_is_an_output(site: Site) -> None:
-    """As `run_genie.sh` of DUNE's near detector does with all that it makes."""
+@pytest.mark.parametrize("seen", [(), ("1",), ("2",), ("1", "2")])
+def test_file_that_is_written_in_the_storage_and_sorted_there_is_an_output(
+    site: Site, seen: tuple[str, ...]
+) -> None:
+    """As `run_genie.sh` of DUNE's near detector does; any move may be too quick to be seen."""
+    slow = site.job.parent / "slow"
+    slow.mkdir()
+    (slow / "mv").write_text('#!/bin/sh\nsleep 0.3; /bin/mv "$@"; sleep 0.3\n')
+    (slow / "mv").chmod(0o755)
+    first, second = (str(slow / "mv") if number in seen else "mv" for number in "12")
     record = site.record(
-        """
+        f"""
         mkdir -p $STORAGE/tmp/gen
         hadd $STORAGE/tmp/gen/a.7.ghep.root $INPUTS/raw.root
-        mv $STORAGE/tmp/gen/a.7.ghep.root $STORAGE/tmp/gen/a.GHEP.root
+        {first} $STORAGE/tmp/gen/a.7.ghep.root $STORAGE/tmp/gen/a.GHEP.root
         mkdir -p $STORAGE/gen/GHEP/0000000
-        mv $STORAGE/tmp/gen/a.GHEP.root $STORAGE/gen/GHEP/0000000
+        {second} $STORAGE/tmp/gen/a.GHEP.root $STORAGE/gen/GHEP/0000000
         """
     )
 
-    made = [file["path"] for file in record["outputs"]]
-    assert made == [str(site.storage / "gen" / "GHEP" / "0000000" / "a.GHEP.root")]
+    made = [(file["name"], file.get("location", file["path"])) for file in record["outputs"]]
+    place = site.storage / "gen" / "GHEP" / "0000000" / "a.GHEP.root"
+    assert made == [("a.GHEP.root", str(place))]
 
 
 @pytest.mark.slow

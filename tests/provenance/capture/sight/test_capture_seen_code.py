@@ -186,7 +186,8 @@ def test_files_of_the_kernel_and_the_machine_that_a_script_names_are_no_inputs(
     runner: Runner,
 ) -> None:
     """A rerun has those of its own machine; it refused to start without the recorded ones."""
-    record, _ = record_of(runner, "cat /proc/cpuinfo /proc/sys/kernel/ostype /etc/hostname\n")
+    files = "/proc/cpuinfo /proc/sys/kernel/ostype /etc/hostname"
+    record, _ = record_of(runner, f"cat {files}\ntimeout 0.4 tail -f {files}\n[ $? = 124 ]\n")
 
     assert record.get("inputs", []) == []
 
