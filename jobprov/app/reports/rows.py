@@ -330,8 +330,8 @@ def unlisted_words(units: int) -> str:
 def hidden_words(units: int) -> str:
     """Return that units of a task hide failures, and what to do about it."""
     return (
-        f"{hidden_failure_words(units)}. Give each command a unit of its own by --unit, or make "
-        "them steps of one job by `step`."
+        f"{hidden_failure_words(units)}. Give each command a unit of its own by --unit, name an "
+        "input that all jobs have by --shared-input, or make commands steps of one job by `step`."
     )
 
 

@@ -256,9 +256,9 @@ def without_output(files: LostFiles) -> str:
 
 
 def hidden_failure_words(units: int) -> str:
-    """Return that commands of one batch job share a unit, and hide that one of them failed."""
+    """Return that commands of one submission share a unit, and hide that one of them failed."""
     have = "has" if units == 1 else "have"
     return (
-        f"{counted(units, 'unit')} {have} several commands in one batch job, of which some failed "
-        "though others succeeded"
+        f"{counted(units, 'unit')} {have} several commands in one batch job or submission, of "
+        "which some failed though others succeeded"
     )

@@ -215,8 +215,8 @@ class TaskProgress(Struct, frozen=True):
         blocking: the first thousand units that are neither done nor waived.
         waivers: the newest first.
         backlog: what is left and when it may be gone; None where nobody declared how many units.
-        hidden_failures: units that count by a command of a batch job in which another command
-            failed that has the same unit.
+        hidden_failures: units that count by a command of a batch job or submission in which
+            another command failed that has the same unit.
     """
 
     task_id: str

@@ -158,13 +158,25 @@ def name_unit(
 ) -> Optional[str]:
     """Return what a retry has in common with its first try.
 
-    The one input, else the index within the task.
+    The one input, else the index within the task. A list without a number in its name, such as
+    `files.txt`, has something for each job of a submission: it counts where there is no index.
     """
     if options.unit:
         return options.unit
-    primary = {str(entry["name"]) for entry in inputs if entry.get("role") == "primary"}
-    if len(primary) == 1:
-        return primary.pop()
+    names = {str(entry["name"]) for entry in inputs if entry.get("role") == "primary"}
+    own = {name for name in names if not _is_list_for_all(name)}
+    index = None if len(own) == 1 else _index(environment, ad)
+    if index is None and len(own or names) == 1:
+        return (own or names).pop()
+    return index
+
+
+def _is_list_for_all(name: str) -> bool:
+    return name.endswith((".txt", ".list", ".lst")) and not any(map(str.isdigit, name))
+
+
+def _index(environment: Dict[str, str], ad: ClassAd) -> Optional[str]:
+    """Return the number of a job in its submission, or what stands for it."""
     # Jobs of a DAG (jobsub's --maxConcurrent) all are process 0
     for name in ("JOBSUBJOBSECTION", "PROCESS"):
         if environment.get(name):

@@ -344,7 +344,7 @@ def _units_that_need_somebody(stage: StageProgress) -> int:
 
 
 def _hidden_failures(connection: Connection, now: datetime) -> NeedsOfKind:
-    """Return tasks with units that count although a command of the same batch job failed."""
+    """Return tasks with units that count although a command of the same submission failed."""
     needs = []
     for task in tasks_that_hide_failures(connection, now - _HIDDEN_FOR):
         words = f"task {task.task_id}: {hidden_failure_words(task.units)}"

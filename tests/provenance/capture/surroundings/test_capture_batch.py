@@ -22,6 +22,27 @@ def test_jobs_of_a_dag_have_units_of_their_own(environment: dict[str, str], unit
     assert name_unit(Options([], {}), environment, {"ProcId": 3}, []) == unit
 
 
+@pytest.mark.parametrize(
+    ("names", "environment", "unit"),
+    [
+        (["files.txt"], {"PROCESS": "7"}, "7"),
+        (["files.txt"], {}, "files.txt"),
+        (["files.txt", "raw_5.root"], {"PROCESS": "7"}, "raw_5.root"),
+        (["files_17.txt"], {"PROCESS": "7"}, "files_17.txt"),
+        (["north.root"], {"PROCESS": "7"}, "north.root"),
+        (["raw_5.root", "raw_6.root"], {"PROCESS": "7"}, "7"),
+        (["raw_5.root", "raw_6.root"], {}, None),
+    ],
+)
+def test_list_for_all_jobs_of_a_submission_is_not_what_one_of_them_works_on(
+    names: list[str], environment: dict[str, str], unit: str | None
+) -> None:
+    """Jobs that each take their line of `files.txt` were all one unit: done by the first."""
+    inputs = [{"name": name, "role": "primary"} for name in names]
+
+    assert name_unit(Options([], {}), environment, {}, inputs) == unit
+
+
 @pytest.mark.parametrize(("process", "unit"), [(0, "reco_7"), (2, "reco_7.2")])
 def test_nodes_of_a_dag_of_ones_own_are_units(process: int, unit: str) -> None:
     """DAGMan submits each node by itself: all of them were the unit 0."""

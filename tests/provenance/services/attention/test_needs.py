@@ -577,7 +577,7 @@ def test_unit_that_hides_that_a_command_of_its_batch_job_failed(production: Prod
         "2026-01-01T09:29:00Z",
     )
     assert need.words == (
-        "task t1: 1 unit has several commands in one batch job, of which some failed though "
+        "task t1: 1 unit has several commands in one batch job or submission, of which some failed though "
         "others succeeded"
     )
     assert not [need for need in later.needs if need.kind == "hidden"]

@@ -1,16 +1,20 @@
-"""Units that several commands of one batch job share, so that a failed one hides behind the others.
+"""Units that several commands of one submission share, so that a failed one hides behind the others.
 
-A retry inside a batch job ends with its first success. Where another command begins after a
-success, they are no retries of one command, and a failure among them was not made good.
+They may be of one batch job, or of several that were submitted together and have the same only
+input. A retry among them ends with its first success. Where another command begins after a success,
+they are no retries of one command, and a failure among them was not made good.
 
-Source: docs/how-to/record-jobs.md, "Several commands in one batch job".
+Source: docs/how-to/record-jobs.md, "Several commands in one batch job" and "An input that all jobs
+have".
 """
 
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, Text, case, func, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.functions import FunctionElement
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
 from jobprov.provenance.db.recording.job_rows import KILLED, STATES, SUCCEEDED
@@ -24,6 +28,25 @@ _BAD = (STATES.index("failed"), KILLED)
 _Other = aliased(Job)
 
 
+class _Before(FunctionElement[str]):
+    """What stands before the first of some character, or the whole text where it has none."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_Before, "sqlite")
+def _before_in_sqlite(element: Any, compiler: Any, **words: Any) -> str:
+    text, character = (compiler.process(clause, **words) for clause in element.clauses)
+    return f"substr({text}, 1, instr({text} || {character}, {character}) - 1)"
+
+
+@compiles(_Before, "postgresql")
+def _before_in_postgresql(element: Any, compiler: Any, **words: Any) -> str:
+    text, character = (compiler.process(clause, **words) for clause in element.clauses)
+    return f"split_part({text}, {character}, 1)"
+
+
 class TaskThatHides(NamedTuple):
     """A task, how many of its units hide a failure, and when the first of these failed."""
 
@@ -34,7 +57,7 @@ class TaskThatHides(NamedTuple):
 
 
 def count_hidden_failures(connection: Connection, task: int) -> int:
-    """Return how many units of a task count by one command of a batch job while another failed."""
+    """Return how many units of a task count by one command while another of the submission failed."""
     hiding = _hiding([Job.task_id == task], most=_MOST_BAD)
     query = select(func.count(hiding.c.unit.distinct()))
     return connection.execute(query).scalar_one()
@@ -61,12 +84,18 @@ def tasks_that_hide_failures(connection: Connection, since: datetime) -> list[Ta
 
 
 def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
-    """Return a subquery of the batch jobs that hide a failure, with task and unit.
+    """Return a subquery of the submissions that hide a failure, with task and unit.
 
     Those are found from the jobs that failed, which are few, by the index of a task's units.
     """
     bad = (
-        select(Job.id, Job.task_id, Job.unit, Job.batch_id, Job.ended_at)
+        select(
+            Job.id,
+            Job.task_id,
+            Job.unit,
+            _submission(Job.batch_id).label("submission"),
+            Job.ended_at,
+        )
         .where(IS_BAD, Job.state.in_(_BAD), *wanted)
         .where(Job.unit.is_not(None), Job.batch_id.is_not(None), Job.rerun_of.is_(None))
         .order_by(Job.id.desc())
@@ -74,8 +103,8 @@ def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
         .subquery()
     )
     places = (
-        select(bad.c.task_id, bad.c.unit, bad.c.batch_id, func.min(bad.c.ended_at).label("ended"))
-        .group_by(bad.c.task_id, bad.c.unit, bad.c.batch_id)
+        select(bad.c.task_id, bad.c.unit, bad.c.submission, func.min(bad.c.ended_at).label("ended"))
+        .group_by(bad.c.task_id, bad.c.unit, bad.c.submission)
         .subquery()
     )
     success_began = case((_Other.state == SUCCEEDED, _Other.started_at))
@@ -85,10 +114,17 @@ def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
             _Other,
             (_Other.task_id == places.c.task_id)
             & (_Other.unit == places.c.unit)
-            & (_Other.batch_id == places.c.batch_id),
+            & (_submission(_Other.batch_id) == places.c.submission),
         )
         .where(_Other.rerun_of.is_(None))
-        .group_by(places.c.task_id, places.c.unit, places.c.batch_id)
+        .group_by(places.c.task_id, places.c.unit, places.c.submission)
         .having(func.max(_Other.started_at) > func.min(success_began))
         .subquery()
     )
+
+
+def _submission(batch_id: Any) -> ColumnElement[str]:
+    """Return the cluster of a job of HTCondor (`81@sched01` of `81.4@sched01`), else its whole id."""
+    cluster = _Before(batch_id, ".")
+    schedd = func.substr(batch_id, func.length(_Before(batch_id, "@")) + 1)
+    return case((batch_id.like("%.%@%"), cluster.concat(schedd)), else_=batch_id)
