@@ -4,8 +4,8 @@ The same bytes from the same sources, always.
 
 A zip with a `#!` line in front, as the standard library's zipapp makes it, but with fixed times,
 modes, order and deflate: a folder's listing, umask, locale, clock or zlib play no part. What only
-readers need stays out: docstrings, comments and annotations. They would cost each job the time to
-compile them, and `typing` the time to load it.
+readers need stays out: docstrings, comments, annotations and long local names. They would cost each
+job the time to compile them, and `typing` the time to load it.
 
 This module is not in the hook. Source: APPNOTE.TXT 4.3.
 """
@@ -22,6 +22,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Dict, Iterator, List, Sequence, Set, Tuple, Union
 
 from jobprov.provenance.capture.deflating import WINDOW, deflate
+from jobprov.provenance.capture.shortening import shorten
 
 if TYPE_CHECKING:
     from typing import TypeGuard  # Python 3.10
@@ -80,7 +81,7 @@ def run_alone(words, error):
         sys.exit(127)
 """
 _PACKAGE = __name__.rpartition(".")[0]
-_LEFT_OUT = frozenset(["packing.py", "deflating.py", "json_objects.py"])
+_LEFT_OUT = frozenset(["packing.py", "shortening.py", "deflating.py", "json_objects.py"])
 _FOR_ANNOTATIONS = ("typing", _PACKAGE + ".record.json_objects")
 _TOP = _PACKAGE.replace(".", "/")
 # What Python's own importer loads: all but the loader is stored as it is, so that the command runs
@@ -231,7 +232,7 @@ def bare(source: str) -> str:
     """Return Python source without what only readers need; line numbers in tracebacks stay true.
 
     Left out are docstrings, comments, annotations, imports that only they need, blocks of `if
-    TYPE_CHECKING:`, blanks, and commas behind the last of several. Raises ValueError where an
+    TYPE_CHECKING:`, blanks, and commas behind the last of several; local names are short. Raises ValueError where an
     annotation outside of parentheses goes over several lines.
     """
     lines = _without_annotations(source).splitlines()
@@ -245,7 +246,7 @@ def bare(source: str) -> str:
                 indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
                 instead = indent + '""'
             lines[first:last] = [instead] + [""] * (last - first - 1)
-    return _without_last_commas(_narrow("\n".join(lines) + "\n"))
+    return shorten(_without_last_commas(_narrow("\n".join(lines) + "\n")))
 
 
 def _is_text_alone(node: ast.stmt) -> bool:

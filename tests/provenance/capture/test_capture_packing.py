@@ -4,21 +4,27 @@ And what it costs a job.
 """
 
 import ast
+import dis
 import hashlib
+import inspect
 import os
 import subprocess
 import sys
 import typing
 import zipfile
 from pathlib import Path
+from types import CodeType
 
 import pytest
 
 from jobprov.provenance.capture import loading, packing
+from jobprov.provenance.capture.shortening import shorten
 
 ROOT = Path(__file__).resolve().parents[3]
 JSON_OBJECTS = "jobprov.provenance.capture.record.json_objects"
 """Names for annotations."""
+OF_CELLS = frozenset({"MAKE_CELL", "COPY_FREE_VARS", "LOAD_CLOSURE"})
+"""Their order is that of the names."""
 
 
 @pytest.mark.slow
@@ -132,26 +138,64 @@ def test_source_without_comments_does_the_same() -> None:
 
 @pytest.mark.slow
 def test_every_module_means_the_same_after_packing() -> None:
+    """Python compiles it to the same instructions, which tell local names from those of others."""
     folder = Path(packing.__file__).parent
 
     for path in folder.rglob("*.py"):
         source = path.read_text()
-        assert meaning(packing.bare(source)) == meaning(source), path.name
+        packed = compile(packing.bare(source), path.name, "exec")
+        assert_same(packed, compile(without_texts(source), path.name, "exec"), {})
 
 
-def meaning(source: str) -> str:
+def assert_same(packed: CodeType, code: CodeType, short_names: dict[str, str]) -> None:
+    """Check that both do the same, each local name being one and the same short one."""
+    instructions = [one for one in dis.get_instructions(packed) if one.opname not in OF_CELLS]
+    wanted = [one for one in dis.get_instructions(code) if one.opname not in OF_CELLS]
+    assert len(instructions) == len(wanted)
+    for one, other in zip(instructions, wanted, strict=True):
+        assert one.opname == other.opname
+        if one.opname.endswith(("_FAST", "_DEREF")):
+            assert short_names.setdefault(other.argval, one.argval) == one.argval
+        elif isinstance(one.argval, CodeType):
+            names = {} if is_outermost(code) else short_names
+            assert_same(one.argval, other.argval, names)
+        else:
+            assert one.argval == other.argval
+    assert len(set(short_names.values())) == len(short_names)
+
+
+def is_outermost(code: CodeType) -> bool:
+    """Return whether code is a module's or a class's, where each function is one by itself."""
+    return not code.co_flags & inspect.CO_OPTIMIZED
+
+
+def without_texts(source: str) -> ast.Module:
     """Return the syntax tree without docstrings, of names as well.
 
-    A function of nothing else keeps an empty text in the place of its docstring. Annotations are
-    left out, too, and the statements that only they need.
+    A function of nothing else keeps an empty text in the place of its docstring.
+    Annotations are left out, too, and the statements that only they need.
     """
-    tree = Plain().visit(ast.parse(source))
+    tree: ast.Module = Plain().visit(ast.parse(source))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [one for one in node.body if not packing._is_text_alone(one)] or [
-                ast.Pass()
+                ast.Expr(ast.Constant(""))
             ]
-    return ast.dump(tree)
+    return ast.fix_missing_locations(tree)
+
+
+def test_local_names_are_short_where_nothing_else_can_mean_them() -> None:
+    source = (
+        "import os\nfound=1\n"
+        "def f(path,*,known=()):\n"
+        " names=[name for name in os.listdir(path) if name not in known]\n"
+        " try:\n  input=len(names)\n except OSError as error:\n  raise ValueError(error)\n"
+        " def inner(name=None):\n  nonlocal names\n  names=found\n"
+        " total=sum(size for size in names)\n"
+        " return total,names,input\n"
+    )
+
+    assert shorten(source) == source.replace("total", "a").replace("size", "b")
 
 
 class Plain(ast.NodeTransformer):
