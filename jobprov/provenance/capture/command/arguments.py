@@ -5,12 +5,13 @@ share them. Other programs are read the same way once they name an fcl file by `
 argument is judged by what lies there.
 """
 
+import itertools
 import os
 import re
-from typing import Collection, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
-from jobprov.provenance.capture.files.names import is_in_system_folder
+from jobprov.provenance.capture.files.names import is_in_system_folder, is_url
 
 ART_PROGRAMS = frozenset(
     ["art", "art_ut", "lar", "lar_ut", "mu2e", "nova", "gm2", "uboone", "gallery"]
@@ -63,6 +64,9 @@ _FLAGS = frozenset(
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
 _LONGEST_PATH = 4096
+_LISTS_IN_FCL = re.compile(rb"([\w.]*)\bfileNames\s*:\s*\[([^\]]*)\]")
+_TEXTS_IN_FCL = re.compile(rb'"([^"\n]+)"')
+_COMMENTS_IN_FCL = re.compile(rb"(?:^|(?<=\s))(?:#|//).*", re.MULTILINE)
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 # What is there is the machine's own, and another one has its own, too
 _MACHINE_FOLDERS = (
@@ -157,6 +161,21 @@ class CommandLine:
         for path in self.lists:
             names += read_list(os.path.join(folder, path))
         return names
+
+    def add_sources_in(self, fcl: bytes, folder: str = "") -> None:
+        """Add the inputs that a main fcl file names: `source.fileNames`, and those of mixing modules.
+
+        Of each list the last one counts, and an option's instead of the source's. Names that lie
+        neither in the folder nor elsewhere by their whole path are left to the modules' own search.
+        """
+        lists: Dict[bytes, List[str]] = {}
+        for prefix, names in _LISTS_IN_FCL.findall(_COMMENTS_IN_FCL.sub(b"", fcl)):
+            lists[prefix or b"source."] = list(map(os.fsdecode, _TEXTS_IN_FCL.findall(names)))
+        if self.sources or self.lists:
+            lists.pop(b"source.", None)
+        for name in itertools.chain.from_iterable(lists.values()):
+            if is_url(name) or os.path.isabs(name) or os.path.exists(os.path.join(folder, name)):
+                self.sources.append(name)
 
 
 def read_list(path: str) -> List[str]:

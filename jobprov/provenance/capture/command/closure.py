@@ -49,6 +49,10 @@ class Closure:
         self._open(main, self.main, index)
         self._follow(self.main)
 
+    def main_content(self) -> bytes:
+        """Return the bytes of the main file; none where it cannot be read."""
+        return self.contents.get(shown(self.main or ""), b"")
+
     def _follow(self, main: str) -> None:
         """Walk the includes depth first, as the includer does.
 

@@ -175,6 +175,8 @@ class Glance:
             includes = self._try("configuration " + main, closure.Closure, main, folders)
             if includes is not None:
                 self.closures.append((main, includes))
+                if main == self.line.config:
+                    self.line.add_sources_in(includes.main_content())
                 for entry in includes.files:
                     self._note_checkout(entry["path"])
 

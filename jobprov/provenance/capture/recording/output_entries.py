@@ -150,7 +150,8 @@ def _find_copy(
 
     One under another name counts only where it is the only one: outputs of other jobs, and others
     of this one, may hold the same bytes. `written` has the names of all outputs of this one, and
-    when what was seen elsewhere was written: later than the output, it may be the copy itself.
+    when what was seen elsewhere was written: later than the output, it may be the copy itself. A
+    copy in a storage that this node cannot look into has only the copier's word.
     """
     renamed = set()
     for place in candidates:
@@ -161,11 +162,12 @@ def _find_copy(
         if is_renamed and name in written and written[name] < entry.get("closed_at", "~"):
             continue
         try:
-            if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
+            is_out_of_sight = is_url(place) or not os.path.isdir(os.path.dirname(place))
+            if not is_out_of_sight and hash_file(place, clock)[1] != entry.get("sha256"):
                 continue
         except (OSError, OutOfTimeError):
             continue
-        if not is_renamed or is_url(place):
+        if not is_renamed or is_out_of_sight:
             return place
         renamed.add(place)
     return renamed.pop() if len(renamed) == 1 else None

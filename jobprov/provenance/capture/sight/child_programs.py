@@ -33,7 +33,7 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "mv": (),
     "rsync": (),
     "scp": (),
-    "ifdh": ("cp", "mv"),
+    "ifdh": ("cp", "mv", "rename"),
     "xrdcp": (),
     "gfal-copy": (),
     "globus-url-copy": (),
@@ -213,6 +213,7 @@ class ChildProgram:
         inputs: files that its command line names.
         named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
+        rename: (source, target) of what it renames in a storage, a file or a folder; else None.
         variables: of a program that is a step, or the first one for which products were set up.
     """
 
@@ -227,6 +228,7 @@ class ChildProgram:
         self.inputs: List[SeenFile] = []
         self.named: List[str] = []
         self.copies: List[Copy] = []
+        self.rename: Optional[Tuple[str, str]] = None
         self.variables = read_environment(child)
         withhold_values(self.variables)
         if not self.is_step:
@@ -241,6 +243,7 @@ class ChildProgram:
             includes = closure.Closure(self.line.config, folders, self._folder)
             includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
+            self.line.add_sources_in(includes.main_content(), self._folder)
         words = argv[1:]
         for file in secret_files(os.fsencode(" ".join(argv[:_MOST_WORDS]))):
             private.withhold(self.place(os.fsdecode(file)))
@@ -333,14 +336,24 @@ class ChildProgram:
                 self._add_copy(file.path, target, reader)
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
-        """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`."""
+        """Read `[VERB] [OPTIONS] SOURCE… TARGET`, or `if=SOURCE of=TARGET`.
+
+        ifdh's `cp -f LIST` has a source and a target in each line of the list.
+        """
         plain = [word for word in words if not word.startswith("-")]
         if plain and plain[-1].startswith("of="):  # dd's
             plain = [word[3:] for word in plain if word.startswith(("if=", "of="))]
         if verbs:
-            if not plain or plain[0] not in verbs:
+            verb = plain.pop(0) if plain else ""
+            if verb not in verbs:
                 return
-            del plain[0]
+            if verb != "cp" and len(plain) > 1:
+                self.rename = self.place(plain[0]), self.place(plain[-1])
+            if "-f" in words:
+                for line in _listed(self.place("".join(plain[:1]))):
+                    names = line.split()
+                    self._add_copy(self.place(names[0]), self.place(names[-1]), reader)
+                return
         is_folder = bool(verbs) and "-D" in words  # of ifdh
         for name in plain[:-1][:_MOST_WORDS]:
             source = self.place(name)

@@ -52,12 +52,16 @@ class SeenOutputs:
         self._own_words: Optional[bytes] = None
         self.logs = self._find_logs()
         copies: List[Copy] = []
+        renames: List[Tuple[str, str]] = []
         for program in sight.programs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
+                renames += [program.rename] if program.rename else []
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
-        self._places = places.Places(copies, made, own, further, began=sight.began, written=written)
+        self._places = places.Places(
+            copies, renames, made, own, further, began=sight.began, written=written
+        )
         self.staged_in: Dict[str, List[Copy]] = {}
         for path, brought in self._places.staged_in.items():
             self.staged_in.setdefault(sight.last_name(path), []).extend(brought)

@@ -6,10 +6,21 @@ a job moved away is the same file at a further location. A file that vanished ag
 
 import os
 import time
-from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import (
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from jobprov.provenance.capture.files.names import is_url
+from jobprov.provenance.capture.files.names import is_url, is_within
 from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
@@ -82,6 +93,7 @@ class Places:
     def __init__(
         self,
         copies: Iterable[Copy],
+        renames: Sequence[Tuple[str, str]],
         made: Dict[str, Made],
         own_folders: Collection[str],
         further: Iterable[str],
@@ -89,7 +101,10 @@ class Places:
         began: float,
         written: Mapping[Tuple[int, bytes], str],
     ) -> None:
-        """`written` has the keys of files and where they were written; see `written_files`."""
+        """`renames` are those in a storage, in turn, of files or folders: (source, target).
+
+        `written` has the keys of files and where they were written; see `written_files`.
+        """
         self._written = written
         self._stored: Optional[Dict[str, List[str]]] = None
         self._known: Optional[Set[Optional[str]]] = None  # where files of the job are
@@ -101,6 +116,7 @@ class Places:
         self.staged_in: Dict[str, List[Copy]] = {}
         self.sent: Dict[str, str] = {}
         self._targets: Set[str] = set()  # of what was sent
+        self._renames = renames
         for copy in copies:
             self._take(copy)
 
@@ -124,16 +140,28 @@ class Places:
         if came is not None and self._is_at_place(came):
             return MadeFile(path, came.place, is_moved=True)
         if path in self._copied:
-            place, file = self._copied[path]
-            for _ in self._copied:  # names may go in a circle
-                if place not in self._copied or os.path.exists(place):
-                    break
-                place = self._copied[place][0]  # `mv` of the copy
+            place = self._place_of_copy(path)
             if not is_url(place) and not os.path.exists(place):  # renamed after the copy
                 place = self._find_further(path) or self._find_written(path) or place
-            return MadeFile(path, place, file)
+            return MadeFile(path, place, self._copied[path][1])
         is_moved = came is not None and came.is_moved
         return MadeFile(path, self._find_further(path), is_moved=is_moved)
+
+    def _place_of_copy(self, path: str) -> str:
+        """Return where the copy of a file is, as far as words of programs tell.
+
+        It may have been copied on, or renamed where nobody can look.
+        """
+        place = self._copied[path][0]
+        for _ in self._copied:  # names may go in a circle
+            if place not in self._copied or os.path.exists(place):
+                break
+            place = self._copied[place][0]
+        if not os.path.exists(place):
+            for source, target in self._renames:
+                if is_within(place, source):
+                    place = target + place[len(source) :]
+        return place
 
     def _is_at_place(self, file: Made) -> bool:
         """Tell whether a file lies where the kernel reported that it was moved."""
@@ -148,7 +176,7 @@ class Places:
         Small ones may have another name.
         """
         if path in self._copied:
-            yield self._copied[path][0]
+            yield self._place_of_copy(path)
         for folder in self._further:
             place = os.path.join(folder, os.path.basename(path))
             if place != path and self._has_size(place, size_bytes):
