@@ -10,7 +10,7 @@ import hashlib
 import logging
 import secrets
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, Request, Response, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -34,6 +34,14 @@ _ID_TOKEN, _LOGOUT = "jobprov-id-token", "/logout"
 _MOST_ID_TOKEN = 3800
 _READING = ("GET", "HEAD")
 _log = logging.getLogger("jobprov.logins")
+
+
+class BegunLogin(NamedTuple):
+    """A login that this browser began, and the page that was wanted; `is_over` if long ago."""
+
+    attempt: LoginAttempt
+    wanted: str
+    is_over: bool
 
 
 class PageSessions(SecureCookieSessionInterface):
@@ -85,17 +93,16 @@ def note_attempt(attempt: LoginAttempt, wanted: str) -> None:
     session[_ATTEMPTS] = attempts
 
 
-def take_attempt(state: str) -> tuple[LoginAttempt, str] | None:
-    """Return the login that was begun with a state, and the page that was wanted; once."""
+def take_attempt(state: str) -> BegunLogin | None:
+    """Return the login that was begun with a state; once."""
     attempts = dict(session.get(_ATTEMPTS, {}))
     kept = attempts.pop(state, None)
     if kept is None:
         return None
     session[_ATTEMPTS] = attempts
     nonce, verifier, wanted, began = kept
-    if time.time() - began > ATTEMPT_SECONDS:
-        return None
-    return LoginAttempt(state, nonce, verifier), wanted
+    is_over = time.time() - began > ATTEMPT_SECONDS
+    return BegunLogin(LoginAttempt(state, nonce, verifier), wanted, is_over)
 
 
 def begin_session(logged_in: LoggedIn) -> None:

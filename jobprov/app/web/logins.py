@@ -25,7 +25,7 @@ from jobprov.app.access.sessions import (
 from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import count_wrong
 from jobprov.app.measures import get_measures
-from jobprov.app.web.frame.page import answer, pages
+from jobprov.app.web.frame.page import answer, come_back_to, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import BACK_CHANNEL_LOGOUT, LOGIN_DONE, LOGOUT_DONE
 from jobprov.provenance.errors import NotFoundError, UnreachableError
@@ -57,20 +57,21 @@ def finish() -> Response:
     """Take who logged in from the provider's answer, and show the page that was wanted."""
     provider = _provider()
     begun = take_attempt(request.args.get("state", ""))
-    if begun is None:
+    if begun is not None:
+        come_back_to(begun.wanted)
+    if begun is None or begun.is_over:
         raise Forbidden(
             "This login was not begun in this browser, was finished before, or took too long. "
             "Log in again."
         )
-    attempt, wanted = begun
     try:
-        logged_in = provider.finish(attempt, request.args, _here(LOGIN_DONE))
+        logged_in = provider.finish(begun.attempt, request.args, _here(LOGIN_DONE))
     except WrongTokenError as reason:
         get_measures().failed_logins.inc()
         count_wrong(reason, "A login that failed")
         raise Forbidden(f"You are not logged in. {reason}") from None
     begin_session(logged_in)
-    found = cast("Response", redirect(wanted, 303))
+    found = cast("Response", redirect(begun.wanted, 303))
     if provider.logs_out_there:
         keep_id_token(found, logged_in.id_token)
     return found

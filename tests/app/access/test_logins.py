@@ -331,6 +331,24 @@ def test_attempt_that_failed_is_over(web: FlaskClient, issuer: TokenIssuer) -> N
     assert not is_logged_in(web)
 
 
+def test_login_that_failed_still_leads_to_the_page_that_was_wanted(
+    web: FlaskClient, issuer: TokenIssuer, later: Clock
+) -> None:
+    again = f"/login?next={quote('/jobs?state=failed', safe='')}"
+    asked = begin(web, "/jobs?state=failed")
+    forged = come_back(web, issuer, asked["state"], id_token(issuer, asked, nonce="another"))
+    asked = begin(web, "/jobs?state=failed")
+    denied = web.get(f"/login/done?state={asked['state']}&error=access_denied")
+    asked = begin(web, "/jobs?state=failed")
+    later(sessions.ATTEMPT_SECONDS + 1)
+    late = come_back(web, issuer, asked["state"], id_token(issuer, asked, **ADA))
+
+    for refused in (forged, denied, late):
+        assert refused.status_code == 403
+        # by the frame and by the button
+        assert refused.text.count(f'href="{again}"') == 2, refused.text
+
+
 @pytest.mark.slow
 def test_login_ends_what_was_begun_before_it(web: FlaskClient, issuer: TokenIssuer) -> None:
     before = begin(web)

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    g,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 from jinja2 import Environment, StrictUndefined
 from marshmallow import ValidationError
 from marshmallow.fields import Boolean
@@ -292,15 +301,22 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
 def log_in_here(back: str | None = None) -> str | None:
     """Return the address at which a visitor logs in and comes back to this page, or to another.
 
-    It is None where they do so elsewhere, as before a reverse proxy.
+    A page may name another to come back to by `come_back_to`. It is None where they log in
+    elsewhere, as before a reverse proxy.
     """
     login = get_service().login
     if login is None or login.provider is None:
         return None
+    back = back or g.get("come_back_to")
     is_page = request.method == "GET" and request.endpoint not in _STEPS
     # as it was asked for: what is quoted in a name stays quoted
     this_page = request.environ.get("RAW_URI") or here()
     return addresses.log_in_page(back or (this_page if is_page else "/"))
+
+
+def come_back_to(page: str) -> None:
+    """Have whoever logs in from what is answered now come back to a page of this site."""
+    g.come_back_to = page
 
 
 def here(**changes: str | None) -> str:

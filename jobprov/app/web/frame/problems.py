@@ -43,9 +43,12 @@ def problem_page(problem: Problem) -> Response:
     """Return the page of an error; the caller sets its status."""
     given: dict[str, str] = {}
     without, as_now, again = None, None, None
+    is_failed_login = request.path == LOGIN_DONE
     if request.method == "GET":
         given, as_now = _given(problem), _as_now()
-        again = safe_url(request.full_path.rstrip("?"))
+        # An answer of the provider counts once, so that its address does not help again
+        if not is_failed_login:
+            again = safe_url(request.full_path.rstrip("?"))
     if given:
         without = safe_url(here(**dict.fromkeys(given)))
     return make_response(
@@ -62,7 +65,7 @@ def problem_page(problem: Problem) -> Response:
             job=_job(),
             as_now=as_now,
             is_form=request.method == "POST",
-            is_failed_login=request.path == LOGIN_DONE,
+            is_failed_login=is_failed_login,
             is_of_ticks=request.path == SELECTION_PAGE and not problem.errors,
             again=again,
         )
