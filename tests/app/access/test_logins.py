@@ -196,6 +196,26 @@ def test_each_role_may_do_what_it_is_for(web: FlaskClient, issuer: TokenIssuer) 
     }
 
 
+@on_sqlite_alone
+def test_forms_are_offered_to_those_with_the_role_alone(
+    web: FlaskClient, issuer: TokenIssuer
+) -> None:
+    pages = {
+        "producer": ("/retry?experiment=nova&task_id=t", "/waive?experiment=nova&task_id=t&unit=u1"),
+        "operator": ("/rules?experiment=nova", "/rules?experiment=nova&edit=1"),
+    }
+    deciding = re.compile(r'value="(?:order|waive)"|Read them again<|Declare<|Change them<|"why"')
+
+    for claims, roles in (READER, ()), (PRODUCER, ("producer",)), (OPERATOR, tuple(pages)):
+        log_in(web, issuer, **claims)
+        for role, addresses in pages.items():
+            for address in addresses:
+                page = web.get(address).text
+                lack = f"This needs the role {role} of nova, which {claims['name']} does not have"
+                assert (deciding.search(page) is not None) == (role in roles), address
+                assert (lack in page) == (role not in roles), address
+
+
 def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     form = {"experiment": "nova", "rules": RULE, "who": "Eve", "why": "w", "token": "prov_1_x"}
 

@@ -24,6 +24,7 @@ from jobprov.provenance.services.writing import ORIGIN
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 _LOCAL = Grant(None, "this machine")
+_NO_TOKEN_YET = "This service has no write token yet and takes writes from its own machine only."
 _ALWAYS_OPEN = (
     "pages.static",
     "pages.log_in",
@@ -99,9 +100,7 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
         return Grant(experiment, sender.submitter, scopes=scopes, person=sender.name)
     if not get_service().needs_token():
         if not is_local():
-            raise Forbidden(
-                "This service has no write token yet and takes writes from its own machine only."
-            )
+            raise Forbidden(_NO_TOKEN_YET)
         return _LOCAL
     grant = _sent_grant()
     if not grant.allows(experiment):
@@ -109,6 +108,21 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
     if not grant.may(scope):
         raise Forbidden(grant.lack(scope))
     return grant
+
+
+def form_refusal(experiment: str, role: Role = Role.PRODUCER) -> str | None:
+    """Return why `form_grant` would refuse whatever this reader sends, so that no form is offered.
+
+    It is None where they may send one, or could after a login or with a token.
+    """
+    if is_login_on():
+        reader = visitor()
+        if reader is None or reader.is_at_least(role, experiment):
+            return None
+        return _role_lack(reader, role, experiment)
+    if not get_service().needs_token() and not is_local():
+        return _NO_TOKEN_YET
+    return None
 
 
 def needs_token() -> bool:
@@ -164,12 +178,16 @@ def _check_role(role: Role, experiment: str | None) -> Visitor:
     if reader is None:
         raise Unauthorized("This is for those who are logged in.")
     if not reader.is_at_least(role, experiment):
-        where = f"of {experiment}" if experiment else "of an experiment"
-        raise Forbidden(
-            f"This needs the role {role} {where}, which {reader.name} does not have: an operator of "
-            "this service says who has it, in the file of JOBPROV_LOGIN."
-        )
+        raise Forbidden(_role_lack(reader, role, experiment))
     return reader
+
+
+def _role_lack(reader: Visitor, role: Role, experiment: str | None) -> str:
+    where = f"of {experiment}" if experiment else "of an experiment"
+    return (
+        f"This needs the role {role} {where}, which {reader.name} does not have: an operator of "
+        "this service says who has it, in the file of JOBPROV_LOGIN."
+    )
 
 
 def _grant_of_password() -> tuple[Grant | None, str]:

@@ -30,6 +30,7 @@ from jobprov.app.web.frame import formats, markup
 from jobprov.app.web.frame.cuts import address, tighten
 from jobprov.app.web.frame.guard import (
     check_reading,
+    form_refusal,
     note_visitor,
     sees_trail,
     token_field,
@@ -115,6 +116,7 @@ def _add_filters(environment: Environment) -> None:
         visitor=visitor,
         sees_trail=sees_trail,
         token_field=token_field,
+        form_refusal=form_refusal,
         term=term,
         notes=notes,
         narrowed=markup.narrowed,
