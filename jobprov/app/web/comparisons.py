@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from flask import Response
 
+from jobprov.app.command_lines import command_line
 from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted
@@ -393,7 +394,7 @@ def _productions_page(
         stages=stages,
         same=same,
         swapped=productions_page(question.by, b, a, question.experiment),
-        command=("jobprov", "diff", f"--{question.by}s", a, b),
+        command=command_line(f"diff --{question.by}s", a, b, experiment=question.experiment),
         readable=readable,
         whole=asked_section(),
     )

@@ -1,12 +1,12 @@
 """`jobprov task`, `missing`, `ready` and `waive`: how far a task is, and its units."""
 
-import shlex
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
 import click
 
+from jobprov.app.command_lines import command_line
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.opening import emit, experiment_option, option_with_default
 from jobprov.app.commands.terminal.tables import Columns, table
@@ -92,8 +92,7 @@ def _progress(task: TaskProgress) -> str:
 
 def missing_command(task_id: str, experiment: str) -> str:
     """Return the shell command that lists what is missing of a task."""
-    end_of_options = "-- " if task_id.startswith("-") else ""  # such an id looks like an option
-    return f"jobprov missing --experiment {experiment} {end_of_options}{shlex.quote(task_id)}"
+    return command_line("missing", task_id, experiment=experiment)
 
 
 @click.command()

@@ -24,6 +24,7 @@ from marshmallow.fields import Boolean
 from werkzeug.exceptions import NotFound
 
 from jobprov.app.access.visitors import FORM_FIELD, check_form, is_login_on, visitor
+from jobprov.app.command_lines import command_line
 from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
 from jobprov.app.indentation import WithoutIndentation
 from jobprov.app.web.frame import formats, markup
@@ -107,6 +108,7 @@ def _add_filters(environment: Environment) -> None:
     environment.globals.update({name: getattr(addresses, name) for name in names_of_addresses})
     environment.globals.update(
         asset=asset,
+        command_line=command_line,
         address=address,
         here=here,
         experiment_asked=experiment_asked,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from flask import Response, redirect, request
 
+from jobprov.app.command_lines import command_line
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
@@ -49,8 +50,6 @@ from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_de
 _ROWS = 80
 _MOST = 1_000_000
 _TEXT = 20_000
-_NAMED_JOBS = 20
-"""Jobs that the shown command line names."""
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
 
 
@@ -111,11 +110,8 @@ class _Question(NamedTuple):
         return query
 
     def command(self) -> str:
-        """Return the command for these jobs, or for a `JOB`."""
-        jobs = " ".join(self.jobs[:_NAMED_JOBS]) or "JOB"
-        if len(self.jobs) > _NAMED_JOBS:
-            jobs += " …"
-        return f"jobprov retry --experiment {self.experiment} {jobs}"
+        """Return the command for these jobs, which an address holds a hundred or two of."""
+        return command_line("retry", *self.jobs, experiment=self.experiment)
 
 
 @pages.get("/retry", endpoint="retry")

@@ -6,6 +6,7 @@ Every link leads where it says.
 import re
 import shlex
 from html import unescape
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
 from jobprov.provenance.answers.tasks.tasks import TaskProgress
 from jobprov.provenance.client.transport import campaign_place
 from tests.library.answers import put_job
-from tests.library.records import a_record
+from tests.library.records import a_record, job_id
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
@@ -156,6 +157,58 @@ def test_what_nobody_did_yet_is_not_offered_to_be_estimated(client: FlaskClient)
 @pytest.mark.parametrize("task", ["a%b#c?d", "a b", "it's", "$(x)", "-n", "plain"])
 def test_the_command_for_what_is_missing_is_one_that_a_shell_takes(task: str) -> None:
     assert shlex.split(missing_command(task, "nova"))[-1] == task
+
+
+LONG_TASK = "it's of $(whoami) " + "a-campaign-" * 8
+
+
+def commands(page: str) -> list[list[str]]:
+    """Return the commands of ours on a page, as a shell reads what somebody copies."""
+    found = re.findall(r"<(?:code|pre)[^>]*>\s*(jobprov [^<]*)</", page)
+    return [shlex.split(unescape(line)) for line in found]
+
+
+@pytest.mark.parametrize("task", [LONG_TASK, "-n"])
+def test_commands_on_the_pages_of_a_task_are_whole_and_quoted(
+    client: FlaskClient, task: str
+) -> None:
+    outputs = [{"name": f"f{number}.root"} for number in range(101)]
+    place = {"task_id": task, "campaign": "c", "stage": "s"}
+    put_job(client, a_record(1, task={**place, "unit": "u"}, outputs=outputs))
+    lost = [{"name": "lost.root"}]
+    put_job(client, a_record(2, task={**place, "unit": "lost.root"}, inputs=lost))
+    asked = {"experiment": "nova", "task_id": task}
+
+    ready = commands(client.get(f"/tasks/{quote(task)}", query_string=asked).text)
+    retry = commands(client.get("/retry", query_string=asked).text)
+
+    end = ["--"] if task == "-n" else []
+    assert ["jobprov", "ready", "--experiment", "nova", *end, task] in ready
+    folder = ["--input-dir", "FOLDER"]
+    assert ["jobprov", "retry", *folder, "--experiment", "nova", "--task", task] in retry
+    assert ["jobprov", "retry-policy", "nova"] in retry
+
+
+def test_commands_that_compare_name_both_sides_whole(client: FlaskClient) -> None:
+    names = [f"it's {'long ' * 150}{number}" for number in (1, 2)]
+    for number, name in enumerate(names, 1):
+        put(client, number, task_id=f"t{number}", campaign=name)
+    asked = {"experiment": "nova", "a": names[0], "b": names[1]}
+
+    page = commands(client.get("/diff", query_string=asked).text)
+
+    assert page == [["jobprov", "diff", "--campaigns", "--experiment", "nova", *names]]
+
+
+def test_command_for_many_jobs_names_each_of_them(client: FlaskClient) -> None:
+    for number in range(1, 26):
+        put_job(client, a_record(number, state="failed", task={"task_id": "t", "unit": "u"}))
+    jobs = [job_id(number) for number in range(1, 26)]
+
+    page = client.get("/retry", query_string={"experiment": "nova", "job": jobs, "format": "condor"})
+
+    shown = ["jobprov", "retry", "--experiment", "nova", *jobs, "--format", "condor", "-o", "retry"]
+    assert shown in commands(page.text)
 
 
 def test_the_address_that_the_command_prints_leads_to_the_task(client: FlaskClient) -> None:
