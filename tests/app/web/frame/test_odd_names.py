@@ -159,6 +159,28 @@ def test_the_command_for_what_is_missing_is_one_that_a_shell_takes(task: str) ->
     assert shlex.split(missing_command(task, "nova"))[-1] == task
 
 
+def test_whole_name_stands_below_the_heading_that_cuts_it(client: FlaskClient) -> None:
+    name = "-".join(f"run{number:05}" for number in range(30)) + ".root"
+    turned = "run-\u202etoor.x"
+    outputs = [{"name": name}, {"name": turned}, {"name": "short.root"}]
+    place = {"task_id": f"task-{name}", "campaign": f"campaign-{name}", "stage": "s", "unit": "u"}
+    put_job(client, a_record(1, task=place, outputs=outputs))
+
+    whole = {}
+    for address in (
+        f"/files/{name}",
+        f"/files/{quote(turned)}",
+        "/files/short.root",
+        f"/tasks/task-{name}",
+        f"/campaigns/nova/campaign-{name}",
+    ):
+        page = client.get(f"{address}?experiment=nova").text
+        whole[address] = re.findall(r'Its whole name is <code class="command">(.*?)</code>', page)
+
+    shown = [[name], ["run-\\u202etoor.x"], [], [f"task-{name}"], [f"campaign-{name}"]]
+    assert list(whole.values()) == shown
+
+
 LONG_TASK = "it's of $(whoami) " + "a-campaign-" * 8
 
 

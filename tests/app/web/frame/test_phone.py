@@ -305,3 +305,18 @@ def test_no_line_is_broken_within_a_date(scripted: Watched, address: str) -> Non
     scripted.page.goto(scripted.site + address)
 
     assert scripted.page.evaluate(BROKEN_DATES) == []
+
+
+def test_acts_of_a_trail_and_rules_stand_with_their_titles(scripted: Watched) -> None:
+    """Below each other without them, nobody could say which was what."""
+    page = scripted.page
+    titles = {
+        "/trail?experiment=toyexp": ["Kind", "About", "By"],
+        "/rules?experiment=toyexp": ["Where", "Class", "Try again"],
+    }
+    for address, expected in titles.items():
+        page.goto(scripted.site + address)
+        seen = set()
+        for cell in page.locator("table tbody tr td:visible").all()[:60]:
+            seen.add(cell.evaluate("cell => getComputedStyle(cell, '::before').content"))
+        assert {f'"{title} "' for title in expected} <= seen, address
