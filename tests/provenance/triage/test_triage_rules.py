@@ -1,5 +1,6 @@
 """Rules of triage: what fits, what is refused, and what the built-in ones say."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,34 @@ def test_bad_rule_is_refused_with_its_place(rules: list[dict[str, Any]], field: 
         read_rules(table(*rules))
 
     assert list(problem.value.fields) == [field]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ([rule(exit_code=65)], "exit_code: rule {}: it has to be a list of whole numbers, as [65]"),
+        ([rule(exit_code=["65"])], "as [65]; given is [\"65\"]."),
+        ([rule(state=["bad"])], 'a list of some of "failed", "killed" and "lost"'),
+        ([rule(transient="yes")], "true or false, without quotes; leave it out where nobody knows"),
+        ([rule(step=["x"])], 'text of 1 to 1000 characters in quotes, as "reco*"; given is ["x"]'),
+        ([rule(name="Disk full")], "rule Disk full: it has to be 1 to 60 small letters, digits"),
+        ([rule(words="q" * 2000)], "qqq…, 2002 characters."),
+        ([rule(tell_apart=["moon"])], "some of state, step, code, category"),
+        ([rule(exit_code=[1], advise="x")], "no field is called advise; there are name, class,"),
+        ([{"name": "x", "exit_code": [1]}], "rules[0]: rule x: class and words must be there too."),
+        ([{"exit_code": [1]}], "rule 1: name and class and words must be there too."),
+        ([3], "rules[0]: a rule is a table, which begins with [[rules]]."),
+    ],
+)
+def test_bad_rule_is_refused_in_plain_words_with_the_way_out(
+    rules: list[Any], message: str
+) -> None:
+    with pytest.raises(BadInputError) as problem:
+        read_rules(table(*rules))
+
+    refusal = str(problem.value)
+    assert message.format(rule()["name"]) in refusal
+    assert not re.search(r"array|\| null|\bstr\b|\bint\b|regex|enum|Object", refusal)
 
 
 @pytest.mark.parametrize(
