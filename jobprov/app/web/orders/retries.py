@@ -4,6 +4,7 @@ Their jobs are ordered for the agent, or shown as a resubmission by hand in one 
 Units have boxes of their own to be waived, or waited for again; `tasks/tasks.py` does that.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,12 +12,20 @@ from typing import NamedTuple, cast
 from urllib.parse import quote
 
 from flask import Response, redirect, request
+from werkzeug.exceptions import Unauthorized
 
 from jobprov.app.command_lines import command_line
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
-from jobprov.app.web.frame.page import answer, asked, asked_number, named_task, pages
+from jobprov.app.web.frame.page import (
+    answer,
+    asked,
+    asked_number,
+    come_back_to,
+    named_task,
+    pages,
+)
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup.jobs import Failure
 from jobprov.provenance.answers.names import is_job_id
@@ -28,7 +37,7 @@ from jobprov.provenance.answers.orders.orders import (
     SkippedJob,
 )
 from jobprov.provenance.answers.tasks.tasks import OpenUnit
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.launchers.resubmitting import Destination, FileCommands
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.intake.tokens import Scope
@@ -49,7 +58,10 @@ from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_de
 
 _ROWS = 80
 _MOST = 1_000_000
+_MOST_FACTOR = 10
 _TEXT = 20_000
+_MOST_SHOWN_JOBS = 150
+"""Of a resubmission: an address has room for so many ids."""
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
 
 
@@ -94,6 +106,22 @@ class ChosenJobs(NamedTuple):
     is_cut: bool = False
 
 
+class Entered(NamedTuple):
+    """What was ticked and typed in the form, to be shown again with the reason of a refusal.
+
+    Attributes:
+        jobs: those that were ticked; None before anybody did, where the policy's are.
+    """
+
+    jobs: Sequence[str] | None = None
+    who: str = ""
+    why: str = ""
+    memory_factor: str = ""
+    other_site: bool = False
+    every: bool = False
+    problem: str | None = None
+
+
 class _Question(NamedTuple):
     """What the address asks for: the jobs of a task, a selection of jobs, or both."""
 
@@ -118,10 +146,14 @@ class _Question(NamedTuple):
 def show_page() -> Response:
     """Show what of a task, or of a selection of jobs, would be retried."""
     question = _asked_question()
+    return _page(question, Entered(jobs=question.jobs or None))
+
+
+def _page(question: _Question, entered: Entered) -> Response:
     offered = _offered(question)
     chosen = _chosen(question)
     decidable = _decidable(question)
-    rows = _rows(offered, decidable, question.jobs)
+    rows = _rows(offered, decidable, entered.jobs)
     classes, short_count = {}, 0
     if offered is not None:
         classes = offered.by_class
@@ -131,6 +163,8 @@ def show_page() -> Response:
         twin=address("/retries", question.query()),
         experiment=question.experiment,
         task_id=question.task_id,
+        entered=entered,
+        sent_to=_form_address(question),
         offered=cut_rows("offered", rows, _ROWS),
         **_count_rows(rows)._asdict(),
         waived_units=cut_rows("waived", decidable.newest_waived, _ROWS),
@@ -148,6 +182,13 @@ def show_page() -> Response:
         restored=asked_number("restored", least=0, most=_MOST),
         first_line=first_line(question.task_id, offered, chosen, rows),
     )
+
+
+def _form_address(question: _Question) -> str:
+    """Return where the form is sent: it names the shown rows, so that a refusal shows them again."""
+    shown = {name: asked(name) for name in ("whole", "from")}
+    place = {"experiment": question.experiment, "task_id": question.task_id}
+    return address("/retry", {**place, **shown})
 
 
 class RowCounts(NamedTuple):
@@ -235,11 +276,12 @@ def _decidable(question: _Question) -> UnitsToDecide:
 
 
 def _rows(
-    offered: RetryChoice | None, decidable: UnitsToDecide, jobs: list[str]
+    offered: RetryChoice | None, decidable: UnitsToDecide, ticked: Sequence[str] | None
 ) -> list[UndoneUnit]:
     """Return the units that are not done: first those that the policy offers to retry.
 
-    Waived ones are left out, so that nobody retries them by mistake.
+    Waived ones are left out, so that nobody retries them by mistake. `ticked` are the jobs whose
+    boxes are; None for those that the policy offers.
     """
     rows = []
     waived = set(decidable.waived)
@@ -251,21 +293,24 @@ def _rows(
         if job.unit in waived:
             continue
         unit = units_without_job.pop(job.unit or "", None)
-        rows.append(_row_of_job(job, unit, jobs))
+        rows.append(_row_of_job(job, unit, ticked))
     for unit in units_without_job.values():
         rows.append(UndoneUnit(unit.unit, unit.state, is_waivable=True, reason=unit.why))
     return rows
 
 
-def _row_of_job(job: Retry | SkippedJob, unit: OpenUnit | None, jobs: list[str]) -> UndoneUnit:
+def _row_of_job(
+    job: Retry | SkippedJob, unit: OpenUnit | None, ticked: Sequence[str] | None
+) -> UndoneUnit:
     state = job.state if unit is None else unit.state
     row = UndoneUnit(job.unit, state, is_waivable=unit is not None, job=job)
     if isinstance(job, Retry):
-        is_selected = not jobs or job.job_id in jobs
+        is_selected = ticked is None or job.job_id in ticked
         return row._replace(
             failure=job.failure, is_selected=is_selected, outside_inputs=job.outside_inputs
         )
-    return row._replace(reason=job.reason, is_selected=job.job_id in jobs)
+    is_selected = ticked is not None and job.job_id in ticked
+    return row._replace(reason=job.reason, is_selected=is_selected)
 
 
 def first_line(
@@ -301,16 +346,35 @@ def _chosen_line(tried: int, skipped: int) -> str:
 
 @pages.post("/retry", endpoint="decide_retry")
 def decide() -> Response:
-    """Order what was selected, or lead to its resubmission.
+    """Order what was selected, or lead to its resubmission; if it is refused, show it again.
 
     All go by one method, so that no token gets into an address.
     """
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
     given["task_id"] = named_task(request.form.get("task_id", ""))
     jobs = _checked_ids(request.form.getlist("job"))
+    try:
+        return _decided(given, jobs)
+    except BadInputError as problem:
+        refused, status, reason = problem, 422, str(problem)
+    except Unauthorized as problem:
+        # A session may end while somebody types, and browsers forget what was typed then
+        refused, status, reason = problem, 401, str(problem.description)
+    shown = _shown_again(given, jobs, reason)
+    if shown is None:
+        raise refused
+    shown.status_code = status
+    return shown
+
+
+def _decided(given: dict[str, str], jobs: list[str]) -> Response:
     action = request.form.get("do")
     place = {"experiment": given["experiment"], "task_id": given["task_id"]}
     if action == "show":
+        if "every" in request.form:
+            jobs = _all_failed(given)
+        _check_selection(jobs)
+        _check_address(jobs)
         selection = "".join(f"&job={quote(job, safe='')}" for job in jobs)
         return _led_to(address("/retry", {**place, "format": "condor"}) + selection)
     if action != "order":
@@ -324,9 +388,44 @@ def decide() -> Response:
     return _led_to(address("/retry", {**place, "ordered": str(count)}))
 
 
-def _check_decision(given: dict[str, str], jobs: list[str]) -> None:
+def _shown_again(given: dict[str, str], jobs: list[str], problem: str) -> Response | None:
+    """Return the page with what was entered; None where no page has this form."""
+    if not given["experiment"] or not given["task_id"]:
+        return None
+    entered = Entered(
+        jobs=jobs,
+        who=given["who"],
+        why=given["why"],
+        memory_factor=given["memory_factor"],
+        other_site="other_site" in request.form,
+        every="every" in request.form,
+        problem=problem,
+    )
+    question = _Question(given["experiment"], given["task_id"], [], None)
+    come_back_to(_form_address(question))
+    try:
+        return _page(question, entered)
+    except NotFoundError:
+        return None
+
+
+def _check_selection(jobs: list[str]) -> None:
     if not jobs:
         raise BadInputError("job: select at least one job.", {"job": ["none is selected"]})
+
+
+def _check_address(jobs: list[str]) -> None:
+    """Refuse more jobs than an address can name."""
+    if len(jobs) > _MOST_SHOWN_JOBS:
+        raise BadInputError.of_field(
+            "job",
+            f"{number(len(jobs))} are selected, and a page shows the resubmission of "
+            f"{_MOST_SHOWN_JOBS}: tick fewer, or order them",
+        )
+
+
+def _check_decision(given: dict[str, str], jobs: list[str]) -> None:
+    _check_selection(jobs)
     for name in ("who", "why"):
         if not given[name]:
             raise BadInputError(
@@ -371,6 +470,9 @@ def _checked_ids(listed: list[str]) -> list[str]:
 
 def _factor(word: str) -> float:
     try:
-        return float(word)
+        factor = float(word)
     except ValueError:
-        raise BadInputError.of_field("memory_factor", "a number from 1 to 10") from None
+        factor = math.nan
+    if not 1 <= factor <= _MOST_FACTOR:  # nor is NaN
+        raise BadInputError.of_field("memory_factor", "a number from 1 to 10, as 1.5")
+    return factor

@@ -378,6 +378,9 @@ def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str)
         ({"who": ""}, 422, "who"),
         ({"job": []}, 422, "select at least one"),
         ({"memory_factor": "much"}, 422, "1 to 10"),
+        ({"memory_factor": "1000"}, 422, "1 to 10"),
+        ({"memory_factor": "nan"}, 422, "1 to 10"),
+        ({"do": "show", "job": []}, 422, "select at least one"),
     ],
 )
 def test_a_form_that_lacks_something_says_what(
@@ -401,6 +404,54 @@ def test_a_form_that_lacks_something_says_what(
 
     assert answer.status_code == status
     assert words in unescape(answer.text)
+
+
+def test_refused_form_is_shown_again_with_what_was_entered(launched: FlaskClient) -> None:
+    address = "/retry?experiment=nova&task_id=toy-v1-gen"
+    first, other = re.findall(r'name="job" value="([^"]+)"', launched.get(address).text)
+    sent_to = re.search(r'action="(/retry[^"]*)" id="selection"', launched.get(address).text)
+    assert sent_to is not None
+    form = {
+        "experiment": "nova",
+        "task_id": "toy-v1-gen",
+        "do": "order",
+        "job": [first],
+        "who": "me & you",
+        "why": "a long reason",
+        "memory_factor": "1,5",
+        "other_site": "yes",
+    }
+
+    page = tight(launched.post(unescape(sent_to[1]), data=form).text)
+
+    assert "Nothing was done: memory_factor: a number from 1 to 10, as 1.5." in page
+    for kept in ('value="me &amp; you"', 'value="a long reason"', 'value="1,5"', 'value="yes" checked'):
+        assert kept in page
+    boxes = dict(re.findall(r'name="job" value="([^"]+)"[^>]*?( checked)?>', page))
+    assert boxes == {first: " checked", other: ""}
+
+
+@pytest.mark.slow
+def test_all_of_a_task_are_shown_as_a_resubmission(launched: FlaskClient) -> None:
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "show", "every": "yes"}
+
+    led = launched.post("/retry", data=form)
+
+    assert "2 jobs selected to retry as recorded." in launched.get(led.location).text
+
+
+@pytest.mark.slow
+def test_second_press_of_the_button_orders_nothing_and_says_so(launched: FlaskClient) -> None:
+    page = launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text
+    [one, _] = re.findall(r'name="job" value="([^"]+)"', page)
+    form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "order", "job": one, **DECIDED}
+
+    first, second = (launched.post("/retry", data=form).location for _ in range(2))
+
+    assert "1 job ordered" in launched.get(first).text
+    page = launched.get(second).text
+    assert "No job was ordered: the list says of each why not." in tight(page)
+    assert "its unit is ordered already" in page
 
 
 def test_forms_need_a_token_where_there_is_one_and_none_of_another_site(
