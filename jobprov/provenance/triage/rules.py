@@ -84,8 +84,8 @@ class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     why: _Text
 
 
-_NAME_WORDS = "1 to 60 small letters, digits, dots and dashes in quotes, as \"disk-full\""
-_TEXT_WORDS = "text of 1 to 1000 characters in quotes, as \"reco*\""
+_NAME_WORDS = '1 to 60 small letters, digits, dots and dashes in quotes, as "disk-full"'
+_TEXT_WORDS = 'text of 1 to 1000 characters in quotes, as "reco*"'
 _FIELD_WORDS = {
     "name": _NAME_WORDS,
     "class": _NAME_WORDS,

@@ -201,7 +201,10 @@ def test_forms_are_offered_to_those_with_the_role_alone(
     web: FlaskClient, issuer: TokenIssuer
 ) -> None:
     pages = {
-        "producer": ("/retry?experiment=nova&task_id=t", "/waive?experiment=nova&task_id=t&unit=u1"),
+        "producer": (
+            "/retry?experiment=nova&task_id=t",
+            "/waive?experiment=nova&task_id=t&unit=u1",
+        ),
         "operator": ("/rules?experiment=nova", "/rules?experiment=nova&edit=1"),
     }
     deciding = re.compile(r'value="(?:order|waive)"|Read them again<|Declare<|Change them<|"why"')

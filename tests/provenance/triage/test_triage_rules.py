@@ -128,7 +128,7 @@ def test_bad_rule_is_refused_with_its_place(rules: list[dict[str, Any]], field: 
     ("rules", "message"),
     [
         ([rule(exit_code=65)], "exit_code: rule {}: it has to be a list of whole numbers, as [65]"),
-        ([rule(exit_code=["65"])], "as [65]; given is [\"65\"]."),
+        ([rule(exit_code=["65"])], 'as [65]; given is ["65"].'),
         ([rule(state=["bad"])], 'a list of some of "failed", "killed" and "lost"'),
         ([rule(transient="yes")], "true or false, without quotes; leave it out where nobody knows"),
         ([rule(step=["x"])], 'text of 1 to 1000 characters in quotes, as "reco*"; given is ["x"]'),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, cast
 
 from flask import Response, redirect, request
+from werkzeug.exceptions import Unauthorized
 
 from jobprov.app.reports.rows import hidden_words, state_words, unlisted_words
 from jobprov.app.web.catalogs import catalog_kind
@@ -191,7 +192,13 @@ def decide_waiver() -> Response:
     # All of them may be other units by now than those that were counted
     if count is None or (decision.is_every and count != str(len(decision.units))):
         return _ask(decision, units, is_changed=count is not None)
-    decided = _carry_out(decision)
+    try:
+        decided = _carry_out(decision)
+    except BadInputError as problem:
+        return _ask_again(decision, units, str(problem), 422)
+    except Unauthorized as problem:
+        # A session may end while somebody types, and browsers forget what was typed then
+        return _ask_again(decision, units, str(problem.description), 401)
     result = "restored" if decision.is_withdrawal else "waived"
     place = {"experiment": task.experiment, "task_id": task.task_id, result: str(decided)}
     # 303: the browser reads the page anew, and to load it again waives nothing twice
@@ -231,7 +238,16 @@ def _asked_decision(task: FoundTask, units: UnitsToDecide) -> _Decision:
     return _Decision(task, chosen, is_every, is_withdrawal)
 
 
-def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Response:
+def _ask_again(decision: _Decision, units: UnitsToDecide, problem: str, status: int) -> Response:
+    """Return the page with what was entered, and the reason why nothing was changed."""
+    page = _ask(decision, units, is_changed=False, problem=problem)
+    page.status_code = status
+    return page
+
+
+def _ask(
+    decision: _Decision, units: UnitsToDecide, *, is_changed: bool, problem: str | None = None
+) -> Response:
     """Return the page that lists the units and asks who decides, and why."""
     decidable = {unit.unit: _ListedUnit(unit.unit, unit.state, unit.why) for unit in units.open}
     for unit in units.waived:
@@ -247,6 +263,9 @@ def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Resp
         units=counted(len(decision.units), "unit"),
         listed=listed,
         is_changed=is_changed,
+        problem=problem,
+        who=request.form.get("who", "").strip(),
+        why=request.form.get("why", "").strip(),
         back=address("/retry", place),
     )
 

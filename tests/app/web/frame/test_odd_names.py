@@ -227,7 +227,9 @@ def test_command_for_many_jobs_names_each_of_them(client: FlaskClient) -> None:
         put_job(client, a_record(number, state="failed", task={"task_id": "t", "unit": "u"}))
     jobs = [job_id(number) for number in range(1, 26)]
 
-    page = client.get("/retry", query_string={"experiment": "nova", "job": jobs, "format": "condor"})
+    page = client.get(
+        "/retry", query_string={"experiment": "nova", "job": jobs, "format": "condor"}
+    )
 
     shown = ["jobprov", "retry", "--experiment", "nova", *jobs, "--format", "condor", "-o", "retry"]
     assert shown in commands(page.text)

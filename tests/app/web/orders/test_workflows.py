@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from msgspec.structs import replace
 from sqlalchemy import select
 
+from jobprov.app.web.tasks import tasks as waive_page
 from jobprov.app.web.orders.workflows import first_line, next_words
 from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.tables import LedgerEntry
@@ -271,6 +272,47 @@ def test_waiver_is_taken_back_on_the_page_and_both_stay_in_the_ledger(
     }
 
 
+@on_sqlite_alone
+def test_refused_waiver_is_asked_again_with_what_was_entered(
+    client: FlaskClient, new_token: Any
+) -> None:
+    header = new_token()
+    token = header["Authorization"].split()[1]
+    task = {"experiment": "nova", "units": ["u1", "u2"]}
+    client.put("/api/v1/tasks/toy-v1-gen", json=task, headers=header)
+    form = {**WAIVING, "unit": task["units"], "who": "me & you", "confirmed": "2"}
+
+    blank = client.post("/waive", data={**form, "why": " ", "token": token})
+    without = client.post("/waive", data={**form, "why": "damaged", "token": f"{token}x"})
+
+    for refused, status in (blank, 422), (without, 401):
+        page = tight(refused.text)
+        assert refused.status_code == status
+        assert "Go on without 2 units?" in page
+        assert "Nothing was changed: " in page
+        assert 'value="me &amp; you"' in page
+        assert f"{token}x" not in page
+    assert 'value="damaged"' in without.text
+    assert len(units_offered(client)) == 2
+
+
+@on_sqlite_alone
+def test_fault_of_ours_at_a_form_does_not_say_that_nothing_changed(
+    launched: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("the disk is full")
+
+    form = {**WAIVING, "unit": units_offered(launched), **DECIDED, "confirmed": "2"}
+    monkeypatch.setattr(waive_page, "waive_units", fail)
+
+    failed = launched.post("/waive", data=form)
+
+    assert failed.status_code >= 500
+    assert "Look whether the change was made before you send the form again." in failed.text
+    assert "Nothing was lost" not in failed.text
+
+
 def test_all_units_are_waived_at_once_unless_they_changed_since(launched: FlaskClient) -> None:
     form = {**WAIVING, "every": "yes", **DECIDED}
 
@@ -425,7 +467,12 @@ def test_refused_form_is_shown_again_with_what_was_entered(launched: FlaskClient
     page = tight(launched.post(unescape(sent_to[1]), data=form).text)
 
     assert "Nothing was done: memory_factor: a number from 1 to 10, as 1.5." in page
-    for kept in ('value="me &amp; you"', 'value="a long reason"', 'value="1,5"', 'value="yes" checked'):
+    for kept in (
+        'value="me &amp; you"',
+        'value="a long reason"',
+        'value="1,5"',
+        'value="yes" checked',
+    ):
         assert kept in page
     boxes = dict(re.findall(r'name="job" value="([^"]+)"[^>]*?( checked)?>', page))
     assert boxes == {first: " checked", other: ""}
