@@ -157,7 +157,7 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
 
 def _in_words(problem: BadInputError, document: Mapping[str, Any]) -> BadInputError:
     """Return an error about a field of a rule with the rule's name and what has to stand there."""
-    [(path, messages)] = problem.fields.items()
+    [path] = problem.fields
     place = _RULE_PATH.match(path)
     if place is None:
         return problem

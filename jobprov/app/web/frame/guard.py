@@ -24,7 +24,9 @@ from jobprov.provenance.services.writing import ORIGIN
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 _LOCAL = Grant(None, "this machine")
-_NO_TOKEN_YET = "This service has no write token yet and takes writes from its own machine only."
+_OWN_MACHINE_ONLY = (
+    "This service has no write token yet and takes writes from its own machine only."
+)
 _ALWAYS_OPEN = (
     "pages.static",
     "pages.log_in",
@@ -100,7 +102,7 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
         return Grant(experiment, sender.submitter, scopes=scopes, person=sender.name)
     if not get_service().needs_token():
         if not is_local():
-            raise Forbidden(_NO_TOKEN_YET)
+            raise Forbidden(_OWN_MACHINE_ONLY)
         return _LOCAL
     grant = _sent_grant()
     if not grant.allows(experiment):
@@ -121,7 +123,7 @@ def form_refusal(experiment: str, role: Role = Role.PRODUCER) -> str | None:
             return None
         return _role_lack(reader, role, experiment)
     if not get_service().needs_token() and not is_local():
-        return _NO_TOKEN_YET
+        return _OWN_MACHINE_ONLY
     return None
 
 

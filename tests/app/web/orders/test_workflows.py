@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from msgspec.structs import replace
 from sqlalchemy import select
 
-from jobprov.app.web.tasks import tasks as waive_page
 from jobprov.app.web.orders.workflows import first_line, next_words
+from jobprov.app.web.tasks import tasks as waive_page
 from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.services.ledger.entries import read_entries
