@@ -23,7 +23,7 @@ from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.triage.rules import Rule
 from jobprov.provenance.triage.rules_text import read_rules_text, rules_text
 
-_MOST_VERSIONS = 2**31 - 1
+_MOST = 2**31 - 1
 _CONDITIONS = ("state", "exit_code", "signal", "step", "program", "error_class", "pattern")
 
 
@@ -49,7 +49,7 @@ def show_page() -> Response:
     With `edit=1`, show the form that changes them.
     """
     experiment = _experiment(asked("experiment"))
-    version = asked_number("version", least=1, most=_MOST_VERSIONS)
+    version = asked_number("version", least=1, most=_MOST)
     with get_service().reading() as connection:
         shown = show_rules(connection, experiment, version=version)
     if asked("edit"):
@@ -64,7 +64,7 @@ def show_page() -> Response:
         versions=cut_rows("versions", shown.versions, 20),
         is_newest=version is None or version == shown.versions[0].version,
         edit=address("/rules", {"experiment": experiment, "edit": "1"}),
-        queued=asked("queued"),
+        queued=asked_number("queued", least=0, most=_MOST),
     )
 
 
@@ -96,9 +96,10 @@ def change() -> Response:
             lambda writing: declare_rules(writing, experiment, document, after=after),
             submitter=grant.submitter,
         )
-    except (BadInputError, ConflictError) as problem:
-        status = 409 if isinstance(problem, ConflictError) else 422
-        return _form_again(experiment, text, fields, str(problem), status)
+    except BadInputError as problem:
+        return _form_again(experiment, text, fields, str(problem), 422)
+    except ConflictError as problem:
+        return _form_again(experiment, text, fields, str(problem), 409, is_overtaken=True)
     return redirect(  # type: ignore[return-value]
         address("/rules", {"experiment": experiment}), 303
     )
@@ -125,24 +126,42 @@ def first_line(shown: ExperimentRules) -> str:
 
 
 def _form_again(
-    experiment: str, text: str, fields: FormFields, problem: str, status: int
+    experiment: str,
+    text: str,
+    fields: FormFields,
+    problem: str,
+    status: int,
+    *,
+    is_overtaken: bool = False,
 ) -> Response:
-    """Return the form as it was sent, with the reason why nothing was changed."""
+    """Return the form as it was sent, with the reason why nothing was changed.
+
+    If somebody else declared rules meanwhile, it is about those from now on: who has seen them, and
+    sends it again, replaces them.
+    """
     with get_service().reading() as connection:
         shown = show_rules(connection, experiment)
-    page = _form(shown, text, fields, problem=problem)
+    if is_overtaken:
+        fields = fields._replace(after=str(shown.version))
+    page = _form(shown, text, fields, problem=problem, is_overtaken=is_overtaken)
     page.status_code = status
     return page
 
 
 def _form(
-    shown: ExperimentRules, text: str, fields: FormFields, *, problem: str | None = None
+    shown: ExperimentRules,
+    text: str,
+    fields: FormFields,
+    *,
+    problem: str | None = None,
+    is_overtaken: bool = False,
 ) -> Response:
     return answer(
         "failures/rules_form.html",
         shown=shown,
         text=text,
         problem=problem,
+        is_overtaken=is_overtaken,
         fields=fields,
         back=address("/rules", {"experiment": shown.experiment, "edit": "1"}),
     )

@@ -325,8 +325,25 @@ def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: 
     done = pages.post("/rules/reclassify", data={"experiment": "nova"})
 
     assert done.status_code == 303
-    assert "failures are being read again" in pages.get(done.location).text
+    assert "will be read again by the newest rules" in pages.get(done.location).text
+    assert pages.get("/rules?experiment=nova&queued=no+number").status_code == 422
     assert pages.get(address).status_code == 200
+
+
+def test_form_that_somebody_overtook_can_be_sent_after_a_look_at_their_rules(
+    pages: FlaskClient,
+) -> None:
+    """It said to look, led nowhere, and was refused for ever."""
+    form = {"experiment": "nova", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
+    pages.post("/rules", data={**form, "rules": RULE.replace("bad", "good")})
+
+    late = pages.post("/rules", data=form)
+    after = re.search(r'name="after" value="(\d+)"', late.text)
+    assert after is not None
+    again = pages.post("/rules", data={**form, "after": after[1]})
+
+    assert 'href="/rules?experiment=nova" target="_blank"' in late.text
+    assert (late.status_code, after[1], again.status_code) == (409, "1", 303)
 
 
 @pytest.mark.slow
