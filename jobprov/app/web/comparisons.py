@@ -422,13 +422,17 @@ def _is_same_stage(stage: ComparedStage) -> bool:
 @pages.get("/recipes", endpoint="recipes")
 def list_recipes() -> Response:
     """Show the recipes whose jobs have more than one result."""
+    experiment = experiment_asked()
     with get_service().reading() as connection:
         page = list_divergent(
-            connection, experiment=experiment_asked(), limit=_RECIPE_ROWS, cursor=asked("cursor")
+            connection, experiment=experiment, limit=_RECIPE_ROWS, cursor=asked("cursor")
         )
     return answer(
         "comparisons/recipes.html",
-        twin="/recipes",
+        twin=address(
+            "/recipes",
+            {"experiment": experiment, "limit": str(_RECIPE_ROWS), "cursor": asked("cursor")},
+        ),
         recipes=page.recipes,
         next_page=next_page(page.next),
     )

@@ -1,6 +1,7 @@
 """The pages of recipes, their calls and their command, on jobs that should have come out alike."""
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -58,6 +59,16 @@ def test_recipe_of_one_job_has_nothing_to_be_compared_with(client: FlaskClient) 
     shown = client.get(f"/recipes/{recipe_id}").get_data(as_text=True)
 
     assert "1 job had this recipe, so no other result can be compared with its own." in shown
+
+
+def test_twin_of_the_list_is_of_the_same_experiment(fleet: FlaskClient) -> None:
+    """It named all recipes beside a page of one experiment."""
+    page = fleet.get("/recipes?experiment=none-has-this-name").get_data(as_text=True)
+    found = re.search(r'type="application/json" href="([^"]*)"', page)
+    assert found is not None
+
+    assert "they agree" in page
+    assert fleet.get(unescape(found[1])).get_json()["recipes"] == []
 
 
 def test_service_without_divergence_says_so(client: FlaskClient) -> None:

@@ -478,6 +478,24 @@ def test_refused_form_is_shown_again_with_what_was_entered(launched: FlaskClient
     assert boxes == {first: " checked", other: ""}
 
 
+def test_units_that_differ_in_the_middle_of_a_long_name_are_told_apart(
+    client: FlaskClient,
+) -> None:
+    """Cut at 50 characters they looked alike, and the wrong one could be waived."""
+    units = [
+        f"np04hd_raw_run027305_{n:04}_dataflow0_datawriter_0_20240624T1234.hdf5" for n in (1, 2)
+    ]
+    client.put("/api/v1/tasks/t", json={"experiment": "nova", "units": units})
+    put_job(client, a_record(1, state="failed", task={"task_id": "t", "unit": units[0]}))
+    decided = {"experiment": "nova", "task_id": "t", "unit": units[1], "confirmed": "1", **DECIDED}
+    client.post("/waive", data=decided)
+
+    page = client.get("/retry?experiment=nova&task_id=t").text
+
+    shown = re.findall(r'<td class="name unit">(.*?)</td>', page)
+    assert shown == units
+
+
 @pytest.mark.slow
 def test_all_of_a_task_are_shown_as_a_resubmission(launched: FlaskClient) -> None:
     form = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "show", "every": "yes"}
