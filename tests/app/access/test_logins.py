@@ -238,6 +238,22 @@ def test_nobody_logged_in_changes_nothing(web: FlaskClient) -> None:
     assert web.get(TRAIL).status_code == 401
 
 
+def test_decision_typed_while_a_session_ended_is_kept_and_leads_to_the_login(
+    web: FlaskClient,
+) -> None:
+    place = {"experiment": "nova", "task_id": "t", "why": "a long & good reason"}
+    back = f"/login?next={quote('/retry?experiment=nova&task_id=t', safe='')}"
+
+    order = web.post("/retry", data={**place, "do": "order", "job": JOB})
+    waiver = web.post("/waive", data={**place, "unit": "u1", "confirmed": "1"})
+
+    for refused in (order, waiver):
+        assert refused.status_code == 401
+        assert "This is for those who are logged in." in refused.text
+        assert 'value="a long &amp; good reason"' in refused.text
+        assert back in refused.text
+
+
 @on_sqlite_alone
 @pytest.mark.slow
 def test_forms_of_other_pages_are_refused(

@@ -353,6 +353,7 @@ def decide() -> Response:
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
     given["task_id"] = named_task(request.form.get("task_id", ""))
     jobs = _checked_ids(request.form.getlist("job"))
+    refused: BadInputError | Unauthorized
     try:
         return _decided(given, jobs)
     except BadInputError as problem:
