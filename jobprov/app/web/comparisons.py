@@ -315,6 +315,8 @@ def _value(facet: str, key: str, value: Any) -> str:
         for ending, shown in _FORMATS.items():
             if key.endswith(ending):
                 return shown(value)
+    if isinstance(value, str):
+        value = value.replace("\n", " ")  # messages of several lines stand on one here
     text = formats.text(value)
     digest = _DIGEST.fullmatch(text)
     return digest[1] if digest else readable(text)

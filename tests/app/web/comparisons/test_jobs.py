@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from tests.library.answers import put_job
 from tests.library.markup import tight
 from tests.library.productions import toy_experiment as samples
-from tests.library.records import a_record
+from tests.library.records import a_record, job_id
 
 FAILED, SUCCEEDED = samples.job_id("reco-4-first"), samples.job_id("reco-4")
 ADDRESS = f"/jobs/{FAILED}/diff/{SUCCEEDED}"
@@ -66,6 +66,17 @@ def test_fields_of_records_and_times_are_shown_in_words(client: FlaskClient) -> 
     # what differs is in sight
     text = client.get(f"/jobs/{killed['job_id']}/diff/{done['job_id']}").text
     assert "2026-11-24T16:00:07.25Z" in text
+
+
+def test_message_of_several_lines_stands_on_one(client: FlaskClient) -> None:
+    for number, line in (1, "twice"), (2, "again"):
+        ended = {"code": 1, "message": f"cannot open\n{line}"}
+        put_job(client, a_record(number, state="failed", exit=ended))
+
+    page = client.get(f"/jobs/{job_id(1)}/diff/{job_id(2)}").text
+
+    assert ">cannot open twice<" in page
+    assert "\ufffd" not in page
 
 
 def test_a_job_that_failed_leads_to_the_comparison_with_its_later_success(

@@ -747,3 +747,9 @@ def test_marks_without_words_are_spelled_below_the_campaigns(pages: FlaskClient)
 
     assert {"succeeded", "failed", "killed"} <= marks
     assert marks == set(re.findall(r'<span class="word">(\w+)</span>', section))
+
+
+def test_no_line_breaks_within_the_date_of_a_hit(pages: FlaskClient) -> None:
+    found = pages.get("/search?q=merge").text
+
+    assert re.search(r'class="quiet">[^<]*<span class="unbroken">20\d\d-\d\d-\d\d</span>', found)
