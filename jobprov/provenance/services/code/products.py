@@ -171,43 +171,34 @@ def inferred_fields(entry: Software, template: str) -> dict[str, object]:
 
 
 def list_products(connection: Connection) -> Products:
-    """Return the products whose repository is known, and the others."""
+    """Return the products whose repository is known, by name, and the others, the most used first."""
     maps = read_product_maps(connection)
     known: dict[_ProductName, ProductMap] = {}
     for (name, manager), product_map in maps.mapped.items():
         known[_ProductName(name, manager, is_mapped=True)] = product_map
     entries: dict[_ProductName, list[Unsourced]] = defaultdict(list)
     product_of_entry: dict[int, _ProductName] = {}
+    unresolved: list[str] = []
     for entry in unsourced_entries(connection):
         map_of_entry = maps.of(entry.software)
-        if map_of_entry is not None:
-            product = _ProductName(map_of_entry.name, map_of_entry.manager, is_mapped=True)
-            known[product] = map_of_entry
-        else:
+        if map_of_entry is None:
             name, manager = entry.software.name or "", manager_of(entry.software)
             product = _ProductName(name, manager, is_mapped=False)
+        else:
+            product = _ProductName(map_of_entry.name, map_of_entry.manager, is_mapped=True)
+            known[product] = map_of_entry
+            if not is_by(entry, map_of_entry):
+                unresolved.append(entry.sha256)
         entries[product].append(entry)
         product_of_entry[entry.id] = product
     counts = list_counts(connection, product_of_entry)
+    problems = failures(connection, unresolved)
 
-    mapped_products = []
+    mapped = []
     for product in sorted(known):
-        mapped_products.append(
-            _mapped_product(connection, known[product], entries[product], lists=counts[product])
-        )
-    unmapped_products = []
-    for product, of_product in entries.items():
-        if product.name and not product.is_mapped:
-            unmapped_products.append(
-                UnmappedProduct(
-                    name=product.name,
-                    manager=product.manager or None,
-                    lists=counts[product],
-                    versions=len(_versions(of_product)),
-                )
-            )
-    unmapped_products.sort(key=lambda row: (-row.lists, row.name, str(row.manager)))
-    return Products(mapped_products, unmapped_products)
+        lists = counts[product]
+        mapped.append(_mapped_product(known[product], entries[product], problems, lists=lists))
+    return Products(mapped, _unmapped_products(entries, counts))
 
 
 class _ProductName(NamedTuple):
@@ -222,16 +213,19 @@ class _ProductName(NamedTuple):
 
 
 def _mapped_product(
-    connection: Connection, product_map: ProductMap, entries: Sequence[Unsourced], *, lists: int
+    product_map: ProductMap,
+    entries: Sequence[Unsourced],
+    problems: Mapping[str, str],
+    *,
+    lists: int,
 ) -> MappedProduct:
-    waiting = {entry.sha256: entry for entry in entries if not is_by(entry, product_map)}
-    problems = failures(connection, list(waiting))
+    """Return a product with its versions; `problems` are by digest of the entry."""
     unresolved: dict[str, UnresolvedVersion] = {}
-    for sha256, entry in waiting.items():
-        version = _version(entry)
-        unresolved[version] = _unresolved_version(
-            product_map, entry, version, problem=problems.get(sha256)
-        )
+    for entry in entries:
+        if not is_by(entry, product_map):
+            version = _version(entry)
+            problem = problems.get(entry.sha256)
+            unresolved[version] = _unresolved_version(product_map, entry, version, problem=problem)
     versions = _versions(entries)
     return MappedProduct(
         name=product_map.name,
@@ -244,6 +238,19 @@ def _mapped_product(
         unresolved=[unresolved[version] for version in sorted(unresolved)],
         lists=lists,
     )
+
+
+def _unmapped_products(
+    entries: Mapping[_ProductName, Sequence[Unsourced]], counts: Mapping[_ProductName, int]
+) -> list[UnmappedProduct]:
+    """Return the products that have a name and no repository, the most used first."""
+    unmapped = []
+    for product, of_product in entries.items():
+        if product.name and not product.is_mapped:
+            manager = product.manager or None
+            versions = len(_versions(of_product))
+            unmapped.append(UnmappedProduct(product.name, manager, counts[product], versions))
+    return sorted(unmapped, key=lambda row: (-row.lists, row.name, str(row.manager)))
 
 
 def _unresolved_version(

@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Select, select
@@ -22,6 +22,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.records.job_record import JsonObject, Software
 
+G = TypeVar("G", bound=Hashable)
 _AT_ONCE = 1000  # rows in memory; there may be millions of entries in lists
 
 
@@ -90,7 +91,7 @@ def unsourced_entry(connection: Connection, sha256: str) -> Unsourced | None:
     return next(_read(connection, _unsourced().where(SoftwareRow.sha256 == sha256)), None)
 
 
-def list_counts(connection: Connection, groups: dict[int, Any]) -> Counter[Any]:
+def list_counts(connection: Connection, groups: Mapping[int, G]) -> Counter[G]:
     """Return how many software lists have an entry of each group; `groups` are by key of an entry.
 
     A list counts once for a group, even if it has several of its entries. That is why SQL alone,
@@ -98,7 +99,7 @@ def list_counts(connection: Connection, groups: dict[int, Any]) -> Counter[Any]:
     """
     columns = SoftwareSetMember.software_set_id, SoftwareSetMember.software_id
     query = select(*columns).order_by(SoftwareSetMember.software_set_id)
-    counts: Counter[Any] = Counter()
+    counts: Counter[G] = Counter()
     rows = connection.execution_options(yield_per=_AT_ONCE).execute(query)
     for _, members in groupby(rows, key=itemgetter(0)):
         counts.update({groups[software] for _, software in members if software in groups})
