@@ -126,7 +126,7 @@ def test_only_files_that_count_for_a_unit_are_summed(production: Production) -> 
         _job(41, "logs", "gen", _output(41, 1, "gen", 10), *beside),
     )
 
-    for row in _samples(production)["samples"]:
-        if row["sample"] in ("named", "packed"):
-            [cell] = row["cells"]
-            assert (cell["data_tier"], cell["files"], cell["events"]) == ("gen", 1, 10)
+    cells = {row["sample"]: row["cells"] for row in _samples(production)["samples"]}
+    for sample in ("named", "packed"):
+        [cell] = cells[sample]
+        assert (cell["data_tier"], cell["files"], cell["events"]) == ("gen", 1, 10)
