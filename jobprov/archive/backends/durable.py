@@ -51,9 +51,9 @@ class Arrival:
         os.ftruncate(self.fd, length)
         os.lseek(self.fd, length, os.SEEK_SET)
 
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Overwrite bytes that were written before, as long as the file has no name."""
-        os.pwrite(self.fd, data, offset)
+    def rewrite_start(self, data: bytes) -> None:
+        """Overwrite the first bytes, as long as the file has no name."""
+        os.pwrite(self.fd, data, 0)
 
     def flush(self) -> None:
         """Return once the bytes are on the disk."""

@@ -114,7 +114,7 @@ class LocalStore(CopiesStore):
             with reaching(self.root):
                 arrival.write(stream.finish())
                 header = stream.header(expected)
-                arrival.write_at(0, encode_header(header))
+                arrival.rewrite_start(encode_header(header))
                 return Stored(expected, header.size_bytes, is_new=self._settle(arrival, expected))
 
     def put_many(self, items: Sequence[bytes]) -> list[str]:

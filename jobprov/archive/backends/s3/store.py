@@ -103,7 +103,7 @@ class S3Store(CopiesStore):
             with reaching(_SCRATCH):
                 arrival.write(stream.finish())
                 header = stream.header(expected)
-                arrival.write_at(0, encode_header(header))
+                arrival.rewrite_start(encode_header(header))
                 return Stored(
                     expected, header.size_bytes, is_new=self._put_file(expected, arrival.path)
                 )
