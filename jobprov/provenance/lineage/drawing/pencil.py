@@ -88,6 +88,11 @@ def number_text(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def point_text(x: float, y: float) -> str:
+    """A point as the path of a line has it."""
+    return f"{number_text(x)} {number_text(y)}"
+
+
 def text_width(text: str, char: float) -> float:
     """The width of a text in characters of this width, wide ones counted twice."""
     return columns(text) * char

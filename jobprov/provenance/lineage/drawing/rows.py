@@ -27,6 +27,7 @@ from jobprov.provenance.lineage.drawing.pencil import (
     legend_height,
     node_element,
     number_text,
+    point_text,
     write_lines,
 )
 from jobprov.provenance.lineage.drawing.sheet import Item, Sheet
@@ -185,19 +186,17 @@ def _edge(source: Point, target: Point) -> str:
     """Return the line of an arrow: down the lane of its target, and round a bend to its source."""
     source_lane, source_y = source
     lane, top = target
-    line = f"M{_at(lane, top + 10)}"
+    line = f"M{point_text(lane, top + 10)}"
     if lane == source_lane:
         line += f"V{number_text(source_y - 9)}"
     else:
         bend = BEND if source_y > top else -BEND
         line += f"V{number_text(source_y - bend)}"
-        line += f"Q{_at(lane, source_y)} {_at(source_lane, source_y)}"
-    left, tip, right = _at(lane - 3.5, top + 16), _at(lane, top + 10.5), _at(lane + 3.5, top + 16)
+        line += f"Q{point_text(lane, source_y)} {point_text(source_lane, source_y)}"
+    left = point_text(lane - 3.5, top + 16)
+    tip = point_text(lane, top + 10.5)
+    right = point_text(lane + 3.5, top + 16)
     return f"{line}M{left}L{tip}L{right}"
-
-
-def _at(x: float, y: float) -> str:
-    return f"{number_text(x)} {number_text(y)}"
 
 
 def _draw_row(body: ET.Element, item: Item, place: _RowPlace, text_left: float) -> None:

@@ -45,6 +45,7 @@ from jobprov.provenance.lineage.drawing.pencil import (
     legend_height,
     node_element,
     number_text,
+    point_text,
     text_width,
     write_count,
     write_lines,
@@ -278,22 +279,20 @@ def _rect(node: ET.Element, name: str, size: Size, radius: str, look: Mapping[st
 
 def _path(points: list[Point]) -> str:
     """A smooth line through the points with an open arrow head at its end."""
-    parts = [f"M{_at(*points[0])}"]
+    parts = [f"M{point_text(*points[0])}"]
     for (x, y), (next_x, next_y) in pairwise(points):
         if y == next_y:
-            parts.append(f"L{_at(next_x, next_y)}")
+            parts.append(f"L{point_text(next_x, next_y)}")
         else:
             middle = (x + next_x) / 2
-            leaving, arriving = _at(middle, y), _at(middle, next_y)
-            parts.append(f"C{leaving} {arriving} {_at(next_x, next_y)}")
+            leaving, arriving = point_text(middle, y), point_text(middle, next_y)
+            parts.append(f"C{leaving} {arriving} {point_text(next_x, next_y)}")
     x, y = points[-1]
-    above, tip, below = _at(x - 6, y - 3.5), _at(x - 0.5, y), _at(x - 6, y + 3.5)
+    above = point_text(x - 6, y - 3.5)
+    tip = point_text(x - 0.5, y)
+    below = point_text(x - 6, y + 3.5)
     parts.append(f"M{above}L{tip}L{below}")
     return "".join(parts)
-
-
-def _at(x: float, y: float) -> str:
-    return f"{number_text(x)} {number_text(y)}"
 
 
 def as_image(drawing: str) -> str:
