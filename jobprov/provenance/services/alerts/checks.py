@@ -18,7 +18,7 @@ from jobprov.provenance.services.alerts.events import (
     Found,
     begin_alerts,
     end_alerts,
-    end_alerts_silently,
+    end_alerts_without_rule,
 )
 from jobprov.provenance.services.alerts.rules import AnyRule, ExperimentAlerts
 from jobprov.provenance.services.kept_answers.kept_answers import follow_up
@@ -143,7 +143,7 @@ def _write(
         over += _end(writing, experiment, alerts.over_after, own, found)
     names = {rule.name for rule in alerts.rules}
     orphans = [alert for alert in standing if alert.rule not in names]
-    end_alerts_silently(writing, experiment.key, orphans, "the rule was removed")
+    end_alerts_without_rule(writing, experiment.key, orphans)
     return CheckedExperiment(experiment.name, began, over + len(orphans), looked.problem)
 
 

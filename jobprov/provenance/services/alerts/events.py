@@ -101,11 +101,9 @@ def end_alerts(writing: Writing, experiment: int, alerts: Sequence[OpenAlert], w
     _enter(writing, experiment, events)
 
 
-def end_alerts_silently(
-    writing: Writing, experiment: int, alerts: Sequence[OpenAlert], words: str
-) -> None:
-    """Note that alerts are over, without a message; `words` say why."""
-    _enter(writing, experiment, [_Over(alert.uuid, words, []) for alert in alerts])
+def end_alerts_without_rule(writing: Writing, experiment: int, alerts: Sequence[OpenAlert]) -> None:
+    """Note that alerts are over since their rule was removed, without a message."""
+    _enter(writing, experiment, [_Over(alert.uuid, "the rule was removed", []) for alert in alerts])
 
 
 def note_sent(writing: Writing, taken: Sequence[TakenDelivery]) -> None:
