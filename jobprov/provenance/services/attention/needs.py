@@ -442,8 +442,10 @@ def _unsealed(connection: Connection, now: datetime) -> NeedsOfKind:
     unsealed = count_unsealed(connection, most=_MOST_COUNTED)
     if unsealed.oldest_at is None or now - unsealed.oldest_at <= SEALED_WITHIN:
         return NeedsOfKind([])
-    entries = "1 entry" if unsealed.entries == 1 else f"{number(unsealed.entries)} entries"
-    if unsealed.entries == _MOST_COUNTED:
+    entries = f"{number(unsealed.entries)} entries"
+    if unsealed.entries == 1:
+        entries = "1 entry"
+    elif unsealed.entries == _MOST_COUNTED:
         entries = f"at least {entries}"
     verb = _are(unsealed.entries)
     words = f"{entries} of the ledger {verb} not sealed into the archive"
@@ -473,14 +475,13 @@ def _tokens(expire_at: Sequence[datetime], now: datetime) -> NeedsOfKind:
     if not expire_at:
         return NeedsOfKind([])
     first, count = expire_at[0], len(expire_at)
-    has_expired = first <= now
-    verb, refused = "expires" if count == 1 else "expire", "will be refused"
-    if has_expired:
-        verb, refused = "expired", "are refused"
-    when = f"on {minute_text(first)}" if count == 1 else f"from {minute_text(first)} on"
-    them = "it" if count == 1 else "them"
+    verb, when, them = "expire", f"from {minute_text(first)} on", "them"
+    if count == 1:
+        verb, when, them = "expires", f"on {minute_text(first)}", "it"
+    since, refused = None, "will be refused"
+    if first <= now:
+        verb, since, refused = "expired", utc_text(first), "are refused"
     words = f"{counted(count, 'token')} in use {verb} {when}: records sent with {them} {refused}"
-    since = utc_text(first) if has_expired else None
     return _one("token", count, words, since, manual_page("how-to/run-a-service", "tokens"))
 
 

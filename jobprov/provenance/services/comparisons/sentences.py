@@ -18,12 +18,13 @@ _MANY = ("products", "seeds", "variables")
 _CANONICAL_NUMBER = re.compile(r"-?\d(\.\d{1,17})?e-?\d{1,3}", re.ASCII)
 _SMALLEST, _LARGEST = -5, 15  # powers of ten that are written out
 _ENDS = {
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "killed": "was killed",
-    "lost": "was lost",
-    "running": "still runs",
+    "succeeded": ("succeeded", "both succeeded"),
+    "failed": ("failed", "both failed"),
+    "killed": ("was killed", "both were killed"),
+    "lost": ("was lost", "both were lost"),
+    "running": ("still runs", "both still run"),
 }
+"""How one job ended, and how two did, by state."""
 
 
 def comparison_sentence(before: ComparedJob, after: ComparedJob, facets: Sequence[Facet]) -> str:
@@ -79,9 +80,11 @@ def _difference(facet: Facet) -> str:
 
 
 def _ending(before: ComparedJob, after: ComparedJob) -> str:
+    first, both = _ENDS[before.state]
     if before.state == after.state:
-        return f"both {_ENDS[before.state].replace('was', 'were').replace('runs', 'run')}"
-    return f"the first {_ENDS[before.state]}, the second {_ENDS[after.state]}"
+        return both
+    second, _ = _ENDS[after.state]
+    return f"the first {first}, the second {second}"
 
 
 def _result(before: ComparedJob, after: ComparedJob, outputs: Facet) -> list[str]:
