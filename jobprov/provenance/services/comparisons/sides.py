@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons.jobs import ComparedJob
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.job_record import UNTOLD
 from jobprov.provenance.services.comparisons.differences import Record, keyed
-from jobprov.provenance.services.histories.divergence import full_name
 from jobprov.provenance.services.lookup.job import read_job, show_job
 
 _KEPT = (None, "written")
@@ -44,12 +44,16 @@ class JobSide(NamedTuple):
             "inputs": shown.inputs,
             "outputs": shown.outputs,
         }
-        kept_outputs = [file for file in shown.outputs if file.get("status") in _KEPT]
+        first_kept = None
+        for file in shown.outputs:
+            if file.get("status") in _KEPT:
+                first_kept = full_name(file["name"], file.get("namespace"))
+                break
         head = {
             **msgspec.to_builtins(shown.summary),
             "recipe_id": shown.recipe_id,
             "result_id": shown.result_id,
-            "output": full_name(kept_outputs[0]) if kept_outputs else None,
+            "output": first_kept,
         }
         return cls(msgspec.convert(head, ComparedJob), msgspec.to_builtins(record))
 

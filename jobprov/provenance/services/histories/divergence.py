@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import asdict
 from sqlalchemy import Connection
@@ -157,11 +157,6 @@ def find_alike_files(
         if files:
             alike.append(AlikeFiles(why, files))
     return alike
-
-
-def full_name(file: Mapping[str, Any]) -> str:
-    """Return the name of a file as questions use it: `namespace:name`, or the bare name."""
-    return f"{file['namespace']}:{file['name']}" if file.get("namespace") else str(file["name"])
 
 
 def _most_like(name: str, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from jobprov.provenance.db.queries.fragments.membership import rows_among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.tables import Claim, Experiment, File, Job, Stage
+from jobprov.provenance.records.files.names import full_name
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -74,6 +75,5 @@ def outputs_of_tier(
         query = query.where(Claim.data_tier == data_tier)
     outputs: dict[str, list[str]] = {}
     for job_id, namespace, name in connection.execute(query):
-        full_name = f"{namespace}:{name}" if namespace else name
-        outputs.setdefault(job_id, []).append(full_name)
+        outputs.setdefault(job_id, []).append(full_name(name, namespace))
     return outputs

@@ -27,6 +27,7 @@ from jobprov.provenance.db.tables import (
     OrderLease,
     TaskRow,
 )
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.files.outputs import counts_for_unit
 
 _BAD = [STATES.index(state) for state in ("failed", "killed", "lost")]
@@ -162,8 +163,7 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
     for namespace, name, unit, event_count in rows:
         if (name, namespace) in gone or not counts_for_unit(name, patterns):
             continue
-        full_name = f"{namespace}:{name}" if namespace else name
-        files.append(MadeFile(full_name, unit, event_count))
+        files.append(MadeFile(full_name(name, namespace), unit, event_count))
     return files
 
 
