@@ -11,7 +11,7 @@ from jobprov.provenance.db.queries.fragments.membership import remove_among
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import Experiment, LogTailPiece, Possession, TraceTurn, WriteToken
-from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys
 
 
@@ -96,19 +96,18 @@ class NewPiece(NamedTuple):
 
 def add_piece(connection: Connection, piece: NewPiece) -> None:
     """Store a piece of a log."""
-    events = piece.events
-    row = {
+    row: dict[str, ColumnValue] = {
         "job_id": piece.job,
         "name": piece.name,
         "start": piece.start,
         "size_bytes": len(piece.content),
-        "first_event": events.first if events else None,
-        "last_event": events.last if events else None,
-        "first_event_clock": events.first_clock if events else None,
-        "last_event_clock": events.last_clock if events else None,
         "content": pack(piece.content),
         "received_at": piece.received_at,
     }
+    if piece.events is not None:
+        row["first_event"], row["last_event"] = piece.events.first, piece.events.last
+        row["first_event_clock"] = piece.events.first_clock
+        row["last_event_clock"] = piece.events.last_clock
     insert_rows(connection, table_of(LogTailPiece), [row])
 
 
