@@ -11,7 +11,7 @@ since neighbours wait alike.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,7 @@ from jobprov.provenance.services.estimates.forecasts import Interval, forecast_s
 from jobprov.provenance.services.ledger.witnessed_jobs import WitnessRecords, read_witnesses
 from jobprov.provenance.services.statistics.resources import quantile
 
+V = TypeVar("V")
 MOST_JOBS = 256
 RUNS = 8
 _STAGE_IN = frozenset({"stage_in", "stage-in"})
@@ -122,8 +123,7 @@ def _queue(records: Sequence[_Record]) -> float | None:
     if started is None or queued is None or attempt not in (None, 0, 1):
         return None
     # the clocks of two machines: a job may seem to start before it was queued
-    seconds: float = (started - queued).total_seconds()
-    return max(0.0, seconds)
+    return max(0.0, (started - queued).total_seconds())
 
 
 def _stage_in(steps: Sequence[_Step]) -> float | None:
@@ -133,7 +133,8 @@ def _stage_in(steps: Sequence[_Step]) -> float | None:
     return sum(known_spans) if len(known_spans) == len(spans) else None
 
 
-def _first(values: Iterable[Any]) -> Any:
+def _first(values: Iterable[V | None]) -> V | None:
+    """Return the first value that is known and no empty list; None where there is none."""
     return next((value for value in values if value not in (None, [])), None)
 
 

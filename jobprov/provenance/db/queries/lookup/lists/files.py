@@ -153,9 +153,9 @@ def list_unmade(
 ) -> UnmadeFiles:
     """Return files that no recorded job made, after the one with key `after`.
 
-    A bounded number of files is looked through, since there
-    may be millions of others between two. Outputs of reruns do not count as made; those of failed
-    jobs count only where something was surely made from them, as among versions.
+    A bounded number of files is looked through, since there may be millions of others between two.
+    Outputs of reruns do not count as made; those of failed jobs count only where something was
+    surely made from them, as among versions.
 
     Args:
         isolated: only files from which no other file was made.
