@@ -7,7 +7,7 @@ Source: http.md, `GET /statistics/modules`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import sqrt
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -39,6 +39,7 @@ LEAST_SIGMA = 3.0
 
 
 _Group = dict[Module, ModuleSum]
+V = TypeVar("V")
 
 
 def sum_modules(
@@ -82,54 +83,60 @@ def sum_modules(
     return ModuleSums(len(rows), by, groups, comparison)
 
 
+class _ModuleCosts(NamedTuple):
+    """What one module took in some jobs, a value a job; None where a record does not say it."""
+
+    events: list[int | None]
+    seconds: list[float | None]
+    slowest_seconds: list[float | None]
+    rss_growth_bytes: list[int | None]
+
+    def add(self, costs: "_ModuleCosts") -> None:
+        """Add what it took in more jobs."""
+        self.events.extend(costs.events)
+        self.seconds.extend(costs.seconds)
+        self.slowest_seconds.extend(costs.slowest_seconds)
+        self.rss_growth_bytes.extend(costs.rss_growth_bytes)
+
+
 def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Group:
     by_set: dict[int, list[Costs]] = {}
     for row in rows:
         by_set.setdefault(row.module_set, []).append(unpack_costs(row.costs))
-    columns_by_module: dict[Module, list[tuple[Any, ...]]] = {}
+    costs_by_module: dict[Module, _ModuleCosts] = {}
     for key, costs in by_set.items():
-        # a module of several sets, such as those of two releases, has a part from each
-        for module, columns in zip(sets[key], _by_module(costs), strict=True):
-            columns_by_module.setdefault(module, []).append(columns)
-    return {module: _sum_module(parts) for module, parts in columns_by_module.items()}
+        # a module of several sets, such as those of two releases, has jobs from each
+        for module, module_costs in zip(sets[key], _by_module(costs), strict=True):
+            costs_by_module.setdefault(module, _ModuleCosts([], [], [], [])).add(module_costs)
+    return {module: _sum_module(costs) for module, costs in costs_by_module.items()}
 
 
-def _by_module(costs: Sequence[Costs]) -> Iterator[tuple[Any, ...]]:
-    """Yield for each module the columns of its costs, a value a job."""
-    columns = []
-    for place in range(4):
-        of_jobs = [job[place] for job in costs]
-        columns.append(zip(*of_jobs, strict=True))
-    return zip(*columns, strict=True)
+def _by_module(costs: Sequence[Costs]) -> Iterator[_ModuleCosts]:
+    """Yield what each module of a set took in these jobs, in the order of the set."""
+    events, seconds, slowest, growth = zip(*costs, strict=True)
+    # Each has a list a job, with a value a module: turned round, a list a module
+    by_module = [zip(*of_jobs, strict=True) for of_jobs in (events, seconds, slowest, growth)]
+    for columns in zip(*by_module, strict=True):
+        yield _ModuleCosts(*map(list, columns))
 
 
-def _sum_module(parts: Sequence[tuple[Any, ...]]) -> ModuleSum:
-    """Return the sum over parts, each of four columns with a value a job."""
-    events, seconds, slowest, growth = (_column(parts, place) for place in range(4))
+def _sum_module(costs: _ModuleCosts) -> ModuleSum:
     rates = []
-    for seconds_of_job, events_of_job in zip(seconds, events, strict=True):
-        if seconds_of_job is not None and events_of_job:
-            rates.append(seconds_of_job / events_of_job)
+    for seconds, events in zip(costs.seconds, costs.events, strict=True):
+        if seconds is not None and events:
+            rates.append(seconds / events)
     return ModuleSum(
-        jobs=len(seconds),
-        events=sum(_known(events)),
-        seconds=sum(_known(seconds)),
-        slowest_seconds=max(_known(slowest), default=None),
-        rss_growth_bytes=max(_known(growth), default=None),
+        jobs=len(costs.seconds),
+        events=sum(_known(costs.events)),
+        seconds=sum(_known(costs.seconds)),
+        slowest_seconds=max(_known(costs.slowest_seconds), default=None),
+        rss_growth_bytes=max(_known(costs.rss_growth_bytes), default=None),
         seconds_per_event=_mean(rates),
         standard_error=_standard_error(rates),
     )
 
 
-def _column(parts: Sequence[tuple[Any, ...]], place: int) -> list[Any]:
-    """Return one column of all parts, a value a job."""
-    values: list[Any] = []
-    for part in parts:
-        values.extend(part[place])
-    return values
-
-
-def _known(values: Iterable[Any]) -> list[Any]:
+def _known(values: Iterable[V | None]) -> list[V]:
     return [value for value in values if value is not None]
 
 
