@@ -5,7 +5,7 @@ physics. A stage differs where the two productions do not have the same values. 
 for itself, such as seeds and names of files, is left to the comparison of two jobs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -200,16 +200,18 @@ def _compared_stage(
     """Return what differs in one stage; there are no facets of one that only one production has."""
     facets = []
     if before and after:
+
+        def facet(
+            name: str, counts: Callable[[Sequence[JobClass], SharedLists], Counts]
+        ) -> StageFacet:
+            return _facet(name, counts(before, shared), counts(after, shared), limit)
+
         configurations = configuration_counts(connection, before, after, shared)
         facets = [
-            _facet("code", code_counts(before, shared), code_counts(after, shared), limit),
+            facet("code", code_counts),
             _configuration_facet(configurations, limit),
-            _facet(
-                "products", product_counts(before, shared), product_counts(after, shared), limit
-            ),
-            _facet(
-                "variables", variable_counts(before, shared), variable_counts(after, shared), limit
-            ),
+            facet("products", product_counts),
+            facet("variables", variable_counts),
         ]
     return ComparedStage(name, _job_count(before), _job_count(after), facets)
 
@@ -294,8 +296,8 @@ def _sentence(stages: Sequence[ComparedStage]) -> str:
     if more:
         parts.append(f"{more} more")
     verb = "differs" if len(differing) == 1 else "differ"
-    noun = "stage" if len(stages) == 1 else "stages"
-    return f"{len(differing)} of {len(stages)} {noun} {verb}: {'; '.join(parts)}{not_compared}."
+    stages_in_words = counted(len(stages), "stage")
+    return f"{len(differing)} of {stages_in_words} {verb}: {'; '.join(parts)}{not_compared}."
 
 
 def _stage_in_words(stage: ComparedStage) -> str:
