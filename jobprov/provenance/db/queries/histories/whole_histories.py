@@ -58,6 +58,13 @@ Step = Callable[[str], Iterable[str]]
 """What lies one link away from a key."""
 
 
+class Source(NamedTuple):
+    """A node that an identity resolves to, and whether it surely does."""
+
+    key: str
+    is_sure: bool
+
+
 @dataclass
 class History:
     """Everything that a walk met.
@@ -95,13 +102,13 @@ class History:
         self.links[source, target] = Link(is_sure, role, is_parent)
 
     def note_sources(
-        self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[tuple[str, bool]]]]
+        self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[Source]]]
     ) -> None:
         """Note what claims were made from; `sources` are (claim, nodes) of those with any."""
         for claim in claims:
             self.sources.setdefault(key_of_claim(claim), set())
         for claim, nodes in sources:
-            self.sources[key_of_claim(claim)].update(key for key, _ in nodes)
+            self.sources[key_of_claim(claim)].update(node.key for node in nodes)
 
     @cached_property
     def _neighbours(self) -> Neighbours:
@@ -204,17 +211,15 @@ def _add_ancestors(connection: Connection, history: History, claim: int) -> None
     parents = select_among(connection, _PARENTS, sorted(maker))
     role_of = _roles(mentions)
     sources = _Sources(rows)
-    # Each parent to the job that read it, once for all files that the job made from it
-    outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
-    for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
-        outside[job, identity] = sources.outside(job, identity)
-        role = role_of.get((job, identity), "")
-        for key, is_sure in outside[job, identity]:
-            history.join(key, key_of_job(job), is_sure=is_sure, role=role)
+    outside: dict[tuple[int, int], list[Source]] = {}
     made_from = []
     for made, identity in parents:
-        job = maker[made]
-        made_from.append((made, outside[job, identity] or sources.inside(job, identity)))
+        read = (maker[made], identity)
+        if read not in outside:  # once for all files that the job made from it
+            outside[read] = sources.outside(*read)
+            for key, is_sure in outside[read]:
+                history.join(key, key_of_job(read[0]), is_sure=is_sure, role=role_of.get(read, ""))
+        made_from.append((made, outside[read] or sources.inside(*read)))
     history.note_sources(maker, made_from)
     _add_shared(connection, history, mentions)
     history.is_cut |= (
@@ -237,32 +242,28 @@ class _Sources:
     def __init__(self, rows: Sequence[MetIdentity]) -> None:
         self._own = own_inputs(rows)
         self._file = {row.identity_id: key_of_file(row.file_id) for row in rows}
-        self._made: dict[int, list[tuple[str, bool, int | None]]] = {}
+        self._made: dict[int, list[tuple[Source, int | None]]] = {}
         for row in rows:
             if row.claim_id is not None:
-                made = (key_of_claim(row.claim_id), bool(row.is_sure), row.job_id)
-                self._made.setdefault(row.identity_id, []).append(made)
-        for makers in self._made.values():
-            makers.sort()
+                source = Source(key_of_claim(row.claim_id), bool(row.is_sure))
+                self._made.setdefault(row.identity_id, []).append((source, row.job_id))
+        for made in self._made.values():
+            made.sort()
 
-    def outside(self, job: int, identity: int) -> list[tuple[str, bool]]:
-        """Return the nodes that an input of a job resolves to, each with whether it surely does.
-
-        They never include what the job made itself.
-        """
+    def outside(self, job: int, identity: int) -> list[Source]:
+        """Return the nodes that an input of a job resolves to, never what the job made itself."""
         made = self._made.get(identity, [])
-        by_others = [(key, is_sure) for key, is_sure, maker in made if maker != job]
+        by_others = [source for source, maker in made if maker != job]
         is_own = bool(made) and (job, identity) not in self._own
         if by_others or is_own or identity not in self._file:
             return by_others
-        return [(self._file[identity], True)]
+        return [Source(self._file[identity], is_sure=True)]
 
-    def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
+    def inside(self, job: int, identity: int) -> list[Source]:
         """Return the job's own outputs that an input resolves to, which other outputs declare."""
         if (job, identity) in self._own:
             return []
-        made = self._made.get(identity, [])
-        return [(key, is_sure) for key, is_sure, maker in made if maker == job]
+        return [source for source, maker in self._made.get(identity, []) if maker == job]
 
 
 def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
@@ -309,13 +310,6 @@ def _add_descendants(connection: Connection, history: History, focus: Focus) -> 
         history.is_cut = True
 
 
-class _Source(NamedTuple):
-    """A node that an identity resolves to, and whether it surely does."""
-
-    key: str
-    is_sure: bool
-
-
 class _Below(NamedTuple):
     """What a walk down met.
 
@@ -326,10 +320,10 @@ class _Below(NamedTuple):
     """
 
     made: Mapping[int, int]
-    sources: Mapping[int, Sequence[_Source]]
+    sources: Mapping[int, Sequence[Source]]
     maker: Mapping[str, int]
 
-    def not_made_by(self, job: int, identity: int) -> list[_Source]:
+    def not_made_by(self, job: int, identity: int) -> list[Source]:
         """Return the nodes of an identity that a job did not make itself.
 
         What a job reads is never its own output.
@@ -372,12 +366,12 @@ def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int])
 
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
-) -> dict[int, list[_Source]]:
+) -> dict[int, list[Source]]:
     """Return the nodes that each identity resolves to, the start by any of its names."""
-    nodes: dict[int, list[_Source]] = {}
+    nodes: dict[int, list[Source]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
-        nodes.setdefault(identity, []).append(_Source(focus.key, is_sure))
+        nodes.setdefault(identity, []).append(Source(focus.key, is_sure))
     others = sorted({*made} - {focus.claim_id})
     for identity, claim, is_sure in select_among(connection, _PRODUCED, others):
-        nodes.setdefault(identity, []).append(_Source(key_of_claim(claim), bool(is_sure)))
+        nodes.setdefault(identity, []).append(Source(key_of_claim(claim), bool(is_sure)))
     return nodes
