@@ -24,8 +24,8 @@ from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.transaction import Memory
 
 _EVALUATIONS = """
-SELECT v.closure_id, e.name, v.problem, v.is_too_large, v.difference, v.ran_as, v.computed_as,
-       v.as_written
+SELECT v.closure_id, e.name, v.problem, v.is_too_large, v.difference, v.ran_as, v.parsed_as,
+       v.computed_as, v.as_written
 FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
 """
 
@@ -38,7 +38,7 @@ Kind = tuple[str, str]
 
 
 class KnownEvaluation(NamedTuple):
-    """What gaps and pages need of the evaluation of a configuration.
+    """What is known of one configuration: the columns of its evaluation.
 
     `ran_as` None where what art wrote was not looked at.
     """
@@ -47,6 +47,7 @@ class KnownEvaluation(NamedTuple):
     is_too_large: bool = False
     difference: str | None = None
     ran_as: str | None = None
+    parsed_as: str | None = None
     computed_as: str | None = None
     as_written: str | None = None
 
