@@ -3,6 +3,7 @@
 It also says whether the differences show in the result.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -115,15 +116,17 @@ def readable(value: str) -> str:
 
 def narrowed(before: str, after: str, width: int) -> tuple[str, str]:
     """Return two texts cut to a width around the first difference, so that it is in sight."""
-    start = min(len(before), len(after))
-    for position, (character, other) in enumerate(zip(before, after, strict=False)):
-        if character != other:
-            start = position
-            break
-    first = max(0, start - width // 3) if max(len(before), len(after)) > width else 0
+    first = 0
+    if max(len(before), len(after)) > width:
+        alike = os.path.commonprefix([before, after])  # noqa: RUF071 - these are no paths
+        first = max(0, len(alike) - width // 3)
     return _window(before, first, width), _window(after, first, width)
 
 
 def _window(text: str, first: int, width: int) -> str:
     shown = text[first : first + width]
-    return ("…" if first else "") + shown + ("…" if first + width < len(text) else "")
+    if first:
+        shown = f"…{shown}"
+    if first + width < len(text):
+        shown = f"{shown}…"
+    return shown

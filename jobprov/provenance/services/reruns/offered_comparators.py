@@ -3,6 +3,7 @@
 The bundle's own verify.py compares, kept apart as the rerun was: a job may have written anything.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -169,10 +170,8 @@ def _masks(differing: _Differing) -> list[str]:
 
 def _mask(line: str, other_line: str) -> str | None:
     """Return what masks two lines that begin alike; None where too little is alike."""
-    length = 0
-    while length < min(len(line), len(other_line)) and line[length] == other_line[length]:
-        length += 1
-    beginning = line[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
+    alike = os.path.commonprefix([line, other_line])  # noqa: RUF071 - these are no paths
+    beginning = alike.rstrip("0123456789-+.:abcdefABCDEF")
     if len(beginning) < _SHORTEST_MASK:
         return None
     return "^" + re.escape(beginning).replace("\\ ", " ") + ".*"
