@@ -3,6 +3,7 @@
 It takes a few statements, whatever the number of jobs.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -123,20 +124,9 @@ def cause_rows(
     """
     today = _AT >= now - _DAY  # noqa: SIM300 - columns first
     yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
-    cause: list[Any] = [_shared(ending) for ending in _ENDINGS]
-    cause += [FailureClass.cause_key, func.min(FailureClass.cause)]
-    if facet in _ALONE:
-        by = _ALONE[facet]
-        cause = [literal_column("NULL")] * len(cause)
-        grouping: tuple[Any, ...] = (by,)
-    elif facet is None:
-        by = literal_column("NULL")
-        grouping = _CAUSE
-    else:
-        by = _facet(connection, facet)
-        grouping = (by, *_CAUSE)
+    grouping = _grouping(connection, facet)
     columns = (
-        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
+        grouping.part, *grouping.cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
         func.count(FailureClass.rule.distinct()),
     )  # fmt: skip
@@ -149,13 +139,34 @@ def cause_rows(
     if facet == "stage":
         query = with_stage(query)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
-    query = query.where(IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
+    query = query.where(IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping.terms)
     query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
     causes = []
     for part, state, *others in connection.execute(query):
         state_name = None if state is None else STATES[state]
         causes.append(CauseRow(part, state_name, *others))
     return causes
+
+
+class _Grouping(NamedTuple):
+    """How failures are grouped: the columns of the facet and of the cause, and what sets them apart."""
+
+    part: Any
+    cause: Sequence[Any]
+    terms: Sequence[Any]
+
+
+def _grouping(connection: Connection, facet: str | None) -> _Grouping:
+    nothing: Any = literal_column("NULL")
+    cause: list[Any] = [_shared(ending) for ending in _ENDINGS]
+    cause += [FailureClass.cause_key, func.min(FailureClass.cause)]
+    if facet is None:
+        return _Grouping(nothing, cause, _CAUSE)
+    if facet in _ALONE:
+        part = _ALONE[facet]
+        return _Grouping(part, [nothing] * len(cause), [part])
+    part = _facet(connection, facet)
+    return _Grouping(part, cause, [part, *_CAUSE])
 
 
 def _shared(column: Any) -> ColumnElement[Any]:
