@@ -134,7 +134,10 @@ def size(size_bytes: int | None) -> str:
         if round(value) < KILO:
             break
         value, unit = value / KILO, larger
-    return f"{value:.0f} {unit}" if unit == "B" or value >= TEN else f"{value:.1f} {unit}"
+    decimals = 1
+    if unit == "B" or value >= TEN:
+        decimals = 0
+    return f"{value:.{decimals}f} {unit}"
 
 
 def duration(seconds: float) -> str:

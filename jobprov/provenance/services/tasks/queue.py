@@ -195,8 +195,10 @@ def _counts(connection: Connection, scope: QueueScope, now: datetime) -> QueueCo
         if standing.state == "removed":
             continue
         numbers[standing.state] += count
-        numbers["slow"] += count if standing.is_slow else 0
-        numbers["stuck"] += count if standing.is_stuck else 0
+        if standing.is_slow:
+            numbers["slow"] += count
+        if standing.is_stuck:
+            numbers["stuck"] += count
     announced = 0
     # By the same rules as in the list: nobody reports of them, so they are judged now
     for of_stage in count_announced(connection, scope, quiet_since=now - QUIET):
