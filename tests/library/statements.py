@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, event
 
+from jobprov.provenance.db.statements import driver
+
 
 class Statement(NamedTuple):
     """A statement as the driver gets it, with the values of its parameters."""
@@ -27,6 +29,23 @@ def statements_sent(sender: Connection | Engine | type[Engine]) -> Iterator[list
         yield statements
     finally:
         event.remove(sender, "before_cursor_execute", note)
+
+
+@contextmanager
+def constant_statements_sent() -> Iterator[list[str]]:
+    """Yield a list that fills with what goes straight to the driver, which `statements_sent` misses."""
+    statements: list[str] = []
+    execute = driver._execute
+
+    def noted(cursor: Any, dialect: str, statement: str, values: Any) -> None:
+        statements.append(statement)
+        execute(cursor, dialect, statement, values)
+
+    driver._execute = noted
+    try:
+        yield statements
+    finally:
+        driver._execute = execute
 
 
 def plan_of(connection: Connection, statement: Statement) -> list[str]:

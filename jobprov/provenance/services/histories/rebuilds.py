@@ -210,10 +210,7 @@ def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
 
 def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
     lost = frozenset(files)
-    claims: set[int] = set()
-    for file in lost:
-        claims.update(claims_of(connection, file))
-    return _Gone(lost, frozenset(claims))
+    return _Gone(lost, frozenset(claims_of(connection, sorted(lost))))
 
 
 def _needed(

@@ -150,7 +150,7 @@ def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
     """Return the keys of a file: of its bare name, and of its versions under any name."""
     return {
         key_of_file(file.id),
-        *(key_of_claim(claim) for claim in claims_of(connection, file.id)),
+        *(key_of_claim(claim) for claim in claims_of(connection, [file.id])),
     }
 
 

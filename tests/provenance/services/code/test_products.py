@@ -17,7 +17,6 @@ from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.db.queries.work.queue import WaitingItem, waiting_items
 from jobprov.provenance.db.recording.configurations.physics_variables import NO_PHYSICS_VARIABLES
-from jobprov.provenance.db.statements import driver
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
@@ -37,6 +36,7 @@ from tests.library.databases import on_sqlite_alone
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 from tests.library.production import shown_job
+from tests.library.statements import constant_statements_sent
 
 
 def job_id(number: int) -> str:
@@ -374,23 +374,15 @@ def test_list_shows_what_nobody_mapped_and_how_many_lists_name_it(
     assert {row["reason"] for row in mapped["unresolved"]} == {"not tried yet"}
 
 
-def test_list_of_products_asks_once_why_they_are_not_resolved(
-    parts: Parts, upstream: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_of_products_asks_once_why_they_are_not_resolved(parts: Parts, upstream: Path) -> None:
     register(parts, upstream)
     names = ["art", "geant4", "larsoft", "root"]
     for name in names:
         map_it(parts, name=name)
     record(parts, 1, *(ups(name=name) for name in names))
-    statements: list[str] = []
-    execute = driver._execute
 
-    def noted(cursor: Any, dialect: str, statement: str, values: Any) -> None:
-        statements.append(statement)
-        execute(cursor, dialect, statement, values)
-
-    monkeypatch.setattr(driver, "_execute", noted)
-    products = listed(parts)
+    with constant_statements_sent() as statements:
+        products = listed(parts)
 
     assert [row["name"] for row in products["mapped"]] == names
     assert {row["unresolved"][0]["reason"] for row in products["mapped"]} == {"not tried yet"}

@@ -13,6 +13,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
+from tests.library.statements import constant_statements_sent
 
 # raw1 and raw2 are of nobody; reco1 and reco2 read one each and the flux; merge reads both; the
 # plot reads the merge.
@@ -62,6 +63,14 @@ def jobs_of(plan: dict[str, Any]) -> list[int]:
 
 def names(files: list[dict[str, str]]) -> list[str]:
     return [file["name"] for file in files]
+
+
+def test_claims_of_many_lost_files_are_read_together(production: Production) -> None:
+    with constant_statements_sent() as statements:
+        planned(production, "plot", lost=["merged", "log2", "flux"])
+
+    claims_of_files = [sql for sql in statements if "coalesce(alias_of, id) FROM claims" in sql]
+    assert len(claims_of_files) == 1
 
 
 def test_one_job_is_enough_while_what_it_read_is_there(production: Production) -> None:

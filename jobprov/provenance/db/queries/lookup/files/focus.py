@@ -1,6 +1,6 @@
 """Which version of a file a question starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -167,8 +167,8 @@ def identities_of_crowd(connection: Connection, versions: Sequence[int]) -> dict
     return identities
 
 
-def claims_of(connection: Connection, file: int) -> list[int]:
-    """Return the claims of a file, and of the same bytes under other names."""
-    births = [birth for (birth,) in select_among(connection, _BORN, [file])]
+def claims_of(connection: Connection, files: Iterable[int]) -> list[int]:
+    """Return the claims of files, and of the same bytes under other names."""
+    births = [birth for (birth,) in select_among(connection, _BORN, files)]
     renamed = [claim for (claim,) in select_among(connection, _RENAMED, births)]
     return sorted([*births, *renamed])
