@@ -220,7 +220,9 @@ def _in_catalog(
     connection: Connection, tasks: Iterable[int], files: Iterable[_MadeFile]
 ) -> _Catalog:
     """Return the outputs of tasks with the names of files, as their catalogs have or had them."""
-    names = {name for file in files for name, _ in file.names}
+    names: set[str] = set()
+    for file in files:
+        names.update(name for name, _ in file.names)
     catalog: dict[tuple[int, str], list[_InCatalog]] = defaultdict(list)
     for part in chunks(sorted(names)):
         query = (

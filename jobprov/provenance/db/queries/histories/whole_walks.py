@@ -103,10 +103,8 @@ def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
         made = met_claims(connection, focus.claim_id, file=focus.file_id, most=most)
         readers = readers_of_descendants(connection, focus.claim_id, file=focus.file_id, most=most)
         seen = sorted(identities_of(connection, focus))
-        readers |= {
-            row[0]
-            for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)
-        }
+        statement = _READERS.format(most=most, among="{among}")
+        readers.update(row[0] for row in select_among(connection, statement, seen))
     # The maker may have read another file of this name: it is before the focus, not after it
     jobs = (readers - _maker_of(connection, focus)) | set(made.values())
     return Met(made.keys(), jobs=jobs, is_cut=max(len(made), len(readers)) >= most)
@@ -116,9 +114,8 @@ def is_used(connection: Connection, focus: Focus) -> bool:
     """Return whether any job but the file's maker read it, or made another file from it."""
     # Two of each are enough: at most one is the maker itself
     seen = sorted(identities_of(connection, focus))
-    users = select_among(connection, _TWO_READERS, seen) + select_among(
-        connection, _TWO_MAKERS, seen
-    )
+    users = select_among(connection, _TWO_READERS, seen)
+    users += select_among(connection, _TWO_MAKERS, seen)
     maker = _maker_of(connection, focus)
     return any(row[0] not in maker for row in users)
 
