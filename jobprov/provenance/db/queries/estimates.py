@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.fragments.bounded import wide_sum
 from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
 from jobprov.provenance.db.queries.tasks.tasks import beginnings_of

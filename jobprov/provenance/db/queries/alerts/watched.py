@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
 from jobprov.provenance.db.queries.tasks.queue import STANDINGS
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, SUCCEEDED

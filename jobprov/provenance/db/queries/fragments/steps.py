@@ -15,7 +15,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most
 from jobprov.provenance.db.queries.fragments.patterns import without_index
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Job

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
+from jobprov.provenance.db.queries.fragments.bounded import wide_sum
 from jobprov.provenance.db.queries.fragments.membership import among, rows_among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 from jobprov.provenance.db.writer.keys import chunks
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.answers.statistics.states import StateCount
 from jobprov.provenance.db.connections.narrowed import is_narrowed
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, File, Job

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, SQLColumnExpression, and_, select
 
+from jobprov.provenance.db.queries.fragments.bounded import wide_sum
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.jobs.summaries import selected
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, narrowed
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED

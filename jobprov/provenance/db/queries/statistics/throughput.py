@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.bad_jobs import IS_BAD
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most, wide_sum
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB, with_stage
 from jobprov.provenance.db.queries.fragments.steps import (
     Window,
@@ -29,7 +29,6 @@ from jobprov.provenance.db.queries.fragments.steps import (
     read_place_and_state,
     within,
 )
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters, job_conditions
 from jobprov.provenance.db.queries.tasks.running import JobsToCount
 from jobprov.provenance.db.tables import Claim, FailureClass, Host, Job

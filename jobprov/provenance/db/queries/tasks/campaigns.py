@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
+from jobprov.provenance.db.queries.fragments.bounded import wide_sum
 from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE
 from jobprov.provenance.db.queries.fragments.steps import Window, place_of
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.tasks.tasks import beginnings_of, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow

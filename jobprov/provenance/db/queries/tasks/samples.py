@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.queries.fragments.arrived import is_not_lost
-from jobprov.provenance.db.queries.fragments.sums import wide_sum
+from jobprov.provenance.db.queries.fragments.bounded import wide_sum
 from jobprov.provenance.db.queries.fragments.versions import is_made
 from jobprov.provenance.db.queries.lookup.jobs.code_versions import code_versions
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
     JobFilters,
     conditions_by_keys,

@@ -10,7 +10,7 @@ from jobprov.provenance.db.queries.configurations.jobs_that_meet import (
     newest_that_meet,
 )
 from jobprov.provenance.db.queries.configurations.parameters import ParameterSearch
-from jobprov.provenance.db.queries.fragments.few_rows import count_at_most
+from jobprov.provenance.db.queries.fragments.bounded import count_at_most
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.lookup.jobs.summaries import SUMMARIES, summaries
 from jobprov.provenance.db.queries.lookup.lists.job_filters import (
