@@ -180,7 +180,7 @@ def test_how_a_job_read_a_file_is_looked_up_without_the_others_that_it_read(
 OTHER_NAMES: dict[str, Callable[[Connection], object]] = {
     "of a version": lambda connection: focus.identities_of(connection, focus.Focus(1, 1)),
     "of a name": lambda connection: focus.identities_of(connection, focus.Focus(1, None)),
-    "claims": lambda connection: focus.claims_of(connection, 1),
+    "claims": lambda connection: focus.claims_of(connection, [1]),
     "descendants": lambda connection: list_descendants(connection, "a"),
 }
 
