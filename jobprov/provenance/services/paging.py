@@ -1,6 +1,7 @@
 """Pages of a list: how many rows one may have, and the cursor for where it ended."""
 
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -34,6 +35,19 @@ def read_cursor(cursor: str | None) -> int | None:
     if not is_key(cursor):
         raise bad_cursor()
     return int(cursor)
+
+
+def next_cursor(rows: Sequence[T], limit: int, place: Callable[[T], object]) -> str | None:
+    """Return the cursor behind the last row of a page; None where no other page follows.
+
+    Args:
+        rows: one more than the page has, where there are more.
+        limit: how many the page has.
+        place: returns what names the place of a row, such as its key.
+    """
+    if len(rows) <= limit:
+        return None
+    return str(place(rows[limit - 1]))
 
 
 def is_key(text: str) -> bool:

@@ -24,7 +24,7 @@ from jobprov.provenance.db.queries.alerts.alerts import (
 )
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.paging import read_cursor
+from jobprov.provenance.services.paging import next_cursor, read_cursor
 from jobprov.provenance.times import utc_text, utc_text_or_none
 
 STATES = ("open", "over")
@@ -59,14 +59,10 @@ def list_alerts(
         before=read_cursor(cursor),
         limit=limit + 1,
     )
-    page = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = str(page[-1].key)
     return AlertList(
-        alerts=_with_deliveries(connection, page),
+        alerts=_with_deliveries(connection, rows[:limit]),
         checks=list_checks(connection, key),
-        next=next_cursor,
+        next=next_cursor(rows, limit, lambda row: row.key),
     )
 
 

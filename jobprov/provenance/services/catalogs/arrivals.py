@@ -20,7 +20,7 @@ from jobprov.provenance.db.queries.catalogs.arrivals import (
 from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.lookup.jobs import MOST_LISTED
-from jobprov.provenance.services.paging import check_limit, read_cursor
+from jobprov.provenance.services.paging import check_limit, next_cursor, read_cursor
 
 HOURS = 24
 """Within so many hours a file should have arrived, where its experiment sets none."""
@@ -69,9 +69,6 @@ def list_arrivals(
     for place, beginning in enumerate(beginnings):
         counts_of_day = [count for count in counts if count.day == place]
         arrival_days.append(_day(beginning, counts_of_day))
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = str(rows[limit - 1].claim)
     return Arrivals(
         experiment=experiment,
         hours=within,
@@ -79,7 +76,7 @@ def list_arrivals(
         compared_at=compared_at.isoformat() if compared_at else None,
         days=arrival_days,
         files=[_late_file(experiment, row) for row in rows[:limit]],
-        next=next_cursor,
+        next=next_cursor(rows, limit, lambda row: row.claim),
     )
 
 

@@ -34,7 +34,7 @@ from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
 from jobprov.provenance.services.comparisons.differences import Record
 from jobprov.provenance.services.ledger.witnessed_jobs import read_witnesses
-from jobprov.provenance.services.paging import check_limit
+from jobprov.provenance.services.paging import check_limit, next_cursor
 
 MOST = 500
 _JOBS_A_RESULT = 20
@@ -93,8 +93,7 @@ def list_divergent(
         first_jobs += [row.first for row in rows]
     summaries = summaries_of(connection, first_jobs)
     page = [_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()]
-    cursor = recipe_text(recipes[limit - 1]) if len(recipes) > limit else None
-    return DivergentRecipes(page, cursor)
+    return DivergentRecipes(page, next_cursor(recipes, limit, recipe_text))
 
 
 def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeAnswer:

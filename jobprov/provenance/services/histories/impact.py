@@ -40,7 +40,7 @@ from jobprov.provenance.db.queries.lookup.lists.job_filters import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.named_filters import named_filters
 from jobprov.provenance.services.lookup.parameter_filters import read_conditions
-from jobprov.provenance.services.paging import check_limit, read_cursor
+from jobprov.provenance.services.paging import check_limit, next_cursor, read_cursor
 
 MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
@@ -221,10 +221,7 @@ def _page(
 ) -> _Page:
     shown = list(islice(touched_files(connection, claims), limit + 1))
     files = list(_described(connection, shown[:limit], direct))
-    next_cursor = None
-    if len(shown) > limit:
-        next_cursor = str(shown[limit - 1].place)
-    return _Page(files, next_cursor)
+    return _Page(files, next_cursor(shown, limit, lambda file: file.place))
 
 
 def stream_impact(

@@ -17,7 +17,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
-from jobprov.provenance.services.paging import read_cursor
+from jobprov.provenance.services.paging import next_cursor, read_cursor
 
 Document = Mapping[str, Any]
 _WORDS_OF = ("waiver", "rules", "verdict", "task", "workflow", "state")
@@ -51,10 +51,7 @@ def show_trail(
     acts: list[Act] = []
     for row in shown:
         acts.append(_act(row, json.loads(bodies.get(row.entry, b"{}"))))
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = str(shown[-1].entry)
-    return Trail(experiment, acts, next_cursor)
+    return Trail(experiment, acts, next_cursor(rows, limit, lambda row: row.entry))
 
 
 def _act(row: ActRow, document: Document) -> Act:

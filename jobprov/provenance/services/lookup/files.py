@@ -17,6 +17,7 @@ from jobprov.provenance.services.lookup.jobs import MOST_LISTED
 from jobprov.provenance.services.paging import (
     bad_cursor,
     check_limit,
+    next_cursor,
     read_json_cursor,
     write_json_cursor,
 )
@@ -46,11 +47,11 @@ def list_files(
     with time_limit(connection, "narrow it down by the beginning of the name, or by task"):
         # one more than is shown: then there is a next page
         rows = list_file_rows(connection, filters, limit=limit + 1, after=after)
-    next_cursor = None
-    if len(rows) > limit:
-        last = rows[limit - 1]
-        next_cursor = write_json_cursor(_Place(last.name, last.namespace, last.experiment_key))
-    return FileList(_described(connection, rows[:limit]), next=next_cursor)
+    return FileList(_described(connection, rows[:limit]), next=next_cursor(rows, limit, _cursor))
+
+
+def _cursor(row: FileRow) -> str:
+    return write_json_cursor(_Place(row.name, row.namespace, row.experiment_key))
 
 
 def list_namesakes(

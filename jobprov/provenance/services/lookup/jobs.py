@@ -31,6 +31,7 @@ from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.paging import (
     bad_cursor,
     check_limit,
+    next_cursor,
     read_cursor,
     read_json_cursor,
     write_json_cursor,
@@ -95,10 +96,7 @@ def _newest(
     before = read_cursor(cursor)
     # one more than is shown: then there is a next page
     rows = list_job_rows(connection, filters, limit=limit + 1, before=before, searches=searches)
-    if len(rows) <= limit:
-        return _Page(rows, None)
-    last_key, _ = rows[limit - 1]
-    return _Page(rows[:limit], str(last_key))
+    return _Page(rows[:limit], next_cursor(rows, limit, lambda row: row[0]))
 
 
 def _sorted(

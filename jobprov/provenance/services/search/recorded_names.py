@@ -6,7 +6,7 @@ from jobprov.provenance.answers.search import RecordedNames
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.search.recorded_names import KINDS, NameFilters, recorded_names
 from jobprov.provenance.errors import check_choice
-from jobprov.provenance.services.paging import check_limit
+from jobprov.provenance.services.paging import check_limit, next_cursor
 
 MOST_LISTED = 1000
 
@@ -30,8 +30,4 @@ def list_names(
     with time_limit(connection, "narrow it down to an experiment or a campaign"):
         # One more than is shown: then there are more
         names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
-    shown = names[:limit]
-    next_cursor = None
-    if len(names) > limit:
-        next_cursor = shown[-1]
-    return RecordedNames(shown, next=next_cursor)
+    return RecordedNames(names[:limit], next=next_cursor(names, limit, str))

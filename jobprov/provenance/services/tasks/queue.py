@@ -40,7 +40,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.experiments import find_experiment
-from jobprov.provenance.services.paging import bad_cursor, is_key
+from jobprov.provenance.services.paging import bad_cursor, is_key, next_cursor
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
@@ -157,9 +157,6 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
     sentences: Mapping[str, int] = {}
     if counts.held:
         sentences = hold_reasons(connection, scope)
-    next_cursor = None
-    if shown and len(rows) > limit:
-        next_cursor = _cursor(shown[-1])
     return Queue(
         task_id=None,
         campaign=None,
@@ -168,7 +165,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         sources=[_source(report, now) for report in sources],
         warning=_warning(sources, now),
         jobs=_entries(connection, shown, now),
-        next=next_cursor,
+        next=next_cursor(rows, limit, _cursor),
         held_reasons=_held_reasons(sentences),
     )
 

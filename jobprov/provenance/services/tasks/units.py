@@ -29,7 +29,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
 from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.words import lost_words
-from jobprov.provenance.services.paging import check_limit, read_cursor
+from jobprov.provenance.services.paging import check_limit, next_cursor, read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
     StandingUnit,
@@ -315,9 +315,5 @@ def list_ready(
     placed_files = ready_files(
         connection, task.key, needed=needed, after=read_cursor(cursor) or 0, limit=limit + 1
     )
-    shown = placed_files[:limit]
-    next_cursor = None
-    if len(placed_files) > limit:
-        last_place, _ = shown[-1]
-        next_cursor = str(last_place)
-    return ReadyFiles([file for _, file in shown], next_cursor)
+    following = next_cursor(placed_files, limit, lambda placed: placed[0])
+    return ReadyFiles([file for _, file in placed_files[:limit]], following)
