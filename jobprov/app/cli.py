@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from jobprov.app.commands.terminal.groups import Group, add_examples
+from jobprov.app.commands.terminal.standard_output import ReaderGoneError, name_standard_output
 from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
@@ -474,15 +475,17 @@ def main() -> None:
     """Run the command line; never returns."""
     # What a start loads stays: to look for garbage among it is a quarter of the time of a start
     gc.set_threshold(50_000, 20, 50)
+    name_standard_output()
     try:
         code = jobprov.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)  # whoever read the other end had enough
+    except ReaderGoneError:
+        sys.exit(0)
     except Exception as problem:
         code = exit_code(problem)
         if code is None:

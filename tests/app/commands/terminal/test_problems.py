@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,24 @@ def test_a_site_of_a_service_that_is_down_names_the_service_alone(tmp_path: Path
 
     with pytest.raises(UnreachableError, match=r"^No jobprov answers at \S+: it refuses"):
         CliRunner().invoke(jobprov, [*words, "--url", "http://127.0.0.1:1"], catch_exceptions=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--help >/dev/full", 3, "jobprov: Standard output: No space left on device.\n"),
+        ("fhicl --help >/dev/full", 3, "jobprov: Standard output: No space left on device.\n"),
+        ("--help | true", 0, ""),
+        ("fhicl --help >&-", 0, ""),
+        ("job x --url http://127.0.0.1:1 2>&-", 3, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_named_and_a_gone_reader_is_no_failure(
+    words: str, code: int, said: str
+) -> None:
+    line = f"set -o pipefail; {sys.executable} -m jobprov {words}"
+
+    ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (code, said)
