@@ -111,7 +111,9 @@ def get_workflow(name: str) -> Response:
     query = asked(WorkflowQuery)
     service = get_service()
     with service.reading() as connection:
-        version = find_workflow(connection, checked_name(name), **query)
+        version = find_workflow(
+            connection, checked_name(name, what="the name of a workflow"), **query
+        )
         return json_answer(show_workflow(connection, service.store, version, now=datetime.now(UTC)))
 
 
@@ -127,7 +129,9 @@ def post_advance(name: str) -> Response:
     now = datetime.now(UTC)
     service = get_service()
     with service.reading() as connection:
-        version = find_workflow(connection, checked_name(name), **query)
+        version = find_workflow(
+            connection, checked_name(name, what="the name of a workflow"), **query
+        )
         [declared] = read_workflows(connection, service.store, [version])
     check_experiment(grant, version.experiment)
     followed = None
@@ -167,15 +171,19 @@ def post_state(name: str) -> Response:
         )
     service = get_service()
     with service.reading() as connection:
-        version = find_workflow(connection, checked_name(name), **query)
+        version = find_workflow(
+            connection, checked_name(name, what="the name of a workflow"), **query
+        )
         check_experiment(grant, version.experiment)
         surveyed = survey(connection, service.store, version, now=now, room=0)
     state = changed_state(surveyed, requested)
-    service.write(
-        lambda writing: set_state(writing, version, state),
-        received_at=now,
-        submitter=grant.submitter,
-    )
+    # Said again in the same words, as where an answer was lost, it is nothing new
+    if state != surveyed.declared.state:
+        service.write(
+            lambda writing: set_state(writing, version, state),
+            received_at=now,
+            submitter=grant.submitter,
+        )
     with service.reading() as connection:
         current = find_again(connection, version)
         return json_answer(show_workflow(connection, service.store, current, now=now))

@@ -35,6 +35,8 @@ class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
 def declare_policies(writing: Writing, experiment: str, document: Mapping[str, Any]) -> int:
     """Replace the policies of an experiment; return how many there are now.
 
+    Declaring the same again enters nothing.
+
     Raises:
         BadInputError: a field is missing, unknown or wrong, which it names; or no record could name
             the experiment.
@@ -42,6 +44,9 @@ def declare_policies(writing: Writing, experiment: str, document: Mapping[str, A
     body = read_document(document, PoliciesBody, "The policies")
     key = intern_experiments(writing, {check_experiment_name(experiment)})[experiment]
     policies = {stage: msgspec.to_builtins(policy) for stage, policy in body.stages.items()}
+    standing = policy_documents(writing.connection, experiment)
+    if {stage: json.loads(document) for stage, document in standing.items()} == policies:
+        return len(policies)
     entry = enter_document(writing, key, "retry_policies", {"policies": policies})
     write_policy_rows(writing.connection, key, entry, policies)
     return len(policies)

@@ -135,7 +135,7 @@ def read_waiver(document: Mapping[str, Any]) -> Waiver:
 
 
 def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) -> WaiverTaken:
-    """Waive units of a task, or take a waiver back.
+    """Waive units of a task, or take a waiver back; where none was waived, nothing is entered.
 
     Raises:
         BadInputError: the waiver cannot be read, or names units that are not on the frozen list.
@@ -146,11 +146,15 @@ def waive_units(writing: Writing, task: FoundTask, document: Mapping[str, Any]) 
     # How it was to be checked is no part of the decision
     decided = {name: value for name, value in document.items() if name != "known_only"}
     body = {"task_id": task.task_id, "waiver": decided}
-    entry = enter_document(writing, task.experiment_key, "waiver", body)
-    waived_before = write_waiver_rows(connection, task.key, entry, document)
     named = set(waiver.units)
-    not_waived = sorted(named - waived_before) if waiver.withdrawn else []
-    return WaiverTaken(len(named), not_waived)
+    if not waiver.withdrawn:
+        entry = enter_document(writing, task.experiment_key, "waiver", body)
+        write_waiver_rows(connection, task.key, entry, document)
+        return WaiverTaken(len(named), [])
+    waived_before = forget_waivers(connection, task.key, sorted(named))
+    if waived_before:
+        enter_document(writing, task.experiment_key, "waiver", body)
+    return WaiverTaken(len(named), sorted(named - waived_before))
 
 
 def check_known_units(
@@ -202,18 +206,14 @@ def _check_listed(task: FoundTask, waiver: Waiver, declaration: Declaration | No
 
 def write_waiver_rows(
     connection: Connection, task: int, entry: int, document: Mapping[str, Any]
-) -> set[str]:
-    """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts.
-
-    Return those of its units that were waived before.
-    """
+) -> None:
+    """Write the rows of a waiver whose ledger entry is there; a unit's newest waiver counts."""
     waiver = read_waiver(document)
     units = sorted(set(waiver.units))
     # of two waivers of a unit the newer one counts, and a withdrawal takes back any
-    waived_before = forget_waivers(connection, task, units)
+    forget_waivers(connection, task, units)
     if not waiver.withdrawn:
         add_waivers(connection, task, units, entry)
-    return waived_before
 
 
 def list_waivers(

@@ -5,10 +5,23 @@ from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 
+from jobprov.app.wiring import Service
+from jobprov.provenance.db.tables import LedgerEntry
 from tests.library.answers import assert_problem, put_job
 from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record
+
+WORKFLOW = """
+name = "toy"
+experiment = "nova"
+
+[[stage]]
+name = "gen"
+count = 2
+command = ["true", "{unit}"]
+"""
 
 
 def put(client: FlaskClient, *records: dict[str, Any]) -> None:
@@ -137,3 +150,32 @@ def test_the_page_and_the_call_name_inputs_that_no_retry_can_find(client: FlaskC
     assert "Neither the bundles nor the records say where these inputs are" in page
     assert "lost.root" in page
     assert "known.root" not in page
+
+
+def entries_of(service: Service, kind: str) -> int:
+    query = select(func.count()).where(LedgerEntry.kind == kind)
+    with service.reading() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def test_policies_declared_again_as_they_are_enter_nothing(
+    client: FlaskClient, service: Service
+) -> None:
+    for times, entries in ((1, 1), (1, 1), (2, 2)):
+        policies = {"stages": {"reco": {"times": times}}}
+        answer = client.put("/api/v1/retry-policies/nova", json=policies)
+
+        assert answer.status_code == 200
+        assert entries_of(service, "retry_policies") == entries
+
+
+def test_a_state_said_again_in_the_same_words_enters_nothing(
+    client: FlaskClient, service: Service
+) -> None:
+    assert client.put("/api/v1/workflows/toy", json={"text": WORKFLOW}).status_code == 201
+    stop = {"state": "stopped", "who": "Ada", "why": "the disk is full"}
+    for said, entries in ((stop, 1), (stop, 1), ({**stop, "why": "still full"}, 2)):
+        answer = client.post("/api/v1/workflows/toy/state", json=said)
+
+        assert answer.get_json()["state"] == "stopped"
+        assert entries_of(service, "workflow_state") == entries

@@ -1,6 +1,7 @@
 """Waivers of a task without a list of units, where a mistyped name would hide a unit for ever."""
 
 import json
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -26,6 +27,14 @@ def client(client: FlaskClient) -> FlaskClient:
     return client
 
 
+def entered_waivers(service: Service) -> list[dict[str, Any]]:
+    with service.reading() as connection:
+        query = select(LedgerEntry.id).where(LedgerEntry.kind == "waiver").order_by(LedgerEntry.id)
+        entries = list(connection.execute(query).scalars())
+        bodies = read_entries(connection, service.store, entries)
+    return [json.loads(bodies[entry])["waiver"] for entry in entries]
+
+
 def test_call_takes_any_unit_unless_it_asks_for_known_ones(
     client: FlaskClient, service: Service
 ) -> None:
@@ -38,11 +47,7 @@ def test_call_takes_any_unit_unless_it_asks_for_known_ones(
     back = {**WAIVER, "withdrawn": True, "known_only": True}
     assert client.post(WAIVERS, json=back).status_code == 201, "a slip can be taken back"
 
-    with service.reading() as connection:
-        query = select(LedgerEntry.id).where(LedgerEntry.kind == "waiver").order_by(LedgerEntry.id)
-        entries = list(connection.execute(query).scalars())
-        bodies = read_entries(connection, service.store, entries)
-    waivers = [json.loads(bodies[entry])["waiver"] for entry in entries]
+    waivers = entered_waivers(service)
     assert [waiver["units"] for waiver in waivers] == [["raw_0017.root"], *[WAIVER["units"]] * 2]
     assert all("known_only" not in waiver for waiver in waivers)
 
@@ -72,7 +77,9 @@ def test_command_refuses_it_unless_forced(address: str) -> None:
     assert "goes on without 1 unit" in forced.stdout
 
 
-def test_withdrawal_tells_of_what_it_took_nothing_back(client: FlaskClient) -> None:
+def test_withdrawal_tells_of_what_it_took_nothing_back(
+    client: FlaskClient, service: Service
+) -> None:
     assert client.post(WAIVERS, json={**WAIVER, "units": ["b"]}).status_code == 201
 
     answer = client.post(WAIVERS, json={**WAIVER, "units": ["a", "b"], "withdrawn": True})
@@ -81,6 +88,8 @@ def test_withdrawal_tells_of_what_it_took_nothing_back(client: FlaskClient) -> N
     told = answer.get_json()
     assert (told["unit_count"], told["not_waived_count"], told["not_waived"]) == (2, 1, ["a"])
     assert (again.status_code, again.get_json()["not_waived"]) == (201, ["b"])
+    withdrawn = [waiver["withdrawn"] for waiver in entered_waivers(service)[1:]]
+    assert withdrawn == [True], "what changed nothing is not entered"
 
 
 @pytest.mark.slow
