@@ -140,6 +140,13 @@ def _check_options(job_id: str | None, *, stage: str | None, is_for_one: bool) -
     help="Use FILE where the job names this program.",
 )
 @click.option(
+    "--variable",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Give the job this variable, such as one whose value was withheld.",
+)
+@click.option(
     "--apart",
     "is_apart",
     is_flag=True,
@@ -159,6 +166,7 @@ def rerun(
     into: Path | None,
     input_dir: tuple[Path, ...],
     programs: tuple[str, ...],
+    variables: tuple[str, ...],
     is_apart: bool,
     post: bool,
     experiment: str | None,
@@ -178,7 +186,13 @@ def rerun(
     report(f"Running {root.name} in {out}")
     isolation = apart() if is_apart else Isolation()
     result = execution.rerun(
-        root, out, report, input_dirs=input_dir, programs=programs, isolation=isolation
+        root,
+        out,
+        report,
+        input_dirs=input_dir,
+        programs=programs,
+        variables=variables,
+        isolation=isolation,
     )
     decision, verdict = None, None
     if result.verified is None:

@@ -128,6 +128,7 @@ def rerun(
     *,
     input_dirs: Sequence[Path] = (),
     programs: Sequence[str] = (),
+    variables: Sequence[str] = (),
     isolation: Isolation = _CALLERS,
     capsule: Path | None = None,
 ) -> RerunResult:
@@ -139,6 +140,7 @@ def rerun(
         report: is called with every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
         programs: `NAME=FILE` of programs in place of those that the job names.
+        variables: `NAME=VALUE` of variables in place of recorded ones; edition 1 takes none.
         isolation: how the programs are kept apart; by default they may do what the caller may.
         capsule: the root folder or image in which the job's programs run.
 
@@ -150,6 +152,8 @@ def rerun(
         arguments += ["--input-dir", str(folder.resolve())]
     for program in programs:
         arguments += ["--program", program]
+    for variable in variables:
+        arguments += ["--variable", variable]
     if capsule is not None:
         arguments += ["--capsule", str(capsule.resolve())]
     arguments.append(str(out.resolve()))

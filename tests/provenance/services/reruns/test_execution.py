@@ -96,14 +96,20 @@ def test_other_output_differs(root: Path, tmp_path: Path) -> None:
     assert "DIFFERENT result.txt" in verified.lines
 
 
-def test_program_in_place_of_a_recorded_one_is_handed_to_the_bundle(
+def test_programs_and_variables_in_place_of_recorded_ones_are_handed_to_the_bundle(
     root: Path, tmp_path: Path
 ) -> None:
     (root / "data/run.sh").write_text('printf "%s\\n" "$@"\n')
 
-    result = rerun(root, tmp_path / "out", programs=["xrdcp=/bin/true", "ifdh=/bin/true"])
+    result = rerun(
+        root,
+        tmp_path / "out",
+        programs=["xrdcp=/bin/true", "ifdh=/bin/true"],
+        variables=["DB_PASSWORD=a b", "X="],
+    )
 
     assert result.lines[:4] == ("--program", "xrdcp=/bin/true", "--program", "ifdh=/bin/true")
+    assert result.lines[4:8] == ("--variable", "DB_PASSWORD=a b", "--variable", "X=")
 
 
 def test_job_that_ends_its_process_group_does_not_end_its_caller(
