@@ -12,7 +12,7 @@ from werkzeug.exceptions import Unauthorized
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.guard import form_grant, who_decides
-from jobprov.app.web.frame.page import answer, asked, asked_number, pages
+from jobprov.app.web.frame.page import answer, asked, asked_number, filled_in, pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules
 from jobprov.provenance.errors import BadInputError, ConflictError
@@ -88,9 +88,8 @@ def change() -> Response:
     if fields.after.isdecimal():
         after = int(fields.after)
     try:
-        for name, value in (("who", fields.who), ("why", fields.why)):
-            if not value:
-                raise BadInputError.of_field(name, "fill it in")
+        filled_in("who", fields.who)
+        filled_in("why", fields.why)
         document = {"rules": read_rules_text(text), "who": fields.who, "why": fields.why}
         service.write(
             lambda writing: declare_rules(writing, experiment, document, after=after),

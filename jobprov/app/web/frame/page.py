@@ -218,6 +218,17 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) 
     return csv
 
 
+def filled_in(name: str, value: str) -> str:
+    """Return what a person wrote into a field that must be filled in, such as who decides and why.
+
+    Raises:
+        BadInputError: nothing but spaces.
+    """
+    if not value.strip():
+        raise BadInputError.of_field(name, "fill it in", "missing")
+    return value.strip()
+
+
 def experiment_asked() -> str | None:
     """Return the experiment in the address, None where it names none."""
     return asked("experiment")

@@ -23,6 +23,7 @@ from jobprov.app.web.frame.page import (
     asked,
     asked_number,
     come_back_to,
+    filled_in,
     named_task,
     pages,
 )
@@ -428,10 +429,7 @@ def _check_address(jobs: list[str]) -> None:
 def _check_decision(given: dict[str, str], jobs: list[str]) -> None:
     _check_selection(jobs)
     for name in ("who", "why"):
-        if not given[name]:
-            raise BadInputError(
-                f"{name}: fill it in, for whoever asks in a year.", {name: ["missing"]}
-            )
+        filled_in(name, given[name])
 
 
 def _all_failed(given: dict[str, str]) -> list[str]:

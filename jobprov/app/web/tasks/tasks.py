@@ -12,7 +12,14 @@ from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import form_grant
-from jobprov.app.web.frame.page import answer, asked, experiment_asked, named_task, pages
+from jobprov.app.web.frame.page import (
+    answer,
+    asked,
+    experiment_asked,
+    filled_in,
+    named_task,
+    pages,
+)
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks.backlogs import backlog_section
 from jobprov.app.web.tasks.queue import queue_section
@@ -219,10 +226,7 @@ def _check_known(task: FoundTask, units: list[str]) -> None:
 
 
 def _given(name: str) -> str:
-    value = request.form.get(name, "").strip()
-    if not value:
-        raise BadInputError(f"{name}: fill it in.", {name: ["missing"]})
-    return value
+    return filled_in(name, request.form.get(name, ""))
 
 
 def _asked_decision(task: FoundTask, units: UnitsToDecide) -> _Decision:
