@@ -16,6 +16,7 @@ from jobprov.app.metacat.records import record_pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.selections.definitions import DefinitionFilters, FoundDefinition
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.selections.mql import Did, read_did, selection_of_dataset
 from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.selections.definitions import (
@@ -156,8 +157,9 @@ def _namespaces(experiment: str) -> Response:
 def _named_namespaces(experiment: str) -> Response:
     try:
         names = msgspec.json.decode(read_body(_MOST_BYTES), type=list[str])
-    except msgspec.MsgspecError as problem:
-        raise BadInputError(f"The body is not a list of namespaces: {problem}.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        reason = misfit(problem, list[str])
+        raise BadInputError(f"The body is not a list of namespaces: {reason}.") from None
     known = set(_known_namespaces(experiment))
     return json_answer([NamespaceRecord(name, None, experiment) for name in names if name in known])
 

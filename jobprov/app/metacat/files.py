@@ -12,6 +12,7 @@ from jobprov.app.metacat.records import FileRecord, file_record, record_pages
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.selections import FileReference
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did, read_dataset_query, read_did, read_mql
 from jobprov.provenance.services.selections.files import (
@@ -83,8 +84,9 @@ def _specifications() -> list[Specification]:
     """Return what a call names."""
     try:
         listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[Specification])
-    except msgspec.MsgspecError as problem:
-        raise BadInputError(f"The body is not a list of {_EXAMPLE}: {problem}.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        reason = misfit(problem, list[Specification])
+        raise BadInputError(f"The body is not a list of {_EXAMPLE}: {reason}.") from None
     if len(listed) > MOST_FILES:
         raise BadInputError(f"{MOST_FILES:,} files are the most of one call; ask in parts.")
     return listed

@@ -11,7 +11,6 @@ account = "jobprov"
 token_file = "/run/jobprov/rucio-token"                  # or certificate, or user_name with a password
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,7 +25,6 @@ from jobprov.provenance.records.reading.documents import read_document, read_tom
 if TYPE_CHECKING:
     from jobprov.provenance.catalogs.rucio import Rucio
 
-_UNKNOWN_FIELD = re.compile(r"unknown field (\S+)")
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
 
@@ -113,27 +111,12 @@ def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
     try:
         settings = read_document(table, CatalogSettings, "its table")
     except BadInputError as problem:
-        raise _explained(problem, place) from None
+        raise BadInputError(f"{place}: {problem}", problem.fields) from None
     has_secret = bool(settings.token_file or settings.certificate)
     _check_address(settings.url, "url", place, has_secret=has_secret)
     if settings.rucio is not None:
         _check_rucio(settings.rucio, f"{path}, [{experiment}.rucio]")
     return settings
-
-
-def _explained(problem: BadInputError, place: str) -> BadInputError:
-    """Return what is wrong with the table of a catalog, and what it may have instead."""
-    field, (message,) = next(iter(problem.fields.items()))
-    if field == "kind":
-        return BadInputError(f"{place}: kind is sam or metacat.", {field: ["no such kind"]})
-    unknown = _UNKNOWN_FIELD.search(message)
-    if unknown is None:
-        return BadInputError(f"{place}: {problem}", problem.fields)
-    kind = RucioSettings if field == "rucio" else CatalogSettings
-    known = ", ".join(kind.__struct_fields__)
-    return BadInputError(
-        f"{place}: there is no field {unknown[1]}; there are {known}.", {unknown[1]: ["no field"]}
-    )
 
 
 def _check_address(address: str, field: str, place: str, *, has_secret: bool) -> None:

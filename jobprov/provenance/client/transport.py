@@ -23,6 +23,7 @@ from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
 from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError, UnreachableError
 from jobprov.provenance.progress import tell
+from jobprov.provenance.records.reading.misfits import misfit
 
 USUAL_URL = "http://127.0.0.1:8095"
 """Where a service listens that was told nothing else."""
@@ -203,7 +204,7 @@ class Transport:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.ValidationError as problem:
-            raise self._stranger(f": {problem}") from None
+            raise self._stranger(f": {misfit(problem, kind)}") from None
         except msgspec.DecodeError:
             raise self._stranger() from None
 

@@ -20,7 +20,7 @@ from jobprov.provenance.answers.orders.orders import StagePolicy
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.selections.catalog_source import CatalogSource
 
 LONGEST_BYTES = 1024 * 1024
@@ -31,7 +31,6 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Words = Annotated[list[_Word], msgspec.Meta(min_length=1, max_length=1000)]
 _FILL = re.compile(r"\{([A-Za-z_]*)\}")
-_UNKNOWN = re.compile(r"unknown field (\w+)")
 _STEP = re.compile(r"([^\[.]+)|\[(\d+)\]")
 
 
@@ -173,12 +172,8 @@ def read_workflow(text: str, source: str = "the workflow") -> Workflow:
     try:
         workflow = msgspec.convert(document, Workflow)
     except msgspec.ValidationError as problem:
-        field, message = split_message(str(problem))
-        path = _path(field)
-        unknown = _UNKNOWN.search(message)
-        if unknown:
-            path = (*path, unknown[1])
-        raise _wrong(source, lines, path, message) from None
+        field, message = misfit(problem, Workflow)
+        raise _wrong(source, lines, _path(field), message) from None
     problems = _problems(workflow)
     if problems:
         path, message = problems[0]

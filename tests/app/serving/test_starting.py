@@ -114,7 +114,7 @@ def test_wrong_file_of_catalogs_is_told_at_the_start(tmp_path: Path) -> None:
     ended = run_alone("serve", "--data", str(tmp_path / "var"), JOBPROV_CATALOGS=str(file))
 
     assert ended.returncode == 2
-    assert f"{file}, [nova]: url: Expected str, got int." in ended.stderr
+    assert f"{file}, [nova]: url: text is expected, not a whole number." in ended.stderr
 
 
 @pytest.mark.slow

@@ -324,7 +324,10 @@ def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
         open_catalog(read_catalogs(path), "dune")
 
     for text, words in [
-        ('[nova]\nkind = "x"\nurl = "https://a"\n', r"\[nova\]: kind is sam or metacat"),
+        (
+            '[nova]\nkind = "x"\nurl = "https://a"\n',
+            r"\[nova\]: kind: one of metacat, sam, not 'x'",
+        ),
         ('[nova]\nkind = "sam"\nurl = "ftp://a"\n', "no http"),
         ('[nova]\nkind = "sam"\nurl = "http://a.org"\ntoken_file = "t"\n', "needs https"),
         (

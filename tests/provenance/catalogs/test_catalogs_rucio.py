@@ -156,7 +156,7 @@ def test_rucio_is_named_beside_the_catalog_of_its_experiment(
         ('url = "r"\naccount = "a"\ntoken_file = "t"', "no http"),
         (
             'url = "https://r"\naccount = "a"\ntoken = "t"',
-            "no field token; there are url, auth_url",
+            r"rucio\.token: there is no such field here; there are url, auth_url",
         ),
     ],
 )

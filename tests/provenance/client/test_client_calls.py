@@ -291,7 +291,7 @@ def test_answer_without_what_jobprov_says_is_a_strangers(peer: Peer) -> None:
     peer.answers = [(200, {"status": "ok"})] * 2
 
     with pytest.raises(
-        UnreachableError, match="missing required field `jobs`; is the address right"
+        UnreachableError, match="jobs: missing; it has to be given; is the address right"
     ):
         list(Client(peer.url).jobs())
     with pytest.raises(UnreachableError, match="does not answer as jobprov does"):

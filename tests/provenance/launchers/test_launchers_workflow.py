@@ -63,8 +63,14 @@ def test_a_workflow_is_read() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "line", "field", "words"),
     [
-        ("count = 20", 'count = "many"', 12, "stage[0].count", "Expected int"),
-        ("count = 20", "count = 0", 12, "stage[0].count", ">= 1"),
+        (
+            "count = 20",
+            'count = "many"',
+            12,
+            "stage[0].count",
+            "a whole number or null is expected",
+        ),
+        ("count = 20", "count = 0", 12, "stage[0].count", "of at least 1"),
         (
             "count = 20",
             "",
@@ -73,8 +79,8 @@ def test_a_workflow_is_read() -> None:
             "needs one of count, files, from and after, and has none",
         ),
         ("count = 20", 'count = 20\nafter = "x"', 10, "stage[0]", "has count and after"),
-        ("times = 3", "times = 99", 19, "stage[0].retry.times", "<= 20"),
-        ("times = 3", "tmies = 3", 19, "stage[0].retry.tmies", "unknown field"),
+        ("times = 3", "times = 99", 19, "stage[0].retry.times", "of at most 20"),
+        ("times = 3", "tmies = 3", 19, "stage[0].retry.tmies", "no such field here; there are"),
         (
             "count = 20",
             "count = 20\nfollow = true",
@@ -97,7 +103,13 @@ def test_a_workflow_is_read() -> None:
             "stage[0].follow",
             "a snapshot never grows",
         ),
-        ("count = 20", 'from = { defname = "a" }', 12, "stage[0].from.defname", "unknown field"),
+        (
+            "count = 20",
+            'from = { defname = "a" }',
+            12,
+            "stage[0].from.defname",
+            "no such field here; there are",
+        ),
         (
             "count = 20",
             'files = ["a"]\nsplit_events = 7',
@@ -144,8 +156,8 @@ def test_a_workflow_is_read() -> None:
         ),
         ('name = "reco"', 'name = "gen"', 23, "stage[1].name", "there are two stages gen"),
         ('"20%"', '"a fifth"', 4, "stop_after", "a fifth"),
-        ('campaign = "spring"', "campaign = 3", 3, "campaign", "Expected"),
-        ('experiment = "toyexp"\n', "", None, "experiment", "missing required field"),
+        ('campaign = "spring"', "campaign = 3", 3, "campaign", "text or null is expected"),
+        ('experiment = "toyexp"\n', "", None, "experiment", "missing; it has to be given"),
     ],
 )
 def test_an_error_names_line_and_field(

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from jobprov.app.api.wire.bodies import not_json, wrong_body
+from jobprov.app.api.wire.bodies import wrong_body
 from jobprov.provenance.errors import LimitError
 
 BATCH_RECORDS = 1000
@@ -40,11 +40,11 @@ def read_batch(body: bytes) -> list[bytes]:
     try:
         bodies = [bytes(raw) for raw in _batch.decode(body).jobs]
     except msgspec.ValidationError as problem:
-        raise wrong_body(problem, "jobs") from None
+        raise wrong_body(problem, Batch) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         apart = _split(body)
         if apart is None:
-            raise not_json(problem) from None
+            raise wrong_body(problem, Batch) from None
         bodies = apart
     if len(bodies) > BATCH_RECORDS:
         message = f"The batch has more than {BATCH_RECORDS} records, which is the limit."

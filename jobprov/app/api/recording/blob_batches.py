@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.provenance.records.reading.misfits import misfit
 
 CONTENT_TYPE = "application/octet-stream"
 BATCH_BYTES = 8 * 1024 * 1024
@@ -32,7 +33,8 @@ class SentBlob(NamedTuple):
     content: bytes
 
 
-_listed = msgspec.json.Decoder(list[tuple[str, int, str | None]])
+_Listed = list[tuple[str, int, str | None]]
+_listed = msgspec.json.Decoder(_Listed)
 
 
 def read_blobs(body: bytes) -> list[SentBlob]:
@@ -46,7 +48,8 @@ def read_blobs(body: bytes) -> list[SentBlob]:
     try:
         listed = _listed.decode(head)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-        raise _bad(f"the first line is [[sha256, length, package], …] ({problem})") from None
+        reason = misfit(problem, _Listed)
+        raise _bad(f"the first line is [[sha256, length, package], …] ({reason})") from None
     if len(listed) > BATCH_BLOBS:
         message = f"The batch has {len(listed)} blobs; {BATCH_BLOBS} is the limit."
         raise LimitError(message, BATCH_BLOBS)

@@ -20,7 +20,7 @@ from jobprov.app.api.recording.blob_batches import (
     read_blobs,
 )
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.bodies import body_chunks, read_body
+from jobprov.app.api.wire.bodies import body_chunks, read_body, wrong_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
@@ -379,9 +379,7 @@ def _read_digests() -> Digests:
     try:
         question = _digests.decode(read_body(_LIST_BYTES))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadInputError(
-            f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}
-        ) from None
+        raise wrong_body(problem, Digests) from None
     count = len(question.sha256)
     if count > ASKED_AT_ONCE:
         raise LimitError(

@@ -19,7 +19,7 @@ from jobprov.app.api.wire.answers import (
     public_url,
     record_answer,
 )
-from jobprov.app.api.wire.bodies import not_json, read_body, wrong_body
+from jobprov.app.api.wire.bodies import read_body, wrong_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import (
     check_experiment,
@@ -234,10 +234,8 @@ def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | 
 def _read_revision(body: bytes) -> Revision:
     try:
         return _revision.decode(body)
-    except msgspec.ValidationError as problem:
-        raise wrong_body(problem, "jobs") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise not_json(problem) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
+        raise wrong_body(problem, Revision) from None
 
 
 def _check_revision(decoded: DecodedRecord, job_id: str) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.bodies import read_body, wrong_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, recording_grant
 from jobprov.app.wiring import get_service
@@ -82,9 +82,7 @@ def _read_question() -> TraceQuestion:
     try:
         question = _question.decode(read_body(_QUESTION_BYTES))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadInputError(
-            f"The body cannot be read: {problem}.", {"": ["experiment and key"]}
-        ) from None
+        raise wrong_body(problem, TraceQuestion) from None
     if not _KEY.fullmatch(question.key):
         raise BadInputError(
             "A key is 64 lower-case hex digits.", {"key": ["not a SHA-256 in lower-case hex"]}

@@ -9,6 +9,15 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.checks import name_problem
 from jobprov.provenance.schemas.parameters import read_query
 
+_NAMED = {
+    "job_id": "the id of a job",
+    "recipe_id": "the id of a recipe",
+    "experiment": "the name of an experiment",
+    "schedd": "the name of a schedd",
+    "step": "the place of a step",
+}
+"""What a part of an address is, where it is no name of a file."""
+
 
 def asked(schema: type[Schema]) -> dict[str, Any]:
     """Return the parameters of the query, checked.
@@ -30,7 +39,7 @@ def asked_of_task(schema: type[Schema], in_path: str) -> tuple[str, dict[str, An
     query = asked(schema)
     task_id = query.pop("task", in_path)
     # Nothing but dots is no name of a file, and may be a task's id
-    if task_id.strip(".") and (problem := name_problem(task_id)):
+    if task_id.strip(".") and (problem := name_problem(task_id, "the id of a task")):
         raise BadInputError.of_field("task_id", problem)
     return task_id, query
 
@@ -43,17 +52,17 @@ def checked_campaign(name: str) -> str:
     """
     # Nothing but dots and slashes is no address of a file, and may be a campaign's name
     bare = name.replace("/", "")
-    if bare.strip(".") and (problem := name_problem(bare)):
+    if bare.strip(".") and (problem := name_problem(bare, "the name of a campaign")):
         raise BadInputError.of_field("campaign", problem)
     return name
 
 
-def checked_name(name: str, field: str = "name") -> str:
-    """Return a name of the address that could be one.
+def checked_name(name: str, field: str = "name", what: str = "a file name") -> str:
+    """Return a name of the address that could be one; `what` it is says the error.
 
     Raises:
         BadInputError: it holds control characters, or is longer than 3000 bytes.
     """
-    if problem := name_problem(name):
+    if problem := name_problem(name, _NAMED.get(field, what)):
         raise BadInputError.of_field(field, problem)
     return name

@@ -5,13 +5,14 @@ It is plain or gzip, and never more than the limit says, before or after unpacki
 
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from flask import request
 from msgspec import ValidationError
 from werkzeug.exceptions import ClientDisconnected, UnsupportedMediaType
 
 from jobprov.provenance.errors import BadInputError, LimitError
+from jobprov.provenance.records.reading.misfits import misfit
 
 _CHUNK_BYTES = 1 << 16
 _DISCARDED_BYTES = 64 * 1024 * 1024
@@ -150,17 +151,9 @@ def _too_long(limit_bytes: int) -> LimitError:
     )
 
 
-def wrong_body(problem: ValidationError, field: str) -> BadInputError:
-    """Return the error about JSON that does not fit its schema.
-
-    It is about `field` if msgspec names none.
-    """
-    message, _, path = str(problem).partition(" - at ")
-    return BadInputError(
-        f"The body cannot be read: {message}.", {path.strip("`$.") or field: [message]}
-    )
-
-
-def not_json(problem: Exception) -> BadInputError:
-    """Return the error about a body that is not JSON."""
-    return BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]})
+def wrong_body(problem: Exception, kind: Any) -> BadInputError:
+    """Return the error about a body that is no JSON, or does not fit what is read from it."""
+    field, message = misfit(problem, kind)
+    if not isinstance(problem, ValidationError):
+        return BadInputError(f"The body is not JSON: {message}.", {"": [message]})
+    return BadInputError(f"{field or 'The body'}: {message}.", {field: [message]})

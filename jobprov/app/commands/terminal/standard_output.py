@@ -46,5 +46,5 @@ def name_standard_output() -> None:
         io.BufferedWriter(_Output(_STANDARD_OUTPUT, "wb", closefd=False)),
         encoding=plain.encoding,
         errors=plain.errors,
-        line_buffering=plain.line_buffering,
+        line_buffering=bool(plain.line_buffering),
     )

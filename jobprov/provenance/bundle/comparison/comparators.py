@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.reading.misfits import misfit
 
 _Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Positive = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -89,8 +90,9 @@ def read_rules(document: Mapping[str, Any]) -> OutputRules:
     try:
         rules = msgspec.convert(document, OutputRules)
     except msgspec.ValidationError as problem:
+        found = misfit(problem, OutputRules)
         raise BadInputError(
-            f"The comparators cannot be read: {problem}.", {"output": [str(problem)]}
+            f"The comparators cannot be read: {found}.", {found.path or "output": [found.message]}
         ) from None
     for place, rule in enumerate(rules.output):
         for mask in rule.mask or ():

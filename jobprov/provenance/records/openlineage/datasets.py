@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Digest, JsonObject
 from jobprov.provenance.records.reading.checks import LARGEST, checksum_problem, name_problem
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.misfits import misfit
 
 _Kind = TypeVar("_Kind")
 _LONGEST = 1000
@@ -72,10 +72,7 @@ def converted(document: Any, kind: type[_Kind], place: str = "") -> _Kind:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
-        missing = re.search(r"missing required field (\w+)", message)
-        if missing and path != missing[1]:
-            path = f"{path}.{missing[1]}"
+        path, message = misfit(problem, kind)
         field = ".".join(filter(None, [place, path]))
         raise BadInputError(f"{field or 'The event'}: {message}.", {field: [message]}) from None
 

@@ -142,7 +142,7 @@ def _problems_of_file(file: Input | Output) -> Iterator[tuple[str, str]]:
     message = name_problem(file.name)
     if message:
         yield "name", message
-    message = name_problem(file.namespace) if file.namespace else None
+    message = name_problem(file.namespace, "a namespace") if file.namespace else None
     if message:
         yield "namespace", message
     for index, checksum in enumerate(file.checksums or ()):
@@ -193,15 +193,15 @@ def numbers_fit(record: JobRecord) -> bool:
     return all(duration is None or -LARGEST <= duration <= LARGEST for duration in durations)
 
 
-def name_problem(name: str) -> str | None:
-    """Return why a file name is refused, or None.
+def name_problem(name: str, what: str = "a file name") -> str | None:
+    """Return why the name of a file, or of `what` else, is refused, or None.
 
     Any Unicode but control characters and `/` is taken.
     """
     if _UNSAFE_NAME.search(name):
-        return "control characters or a slash in a file name"
+        return f"control characters or a slash in {what}"
     if name in (".", ".."):
-        return "not a file name"
+        return f"not {what}"
     if len(name.encode(errors="replace")) > LONGEST_NAME:
         return f"longer than {LONGEST_NAME} bytes"
     return None

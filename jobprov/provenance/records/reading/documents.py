@@ -9,7 +9,7 @@ import msgspec
 
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.misfits import misfit
 
 T = TypeVar("T")
 
@@ -50,5 +50,5 @@ def read_document(document: Mapping[str, object], kind: type[T], what: str) -> T
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
+        path, message = misfit(problem, kind)
         raise BadInputError(f"{path or what}: {message}.", {path: [message]}) from None

@@ -7,7 +7,6 @@ field).
 
 import json
 import math
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ import msgspec
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord, JsonObject
 from jobprov.provenance.records.reading.checks import LARGEST
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 from jobprov.provenance.records.reading.times import plain_time
 
@@ -26,17 +26,9 @@ MOST_NESTED = 700
 Less than Python follows, so that what reads them again can.
 """
 
-_PATTERNS = {
-    "-[0-9a-f]{12}": "not a UUID in lower case",
-    "[0-9a-f]{64}": "not 64 lower-case hex digits",
-    "[A-Za-z0-9_-]{0,63}": (
-        "not 1 to 64 letters, digits, _ and -, the first of them a letter or digit"
-    ),
-}
 _QUOTED = ("experiment", "job_id")
 _LONGEST_QUOTED = 64
 _BEGINNING = 20
-_PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
 def parse_object(body: bytes, what: str = "The body") -> JsonObject:
@@ -114,7 +106,7 @@ def is_later(raw: JsonObject) -> bool:
     try:
         msgspec.convert(raw, _Envelope)
     except msgspec.ValidationError as problem:
-        raise _refusal(raw, problem) from None
+        raise _refusal(raw, problem, _Envelope) from None
     return True
 
 
@@ -127,12 +119,12 @@ def read_typed(raw: JsonObject) -> tuple[JobRecord, tuple[str, ...]]:
     try:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
-        raise _refusal(raw, problem) from None
+        raise _refusal(raw, problem, JobRecord) from None
 
 
-def _refusal(raw: JsonObject, problem: msgspec.ValidationError) -> RecordError:
+def _refusal(raw: JsonObject, problem: msgspec.ValidationError, kind: type) -> RecordError:
     """Return the refusal of a record; it quotes a wrong name, since not every reader has it."""
-    path, message = split_message(str(problem))
+    path, message = misfit(problem, kind)
     if path == "environment.variables[...]":
         path = _path_of_variable(raw)
     subject = path or "The record"
@@ -201,23 +193,6 @@ def repaired(value: Any) -> Any:
     What does not fit is null, times are cut.
     """
     return _repair(value, "", [])
-
-
-def split_message(text: str) -> tuple[str, str]:
-    """Return the field path and the message proper of a msgspec message.
-
-    A message with one of our regular expressions is replaced by one in words.
-    """
-    place = _PATH.search(text)
-    if place is None:
-        missing = re.search(r"missing required field `(\w+)`", text)
-        path = missing[1] if missing else ""
-        return path, text.replace("`", "")
-    message = text[: place.start()].replace("`", "")
-    for part_of_pattern, in_words in _PATTERNS.items():
-        if part_of_pattern in message:
-            return place[1], in_words
-    return place[1], message
 
 
 def _may_hide_text(body: bytes) -> bool:

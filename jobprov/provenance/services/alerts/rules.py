@@ -32,7 +32,7 @@ from jobprov.provenance.db.queries.alerts.watched import MOST_LOOKED_AT
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import line_numbers, line_of
 from jobprov.provenance.records.reading.documents import check_experiment_name
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.services.statistics.throughput import length_of
 
 MOST_RULES = 50
@@ -45,7 +45,6 @@ _Count = Annotated[int, Meta(ge=0, lt=MOST_LOOKED_AT)]
 _Least = Annotated[int, Meta(ge=1, lt=MOST_LOOKED_AT)]
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _QUIET = re.compile(rf"({_TIME})-({_TIME})")
-_UNKNOWN_FIELD = re.compile(r"unknown field (\S+)")
 
 
 class Rule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="when"):
@@ -231,16 +230,6 @@ def read_alert_rules(path: Path) -> dict[str, ExperimentAlerts]:
     return {name: reading.experiment(name, table) for name, table in document.items()}
 
 
-def _settings_of(kind: Any, raw: Mapping[str, Any]) -> str:
-    """Return the settings that a table of this kind may have."""
-    names = []
-    if kind is AnyRule:
-        names = ["when"]
-        kind = _CONDITIONS[raw["when"]]
-    names += [field.encode_name for field in msgspec.structs.fields(kind)]
-    return ", ".join(sorted(names))
-
-
 def _place_in(path: str) -> list[str | int]:
     """Return the keys and positions of a path such as `quiet.days[2]`."""
     place: list[str | int] = []
@@ -308,15 +297,10 @@ class _Reading:
         try:
             return msgspec.convert(raw, kind)
         except msgspec.ValidationError as problem:
-            inner, message = split_message(str(problem))
-            parts = _place_in(inner)
-            unknown = _UNKNOWN_FIELD.search(message)
-            if unknown:
-                parts.append(unknown[1])
-                message = f"there is no such setting here; there are {_settings_of(kind, raw)}"
-            elif kind is AnyRule and parts == ["when"]:
-                message = f"there is no such condition; there are {', '.join(_CONDITIONS)}"
-            self._refuse((*place, *parts), message)
+            if kind is AnyRule and isinstance(raw, Mapping):
+                kind = _CONDITIONS.get(str(raw.get("when")), AnyRule)  # which settings there are
+            inner, message = misfit(problem, kind)
+            self._refuse((*place, *_place_in(inner)), message)
 
     def _quiet(self, name: str, table: _Table) -> QuietHours | None:
         if table.quiet is None:

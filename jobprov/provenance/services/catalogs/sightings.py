@@ -43,7 +43,8 @@ from jobprov.provenance.records.job_record import (
     Word,
 )
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
-from jobprov.provenance.records.reading.repairing import split_message, unstorable_text
+from jobprov.provenance.records.reading.misfits import misfit
+from jobprov.provenance.records.reading.repairing import unstorable_text
 from jobprov.provenance.services.ledger.entries import enter_documents
 from jobprov.provenance.services.writing import Writing
 
@@ -91,13 +92,14 @@ def read_sighting(document: Mapping[str, Any]) -> SightedFile:
     Raises:
         BadInputError: a field is missing or wrong; `fields` says which.
     """
+    kind: type[SightedFile | _Provenance] = SightedFile
     place = ""
     try:
         sighted = msgspec.convert(document, SightedFile)
-        place = "metadata."
+        kind, place = _Provenance, "metadata."
         _ = sighted.provenance
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
+        path, message = misfit(problem, kind)
         raise BadInputError(
             f"{place}{path or 'the file'}: {message}.", {f"{place}{path}": [message]}
         ) from None
@@ -109,10 +111,12 @@ def _check_texts(sighted: SightedFile, document: Mapping[str, Any]) -> None:
     """Refuse names, checksums and texts that no record may hold."""
     problems = {"name": name_problem(sighted.name)}
     if sighted.namespace:
-        problems["namespace"] = name_problem(sighted.namespace)
+        problems["namespace"] = name_problem(sighted.namespace, "a namespace")
     for place, checksum in enumerate(sighted.checksums or ()):
         problems[f"checksums[{place}]"] = checksum_problem(checksum)
-    problems["metadata.prov.task_id"] = name_problem(sighted.provenance.task_id or "-")
+    problems["metadata.prov.task_id"] = name_problem(
+        sighted.provenance.task_id or "-", "the id of a task"
+    )
     unstorable = unstorable_text(document, "")
     if unstorable is not None:
         problems[unstorable] = "NUL or lone surrogate"

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.services.reruns.isolation import RerunLimits
 
 DEFAULT = "default"
@@ -127,7 +128,7 @@ def _section(file: Path, name: str, table: Any) -> BudgetSection:
     try:
         section = msgspec.convert(table, BudgetSection)
     except msgspec.ValidationError as problem:
-        raise _bad(file, f"[{name}]: ", str(problem)) from None
+        raise _bad(file, f"[{name}]: ", str(misfit(problem, BudgetSection))) from None
     for field, value in msgspec.structs.asdict(section).items():
         if isinstance(value, int | float) and not 0 <= value < 1 << 53:
             raise _bad(file, f"[{name}]: ", f"{field} is {value}; give a number from 0 on")

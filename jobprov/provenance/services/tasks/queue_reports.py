@@ -46,7 +46,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.attempts import node_of_batch
 from jobprov.provenance.records.job_record import Batch, ExperimentName
-from jobprov.provenance.records.reading.repairing import split_message
+from jobprov.provenance.records.reading.misfits import misfit
 from jobprov.provenance.records.reading.slow_numbers import refuse_slow_numbers
 from jobprov.provenance.services.tasks.queue_samples import count_queue, keep_sample
 from jobprov.provenance.services.writing import Writing
@@ -153,10 +153,11 @@ def read_report(body: bytes) -> QueueReportBody:
     try:
         return msgspec.json.decode(body, type=QueueReportBody)
     except msgspec.ValidationError as problem:
-        path, message = split_message(str(problem))
+        path, message = misfit(problem, QueueReportBody)
         raise BadInputError(f"{path or 'The report'}: {message}.", {path: [message]}) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        reason = misfit(problem, QueueReportBody).message
+        raise BadInputError(f"The body is not JSON: {reason}.", {"": [reason]}) from None
 
 
 def compare_report(

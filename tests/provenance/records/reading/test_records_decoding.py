@@ -161,7 +161,7 @@ def test_words_say_what_is_asked_for_and_not_a_regular_expression(
             "experiment 'eyJhbGciOiJSUzI1NiJ9'… (210 characters): not 1 to 64 letters",
         ),
         ({"job_id": "7"}, "job_id '7': not a UUID in lower case"),
-        ({"experiment": 7}, "experiment: Expected str, got int."),
+        ({"experiment": 7}, "experiment: text is expected, not a whole number."),
     ],
 )
 def test_refusal_quotes_the_wrong_name(fields: dict[str, Any], beginning: str) -> None:

@@ -36,20 +36,20 @@ RULE = '\n[[nova.rules]]\nname = "x"\nto = ["shifters"]\nwhen = '
 WRONG = {
     "unknown setting of a rule": (
         GOOD + RULE + '"held"\novr = 3\n',
-        "line 20: nova.rules[1].ovr: there is no such setting here; there are ",
+        "line 20: nova.rules[1].ovr: there is no such field here; there are when, over, name, to, urgent.",
     ),
     "address in the file": (
         GOOD.replace("url_file = ", "url = "),
         (
-            "line 6: nova.receivers.shifters.url: there is no such setting here; "
+            "line 6: nova.receivers.shifters.url: there is no such field here; "
             "there are url_file, url_variable."
         ),
     ),
     "unknown setting": (
         GOOD.replace("quiet", "silent"),
         (
-            "line 2: nova.silent: there is no such setting here; "
-            "there are over_after, quiet, receivers, rules, time_zone."
+            "line 2: nova.silent: there is no such field here; "
+            "there are rules, receivers, quiet, time_zone, over_after."
         ),
     ),
     "no address": (
@@ -58,7 +58,7 @@ WRONG = {
     ),
     "unknown condition": (
         GOOD + RULE + '"on fire"\n',
-        "line 19: nova.rules[1].when: there is no such condition; there are failure_share, ",
+        "line 19: nova.rules[1].when: one of failure_share, ",
     ),
     "unknown receiver": (
         GOOD.replace('to = ["shifters"]', 'to = ["shifter"]'),

@@ -226,7 +226,7 @@ def test_event_of_a_job_alone_is_none_of_a_run() -> None:
         "producer": "p",
         "job": {"namespace": "a", "name": "b"},
     }
-    with pytest.raises(BadInputError, match="missing required field run"):
+    with pytest.raises(BadInputError, match="run: missing; it has to be given"):
         read(alone)
 
 

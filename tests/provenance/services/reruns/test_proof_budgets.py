@@ -43,10 +43,10 @@ def test_sections_fill_each_other_and_options_stand_over_them(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[sbnd]\njob = 4", "[sbnd]: Object contains unknown field `job`"),
+        ("[sbnd]\njob = 4", "[sbnd]: job: there is no such field here; there are jobs, seconds"),
         ("[sbnd]\njobs = -4", "[sbnd]: jobs is -4"),
-        ("[sbnd]\njobs = 'four'", "[sbnd]: Expected `int"),
-        ("jobs = 4", "[jobs]: Expected `object`"),
+        ("[sbnd]\njobs = 'four'", "[sbnd]: jobs: a whole number or null is expected"),
+        ("jobs = 4", "[jobs]: an object is expected"),
         ("[sbnd", "end of document"),
     ],
 )
