@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from jobprov.app.api.wire.answers import json_answer, text_answer
+from jobprov.app.api.wire.answers import TEXT, json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, asked_of_task, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
@@ -46,7 +46,7 @@ def get_catalog(task_id: str) -> Response:
     DrainingUnits,
     query=DrainingQuery,
     errors=(300, 404),
-    is_text_too=True,
+    other_types=(TEXT,),
 )
 def get_draining(task_id: str) -> Response:
     """Return the inputs without an output in the catalog.

@@ -6,7 +6,7 @@ from itertools import chain
 import msgspec
 from flask import Response
 
-from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.answers import DOT, SVG, TEXT, json_answer
 from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.csv_rows import CONTENT_TYPE as CSV
@@ -68,8 +68,30 @@ _IMPACT_COLUMNS = (
 _NDJSON = "application/x-ndjson"
 
 
+def _to_csv(graph: Graph) -> bytes:
+    """Return a graph as CSV, a row a node."""
+    return b"".join(csv_lines(COLUMNS, node_rows(graph)))
+
+
+_FORMS: dict[str, tuple[str, Callable[[Graph], str | bytes]]] = {
+    "dot": (DOT, to_dot),
+    "svg": (SVG, draw),
+    "prov-json": ("application/json", to_prov_json),
+    "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
+    "openlineage": ("application/x-ndjson", to_openlineage),
+    "csv": (CSV, _to_csv),
+    "text": (TEXT, render_text),
+}
+_PROV = frozenset({"prov-json", "prov-n"})
+"""Forms that are merged with those of other lineages and of jobs, by the names of files."""
+
+
 @lineage_section.get(
-    "/files/<name>/lineage", LineageGraph, query=LineageQuery, errors=(300, 404, 413)
+    "/files/<name>/lineage",
+    LineageGraph,
+    query=LineageQuery,
+    errors=(300, 404, 413),
+    other_types=[content_type for content_type, _ in _FORMS.values()],
 )
 def get_lineage(name: str) -> Response:
     """Return the graph around a file, nearest first, with counts of what is left out.
@@ -86,24 +108,6 @@ def get_lineage(name: str) -> Response:
         return json_answer(graph_answer(graph))
     content_type, write = _FORMS[form]
     return Response(write(graph), content_type=content_type)
-
-
-def _to_csv(graph: Graph) -> bytes:
-    """Return a graph as CSV, a row a node."""
-    return b"".join(csv_lines(COLUMNS, node_rows(graph)))
-
-
-_FORMS: dict[str, tuple[str, Callable[[Graph], str | bytes]]] = {
-    "dot": ("text/vnd.graphviz; charset=utf-8", to_dot),
-    "svg": ("image/svg+xml; charset=utf-8", draw),
-    "prov-json": ("application/json", to_prov_json),
-    "prov-n": ("text/provenance-notation; charset=utf-8", to_prov_n),
-    "openlineage": ("application/x-ndjson", to_openlineage),
-    "csv": (CSV, _to_csv),
-    "text": ("text/plain; charset=utf-8", render_text),
-}
-_PROV = frozenset({"prov-json", "prov-n"})
-"""Forms that are merged with those of other lineages and of jobs, by the names of files."""
 
 
 @lineage_lists_section.get(
@@ -155,7 +159,13 @@ def _asked_plan(name: str) -> RebuildPlan:
         return plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query)
 
 
-@impact_section.get("/lineage/impact", Impact, query=ImpactQuery, errors=(300, 404, 413))
+@impact_section.get(
+    "/lineage/impact",
+    Impact,
+    query=ImpactQuery,
+    errors=(300, 404, 413),
+    other_types=(CSV, _NDJSON),
+)
 def get_impact() -> Response:
     """Return what some jobs made and all that was made from it: counts, then a page of files.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.answers import DOT, SVG, json_answer
 from jobprov.app.api.wire.asking import asked, checked_campaign
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import (
@@ -39,7 +39,11 @@ modules_section = Section("modules", "What art's modules took in jobs.")
 
 
 @campaigns_section.get(
-    "/campaigns/<path:name>/graph", CampaignGraph, query=CampaignGraphQuery, errors=(404, 413)
+    "/campaigns/<path:name>/graph",
+    CampaignGraph,
+    query=CampaignGraphQuery,
+    errors=(404, 413),
+    other_types=(DOT, SVG),
 )
 def get_graph(name: str) -> Response:
     """Return a campaign as a graph of classes of jobs, with the number of files between them.
@@ -50,7 +54,13 @@ def get_graph(name: str) -> Response:
     return _graph_answer(checked_campaign(query.get("campaign", name)), query)
 
 
-@campaigns_section.get("/lineage/folded", CampaignGraph, query=FoldedQuery, errors=(300, 404, 413))
+@campaigns_section.get(
+    "/lineage/folded",
+    CampaignGraph,
+    query=FoldedQuery,
+    errors=(300, 404, 413),
+    other_types=(DOT, SVG),
+)
 def get_folded() -> Response:
     """Return the same graph; the experiment is optional if only one has a campaign of this name."""
     query = asked(FoldedQuery)
@@ -63,12 +73,10 @@ def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
         tasks = listed_tasks(connection, experiment, query.get("task_id", ""))
     folded = read_campaign_graph(experiment, campaign, tasks)
     if query["format"] == "dot":
-        return Response(
-            classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8"
-        )
+        return Response(classes_to_dot(folded.graph), content_type=DOT)
     if query["format"] == "svg":
         picture = draw_classes(folded.graph, links=class_links(folded), stages=folded.stages)
-        return Response(picture, content_type="image/svg+xml; charset=utf-8")
+        return Response(picture, content_type=SVG)
     return json_answer(campaign_graph(folded))
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Response
 
-from jobprov.app.api.wire.answers import json_answer, text_answer
+from jobprov.app.api.wire.answers import TEXT, json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, asked_of_task, checked_campaign, checked_name
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
@@ -138,7 +138,7 @@ def get_task(task_id: str) -> Response:
     MissingUnits,
     query=MissingQuery,
     errors=(300, 404),
-    is_text_too=True,
+    other_types=(TEXT,),
 )
 def get_missing(task_id: str) -> Response:
     """Return the units that are still to be made; as JSON, a plain list or a SAM dimension."""
@@ -157,7 +157,7 @@ def get_missing(task_id: str) -> Response:
 
 
 @units_section.get(
-    "/tasks/<task_id>/ready", ReadyFiles, query=ReadyQuery, errors=(300, 404), is_text_too=True
+    "/tasks/<task_id>/ready", ReadyFiles, query=ReadyQuery, errors=(300, 404), other_types=(TEXT,)
 )
 def get_ready(task_id: str) -> Response:
     """Return the files that jobs of the task made and that no job has read yet, the oldest first."""

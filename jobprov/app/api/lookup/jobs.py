@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from flask import Response, request
 
-from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.answers import TEXT, json_answer
 from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -63,7 +63,6 @@ exports_section = Section("exports", "Jobs in the formats of PROV, OpenLineage a
 logs_section = Section("logs", "Logs of jobs.")
 gaps_section = Section("gaps", "What would stop reruns, and how to close it.")
 
-TEXT = "text/plain; charset=utf-8"
 _VERDICT_BYTES = 1024 * 1024
 _TAIL_CHUNK = 1 << 16
 # text first: makers of clients read every answer as the first type that they know
@@ -108,6 +107,7 @@ def get_job_facets() -> Response:
     EvaluatedConfiguration | ConfigurationFiles,
     query=ConfigurationQuery,
     errors=(300, 404, 409),
+    other_types=(TEXT,),
 )
 def get_configuration(job_id: str, step: str) -> Response:
     """Return the FHiCL of a step, in one of several forms.

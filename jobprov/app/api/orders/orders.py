@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
+from jobprov.app.api.wire.answers import TEXT, json_answer, public_url, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
@@ -88,7 +88,7 @@ def get_orders() -> Response:
         return json_answer(list_orders_in_flight(connection, query["experiment"]))
 
 
-@section.get("/retries", RetryChoice, query=RetriesQuery, errors=(404,))
+@section.get("/retries", RetryChoice, query=RetriesQuery, errors=(404,), other_types=(TEXT,))
 def get_retries() -> Response:
     """Return which jobs would be tried again, and why others would not.
 

@@ -11,6 +11,9 @@ from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.recording import BatchResult, RecordAnswer
 from jobprov.provenance.services.recording.submissions import STATUS, Outcome
 
+TEXT = "text/plain; charset=utf-8"
+DOT = "text/vnd.graphviz; charset=utf-8"
+SVG = "image/svg+xml; charset=utf-8"
 _encoder = msgspec.json.Encoder()
 
 
@@ -21,9 +24,7 @@ def json_answer(document: Any, status: int = 200) -> Response:
 
 def text_answer(lines: Iterable[str]) -> Response:
     """Return lines of text."""
-    return Response(
-        "".join(f"{line}\n" for line in lines), content_type="text/plain; charset=utf-8"
-    )
+    return Response("".join(f"{line}\n" for line in lines), content_type=TEXT)
 
 
 def record_answer(outcome: Outcome, here: str) -> RecordAnswer:

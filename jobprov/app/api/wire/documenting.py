@@ -8,7 +8,7 @@ on the function: unlike flask-smorest's own decorators they add nothing to a cal
 3.1.0; JSON Schema 2020-12.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from http import HTTPStatus
@@ -28,7 +28,6 @@ from jobprov.provenance.records.job_record import JobRecord
 F = TypeVar("F", bound=Callable[..., Any])
 _REFERENCE = "#/components/schemas/{name}"
 JSON = "application/json"
-_TEXT = "text/plain"
 OBJECT = {"type": "object"}
 """An answer whose members its docstring names."""
 _TOLD_OF_LIMITS = {
@@ -164,7 +163,7 @@ class Section(Blueprint):  # type: ignore[misc]
         errors: tuple[int, ...] = (),
         needs_token: bool = False,
         is_public: bool = False,
-        is_text_too: bool = False,
+        other_types: Collection[str] = (),
     ) -> Callable[[F], F]:
         """Return a decorator that routes GET to a function and notes what it takes and answers.
 
@@ -179,12 +178,13 @@ class Section(Blueprint):  # type: ignore[misc]
             needs_token: whether a write token is needed, as for calls that write.
             is_public: whether everybody may read it, also where reading needs a token, and as
                 often as they like.
-            is_text_too: whether 200 is answered with lines of text where `format=` asks for them.
+            other_types: content types of what 200 is answered with where the query asks for a form
+                other than JSON.
         """
         refusals = list(errors)
         if not (needs_token or is_public):
             refusals.append(401)
-        call = _Call("GET", rule, answers, query=query, is_text_too=is_text_too)
+        call = _Call("GET", rule, answers, query=query, other_types=other_types)
         return self._route(call, refusals, needs_token=needs_token, is_public=is_public)
 
     def put(
@@ -243,7 +243,7 @@ class Section(Blueprint):  # type: ignore[misc]
         def add(function: F) -> F:
             document["operationId"] = function.__name__
             document["responses"] = _responses(
-                function.__name__, answers, sorted(refusals), is_text_too=call.is_text_too
+                function.__name__, answers, sorted(refusals), call.other_types
             )
             if not needs_token and not is_public:
                 self._reading.add(function.__name__)
@@ -263,7 +263,7 @@ class _Call(NamedTuple):
     answers: Any
     body: Any = None
     query: type[Schema] | None = None
-    is_text_too: bool = False
+    other_types: Collection[str] = ()
 
 
 def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:
@@ -279,14 +279,13 @@ def _responses(
     operation_id: str,
     answers: Mapping[int, Any],
     refusals: Sequence[int],
-    *,
-    is_text_too: bool,
+    other_types: Collection[str],
 ) -> dict[str, object]:
     """Return what a call answers, by status, with an example where the type has none."""
     example = read_examples().get(operation_id)
     responses: dict[str, object] = {}
     for status, kind in answers.items():
-        responses[str(status)] = _answer(status, kind, example, is_text_too=is_text_too)
+        responses[str(status)] = _answer(status, kind, example, other_types)
     for status in refusals:
         responses[str(status)] = HTTPStatus(status).name
     responses["default"] = "DEFAULT_ERROR"
@@ -294,7 +293,7 @@ def _responses(
 
 
 def _answer(
-    status: int, kind: Any, example: object, *, is_text_too: bool = False
+    status: int, kind: Any, example: object, other_types: Collection[str] = ()
 ) -> dict[str, object]:
     if isinstance(kind, tuple):
         content_types, description = kind
@@ -303,8 +302,9 @@ def _answer(
         content = {name: _media(_schema_of_type(name)) for name in content_types}
     else:
         description, content = HTTPStatus(status).phrase, _content(kind)
-    if is_text_too:
-        content[_TEXT] = _media(_schema_of_type(_TEXT))
+    for content_type in other_types:
+        name = content_type.partition(";")[0]
+        content.setdefault(name, _media(_schema_of_type(name)))
     if example is not None and JSON in content:
         content[JSON]["example"] = example
     return {"description": description, "content": content}
