@@ -106,8 +106,10 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
         _add(connection, chunk, chunk.offset, chunk.content)
         return chunk.end
     end = max(place.end for place in places)
+    # A log that was empty has a piece that ends where it starts
+    is_taken = any(place.start == chunk.offset for place in places)
     # Most bytes follow those before them, and cost one row; all else is sorted in
-    if chunk.offset != end or len(places) >= _PIECES:
+    if chunk.offset != end or is_taken or len(places) >= _PIECES:
         return _rewrite(connection, chunk)
     if chunk.content:
         _add(connection, chunk, chunk.offset, chunk.content)

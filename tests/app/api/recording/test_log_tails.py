@@ -58,6 +58,18 @@ def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClie
     assert "Logs so far" in running.get(f"/jobs/{JOB}").text
 
 
+def test_a_log_that_came_empty_grows(running: FlaskClient) -> None:
+    empty = put(running, b"", 0)
+    again = put(running, b"", 0)
+    first = put(running, b"begins\n", 0)
+    second = put(running, b"second line\n", 7)
+
+    answers = [empty, again, first, second]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert [answer.get_json()["received_bytes"] for answer in answers] == [0, 0, 7, 19]
+    assert running.get(PUT).data == b"begins\nsecond line\n"
+
+
 @pytest.mark.slow
 def test_log_of_the_final_record_takes_its_place(running: FlaskClient) -> None:
     put(running, b"begins\n", 0)
