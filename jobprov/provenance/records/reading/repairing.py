@@ -7,6 +7,7 @@ field).
 
 import json
 import math
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,8 +48,9 @@ def parse_object(body: bytes, what: str = "The body") -> JsonObject:
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep(what) from None
-    except (ValueError, UnicodeDecodeError) as problem:
-        raise RecordError(f"{what} is not JSON: {problem}.", {"": [str(problem)]}) from None
+    except ValueError as problem:
+        reason = _reason(problem)
+        raise RecordError(f"{what} is not JSON: {reason}.", {"": [reason]}) from None
     if not isinstance(raw, dict):
         raise RecordError(f"{what} is not a JSON object.", {"": ["not an object"]})
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
@@ -56,6 +58,15 @@ def parse_object(body: bytes, what: str = "The body") -> JsonObject:
     if _may_hide_text(body):
         _check_texts(raw)
     return raw
+
+
+def _reason(problem: ValueError) -> str:
+    """Return why JSON cannot be read; Python's own words tell how to change a program."""
+    if isinstance(problem, UnicodeDecodeError):
+        return f"not in UTF-8 (byte {problem.start})"
+    if isinstance(problem, json.JSONDecodeError):
+        return str(problem)
+    return f"a number of more than {sys.get_int_max_str_digits()} digits"
 
 
 def _too_deep(what: str) -> RecordError:

@@ -16,7 +16,7 @@ from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading import checks, decoding, sharing
 from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
 from jobprov.provenance.records.reading.references import referenced_blobs, references_in
-from jobprov.provenance.records.reading.repairing import read_plain, utc
+from jobprov.provenance.records.reading.repairing import parse_object, read_plain, utc
 from tests.library.records import a_record, digest
 
 
@@ -61,11 +61,11 @@ def test_record_is_kept_in_its_bytes_with_fields_that_are_not_known() -> None:
     [
         (b"", "Expecting value"),
         (b"[1]", "not an object"),
-        (b"\xff\xfe{", "utf"),
+        (b"\xff\xfe{", "not in UTF-8"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "duplicate key"),
         (b"[" * 200_000, "nested too deeply"),
-        (json.dumps(a_record(1)).encode("utf-16"), "utf-8"),
+        (json.dumps(a_record(1)).encode("utf-16"), "not in UTF-8"),
         (json.dumps(a_record(1)).encode("utf-16-le"), "Expecting"),
         (json.dumps(a_record(1)).encode("utf-8-sig"), "BOM"),
     ],
@@ -524,3 +524,19 @@ def test_memory_of_shared_parts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert len(calls) == 2, "remembered while it was held, computed when it was forgotten"
     assert parts.get(b"0" * 400) is not first
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a":"\xe9"}', "not in UTF-8 (byte 6)"),
+        (b'{"a":' + b"9" * 5000 + b"}", "a number of more than 4300 digits"),
+        (b'{"a":1', "Expecting ',' delimiter: line 1 column 7 (char 6)"),
+    ],
+)
+def test_what_is_no_json_is_told_in_words_for_who_sent_it(body: bytes, reason: str) -> None:
+    with pytest.raises(RecordError) as refused:
+        parse_object(body)
+
+    assert str(refused.value) == f"The body is not JSON: {reason}."
+    assert refused.value.fields == {"": [reason]}
