@@ -501,6 +501,8 @@ def exit_code(problem: Exception) -> int | None:
         "ArchiveUnreachableError",
     ):
         return 3
+    if isinstance(problem, UnicodeEncodeError):
+        return 2
     is_misnamed = isinstance(problem, NotFoundError | AmbiguousError)
     if is_misnamed or isinstance(problem, BadInputError) or type(problem).__name__ == "BadUrlError":
         return 2
@@ -515,6 +517,10 @@ def exit_code(problem: Exception) -> int | None:
 def sentence(problem: Exception) -> str:
     """Return what a person is told of an error: what failed, and what to try."""
     text = f"jobprov: {problem}"
+    if isinstance(problem, UnicodeEncodeError):
+        # What is written in UTF-8 came from the command line, where Linux takes any bytes
+        word = ascii(problem.object[max(0, problem.start - 20) : problem.end + 20])
+        text = f"jobprov: What was typed is not UTF-8 near {word}; type it anew."
     if isinstance(problem, OSError) and problem.filename and problem.strerror:
         text = f"jobprov: {problem.filename}: {problem.strerror}."
     if isinstance(problem, NotFoundError) and problem.nearest:

@@ -189,8 +189,7 @@ class Transport:
         Raises:
             UnreachableError: whoever answered is not jobprov.
         """
-        params = {name: _visible(value) for name, value in query.items()}
-        return self._send(kind, "GET", path, params=params)
+        return self._send(kind, "GET", path, params=query)
 
     def _send(self, kind: type[T], method: str, path: str, **options: Any) -> T:
         """Make a call with a body or a query, and return its answer as its type.
@@ -216,6 +215,8 @@ class Transport:
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         """Return a good answer; only what is harmless to repeat is tried again."""
         tries = 1 if method == "POST" and not path.startswith("/blobs/") else TRIES
+        query = options.pop("params", None) or {}
+        params = {name: _visible(value) for name, value in query.items()}
         for attempt in range(1, tries + 1):
             pause = _PAUSE_SECONDS * attempt
             try:
@@ -224,6 +225,7 @@ class Transport:
                     self._base + path,
                     timeout=self._timeout,
                     allow_redirects=False,
+                    params=params,
                     **options,
                 )
             except requests.RequestException as problem:

@@ -217,7 +217,13 @@ def _completion_line(completion: _Completion) -> str:
 
 
 def _path_of(file: Path) -> Path:
-    """Return the sidecar of an output, or the sidecar itself."""
+    """Return the sidecar of an output, or the sidecar itself.
+
+    Raises:
+        BadInputError: it is a folder.
+    """
+    if not file.name:
+        raise BadInputError(f"{file} is a folder; name an output or its sidecar.")
     return file if file.suffix == ".json" else file.with_name(file.name + ".json")
 
 

@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 
 @click.command("drill")
-@option_with_default("--jobs", click.IntRange(1), 10, "How many reruns at most.")
+@option_with_default("--jobs", click.IntRange(1, 1_000_000), 10, "How many reruns at most.")
 @option_with_default(
     "--seconds", click.FloatRange(0), 3600, "Begin no rerun after so many seconds."
 )

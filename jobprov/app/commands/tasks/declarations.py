@@ -8,7 +8,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import asks_service
 from jobprov.app.commands.terminal.catalog_access import own_access
-from jobprov.app.commands.terminal.opening import emit
+from jobprov.app.commands.terminal.opening import emit, listed_lines
 from jobprov.provenance.client import Client
 from jobprov.provenance.lineage.words import counted
 
@@ -121,7 +121,7 @@ def _units(options: _Options) -> list[str] | int | dict[str, str | int] | None:
     """Return the list of inputs, their number, or where a catalog has them; None without option."""
     choices: list[list[str] | int | dict[str, str | int]] = []
     if options.units is not None:
-        choices.append([line.strip() for line in options.units if line.strip()])
+        choices.append(listed_lines(options.units))
     if options.count is not None:
         choices.append(options.count)
     in_catalog = {

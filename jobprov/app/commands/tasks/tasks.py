@@ -8,7 +8,12 @@ import click
 
 from jobprov.app.command_lines import command_line
 from jobprov.app.commands.terminal.asking import asks_service
-from jobprov.app.commands.terminal.opening import emit, experiment_option, option_with_default
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    listed_lines,
+    option_with_default,
+)
 from jobprov.app.commands.terminal.tables import Columns, table
 from jobprov.app.reports.rows import (
     cause_words,
@@ -195,7 +200,7 @@ def waive(
     """Let task ID go on without these units."""
     listed = list(units)
     if file is not None:
-        listed += [line.strip() for line in file if line.strip()]
+        listed += listed_lines(file)
     if not listed:
         raise click.UsageError("Name at least one unit, or a file of them with --from.")
     waiver = {

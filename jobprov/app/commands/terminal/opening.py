@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 import msgspec
@@ -75,6 +75,19 @@ class OutputFile(click.Path):
         if path.exists() and not path.is_file():
             self.fail(f"{path} is no plain file, and would be replaced by one.", param, ctx)
         return path
+
+
+def listed_lines(file: TextIO) -> list[str]:
+    """Return the lines of a file that names one thing a line, without those that are blank.
+
+    Raises:
+        BadInputError: it is not text.
+    """
+    try:
+        return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError:
+        reason = "it is not text in UTF-8; name a file with one name a line"
+        raise BadInputError(f"{file.name} cannot be read: {reason}.", {"": [reason]}) from None
 
 
 def json_option(function: F) -> F:

@@ -45,6 +45,7 @@ def name_standard_output() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_Output(_STANDARD_OUTPUT, "wb", closefd=False)),
         encoding=plain.encoding,
-        errors=plain.errors,
+        # A name that is not UTF-8 is printed with its bytes as \\udcff, and ends nothing
+        errors="backslashreplace" if plain.errors == "strict" else plain.errors,
         line_buffering=bool(plain.line_buffering),
     )

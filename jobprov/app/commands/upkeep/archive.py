@@ -54,7 +54,7 @@ def archive() -> None:
 @archive.command()
 @click.option(
     "--bundles",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     metavar="N",
     help="Build N planned bundles again instead, and compare.",
 )
@@ -237,7 +237,7 @@ def _free_bytes(archive_url: str) -> int | None:
 
 @archive.command()
 @click.option("--experiment", required=True, help="Whose logs.")
-@option_with_default("--days", click.IntRange(0), 90, "Logs of jobs recorded longer ago.")
+@option_with_default("--days", click.IntRange(0, 36_500), 90, "Logs of jobs recorded longer ago.")
 @click.option(
     "--quota",
     "quota_gb",
@@ -247,7 +247,9 @@ def _free_bytes(archive_url: str) -> int | None:
 @option_with_default(
     "--keep", click.IntRange(1, 10_000), 64, "So many kB at each end.", to="kept_kb"
 )
-@option_with_default("--jobs", click.IntRange(1), 100_000, "Look at so many at most.")
+@option_with_default(
+    "--jobs", click.IntRange(1, 1_000_000_000), 100_000, "Look at so many at most."
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would go.")
 @opens_service
 def expire(

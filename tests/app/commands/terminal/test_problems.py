@@ -105,3 +105,62 @@ def test_output_that_cannot_be_written_is_named_and_a_gone_reader_is_no_failure(
     ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stderr) == (code, said)
+
+
+@pytest.mark.slow
+def test_a_name_that_is_not_utf_8_is_printed_all_the_same() -> None:
+    words: list[str | bytes] = [sys.executable, "-m", "jobprov", "sidecar", "check", b"\xff"]
+    terminal = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, env=terminal)
+
+    assert ended.returncode == 1
+    assert ended.stdout == ("\\udcff: the sidecar cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["declare t --experiment nova --units FILE", "waive t --who A --why b --from FILE"]
+)
+def test_a_list_that_is_no_text_is_named(tmp_path: Path, words: str) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(BadInputError, match=r"/list cannot be read: it is not text in UTF-8; name"):
+        CliRunner().invoke(
+            jobprov, words.replace("FILE", str(file)).split(), catch_exceptions=False
+        )
+
+
+@pytest.mark.parametrize("command", ["bundle", "export", "lineage", "waive t u --who A --why b"])
+def test_a_word_that_is_not_utf_8_reaches_the_service_as_the_hook_writes_it(command: str) -> None:
+    words = [*command.split(), "--experiment", "\udcff", "--url", "http://127.0.0.1:1"]
+    if " " not in command:
+        words.append("x")
+
+    with pytest.raises(UnreachableError, match="it refuses connections"):
+        CliRunner().invoke(jobprov, words, catch_exceptions=False)
+
+
+def test_a_word_that_no_database_can_hold_is_shown_to_who_typed_it() -> None:
+    with pytest.raises(UnicodeEncodeError) as refused:
+        "nova\udcff".encode()
+
+    assert exit_code(refused.value) == 2
+    assert sentence(refused.value) == (
+        "jobprov: What was typed is not UTF-8 near 'nova\\udcff'; type it anew."
+    )
+
+
+def test_a_sidecar_without_a_name_is_refused() -> None:
+    with pytest.raises(BadInputError, match=r"^\. is a folder; name an output or its sidecar"):
+        CliRunner().invoke(jobprov, ["sidecar", "check", "."], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "words", ["archive check --bundles N", "archive expire --experiment nova --days N"]
+)
+def test_a_number_that_nothing_can_hold_is_refused_by_its_option(words: str) -> None:
+    answer = CliRunner().invoke(jobprov, words.replace("N", "9" * 20).split())
+
+    assert answer.exit_code == 2
+    assert "is not in the range" in answer.output
