@@ -497,6 +497,7 @@ def main() -> None:
 def exit_code(problem: Exception) -> int | None:
     """Return the exit code that an error means; None for a mistake of ours."""
     if isinstance(problem, UnreachableError | OSError) or type(problem).__name__ in (
+        "DatabaseError",
         "OperationalError",
         "ArchiveUnreachableError",
     ):
@@ -517,6 +518,10 @@ def exit_code(problem: Exception) -> int | None:
 def sentence(problem: Exception) -> str:
     """Return what a person is told of an error: what failed, and what to try."""
     text = f"jobprov: {problem}"
+    if type(problem).__name__ == "DatabaseError":
+        # As of a file that is no database; SQLAlchemy's text has statements and links as well
+        reason = getattr(problem, "orig", problem)
+        text = f"jobprov: The database cannot be read: {reason}. Is this the service's folder?"
     if isinstance(problem, UnicodeEncodeError):
         # What is written in UTF-8 came from the command line, where Linux takes any bytes
         word = ascii(problem.object[max(0, problem.start - 20) : problem.end + 20])

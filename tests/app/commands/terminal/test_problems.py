@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import DatabaseError
 
 from jobprov.app.cli import exit_code, jobprov, sentence
 from jobprov.provenance.errors import BadInputError, UnreachableError
@@ -164,3 +165,15 @@ def test_a_number_that_nothing_can_hold_is_refused_by_its_option(words: str) -> 
 
     assert answer.exit_code == 2
     assert "is not in the range" in answer.output
+
+
+def test_a_file_that_is_no_database_is_told_without_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "jobprov.db").write_bytes(b"no database, but long enough" * 200)
+    ended = CliRunner().invoke(jobprov, ["token", "list", "--data", str(tmp_path)])
+
+    assert isinstance(ended.exception, DatabaseError)
+    assert exit_code(ended.exception) == 3
+    assert sentence(ended.exception) == (
+        "jobprov: The database cannot be read: file is not a database. "
+        "Is this the service's folder?"
+    )
