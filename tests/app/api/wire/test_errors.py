@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobprov import archive, provenance
+from jobprov.app.api.wire.asking import checked_name
 from jobprov.app.errors import STATUS, answer_error, problem_of
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.schemas import history_queries, queries
 from tests.library.answers import assert_problem
 from tests.library.databases import on_sqlite_alone
@@ -241,3 +243,22 @@ def test_mistyped_parameter_is_told_with_the_one_that_is_meant(client: FlaskClie
     assert problem["detail"] == "task-id: Unknown field. Did you mean task_id?"
     assert problem["errors"] == {"task-id": ["Unknown field."]}
     assert odd["detail"] == "zzz: Unknown field."
+
+
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [
+        ("schedd", "the name of a schedd"),
+        ("job_id", "the id of a job"),
+        ("experiment", "the name of an experiment"),
+        ("name", "a file name"),
+    ],
+)
+def test_a_part_of_an_address_is_called_what_it_is(field: str, what: str) -> None:
+    with pytest.raises(BadInputError) as dots:
+        checked_name("..", field)
+    with pytest.raises(BadInputError) as slash:
+        checked_name("a/b", field)
+
+    assert str(dots.value) == f"{field}: not {what}."
+    assert str(slash.value) == f"{field}: control characters or a slash in {what}."
