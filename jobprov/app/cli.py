@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from jobprov.app.commands.terminal.groups import Group, add_examples
-from jobprov.app.commands.terminal.standard_output import ReaderGoneError, name_standard_output
+from jobprov.app.commands.terminal.standard_output import name_standard_output
 from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
@@ -484,8 +484,6 @@ def main() -> None:
     except click.ClickException as problem:
         problem.show()
         sys.exit(problem.exit_code)
-    except ReaderGoneError:
-        sys.exit(0)
     except Exception as problem:
         code = exit_code(problem)
         if code is None:

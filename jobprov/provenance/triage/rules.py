@@ -7,12 +7,11 @@ that no rule can keep the service busy. What a payload's exit code means only th
 say; a code is never read as an `errno` of the system.
 """
 
-import json
 import re
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -84,21 +83,8 @@ class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     why: _Text
 
 
-_NAME_WORDS = '1 to 60 small letters, digits, dots and dashes in quotes, as "disk-full"'
-_TEXT_WORDS = 'text of 1 to 1000 characters in quotes, as "reco*"'
-_FIELD_WORDS = {
-    "name": _NAME_WORDS,
-    "class": _NAME_WORDS,
-    "transient": "true or false, without quotes; leave it out where nobody knows",
-    "state": 'a list of some of "failed", "killed" and "lost", as ["failed"]',
-    "exit_code": "a list of whole numbers, as [65]",
-    "signal": 'a list of names or numbers of signals, as ["SIGSEGV"] or [11]',
-    "tell_apart": f"a list of some of {', '.join(get_args(_Part))}, each in quotes",
-}
-"""What a field has to be, for people; text where it is not named."""
-_MOST_SHOWN = 60
-"""Characters of what was given that an error shows."""
-_RULE_PATH = re.compile(r"rules\[(\d+)\](?:\.(\w+))?")
+_RULE_PATH = re.compile(r"rules\[(\d+)\]")
+_LONGEST_NAME = 60
 
 
 class Failure(NamedTuple):
@@ -141,7 +127,7 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
     try:
         table = read_document(document, RuleTable, "The table of rules")
     except BadInputError as problem:
-        raise _in_words(problem, document) from None
+        raise _with_name(problem, document) from None
     problems: dict[str, list[str]] = {}
     seen: set[str] = set()
     for place, rule in enumerate(table.rules):
@@ -155,32 +141,14 @@ def read_rules(document: Mapping[str, Any]) -> RuleTable:
     return table
 
 
-def _in_words(problem: BadInputError, document: Mapping[str, Any]) -> BadInputError:
-    """Return an error about a field of a rule with the rule's name and what has to stand there."""
-    [path] = problem.fields
+def _with_name(problem: BadInputError, document: Mapping[str, Any]) -> BadInputError:
+    """Return an error about a field of a rule with the rule's name, by which people know it."""
+    [(path, [message])] = problem.fields.items()
     place = _RULE_PATH.match(path)
-    if place is None:
+    rule = document["rules"][int(place[1])] if place else None
+    if not isinstance(rule, Mapping) or not isinstance(rule.get("name"), str):
         return problem
-    number, field = int(place[1]), place[2]
-    rule = document["rules"][number]
-    if not isinstance(rule, Mapping):
-        return BadInputError.of_field(path, "a rule is a table, which begins with [[rules]]")
-    title = f"rule {str(rule.get('name') or number + 1)[:_MOST_SHOWN]}"
-    if field is not None:
-        wanted = _FIELD_WORDS.get(field, _TEXT_WORDS)
-        given = json.dumps(rule[field], ensure_ascii=False, default=str)
-        if len(given) > _MOST_SHOWN:
-            given = f"{given[:_MOST_SHOWN]}…, {len(given)} characters"
-        return BadInputError.of_field(path, f"{title}: it has to be {wanted}; given is {given}")
-    known = [name.encode_name for name in msgspec.structs.fields(Rule)]
-    unknown = [name for name in rule if name not in known]
-    if unknown:
-        wrong = unknown[0][:_MOST_SHOWN]
-        return BadInputError.of_field(
-            path, f"{title}: no field is called {wrong}; there are {', '.join(known)}"
-        )
-    missing = [name for name in ("name", "class", "words") if name not in rule]
-    return BadInputError.of_field(path, f"{title}: {' and '.join(missing)} must be there too")
+    return BadInputError.of_field(path, f"rule {rule['name'][:_LONGEST_NAME]}: {message}")
 
 
 def _problem(rule: Rule, seen: set[str]) -> str | None:

@@ -42,7 +42,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reclassification": ("POST", "rules/nova/reclassifications", {}),
     "verdict": ("POST", f"jobs/{JOB}/verdicts", {"level": "R0", "reason": "no input"}),
     "comparators": ("PUT", "comparators/nova", {"output": []}),
-    "retry_policies": ("PUT", "retry-policies/nova", {"stages": {}}),
+    "retry_policies": ("PUT", "retry-policies/nova", {"stages": {"*": {"times": 1}}}),
     "token": ("POST", "tasks/t/tickets", {"experiment": "nova"}),
 }
 

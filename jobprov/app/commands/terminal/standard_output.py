@@ -12,10 +12,6 @@ from pathlib import Path
 _STANDARD_OUTPUT = 1
 
 
-class ReaderGoneError(Exception):
-    """Whoever read standard output had enough, which is no failure."""
-
-
 class _Output(io.FileIO):
     """The file behind standard output."""
 
@@ -23,7 +19,7 @@ class _Output(io.FileIO):
         """Return how many bytes were written.
 
         Raises:
-            ReaderGoneError: nobody reads on.
+            SystemExit: nobody reads on, which is no failure.
             OSError: they cannot be written; it names standard output as its file.
         """
         try:
@@ -32,7 +28,7 @@ class _Output(io.FileIO):
             # What is left unwritten would fail again as Python ends, with lines of Python's own
             os.dup2(os.open(os.devnull, os.O_WRONLY), _STANDARD_OUTPUT)
             if isinstance(problem, BrokenPipeError):
-                raise ReaderGoneError from None
+                raise SystemExit(0) from None
             raise OSError(problem.errno, problem.strerror, "Standard output") from None
 
 

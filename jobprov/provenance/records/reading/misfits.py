@@ -21,6 +21,7 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _STEP = re.compile(r"\[[^\]]*\]|[^.\[]+")
 _PATTERNS = {
+    "[a-z0-9.-]{0,59}": "not 1 to 60 small letters, digits, dots and dashes",
     "-[0-9a-f]{12}": "not a UUID in lower case",
     "[0-9a-f]{64}": "not 64 lower-case hex digits",
     "[A-Za-z0-9_-]{0,63}": (
@@ -110,7 +111,9 @@ def _given_instead(text: str) -> str:
 
 def _in_words(text: str) -> str:
     if got := _GOT.fullmatch(text):
-        *others, last = [_kind_in_words(name) for name in got[1].split(" | ")]
+        # What may be null may be left out as well, and nobody means to write it
+        names = [name for name in got[1].split(" | ") if name != "null"]
+        *others, last = [_kind_in_words(name) for name in names or ["null"]]
         wanted = f"{', '.join(others)} or {last}" if others else last
         return f"{wanted} is expected, not {_kind_in_words(got[2])}"
     if bound := _BOUND.match(text):
