@@ -332,7 +332,7 @@ def test_catalogs_are_named_in_a_file_and_mistakes_told(tmp_path: Path) -> None:
         ('[nova]\nkind = "sam"\nurl = "http://a.org"\ntoken_file = "t"\n', "needs https"),
         (
             '[nova]\nkind = "sam"\nurl = "https://a.org"\nfile = "t"\n',
-            "no field file; there are kind, url",
+            "file: there is no such field here; there are kind, url",
         ),
         ('[nova]\nkind = "sam"\n', r"catalogs.toml, \[nova\]: .*url"),
         (

@@ -68,7 +68,7 @@ def test_a_workflow_is_read() -> None:
             'count = "many"',
             12,
             "stage[0].count",
-            "a whole number or null is expected",
+            "a whole number is expected",
         ),
         ("count = 20", "count = 0", 12, "stage[0].count", "of at least 1"),
         (
@@ -156,7 +156,7 @@ def test_a_workflow_is_read() -> None:
         ),
         ('name = "reco"', 'name = "gen"', 23, "stage[1].name", "there are two stages gen"),
         ('"20%"', '"a fifth"', 4, "stop_after", "a fifth"),
-        ('campaign = "spring"', "campaign = 3", 3, "campaign", "text or null is expected"),
+        ('campaign = "spring"', "campaign = 3", 3, "campaign", "text is expected"),
         ('experiment = "toyexp"\n', "", None, "experiment", "missing; it has to be given"),
     ],
 )

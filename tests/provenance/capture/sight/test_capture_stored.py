@@ -263,7 +263,7 @@ def test_long_reading_of_programs_takes_no_time_from_the_search(
     made.take(str(stored), stored.stat())
     made.move(None)
     search = places.Places(
-        [], {"/job/out.root": made}, ["/job"], [str(tmp_path)], began=began, written={}
+        [], [], {"/job/out.root": made}, ["/job"], [str(tmp_path)], began=began, written={}
     )
     time.sleep(0.2)
 

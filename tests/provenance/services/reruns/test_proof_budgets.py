@@ -45,7 +45,7 @@ def test_sections_fill_each_other_and_options_stand_over_them(tmp_path: Path) ->
     [
         ("[sbnd]\njob = 4", "[sbnd]: job: there is no such field here; there are jobs, seconds"),
         ("[sbnd]\njobs = -4", "[sbnd]: jobs is -4"),
-        ("[sbnd]\njobs = 'four'", "[sbnd]: jobs: a whole number or null is expected"),
+        ("[sbnd]\njobs = 'four'", "[sbnd]: jobs: a whole number is expected"),
         ("jobs = 4", "[jobs]: an object is expected"),
         ("[sbnd", "end of document"),
     ],
