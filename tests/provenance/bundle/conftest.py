@@ -15,6 +15,7 @@ COREUTILS = [
     "date",
     "dd",
     "env",
+    "head",
     "ln",
     "ls",
     "mkdir",

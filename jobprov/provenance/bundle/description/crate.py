@@ -30,6 +30,7 @@ _FAILED = "http://schema.org/FailedActionStatus"
 _LICENSE = "as stated in the files under LICENSES, and by the experiment for everything else"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
 _CAMPAIGN_FILES = (
+    "clients.sh",
     "NEEDS.tsv",
     "README.txt",
     "jobs.tsv",

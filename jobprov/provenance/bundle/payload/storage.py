@@ -15,17 +15,34 @@ from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
 CLIENTS = (
+    "arccp",
+    "arcrm",
+    "dccp",
+    "ddisp",
+    "eoscp",
+    "gfal-chmod",
     "gfal-copy",
     "gfal-ls",
     "gfal-mkdir",
+    "gfal-rename",
     "gfal-rm",
+    "gfal-save",
     "gfal-stat",
     "globus-url-copy",
     "ifdh",
+    "lcg-cp",
+    "lcg-del",
+    "metacat",
+    "rucio",
+    "samweb",
+    "srmcp",
+    "srmrm",
+    "uberftp",
     "xrdcp",
     "xrdfs",
 )
-"""Those for which storage.sh stands in."""
+"""Those of which a rerun calls none: clients.sh looks for them. storage.sh can do what some do, and
+fails in place of the others."""
 _SYSTEM = ("/bin/", "/usr/")
 
 

@@ -30,7 +30,7 @@ _COMPARISON = (
     "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
-_NOT_IN_FIRST = {"storage.sh": 0o644, "mkdir.sh": 0o644}
+_NOT_IN_FIRST = {"storage.sh": 0o644, "mkdir.sh": 0o644, "clients.sh": 0o644}
 _MARK = re.compile(r"@[A-Z]+@")
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 

@@ -81,7 +81,7 @@ def test_bundle_of_the_first_edition_has_no_list_of_touched_files_and_no_stand_i
         plan = make_plan(traced.ingredients(), blobs, blobs.write, edition=edition)
         return {member.path for member in plan.members}
 
-    new = {"data/env/touched.tsv", "data/mkdir.sh", "data/storage.sh"}
+    new = {"data/clients.sh", "data/env/touched.tsv", "data/mkdir.sh", "data/storage.sh"}
     assert paths(EDITION) - paths(1) == new
 
 

@@ -9,50 +9,13 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.bundle import templates
+from tests.library.productions.storing_job import DOOR, RAW, input_from, let_job_run
 from tests.library.productions.toy_job import Run, Toy
-
-RAW = b"1 2 3\n"
-DOOR = "root://door.example.org:1094//pnfs"
 
 
 @pytest.fixture(params=["--own-root", "--no-own-root"])
 def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def let_job_run(toy: Toy, script: str, *, location: str = f"{DOOR}/raw.dat") -> None:
-    """Make the toy's job a script that has one input, from a storage, and stores `made.dat`."""
-    toy.files = []
-    toy.record["configurations"] = toy.record["software"] = []
-    text = b"#!/bin/sh\nset -e\n" + script.encode()
-    toy.record["scripts"] = [
-        {"name": "job.sh", "path": "job.sh", "sha256": toy.blobs.write(text), "mode": "0755"}
-    ]
-    step = {"name": "job", "role": "payload", "argv": ["./job.sh"], "exit_code": 0}
-    toy.record["command"] |= {"argv": ["./job.sh"], "steps": [step]}
-    toy.record["inputs"] = [input_from(toy, "raw.dat", location)]
-    made = RAW * 2
-    toy.record["outputs"] = [
-        {
-            "name": "made.dat",
-            "path": "made.dat",
-            "location": f"{DOOR}/out/made.dat",
-            "status": "written",
-            "sha256": hashlib.sha256(made).hexdigest(),
-            "size_bytes": len(made),
-        }
-    ]
-
-
-def input_from(toy: Toy, name: str, location: str, content: bytes = RAW) -> dict[str, object]:
-    return {
-        "name": name,
-        "path": name,
-        "location": location,
-        "sha256": toy.blobs.write(content),
-        "size_bytes": len(content),
-        "role": "primary",
-    }
 
 
 FETCHES = {
@@ -173,10 +136,12 @@ def test_nothing_is_stored_by_a_client_that_is_here(
 
     outcome = shell(bag / "data/run.sh", way, out)
 
-    if way == "--own-root":  # without one, a script that names a path finds what lies there
+    assert not (tmp_path / "stored").exists()
+    if way == "--own-root":
         assert outcome.returncode == 0, (out / "run.log").read_text()
         assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
-        assert not (tmp_path / "stored").exists()
+    else:  # a script that names a path finds what lies there
+        assert outcome.returncode == 125
 
 
 @pytest.mark.slow

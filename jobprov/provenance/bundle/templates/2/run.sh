@@ -1,5 +1,6 @@
 #!/bin/sh
-# shellcheck disable=SC2317,SC2015,SC2034 # many functions are words that the sourced lists use
+# shellcheck disable=SC2317,SC2015,SC2034,SC2030,SC2031 # many functions are words that the sourced lists use, some in a subshell
+# shellcheck disable=SC3013 # -ef, which POSIX has since 2024, and shells before
 { # the shell reads up to the brace at the end before it begins: a script that was cut off does nothing
 # run.sh - run the recorded job again. Needs a POSIX shell, coreutils and what NEEDS.tsv names.
 # Recorded strings reach this script only as single-quoted words of the lists in command/ and env/: they are never evaluated.
@@ -30,6 +31,7 @@ usage() {
   say "                        lies elsewhere here; may be given often"
   say "  --variable NAME=VALUE give the job this variable, in place of what was recorded: one whose value was withheld; may be given often"
   say "  --changed             run although files of this bundle were changed; not to be verified"
+  say "  --no-network          the job reaches no network, and so no storage, whatever it calls; in a root of its own alone"
   say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
   say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
   say "The exit code is the job's own; 125 if the job could not be started. The job's own output goes to OUT/run.log."
@@ -76,7 +78,7 @@ can_be_laid_out() { # RECORDED
 
 job_nice=0 stdin_is=open
 act=run chosen_variables='' variable_names='' input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
-has_clients=no has_stand_ins=no
+has_clients=no named_clients=' ' has_stand_ins=no network=yes
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -86,6 +88,7 @@ while [ $# -gt 0 ]; do
     --from-git) code_from=git ;;
     --no-fetch) may_fetch=no ;;
     --changed) may_be_changed=yes ;;
+    --no-network) network=no ;;
     --own-root) own_root=wanted ;;
     --no-own-root) own_root=no ;;
     --job)
@@ -151,9 +154,13 @@ choose_job "$job_wanted" || refuse "$job_problem"
 for needed in command/layout command/paths command/programs command/steps command/times env/environment outputs/expected outputs/job; do
   [ -r "$(list_of "$needed")" ] || refuse "the bundle is not whole: $(list_of "$needed") is not here."
 done
-for needed in own-root.sh storage.sh mkdir.sh; do
+for needed in own-root.sh storage.sh mkdir.sh clients.sh; do
   [ -r "$here/$needed" ] || refuse "the bundle is not whole: $here/$needed is not here."
 done
+clients_is_whole=no
+# shellcheck source=clients.sh
+. "$here/clients.sh"
+[ "$clients_is_whole" = yes ] || refuse "the bundle is not whole: $here/clients.sh was cut off."
 
 # --- words of command/layout.sh; `act` says what they do ---------------------------------------
 
@@ -291,7 +298,7 @@ folder() { # PLACE
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   input_places=$input_places$5$nl
-  case $act in recall | find-moved) return 0 ;; esac
+  case $act in recall | find-moved | clients) return 0 ;; esac
   if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
@@ -353,9 +360,10 @@ bring() { # FILE PLACE
 storage_client() { # NAME [PLACE]...
   client_name=$1
   shift
+  has_clients=yes named_clients="$named_clients$client_name "
   [ "$act" = dry-run ] && say "use storage.sh in place of $client_name"
   [ "$act" = lay-out ] || return 0
-  has_clients=yes has_stand_ins=yes
+  has_stand_ins=yes
   place storage.sh 0755 "$elsewhere/programs-of-rerun/$client_name"
   for client_place in "$@"; do
     rm -f "$client_place"
@@ -372,6 +380,93 @@ up_to_elsewhere() { # PATH below elsewhere: sets up
 delivered() { # ADDRESS: from where the job had an input, one after the other
   [ "$act" = lay-out ] || return 0
   printf '%s\n' "$1" >>"$elsewhere/programs-of-rerun/delivered.txt" || cannot_lay_out "$1"
+}
+
+# --- clients of this machine, which storage.sh cannot always stand in for -------------------------------
+
+# In a root of its own, and in a capsule's, whatever leads to a client of this machine finds storage.sh there. A job with rewritten
+# paths can call what lies at a path that its texts name: it is not begun, unless its caller says that it may call that.
+check_machine_clients() {
+  reached=''
+  if has_mounts; then
+    find_machine_clients
+    return 0
+  fi
+  [ "$has_clients" = yes ] || return 0
+  find_machine_clients named
+  each_machine_client note_reached
+  [ -n "$reached" ] || return 0
+  say "not safe: the job's scripts lead to a storage client of this machine, by which they could write into a storage."
+  say "  In a root of its own, storage.sh would stand in for it; without one it cannot. This lets the job call it:$reached"
+  return 1
+}
+note_reached() { # PATH
+  case $named_clients in
+    *" ${1##*/} "*) is_chosen_client "$1" || reached="$reached$nl  --program ${1##*/}=$1" ;;
+  esac
+}
+each_machine_client() { # WORD: call it with each path
+  clients_left=$machine_clients$nl
+  while [ -n "$clients_left" ]; do
+    client=${clients_left%%"$nl"*} clients_left=${clients_left#*"$nl"}
+    [ -z "$client" ] || "$1" "$client"
+  done
+}
+has_mounts() { [ "$way" = own ] || [ "$container_tool" = chroot ]; }
+is_chosen_client() { # PATH: was it given by --program?
+  if find_chosen "${1##*/}" || find_chosen "$1"; then [ "$program_file" = "$1" ] || [ "$program_file" -ef "$1" ]; else return 1; fi
+}
+# The lines of OUT/root.sh that lay storage.sh over the machine's clients; what is laid out there already stays.
+cover_machine_clients() {
+  [ -n "$machine_clients" ] || return 0
+  quote "$job_elsewhere/programs-of-rerun"
+  printf '#!/bin/sh\nexec %s/"${0##*/}" "$@"\n' "$quoted" >"$out/stand-in.sh" && chmod 0755 "$out/stand-in.sh" || cannot_lay_out storage.sh
+  each_machine_client cover_client
+}
+put_stand_in() { # PATH: under its name, unless it is there or --program gives another
+  stand_in=$out/elsewhere/programs-of-rerun/${1##*/}
+  [ ! -e "$stand_in" ] || return 0
+  mkdir -p "${stand_in%/*}" && cp "$here/storage.sh" "$stand_in" && chmod 0755 "$stand_in" || cannot_lay_out storage.sh
+}
+# With rewritten paths: first on PATH, also in place of clients that no text names.
+precede_machine_clients() {
+  find_machine_clients
+  each_machine_client put_stand_in
+  [ -z "$machine_clients" ] || has_stand_ins=yes
+}
+# Does the root show nothing at a place, or what the bundle has?
+is_hidden_client() { # PATH
+  [ "$way" = own ] || return 1
+  [ ! -e "$elsewhere$1" ] && [ ! -h "$elsewhere$1" ] || return 0
+  case :$recorded_path:$programs_found in *":${1%/*}:"* | *":$1:"*) return 1 ;; esac # revealed
+  rest_of_hidden=$hidden_folders
+  while [ -n "$rest_of_hidden" ]; do
+    case $1 in "${rest_of_hidden%%"$nl"*}"/*) return 0 ;; esac
+    rest_of_hidden=${rest_of_hidden#*"$nl"}
+  done
+  return 1
+}
+# Nothing can be mounted on a link, but on what it leads to.
+cover_client() { # PATH
+  if is_chosen_client "$1" || is_hidden_client "$1"; then return 0; fi
+  put_stand_in "$1"
+  real_client=$(readlink -f "$base$1") || return 0
+  case $real_client in "$base"/*) real_client=${real_client#"$base"} ;; *) refuse "$1 leads out of $base; --program ${1##*/}=FILE names another." ;; esac
+  case ${real_client##*/} in
+    *"${1##*/}"* | gfal*) ;;
+    *) # a program that does more than this, such as an interpreter
+      link_client_to_stand_in "$1"
+      return
+      ;;
+  esac
+  in_root_list bring "$out/stand-in.sh" "$real_client"
+}
+link_client_to_stand_in() { # PATH
+  [ "$way" = own ] || refuse "$1 leads to $real_client, in place of which storage.sh cannot be; --program ${1##*/}=$1 lets the job call it."
+  folder_of_client=$(readlink -f "$base${1%/*}") && folder_of_client=${folder_of_client#"$base"} || return 0
+  is_clear "$elsewhere" "$folder_of_client" || return 0
+  [ ! -h "$elsewhere$folder_of_client/${1##*/}" ] || return 0 # by another name of the folder
+  mkdir -p "$elsewhere$folder_of_client" && ln -s "/programs-of-rerun/${1##*/}" "$elsewhere$folder_of_client/${1##*/}" || cannot_lay_out "$1"
 }
 
 # A folder that the job makes itself, and that holds something laid out: mkdir.sh lets its mkdir succeed.
@@ -674,6 +769,7 @@ lay_out() {
   . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
   lay_out_chosen
+  if has_mounts; then :; else precede_machine_clients; fi
   [ "$way" = rewritten ] || finish_root
   section='times'
   # shellcheck source=/dev/null
@@ -964,6 +1060,9 @@ choose_way() {
     read_paths # its variables stand for recorded paths now
   fi
   [ -z "$why_rewritten" ] || [ "$own_root" != wanted ] || refuse "no root of its own: $why_rewritten."
+  [ "$network" = no ] || return 0
+  find_container_tool 2>/dev/null || :
+  has_mounts || refuse "--no-network needs a root of its own: $why_rewritten."
 }
 tell_way() {
   if [ "$way" = own ]; then
@@ -1025,6 +1124,10 @@ find_namespaces() {
   else
     return 1
   fi
+  [ "$network" = no ] || return 0
+  namespaces="$namespaces --net"
+  # shellcheck disable=SC2086 # several words
+  unshare $namespaces true 2>/dev/null
 }
 try_namespaces() { # OPTIONS
   proc=new namespaces="$1 --pid --fork --kill-child"
@@ -1078,6 +1181,7 @@ finish_root() {
     rest=${rest#*:}
   done
   [ -z "$one_input" ] || in_root_list bring "$one_input" "$one_input"
+  cover_machine_clients
 }
 # Software in a folder that is laid out, which the bundle does not have: a venv in a checkout.
 reveal() { # PATH
@@ -1118,6 +1222,7 @@ in_own_root() { # PROGRAM [ARGUMENT]...
   if [ "$way" = rewritten ]; then
     # the capsule alone, with OUT at its own path
     mkdir -p "$out/root" && printf 'out_itself\n' >"$out/root.sh" || return 125
+    cover_machine_clients
     mirror=$out/root
   else
     mirror=$out/elsewhere
@@ -1125,8 +1230,9 @@ in_own_root() { # PROGRAM [ARGUMENT]...
   : >"$out/stubs.txt" || return 125
   rm -f "$out/alive"
   mkfifo "$out/alive" 2>/dev/null && exec 9<>"$out/alive"
-  # shellcheck disable=SC2086 # several words
-  unshare $namespaces sh "$here/own-root.sh" "${capsule%/}" "$mirror" "$out" "$work" "$proc" "$enter" "$user" "$group" "$@" 9>&-
+  # shellcheck disable=SC2086,SC2016 # several words; the inner shell's own variables
+  unshare $namespaces sh -c '[ "$1" = yes ] || PATH=$PATH:/usr/sbin:/sbin ip link set lo up 2>/dev/null; shift; exec sh "$@"' sh "$network" \
+    "$here/own-root.sh" "${capsule%/}" "$mirror" "$out" "$work" "$proc" "$enter" "$user" "$group" "$@" 9>&-
   root_code=$?
   exec 9>&-
   rm -f "$out/alive"
@@ -1161,7 +1267,9 @@ start_again() {
   way=rewritten why_rewritten="no root of its own can be made, see above"
   name_folders "$out"
   name_job_folders
+  [ "$network" = yes ] || refuse "--no-network needs a root of its own: $why_rewritten."
   find_recorded_path
+  check_machine_clients || refuse "nothing was run."
   tell_way
   do_steps
 }
@@ -1187,6 +1295,7 @@ if [ "$act" = check ] || [ "$act" = dry-run ]; then
   find_recorded_path
   check_needs
   checked=$?
+  check_machine_clients || checked=1
   if [ "$act" = check ]; then
     tell_needs
     tell_software
@@ -1217,6 +1326,7 @@ act=check
 choose_way
 find_recorded_path
 check_needs || refuse "what is named above is missing ($missing, see NEEDS.tsv); nothing was run."
+check_machine_clients || refuse "nothing was run."
 load_capsule
 lay_out
 tell_way

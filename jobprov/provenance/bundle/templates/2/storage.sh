@@ -234,5 +234,5 @@ case $client in
   gfal-rm) last_word "$@" && remove "$last" ;;
   gfal-ls) last_word "$@" && list "$last" ;;
   gfal-stat) last_word "$@" && list "$last" -ld ;;
-  *) fail "there is no such client here" ;;
+  *) fail "it needs a storage or catalog, and is not called in a rerun; --program $client=FILE has the job call FILE" ;;
 esac
