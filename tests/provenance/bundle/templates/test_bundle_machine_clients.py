@@ -64,7 +64,7 @@ def machine() -> Iterator[Machine]:
 
 
 def script_by(before: str, client: str) -> str:
-    return "\n".join([before, FETCH_BY, STORE_BY, ""]).replace("{client}", client)
+    return f"{before}\n{FETCH_BY}\n{STORE_BY}\n".replace("{client}", client)
 
 
 SCRIPTS = {
@@ -273,6 +273,17 @@ def test_recorded_job_writes_into_no_storage_when_it_is_rerun(
 
     assert outcome.returncode == (0 if way == "--own-root" else 125), outcome.stderr
     assert not machine.was_called(out)
+
+
+@pytest.mark.slow
+def test_search_for_clients_in_a_long_script_comes_to_an_end(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    lines = "".join(f"V{number}=/opt/{number}\nPATH=$V{number}/bin\n" for number in range(15_000))
+    let_job_run(toy, "exit 0\nxrdcp\n" + lines + "A=$A$A/x\nA=$A/$A\n" * 100)
+    bag = toy.unpack(tmp_path / "bag")
+
+    assert dash(bag / "data/run.sh", "--check").returncode == 0  # within the time of a test
 
 
 def test_clients_are_the_same_in_the_program_and_in_the_list() -> None:

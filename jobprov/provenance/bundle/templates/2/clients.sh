@@ -6,7 +6,8 @@
 storage_clients='arccp arcrm dccp ddisp eoscp gfal-chmod gfal-copy gfal-ls gfal-mkdir gfal-rename gfal-rm gfal-save gfal-stat
 globus-url-copy ifdh lcg-cp lcg-del metacat rucio samweb srmcp srmrm uberftp xrdcp xrdfs'
 products_with_clients='gfal2 ifdhc metacat rucio sam_web_client samweb_client xrootd' # as UPS lays them out: NAME/VERSION/FLAVOR/bin
-setup_bytes_at_most=1048576 setups_at_most=50 setup_depth=3 words_at_most=20000 # a variable in a word counts as another
+setup_bytes_at_most=1048576 setups_at_most=50 setup_depth=3 words_at_most=20000
+variables_at_most=1000 expansions_at_most=2000 # each looks through all variables
 
 # The clients that are installed here: $machine_clients, absolute paths, one a line. With `named`, those alone that a text of the job
 # leads to, whatever its PATH is; otherwise also those to which PATH, variables and the system's own folders lead.
@@ -64,10 +65,12 @@ words_of_variables() {
 # --- the paths for which they stand -----------------------------------------------------------------
 
 note_variables() { # WORDS: all values that a variable is given anywhere: $variables
-  variables=$nl
+  variables=$nl$(assignments_in "$1" | head -n "$variables_at_most")$nl
+}
+assignments_in() { # WORDS
   for word in $1; do
     case $word in
-      [A-Za-z_]*=?*) variables=$variables$word$nl ;;
+      [A-Za-z_]*=?*) printf '%s\n' "$word" ;;
     esac
   done
 }
@@ -93,7 +96,7 @@ expand() { # WORD DEPTH
     *) return ;;
   esac
   expanded=$((expanded + 1))
-  [ "$2" -lt 4 ] && [ "$expanded" -le "$words_at_most" ] || return 0
+  [ "$2" -lt 4 ] && [ "$expanded" -le "$expansions_at_most" ] || return 0
   rest_of_word=${1#*\$}
   rest_of_word=${rest_of_word#\{}
   variable=${rest_of_word%%[!A-Za-z0-9_]*}

@@ -420,6 +420,7 @@ is_chosen_client() { # PATH: was it given by --program?
 cover_machine_clients() {
   [ -n "$machine_clients" ] || return 0
   quote "$job_elsewhere/programs-of-rerun"
+  # shellcheck disable=SC2016 # the inner shell's own words
   printf '#!/bin/sh\nexec %s/"${0##*/}" "$@"\n' "$quoted" >"$out/stand-in.sh" && chmod 0755 "$out/stand-in.sh" || cannot_lay_out storage.sh
   each_machine_client cover_client
 }
