@@ -275,6 +275,46 @@ def test_recorded_job_writes_into_no_storage_when_it_is_rerun(
     assert not machine.was_called(out)
 
 
+OLD_MOUNT = """\
+#!/bin/sh
+# mount before util-linux 2.39
+case "$*" in *ro=recursive*) exit 1 ;; esac
+PATH=/usr/sbin:/usr/bin:/sbin:/bin exec mount "$@"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_old", [False, True])
+def test_storage_that_is_mounted_below_a_folder_of_the_machine_cannot_be_written(
+    toy: Toy, tmp_path: Path, *, is_old: bool
+) -> None:
+    """As /pnfs/dune is, in a folder /pnfs that is none itself."""
+    # below /usr there is no overlay, whose lower layer nobody writes
+    storage = Path("/usr/local/share")
+    let_job_run(toy, f"echo 1 >{storage}/stored && echo was stored\ntrue\n")
+    bag, out, programs = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "programs"
+    programs.mkdir()
+    if is_old:
+        (programs / "mount").write_text(OLD_MOUNT)
+        (programs / "mount").chmod(0o755)
+    mounting = 'mount -t tmpfs -o nosuid,nodev tmpfs "$1" && shift && exec "$@"'
+    rerun = ["sh", str(bag / "data/run.sh"), "--own-root", str(out)]
+
+    outcome = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mounting, "sh", str(storage), *rerun],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    log = (out / "run.log").read_text()
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"{storage}/stored: Read-only file system" in log
+    assert "was stored" not in log
+
+
 @pytest.mark.slow
 def test_search_for_clients_in_a_long_script_comes_to_an_end(
     toy: Toy, tmp_path: Path, dash: Run
