@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import root_content
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import as_glob, is_url
+from jobprov.provenance.capture.files.names import as_glob, file_name, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import moment
 from jobprov.provenance.capture.record.json_objects import Entry, JsonObject
@@ -26,7 +26,7 @@ def describe_inputs(step: Optional[str], named: Iterable[Tuple[str, str]]) -> Li
     entries: List[Entry] = []
     seen = set()
     for path, role in named:
-        name = path.rstrip("/").rsplit("/", 1)[-1]
+        name = file_name(path)
         if path in seen or name in ("", ".", ".."):
             continue
         seen.add(path)

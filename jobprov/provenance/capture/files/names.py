@@ -44,6 +44,13 @@ def is_url(path: str) -> bool:
     return _URL.match(path) is not None
 
 
+def file_name(place: str) -> str:
+    """Return the name of the file at a path or address, without the address's query."""
+    if is_url(place):
+        place = place.partition("?")[0]
+    return os.path.basename(place.rstrip("/"))
+
+
 def is_in_system_folder(path: str) -> bool:
     """Tell whether a path lies in a folder of the system or of software that stays."""
     return path.startswith(SYSTEM_FOLDERS) and not path.startswith(_FLEETING)

@@ -5,7 +5,7 @@ from typing import Collection, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import from_here, is_url
+from jobprov.provenance.capture.files.names import file_name, from_here, is_url
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import without_empty
 from jobprov.provenance.capture.record.json_objects import Entry
@@ -106,7 +106,7 @@ def _describe_gone(draft: Draft, step: Optional[str], file: MadeFile, clock: Clo
     if is_removed:
         entry["status"] = "not_kept"  # what one program handed to the next
     entry.update(path=from_here(file.path), step=step, location=file.place)
-    entry["name"] = os.path.basename(file.place or file.path)
+    entry["name"] = file_name(file.place or file.path)
     return [entry]
 
 
@@ -115,7 +115,7 @@ def take_moves(recorded: Dict[str, Entry], seen: SeenOutputs) -> None:
     for path, entry in recorded.items():
         place = seen.find_move(path)
         if place is not None:
-            entry.update(location=place, name=os.path.basename(place))
+            entry.update(location=place, name=file_name(place))
 
 
 def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> List[Entry]:
@@ -135,7 +135,7 @@ def join_copies(outputs: Iterable[Entry], seen: SeenOutputs, clock: Clock) -> Li
             candidates = seen.find_copies(path, entry["size_bytes"])
             place = _find_copy(entry, candidates, written, clock)
             if place is not None:
-                entry.update(location=place, name=os.path.basename(place))
+                entry.update(location=place, name=file_name(place))
         copies.add(entry.get("location"))
         original = first.setdefault((entry["name"], entry.get("sha256")), entry)
         if original is not entry and entry.get("sha256"):
@@ -157,7 +157,7 @@ def _find_copy(
     for place in candidates:
         if is_standard(place):  # `| tee hist.csv`: the batch system's file holds the same bytes
             continue
-        name = os.path.basename(place)
+        name = file_name(place)
         is_renamed = name != entry["name"]
         if is_renamed and name in written and written[name] < entry.get("closed_at", "~"):
             continue

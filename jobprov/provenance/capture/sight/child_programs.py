@@ -5,9 +5,10 @@ job may remove what it has used.
 """
 
 import os
+import re
 import stat
 import time
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Pattern, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import Script, read_script
@@ -18,7 +19,7 @@ from jobprov.provenance.capture.files.hashing import (
     OutOfTimeError,
     hash_file,
 )
-from jobprov.provenance.capture.files.names import is_url
+from jobprov.provenance.capture.files.names import file_name, is_url
 from jobprov.provenance.capture.running.children import Child, read_environment
 from jobprov.provenance.capture.secrets.programs import secret_files
 from jobprov.provenance.capture.secrets.variables import withhold_values
@@ -39,6 +40,11 @@ _COPIERS: Dict[str, Sequence[str]] = {
     "globus-url-copy": (),
     "www_cp.sh": (),  # these two are what `ifdh cp` runs
     "dd": (),
+}
+# Programs that fetch files from addresses, and the options that name the file
+_FETCHERS = {
+    "curl": re.compile(r"(?:-\w*[oT]|--output|--upload-file)$"),
+    "wget": re.compile(r"(?:-\w*O|--output-document)$"),
 }
 _FILE_SCHEME, _RUCIO_SCHEME = "file://", "rucio://"
 _OF_PRODUCTS = ("SETUP_", "SPACK_", "MUSE_")  # variables that are the same for most programs
@@ -255,6 +261,8 @@ class ChildProgram:
             self._read_uploads(_after(words, "upload")[:_MOST_WORDS], reader)
         elif name == "rucio":
             self._read_downloads(words[:_MOST_WORDS], reader)
+        elif name in _FETCHERS:
+            self._read_fetched(words[:_MOST_WORDS], _FETCHERS[name], reader)
         elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
         else:
@@ -359,6 +367,27 @@ class ChildProgram:
             source = self.place(name)
             target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
             self._add_copy(source, target, reader)
+
+    def _read_fetched(
+        self, words: Sequence[str], names_file: Pattern[str], reader: FileReader
+    ) -> None:
+        """Read `curl [-o FILE] ADDRESS` or `wget [-O FILE] ADDRESS`, and `curl -T FILE ADDRESS`.
+
+        Without such an option the file has the address's last name, in the folder of `-P`.
+        """
+        file, folder = "", ""
+        for place, value in enumerate(words[1:]):
+            if names_file.match(words[place]):
+                file = value
+            elif words[place] in ("-P", "--directory-prefix", "--output-dir"):
+                folder = value
+        for address in filter(is_url, words):
+            name = file or file_name(address)
+            here = self.place(os.path.join(folder, name))
+            if "-T" in words or "--upload-file" in words:
+                self._add_copy(here, address, reader)
+            else:
+                self._add_copy(address, here, reader)
 
     def _add_copy(self, source: str, target: str, reader: FileReader) -> None:
         is_new = reader.is_new(source)  # first: what is removed meanwhile is none that lay there

@@ -4,7 +4,13 @@ import os
 from typing import Callable, Collection, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files import regular
-from jobprov.provenance.capture.files.names import from_here, guess_role, is_url, real_path
+from jobprov.provenance.capture.files.names import (
+    file_name,
+    from_here,
+    guess_role,
+    is_url,
+    real_path,
+)
 from jobprov.provenance.capture.files.private import is_private, is_software
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.record.fields import seconds_of, without_empty
@@ -62,7 +68,7 @@ class SeenInputs:
         files = {file.path: file for file in program.program.inputs}
         entries = []
         for path in dict.fromkeys(program.program.sources()):
-            entry: Entry = {"name": os.path.basename(path.rstrip("/"))}
+            entry: Entry = {"name": file_name(path)}
             if path in files:
                 began = program.program.child.began
                 entry = self._describe(files[path], "argument", self._source_of(path, began))
@@ -114,7 +120,7 @@ class SeenInputs:
         for path, brought in self._staged_in.items():
             if path in known or path in code or path.endswith(_NO_INPUTS) or is_private(path):
                 continue
-            by_name = {os.path.basename(copy.source): copy for copy in brought}  # tried again
+            by_name = {file_name(copy.source): copy for copy in brought}  # tried again
             for copy in by_name.values():
                 source = copy.source
                 if source in known or self._sight.is_own(source) or is_private(source):
@@ -190,7 +196,7 @@ class SeenInputs:
             source, path = file.path, ""
         entry: Entry = {
             # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
-            "name": os.path.basename(source or file.path),
+            "name": file_name(source or file.path),
             "path": path,
             "role": role_of(file.path),
             "status": "consumed",

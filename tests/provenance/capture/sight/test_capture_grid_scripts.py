@@ -138,6 +138,45 @@ def test_output_in_a_storage_that_is_not_mounted_has_its_last_place(site: Site, 
     assert not [words for words in said(record) if "nobody saw" in words]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fetch", "path"),
+    [
+        ("curl -sSLo a.tgz https://door/fcl/fcl.tgz", "a.tgz"),
+        ("curl -L -O https://door/fcl/fcl.tgz", "fcl.tgz"),
+        ("curl -s --output a.tgz https://door/fcl/fcl.tgz?version=3", "a.tgz"),
+        ("wget -nv https://door/fcl/fcl.tgz", "fcl.tgz"),
+        ("wget -o wget.log -P sub https://door/fcl/fcl.tgz", "sub/fcl.tgz"),
+        ("wget -qO a.tgz https://door/fcl/fcl.tgz", "a.tgz"),
+    ],
+)
+def test_what_a_job_fetches_from_the_web_is_an_input(site: Site, fetch: str, path: str) -> None:
+    """As jobscripts of justIN fetch their fcl: each job had made the archive, which none does."""
+    for name in ("curl", "wget"):
+        program = site.job.parent / "programs" / name
+        program.write_text('#!/bin/sh\nsleep 0.4; echo data > "$FETCHED"; sleep 0.2\n')
+        program.chmod(0o755)
+
+    record = site.record(f"mkdir sub; FETCHED={path} {fetch}; echo 1 > out.dat\n")
+
+    fetched = {file["path"]: file for file in record["inputs"]}[path]
+    assert (fetched["name"], fetched["location"]) == ("fcl.tgz", fetch.split()[-1])
+    assert fetched["size_bytes"] == 5
+    assert [file["path"] for file in record["outputs"]] == ["out.dat"]
+
+
+@pytest.mark.slow
+def test_what_a_job_stores_by_curl_is_an_output_there(site: Site) -> None:
+    program = site.job.parent / "programs" / "curl"
+    program.write_text("#!/bin/sh\nsleep 0.4\n")
+    program.chmod(0o755)
+
+    record = site.record("echo 1 > out.dat; curl -T out.dat https://door/out_7.dat; rm out.dat\n")
+
+    (made,) = record["outputs"]
+    assert (made["path"], made["location"]) == ("out.dat", "https://door/out_7.dat")
+
+
 @pytest.mark.parametrize(
     ("fcl", "options", "sources"),
     [
