@@ -73,6 +73,7 @@ SCRIPTS = {
         'base={top}\nTOOLS="${base}/tools"\nPATH="$TOOLS"/bin:$PATH', "xrdcp"
     ),
     "set-up script": script_by(". {top}/setup.sh", "xrdcp"),
+    "set-up script in a recorded variable": script_by('. "${SETUP:?not set}"', "xrdcp"),
     "path": script_by("", "{top}/tools/bin/xrdcp"),
     "path in a variable": script_by("copy={top}/tools/bin/xrdcp", "$copy"),
     "env": script_by("", "/usr/bin/env PATH={top}/tools/bin:/usr/bin:/bin xrdcp"),
@@ -93,6 +94,7 @@ def test_stand_in_is_called_wherever_a_script_finds_its_client(
     toy: Toy, tmp_path: Path, shell: Run, machine: Machine, script: str
 ) -> None:
     let_job_run(toy, SCRIPTS[script].replace("{top}", str(machine.top)))
+    toy.record["environment"]["variables"]["SETUP"] = f"{machine.top}/setup.sh"
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = shell(bag / "data/run.sh", "--own-root", out)
@@ -108,6 +110,7 @@ def test_without_a_root_of_its_own_such_a_job_is_not_begun(
     toy: Toy, tmp_path: Path, shell: Run, machine: Machine, script: str
 ) -> None:
     let_job_run(toy, SCRIPTS[script].replace("{top}", str(machine.top)))
+    toy.record["environment"]["variables"]["SETUP"] = f"{machine.top}/setup.sh"
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
     outcome = shell(bag / "data/run.sh", "--no-own-root", out)

@@ -118,6 +118,35 @@ ifdh cleanup
 
 
 @pytest.mark.slow
+def test_folder_that_is_renamed_in_the_storage_has_the_output(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """As `mu2ejobsub.sh` stores, which asks for ifdh's help text first, to see whether it is there."""
+    let_job_run(
+        toy,
+        """\
+ifdh --help >/dev/null
+ifdh cp /pnfs/raw.dat .
+cat raw.dat raw.dat >made.dat
+ifdh mkdir_p /pnfs/out/7.c0ffee
+ifdh cp -D made.dat /pnfs/out/7.c0ffee
+ifdh rename /pnfs/out/7.c0ffee /pnfs/out/7
+ifdh ls /pnfs/out/7/made.dat
+! ifdh ls /pnfs/out/7.c0ffee
+""",
+        location="/pnfs/raw.dat",
+    )
+    toy.record["outputs"][0]["location"] = "/pnfs/out/7/made.dat"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
+    assert os.listdir(out / "elsewhere/pnfs/out") == ["7"]
+
+
+@pytest.mark.slow
 def test_nothing_is_stored_by_a_client_that_is_here(
     toy: Toy, tmp_path: Path, shell: Run, way: str
 ) -> None:

@@ -28,6 +28,7 @@ pick_words() { # those that may be a path or the value of a variable; `system` w
   before=''
   while IFS= read -r word; do
     case ${before##*/}:$word in
+      source:\$* | .:\$*) printf '%s\n' "$word" ;; # a set-up script
       sh:-*l* | bash:-*l* | dash:-*l* | ksh:-*l* | zsh:-*l* | command:-p | env:-i | env:-) printf 'system\n' ;;
     esac
     case $word in
