@@ -162,7 +162,7 @@ def _find_copy(
         if is_renamed and name in written and written[name] < entry.get("closed_at", "~"):
             continue
         try:
-            is_out_of_sight = is_url(place) or not os.path.isdir(os.path.dirname(place))
+            is_out_of_sight = is_url(place) or not _is_mounted(place)
             if not is_out_of_sight and hash_file(place, clock)[1] != entry.get("sha256"):
                 continue
         except (OSError, OutOfTimeError):
@@ -171,6 +171,15 @@ def _find_copy(
             return place
         renamed.add(place)
     return renamed.pop() if len(renamed) == 1 else None
+
+
+def _is_mounted(path: str) -> bool:
+    """Tell whether there is anything in the top folder of an absolute path, such as /pnfs."""
+    try:
+        with os.scandir("/" + path.split("/")[1]) as entries:
+            return any(entries)
+    except OSError:
+        return False
 
 
 def _written_elsewhere(entry: Entry) -> str:

@@ -143,7 +143,7 @@ ifdh ls /pnfs/out/7/made.dat
 
     assert outcome.returncode == 0, (out / "run.log").read_text()
     assert shell(bag / "data/verify.sh", out).stdout == "IDENTICAL made.dat\n"
-    assert os.listdir(out / "elsewhere/pnfs/out") == ["7"]
+    assert [folder.name for folder in (out / "elsewhere/pnfs/out").iterdir()] == ["7"]
 
 
 @pytest.mark.slow

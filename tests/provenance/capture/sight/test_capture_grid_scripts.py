@@ -160,7 +160,7 @@ def test_what_a_job_fetches_from_the_web_is_an_input(site: Site, fetch: str, pat
     record = site.record(f"mkdir sub; FETCHED={path} {fetch}; echo 1 > out.dat\n")
 
     fetched = {file["path"]: file for file in record["inputs"]}[path]
-    assert (fetched["name"], fetched["location"]) == ("fcl.tgz", fetch.split()[-1])
+    assert (fetched["name"], fetched["location"]) == ("fcl.tgz", fetch.rsplit(maxsplit=1)[-1])
     assert fetched["size_bytes"] == 5
     assert [file["path"] for file in record["outputs"]] == ["out.dat"]
 
@@ -175,6 +175,16 @@ def test_what_a_job_stores_by_curl_is_an_output_there(site: Site) -> None:
 
     (made,) = record["outputs"]
     assert (made["path"], made["location"]) == ("out.dat", "https://door/out_7.dat")
+
+
+@pytest.mark.slow
+def test_copy_in_a_folder_that_the_job_removes_again_is_no_place_of_an_output(site: Site) -> None:
+    record = site.record(
+        "echo 1 > out.dat; W=$(mktemp -d); ifdh cp -D out.dat $W; sort $W/out.dat; rm -r $W\n"
+    )
+
+    (made,) = record["outputs"]
+    assert (made["path"], "location" in made) == ("out.dat", False)
 
 
 @pytest.mark.parametrize(
