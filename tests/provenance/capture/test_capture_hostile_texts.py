@@ -58,7 +58,7 @@ def find_stored(count: int) -> None:
     made = {f"/job/{number}": Made() for number in range(count)}
     for file in made.values():
         file.move(None)
-    places = Places([], made, ["/job"], [], began=0.0, written={})
+    places = Places([], [], made, ["/job"], [], began=0.0, written={})
     for path in made:
         assert places.find(path).place is None
 

@@ -14,22 +14,27 @@ from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
-CLIENTS = (
+SERVED = (
+    "gfal-copy",
+    "gfal-ls",
+    "gfal-mkdir",
+    "gfal-rm",
+    "gfal-stat",
+    "globus-url-copy",
+    "ifdh",
+    "xrdcp",
+    "xrdfs",
+)
+"""Those whose calls storage.sh serves."""
+_REFUSED = (
     "arccp",
     "arcrm",
     "dccp",
     "ddisp",
     "eoscp",
     "gfal-chmod",
-    "gfal-copy",
-    "gfal-ls",
-    "gfal-mkdir",
     "gfal-rename",
-    "gfal-rm",
     "gfal-save",
-    "gfal-stat",
-    "globus-url-copy",
-    "ifdh",
     "lcg-cp",
     "lcg-del",
     "metacat",
@@ -38,11 +43,10 @@ CLIENTS = (
     "srmcp",
     "srmrm",
     "uberftp",
-    "xrdcp",
-    "xrdfs",
 )
-"""Those of which a rerun calls none: clients.sh looks for them. storage.sh can do what some do, and
-fails in place of the others."""
+"""Those in place of which it fails."""
+CLIENTS = tuple(sorted((*SERVED, *_REFUSED)))
+"""All of which a rerun calls none; clients.sh looks for them."""
 _SYSTEM = ("/bin/", "/usr/")
 
 

@@ -243,7 +243,7 @@ def test_no_page_is_wider_than_its_window(watched: Watched) -> None:
 def test_why_jobs_failed_is_read_on_a_phone_without_scrolling_aside(watched: Watched) -> None:
     for address in ("/errors", "/tasks/toyexp-demo-reco-0001", "/rules?experiment=toyexp", RETRY):
         watched.page.goto(watched.site + address)
-        table = watched.page.locator("table.stacked").first
+        table = watched.page.locator("table:is(.stacked, .labelled)").first
         assert table.evaluate(
             "table => table.parentElement.scrollWidth <= table.parentElement.clientWidth"
         ), address

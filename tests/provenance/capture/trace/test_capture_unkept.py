@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.bundle.payload.storage import CLIENTS
+from jobprov.provenance.bundle.payload.storage import SERVED
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.calls import STORAGE_CLIENT, Calls
 from jobprov.provenance.capture.trace.hosts import elsewhere
@@ -508,7 +508,7 @@ def test_hosts_of_a_storage_client_are_not_told(runner: Runner, client: str) -> 
 
 
 def test_storage_clients_of_the_hook_are_those_for_which_a_rerun_has_a_stand_in() -> None:
-    assert all(STORAGE_CLIENT.match(name.encode()) for name in CLIENTS)
+    assert all(STORAGE_CLIENT.match(name.encode()) for name in SERVED)
     assert not STORAGE_CLIENT.match(b"xrdcp.py")
     assert not STORAGE_CLIENT.match(b"samweb")
 
