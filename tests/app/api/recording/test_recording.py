@@ -262,12 +262,13 @@ def test_letters_of_a_batch_cost_the_same_however_many_there_are(
         with statements_sent(Engine) as sent:
             answer = client.post("/api/v1/jobs/batch", json={"jobs": [*jobs, jobs[0]]})
         assert {result["status"] for result in answer.get_json()["results"]} == {422}
-        return len(sent)
+        # others look now and then whether there are tokens by now
+        return sum("dead_letters" in statement.sql for statement in sent)
 
     send(1, 10)
     few, many = send(11, 10), send(21, 80)
 
-    assert many == few
+    assert many == few > 0
     send(21, 80)  # once more
     with service.reading() as connection:
         letters = list_letters(connection, None, 1000)
