@@ -47,10 +47,14 @@ class SeenCode:
     def add(self, watch: Optional[Watch]) -> None:
         """Add the programs to the record, then the libraries."""
         interpreters: Set[str] = set()
-        for path in dict.fromkeys(each.child.program for each in self._sight.programs):
+        mapped = sorted(watch.libraries) if watch is not None else []
+        programs = [each.child.program for each in self._sight.programs]
+        # which `env` became between a look at programs and one at what they map
+        programs += [path for path in mapped if _is_interpreter(path)]
+        for path in dict.fromkeys(programs):
             if not path or self.is_known(path):
                 continue
-            if arguments.INTERPRETERS.match(os.path.basename(path)):
+            if _is_interpreter(path):
                 interpreters.add(path)
             elif not self._is_accounted_for(path):
                 self.unknown.append(path)
@@ -58,7 +62,7 @@ class SeenCode:
         # an interpreter's own libraries lie in `lib` beside its folder
         for path in interpreters:
             self._installed += (os.path.join(os.path.dirname(os.path.dirname(path)), "lib/"),)
-        for path in sorted(watch.libraries) if watch is not None else ():
+        for path in mapped:
             is_named = path in self.unknown or path in interpreters or self.is_known(path)
             if not is_named and not self._is_accounted_for(path):
                 self._draft.weaken("code-unknown", path, "it was loaded, and is not kept")
@@ -122,6 +126,10 @@ class SeenCode:
                 self._draft.weaken(
                     "software-installed", path, "it ran, and is no part of the system"
                 )
+
+
+def _is_interpreter(path: str) -> bool:
+    return arguments.INTERPRETERS.match(os.path.basename(path)) is not None
 
 
 def _product_folders(record: Record) -> Tuple[str, ...]:

@@ -4,11 +4,15 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.arguments import is_system
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.sight.seen_code import SeenCode
 from tests.library.hook import Runner, only_entry
 
 pytestmark = pytest.mark.slow  # each job runs long enough to be seen
@@ -164,6 +168,21 @@ def test_interpreter_in_a_home_is_installed_software(runner: Runner, home: Path)
 
     assert [(weakness["kind"], weakness["name"]) for weakness in record["weaknesses"]] == [
         ("software-installed", f"{home}/perl5")
+    ]
+
+
+def test_interpreter_that_only_its_maps_showed_is_one(home: Path) -> None:
+    """`env python3` had just become it, and it was over before the next look."""
+    mapped = {f"{home}/bin/perl5.38", f"{home}/lib/libperl.so.5.38", f"{home}/libmine.so"}
+    draft = Draft({"job_id": "0f8b0000-0000-4000-8000-000000000001"})
+    sight: Any = SimpleNamespace(programs=[], is_hurried=False, began=0.0, is_own=lambda _: False)
+    watch: Any = SimpleNamespace(libraries=mapped)
+
+    SeenCode(draft, sight, Repositories(draft)).add(watch)
+
+    assert [(weakness["kind"], weakness["name"]) for weakness in draft.record["weaknesses"]] == [
+        ("software-installed", f"{home}/bin/perl5.38"),
+        ("code-unknown", f"{home}/libmine.so"),
     ]
 
 
