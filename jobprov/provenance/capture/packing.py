@@ -232,8 +232,8 @@ def bare(source: str) -> str:
     """Return Python source without what only readers need; line numbers in tracebacks stay true.
 
     Left out are docstrings, comments, annotations, imports that only they need, blocks of `if
-    TYPE_CHECKING:`, blanks, and commas behind the last of several; local names are short. Raises ValueError where an
-    annotation outside of parentheses goes over several lines.
+    TYPE_CHECKING:`, blanks, and commas behind the last of several; local names are short. Raises
+    ValueError where an annotation outside of parentheses goes over several lines.
     """
     lines = _without_annotations(source).splitlines()
     for node in ast.walk(ast.parse("\n".join(lines))):

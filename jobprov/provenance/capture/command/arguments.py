@@ -5,7 +5,6 @@ share them. Other programs are read the same way once they name an fcl file by `
 argument is judged by what lies there.
 """
 
-import itertools
 import os
 import re
 from typing import Collection, Dict, List, Optional, Sequence, Tuple
@@ -163,19 +162,22 @@ class CommandLine:
         return names
 
     def add_sources_in(self, fcl: bytes, folder: str = "") -> None:
-        """Add the inputs that a main fcl file names: `source.fileNames`, and those of mixing modules.
+        """Add the inputs that a main fcl file names.
 
-        Of each list the last one counts, and an option's instead of the source's. Names that lie
-        neither in the folder nor elsewhere by their whole path are left to the modules' own search.
+        Those are `source.fileNames`, and the `fileNames` of mixing modules. Of each list the last
+        one counts, and an option's instead of the source's. Names that lie neither in the folder
+        nor elsewhere by their whole path are left to the modules' own search.
         """
         lists: Dict[bytes, List[str]] = {}
         for prefix, names in _LISTS_IN_FCL.findall(_COMMENTS_IN_FCL.sub(b"", fcl)):
             lists[prefix or b"source."] = list(map(os.fsdecode, _TEXTS_IN_FCL.findall(names)))
         if self.sources or self.lists:
             lists.pop(b"source.", None)
-        for name in itertools.chain.from_iterable(lists.values()):
-            if is_url(name) or os.path.isabs(name) or os.path.exists(os.path.join(folder, name)):
-                self.sources.append(name)
+        for names_in_list in lists.values():
+            for name in names_in_list:
+                is_placed = is_url(name) or os.path.isabs(name)
+                if is_placed or os.path.exists(os.path.join(folder, name)):
+                    self.sources.append(name)
 
 
 def read_list(path: str) -> List[str]:

@@ -262,7 +262,7 @@ class ChildProgram:
         elif name == "rucio":
             self._read_downloads(words[:_MOST_WORDS], reader)
         elif name in _FETCHERS:
-            self._read_fetched(words[:_MOST_WORDS], _FETCHERS[name], reader)
+            self._read_web_transfers(words[:_MOST_WORDS], _FETCHERS[name], reader)
         elif name in _COPIERS:
             self._read_copies(words, _COPIERS[name], reader)
         else:
@@ -368,7 +368,7 @@ class ChildProgram:
             target = _target_of(source, self.place(plain[-1]), is_folder=is_folder)
             self._add_copy(source, target, reader)
 
-    def _read_fetched(
+    def _read_web_transfers(
         self, words: Sequence[str], names_file: Pattern[str], reader: FileReader
     ) -> None:
         """Read `curl [-o FILE] ADDRESS` or `wget [-O FILE] ADDRESS`, and `curl -T FILE ADDRESS`.

@@ -56,7 +56,8 @@ class SeenOutputs:
         for program in sight.programs:
             if not program.child.exit_code:  # else the copy failed
                 copies += program.copies
-                renames += [program.rename] if program.rename else []
+                if program.rename:
+                    renames.append(program.rename)
         own, further = sight.own_folders, self._find_further_in_time()
         made, written = sight.came_and_went, {**self._find_moved_elsewhere(), **sight.written}
         self._places = places.Places(

@@ -103,7 +103,9 @@ def _given_instead(text: str) -> str:
     """Return what was given in place of one of a few values; of a long text only the beginning."""
     if given := _CHOICE.fullmatch(text):
         value = given[1]
-        return f", not {value if len(value) <= _LONGEST_QUOTED else value[:_LONGEST_QUOTED] + '…'}"
+        if len(value) > _LONGEST_QUOTED:
+            value = f"{value[:_LONGEST_QUOTED]}…"
+        return f", not {value}"
     if got := _GOT.fullmatch(text):
         return f", not {_kind_in_words(got[2])}"
     return ""

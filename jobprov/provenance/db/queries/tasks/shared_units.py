@@ -1,4 +1,4 @@
-"""Units that several commands of one submission share, so that a failed one hides behind the others.
+"""Units that several commands of one submission share: a failed one hides behind the others.
 
 They may be of one batch job, or of several that were submitted together and have the same only
 input. A retry among them ends with its first success. Where another command begins after a success,
@@ -57,7 +57,7 @@ class TaskThatHides(NamedTuple):
 
 
 def count_hidden_failures(connection: Connection, task: int) -> int:
-    """Return how many units of a task count by one command while another of the submission failed."""
+    """Return how many units of a task count by one command while another failed."""
     hiding = _hiding([Job.task_id == task], most=_MOST_BAD)
     query = select(func.count(hiding.c.unit.distinct()))
     return connection.execute(query).scalar_one()
@@ -124,7 +124,7 @@ def _hiding(wanted: list[ColumnElement[bool]], *, most: int) -> Any:
 
 
 def _submission(batch_id: Any) -> ColumnElement[str]:
-    """Return the cluster of a job of HTCondor (`81@sched01` of `81.4@sched01`), else its whole id."""
+    """Return the cluster of a job of HTCondor (`81@sched01` of `81.4@sched01`), else its id."""
     cluster = _Before(batch_id, ".")
     schedd = func.substr(batch_id, func.length(_Before(batch_id, "@")) + 1)
     return case((batch_id.like("%.%@%"), cluster.concat(schedd)), else_=batch_id)
