@@ -1,7 +1,7 @@
 """Which files a process tree has open, and what it tells SAM and the data dispatcher of files.
 
 As seen from outside at each look. Between two looks nothing is seen: a time is late by the pause
-before it at most, and a call that was over sooner is missed.
+before it at most.
 
 Sources: proc(5), `PID/fd` and `PID/cmdline`; `ifdh updateFileStatus URI PROCESS FILE STATUS`,
 `samweb release-file` and `samweb set-process-file-status`, as their help texts have them;
@@ -71,7 +71,6 @@ class OpenFiles:
         self.late = 0.0
         self.written: Dict[str, Optional[Tuple[int, bytes]]] = {}
         self._last_look = moment
-        self._known: Set[int] = set()  # processes whose command line was read
         self._modes_read: Set[Tuple[int, str]] = set()
 
     def look(self, processes: Iterable[int], moment: float) -> None:
@@ -81,9 +80,6 @@ class OpenFiles:
         now_open: Set[str] = set()
         for process in processes:
             now_open.update(self.look_at(process))
-            if process not in self._known:
-                self._known.add(process)
-                self._add_call(_words(process), moment)
         self._note_open(now_open, moment, pause)
         for path, sighting in self.files.items():
             if sighting.closed is None and path not in now_open:
@@ -115,7 +111,8 @@ class OpenFiles:
             elif len(self.files) < _MOST_FILES:
                 self.files[path] = Sighting(moment, pause)
 
-    def _add_call(self, words: List[str], moment: float) -> None:
+    def add_call(self, words: List[str], moment: float) -> None:
+        """Take in the command line of a program, which may tell of a file."""
         call = file_call(words)
         if call is not None and len(self.calls) < _MOST_CALLS:
             call.moment = moment

@@ -81,6 +81,7 @@ class Watch:
         moment = time.time()
         for child in children.look(moment):
             self.files.glimpse(child.process, moment, LOOK_SECONDS)
+            self.files.add_call(child.argv, moment)
             if self._meet is not None:
                 self._meet(child)
         if self._has_come_elsewhere is not None and self._has_come_elsewhere.is_set():

@@ -264,8 +264,9 @@ def test_files_that_justin_gives_are_inputs_with_their_namespaces(runner: Runner
 
 @pytest.mark.slow
 def test_delivery_and_release_by_sam_give_times(runner: Runner) -> None:
+    """A call takes some tenths of a second: looks at open files, one a second, miss most."""
     (runner.folder / "a.root").write_bytes(b"a" * 10)
-    (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 3\n")
+    (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 0.3\n")
     (runner.folder / "ifdh").chmod(0o755)
     call = "./ifdh updateFileStatus http://sam/project 17 a.root"
 
