@@ -270,9 +270,25 @@ class FileEvents:
         for path, file in self.made.items():
             if file.identity is not None and not file.is_moved:
                 by_identity[file.identity] = path
-        for path, file in self.made.items():
-            if file.is_moved and file.place is None and file.identity in by_identity:
-                self._rename(path, by_identity[file.identity])
+        for path, file in list(self.made.items()):
+            if not file.is_moved or file.place is not None:
+                continue
+            if file.identity is None:  # it went before anybody could look at it
+                here = self._find_in_new_folder(path)
+            else:
+                here = by_identity.get(file.identity)
+            if here is not None:
+                self._rename(path, here)
+                self.made[here].came_at = file.came_at
+                del self.made[path]  # it has another name now, and is one file
+
+    def _find_in_new_folder(self, path: str) -> Optional[str]:
+        """Return the file of the same name in a folder that had just come when one went."""
+        for folder in self._maybe_in.get(path, ()):
+            here = os.path.join(folder, os.path.basename(path))
+            if here in self.made and not self.made[here].is_moved:
+                return here
+        return None
 
     def _end_with_folders(self) -> None:
         """Take in which files went away when a folder had just come that is gone as well."""

@@ -39,6 +39,7 @@ _PASS = re.compile(
 _ASSIGNED = r"(?m)(?:^|[;&|]|\bexport)[ \t]*([A-Z]\w*)=[\"']?((?=[^\s\"']*\d)[^\s\"'$`;&|()<>]{8,})"
 _HARMLESS_NAMES = frozenset(
     [
+        "JOBPROV_TOKEN_FILE",  # a path, also where it is a plain name
         "PWD",
         "OLDPWD",
         "GWMS_SINGULARITY_OUTSIDE_PWD",

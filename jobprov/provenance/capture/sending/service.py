@@ -271,8 +271,9 @@ def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
     Raises OSError where a token file was named and cannot be read, or holds anything but a token.
     """
     token = environment.get("JOBPROV_TOKEN") or ""
-    if options.token_file:
-        token = _read_token_file(_transferred(options.token_file, environment))
+    path = token_path(options, environment)
+    if path is not None:
+        token = _read_token_file(path)
     if len(token.split()) > 1:  # the error of http.client would put it into the job's log
         raise OSError("the token is more than one word")
     if max(token, default="") > "~":
@@ -295,10 +296,14 @@ def _read_token_file(path: str) -> str:
     return content.decode("ascii", "replace")
 
 
-def _transferred(path: str, environment: Dict[str, str]) -> str:
-    """Return where a file lies: as named, else where jobsub or HTCondor put a job's files."""
-    if os.path.exists(path):
-        return path
+def token_path(options: Options, environment: Dict[str, str]) -> Optional[str]:
+    """Return where the token file lies: as named, else where jobsub or HTCondor put a job's files.
+
+    None where the options name none.
+    """
+    path = options.token_file
+    if not path or os.path.exists(path):
+        return path or None
     for folder in ("CONDOR_DIR_INPUT", "_CONDOR_SCRATCH_DIR"):
         if environment.get(folder):
             brought = os.path.join(environment[folder], os.path.basename(path))

@@ -15,10 +15,11 @@ from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.installed import Installed
 
-# What HTCondor and the hook put into the job's folder
+# What HTCondor, jobsub's wrapper and the hook put into the job's folder
 BESIDE = (
-    *("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp"),
-    *("jobprov-", "job-end-hook."),
+    *("_condor_", "condor_exec.", ".condor_creds", ".job.ad", ".machine.ad", ".update.ad"),
+    *(".chirp", ".empty_file", "jsb_tmp", "no_xfer"),
+    *("jobprov-", "jobprov.ticket", "jobprov.token", "job-end-hook."),
 )
 
 
@@ -31,13 +32,14 @@ class KeptElsewhere:
     """
 
     def __init__(self, record: Record, step: str, calls: Calls, own: Iterable[str]) -> None:
-        """Prepare; `own` are folders of the hook and of products."""
+        """Prepare; `own` are folders and files of the hook, of products, and credentials."""
         outputs = record.get("outputs", ())
         of_other_steps = [entry for entry in outputs if entry.get("step") != step]
         self.outputs = paths_of(entry for entry in outputs if entry.get("step") == step)
         self.named = files_of(record, of_other_steps)
         self._uses = calls.uses
-        self._folders = tuple(folder.rstrip("/") + "/" for folder in own)
+        self._own = frozenset(own)
+        self._folders = tuple(place.rstrip("/") + "/" for place in self._own)
         self._installed = Installed()
 
     def has(self, path: str) -> bool:
@@ -46,7 +48,9 @@ class KeptElsewhere:
 
     def is_known(self, path: str) -> bool:
         """Tell whether a path is in the record already, or belongs to what is installed."""
-        if path in self.named or path in self.outputs or path.startswith(self._folders):
+        if path in self.named or path in self.outputs:
+            return True
+        if path in self._own or path.startswith(self._folders):
             return True
         if arguments.is_of_machine(path):
             return True

@@ -18,7 +18,7 @@ import re
 import stat
 from typing import Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from jobprov.provenance.capture.files import leaving, packaged
+from jobprov.provenance.capture.files import credentials, leaving, packaged
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
@@ -26,6 +26,7 @@ from jobprov.provenance.capture.record.fields import seconds_of
 from jobprov.provenance.capture.record.json_objects import JsonObject, Record
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.sending.service import token_path
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
@@ -153,7 +154,8 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     began = _began(draft.record, trace.began)
     room = options.number("trace-bytes", BUDGET_BYTES)
     clock = Clock(hash_seconds(options))
-    own = [place for place in (spool, *_prefixes(draft.record)) if place]
+    kept_elsewhere = [spool, *_prefixes(draft.record), token_path(options, environment)]
+    own = _with_real([*kept_elsewhere, *credentials.places(environment)])
     touched = Touched(calls, trace.there, trace.began)
     others = Unkept(draft, touched, step, own, began)
 
@@ -167,8 +169,8 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
     if talked:
         fields["network"] = sorted({*fields.get("network", ()), *talked})
-    own = _own_places(draft.record, spool, environment)
-    inventory = Inventory(own, calls.written, began, clock)
+    own_places = _own_places(draft.record, spool, environment)
+    inventory = Inventory(own_places, calls.written, began, clock)
     try:
         for path in calls.uses:
             inventory.add(path)

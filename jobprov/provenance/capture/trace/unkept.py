@@ -66,7 +66,7 @@ class Unkept:
         own: Iterable[str],
         began: float,
     ) -> None:
-        """Prepare; `own` are folders of the hook and of products, `began` is when the job did."""
+        """Prepare; `own` as `KeptElsewhere` has it, `began` is when the job did."""
         self._step = step
         self.scripts: Dict[str, os.stat_result] = {}
         self.inputs: Dict[str, os.stat_result] = {}

@@ -157,6 +157,14 @@ def test_file_that_is_made_and_moved_at_once_is_one_output(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_file_that_goes_at_once_into_a_folder_made_just_before_is_one_output(site: Site) -> None:
+    record = site.record("echo data > a.root; mkdir out; mv a.root out/")
+
+    (output,) = record["outputs"]
+    assert (output["path"], output["size_bytes"]) == ("out/a.root", len("data\n"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", ["$STORAGE/deep", "${STORAGE}/deep/er", "$HERE", "/$ONE/x", "$STORAGE/deep/er/est"]
 )

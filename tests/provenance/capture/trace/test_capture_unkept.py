@@ -332,6 +332,52 @@ def test_what_may_not_leave_and_what_has_no_room_is_told_by_name(runner: Runner,
 
 @pytest.mark.slow
 @with_strace
+@pytest.mark.parametrize(
+    "variable", ["BEARER_TOKEN_FILE", "X509_USER_PROXY", "KRB5CCNAME", "_CONDOR_CREDS"]
+)
+def test_file_by_which_a_job_proves_who_it_is_is_not_missed(
+    runner: Runner, odd: Path, variable: str
+) -> None:
+    """Each copy reads one: no job that fetches or stores anything had a grade above L1."""
+    (odd / "creds").mkdir()
+    proxy = odd / "creds/nova.use"
+    proxy.write_text("who I am\n")
+    proxy.chmod(0o600)
+    values = {"KRB5CCNAME": f"FILE:{proxy}", "_CONDOR_CREDS": str(proxy.parent)}
+    value = values.get(variable, str(proxy))
+
+    job = shell(runner, f"cat {proxy} > /dev/null", environment={variable: value})
+
+    assert job.trace == {}
+    assert job.kept("inputs") == {}
+    assert not any(b"who I am" in content for content in job.blobs.values())
+
+
+@pytest.mark.slow
+@with_strace
+def test_what_jobsub_puts_into_the_folder_of_a_job_is_no_input_where_it_is_listed(
+    runner: Runner,
+) -> None:
+    """As by `mv reco_*.root $CONDOR_DIR_OUT`; the name of the ticket's file counted as a secret."""
+    for folder in (".condor_creds", "jsb_tmp", "no_xfer"):
+        (runner.folder / folder).mkdir()
+    for name in (".empty_file", "jobprov.ticket"):
+        (runner.folder / name).write_text("")
+    (runner.folder / "simple.sh").write_text("# jobsub_submit -e JOBPROV_TOKEN_FILE=jobprov.ticket")
+
+    job = shell(
+        runner,
+        "touch reco_1.root; mkdir out; mv reco_*.root out/",
+        environment={"JOBPROV_TOKEN_FILE": "jobprov.ticket"},
+    )
+
+    assert job.trace == {}
+    assert job.kept("inputs") == {}
+    assert list(job.kept("scripts")) == ["simple.sh"]
+
+
+@pytest.mark.slow
+@with_strace
 def test_private_file_that_a_look_saw_is_told_like_one_that_none_saw(
     runner: Runner, odd: Path
 ) -> None:
