@@ -32,6 +32,7 @@ from jobprov.provenance.db.queries.tasks.queue import STANDINGS, Standing
 from jobprov.provenance.db.queries.tasks.queue_reports import (
     EarlierJob,
     FoundReport,
+    UsualTimes,
     announced_tasks,
     earlier_jobs,
     find_report,
@@ -39,7 +40,6 @@ from jobprov.provenance.db.queries.tasks.queue_reports import (
     last_log_lines,
     stages_of_tasks,
     units_of_nodes,
-    usual_seconds,
 )
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.writing import intern_experiments
@@ -275,14 +275,11 @@ def _units_by_node(
 def _usual_by_task(
     connection: Connection, stages: Mapping[str, int], tasks: set[str]
 ) -> dict[str, float]:
-    """Return how long jobs of the stages of these tasks take; tasks share few stages."""
-    by_stage: dict[int, float | None] = {}
+    """Return how long jobs of the stages of these tasks usually take."""
+    usual_times = UsualTimes(connection)
     by_task: dict[str, float] = {}
     for task in tasks & stages.keys():
-        stage = stages[task]
-        if stage not in by_stage:
-            by_stage[stage] = usual_seconds(connection, stage)
-        usual = by_stage[stage]
+        usual = usual_times.seconds(stages[task])
         if usual is not None:
             by_task[task] = usual
     return by_task
