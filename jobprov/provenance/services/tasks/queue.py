@@ -43,7 +43,7 @@ from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.paging import bad_cursor, is_key, next_cursor
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
+from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none, moment_after
 from jobprov.provenance.triage.causes import pattern_of
 
 FRESH = timedelta(minutes=15)
@@ -214,8 +214,11 @@ def _counts(
         if of_stage.stage is None:
             continue
         usual = usual_times.seconds(of_stage.stage)
-        if usual is not None:
-            slow_before[of_stage.stage] = now - timedelta(seconds=SLOW_FACTOR * usual)
+        if usual is None:
+            continue
+        began_before = moment_after(now, -SLOW_FACTOR * usual)
+        if began_before is not None:
+            slow_before[of_stage.stage] = began_before
     numbers["slow"] += count_announced_before(connection, scope, slow_before)
     numbers["running"] += announced
     return QueueCounts(**numbers, announced=announced)

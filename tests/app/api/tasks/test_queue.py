@@ -378,6 +378,18 @@ def test_slow_announced_jobs_of_all_stages_are_counted_together(
     assert looks_at_two == looks_at_three > 0
 
 
+def test_jobs_that_claim_to_have_taken_ages_make_none_slow(client: FlaskClient) -> None:
+    """A wall time in nanoseconds, say, reaches back beyond the first year."""
+    for number in range(1, 6):
+        record(client, number, resources={"wall_seconds": 3.6e12})
+
+    record(client, 9, state="running", started_at=ago(minutes=4))
+
+    assert counts(client) == {"running": 1, "announced": 1}
+    for address in ("/api/v1/tasks/t1", "/tasks/t1", "/campaigns/nova/c", "/"):
+        assert client.get(address).status_code == 200
+
+
 def test_four_jobs_say_nothing_about_what_is_usual(client: FlaskClient) -> None:
     for number in range(1, 5):
         record(client, number, resources={"wall_seconds": 1.0})
