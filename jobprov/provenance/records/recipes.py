@@ -350,7 +350,7 @@ class _Paths:
         return f"{option}={self._labelled(value)}" if equals else argument
 
     def _labelled(self, path: str) -> str:
-        """Return what stands for a path, if it is one; any other text as it is."""
+        """Return the label for a path; a text that is not a path is returned as it is."""
         plain = self._plain(path) if "/" in path else path
         label = self._labels.get(plain, plain)
         if label is not _OUTPUT:

@@ -81,7 +81,7 @@ class _Untold(NamedTuple):
 
 
 def _untold(problem: Problem, given: Mapping[str, str]) -> list[_Untold]:
-    """Return what is to be listed below the first line, which mostly says all of the first field."""
+    """Return the problems below the first line, which usually says all about the first field."""
     if len(problem.errors) == 1 and not given:
         return []
     rows = []

@@ -152,7 +152,7 @@ def place_tasks(transaction: Transaction, said: Mapping[int, Said]) -> None:
 
 
 def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
-    """Return the patterns of outputs of these tasks, those that declare some."""
+    """Return the output patterns of those tasks that declare some."""
     patterns: dict[int, list[str]] = {}
     for task, text in select_among(connection, _PATTERNS, sorted(tasks)):
         patterns[task] = text.split("\n")

@@ -117,7 +117,7 @@ def end_of(attempt: Attempt) -> End:
 
 
 def _lost(attempt: Attempt, at: float | None) -> End | None:
-    """Return the end of an attempt that nobody saw end; None if somebody did."""
+    """Return the end of an attempt that no source saw; None if one did."""
     code = attempt.fact("VacateReasonCode")
     if not is_whole(code) or code not in _LOST:
         return None

@@ -194,7 +194,7 @@ def _recorded_path(output: Dict[str, Any]) -> str:
 
 
 def _working_of(record: Dict[str, Any]) -> str:
-    """Return the recorded working folder; one that is nowhere where none was recorded."""
+    """Return the recorded working folder, or one that does not exist if none was recorded."""
     return _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
 
 
@@ -237,7 +237,7 @@ def _below(path: str, working: str) -> str:
 
 
 def can_hold(path: str) -> bool:
-    """Tell whether a file can be made at a path here: a folder above it is there, and is open to us.
+    """Tell whether we can make a file here: the nearest folder above that exists is open to us.
 
     A worker node that does not have the file system would else get a folder of that name.
     """
@@ -506,7 +506,7 @@ def _made_by_job(noted: Dict[str, Any], record: Dict[str, Any], folders: Folders
 def note_destinations(
     folders: Folders, bringing: Bringing, recorded: Dict[str, str], *, is_success: bool
 ) -> None:
-    """Note in the folder here where its files belong: whoever gets it may be able to write there."""
+    """Note in the rescue folder where its files belong: others may be able to write there."""
     below = {}
     for path, place in bringing.brought.items():
         name = relative_name(path, folders)
@@ -779,7 +779,7 @@ def _link(need: Need, path: str, folder: str) -> None:
 
 
 def _fetch(need: Need, address: str, folder: str) -> None:
-    """Fetch an input and compare it; raises OSError, and Trouble where nothing here can fetch it."""
+    """Fetch an input and compare it; raises OSError, or Trouble if no program here can fetch it."""
     os.makedirs(folder, exist_ok=True)
     file = os.path.join(folder, os.path.basename(need.name))
     problems = []

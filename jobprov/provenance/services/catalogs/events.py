@@ -163,7 +163,7 @@ def _declare(writing: Writing, task_id: str, declared: Mapping[str, Any]) -> boo
 
 
 def _moment(event: Mapping[str, Any]) -> datetime:
-    """Return when an event happened; what somebody else wrote there is older than any."""
+    """Return when an event happened; an unreadable time counts as older than any."""
     try:
         return datetime.fromisoformat(str(event.get("eventTime")))
     except ValueError:

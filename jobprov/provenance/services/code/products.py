@@ -171,7 +171,7 @@ def inferred_fields(entry: Software, template: str) -> dict[str, object]:
 
 
 def list_products(connection: Connection) -> Products:
-    """Return the products whose repository is known, by name, and the others, the most used first."""
+    """Return the products with a known repository by name, then the others, most used first."""
     maps = read_product_maps(connection)
     known: dict[_ProductName, ProductMap] = {}
     for (name, manager), product_map in maps.mapped.items():

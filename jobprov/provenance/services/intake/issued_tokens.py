@@ -98,7 +98,7 @@ def _allowed(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> _
 
 
 def _lack(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> str:
-    """Return why a token allows nothing: what it has, and that no row of the table names it."""
+    """Return why a token allows nothing: what it claims, which no row of the table names."""
     groups_claim = tables[0].issuer.groups_claim
     has = []
     for claim in ("scope", groups_claim):

@@ -147,7 +147,7 @@ def words_of(claim: Any) -> frozenset[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text that can be sent and logged: JSON may hold halves of letters, or a line break."""
+    """Return a text that can be sent and logged: JSON may hold lone surrogates or line breaks."""
     return ascii(text)[1:-1]
 
 

@@ -256,7 +256,7 @@ def _warning(sources: Sequence[ReportRow], now: datetime) -> str | None:
 def _rows(
     connection: Connection, scope: QueueScope, limit: int, cursor: str | None
 ) -> list[QueueRow]:
-    """Return the rows behind a cursor: those of queues first, then those that hooks announced."""
+    """Return the rows after a cursor: jobs of queues first, then those that hooks announced."""
     rows: list[QueueRow] = []
     position = _read_cursor(cursor)
     if position.queued is not None:

@@ -59,7 +59,7 @@ def _has_other_name(file: CatalogFile, name: str) -> bool:
 
 
 def _is_readable(sighting: Mapping[str, object]) -> bool:
-    """Return whether a sighting can be taken; else its metadata are nobody's sidecar."""
+    """Return whether a sighting can be read; if not, its metadata come from no sidecar of ours."""
     try:
         read_sighting(sighting)
     except BadInputError:
