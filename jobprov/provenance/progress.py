@@ -1,7 +1,7 @@
-"""How far long work is, told to whoever watches it: by default nobody, at no cost.
+"""Reports the progress of long work to a watcher; without one it costs nothing.
 
-Work passes its items through `watched`, or tells by `tell`; a command watches with `watching`.
-What is told is for people: no work depends on it.
+Work passes its items through `watched`, or reports by `tell`; a command watches with `watching`.
+The reports are for people: no work depends on them.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -1,10 +1,10 @@
-"""Joins attempts that do not know their unit to those that do: one DAG node has one unit.
+"""Gives attempts without a unit the unit of other attempts: one DAG node has one unit.
 
-`jobs.unit` is what all counts go by, and is brought up to date here whenever an attempt of a node
-comes, is read anew, or leaves it: so the order in which records come does not matter.
+All counts use `jobs.unit`. It is updated here whenever an attempt of a node comes, is read anew, or
+leaves the node, so that the order in which records come does not matter.
 
 A node may have thousands of attempts, such as a batch job that is started again and again. So all
-of them are looked at only when the unit that they count for becomes another one.
+of them are only looked at when the unit of the node changes.
 
 Source: docs/decisions/0053-attempts-without-a-unit.md.
 """

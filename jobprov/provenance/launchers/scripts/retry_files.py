@@ -7,9 +7,9 @@
     bring-home               copy each file that the job made or changed to where it belongs
     bring-sidecars           copy the sidecars that the hook wrote last beside those files
 
-A file is written under another name, its SHA-256 is compared, and only then does it get its own.
-Nothing that is there with other bytes is ever replaced: the second file gets the job's id behind
-its name. Whatever goes wrong, the work folder still has everything.
+A file is written under another name, and gets its own only after its SHA-256 was compared. A file
+with other bytes is never replaced: the new one gets the job's id after its name. Whatever goes
+wrong, the work folder still has everything.
 """
 
 import argparse

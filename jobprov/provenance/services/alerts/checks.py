@@ -1,7 +1,7 @@
-"""Looks at the rules of an experiment, and writes which alerts began and which are over.
+"""Checks the rules of an experiment, and writes which alerts began and which are over.
 
-Several processes may do so at once. Whose turn it is stands in the database, and what was found in
-a turn that somebody else has taken since is not written: docs/decisions/0034-alerts.md.
+Several processes may try at once. The database knows whose turn it is, and a process that lost its
+turn to another one meanwhile writes nothing: docs/decisions/0034-alerts.md.
 """
 
 from collections.abc import Mapping, Sequence
