@@ -105,9 +105,9 @@ def write_attempts(
 def _units_of_nodes(connection: Connection, nodes: Iterable[int]) -> dict[int, str | None]:
     """Return the unit that the attempts at each node know; None where that is not just one."""
     dialect, listed = connection.dialect.name, sorted(nodes)
-    asked = json.dumps(listed) if dialect == "sqlite" else array_of(listed)
+    keys = json.dumps(listed) if dialect == "sqlite" else array_of(listed)
     units: dict[int, str | None] = {}
-    rows = fetch(connection, _KNOWN_UNITS.format(asked=_ASKED[dialect]), (asked,))
+    rows = fetch(connection, _KNOWN_UNITS.format(asked=_ASKED[dialect]), (keys,))
     for node, first, last, has_nameless in rows:
         units[node] = first if first == last and not has_nameless else None
     return units

@@ -56,14 +56,14 @@ def write_sources(
 
 def _given_sources(record: JobRecord, ran: Sequence[RanConfiguration]) -> Iterator[list[str]]:
     """Yield the source files that the command line of each run of art gave, as it wrote them."""
-    for one in ran:
-        run = one.run
+    for ran_configuration in ran:
+        run = ran_configuration.run
         # the set that the program wrote has them, and is this job's alone
-        if one.configuration.final_sha256 or run is None or run.not_known is not None:
+        if ran_configuration.configuration.final_sha256 or run is None or run.not_known is not None:
             continue
         names = list(run.options.get("source", ()))
         if "source-list" in run.options:
-            names = _listed_names(record, one.configuration)
+            names = _listed_names(record, ran_configuration.configuration)
         if names:
             yield names
 

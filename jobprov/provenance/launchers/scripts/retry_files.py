@@ -676,18 +676,23 @@ def stage_in(given: argparse.Namespace) -> int:
 def needs_of(data: str, places_file: str) -> Iterator[Need]:
     """Yield the inputs that a bundle lacks."""
     record = read_record(data)
-    told = list(told_lines("input", record["job_id"], places_file))
+    told_places: Dict[str, List[str]] = {}
+    for name, place in told_lines("input", record["job_id"], places_file):
+        told_places.setdefault(name, []).append(place)
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
-        # Standard input has no name of a file: run.sh looks for it by digest
-        if cells["kind"] == "input" and cells["name"] != "standard input":
-            entries = _entries_of(record, cells)
-            size = int(cells["size"]) if cells["size"].isdigit() else None
-            checksums = _checksums_of_need(cells["sha256"])
-            for entry in entries:
-                checksums += [each for each in entry.get("checksums") or [] if ":" in each]
-            places = _recorded_places(cells, entries, _working_of(record))
-            places += [place for name, place in told if name == cells["name"]]
-            yield Need(cells["name"], size, checksums, _once(places))
+        # run.sh itself looks for standard input, by its digest: it has no name of a file
+        if cells["kind"] != "input" or cells["name"] == "standard input":
+            continue
+        entries = _entries_of(record, cells)
+        size = int(cells["size"]) if cells["size"].isdigit() else None
+        checksums = _checksums_of_need(cells["sha256"])
+        for entry in entries:
+            for checksum in entry.get("checksums") or []:
+                if ":" in checksum:
+                    checksums.append(checksum)
+        places = _recorded_places(cells, entries, _working_of(record))
+        places += told_places.get(cells["name"], [])
+        yield Need(cells["name"], size, checksums, _once(places))
 
 
 def _recorded_places(

@@ -89,7 +89,7 @@ def _allowed(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> _
     if len(allowed) == 1:
         return allowed[0]
     if allowed:
-        experiments = ", ".join(each.experiment for each in allowed)
+        experiments = ", ".join(granted.experiment for granted in allowed)
         raise ForbiddenError(
             f"The token is good for several experiments ({experiments}), and it cannot be told "
             "which is meant: get one with the scopes or groups of one of them."

@@ -43,8 +43,8 @@ def see(compared: TaskInCatalog, sightings: Sequence[Mapping[str, object]]) -> N
     """Record sightings, a few at a time."""
     experiment = compared.declaration.experiment
     readable = [sighting for sighting in sightings if _is_readable(sighting)]
-    for some in chunks(readable, _SIGHTINGS_AT_ONCE):
-        record = partial(record_sightings, experiment=experiment, documents=some)
+    for part in chunks(readable, _SIGHTINGS_AT_ONCE):
+        record = partial(record_sightings, experiment=experiment, documents=part)
         compared.writer.run(record, submitter="catalog sync")
 
 
