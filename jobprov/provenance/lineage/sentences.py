@@ -77,7 +77,7 @@ def known_briefly(file: FileNode) -> str:
 
 
 def known_fully(file: FileNode) -> str:
-    """How a file is known that no recorded job made, with the job that wrote it; empty for others."""
+    """How a file is known that no recorded job made, with the job that wrote it; else empty."""
     writer = file.writer
     if writer is not None and writer.is_other_version:
         return shown(f"another version than job {writer.label} made")

@@ -73,7 +73,7 @@ def _key_base(rule: Rule | None, class_name: str) -> str:
 
 
 def _parts_apart(rule: Rule | None, parts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the parts by which causes differ: those of the rule, or the usual ones."""
+    """Return the names of the parts that tell causes apart: of the rule, or the usual ones."""
     if rule is not None and rule.tell_apart is not None:
         return tuple(rule.tell_apart)
     if rule is not None and rule.cause is not None:

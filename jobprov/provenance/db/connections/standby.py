@@ -5,9 +5,9 @@ primary believes that it is up to date. So from time to time the primary is aske
 write-ahead log goes, and the standby how far it has replayed that log. If the standby has passed a
 position, it has all that the primary had written when it was asked, by the clock of this process.
 
-A standby is used while it has all that was committed `longest_lag` seconds ago. It is not used if it
-is no standby any more, if it belongs to another cluster, or if it follows another timeline than the
-primary, as after a failover.
+A standby is used while it has all that was committed `longest_lag` seconds ago. It is not used if
+it is no standby any more, if it belongs to another cluster, or if it follows another timeline than
+the primary, as after a failover.
 
 Source: PostgreSQL's documentation, "Hot Standby", "Recovery Information Functions".
 """

@@ -80,7 +80,7 @@ def _listed_names(record: JobRecord, configuration: FclConfiguration) -> list[st
 
 
 def _values(names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
-    """Yield (place, canonical text) of a sequence: of the whole, without a place, and its elements."""
+    """Yield (place, canonical text) of a sequence as a whole, without a place, and its elements."""
     elements = [_canonical(name) for name in names]
     if len(elements) == 1:
         yield ONLY, indexed_text(elements[0])

@@ -1,8 +1,8 @@
 """Takes OpenLineage events: of runs, and static ones of a job or a dataset.
 
-Each event of a run makes a new record of the whole run, which is then recorded like any other. It is
-provisional while the run goes on; the event of the end makes it final, and later ones revise it. So
-the ledger holds the record of a finished run with all its events, and a rebuild needs nothing else.
+Each event of a run makes a new record of the whole run, which is then recorded like any other. It
+is provisional while the run goes on; the event of the end makes it final, and later ones revise it.
+So the ledger holds the record of a finished run with all its events: a rebuild needs nothing else.
 
 A static event of a job declares a task, and one of a dataset is a sighting of a file. They are
 handled like `PUT /tasks` and `POST /files`, so the ledger holds them too.

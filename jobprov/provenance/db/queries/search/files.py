@@ -1,8 +1,8 @@
 """Files whose name contains a text, or each word of it.
 
 First come those that begin with it, by the index of names; then others, newest first, by the index
-of trigrams, which are three letters in a row. Names that SQLite has not indexed yet are compared one
-by one, and so are the newest `MOST_LOOKED_AT` names of a database without that index.
+of trigrams, which are three letters in a row. Names that SQLite has not indexed yet are compared
+one by one, and so are the newest `MOST_LOOKED_AT` names of a database without that index.
 """
 
 from collections.abc import Sequence

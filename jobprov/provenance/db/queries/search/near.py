@@ -1,9 +1,10 @@
 """Names that somebody may have meant by a mistyped one: candidates, which are ranked elsewhere.
 
 A slip is one wrong, missing or added letter, or two letters that changed places. It leaves one half
-of a word as it was or, if it lies in the middle, both ends: names that contain these are candidates.
-For the whole name of a file, all names that are one slip away are looked up; so are its neighbours
-in the order of names, in case a number or an extension is wrong. Each source gives a few.
+of a word as it was or, if it lies in the middle, both ends: names that contain these are
+candidates. For the whole name of a file, all names that are one slip away are looked up; so are its
+neighbours in the order of names, in case a number or an extension is wrong. Each source
+gives a few.
 """
 
 import string
