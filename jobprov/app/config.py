@@ -2,8 +2,8 @@
 
 The documentation is tested against it.
 
-A value comes from a mapping given to `load_settings`, else from the environment, else from the
-table. `$JOBPROV_DATA` in a default stands for the data folder.
+A value comes from the mapping given to `load_settings` or, if it is not there, from the environment
+or the default in the table. `$JOBPROV_DATA` in a default stands for the data folder.
 """
 
 import os

@@ -143,13 +143,7 @@ def answer_error(error: Exception) -> Response:
     """Return the answer to an error: problem+json for the API, a page for people."""
     problem = problem_of(error)
     if problem.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error(
-            "%s %s: %s",
-            request.method,
-            request.path,
-            reason_of(error) if explains_itself(error) else problem.detail,
-            exc_info=None if explains_itself(error) else error,
-        )
+        _log_failure(error, problem)
     page = current_app.extensions.get("jobprov-error-page")
     if page is not None and not request.path.startswith(API):
         answer = current_app.make_response(page(problem))
@@ -162,11 +156,19 @@ def answer_error(error: Exception) -> Response:
     return answer
 
 
+def _log_failure(error: Exception, problem: Problem) -> None:
+    """Log an error of the service, with its traceback unless it explains itself."""
+    if explains_itself(error):
+        _log.error("%s %s: %s", request.method, request.path, reason_of(error))
+    else:
+        _log.error("%s %s: %s", request.method, request.path, problem.detail, exc_info=error)
+
+
 def explains_itself(error: Exception) -> bool:
     """Return whether the log needs no more than the words of an error.
 
-    On a full disk, or without its database, each request is refused so: with what led there, the
-    log would fill its own disk.
+    On a full disk, or without the database, every request fails: with a traceback for each, the log
+    would fill its own disk.
     """
     if isinstance(error, OperationalError):
         return not is_mistaken(error)

@@ -470,7 +470,7 @@ def get_service() -> Service:
 
 @cache
 def _running_application() -> "Flask":
-    """Return what stands for the application of whoever calls it: one object for all of them."""
+    """Return a stand-in for the running application, one object for all callers."""
     # Commands that open the service do without a web server's 12 MB
     from flask import current_app  # noqa: PLC0415
 

@@ -86,7 +86,7 @@ class NotFoundError(ProvenanceError):
 
 
 class AmbiguousError(ProvenanceError):
-    """The name alone does not say which one.
+    """A name has several meanings, and the question must say which one.
 
     Attributes:
         choices: which there are, as (experiment, namespace) pairs.

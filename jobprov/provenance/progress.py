@@ -1,7 +1,7 @@
-"""How far long work is, told to whoever watches it: by default nobody, at no cost.
+"""Reports the progress of long work to a watcher; without one it costs nothing.
 
-Work passes its items through `watched`, or tells by `tell`; a command watches with `watching`.
-What is told is for people: no work depends on it.
+Work passes its items through `watched`, or reports by `tell`; a command watches with `watching`.
+The reports are for people: no work depends on them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ _WATCHER: ContextVar[Watcher | None] = ContextVar("jobprov_progress", default=No
 
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
-    """Have a watcher told how far the work in this block is; it is called often, and must be quick."""
+    """Report the progress of this block to a watcher, which is called often and must be quick."""
     token = _WATCHER.set(watcher)
     try:
         yield
@@ -53,7 +53,7 @@ def tell(what: str, done: int = 0, total: int | None = None) -> None:
 
 
 def watched(what: str, items: Iterable[T], total: Callable[[], int] | None = None) -> Iterable[T]:
-    """Return the items; whoever watches is told of each that the work is done with.
+    """Return the items, and report each one to the watcher when its work is done.
 
     Args:
         what: what is counted.

@@ -1,6 +1,17 @@
 """Times in UTC: RFC 3339 with a `Z` in answers and documents, another form for people to read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+
+def moment_after(moment: datetime, seconds: float) -> datetime | None:
+    """Return the time so many seconds later; None beyond the years 1 to 9999.
+
+    Recorded durations may be of any size: a job that counts nanoseconds takes a hundred millennia.
+    """
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def utc_text(moment: datetime) -> str:

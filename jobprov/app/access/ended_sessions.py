@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a service without logins loads nothing for them
 
 
 def provider_session(issuer: str, session_id: str) -> str:
-    """Return what our sessions keep of the provider's own: short, whatever the provider calls it."""
+    """Return a short name for the provider's session, to keep with ours."""
     return _hash("provider session", issuer, session_id)
 
 

@@ -56,7 +56,7 @@ _MAY_LAG = frozenset(
         "throughput",
     }
 )
-"""Blueprints that tell what was recorded; others tell agents, hooks and operators what to do next."""
+"""Blueprints that show what was recorded; the others tell agents and hooks what to do next."""
 _WROTE = "jobprov-wrote"
 _PRIMARY, _STANDBY = "primary", "standby"
 

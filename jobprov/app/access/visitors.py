@@ -139,7 +139,7 @@ def _peer() -> str:
 
 
 def _log_stranger(header: str, peer: str) -> None:
-    """Log that somebody else sent the proxy's header, once a minute at most."""
+    """Log, at most once a minute, that somebody other than the proxy sent its header."""
     with _lock:
         now = time.monotonic()
         if now - _last_logged["at"] < _LOGGED_SECONDS:

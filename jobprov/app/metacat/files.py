@@ -49,11 +49,11 @@ class Specification(msgspec.Struct, frozen=True):
 
 @calls.get("/data/file")
 def _file(experiment: str) -> Response:
-    asked = msgspec.convert(request.args.to_dict(), Specification)
+    specification = msgspec.convert(request.args.to_dict(), Specification)
     service = get_service()
     metadata, provenance = _is_yes("with_metadata", "yes"), _is_yes("with_provenance", "yes")
     with service.reading() as connection:
-        files = _find(connection, experiment, [asked])
+        files = _find(connection, experiment, [specification])
         if not files:
             raise NotFoundError("File not found: no record and no catalog names it.")
         wanted = WantedMetadata(records=True, relatives=provenance)

@@ -142,7 +142,7 @@ def tables(report: CampaignReport) -> Iterator[Table]:
 
 
 def spending_tables(spending: Spending) -> Iterator[Table]:
-    """Yield what a campaign cost, week by week, by site and by release; nothing where no job ended."""
+    """Yield what a campaign cost by week, site and release; nothing if no job ended."""
     if not spending.total.jobs:
         return
     note = f"{_OF_SPENT} {silent_words(spending)}".rstrip()

@@ -1,10 +1,9 @@
 """A copy of some pages as files, and the page that lists the campaigns of such a copy.
 
-It is kept beside a result, sent to somebody, or put on a server that runs nothing.
+It can be kept beside a result, sent to somebody, or put on a server that only serves files.
 
-Pages are taken nearest first from where one starts; what was not taken leads back to the service.
-Scripts stay behind: every page is whole without them. What would keep a page up to date stays
-behind too.
+Pages are copied nearest first from the starting page; links to others lead back to the service.
+Scripts are left out, as every page works without them, and so is what keeps a page up to date.
 """
 
 import hashlib

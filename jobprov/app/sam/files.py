@@ -125,9 +125,9 @@ class ExpandedQuery(Struct, frozen=True):
 @calls.route("/files/expand_query", methods=_BOTH)
 def _expanded(experiment: str) -> Response:
     definition = request.values.get("defname")
-    asked = Definition(definition) if definition else _dims()
+    dimensions = Definition(definition) if definition else _dims()
     with get_service().reading() as connection:
-        selection = expand_selection(connection, experiment, asked)
+        selection = expand_selection(connection, experiment, dimensions)
     return json_answer(ExpandedQuery(dimensions_of(selection)))
 
 
@@ -240,8 +240,8 @@ def _shown(described: FileMetadata) -> dict[str, object]:
 def _metadata_of_many(experiment: str) -> Response:
     service = get_service()
     with service.reading() as connection:
-        asked = _asked_files(connection, experiment)
-        files = list({file.key: file for file in asked.values()}.values())
+        found_files = _asked_files(connection, experiment)
+        files = list({file.key: file for file in found_files.values()}.values())
         described = describe_files(connection, service.store, experiment, files)
     return json_answer([_shown(file) for file in described])
 

@@ -1,9 +1,8 @@
 """The process that starts workers, tells them to end, and replaces those that died.
 
-It is gunicorn's, which leaves a moment in which a worker that was just forked still has the
-arbiter's handlers of signals. A SIGTERM of that moment is put into the worker's copy of the
-arbiter's queue, where nobody looks: the service then ended 30 s later, when the arbiter killed
-that worker.
+It is gunicorn's, with one defect mended. For a moment, a worker that was just forked still has the
+signal handlers of the arbiter. A SIGTERM in that moment went into the worker's copy of the queue of
+signals, which is never read: the service ended 30 s later, when the arbiter killed that worker.
 """
 
 import signal

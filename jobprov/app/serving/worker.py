@@ -389,7 +389,7 @@ def _moved_bytes(connection: Connection) -> int:
 
 
 def _claim_to_stay(connection: Connection) -> tuple[bool, bool, float]:
-    """Return what sorts connections: those that are idle go first, those that are answered last."""
+    """Return the sort key of connections: idle ones are closed first, answered ones last."""
     return connection.departure.waiting > 0, not connection.is_idle, connection.deadline
 
 

@@ -24,7 +24,7 @@ from jobprov.provenance.answers.catalogs.replicas import LocatedFile, LocatedFil
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.lineage.words import counted_of
+from jobprov.provenance.lineage.words import units_of
 from jobprov.provenance.services.catalogs.arrivals import (
     MOST_DAYS,
     arrivals_sentence,
@@ -164,7 +164,7 @@ def first_line(comparison: CatalogComparison) -> str:
         why = (comparison.not_compared or "").replace("`", "")
         return f"Not compared with its catalog yet. {why}"
     units = comparison.units
-    known = counted_of(units.in_catalog, units.expected, "unit")
+    known = units_of(units.in_catalog, units.expected)
     differences = sum(difference.count for difference in comparison.differences)
     verdict = counted(differences, "difference") if differences else "jobs and catalog agree"
     return (
@@ -180,7 +180,7 @@ def show_arrivals() -> Response:
     cursor = asked("cursor")
     service = get_service()
     with service.reading() as connection:
-        experiment = experiment_asked() or only_experiment(connection, "whose arrivals you mean")
+        experiment = experiment_asked() or only_experiment(connection)
         arrivals = list_arrivals(
             connection,
             experiment,

@@ -121,7 +121,9 @@ class Interface:
             summary=operation.get("summary", ""),
             description=_paragraphs(operation.get("description", "")),
             needs_token="security" in operation,
-            parameters=[_parameter(one) for one in (*shared, *operation.get("parameters", ()))],
+            parameters=[
+                _parameter(parameter) for parameter in (*shared, *operation.get("parameters", ()))
+            ],
             body=_media(body),
             outcomes=[self._outcome(status, outcome) for status, outcome in outcomes],
         )

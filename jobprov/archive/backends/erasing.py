@@ -39,7 +39,7 @@ class Eraser:
         self._copies = copies
 
     def run(self, packs: Sequence[Pack], digests: Collection[str]) -> tuple[list[Pack], set[str]]:
-        """Copy what is to remain of these packs into new ones.
+        """Copy what remains of these packs into new ones.
 
         Returns the packs to be removed, and the digests that are left in packs with damage.
         """

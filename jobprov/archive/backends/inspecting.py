@@ -18,7 +18,7 @@ from jobprov.archive.store import Finding, FindingKind, is_document_name
 def inspect_loose(
     copies: Iterable[Copy | None], has_intact: Callable[[str], bool], seen: Callable[[], None]
 ) -> Iterator[Finding]:
-    """What is wrong with the loose blobs. None stands for one that a sealer moved meanwhile."""
+    """Yield what is wrong with loose blobs; a copy is None if a sealer moved it meanwhile."""
     for copy in copies:
         if copy is not None:
             yield from _inspect_copy(copy, has_intact)

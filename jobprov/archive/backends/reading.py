@@ -48,7 +48,7 @@ class CopiesStore(ABC):
 
     @abstractmethod
     def _reaching(self) -> AbstractContextManager[None]:
-        """A block in which errors of the system become those of the archive."""
+        """Turn errors of the operating system in this block into errors of the archive."""
 
     @abstractmethod
     def _copies(self, sha256: str) -> Iterator[Copy]:

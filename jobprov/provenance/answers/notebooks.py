@@ -82,7 +82,7 @@ class Listed(Iterator[_Row], Generic[_Row]):
 
 
 def columns_of(kind: type[msgspec.Struct], before: str = "") -> list[str]:
-    """Return the columns of a table of such rows: the members, then those of parts, as pandas does."""
+    """Return the columns of a table of these rows: members first, then those of their parts."""
     columns, of_parts = [], []
     for field in msgspec.structs.fields(kind):
         name = f"{before}{field.encode_name}"

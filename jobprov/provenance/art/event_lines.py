@@ -51,7 +51,7 @@ def events_in(content: bytes) -> EventSpan | None:
 
 
 def join_spans(spans: Iterable[EventSpan]) -> EventSpan | None:
-    """Return the events of parts of a log, in order; those of the last run of art alone."""
+    """Return the events of the parts of a log together, only those of the last run of art."""
     whole: EventSpan | None = None
     for span in spans:
         if whole is None or span.first == 1:

@@ -1,7 +1,7 @@
-"""Reads the tar of a bundle, and nothing else: each header must be the one that `ustar` writes.
+"""Reads the tar of a bundle, and no other tar: each header must be the one that `ustar` writes.
 
-So no other mode, owner, time, type or extension of the format gets in, whatever a library for tars
-would accept. Order, folders and the padding at the end are those of `tar`, too. Nothing is written
+So no other mode, owner, time, type or extension of the format is accepted, unlike by libraries for
+tars. Order, folders and the padding at the end must be those of `tar`, too. Nothing is written
 here; a tar is read once, in bounded memory.
 """
 

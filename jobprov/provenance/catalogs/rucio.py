@@ -95,7 +95,7 @@ class Rucio:
         return held
 
     def _rows(self, dids: Sequence[tuple[str, str]]) -> list[dict[str, object]]:
-        """Return what Rucio says of these files; one that it refuses spoils a call for all."""
+        """Return what Rucio says of these files; if it refuses one of them, it answers for none."""
         try:
             return list(self._list_replicas(dids))
         except (BadInputError, NotFoundError):

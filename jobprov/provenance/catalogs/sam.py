@@ -70,7 +70,7 @@ class Sam:
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names that a dimension selects."""
         count = 0
-        for line in self._query("/files/list", query, format="plain"):
+        for line in self._listed(query):
             if line.strip():
                 count += 1
                 if count > MOST_NAMES:
@@ -207,12 +207,14 @@ class Sam:
         """Return the names that a process was given."""
         return list(self.list_names(f"consumer_process_id {process_id}"))
 
-    def _query(self, path: str, query: str, **more: str) -> Iterator[str]:
+    def _listed(self, query: str) -> Iterator[str]:
+        """Yield the lines in which SAM lists the files that a dimension selects."""
         check_sayable(query)
-        what = f"the dimension {query[:200]!r}"
+        path, what = "/files/list", f"the dimension {query[:200]!r}"
+        params, dims = {"format": "plain"}, {"dims": query}
         if len(query) > _LONGEST_QUERY:
-            return self._transport.lines("POST", path, what=what, params=more, data={"dims": query})
-        return self._transport.lines("GET", path, what=what, params={"dims": query, **more})
+            return self._transport.lines("POST", path, what=what, params=params, data=dims)
+        return self._transport.lines("GET", path, what=what, params={**dims, **params})
 
     def _metadata(self, names: Sequence[str]) -> list[dict[str, object]]:
         form = [("file_name", name) for name in names]

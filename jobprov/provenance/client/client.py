@@ -286,7 +286,7 @@ class Client(Histories):
         return self._ask(ModuleSums, "/statistics/modules", **query)
 
     def attention(self, *, since: str = "24h") -> Attention:
-        """Return what needs somebody now; causes of failures are new that nobody saw before."""
+        """Return what needs somebody now, with causes of failures that are new within `since`."""
         return self._ask(Attention, "/attention", since=since)
 
     def throughput(self, **query: Any) -> Throughput:

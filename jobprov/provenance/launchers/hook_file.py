@@ -32,7 +32,7 @@ def put_hook(target: Path, *, kept: Path | None = None) -> str:
 
 
 def built_hook(kept: Path) -> bytes:
-    """Return the hook: as it is kept in a folder, else built now and kept there if that works."""
+    """Return the hook from a folder; if it is not there, build it and try to keep it there."""
     name = _digest_of_sources()
     content = _read_kept(kept, name)
     if content is None:

@@ -77,7 +77,7 @@ def known_briefly(file: FileNode) -> str:
 
 
 def known_fully(file: FileNode) -> str:
-    """How a file that no recorded job made is known, with the job behind it; empty for others."""
+    """How a file is known that no recorded job made, with the job that wrote it; else empty."""
     writer = file.writer
     if writer is not None and writer.is_other_version:
         return shown(f"another version than job {writer.label} made")
@@ -195,7 +195,7 @@ def _stages_left_out(omitted: Omitted) -> str:
 
 
 def _noun(left_out: LeftOut | None, count: int) -> str:
-    """What so many nodes are, as far as they were counted apart."""
+    """The noun for these nodes: jobs, files, or both if they were not counted apart."""
     one, many = "job", "jobs"
     if left_out is None or (left_out.files and left_out.jobs):
         one, many = "file or job", "files and jobs"

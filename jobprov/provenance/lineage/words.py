@@ -106,11 +106,11 @@ def enumerated(names: Sequence[str], most: int) -> str:
     return listed
 
 
-def counted_of(value: int, total: int | None, word: str) -> str:
-    """`3 of 12 files`; `3 files` if the total is not known."""
+def units_of(units: int, total: int | None) -> str:
+    """`3 of 12 units`; `3 units` if the total is not known."""
     if total is None:
-        return counted(value, word)
-    return f"{number(value)} of {counted(total, word)}"
+        return counted(units, "unit")
+    return f"{number(units)} of {counted(total, 'unit')}"
 
 
 def facets_line(facets: JobFacets) -> str:

@@ -1,8 +1,8 @@
-"""Two identities of a job, from its merged record alone.
+"""Two identities of a job, computed from its merged record: its recipe and its result.
 
-What went in (the recipe) and what came out (the result).
+The recipe identifies what went in, the result what came out. If jobs of one recipe have different
+results, they are nondeterministic, no matter who ran them and when.
 
-Jobs of one recipe that have different results are nondeterministic, whoever ran them and whenever.
 Names of files, folders and hosts are not part of either; git and ParameterSet ids of clean
 checkouts stand for the bytes that they name.
 
@@ -350,7 +350,7 @@ class _Paths:
         return f"{option}={self._labelled(value)}" if equals else argument
 
     def _labelled(self, path: str) -> str:
-        """Return what stands for a path, if it is one; any other text as it is."""
+        """Return the label for a path; a text that is not a path is returned as it is."""
         plain = self._plain(path) if "/" in path else path
         label = self._labels.get(plain, plain)
         if label is not _OUTPUT:

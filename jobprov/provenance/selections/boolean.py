@@ -19,7 +19,7 @@ def read_alternatives(tokens: Tokens, read_condition: ReadCondition) -> Selectio
 
 
 def read_group(tokens: Tokens, read_part: ReadPart) -> Selection:
-    """Return what stands in parentheses, of which the next token must be the first."""
+    """Read what is in parentheses; the next token must open them."""
     tokens.expect_sign("(")
     tokens.enter()
     selection = read_part(tokens)

@@ -1,7 +1,7 @@
-"""The one tree into which selections of files are read, from whichever language.
+"""The tree that selections of files are parsed into, the same for all query languages.
 
-Each node stands for a set of files of one experiment. Names of fields are those of `fields.py`;
-values are the texts that were written, and whoever asks a table makes numbers and times of them.
+Each node stands for a set of files of one experiment. Names of fields are those of `fields.py`.
+Values are kept as they were written; the queries make numbers and times of them.
 """
 
 from dataclasses import dataclass

@@ -225,7 +225,7 @@ def _comparison(tokens: Tokens, field: str) -> Selection:
 
 
 def _one_value(tokens: Tokens, field: str) -> Value:
-    """Return the only value behind an operator of order; `*` and `?` in it stand for themselves."""
+    """Return the one value after an ordering operator; `*` and `?` have no meaning in it."""
     values = _list_in_parentheses(tokens, field)
     if len(values) != 1 or isinstance(values[0], Between):
         raise tokens.error(

@@ -26,12 +26,8 @@ def find_experiment(connection: Connection, name: str, *, offers_names: bool = T
     return key
 
 
-def only_experiment(connection: Connection, what: str) -> str:
-    """Return the one experiment that a question without a name can only mean.
-
-    Args:
-        connection: where from.
-        what: what the question should have named, for the error.
+def only_experiment(connection: Connection) -> str:
+    """Return the only recorded experiment, for a question about arrivals that names none.
 
     Raises:
         NotFoundError: none is recorded yet.
@@ -42,6 +38,7 @@ def only_experiment(connection: Connection, what: str) -> str:
         raise NotFoundError("No experiment is recorded yet.")
     if len(names) > 1:
         raise AmbiguousError(
-            f"Several experiments are recorded; say {what}.", [(name, "") for name in names]
+            "Several experiments are recorded; say whose arrivals you mean.",
+            [(name, "") for name in names],
         )
     return names[0]

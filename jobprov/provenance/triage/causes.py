@@ -56,19 +56,32 @@ def name_cause(
         details: `extra.failure` of the step that failed, as far as a record has it.
     """
     parts = _parts(failure, details)
-    base = f"class {class_name}"
-    apart: tuple[str, ...] = _PARTS
-    if rule is not None and rule.cause is not None:
-        base, apart = f"cause {rule.cause}", ()
-    if rule is not None and rule.tell_apart is not None:
-        base = base if rule.cause is not None else f"rule {rule.name}"
-        apart = tuple(rule.tell_apart)
-    elif not parts["category"] and not parts["message"] and apart:
-        apart = (*_PARTS, "code")
-    told = [parts[name] for name in apart]
-    text = json.dumps([base, *apart, *told])
+    base, apart = _key_base(rule, class_name), _parts_apart(rule, parts)
+    values = [parts[name] for name in apart]
+    text = json.dumps([base, *apart, *values])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Cause(key, _words(rule, parts, apart))
+
+
+def _key_base(rule: Rule | None, class_name: str) -> str:
+    """Return what all causes that the same parts tell apart have in common."""
+    if rule is not None and rule.cause is not None:
+        return f"cause {rule.cause}"
+    if rule is not None and rule.tell_apart is not None:
+        return f"rule {rule.name}"
+    return f"class {class_name}"
+
+
+def _parts_apart(rule: Rule | None, parts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the parts that tell causes apart: of the rule, or the usual ones."""
+    if rule is not None and rule.tell_apart is not None:
+        return tuple(rule.tell_apart)
+    if rule is not None and rule.cause is not None:
+        return ()
+    if parts["category"] or parts["message"]:
+        return _PARTS
+    # Nothing else is known of how the job failed
+    return (*_PARTS, "code")
 
 
 def pattern_of(message: str) -> str:
@@ -140,8 +153,8 @@ def _words(rule: Rule | None, parts: Mapping[str, str], apart: Sequence[str]) ->
         apart: the names of the parts by which causes of the class differ.
     """
     if rule is not None and rule.cause is not None:
-        told = [parts[name] for name in apart if parts[name]]
-        return ": ".join([rule.cause, *told])[:LONGEST]
+        values = [parts[name] for name in apart if parts[name]]
+        return ": ".join([rule.cause, *values])[:LONGEST]
     text = parts["message"]
     if "line" in apart:
         text = parts["line"]

@@ -188,7 +188,7 @@ def get_blob(sha256: str) -> Response:
         holders = holders_of(connection, sha256)
     if not any(grant is None or grant.allows(experiment) for experiment in holders):
         raise NotFoundError(f"No experiment that you may read has sent a blob {sha256}.")
-    return send_blob(sha256, "application/octet-stream", name=sha256)
+    return send_blob(sha256)
 
 
 def _settled_answer(experiment: str | None, stored: Stored) -> Response:

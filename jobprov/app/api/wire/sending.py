@@ -8,14 +8,20 @@ from werkzeug.wsgi import wrap_file
 from jobprov.app.wiring import get_service
 
 
-def send_blob(sha256: str, content_type: str, *, name: str | None = None) -> Response:
-    """Return a blob's bytes; honours Range and If-None-Match.
+def send_blob(sha256: str) -> Response:
+    """Return a blob's bytes, to be saved under their digest; honours Range and If-None-Match.
 
     Raises:
         BlobMissingError, BlobDamagedError: from the archive.
     """
     store = get_service().store
-    return send_stream(store.open(sha256), store.size(sha256), content_type, etag=sha256, name=name)
+    return send_stream(
+        store.open(sha256),
+        store.size(sha256),
+        "application/octet-stream",
+        etag=sha256,
+        name=sha256,
+    )
 
 
 def send_stream(

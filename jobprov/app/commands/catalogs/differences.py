@@ -22,7 +22,7 @@ from jobprov.provenance.answers.catalogs.differences import (
     SilentUnit,
 )
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, counted_of, number
+from jobprov.provenance.lineage.words import counted, number, units_of
 
 if TYPE_CHECKING:
     from jobprov.app.wiring import Service
@@ -173,7 +173,7 @@ def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:
         yield f"Not compared with its catalog yet. {comparison.not_compared}"
         return
     units = comparison.units
-    known = counted_of(units.in_catalog, units.expected, "unit")
+    known = units_of(units.in_catalog, units.expected)
     yield f"The catalog knows the outputs of {known}, as of {moment(comparison.synced_at)}."
     if comparison.problem:
         yield f"The last time: {comparison.problem}"

@@ -210,10 +210,10 @@ def _did(parent: Any) -> str:
 
 
 def _completion_line(completion: _Completion) -> str:
-    told = [*completion.problems]
+    parts = [*completion.problems]
     if completion.added:
-        told.insert(0, f"added {', '.join(completion.added)}")
-    return f"{completion.file}: {'; '.join(told) or 'nothing to add'}"
+        parts.insert(0, f"added {', '.join(completion.added)}")
+    return f"{completion.file}: {'; '.join(parts) or 'nothing to add'}"
 
 
 def _path_of(file: Path) -> Path:

@@ -75,10 +75,10 @@ def _row(row: StageDifference) -> Iterator[str]:
 def _values(values: list[CountedValue], omitted: int) -> str:
     """Return the most frequent values, each with how many jobs have it."""
     words = []
-    for each in values[:_MOST_VALUES]:
-        text = "without" if each.value is None else readable(each.value)
+    for value in values[:_MOST_VALUES]:
+        text = "without" if value.value is None else readable(value.value)
         cut = text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
-        words.append(f"{shown(cut)} ({counted(each.job_count, 'job')})")
+        words.append(f"{shown(cut)} ({counted(value.job_count, 'job')})")
     more = len(values) + omitted - len(words)
     if more:
         words.append(f"{more:,} more")

@@ -115,10 +115,10 @@ def sentence(value: RanValue) -> str:
         return f"{begin}, as written in {value.written_at}: {written}. {value.not_known}"
     if value.value is None:
         return f"{begin}: not in what ran, as no path has it; {value.written_at} says {written}"
-    said = f"{begin}: {readable(value.value)}"
+    words = f"{begin}: {readable(value.value)}"
     if value.set_by is None:
-        return said
-    said += f", set by {value.set_by}"
+        return words
+    words += f", set by {value.set_by}"
     if written is not None and value.written != value.value:
-        said += f"; {value.written_at} says {written}"
-    return said
+        words += f"; {value.written_at} says {written}"
+    return words

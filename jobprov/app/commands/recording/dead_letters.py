@@ -155,7 +155,7 @@ def remove(
 
 
 def _chosen(service: "Service", numbers: tuple[int, ...], experiment: str | None) -> list[int]:
-    """Return the numbers that were given, else those of all letters, or of an experiment.
+    """Return the given numbers, or those of all letters or of an experiment's.
 
     Raises:
         NotFoundError: there is no letter of a number that was given.

@@ -87,9 +87,9 @@ def list_them(*, service: Service, as_json: bool) -> None:
     with service.reading() as connection:
         listed = list_experiments(connection, service.settings.private_experiments)
     rows = []
-    for one in listed:
-        state = f"private (by {one.by})" if one.is_private else "open"
-        rows.append((one.experiment, state))
+    for entry in listed:
+        state = f"private (by {entry.by})" if entry.is_private else "open"
+        rows.append((entry.experiment, state))
     text = cell_table(("EXPERIMENT", "STATE"), rows) if rows else "No experiment is known yet."
     emit(listed, text, as_json=as_json)
 

@@ -31,7 +31,7 @@ from jobprov.provenance.answers.tasks.tasks import (
     UnitsWaived,
 )
 from jobprov.provenance.client import Client
-from jobprov.provenance.lineage.words import counted, counted_of, duration_with_band, number, size
+from jobprov.provenance.lineage.words import counted, duration_with_band, number, size, units_of
 
 _LISTED = 10
 _MISSING: Columns[OpenUnit] = {
@@ -82,7 +82,7 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
 
 
 def _progress(task: TaskProgress) -> str:
-    parts = [f"{counted_of(task.produced, task.expected, 'unit')} done"]
+    parts = [f"{units_of(task.produced, task.expected)} done"]
     others = state_words(task.states)
     if others:
         parts.append(others)

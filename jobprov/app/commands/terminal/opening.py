@@ -166,7 +166,7 @@ _JOB_FILTERS = {
 
 
 def job_filters(*names: str) -> Callable[[F], F]:
-    """Return what adds options by which jobs are chosen, in the order of these names."""
+    """Return a decorator that adds options to choose jobs by, in the order of these names."""
 
     def add(function: F) -> F:
         # The option that is added last is listed first

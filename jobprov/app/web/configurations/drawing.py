@@ -1,11 +1,11 @@
 """How FHiCL is drawn on a page: its text as lines of HTML, its evaluated parameters as a tree.
 
-In the text, comments, strings, numbers and words are told apart, and every include is a link. All
-is escaped. A line is read alone, so that any part of a file can be shown; a string over several
-lines is coloured in its first.
+In the text, comments, strings, numbers and words have colours, and every include is a link. All is
+escaped. Each line is read by itself, so that any part of a file can be shown; of a string over
+several lines only the first is coloured.
 
-The tree folds: a page shows what fits, and links to the rest. It works on parameters
-in the order of print, in which all of a table stand together.
+The tree folds: a page shows what fits, and links to the rest. It takes the parameters in the order
+in which they are printed, where those of a table are together.
 """
 
 import re

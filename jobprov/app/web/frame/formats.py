@@ -144,7 +144,7 @@ def minute(value: Any) -> str:
 
 
 def second(value: Any) -> str:
-    """Return `2026-11-24 16:01:07 UTC`; what is no time as it is."""
+    """Return `2026-11-24 16:01:07 UTC`; a text that is not a time is returned as it is."""
     time = read_time(value)
     return second_text(time) if time else text(value)
 

@@ -113,7 +113,7 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
 
 
 def form_refusal(experiment: str, role: Role = Role.PRODUCER) -> str | None:
-    """Return why `form_grant` would refuse whatever this reader sends, so that no form is offered.
+    """Return why `form_grant` would refuse this reader, so that no form is offered.
 
     It is None where they may send one, or could after a login or with a token.
     """
@@ -138,7 +138,7 @@ def token_field() -> str | None:
 
 
 def who_decides(grant: Grant) -> str:
-    """Return who sends a form: who is logged in, else whoever the form names."""
+    """Return who sends a form: the user who is logged in, or else the name in the form."""
     return grant.person or request.form.get("who", "").strip()
 
 

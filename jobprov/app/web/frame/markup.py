@@ -92,7 +92,7 @@ def state_icon(states: Iterable[Any]) -> str:
 
 
 def narrowed(filters: Mapping[str, Any]) -> str:
-    """Return what a narrowed list has behind its title.
+    """Return the words after the title of a list that was narrowed down.
 
     As ` of toyexp, failed, since 2026-11-24 16:01 UTC`.
     """
@@ -167,7 +167,7 @@ def whole_dates(value: Any) -> Markup:
 
 
 def _unbroken(found: re.Match[str]) -> str:
-    """Return a date that no line is broken within; a tag, which may have one in it, as it is."""
+    """Return a date in a span that keeps it on one line; a tag, which may hold a date, as it is."""
     piece = found[0]
     return piece if piece.startswith("<") else f'<span class="unbroken">{piece}</span>'
 

@@ -81,7 +81,7 @@ class _Untold(NamedTuple):
 
 
 def _untold(problem: Problem, given: Mapping[str, str]) -> list[_Untold]:
-    """Return what is to be listed below the first line, which mostly says all of the first field."""
+    """Return the problems below the first line, which usually says all about the first field."""
     if len(problem.errors) == 1 and not given:
         return []
     rows = []
@@ -134,11 +134,11 @@ def _neighbour(name: str) -> str:
 
 def _with_filter(head: str, name: str) -> str:
     """Return this same page with a name in the filter that is spelled most like it."""
-    asked = {request.args[field]: field for field in _NAMED if request.args.get(field)}
-    if head not in _FILTERED or not asked:
+    filters_by_value = {request.args[field]: field for field in _NAMED if request.args.get(field)}
+    if head not in _FILTERED or not filters_by_value:
         return address("/search", {"q": name})
-    [mistyped] = get_close_matches(name, asked, n=1, cutoff=0.0)
-    return here(**{asked[mistyped]: name})
+    [mistyped] = get_close_matches(name, filters_by_value, n=1, cutoff=0.0)
+    return here(**{filters_by_value[mistyped]: name})
 
 
 def _as_now() -> str | None:

@@ -137,6 +137,7 @@ class JobsPage(NamedTuple):
         shared: what all of its jobs have in common, in words.
         cause: why all of them failed, in words, where the list is of one cause.
         unsorted: why some columns do not sort; None where all do.
+        counted_of: how many jobs the facets were counted among; None where all were.
         csv: the address of the same list as CSV.
     """
 
@@ -219,7 +220,14 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
     line = first_line(
         listed, facets, filters, cause=cause, sort=question.sort, cursor=question.cursor
     )
-    is_by_arrival = question.sort in (None, "-received_at")
+    why_columns_do_not_sort = counted_of = None
+    if not around.is_short:
+        why_columns_do_not_sort = why_unsorted()
+    if not facets.is_exact:
+        counted_of = facets.counted_of
+    next_words = "Further"
+    if question.sort in (None, "-received_at"):
+        next_words = "Older"
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
         jobs=listed.jobs,
@@ -232,12 +240,12 @@ def _page(question: JobsQuestion, listed: JobList, around: AroundJobs) -> JobsPa
         shared=shared_by_all(facets, filters),
         heads={name: head_of(name, question.sort, around) for name in ORDER_WORDS},
         cause=cause,
-        unsorted=None if around.is_short else why_unsorted(),
-        counted_of=None if facets.is_exact else facets.counted_of,
+        unsorted=why_columns_do_not_sort,
+        counted_of=counted_of,
         first_line=line,
         first_page=first_page(),
         next_page=next_page(listed.next),
-        next_words="Older" if is_by_arrival else "Further",
+        next_words=next_words,
         csv=here(format="csv", limit=str(question.limit)),
     )
 

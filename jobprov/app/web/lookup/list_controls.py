@@ -1,4 +1,4 @@
-"""What stands around a list of jobs: its first line, counts to narrow it down by, heads that sort."""
+"""What is around a list of jobs: its first line, counts to narrow it down, heads that sort it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

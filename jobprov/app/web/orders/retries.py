@@ -186,7 +186,7 @@ def _page(question: _Question, entered: Entered) -> Response:
 
 
 def _form_address(question: _Question) -> str:
-    """Return where the form is sent: it names the shown rows, so that a refusal shows them again."""
+    """Return the address of the form; it names the shown rows, for a refusal to show them again."""
     shown = {name: asked(name) for name in ("whole", "from")}
     place = {"experiment": question.experiment, "task_id": question.task_id}
     return address("/retry", {**place, **shown})

@@ -1,4 +1,4 @@
-"""The page of throughput: what ended in each step of a window of time, as a chart and as a table."""
+"""The throughput page: what ended in each step of a window of time, as a chart and a table."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -287,7 +287,7 @@ def _waiting_url(given: dict[str, str]) -> str:
 
 
 def _errors_url(throughput: Throughput, given: dict[str, str]) -> str | None:
-    """Return the address of why jobs failed that began in the window; None where queues are shown."""
+    """Return the page of why jobs of the window failed; None where queues are shown."""
     if throughput.measure in QUEUED:
         return None
     kept = {name: given[name] for name in _OF_ERRORS if name in given}

@@ -1,4 +1,4 @@
-"""What is left of a campaign or a task: a picture with the band of its end ahead of now, and its numbers."""
+"""What is left of a campaign or a task: a picture with a band for its expected end, and numbers."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple

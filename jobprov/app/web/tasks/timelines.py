@@ -39,7 +39,7 @@ _BY_WORDS = {"job": "job", "site": "site", "host": "host"}
 
 
 class Tick(NamedTuple):
-    """A moment on the axis: per cent of the width, its place in the drawing, its label if it fits."""
+    """A tick of the axis: per cent of the width, place in the drawing, and label if it fits."""
 
     percent: float
     place: int

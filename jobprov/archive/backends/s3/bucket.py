@@ -218,7 +218,7 @@ class Bucket:
 
     @contextmanager
     def _finding(self) -> Iterator[None]:
-        """Swallow the error that there is no such object, not the one that the bucket is gone."""
+        """Ignore the error that an object is missing, but not that the bucket is missing."""
         try:
             yield
         except FileNotFoundError as error:

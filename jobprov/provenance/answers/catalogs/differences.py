@@ -11,7 +11,7 @@ class JobStatement(Struct, frozen=True):
 
 
 class CatalogStatement(Struct, frozen=True):
-    """What the catalog has of a file; `size_bytes` and `task_id` are None where it does not say."""
+    """What the catalog says about a file; fields that it does not fill are None."""
 
     size_bytes: int | None
     checksums: list[str]

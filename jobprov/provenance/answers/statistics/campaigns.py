@@ -221,7 +221,7 @@ class ClassEdge(Struct, frozen=True):
 
 
 class OmittedClasses(Struct, frozen=True):
-    """What a large graph leaves out: so many classes with so many jobs."""
+    """How many classes a large graph leaves out, and how many jobs these have."""
 
     nodes: int
     jobs: int

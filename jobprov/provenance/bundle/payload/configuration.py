@@ -68,7 +68,7 @@ def _add_configuration(payload: Payload, configuration: RecordPart, folder: str)
 
 
 def _used_path(file: RecordPart, search_path: list[str]) -> str:
-    """The path by which the job read a file: as recorded, else where the search path has it."""
+    """The path by which the job read a file: the recorded one, or where the search path leads."""
     path, name, element = file.text("path"), file.text("name"), file.number("found_in")
     if not path and element is not None and 0 <= element < len(search_path):
         return posixpath.join(search_path[element], name)

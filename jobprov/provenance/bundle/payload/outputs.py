@@ -97,7 +97,7 @@ def _write_content_digest(payload: Payload, output: RecordPart) -> None:
 
 
 def _pattern(payload: Payload, path: str) -> str:
-    """The pattern by which an output is looked for whose name no rerun repeats; else ''."""
+    """The pattern to look for an output whose name no rerun repeats; '' for any other output."""
     return passing_pattern(posixpath.basename(path)) if payload.edition > 1 else ""
 
 

@@ -44,9 +44,9 @@ _REFUSED = (
     "srmrm",
     "uberftp",
 )
-"""Those in place of which it fails."""
+"""Those that it stands in for by failing with an explanation."""
 CLIENTS = tuple(sorted((*SERVED, *_REFUSED)))
-"""All of which a rerun calls none; clients.sh looks for them."""
+"""A rerun calls none of these; clients.sh looks for them on the machine."""
 _SYSTEM = ("/bin/", "/usr/")
 
 
@@ -87,13 +87,16 @@ def _are_outputs_stored(record: RecordPart) -> bool:
 
 def _named_clients(payload: Payload) -> list[str] | None:
     """The clients named in a command or script of the job; None if a script is not known."""
-    texts = [word.encode("utf-8", "replace") for step in payload.steps for word in step.argv]
+    texts = []
+    for step in payload.steps:
+        texts += [word.encode("utf-8", "replace") for word in step.argv]
     for script in payload.record.parts("scripts"):
         sha256 = script.digest("sha256")
         if not payload.has(sha256) or payload.draft.reader.size(sha256) > SMALL_BYTES:
             return None
         texts.append(payload.draft.reader.get(sha256))
-    return [name for name in CLIENTS if any(name.encode() in text for text in texts)]
+    all_text = b"\n".join(texts)
+    return [name for name in CLIENTS if name.encode() in all_text]
 
 
 def _places(payload: Payload, name: str) -> Iterator[Place]:

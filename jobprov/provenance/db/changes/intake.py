@@ -142,7 +142,7 @@ def give_turn(connection: Connection, experiment: str, key: str, now: datetime) 
 def take_over_turn(
     connection: Connection, experiment: str, key: str, given_at: datetime, now: datetime
 ) -> bool:
-    """Give a turn to another job; return whether nobody else did since."""
+    """Give a turn to another job; return False if somebody else did so first."""
     is_unchanged = TraceTurn.given_at == given_at
     statement = update(TraceTurn).where(*_is_kind(experiment, key), is_unchanged)
     return connection.execute(statement.values(given_at=now, traced_at=None)).rowcount > 0

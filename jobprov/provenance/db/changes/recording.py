@@ -125,7 +125,7 @@ def remove_unread(connection: Connection, entries: Sequence[int]) -> None:
 
 
 def add_provisional(connection: Connection, records: Iterable[NewProvisional]) -> None:
-    """Store provisional records; none of these witnesses has one of these jobs."""
+    """Store provisional records of witnesses that have none of these jobs yet."""
     insert_rows(connection, table_of(ProvisionalRecord), [record._asdict() for record in records])
 
 

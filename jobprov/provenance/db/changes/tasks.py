@@ -86,7 +86,7 @@ def count_outputs_by(connection: Connection, task: int, patterns: Sequence[str])
 
 
 def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
-    """Have none of these units of a task waived any more; return those that were."""
+    """Withdraw the waivers of these units of a task; return the units that had one."""
     is_of_task = WaivedUnit.task_id == task
     query = select(WaivedUnit.unit).where(is_of_task)
     waived = {unit for (unit,) in rows_among(connection, query, WaivedUnit.unit, units)}

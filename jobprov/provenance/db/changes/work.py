@@ -58,7 +58,7 @@ def renew_leased(
 def lease_next(
     connection: Connection, kinds: Sequence[str], *, now: datetime, until: datetime
 ) -> LeasedItem | None:
-    """Lease the item of these kinds that is due first; None where none is due."""
+    """Lease the item of these kinds that is due first; None if none is due."""
     query = (
         select(WorkItem.id, WorkItem.kind, WorkItem.key, WorkItem.attempts, WorkItem.due_at)
         .where(WorkItem.due_at <= now, WorkItem.kind.in_(kinds))

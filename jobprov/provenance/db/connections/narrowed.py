@@ -1,11 +1,11 @@
 """Opens databases for readers who may not see all experiments.
 
-Such a reader has connections of their own, on each of which a temporary view stands before every
-table: both databases find a temporary view before the table of its name. A statement is the same as
-for anybody else and finds what the reader may see; none can forget to ask. Which experiments are
-hidden is an option of the engine, which has no default: a transaction without it does not begin.
+Such a reader gets connections on which each table is hidden by a temporary view of its name: both
+databases find a temporary view first. So the statements are the same as for other readers, but only
+find what this reader may see, and none can forget the check. Which experiments are hidden is an
+option of the engine without a default: a transaction without it does not begin.
 
-Nobody else pays for this: where all experiments are open, no such connection is made.
+If all experiments are open, no such connection is made, and there is no cost.
 """
 
 import json

@@ -1,13 +1,13 @@
-"""A hot standby that reading may go to, and how far it is behind, as proven by this process.
+"""A hot standby for reading, and how far it is behind the primary, as measured by this process.
 
-Clocks of two servers say little about how far one is behind, and a standby that lost its primary
-believes that it has all there is. So the primary is asked now and then how far its write-ahead log
-goes, and the standby how far it has replayed that: what the primary had written at a moment that
-the standby has reached is on the standby. The moments are of this process's own clock.
+The clocks of two servers do not show how far one is behind the other, and a standby that lost its
+primary believes that it is up to date. So from time to time the primary is asked how far its
+write-ahead log goes, and the standby how far it has replayed that log. If the standby has passed a
+position, it has all that the primary had written when it was asked, by the clock of this process.
 
-A standby is used while it has all that was committed at most `longest_lag` seconds ago. It is not
-used, whatever it says of its progress, where it is no standby any more, is one of another cluster,
-or follows another timeline than the primary, as after a failover.
+A standby is used while it has all that was committed `longest_lag` seconds ago. It is not used if
+it is no standby any more, if it belongs to another cluster, or if it follows another timeline than
+the primary, as after a failover.
 
 Source: PostgreSQL's documentation, "Hot Standby", "Recovery Information Functions".
 """

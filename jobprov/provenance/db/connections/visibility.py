@@ -166,7 +166,7 @@ def _experiment_name(table: Table, words: ViewWords) -> str | None:
 
 
 def _owning_columns(table: Table) -> list[Column[object]]:
-    """Return the columns by which it is decided whose a row is.
+    """Return the columns that show which experiment owns a row.
 
     What joins two things, as a mention joins a job and a file, is seen by whoever sees both.
 

@@ -104,7 +104,7 @@ class Unsealed(NamedTuple):
 
 
 def count_unsealed(connection: Connection, *, most: int = MOST_UNSEALED) -> Unsealed:
-    """Return how much waits to be sealed, by the index of these entries alone; `most` at most."""
+    """Return how many entries wait to be sealed, at most `most`; only their index is read."""
     # By experiment: else SQLite reads all of another index that has the segment in it
     waiting = select(LedgerEntry.id).where(
         LedgerEntry.experiment_id.in_(select(Experiment.id)), LedgerEntry.segment.is_(None)
@@ -331,7 +331,7 @@ class StandingEntry(NamedTuple):
 def standing_entries(
     connection: Connection, experiment: int, kinds: Collection[str], segment: int
 ) -> list[StandingEntry]:
-    """Return a segment's entries of these kinds, in order, then those that wait."""
+    """Return the entries of these kinds: those of a segment in order, then those not yet sealed."""
     query = (
         select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.segment)
         .where(LedgerEntry.experiment_id == experiment, LedgerEntry.kind.in_(kinds))

@@ -1,10 +1,10 @@
-"""Joins attempts that do not know their unit to those that do: one DAG node has one unit.
+"""Gives attempts without a unit the unit of other attempts: one DAG node has one unit.
 
-`jobs.unit` is what all counts go by, and is brought up to date here whenever an attempt of a node
-comes, is read anew, or leaves it: so the order in which records come does not matter.
+All counts use `jobs.unit`. It is updated here whenever an attempt of a node comes, is read anew, or
+leaves the node, so that the order in which records come does not matter.
 
 A node may have thousands of attempts, such as a batch job that is started again and again. So all
-of them are looked at only when the unit that they count for becomes another one.
+of them are only looked at when the unit of the node changes.
 
 Source: docs/decisions/0053-attempts-without-a-unit.md.
 """
@@ -105,9 +105,9 @@ def write_attempts(
 def _units_of_nodes(connection: Connection, nodes: Iterable[int]) -> dict[int, str | None]:
     """Return the unit that the attempts at each node know; None where that is not just one."""
     dialect, listed = connection.dialect.name, sorted(nodes)
-    asked = json.dumps(listed) if dialect == "sqlite" else array_of(listed)
+    keys = json.dumps(listed) if dialect == "sqlite" else array_of(listed)
     units: dict[int, str | None] = {}
-    rows = fetch(connection, _KNOWN_UNITS.format(asked=_ASKED[dialect]), (asked,))
+    rows = fetch(connection, _KNOWN_UNITS.format(asked=_ASKED[dialect]), (keys,))
     for node, first, last, has_nameless in rows:
         units[node] = first if first == last and not has_nameless else None
     return units

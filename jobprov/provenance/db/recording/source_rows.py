@@ -56,14 +56,14 @@ def write_sources(
 
 def _given_sources(record: JobRecord, ran: Sequence[RanConfiguration]) -> Iterator[list[str]]:
     """Yield the source files that the command line of each run of art gave, as it wrote them."""
-    for one in ran:
-        run = one.run
+    for ran_configuration in ran:
+        run = ran_configuration.run
         # the set that the program wrote has them, and is this job's alone
-        if one.configuration.final_sha256 or run is None or run.not_known is not None:
+        if ran_configuration.configuration.final_sha256 or run is None or run.not_known is not None:
             continue
         names = list(run.options.get("source", ()))
         if "source-list" in run.options:
-            names = _listed_names(record, one.configuration)
+            names = _listed_names(record, ran_configuration.configuration)
         if names:
             yield names
 
@@ -80,7 +80,7 @@ def _listed_names(record: JobRecord, configuration: FclConfiguration) -> list[st
 
 
 def _values(names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
-    """Yield place and canonical text of the whole sequence, without a place, and of its elements."""
+    """Yield (place, canonical text) of a sequence as a whole, without a place, and its elements."""
     elements = [_canonical(name) for name in names]
     if len(elements) == 1:
         yield ONLY, indexed_text(elements[0])

@@ -35,8 +35,8 @@ class Placed(NamedTuple):
     has_several_stages: bool
 
 
-class Said(NamedTuple):
-    """What the records of jobs name: the first place of a task by name, and all its stages."""
+class PlaceByJobs(NamedTuple):
+    """The place that the jobs of a task name: the first one by name, and all stages."""
 
     experiment: int
     place: CampaignStage
@@ -49,12 +49,12 @@ class NamedTasks(NamedTuple):
     Attributes:
         keys: by experiment and name of the task.
         patterns: patterns of outputs, by key, of tasks that declare some.
-        said: what jobs say of tasks, by key, where that is not what stands there.
+        moved: the places that jobs name, by key, of tasks whose row has another one.
     """
 
     keys: dict[TaskKey, int]
     patterns: dict[int, list[str]]
-    said: dict[int, Said]
+    moved: dict[int, PlaceByJobs]
 
 
 _PLACES = """
@@ -105,7 +105,7 @@ def intern_tasks(
 ) -> NamedTasks:
     """Return the tasks that records name, made where they are new; `place_tasks` places them."""
     named: set[TaskKey] = set()
-    said: dict[TaskKey, Said] = {}
+    places: dict[TaskKey, PlaceByJobs] = {}
     for record in records:
         key = task_key(record, experiments[record.experiment])
         if key is None:
@@ -113,13 +113,13 @@ def intern_tasks(
         named.add(key)
         if stage := stage_key(record):
             place = CampaignStage(*stage)
-            before = said.get(key, Said(key[0], _NOWHERE, frozenset()))
+            before = places.get(key, PlaceByJobs(key[0], _NOWHERE, frozenset()))
             stages = before.stages | ({place.stage} - {""})
-            said[key] = Said(key[0], _first_of(before.place, place), stages)
+            places[key] = PlaceByJobs(key[0], _first_of(before.place, place), stages)
     tasks = _intern_names(transaction, named)
     stored = select_among(transaction.connection, _PLACES, tasks.values())
-    by_number = {tasks[key]: of_task for key, of_task in said.items()}
-    moved = {task: by_number[task] for task in _moved(stored, by_number)}
+    places_by_task = {tasks[key]: place for key, place in places.items()}
+    moved = {task: places_by_task[task] for task in _moved(stored, places_by_task)}
     patterns = {task: text.split("\n") for task, *_, text in stored if text is not None}
     return NamedTasks(tasks, patterns, moved)
 
@@ -136,23 +136,23 @@ def _intern_names(transaction: Transaction, keys: Iterable[TaskKey]) -> dict[Tas
     return transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
 
 
-def place_tasks(transaction: Transaction, said: Mapping[int, Said]) -> None:
-    """Place tasks for which jobs name another campaign or stage; mostly there are none.
+def place_tasks(transaction: Transaction, moved: Mapping[int, PlaceByJobs]) -> None:
+    """Place tasks whose jobs name another campaign or stage; usually there are none.
 
-    Campaign and stage of a task are each what its declaration says, else the first by name that a
-    job says. Others who place the same tasks wait from here on.
+    The campaign of a task is the declared one or, if none is declared, the first by name of those
+    that its jobs name; so is its stage. Others who place the same tasks wait from here on.
     """
-    if not said:
+    if not moved:
         return
     connection = transaction.connection
-    moved = sorted(said)
+    tasks = sorted(moved)
     # Another process may have placed them since: look again
-    change_among(connection, _LOCK, moved)
-    _write_places(transaction, _moved(select_among(connection, _PLACES, moved), said))
+    change_among(connection, _LOCK, tasks)
+    _write_places(transaction, _moved(select_among(connection, _PLACES, tasks), moved))
 
 
 def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
-    """Return the patterns of outputs of these tasks, those that declare some."""
+    """Return the output patterns of those tasks that declare some."""
     patterns: dict[int, list[str]] = {}
     for task, text in select_among(connection, _PATTERNS, sorted(tasks)):
         patterns[task] = text.split("\n")
@@ -160,31 +160,27 @@ def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
 
 
 def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
-    """Place tasks anew.
-
-    These are tasks whose declaration is another, or of which a job says something else than before,
-    or nothing more.
-    """
+    """Place tasks anew whose declaration changed, or whose jobs no longer name the same place."""
     placed: dict[int, Placed] = {}
     rows = select_among(transaction.connection, _FIRST_SAID, sorted(tasks))
     for task, experiment, declared_campaign, declared_stage, campaign, stage, last_stage in rows:
         declared = _place_of(declared_campaign, declared_stage)
-        place = _placed(declared=declared, said=_place_of(campaign, stage))
+        place = _placed(declared=declared, by_jobs=_place_of(campaign, stage))
         stages = {place.stage, stage or "", last_stage or ""} - {""}
         placed[task] = Placed(experiment, place, len(stages) > 1)
     _write_places(transaction, placed)
 
 
-def _moved(stored: Sequence[Row], said: Mapping[int, Said]) -> dict[int, Placed]:
+def _moved(stored: Sequence[Row], places: Mapping[int, PlaceByJobs]) -> dict[int, Placed]:
     """Return the tasks that jobs move to another place, with their new values."""
     moved: dict[int, Placed] = {}
     for task, campaign, stage, declared_campaign, declared_stage, had_several, _ in stored:
-        of_task = said.get(task)
+        of_task = places.get(task)
         if of_task is None:
             continue
         before = _place_of(campaign, stage)
         first = _first_of(before, of_task.place)
-        after = _placed(declared=_place_of(declared_campaign, declared_stage), said=first)
+        after = _placed(declared=_place_of(declared_campaign, declared_stage), by_jobs=first)
         stages = of_task.stages | ({before.stage, after.stage} - {""})
         has_several = bool(had_several) or len(stages) > 1
         if after != before or has_several != bool(had_several):
@@ -224,6 +220,6 @@ def _first_name(name: str, other: str) -> str:
     return name or other
 
 
-def _placed(*, declared: CampaignStage, said: CampaignStage) -> CampaignStage:
-    """Return the place in the declaration; what that leaves out is taken from jobs."""
-    return CampaignStage(declared.campaign or said.campaign, declared.stage or said.stage)
+def _placed(*, declared: CampaignStage, by_jobs: CampaignStage) -> CampaignStage:
+    """Return the declared place; what the declaration leaves out is taken from jobs."""
+    return CampaignStage(declared.campaign or by_jobs.campaign, declared.stage or by_jobs.stage)

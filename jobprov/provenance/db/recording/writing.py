@@ -122,7 +122,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     link_new_files(insertions, touched.new_identities, touched.new_claims)
     insertions.write()
     link_files(connection, removed.named | touched.files, touched.claims)
-    place_tasks(transaction, shared.tasks.said)
+    place_tasks(transaction, shared.tasks.moved)
     # A task's stage follows from its jobs: where one of them left, it may be another now
     if replaced:
         leave_out_lost(connection, replaced)

@@ -1,9 +1,9 @@
-"""The index by which a part of a file's name is found, whatever its letters' case.
+"""The index that finds files by a part of their name, upper or lower case.
 
 SQLite: an FTS5 table of trigrams without the names themselves, filled by
 `writer/indexed_names.py`. PostgreSQL: a GIN index of `pg_trgm` on `files.name`, and on the names of
-tasks and parameters, which may be tens of thousands. It is derived, and no table of ours: what it
-says is checked against the names, so it may lag behind or be missing. See
+tasks and parameters, which may be tens of thousands. It is derived and is none of our tables: its
+answers are checked against the names, so it may lag behind or be missing. See
 docs/decisions/0033-search.md.
 """
 

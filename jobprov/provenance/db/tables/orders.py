@@ -71,7 +71,7 @@ class OrderInput(Base):
 
 
 class OrderLease(Base):
-    """Who is about to submit an order, and until when nobody else is; not derived."""
+    """Who may submit an order, and until when nobody else may; not derived."""
 
     __tablename__ = "order_leases"
     order_id: Mapped[int] = key_of("orders.id")

@@ -34,7 +34,7 @@ _STATEMENT_TIMEOUT = "1h"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`; one that is there already stays as it is.
+    """Bring the database at `url` to `revision`, unless it is there already.
 
     The index of file names is made where it is missing and can be.
 

@@ -222,7 +222,7 @@ class KnownKeys:
     def _insert(
         self, connection: Connection, table: Table, rows: Mapping[K, Mapping[str, object]]
     ) -> dict[K, int]:
-        """Insert rows that nobody else inserts; return their keys."""
+        """Insert rows that no other process inserts; return their keys."""
         ordered = sorted(rows)  # type: ignore[type-var]  # keys of one table compare
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]

@@ -100,7 +100,7 @@ def _set_application(work: WorkingSet, options: ArtOptions) -> None:
 def _set_inherited(work: WorkingSet, options: ArtOptions) -> bool:
     """Set which metadata the input files give; return whether their file type is among it."""
     has_all = "sam-inherit-metadata" in options
-    inherited = [each for each in _INHERITABLE if has_all or each.inheriting_option in options]
+    inherited = [kind for kind in _INHERITABLE if has_all or kind.inheriting_option in options]
     for metadata in inherited:
         if metadata.option in options:
             raise RefusedError(f"art refuses --{metadata.option} where the input gives it.")

@@ -32,10 +32,10 @@ def text_in(ad: Ad, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def nested_in(ad: Ad, name: str) -> Ad | None:
-    """Return the ad that is an attribute of this one; None where there is none."""
-    value = ad.get(name)
-    return value if isinstance(value, dict) else None
+def ticket_of_execution(ad: Ad) -> Ad | None:
+    """Return `ToE`, in which HTCondor says how and when the job ended; None if there is none."""
+    ticket = ad.get("ToE")
+    return ticket if isinstance(ticket, dict) else None
 
 
 def read_ads(stream: IO[bytes], name: str) -> Iterator[Ad]:

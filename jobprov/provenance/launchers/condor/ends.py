@@ -10,7 +10,7 @@ own accord"), ExitBySignal, HoldReasonCode, VacateReasonCode.
 from typing import NamedTuple
 
 from jobprov.provenance.capture.surroundings.condor_ads import state_of
-from jobprov.provenance.launchers.condor.ads import Ad, AdValue, nested_in
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue, ticket_of_execution
 from jobprov.provenance.launchers.condor.attempts import (
     COMPLETED,
     HELD,
@@ -117,7 +117,7 @@ def end_of(attempt: Attempt) -> End:
 
 
 def _lost(attempt: Attempt, at: float | None) -> End | None:
-    """Return the end of an attempt that nobody saw end; None if somebody did."""
+    """Return the end of an attempt that no source saw; None if one did."""
     code = attempt.fact("VacateReasonCode")
     if not is_whole(code) or code not in _LOST:
         return None
@@ -175,7 +175,7 @@ def last_seen_at(attempt: Attempt) -> float | None:
     """
     moments = [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
     for ad in attempt.ads.values():
-        ticket = nested_in(ad, "ToE")
+        ticket = ticket_of_execution(ad)
         moment = None if ticket is None else ticket.get("When")
         if is_moment(moment):
             moments.append(moment)
@@ -186,7 +186,7 @@ def _ticket(attempt: Attempt) -> Ad:
     """Return the ticket of execution of this attempt; an empty ad where it has none."""
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
-        ticket = nested_in(ad, "ToE")
+        ticket = ticket_of_execution(ad)
         if ticket is None:
             continue
         # these have this attempt's own, even if clocks were put back between the start and the end

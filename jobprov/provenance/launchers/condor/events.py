@@ -1,9 +1,10 @@
 """Reads user event logs of HTCondor into ads, one for each attempt that is over.
 
 A submit file names such a log by `log = FILE`. The ads use the names of the batch history, so that
-one reader serves both. An attempt is numbered by NumShadowStarts if the submit file asked for it
-(`job_ad_information_attrs = GlobalJobId, NumShadowStarts`), else counted; its GlobalJobId is taken
-from there too, else made from the schedd's name, the job's number and the moment of submission.
+one reader serves both. An attempt has its number and GlobalJobId from the log if the submit file
+asks for them (`job_ad_information_attrs = GlobalJobId, NumShadowStarts`). Otherwise attempts are
+counted, and a GlobalJobId is made of the schedd's name, the job's number and the time of
+submission.
 
 Source: HTCondor manual, "Job Event Log Codes": each event is `NNN (cluster.proc.subproc) DATE TIME
 text`, lines, and `...`. Events of a whole cluster, which is materialized late, have process -1. A

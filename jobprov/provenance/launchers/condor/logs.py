@@ -42,34 +42,44 @@ class KeptLog(NamedTuple):
 
 
 def kept_logs(attempt: Attempt) -> Iterator[KeptLog]:
-    """Yield the logs of an attempt that are there.
+    """Yield the logs of an attempt that are there."""
+    yield from _output(attempt)
+    yield from _event_log(attempt)
 
-    Output and errors count only where the file is not older than the attempt.
-    """
-    if attempt.fact("Out") != "/dev/null" or attempt.fact("Err") != "/dev/null":
-        start = started_at(attempt) or 0.0
-        for name, attribute in (("stdout", "Out"), ("stderr", "Err")):
-            with _opened(attempt, attribute) as stream:
-                if stream is not None and os.fstat(stream.fileno()).st_mtime >= start:
-                    yield from _cut(name, stream)
+
+def _output(attempt: Attempt) -> Iterator[KeptLog]:
+    """Yield standard output and error; a file that is older than the attempt is another one's."""
+    if attempt.fact("Out") == "/dev/null" and attempt.fact("Err") == "/dev/null":
+        return
+    start = started_at(attempt) or 0.0
+    for name, attribute in (("stdout", "Out"), ("stderr", "Err")):
+        with _opened(attempt, attribute) as stream:
+            if stream is not None and os.fstat(stream.fileno()).st_mtime >= start:
+                yield from _cut(name, stream)
+
+
+def _event_log(attempt: Attempt) -> Iterator[KeptLog]:
+    """Yield the events of this attempt's job, which may share its event log with thousands."""
     with _opened(attempt, "UserLog") as stream:
-        if stream is not None and os.fstat(stream.fileno()).st_size <= LARGEST_EVENT_LOG_BYTES:
-            text = _own_events(stream, attempt)
-            if text:
-                yield KeptLog(
-                    "condor.log", _clean(text.encode()), len(text.encode()), is_truncated=False
-                )
+        if stream is None or os.fstat(stream.fileno()).st_size > LARGEST_EVENT_LOG_BYTES:
+            return
+        content = _own_events(stream, attempt).encode()
+    if content:
+        yield KeptLog("condor.log", _clean(content), len(content), is_truncated=False)
 
 
 def _own_events(stream: BinaryIO, attempt: Attempt) -> str:
+    """Return the last events of the attempt's job."""
     job = (attempt.fact("ClusterId"), attempt.fact("ProcId"))
     lines = (line.decode("utf-8", "replace") for line in stream)
+    texts = []
     try:
-        return "".join(
-            event.text for event in read_events(lines, "the event log") if event.job == job
-        )[-TAIL_BYTES:]
+        for event in read_events(lines, "the event log"):
+            if event.job == job:
+                texts.append(event.text)
     except BadInputError:
         return ""  # in JSON or XML: its facts are in the history too
+    return "".join(texts)[-TAIL_BYTES:]
 
 
 def _cut(name: str, stream: BinaryIO) -> Iterator[KeptLog]:

@@ -53,7 +53,7 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
 
 
 def ask_running(schedd: str | None = None) -> Iterator[Ad]:
-    """Yield the ads of jobs that have a machine, with what tells their attempts apart alone.
+    """Yield the ads of jobs that have a machine, with just what tells their attempts apart.
 
     Raises:
         UnreachableError: condor_q is not there, or it failed; with its last line.
@@ -63,7 +63,7 @@ def ask_running(schedd: str | None = None) -> Iterator[Ad]:
 
 
 def ask_queue(attributes: Sequence[str], schedd: str | None = None) -> Iterator[Ad]:
-    """Yield the ads of all jobs in a queue, whoever submitted them, with some attributes alone.
+    """Yield the ads of all jobs in a queue, of all users, with just a few attributes.
 
     Raises:
         UnreachableError: condor_q is not there, or it failed; with its last line.

@@ -74,7 +74,7 @@ class LocalLauncher:
         return [end for end in ends if end is not None]
 
     def remove(self, names: Collection[str]) -> None:
-        """Stop those that run, with all that they started, and never start those that wait."""
+        """Stop jobs with all processes that they started; never start those that wait."""
         for name in names:
             with contextlib.suppress(FileExistsError):
                 # Whoever would start it finds it started

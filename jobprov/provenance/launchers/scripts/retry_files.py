@@ -7,9 +7,9 @@
     bring-home               copy each file that the job made or changed to where it belongs
     bring-sidecars           copy the sidecars that the hook wrote last beside those files
 
-A file is written under another name, its SHA-256 is compared, and only then does it get its own.
-Nothing that is there with other bytes is ever replaced: the second file gets the job's id behind
-its name. Whatever goes wrong, the work folder still has everything.
+A file is written under another name, and gets its own only after its SHA-256 was compared. A file
+with other bytes is never replaced: the new one gets the job's id after its name. Whatever goes
+wrong, the work folder still has everything.
 """
 
 import argparse
@@ -27,7 +27,18 @@ import sys
 import urllib.parse
 import urllib.request
 import zlib
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 MOST_FILES = 10000
 NOTHING_MADE, INPUT_MISSING, NOT_HOME = 70, 66, 73  # exit codes, as sysexits.h has them
@@ -65,15 +76,20 @@ def look(folders: Sequence[str]) -> Seen:
     """Return the regular files below the folders, without those of git and Python's caches."""
     seen: Seen = {}
     for folder in folders:
-        for above, below, names in os.walk(folder):
-            below[:] = sorted(name for name in below if name not in _SKIPPED_FOLDERS)
-            for name in sorted(names):
-                path = os.path.join(above, name)
-                with contextlib.suppress(OSError):
-                    status = os.lstat(path)
-                    if stat.S_ISREG(status.st_mode):
-                        seen[path] = [status.st_size, status.st_mtime_ns, status.st_ino]
+        for path in _paths_below(folder):
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode):
+                    seen[path] = [status.st_size, status.st_mtime_ns, status.st_ino]
     return seen
+
+
+def _paths_below(folder: str) -> Iterator[str]:
+    for above, below, names in os.walk(folder):
+        # os.walk goes on into what is left here
+        below[:] = sorted(name for name in below if name not in _SKIPPED_FOLDERS)
+        for name in sorted(names):
+            yield os.path.join(above, name)
 
 
 def made_files(before: Seen, after: Seen) -> List[str]:
@@ -81,7 +97,7 @@ def made_files(before: Seen, after: Seen) -> List[str]:
     return [path for path, what in after.items() if before.get(path) != what]
 
 
-def is_sidecar(path: str, made: Iterable[str]) -> bool:
+def is_sidecar(path: str, made: Container[str]) -> bool:
     """Tell whether a file is the hook's sidecar of another one that was made."""
     if not path.endswith(".json") or path[: -len(".json")] not in made:
         return False
@@ -178,7 +194,7 @@ def _recorded_path(output: Dict[str, Any]) -> str:
 
 
 def _working_of(record: Dict[str, Any]) -> str:
-    """Return the recorded working folder; one that is nowhere where none was recorded."""
+    """Return the recorded working folder, or one that does not exist if none was recorded."""
     return _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
 
 
@@ -221,7 +237,7 @@ def _below(path: str, working: str) -> str:
 
 
 def can_hold(path: str) -> bool:
-    """Tell whether a file can be made at a path here: a folder above it is there, and is open to us.
+    """Tell whether we can make a file here: the nearest folder above that exists is open to us.
 
     A worker node that does not have the file system would else get a folder of that name.
     """
@@ -447,16 +463,9 @@ def bring_home(given: argparse.Namespace) -> int:
     folders = Folders(given.work, given.elsewhere, given.output_dir, given.rescue)
     with open(given.before, encoding="utf-8") as stream:
         noted = json.load(stream)
-    made = made_files(noted["files"], look(noted["folders"]))
     record = read_record(given.data)
-    told = told_places("output", record["job_id"], given.places)
-    recorded = stage_out_places(record, told)
-    for name, place in told.items():
-        recorded.setdefault(name, place)
-    files = [path for path in made if not is_sidecar(path, made)]
-    # Those that the record names come first, should there be too many
-    named = {_below(path, _working_of(record)) for path in _output_paths(record)}
-    files.sort(key=lambda path: relative_name(path, folders) not in named)
+    recorded = _places_of_outputs(record, given.places)
+    files = _made_by_job(noted, record, folders)
     retry = own_record(given.hook)
     bringing = Bringing(folders, retry["job_id"])
     for path in files[:MOST_FILES]:
@@ -473,10 +482,31 @@ def bring_home(given: argparse.Namespace) -> int:
     return _result(bringing, [*files, *past_us], given.code)
 
 
+def _places_of_outputs(record: Dict[str, Any], places_file: str) -> Dict[str, str]:
+    """Return where files belong, by name, as recorded or as told beside the script."""
+    told = told_outputs(record["job_id"], places_file)
+    places = stage_out_places(record, told)
+    for name, place in told.items():
+        places.setdefault(name, place)
+    return places
+
+
+def _made_by_job(noted: Dict[str, Any], record: Dict[str, Any], folders: Folders) -> List[str]:
+    """Return the files that the job made or changed, without sidecars.
+
+    Those that the record names come first, should there be too many.
+    """
+    made = made_files(noted["files"], look(noted["folders"]))
+    all_made = set(made)
+    files = [path for path in made if not is_sidecar(path, all_made)]
+    named = {_below(path, _working_of(record)) for path in _output_paths(record)}
+    return sorted(files, key=lambda path: relative_name(path, folders) not in named)
+
+
 def note_destinations(
     folders: Folders, bringing: Bringing, recorded: Dict[str, str], *, is_success: bool
 ) -> None:
-    """Note in the folder here where its files belong: whoever gets it may be able to write there."""
+    """Note in the rescue folder where its files belong: others may be able to write there."""
     below = {}
     for path, place in bringing.brought.items():
         name = relative_name(path, folders)
@@ -499,9 +529,10 @@ def _list_for_hook(file: str, made: Iterable[str], retry: Dict[str, Any], work: 
     Those that it saw by itself are named all the same: only named files get a sidecar.
     """
     work = os.path.realpath(work)
-    named = [out for out in retry.get("outputs") or [] if out.get("evidence") != "seen"]
-    known = [os.path.join(work, output["path"]) for output in named]
-    known = [os.path.realpath(path) for path in known]
+    known = set()
+    for output in retry.get("outputs") or []:
+        if output.get("evidence") != "seen":
+            known.add(os.path.realpath(os.path.join(work, output["path"])))
     with open(file, "wb") as stream:
         for path in made:
             if path not in known and "\n" not in path:
@@ -528,15 +559,21 @@ def _places_of(
 
 
 def written_in_place(record: Dict[str, Any], began: float) -> List[str]:
-    """Return the recorded outputs that the job wrote by their absolute path itself, past us."""
+    """Return the recorded outputs that the job itself wrote by their absolute path."""
     written = []
     for output in record.get("outputs") or []:
         path = local_path(output.get("path") or "")
-        if path is not None:
-            with contextlib.suppress(OSError):
-                if os.stat(path).st_mtime >= began:
-                    written.append(path)
+        if path is not None and _was_changed_since(began, path):
+            written.append(path)
     return written
+
+
+def _was_changed_since(moment: float, path: str) -> bool:
+    """Tell whether a file is there and was changed at this time or later."""
+    try:
+        return os.stat(path).st_mtime >= moment
+    except OSError:
+        return False
 
 
 def stored_by_the_job(retry: Dict[str, Any]) -> List[str]:
@@ -639,18 +676,23 @@ def stage_in(given: argparse.Namespace) -> int:
 def needs_of(data: str, places_file: str) -> Iterator[Need]:
     """Yield the inputs that a bundle lacks."""
     record = read_record(data)
-    told = list(told_lines("input", record["job_id"], places_file))
+    told_places: Dict[str, List[str]] = {}
+    for name, place in told_lines("input", record["job_id"], places_file):
+        told_places.setdefault(name, []).append(place)
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
-        # Standard input has no name of a file: run.sh looks for it by digest
-        if cells["kind"] == "input" and cells["name"] != "standard input":
-            entries = _entries_of(record, cells)
-            size = int(cells["size"]) if cells["size"].isdigit() else None
-            checksums = _checksums_of_need(cells["sha256"])
-            for entry in entries:
-                checksums += [each for each in entry.get("checksums") or [] if ":" in each]
-            places = _recorded_places(cells, entries, _working_of(record))
-            places += [place for name, place in told if name == cells["name"]]
-            yield Need(cells["name"], size, checksums, _once(places))
+        # run.sh itself looks for standard input, by its digest: it has no name of a file
+        if cells["kind"] != "input" or cells["name"] == "standard input":
+            continue
+        entries = _entries_of(record, cells)
+        size = int(cells["size"]) if cells["size"].isdigit() else None
+        checksums = _checksums_of_need(cells["sha256"])
+        for entry in entries:
+            for checksum in entry.get("checksums") or []:
+                if ":" in checksum:
+                    checksums.append(checksum)
+        places = _recorded_places(cells, entries, _working_of(record))
+        places += told_places.get(cells["name"], [])
+        yield Need(cells["name"], size, checksums, _once(places))
 
 
 def _recorded_places(
@@ -742,7 +784,7 @@ def _link(need: Need, path: str, folder: str) -> None:
 
 
 def _fetch(need: Need, address: str, folder: str) -> None:
-    """Fetch an input and compare it; raises OSError, and Trouble where nothing here can fetch it."""
+    """Fetch an input and compare it; raises OSError, or Trouble if no program here can fetch it."""
     os.makedirs(folder, exist_ok=True)
     file = os.path.join(folder, os.path.basename(need.name))
     problems = []
@@ -860,10 +902,10 @@ def told_lines(kind: str, job_id: str, places_file: str) -> Iterator[Tuple[str, 
                 yield name, place
 
 
-def told_places(kind: str, job_id: str, places_file: str) -> Dict[str, str]:
-    """Return the first place of each file of a job that was told beside the script."""
+def told_outputs(job_id: str, places_file: str) -> Dict[str, str]:
+    """Return the first place of each output of a job that was told beside the script."""
     places: Dict[str, str] = {}
-    for name, place in told_lines(kind, job_id, places_file):
+    for name, place in told_lines("output", job_id, places_file):
         places.setdefault(name, place)
     return places
 

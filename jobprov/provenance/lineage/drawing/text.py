@@ -24,7 +24,7 @@ BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
 
 ALIKE_AT_MOST = 2
-"""Of branches that a drawing would put into one box, so many are written out."""
+"""How many branches are written out of those that a drawing would put into one box."""
 
 LINES_AT_MOST = 200
 """Lines of each of the two trees. More would scroll the beginning off the screen."""
@@ -131,9 +131,13 @@ class _Tree:
 
     def _branches(self, key: str, links: Mapping[str, Sequence[str]], indent: str) -> list[_Branch]:
         """Return the lines below a node: shared inputs, neighbours, and what is left out."""
-        neighbours_of_key = links.get(key, ())
-        shared = [other for other in neighbours_of_key if self._is_badge(other, key)]
-        others = [other for other in neighbours_of_key if other not in shared]
+        shared: list[str] = []
+        others: list[str] = []
+        for other in links.get(key, ()):
+            if self._is_badge(other, key):
+                shared.append(other)
+            else:
+                others.append(other)
         chosen, rest = self._representatives(others)
         branches = [_Branch(other, _BRANCH, indent, key) for other in chosen]
         texts = []

@@ -23,7 +23,7 @@ def normal_checksum(checksum: str) -> str:
 
 
 def have_other_checksum(one: str, other: str) -> bool:
-    """Return whether two lists of checksums, separated by blanks, differ in one of the same kind."""
+    """Return whether two lists of checksums contradict each other for any algorithm."""
     first, second = _values_by_kind(one), _values_by_kind(other)
     return any(first[kind] != second[kind] for kind in first.keys() & second.keys())
 

@@ -180,7 +180,7 @@ def _choices_at(kind: Any, path: str) -> list[str]:
 
 
 def _kinds_at(kind: Any, path: str) -> list[inspect.Type]:
-    """Return the types that may stand at this place, alternatives apart."""
+    """Return the types that are allowed at this place, each alternative by itself."""
     kinds = list(_alternatives(inspect.type_info(kind)))
     for step in _STEP.findall(path):
         kinds = [inner for outer in kinds for inner in _inside(outer, step)]

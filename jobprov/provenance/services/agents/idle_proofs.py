@@ -79,7 +79,7 @@ class IdleProver:
             self._thread.join()
 
     def prove(self) -> None:
-        """Prove recipes until the budget is used up, none is left, or something else is due."""
+        """Prove recipes until the budget is used up, no recipe is left, or other work is due."""
         try:
             with locked(self.folder) as is_mine:
                 if is_mine:

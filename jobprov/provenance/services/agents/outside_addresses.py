@@ -25,7 +25,7 @@ _MOST_REDIRECTS = 5
 
 
 class InnerAddressError(UnreachableError):
-    """An address leads to this machine, or to its link; not an OSError, so that nobody retries it."""
+    """An address leads to this machine or its link. Not an OSError, since these are retried."""
 
 
 def look_at(address: str, seconds: float) -> requests.Response:

@@ -177,7 +177,7 @@ class OrderRunner:
         done.open += len(mine) - len(ended)
 
     def _witness(self, end: LaunchEnd, placed: OrderInFlight) -> None:
-        """Record a job that is over and whose own record never came: nobody else saw its end."""
+        """Record the end of a job whose own record never came: no other witness saw it."""
         order = self.workshop.order(end.name)
         if order is None or end.is_success or self._is_final(end.name):
             return

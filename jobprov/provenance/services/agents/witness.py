@@ -338,7 +338,7 @@ def report_queues(
     Raises:
         UnreachableError: HTCondor or the service does not answer.
     """
-    asked = time.monotonic()
+    asked_at = time.monotonic()
     name = schedd_name(schedd)
     queues = queues_of(ask_queue(ATTRIBUTES, schedd), experiment)
     for known in before if experiment is None else ():
@@ -348,7 +348,7 @@ def report_queues(
         taken, problem = None, None
         if client is not None:
             try:
-                taken = client.report_queue(name, _report(queue, time.monotonic() - asked))
+                taken = client.report_queue(name, _report(queue, time.monotonic() - asked_at))
             except (BadInputError, ForbiddenError, LimitError) as refusal:
                 # The queues of other experiments are not held up
                 problem = str(refusal)

@@ -1,13 +1,15 @@
-"""Looks at the rules of an experiment, and writes which alerts began and which are over.
+"""Checks the rules of an experiment, and writes which alerts began and which are over.
 
-Several processes may do so at once. Whose turn it is stands in the database, and what was found in
-a turn that somebody else has taken since is not written: docs/decisions/0034-alerts.md.
+Several processes may try at once. The database knows whose turn it is, and a process that lost its
+turn to another one meanwhile writes nothing: docs/decisions/0034-alerts.md.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.alerts import end_turn, note_calm, take_turn
 from jobprov.provenance.db.connections.time_limits import time_limit
@@ -106,13 +108,17 @@ def _look(
         with time_limit(connection, _SHORTER, seconds=_ALL_SECONDS):
             for rule in alerts.rules:
                 try:
-                    with time_limit(connection, _SHORTER, seconds=_RULE_SECONDS):
-                        found[rule.name] = watch.look(rule)
+                    found[rule.name] = _look_in_time(connection, watch, rule)
                 except (ProvenanceError, OSError) as reason:
                     # One rule must not keep the others from being looked at
                     found[rule.name] = None
                     problem = f"rule {rule.name}: {reason}"
     return _Looked(found, watch, problem)
+
+
+def _look_in_time(connection: Connection, watch: Watch, rule: AnyRule) -> list[Found] | None:
+    with time_limit(connection, _SHORTER, seconds=_RULE_SECONDS):
+        return watch.look(rule)
 
 
 def _subjects(alerts: Sequence[OpenAlert], rule: str) -> frozenset[str]:
@@ -154,7 +160,7 @@ def _begin(
     standing: Sequence[OpenAlert],
     found: Sequence[Found],
 ) -> int:
-    """Have alerts begin for subjects that have none; return how many."""
+    """Begin an alert for each subject that has none; return how many began."""
     known = {alert.subject for alert in standing}
     new = [finding for finding in found if finding.subject not in known]
     begin_alerts(
@@ -175,7 +181,7 @@ def _end(
     standing: Sequence[OpenAlert],
     found: Sequence[Found],
 ) -> int:
-    """Have alerts be over whose rule has not held for long enough; return how many."""
+    """End alerts whose rule has not held for long enough; return how many ended."""
     now = writing.received_at
     holding = {finding.subject for finding in found}
     again, calm, over = [], [], []

@@ -71,7 +71,7 @@ def address_of(name: str, receiver: Receiver) -> str:
 
 
 def send(name: str, receiver: Receiver, title: str, body: str) -> Sending:
-    """Send a message to a receiver, in a process of its own that is ended when it takes too long."""
+    """Send a message to a receiver, in a process that is ended if it takes too long."""
     if importlib.util.find_spec("apprise") is None:
         return Sending(_NO_PACKAGE)
     try:

@@ -138,7 +138,7 @@ class DrillDiffers(Rule, frozen=True, forbid_unknown_fields=True, tag="drill_dif
 
 
 class StageDone(Rule, frozen=True, forbid_unknown_fields=True, tag="stage_done"):
-    """All units of a stage are made or waived; of each stage of the campaign, where none is named."""
+    """All units of a stage are made or waived; without `stage`, of each stage of the campaign."""
 
     campaign: _Text
     stage: _Text | None = None

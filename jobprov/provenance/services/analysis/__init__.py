@@ -1,1 +1,1 @@
-"""Tables for analysis: Parquet files of all that is recorded, for programs that none of us wrote."""
+"""Tables for analysis: all that is recorded as Parquet files, for other programs to read."""

@@ -65,7 +65,7 @@ class Folder(Protocol):
         """Bring a finished file to where it waits for its name."""
 
     def publish(self, name: str) -> None:
-        """Give a file that waits its name; one that has it already is left alone."""
+        """Give a finished file its name; do nothing if it has it already."""
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files; missing ones are left alone."""

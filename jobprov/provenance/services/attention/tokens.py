@@ -1,4 +1,4 @@
-"""Tokens in use that expire: jobs that send one are refused from then on, all in the same minute."""
+"""Tokens in use that expire soon: from then on all jobs that send one are refused."""
 
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta

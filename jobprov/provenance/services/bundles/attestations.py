@@ -123,15 +123,9 @@ def _statement_of(tar: Path) -> dict[str, object]:
     Raises:
         BundleError: there is none in it.
     """
-    statement = None
-    top = ""
     try:
         with tar.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in archive:
-                top = member.name.partition("/")[0]
-                if member.name == f"{top}/{_STATEMENT}" and member.size <= _MOST_BYTES:
-                    extracted = archive.extractfile(member)
-                    statement = json.loads(extracted.read()) if extracted else None
+            top, statement = _read_statement(archive)
     except FileNotFoundError:
         raise NotFoundError(
             f"There is no bundle {tar}; build one: jobprov bundle JOB -o {tar.name}."
@@ -144,6 +138,21 @@ def _statement_of(tar: Path) -> dict[str, object]:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     subject = {"name": f"{top}.tar", "digest": {"sha256": sha256}}
     return {**statement, "subject": [subject, *statement["subject"]]}
+
+
+def _read_statement(archive: tarfile.TarFile) -> tuple[str, Any]:
+    """Return the folder that a bundle unpacks into, and its statement as JSON; None if it has none.
+
+    All members are read: a damaged tar shows only where it is cut off.
+    """
+    top, statement = "", None
+    for member in archive:
+        top = member.name.partition("/")[0]
+        if member.name == f"{top}/{_STATEMENT}" and member.size <= _MOST_BYTES:
+            extracted = archive.extractfile(member)
+            if extracted is not None:
+                statement = json.load(extracted)
+    return top, statement
 
 
 def _signing() -> Any:

@@ -158,7 +158,7 @@ def _first_build(
     level: str | None,
     is_holey: bool,
 ) -> Bundle:
-    """Return a bundle of which there is no plan yet, after its plan was stored and entered."""
+    """Plan a bundle that has no plan yet, store and enter the plan, and return the bundle."""
     job = gathered.job
     plan, plan_sha256 = _make_plan(database, store, gathered, level=level, is_holey=is_holey)
     document = {

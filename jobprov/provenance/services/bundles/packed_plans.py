@@ -124,7 +124,7 @@ class PackedPlan(NamedTuple):
 
 
 class Templates:
-    """Remembers the templates that were used lately, by group: experiment, software and the like."""
+    """Remembers recently used templates by group: experiment, software and the like."""
 
     def __init__(self) -> None:
         self._by_group: OrderedDict[object, dict[Template, bytes]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The blobs that bundle plans name, and those of them that were generated for erased plans alone."""
+"""The blobs that bundle plans name, and which of them only erased plans needed."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -43,7 +43,7 @@ def _named_by_itself(store: Store, data: bytes) -> set[str]:
 
 
 def generated_bytes(store: Store, sha256: str) -> bytes:
-    """Return the bytes of the files that were generated for a stored plan, as far as it can be read."""
+    """Return the files that were generated for a stored plan, as far as it can be read."""
     try:
         return b"".join(unpack_plan(store.get(sha256), store.get).generated.values())
     except (ArchiveError, BundleError):

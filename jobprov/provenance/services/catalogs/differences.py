@@ -64,9 +64,9 @@ _ENDED = frozenset(
     }
 )
 LATE_AFTER_HOURS = 6
-"""So long after its job ended, an output that the catalog does not know has not arrived.
+"""An output that is not in the catalog so long after its job ended counts as never arrived.
 
-It holds where the experiment does not set `arrive_within_hours`.
+An experiment may set another time, `arrive_within_hours`.
 """
 DIFFERENCES = {
     "no-output": (
@@ -129,10 +129,14 @@ def compare_catalog(
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
         late_before = state.finished_at - timedelta(hours=late_after_hours)
-        compared = _ComparedFiles.of(connection, task)
-        found = _find_differences(task, compared, is_listed=is_listed, late_before=late_before)
+        differing_files = _find_differences(
+            task,
+            _ComparedFiles.of(connection, task),
+            is_listed=is_listed,
+            late_before=late_before,
+        )
         differences = _units_without_output(connection, task, standing)
-        differences += _by_kind(connection, task, found)
+        differences += _by_kind(connection, task, differing_files)
     return CatalogComparison(
         task_id=task.task_id,
         experiment=task.experiment,
@@ -219,7 +223,7 @@ def _made_files(
 
 
 def _gone_files(made_files: Iterable[_MadeFile], gone: Iterable[CatalogedOutput]) -> set[int]:
-    """Return which of the files are gone from the catalog under every name: their claims at birth."""
+    """Return the claims at birth of files that are gone from the catalog under every name."""
     gone_by_name: dict[str, list[CatalogedOutput]] = defaultdict(list)
     for output in gone:
         gone_by_name[output.name].append(output)
@@ -245,7 +249,7 @@ def _best_match(
 
 
 class _Unlikeness(NamedTuple):
-    """What speaks against a file being the one of a claim; compared by these fields, in order."""
+    """Reasons why a file of the catalog is not the claimed one, the strongest first."""
 
     contradicts: bool
     is_of_other_task: bool
@@ -253,7 +257,7 @@ class _Unlikeness(NamedTuple):
 
     @classmethod
     def of(cls, task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> Self:
-        """Return what speaks against this file."""
+        """Return the reasons against this file."""
         has_other_bytes = _has_other_size(claim, output) or have_other_checksum(
             claim.checksums, output.checksums
         )
@@ -348,7 +352,7 @@ def _units_without_output(
 
 
 def _unit_of_no_file(task: FoundTask, job: EndedJob) -> DifferingFile:
-    """Return a unit without an output as a row of the list, which has files otherwise."""
+    """Return a unit without an output as a row in the list of files."""
     url = job_page(job.job_id)
     if job.unit is not None:
         url = jobs_list(experiment=task.experiment, task_id=task.task_id, unit=job.unit)
@@ -453,7 +457,7 @@ def _catalog_statement(output: CatalogedOutput) -> CatalogStatement:
 def _silent_units(
     connection: Connection, task: FoundTask, standing: Mapping[str, StandingUnit]
 ) -> list[SilentUnit]:
-    """Return the units that a process was given, without the end of a job or an output since."""
+    """Return the units that a process was given and that no job has ended or stored since."""
     uses = used_units(connection, task.key)
     if not uses:
         return []

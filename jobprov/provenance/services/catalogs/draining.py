@@ -145,9 +145,9 @@ def why_not_compared(
         return "Nobody declared the task: `jobprov declare` gives it its inputs."
     if state is not None:
         total = number(len(declaration.listed_units() or ()))
-        asked = f"after {number(state.next_unit)}" if state.next_unit else "before all"
+        progress = f"after {number(state.next_unit)}" if state.next_unit else "before all"
         return (
-            f"Its time was over {asked} of {total} units were asked about: "
+            f"Its time was over {progress} of {total} units were asked about: "
             "the next `jobprov catalog sync` goes on from there."
         )
     if catalogs is not None and task.experiment not in catalogs:

@@ -1,12 +1,11 @@
-"""Takes OpenLineage events, of runs and of jobs and datasets alone.
+"""Takes OpenLineage events: of runs, and static ones of a job or a dataset.
 
-Each event of a run makes the record of its run anew, which then goes the way of every record. While
-the run goes on the record is a provisional one; the end makes it final. What comes after that is a
-revision. So the ledger holds the record of a finished run with all its events, and rebuilding needs
-nothing else.
+Each event of a run makes a new record of the whole run, which is then recorded like any other. It
+is provisional while the run goes on; the event of the end makes it final, and later ones revise it.
+So the ledger holds the record of a finished run with all its events: a rebuild needs nothing else.
 
-An event of a job alone declares a task, and one of a dataset alone says how a file was seen. Both
-go the way of `PUT /tasks` and `POST /files`, so the ledger holds them too.
+A static event of a job declares a task, and one of a dataset is a sighting of a file. They are
+handled like `PUT /tasks` and `POST /files`, so the ledger holds them too.
 
 Source: http.md, `POST /api/v1/lineage`.
 """
@@ -163,7 +162,7 @@ def _declare(writing: Writing, task_id: str, declared: Mapping[str, Any]) -> boo
 
 
 def _moment(event: Mapping[str, Any]) -> datetime:
-    """Return when an event happened; what somebody else wrote there is older than any."""
+    """Return when an event happened; an unreadable time counts as older than any."""
     try:
         return datetime.fromisoformat(str(event.get("eventTime")))
     except ValueError:

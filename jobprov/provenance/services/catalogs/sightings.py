@@ -223,19 +223,19 @@ def _write_rows(
 ) -> None:
     """Write the rows of sightings, by their ledger entries, and join them."""
     drafts = []
-    for entry, one in seen.items():
-        provenance = one.sighted.provenance
+    for entry, sighting in seen.items():
+        provenance = sighting.sighted.provenance
         task = None
         if provenance.task_id:
             task = intern_task(writing, experiment, provenance.task_id)
         draft = SightingDraft(
             entry_id=entry,
-            file_id=one.keys.file,
-            identity_id=one.keys.identity,
+            file_id=sighting.keys.file,
+            identity_id=sighting.keys.identity,
             task_id=task,
             job_uuid=provenance.job_id,
             output=provenance.output,
-            document=one.text,
+            document=sighting.text,
             seen_at=received_at,
         )
         drafts.append(draft)
@@ -243,7 +243,7 @@ def _write_rows(
         return
     add_sightings(writing.connection, drafts)
     alias_files(writing.connection, {draft.file_id for draft in drafts})
-    in_namespaces = {one.keys.file for one in seen.values() if one.sighted.namespace}
+    in_namespaces = {sighting.keys.file for sighting in seen.values() if sighting.sighted.namespace}
     name_sighted(writing, sorted(in_namespaces))
 
 

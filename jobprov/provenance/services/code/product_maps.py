@@ -38,7 +38,7 @@ class ProductMaps(NamedTuple):
     named_alike: Mapping[str, RegisteredRepository]
 
     def of(self, entry: Software) -> ProductMap | None:
-        """Return the map of an entry's product; None where nobody wrote one, or none is needed."""
+        """Return the map of an entry's product; None if there is none, or none is needed."""
         if not is_unsourced(entry) or entry.name is None:
             return None
         return self.of_product(entry.name, manager_of(entry))
@@ -96,7 +96,7 @@ def is_unsourced(entry: Software) -> bool:
 
 
 def is_by(entry: Unsourced, product_map: ProductMap) -> bool:
-    """Whether this map's repository and a template of an operator have resolved an entry already."""
+    """Whether an entry is already resolved by this map's repository and an operator's template."""
     if entry.resolution is None or entry.match_key != product_map.repository.match_key:
         return False
     return product_map.is_by_name or entry.resolution.get("template") in product_map.templates

@@ -1,8 +1,8 @@
-"""Installed products: those that records name, and from which repository each is built.
+"""Installed products that records name, and the repositories that they are built from.
 
-In the repository of a product (`product_maps`), its version gives a tag. What ran is the installed
-product, and nobody saw which source it was built from, so the commit is *inferred*, and marked as
-such wherever it is shown. Software entries that name their own source are left alone.
+A product map (`product_maps`) names the repository, and the version gives a tag in it. But the job
+ran an installed product, and no witness saw its source: so the commit is *inferred*, and is marked
+as such wherever it is shown. Software entries that name their own source are left alone.
 """
 
 from collections import defaultdict
@@ -171,7 +171,7 @@ def inferred_fields(entry: Software, template: str) -> dict[str, object]:
 
 
 def list_products(connection: Connection) -> Products:
-    """Return the products whose repository is known, by name, and the others, the most used first."""
+    """Return the products with a known repository by name, then the others, most used first."""
     maps = read_product_maps(connection)
     known: dict[_ProductName, ProductMap] = {}
     for (name, manager), product_map in maps.mapped.items():

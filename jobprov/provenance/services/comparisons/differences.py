@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from jobprov.provenance.answers.comparisons.jobs import Difference, Facet
 
 Record = Mapping[str, Any]
-"""A record, or an entry of one, as JSON: fields that this version does not know are compared too."""
+"""A record, or an entry of one, as JSON, so that unknown fields are compared too."""
 Facts = Mapping[str, object]
 """What is compared, by name."""
 E = TypeVar("E", bound=Record)

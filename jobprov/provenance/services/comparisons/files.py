@@ -41,7 +41,7 @@ class _Pages(TypedDict):
 
 
 class PairedFiles(NamedTuple):
-    """Files of two jobs: those that belong together, and those that only one of the jobs has."""
+    """Files of two jobs: pairs that belong together, and files that only one job has."""
 
     pairs: list[tuple[Record, Record]]
     only_before: list[Record]
@@ -154,7 +154,7 @@ def _pages(before: Record, after: Record) -> _Pages:
 
 
 def bytes_of(file: Record) -> str:
-    """Return what names the bytes of a file: digest, else checksum and size, else its name."""
+    """Return what identifies the bytes of a file: digest, or checksum and size, or name."""
     if file.get("sha256"):
         return str(file["sha256"])
     if file.get("checksums"):
@@ -203,7 +203,7 @@ def _checksums(file: Record) -> dict[str, str]:
 def paired(
     old: Sequence[Record], new: Sequence[Record], kind: Callable[[Record], str]
 ) -> PairedFiles:
-    """Pair files of equal bytes, then those of equal name, then those of one kind in order."""
+    """Pair files with equal bytes, then with equal names, then those of one kind in order."""
     files = PairedFiles([], list(old), list(new))
     files = _paired_by(files, _checksum_keys, _has_same_bytes)
     files = _paired_by(files, _names, _always)

@@ -1,4 +1,4 @@
-"""One of the two jobs of a comparison: its records as they stand, and what the service found out."""
+"""One of two compared jobs: its current records, and what the service found out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self

@@ -234,7 +234,7 @@ def _parse(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> _Parsed:
 def _set_to_search(
     ran: Configuration | None, computed: ComputedRun | None, parsed: Configuration | None
 ) -> Configuration | None:
-    """Return the set for searches: the one that ran, else the one computed to have run.
+    """Return the set for searches: the one that ran, or the one computed to have run.
 
     Else it is the set of the files, to which art adds and which it prunes.
     """

@@ -88,7 +88,7 @@ def _makers_of(connection: Connection, file: FoundFile) -> Mapping[int, Maker]:
 
 
 def _stages(jobs: Iterable[Maker]) -> list[str]:
-    """Return the stages of these jobs in the order in which their first jobs started."""
+    """Return the stages of these jobs, ordered by the start of their first job."""
     begun_at: dict[str, datetime] = {}
     for job in jobs:
         begun_at[job.stage] = min(begun_at.get(job.stage, job.started_at), job.started_at)

@@ -286,10 +286,10 @@ def _described(
     Args:
         direct: claims of the chosen jobs themselves; None where all files are theirs.
     """
-    left = iter(files)
-    while some := list(islice(left, _NUMBERED_AT_ONCE)):
-        numbers = numbers_that_tell_apart(connection, {file.file for file in some})
-        for file in some:
+    files_left = iter(files)
+    while batch := list(islice(files_left, _NUMBERED_AT_ONCE)):
+        numbers = numbers_that_tell_apart(connection, {file.file for file in batch})
+        for file in batch:
             is_direct = direct is None or file.claim in direct
             yield _file(file, numbers.get(file.claim), is_direct=is_direct)
 

@@ -198,6 +198,9 @@ def _called(connection: Connection, name: str) -> list[FoundFile]:
 def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
     """Yield the keys of the files with these names.
 
+    A few look-ups by index for each name: an address has room for some hundred names, and
+    `plan_rebuild` ends after five seconds.
+
     Raises:
         BadInputError: no record mentions one of them.
     """

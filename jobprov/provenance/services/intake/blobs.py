@@ -275,7 +275,7 @@ def nobodys_among(connection: Connection, digests: Sequence[str]) -> set[str]:
 
 
 def without_erased(connection: Connection, digests: Sequence[str]) -> list[str]:
-    """Return those of the digests that no experiment erased on purpose."""
+    """Return the digests that no experiment erased on purpose."""
     erased = erased_anywhere(connection, digests)
     return [sha256 for sha256 in digests if sha256 not in erased]
 

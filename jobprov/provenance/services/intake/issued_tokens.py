@@ -89,7 +89,7 @@ def _allowed(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> _
     if len(allowed) == 1:
         return allowed[0]
     if allowed:
-        experiments = ", ".join(each.experiment for each in allowed)
+        experiments = ", ".join(granted.experiment for granted in allowed)
         raise ForbiddenError(
             f"The token is good for several experiments ({experiments}), and it cannot be told "
             "which is meant: get one with the scopes or groups of one of them."
@@ -98,7 +98,7 @@ def _allowed(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> _
 
 
 def _lack(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> str:
-    """Return why a token allows nothing: what it has, and that no row of the table names it."""
+    """Return why a token allows nothing: what it claims, which no row of the table names."""
     groups_claim = tables[0].issuer.groups_claim
     has = []
     for claim in ("scope", groups_claim):

@@ -1,15 +1,15 @@
-"""Ends of the logs of running jobs, so that a job that is killed keeps what it said last.
+"""Ends of the logs of running jobs, so that the last lines of a killed job are not lost.
 
-Rows of the database, so that every service shows them, whichever took them: pieces as they came,
-joined when they are many. No record names them. A log that came with a record goes before; what
-nobody wrote to for a month is removed, and of an experiment the oldest beyond its share. Positions
-count bytes as the hook sent them.
+They are rows of the database, so that every service can show them, whichever one took them. Each
+arrival is a piece, and pieces are joined when there are many. No record names them. A log that came
+with a record takes precedence. Logs without news for a month are removed, and so are the oldest of
+an experiment beyond its share. Positions count bytes as the hook sent them.
 """
 
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -88,10 +88,10 @@ class Chunk(NamedTuple):
 
 
 def append_tail(connection: Connection, chunk: Chunk) -> int:
-    """Put bytes of a log at their position; return the position behind its last.
+    """Store bytes of a log at their position; return the end of the log.
 
-    The same again changes nothing. A secret of which a part came before is taken out of both, and
-    as many letters are put there.
+    To send the same bytes again changes nothing. If a secret came in two parts, both parts are
+    replaced by stars.
 
     Raises:
         BadInputError: no log may have that name.
@@ -108,7 +108,7 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
     end = max(place.end for place in places)
     # A log that was empty has a piece that ends where it starts
     is_taken = any(place.start == chunk.offset for place in places)
-    # Most bytes follow those before them, and cost one row; all else is sorted in
+    # Most chunks follow the last one, and cost one row; any other is merged with what is stored
     if chunk.offset != end or is_taken or len(places) >= _PIECES:
         return _rewrite(connection, chunk)
     if chunk.content:
@@ -119,13 +119,12 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
 
 
 def _without_secret(connection: Connection, chunk: Chunk) -> Chunk | None:
-    """Return what came with what lies around it, if the two together hold a secret, without it.
+    """Return the chunk and its surroundings with a secret starred out; None if they hold none.
 
-    The same length, since positions count what the hook sent.
+    The length stays the same, since positions count what the hook sent.
     """
-    runs = _laid_in(_runs(pieces_of(connection, chunk.job, chunk.name)), chunk)
-    for run in runs:
-        if run.start <= chunk.offset < run.start + len(run.content):
+    for run in _merged(pieces_of(connection, chunk.job, chunk.name), chunk):
+        if run.start <= chunk.offset < run.end:
             start = max(run.start, chunk.offset - _LONGEST_SECRET)
             end = chunk.end + _LONGEST_SECRET
             around = run.content[start - run.start : end - run.start]
@@ -138,9 +137,16 @@ def _without_secret(connection: Connection, chunk: Chunk) -> Chunk | None:
 
 def _starred(content: bytes, clean: bytes) -> bytes:
     """Return the content with stars from the first to the last byte that differs in `clean`."""
-    begin = len(os.path.commonprefix([content, clean]))  # noqa: RUF071 - these are no paths
-    end = len(os.path.commonprefix([content[begin:][::-1], clean[begin:][::-1]]))  # noqa: RUF071
-    return content[:begin] + b"*" * (len(content) - begin - end) + content[len(content) - end :]
+    begin = _common_length(content, clean)
+    rest, clean_rest = content[begin:], clean[begin:]
+    after = _common_length(rest[::-1], clean_rest[::-1])
+    end = len(content) - after
+    return content[:begin] + b"*" * (end - begin) + content[end:]
+
+
+def _common_length(one: bytes, other: bytes) -> int:
+    """Return how many bytes at the beginning are equal."""
+    return len(os.path.commonprefix([one, other]))  # noqa: RUF071 - these are no paths
 
 
 def _check_name(name: str) -> None:
@@ -172,7 +178,7 @@ def read_tail(connection: Connection, job: int, name: str) -> ReadTail | None:
 
 
 def list_tails(connection: Connection, experiment: str, job_id: str) -> list[LogTail]:
-    """Return all of a job, by name, without their content."""
+    """Return the log tails of a job, by name, without their content."""
     tails = []
     for tail in tail_extents(connection, experiment, job_id):
         tails.append(replace(tail, start=max(tail.start, tail.end - KEPT_BYTES)))
@@ -180,7 +186,12 @@ def list_tails(connection: Connection, experiment: str, job_id: str) -> list[Log
 
 
 def drop_tails(connection: Connection, whole: Mapping[tuple[str, str], Collection[str]]) -> None:
-    """Remove those of logs that came whole: names by (experiment, job id)."""
+    """Remove the tails of logs that a record brought whole.
+
+    Args:
+        connection: to write with.
+        whole: names of these logs, by (experiment, job id).
+    """
     job_ids = sorted({job_id for _, job_id in whole})
     for tail in tails_of_jobs(connection, job_ids):
         if tail.name in whole.get((tail.experiment, tail.job_id), ()):
@@ -188,7 +199,7 @@ def drop_tails(connection: Connection, whole: Mapping[tuple[str, str], Collectio
 
 
 def sweep(connection: Connection, experiment: int, now: datetime) -> None:
-    """Remove from an experiment what is too old, and the oldest jobs beyond its share."""
+    """Remove an experiment's tails that are too old, and the oldest ones beyond its share."""
     oldest = now - timedelta(seconds=KEPT_SECONDS)
     room = EXPERIMENT_BYTES
     gone: list[int] = []
@@ -200,16 +211,14 @@ def sweep(connection: Connection, experiment: int, now: datetime) -> None:
 
 
 def _rewrite(connection: Connection, chunk: Chunk) -> int:
-    """Put what came among the pieces, joined where nothing is missing between them.
-
-    Return where the log ends now.
-    """
-    runs = _laid_in(_runs(pieces_of(connection, chunk.job, chunk.name)), chunk)
+    """Merge a chunk with the stored pieces; return where the log ends now."""
+    runs = _merged(pieces_of(connection, chunk.job, chunk.name), chunk)
     remove_log(connection, chunk.job, chunk.name)
     room = KEPT_BYTES
-    for run in reversed(runs[-_PIECES // 2 :]):
+    newest_runs = runs[-(_PIECES // 2) :]
+    for run in reversed(newest_runs):
         content = run.content[max(0, len(run.content) - room) :]
-        # The last one also where it is empty: its place is the end of the log
+        # The last run is kept even if it is empty: its place is the end of the log
         if content or run is runs[-1]:
             _add(connection, chunk, run.end - len(content), content)
         room -= len(content)
@@ -217,7 +226,7 @@ def _rewrite(connection: Connection, chunk: Chunk) -> int:
 
 
 def _runs(pieces: Iterable[LogPiece]) -> list[LogPiece]:
-    """Return sorted pieces, joined where one begins within what is before it, or right behind."""
+    """Return sorted pieces, joined where nothing is missing between them."""
     joined: list[tuple[int, bytearray]] = []
     end = -1
     for piece in pieces:
@@ -232,12 +241,13 @@ def _runs(pieces: Iterable[LogPiece]) -> list[LogPiece]:
     return [LogPiece(start, bytes(content)) for start, content in joined]
 
 
-def _laid_in(runs: Sequence[LogPiece], chunk: Chunk) -> list[LogPiece]:
-    """Return what is stored with what came at its place.
+def _merged(pieces: Iterable[LogPiece], chunk: Chunk) -> list[LogPiece]:
+    """Return the runs of a log after a chunk was put in its place.
 
-    The same again changes nothing, and what was missing fills its gap. Where other bytes are stored
-    in its place the log was written anew: what is behind its beginning is of the old one.
+    If other bytes are stored in that place, the log was overwritten: what is stored from there on
+    belongs to the old log and is dropped.
     """
+    runs = _runs(pieces)
     new = LogPiece(chunk.offset, chunk.content)
     if any(_differ(run, new) for run in runs):
         runs = _cut_at(runs, chunk.offset)
@@ -246,12 +256,16 @@ def _laid_in(runs: Sequence[LogPiece], chunk: Chunk) -> list[LogPiece]:
 
 
 def _cut_at(runs: Iterable[LogPiece], end: int) -> list[LogPiece]:
-    """Return the runs without what lies at this position or behind it."""
-    return [LogPiece(run.start, run.content[: end - run.start]) for run in runs if run.start < end]
+    """Return the runs up to a position."""
+    cut = []
+    for run in runs:
+        if run.start < end:
+            cut.append(LogPiece(run.start, run.content[: end - run.start]))
+    return cut
 
 
 def _differ(piece: LogPiece, other: LogPiece) -> bool:
-    """Return whether both hold bytes of one place that are not the same."""
+    """Return whether two pieces overlap and hold different bytes there."""
     start, end = max(piece.start, other.start), min(piece.end, other.end)
     if start >= end:
         return False
@@ -261,7 +275,7 @@ def _differ(piece: LogPiece, other: LogPiece) -> bool:
 
 
 def _make_room(connection: Connection, chunk: Chunk) -> None:
-    """Remove what is too old or too much of the experiment, from time to time.
+    """Refuse too many logs of a job, and sweep the experiment from time to time.
 
     Raises:
         LimitError: the job has too many logs already.

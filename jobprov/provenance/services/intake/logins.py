@@ -228,7 +228,7 @@ class LoginAttempt(NamedTuple):
 
     @classmethod
     def new(cls) -> "LoginAttempt":
-        """Return one that nobody can guess."""
+        """Return a new attempt that nobody can guess."""
         return cls(*(secrets.token_urlsafe(32) for _ in cls._fields))
 
 

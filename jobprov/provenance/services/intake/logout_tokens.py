@@ -62,7 +62,7 @@ def checked_logout(token: str, keys: IssuerKeys, issuer: str, client_id: str) ->
 
 
 def _check_type(kind: Any) -> None:
-    """Check that a token's header does not say that it is something else; it may say nothing.
+    """Check that a token's header names no other type; it may name none.
 
     Raises:
         WrongTokenError: it does.

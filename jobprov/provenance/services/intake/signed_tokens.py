@@ -1,8 +1,9 @@
-"""What an issuer signed as a JWT: told from everything else, and its claims.
+"""Reads the claims of a JWT that an issuer signed, and refuses everything else.
 
-The signature is checked before the claims, so that nobody can try out what a service expects; what
-a sound token then lacks is said by the name of the claim. Only RS256 and ES256 are taken, with a
-key that the issuer lists, whatever the token says of keys. Sources: RFC 7519 and 8725.
+The signature is checked before the claims, so that nobody can find out by trial what a service
+expects; only for a token with a valid signature do errors name the claim that is wrong. RS256 and
+ES256 alone are accepted, with a key that the issuer lists: hints in the token about keys are
+ignored. Sources: RFC 7519 and 8725.
 """
 
 from collections.abc import Mapping, Sequence
@@ -147,7 +148,7 @@ def words_of(claim: Any) -> frozenset[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text that can be sent and logged: JSON may hold halves of letters, or a line break."""
+    """Return a text that can be sent and logged: JSON may hold lone surrogates or line breaks."""
     return ascii(text)[1:-1]
 
 

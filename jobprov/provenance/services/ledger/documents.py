@@ -1,6 +1,6 @@
 """The JSON documents in entries of the ledger, one type for each kind, as a replay reads them.
 
-A type here has only the fields that are read. What a document wraps (a task, a verdict, a capsule)
+A type here has only the fields that are read. What some documents wrap (a task, a verdict)
 is a `JsonObject`, read again by the use case that wrote it. Records are not here: their bytes are
 exactly what the client sent.
 """
@@ -137,10 +137,27 @@ class ComparatorsDocument(Struct, frozen=True):
     comparators: JsonObject
 
 
+class ServedJobs(Struct, frozen=True):
+    """Jobs that a capsule serves: of a list of software, by its digest, and a stage, or ''."""
+
+    software_set: str
+    stage: str
+
+
+class CapsuleRegistration(Struct, frozen=True):
+    """A capsule with the jobs that it serves; its bytes are in the archive."""
+
+    name: str
+    kind: str
+    sha256: str
+    size_bytes: int
+    serves: list[ServedJobs]
+
+
 class CapsuleDocument(Struct, frozen=True):
     """An environment capsule that an operator registered."""
 
-    capsule: JsonObject
+    capsule: CapsuleRegistration
 
 
 class TaskDocument(Struct, frozen=True):

@@ -42,7 +42,7 @@ from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.gaps.gaps import needs_of_next
 from jobprov.provenance.records.identity import witness_rank
-from jobprov.provenance.records.job_record import JsonObject
+from jobprov.provenance.records.job_record import JobRecord, JsonObject
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
@@ -105,16 +105,16 @@ class ReadJob(NamedTuple):
 def find_job(connection: Connection, job_id: str, *, experiment: str | None = None) -> FoundJob:
     """Return the job with this id, or with this batch id (the newest of its attempts).
 
-    People copy what pages and pictures show: eight digits of an id or more, or a batch id without
-    its schedd, do where they name one.
+    People copy what pages and pictures show: the first digits of an id, or a batch id without its
+    schedd, are enough if only one job has them.
 
     Raises:
-        NotFoundError: no such job is recorded, or several begin so.
+        NotFoundError: no such job is recorded, or several jobs begin with this text.
         AmbiguousError: several experiments have it.
     """
     if not _is_uuid(job_id):
         attempts = find_batch_job(connection, job_id)
-        return attempts[0] if attempts else _find_begun(connection, job_id, experiment)
+        return attempts[0] if attempts else _find_by_beginning(connection, job_id, experiment)
     jobs = find_jobs(connection, job_id.lower(), experiment)
     if not jobs:
         raise NotFoundError(f"No job {job_id} is recorded.", nearest(connection, job_id, "job"))
@@ -134,8 +134,12 @@ def _is_uuid(job_id: str) -> bool:
     )
 
 
-def _find_begun(connection: Connection, begun: str, experiment: str | None) -> FoundJob:
-    """Return the only job whose id, or whose batch id without its schedd, begins so."""
+def _find_by_beginning(connection: Connection, begun: str, experiment: str | None) -> FoundJob:
+    """Return the only job whose id begins with this text, or whose batch id is this and a schedd.
+
+    Raises:
+        NotFoundError: no job or several jobs fit.
+    """
     ids = {hit.text for hit in jobs_by_id(connection, begun, _MOST_BEGUN)}
     batch_ids: set[str] = set()
     if "@" not in begun:
@@ -187,13 +191,12 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
     grading = _grading(connection, job, proof)
-    recipe, result = recipe_of(reading.record), result_of(reading.record)
     decided_by = None
     if reading.record.exit is not None:
         decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
-    firsts = [record for record in finals if record.revision == 0]
-    firsts += provisional_records_of(connection, key)
+    originals = [record for record in finals if record.revision == 0]
+    originals += provisional_records_of(connection, key)
     attempts = attempts_of(connection, key)
     verdicts = verdicts_of(connection, key)
     _, contradictions = merge_witnesses(job.records)
@@ -205,7 +208,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         record=json.loads(job.body_of(witness)),
         merged=reading.raw,
         received_at=summary.received_at,
-        witnesses=[_witness(record, job.records[record.witness]) for record in firsts],
+        witnesses=[_witness(record, job.records[record.witness]) for record in originals],
         contradictions=contradictions,
         software=software_of(connection, job),
         configurations=reading.raw.get("configurations") or [],
@@ -217,8 +220,8 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         next_level_needs=needs_of_next(grading.level, grading.gaps),
         gaps=grading.gaps,
         missing_blobs=grading.missing_blobs,
-        recipe_id=None if recipe is None else recipe_text(recipe),
-        result_id=None if result is None else result_text(result),
+        recipe_id=_recipe_id(reading.record),
+        result_id=_result_id(reading.record),
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
@@ -228,6 +231,16 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         links=_links(job, summary),
         log_tails=list_tails(connection, job.found.experiment, job.found.job_id),
     )
+
+
+def _recipe_id(record: JobRecord) -> str | None:
+    recipe = recipe_of(record)
+    return None if recipe is None else recipe_text(recipe)
+
+
+def _result_id(record: JobRecord) -> str | None:
+    result = result_of(record)
+    return None if result is None else result_text(result)
 
 
 def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> Grading:
@@ -244,7 +257,7 @@ def _grading(connection: Connection, job: ReadJob, proof: JobProof | None) -> Gr
 
 
 def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
-    """Return what one witness says of the end, even where another one prevails."""
+    """Return what one witness recorded of the end, even if another one takes precedence."""
     end = witnessed.get("exit") or {}
     reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
     reason = ": ".join(reasons) or None

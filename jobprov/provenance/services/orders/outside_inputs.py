@@ -43,7 +43,7 @@ def read_outside_inputs(
 
 
 def _lacking(record: JobRecord, possessed: Collection[str]) -> list[Input]:
-    """Return the inputs that nobody uploaded, and that no earlier step of the job made."""
+    """Return the inputs that were not uploaded, and that no earlier step of the job made."""
     digests_made = {file.path or file.name: file.sha256 for file in record.outputs or ()}
     lacking = []
     for file in record.inputs or ():

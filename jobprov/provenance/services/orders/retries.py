@@ -341,7 +341,7 @@ class _TaskRetries:
         return None
 
     def _reason_to_look(self, attempt: RecordedAttempt, unit: str) -> str | None:
-        """Return why somebody has to look first at an attempt that did nothing; else None."""
+        """Return why a person must first look at an attempt that did nothing; None if not."""
         if not attempt.began:
             if self._repeated(attempt) is attempt and unit not in self._orders:
                 return SUBMISSION_ALONE

@@ -1,10 +1,10 @@
 """Lets a workflow take its next step.
 
-A step reads how the stages stand, orders what is ready, and stops the workflow if too many units of
-a stage failed.
+A step reads the state of each stage, orders the units that are ready, and stops the workflow if too
+many units of a stage failed.
 
-It is one transaction of the writer, and uses the database alone. So each attempt of each unit is
-ordered once, whoever asks, how often, and whatever died in between.
+It is one transaction of the writer, and uses only the database. So each attempt of each unit is
+ordered once, however often a step is asked for, and even if a process dies in between.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""What only the service knows about records: which blobs are here, which code is resolved.
+"""What only the service knows about records: which blobs it has, which code is resolved.
 
-Each class below looks things up once for a batch, and then answers for each record.
+Each class below looks things up once for a batch of records, and then answers for each of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +36,8 @@ def find_for(
 
     Args:
         connection: to read with.
-        memory: keeps what cannot become untrue; readers pass an empty one.
-        readings: jobs.
+        memory: remembers what stays true, from batch to batch; readers pass an empty one.
+        readings: the records of each job, merged.
         closures: the digests of each job's configurations, in order.
         arrivals: when the first record of each job came.
     """
@@ -49,13 +49,14 @@ def find_for(
     blobs.look_up(_first_wanted(readings, inputs))
     capsules = ServedUses.of(connection, memory, {record.experiment for record in records})
     has_capsule = [capsules.serve(record) or blobs.include_image(record) for record in records]
-    large: dict[str, set[str]] = {}
+    # Only with a capsule does a grade depend on large inputs, so only then are they looked up
+    inputs_beside_capsules: dict[str, set[str]] = {}
     for place, record in enumerate(records):
-        # Without a capsule no grade depends on large inputs, and they are not looked up
         if has_capsule[place]:
             inputs[place] = all_inputs(record)
-            large.setdefault(record.experiment, set()).update(inputs[place])
-    blobs.look_up(large)
+            of_experiment = inputs_beside_capsules.setdefault(record.experiment, set())
+            of_experiment.update(inputs[place])
+    blobs.look_up(inputs_beside_capsules)
     code = CodeFindings.of(connection, memory, records)
     expired = ExpiredLogs.of(connection, memory, readings, blobs)
     traced = TracedKinds.of(connection, records)
@@ -127,8 +128,7 @@ class BlobFindings:
         for experiment, digests in wanted.items():
             possessed = self._possessions.among(self._connection, experiment, digests)
             self.possessed.setdefault(experiment, set()).update(possessed)
-        # Asked afterwards: another process may erase what is remembered here, or was there a moment
-        # ago
+        # Only now: another process may just have erased a blob that was there, or is remembered
         erased = erased_digests(self._connection, wanted)
         for experiment, digests in wanted.items():
             gone = erased.get(experiment, set()) | (digests & self._read_ahead.erased[experiment])
@@ -169,7 +169,7 @@ class ServedUses:
 
 
 class ExpiredLogs:
-    """Which blobs of a batch are missing since they are logs that expired."""
+    """Which missing blobs of a batch are logs that expired."""
 
     def __init__(self, by_experiment: Mapping[str, AbstractSet[str]]) -> None:
         self._by_experiment = by_experiment
@@ -182,7 +182,7 @@ class ExpiredLogs:
         readings: Iterable[Reading],
         blobs: BlobFindings,
     ) -> "ExpiredLogs":
-        """Return the expired ones of the blobs that are not held, of jobs with logs."""
+        """Return which missing blobs of jobs with logs are expired logs."""
         wanted: dict[str, set[str]] = {}
         for reading in readings:
             if not reading.record.logs:

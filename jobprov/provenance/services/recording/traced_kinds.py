@@ -195,7 +195,7 @@ def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) 
 
 
 def _apart_from_copies(record: JobRecord, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return those of these paths that have a content of their own, and those that have another's.
+    """Return the paths with a content of their own, and those with the content of another.
 
     The other one is an input that somebody named, that jobs of the kind share, or one before.
     """

@@ -8,11 +8,12 @@ newest counts. A new one changes the ingredients of the job's bundle, so that a 
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -29,6 +30,7 @@ from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.ledger.documents import CapsuleRegistration, ServedJobs
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.work.notices import capsule_registered
@@ -106,7 +108,10 @@ def register_capsule(
 def _records_of(
     writing: Writing, jobs: Sequence[str], experiment: str | None
 ) -> dict[str, JobRecord]:
-    """Return the records of jobs by id, as given."""
+    """Return the records of jobs, by their ids as given.
+
+    One read for each job: an operator names a few on the command line.
+    """
     records = {}
     for job_id in jobs:
         job = read_job(writing.connection, writing.store, job_id, experiment=experiment)
@@ -162,31 +167,34 @@ def _enter_capsule(
     uses: Iterable[Use],
 ) -> None:
     """Write the ledger entry of a registration, and its rows."""
-    document = {
-        "name": name,
-        **stored._asdict(),
-        "serves": [use._asdict() for use in uses],
-    }
+    registration = CapsuleRegistration(
+        name=name,
+        kind=stored.kind,
+        sha256=stored.sha256,
+        size_bytes=stored.size_bytes,
+        serves=[ServedJobs(use.software_set, use.stage) for use in uses],
+    )
     key = intern_experiments(writing, {experiment})[experiment]
     settle_blob(writing, experiment, stored.sha256)
-    entry = enter_document(writing.by(None), key, "capsule", {"capsule": document})
-    write_capsule_rows(writing.connection, key, entry, document)
+    document = {"capsule": msgspec.to_builtins(registration)}
+    entry = enter_document(writing.by(None), key, "capsule", document)
+    write_capsule_rows(writing.connection, key, entry, registration)
     capsule_registered(writing.connection, entry)
 
 
 def write_capsule_rows(
-    connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
+    connection: Connection, experiment: int, entry: int, registration: CapsuleRegistration
 ) -> None:
     """Write the rows of a registration whose ledger entry exists."""
     capsule = HeldCapsule(
-        entry, document["name"], document["kind"], document["sha256"], document["size_bytes"]
+        entry, registration.name, registration.kind, registration.sha256, registration.size_bytes
     )
-    add_capsule(connection, experiment, capsule, uses_in(document))
+    add_capsule(connection, experiment, capsule, uses_in(registration))
 
 
-def uses_in(document: Mapping[str, Any]) -> list[Use]:
+def uses_in(registration: CapsuleRegistration) -> list[Use]:
     """Return the uses that a registration's capsule serves."""
-    return [Use(use["software_set"], use["stage"]) for use in document["serves"]]
+    return [Use(served.software_set, served.stage) for served in registration.serves]
 
 
 def find_capsule(connection: Connection, name: str) -> RegisteredCapsule:

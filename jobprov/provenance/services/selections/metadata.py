@@ -302,7 +302,7 @@ def _provenance(version: StandingVersion, output: Output, submitter: str | None)
 
 
 def _application(metadata: Mapping[str, Any], software: Sequence[Software]) -> Application | None:
-    """Return the program in the metadata, else the first product that the job ran, else None."""
+    """Return the program in the metadata, or the first product that the job ran, or None."""
     family = metadata.get(f"{_APPLICATION}.family")
     name = metadata.get(f"{_APPLICATION}.name")
     version = metadata.get(f"{_APPLICATION}.version")

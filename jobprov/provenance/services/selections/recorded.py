@@ -1,8 +1,8 @@
-"""Files by metadata that a record holds: they are read, and the files found stand for the condition.
+"""Conditions on metadata that only records hold: replaced by the files whose records meet them.
 
-Metadata from a catalog are in the database. What only the record of its job holds (runs,
-formats, `--metadata` of the hook) stands in the ledger alone: here the files that the rest of a
-selection leaves are read and compared, as many as can be within a question.
+Metadata from a catalog are in the database. Others (runs, formats, `--metadata` of the hook) are
+only in the records of the ledger: so the files that the rest of a selection leaves are read there
+and compared, as many as one question allows.
 
 Source: MetaCat's server, whose comparisons hold for a list where they hold for any of its members.
 """

@@ -124,7 +124,7 @@ def _rules(connection: Connection, ended: Mapping[int, int], window: Window) -> 
 def _releases(
     connection: Connection, filters: JobFilters, window: Window, ran: Sequence[RanInWindow]
 ) -> list[_Change]:
-    """Return the releases that no job ran before the window, those of most jobs first."""
+    """Return the releases that were new in the window, those with the most jobs first."""
     lists = {row.software_set for row in ran if row.software_set is not None}
     versions = code_versions(connection, lists)
     rows_with_release = []

@@ -220,7 +220,7 @@ class _StepSums:
         self._job_seconds: defaultdict[str, float] = defaultdict(float)
 
     def add(self, seconds: float, counts: Mapping[str, float]) -> None:
-        """Add a sample that holds for so many seconds of the step."""
+        """Add a sample that is valid for these seconds of the step."""
         self._seconds += seconds
         self._samples += 1
         for group, count in counts.items():

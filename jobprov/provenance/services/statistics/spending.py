@@ -1,4 +1,4 @@
-"""What the jobs of a campaign cost: by site, by release, and in the last week beside the one before."""
+"""What the jobs of a campaign cost: by site, by release, and last week against the week before."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

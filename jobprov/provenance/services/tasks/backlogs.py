@@ -1,12 +1,12 @@
 """What is left of a campaign or a task, and when it may be gone."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jobprov.provenance.answers.tasks.backlogs import Backlog, BurnDown
 from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.services.tasks.time_left import TimeLeft
-from jobprov.provenance.times import utc_text
+from jobprov.provenance.times import moment_after, utc_text_or_none
 
 
 def backlog_of(
@@ -29,6 +29,6 @@ def backlog_of(
     for counts in states:
         stays += sum(counts.get(state, 0) for state in NEEDS_SOMEBODY)
     ends: list[str | None] = [None, None, None]
-    if left is not None and left.seconds:
-        ends = [utc_text(now + timedelta(seconds=seconds)) for seconds in left]
+    if left is not None and left.seconds and moment_after(now, left.high) is not None:
+        ends = [utc_text_or_none(moment_after(now, seconds)) for seconds in left]
     return Backlog(burn_down, min(stays, burn_down.left[-1]), *ends)

@@ -90,7 +90,7 @@ class Declaration(msgspec.Struct, kw_only=True):
         return self.units if isinstance(self.units, list) else None
 
     def place_of(self, unit: str) -> tuple[str, str]:
-        """Return the namespace in which a unit is meant to be, and its name.
+        """Return the namespace of a unit, and its name.
 
         A list that was not made from the catalog may name units with their namespaces; then the
         namespace is '' and the name is whole.
@@ -214,7 +214,7 @@ def find_declaration(connection: Connection, store: Store, task: FoundTask) -> D
 
 
 def declaration_or_empty(connection: Connection, store: Store, task: FoundTask) -> Declaration:
-    """Return the declaration of a task; one that says nothing where nobody declared it."""
+    """Return the declaration of a task; an empty one if there is none."""
     declaration = find_declaration(connection, store, task)
     return Declaration(experiment=task.experiment) if declaration is None else declaration
 
@@ -222,7 +222,7 @@ def declaration_or_empty(connection: Connection, store: Store, task: FoundTask) 
 def read_task_document(
     connection: Connection, store: Store, task: FoundTask
 ) -> dict[str, object] | None:
-    """Return a task's declaration as it was sent; None where nobody declared it."""
+    """Return a task's declaration as it was sent; None if there is none."""
     return read_task_documents(connection, store, [task]).get(task.key)
 
 

@@ -35,7 +35,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
     queued_jobs,
     reports,
 )
-from jobprov.provenance.db.queries.tasks.queue_reports import usual_seconds
+from jobprov.provenance.db.queries.tasks.queue_reports import UsualTimes
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted
@@ -43,7 +43,7 @@ from jobprov.provenance.services.experiments import find_experiment
 from jobprov.provenance.services.paging import bad_cursor, is_key, next_cursor
 from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
-from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none
+from jobprov.provenance.times import exact_utc_text, exact_utc_text_or_none, moment_after
 from jobprov.provenance.triage.causes import pattern_of
 
 FRESH = timedelta(minutes=15)
@@ -93,12 +93,17 @@ class _Pace(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is known of jobs besides their rows, by the keys of their records."""
+    """What is known of jobs besides their rows.
+
+    Attributes:
+        logs, steps: by the keys of their records.
+        usual_times: of their stages.
+    """
 
     now: datetime
     logs: Mapping[int, Sequence[LogProgress]]
     steps: Mapping[int, str | None]
-    usual: Mapping[int, float | None]
+    usual_times: UsualTimes
 
 
 def task_queue(
@@ -149,7 +154,8 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         problem = f"between 0 and {MOST_LISTED}"
         raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
     now = datetime.now(UTC)
-    counts = _counts(connection, scope, now)
+    usual_times = UsualTimes(connection)
+    counts = _counts(connection, scope, usual_times, now)
     sources = reports(connection, scope.experiment)
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
@@ -164,7 +170,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         counts=counts,
         sources=[_source(report, now) for report in sources],
         warning=_warning(sources, now),
-        jobs=_entries(connection, shown, now),
+        jobs=_entries(connection, shown, usual_times, now),
         next=next_cursor(rows, limit, _cursor),
         held_reasons=_held_reasons(sentences),
     )
@@ -185,7 +191,9 @@ def _held_reasons(jobs_by_sentence: Mapping[str, int]) -> list[HeldReason]:
     return reasons
 
 
-def _counts(connection: Connection, scope: QueueScope, now: datetime) -> QueueCounts:
+def _counts(
+    connection: Connection, scope: QueueScope, usual_times: UsualTimes, now: datetime
+) -> QueueCounts:
     numbers = {"idle": 0, "held": 0, "running": 0, "slow": 0, "stuck": 0}
     for place, count in count_queued(connection, scope).items():
         standing = STANDINGS[place]
@@ -196,24 +204,24 @@ def _counts(connection: Connection, scope: QueueScope, now: datetime) -> QueueCo
             numbers["slow"] += count
         if standing.is_stuck:
             numbers["stuck"] += count
+    # Jobs in a queue were judged when it was reported. No queue reports these, so they are judged
+    # now, by the rules of `_pace`
     announced = 0
-    # By the same rules as in the list: nobody reports of them, so they are judged now
+    slow_before: dict[int, datetime] = {}
     for of_stage in count_announced(connection, scope, quiet_since=now - QUIET):
         announced += of_stage.running
         numbers["stuck"] += of_stage.stuck
-        if of_stage.stage is not None:
-            numbers["slow"] += _slow_of_stage(connection, scope, of_stage.stage, now)
+        if of_stage.stage is None:
+            continue
+        usual = usual_times.seconds(of_stage.stage)
+        if usual is None:
+            continue
+        began_before = moment_after(now, -SLOW_FACTOR * usual)
+        if began_before is not None:
+            slow_before[of_stage.stage] = began_before
+    numbers["slow"] += count_announced_before(connection, scope, slow_before)
     numbers["running"] += announced
     return QueueCounts(**numbers, announced=announced)
-
-
-def _slow_of_stage(connection: Connection, scope: QueueScope, stage: int, now: datetime) -> int:
-    """Return how many jobs of a stage that only their hooks announced are slow."""
-    usual = usual_seconds(connection, stage)
-    if usual is None:
-        return 0
-    slow_before = now - timedelta(seconds=SLOW_FACTOR * usual)
-    return count_announced_before(connection, scope, stage, slow_before)
 
 
 def _source(report: ReportRow, now: datetime) -> QueueSource:
@@ -248,7 +256,7 @@ def _warning(sources: Sequence[ReportRow], now: datetime) -> str | None:
 def _rows(
     connection: Connection, scope: QueueScope, limit: int, cursor: str | None
 ) -> list[QueueRow]:
-    """Return the rows behind a cursor: those of queues first, then those that hooks announced."""
+    """Return the rows after a cursor: jobs of queues first, then those that hooks announced."""
     rows: list[QueueRow] = []
     position = _read_cursor(cursor)
     if position.queued is not None:
@@ -282,14 +290,15 @@ def _read_cursor(cursor: str | None) -> _Position:
     raise bad_cursor()
 
 
-def _entries(connection: Connection, rows: Sequence[QueueRow], now: datetime) -> list[QueueEntry]:
+def _entries(
+    connection: Connection, rows: Sequence[QueueRow], usual_times: UsualTimes, now: datetime
+) -> list[QueueEntry]:
     jobs = [row.job for row in rows if row.job is not None]
-    stages = {row.stage for row in rows if row.stage is not None}
     known = _Known(
         now,
         logs=log_progress(connection, jobs),
         steps=_steps(announcements(connection, jobs)),
-        usual={stage: usual_seconds(connection, stage) for stage in stages},
+        usual_times=usual_times,
     )
     return [_entry(row, known) for row in rows]
 
@@ -305,12 +314,14 @@ def _steps(bodies: Mapping[int, bytes]) -> dict[int, str | None]:
 
 
 def _pace(row: QueueRow, logs: Sequence[LogProgress], known: _Known) -> _Pace:
-    """Return how a job gets on: as its queue reported, or as its hook lets one tell."""
+    """Return how a job gets on: as its queue reported, or else judged by what its hook sent."""
     if not row.is_announced:
         standing = STANDINGS[row.standing]
         return _Pace(row.usual_seconds, standing.is_slow, standing.is_stuck)
-    usual = known.usual.get(row.stage or 0)
-    # Nobody measures its CPU, so that its log alone can tell
+    usual = None
+    if row.stage is not None:
+        usual = known.usual_times.seconds(row.stage)
+    # Nobody measures its CPU, so only its log can show that it hangs
     is_stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
     return _Pace(usual, is_slow(row.started_at, usual, known.now), is_stuck)
 
@@ -322,8 +333,9 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
     logs: Sequence[LogProgress] = ()
     if state == "running":
         since = row.started_at
-        logs = known.logs.get(row.job or 0, ())
-        step = known.steps.get(row.job or 0)
+        if row.job is not None:
+            logs = known.logs.get(row.job, ())
+            step = known.steps.get(row.job)
     pace = _pace(row, logs, known)
     seconds = None
     if since is not None:

@@ -1,13 +1,13 @@
-"""Takes reports of queues: what runs and waits in a schedd, from whoever may ask it.
+"""Takes reports of queues: which jobs run and wait in a schedd.
 
-A report has the whole queue; it replaces the one before in one transaction, and what did not change
-is not written again. It is judged when it comes: which jobs are slow, and which are stuck. Nothing
-of it goes into the ledger: how a job ended is told by records. Its counts alone are kept
+A report holds the whole queue. It replaces the report before in one transaction, in which only
+changed rows are written. When it comes, each job is judged: is it slow, is it stuck? Nothing of a
+report goes into the ledger, since records tell how a job ended; only its counts are kept
 (`queue_samples.py`).
 
-To compare a long queue with the report before takes seconds, in which the one writer would keep
-everybody else waiting. So that is done before (`compare_report`), and the writer only writes what
-differs, unless another report of the same queue came in between.
+To compare a long queue with the report before takes seconds, for which the single writer would be
+blocked. So it is done outside the writer (`compare_report`), which then writes the differences,
+unless another report of the same queue came in between.
 
 Source: http.md, `PUT /queue/{schedd}`.
 """
@@ -32,6 +32,7 @@ from jobprov.provenance.db.queries.tasks.queue import STANDINGS, Standing
 from jobprov.provenance.db.queries.tasks.queue_reports import (
     EarlierJob,
     FoundReport,
+    UsualTimes,
     announced_tasks,
     earlier_jobs,
     find_report,
@@ -39,7 +40,6 @@ from jobprov.provenance.db.queries.tasks.queue_reports import (
     last_log_lines,
     stages_of_tasks,
     units_of_nodes,
-    usual_seconds,
 )
 from jobprov.provenance.db.queries.tasks.queue_samples import SampleCounts, SampledQueue
 from jobprov.provenance.db.recording.writing import intern_experiments
@@ -275,14 +275,11 @@ def _units_by_node(
 def _usual_by_task(
     connection: Connection, stages: Mapping[str, int], tasks: set[str]
 ) -> dict[str, float]:
-    """Return how long jobs of the stages of these tasks take; tasks share few stages."""
-    by_stage: dict[int, float | None] = {}
+    """Return how long jobs of the stages of these tasks usually take."""
+    usual_times = UsualTimes(connection)
     by_task: dict[str, float] = {}
     for task in tasks & stages.keys():
-        stage = stages[task]
-        if stage not in by_stage:
-            by_stage[stage] = usual_seconds(connection, stage)
-        usual = by_stage[stage]
+        usual = usual_times.seconds(stages[task])
         if usual is not None:
             by_task[task] = usual
     return by_task

@@ -129,6 +129,6 @@ def _mean(
 
 
 def _floor(moment: datetime, length: timedelta) -> datetime:
-    """Return the beginning of the stretch of such a length, counted from 1970, that a moment is in."""
+    """Return the start of the step that a moment is in; steps of this length begin in 1970."""
     seconds = length.total_seconds()
     return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)

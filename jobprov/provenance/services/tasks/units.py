@@ -129,7 +129,7 @@ def units_of_tasks(
 def states_of_units(
     connection: Connection, task: FoundTask, declaration: Declaration | None
 ) -> dict[str, StandingUnit]:
-    """Return each unit of a task in its one state, those of a frozen list that was never tried too."""
+    """Return the state of each unit of a task, also of listed units that were never tried."""
     [standing] = standing_units(connection, {task.key: outputs_needed(declaration)})
     units = standing.by_name()
     for unit in _listed(declaration) or ():
@@ -140,7 +140,7 @@ def states_of_units(
 def _count(
     standing: StandingUnits, waived: Mapping[str, int], declaration: Declaration | None
 ) -> Units:
-    """Count units by state: those of the frozen list; without a list, those that jobs name."""
+    """Count units by state: those of the frozen list, or without a list those that jobs name."""
     listed = _listed(declaration)
     if listed is None:
         tally = _tally_all(standing)
@@ -237,7 +237,7 @@ def _listed(declaration: Declaration | None) -> list[str] | None:
 
 
 def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
-    """Return the states in which there are any units, in the order in which people read them."""
+    """Return the states that any unit is in, in reading order."""
     return {state: states[state] for state in UnitState if states.get(state)}
 
 

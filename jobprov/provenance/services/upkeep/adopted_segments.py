@@ -80,7 +80,7 @@ class _Adopted(NamedTuple):
 
 
 class _Entries(NamedTuple):
-    """The entries of a segment: those that wait in the database, and those that it lacks."""
+    """The entries of a segment: those that the database holds unsealed, and those it lacks."""
 
     waiting: list[_Adopted]
     lacking: list[tuple[int, SealedEntry]]

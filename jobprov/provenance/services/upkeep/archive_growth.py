@@ -38,7 +38,7 @@ def count_recorded(connection: Connection, *, now: datetime) -> RecordedJobs:
 def forecast_growth(
     stored_bytes: int, recorded: RecordedJobs, *, now: datetime, free_bytes: int | None
 ) -> Growth:
-    """Return the expected growth of an archive that holds so many bytes of these jobs."""
+    """Return the expected growth of an archive that holds these bytes for these jobs."""
     days = _days_counted(recorded.first_at, now)
     if not recorded.recent_jobs or not stored_bytes:
         return Growth(recorded.recent_jobs, days, None, None)

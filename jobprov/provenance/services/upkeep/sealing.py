@@ -311,7 +311,7 @@ def _let_go_of_part(writing: Writing, segment: int, positions: Sequence[tuple[in
 
 @contextmanager
 def one_sealer(database: Database) -> Iterator[None]:
-    """Let one sealer work at a time, in whatever process.
+    """Let only one sealer work at a time, in all processes.
 
     This only saves work. That no segment is written twice is up to put-if-absent of its head.
     """

@@ -28,5 +28,5 @@ def enqueue_failures(connection: Connection, jobs: Sequence[int]) -> None:
     keys = []
     for part in chunks(jobs, _JOBS_AN_ITEM):
         keys.append(f"{secrets.token_hex(4)}:{','.join(map(str, part))}")
-    for some in chunks(keys, _ITEMS_AT_ONCE):
-        enqueue_all(connection, CLASSIFY, some)
+    for keys_together in chunks(keys, _ITEMS_AT_ONCE):
+        enqueue_all(connection, CLASSIFY, keys_together)

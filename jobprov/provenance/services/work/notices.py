@@ -27,7 +27,7 @@ def blob_arrived(connection: Connection, sha256: str) -> None:
 
 
 def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
-    """Queue the jobs that wait for any of these blobs, which somebody possesses by now."""
+    """Queue the jobs that waited for any of these blobs, which are here now."""
     arrived = arrived_among(connection, digests)
     enqueue_news(connection, REFRESH, [f"blob:{sha256}" for sha256 in arrived])
 

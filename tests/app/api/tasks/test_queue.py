@@ -1,5 +1,6 @@
 """What runs and waits: reported by queues, announced by hooks, over HTTP."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,10 +12,12 @@ from sqlalchemy import select, update
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
+from jobprov.provenance.services.tasks.queue import whole_queue
 from jobprov.provenance.services.tasks.unit_states import standing_units
 from tests.library.answers import assert_problem
 from tests.library.databases import on_sqlite_alone
 from tests.library.records import a_record, job_id
+from tests.library.statements import statements_sent
 
 SCHEDD = "/api/v1/queue/sched01"
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
@@ -341,6 +344,50 @@ def test_announced_job_may_be_slow_too(client: FlaskClient) -> None:
     [job] = queue(client)["jobs"]
     assert (job["is_slow"], job["usual_seconds"]) == (True, 60.0)
     assert counts(client) == {"running": 1, "slow": 1, "announced": 1}
+
+
+def test_slow_announced_jobs_of_all_stages_are_counted_together(
+    client: FlaskClient, service: Service
+) -> None:
+    """Each stage has a usual time of its own, and costs no further look at all that runs."""
+    numbers = itertools.count(1)
+
+    def begin_stage(stage: str, usual_seconds: float) -> None:
+        task = {"task_id": stage, "campaign": "c", "stage": stage}
+        for _ in range(5):
+            number = next(numbers)
+            resources = {"wall_seconds": usual_seconds}
+            record(client, number, task={**task, "unit": f"u{number}"}, resources=resources)
+        number = next(numbers)
+        began = {"state": "running", "started_at": ago(minutes=4)}
+        record(client, number, task={**task, "unit": f"u{number}"}, **began)
+
+    def counted() -> tuple[int, int]:
+        """Return how many jobs are slow, and how often what runs was looked at."""
+        with service.reading() as connection, statements_sent(connection.engine) as sent:
+            counts = whole_queue(connection, experiment="nova").counts
+        return counts.slow, sum("provisional_records" in statement.sql for statement in sent)
+
+    begin_stage("gen", 60.0)
+    begin_stage("reco", 600.0)
+    [two_stages, looks_at_two] = counted()
+    begin_stage("sim", 70.0)
+    [three_stages, looks_at_three] = counted()
+
+    assert (two_stages, three_stages) == (1, 2)
+    assert looks_at_two == looks_at_three > 0
+
+
+def test_jobs_that_claim_to_have_taken_ages_make_none_slow(client: FlaskClient) -> None:
+    """A wall time in nanoseconds, say, reaches back beyond the first year."""
+    for number in range(1, 6):
+        record(client, number, resources={"wall_seconds": 3.6e12})
+
+    record(client, 9, state="running", started_at=ago(minutes=4))
+
+    assert counts(client) == {"running": 1, "announced": 1}
+    for address in ("/api/v1/tasks/t1", "/tasks/t1", "/campaigns/nova/c", "/"):
+        assert client.get(address).status_code == 200
 
 
 def test_four_jobs_say_nothing_about_what_is_usual(client: FlaskClient) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError
 
 from jobprov.app.cli import exit_code, jobprov, sentence
 from jobprov.provenance.errors import BadInputError, UnreachableError
-from jobprov.provenance.lineage.words import counted_of
+from jobprov.provenance.lineage.words import units_of
 
 
 @pytest.mark.parametrize("words", ["archive stats", "token list", "trail --experiment nova"])
@@ -41,7 +41,7 @@ def test_a_file_that_cannot_be_written_is_named_before_the_reason() -> None:
     [(1, None, "1 unit"), (2, None, "2 units"), (0, 1, "0 of 1 unit"), (1, 12, "1 of 12 units")],
 )
 def test_the_plural_is_that_of_the_total(count: int, total: int | None, text: str) -> None:
-    assert counted_of(count, total, "unit") == text
+    assert units_of(count, total) == text
 
 
 @pytest.mark.slow

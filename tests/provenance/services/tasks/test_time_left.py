@@ -170,6 +170,23 @@ def test_job_that_runs_longer_than_any_before_says_nothing(production: Productio
     assert (left.running, left.seconds_left) == (1, None)
 
 
+def test_end_beyond_the_calendar_is_left_out(production: Production) -> None:
+    """Jobs that recorded nanoseconds as seconds: no year has five digits."""
+    declare(production, 11)
+    resources = {"wall_seconds": 3.6e12}
+    record(
+        production,
+        *[job(number, started=90, ended=30, resources=resources) for number in range(1, 11)],
+        job(11, started=20, ended=None),
+    )
+
+    left = shown(production)
+
+    assert left.seconds_left == pytest.approx(3.6e12)
+    assert left.backlog is not None
+    assert left.backlog.ends_at is None
+
+
 def test_task_takes_no_less_than_what_runs(production: Production) -> None:
     """Two units wait for a short time, but a job that takes two hours has just begun."""
     declare(production, 13)

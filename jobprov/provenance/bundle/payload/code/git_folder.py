@@ -126,7 +126,7 @@ _recent: Recent[_Key, _Repository] = Recent(_REMEMBERED)
 
 
 def _branch(entry: RecordPart) -> str:
-    """The branch that was checked out; empty if none was, or none is recorded."""
+    """The branch that was checked out; empty if there was none or it is not recorded."""
     if entry.text("ref_kind") != "branch":
         return ""
     branch = entry.text("requested_ref")

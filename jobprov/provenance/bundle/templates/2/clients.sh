@@ -1,35 +1,88 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC2317 # its variables are the including script's too
-# clients.sh - find the storage clients of this machine that a job may call; a part of run.sh. POSIX sh; of programs only coreutils.
-# A job finds a client not only by the PATH that run.sh gives it: scripts put folders in front of it, call a client by its path,
-# start a login shell, or have all this done by a set-up script that nobody recorded, and that is still here.
+# clients.sh - find the storage clients of this machine that the job could call.
+# A part of run.sh. POSIX sh; of programs only coreutils.
+#
+# The PATH that run.sh sets is not the only way to a client: scripts put folders in front of PATH,
+# call a client by its path, start a login shell, or source a set-up script that nobody recorded but
+# that is still on this machine. So the texts of the job are searched:
+#   1. Pick the words that may be a path, from its scripts, its commands and its variables.
+#   2. Expand the variables in these words, by every value that any of the texts gives them.
+#   3. Read the set-up scripts among the paths, and go on with the words in them.
+#   4. List the folders around each path in which a client may be installed.
+#   5. Print the clients in these folders.
+# Nothing is run, and neither conditions nor the order of lines count: rather too many are found
+# than one too few. Each step has a limit, so that no text can keep it busy for long.
 
 storage_clients='arccp arcrm dccp ddisp eoscp gfal-chmod gfal-copy gfal-ls gfal-mkdir gfal-rename gfal-rm gfal-save gfal-stat
 globus-url-copy ifdh lcg-cp lcg-del metacat rucio samweb srmcp srmrm uberftp xrdcp xrdfs'
-products_with_clients='gfal2 ifdhc metacat rucio sam_web_client samweb_client xrootd' # as UPS lays them out: NAME/VERSION/FLAVOR/bin
-setup_bytes_at_most=1048576 setups_at_most=50 setup_depth=3 words_at_most=20000
-variables_at_most=1000 expansions_at_most=2000 # each looks through all variables
+products_with_clients='gfal2 ifdhc metacat rucio sam_web_client samweb_client xrootd'
+system_path=/bin:/usr/bin:/usr/local/bin:/sbin:/usr/sbin:/usr/local/sbin
 
-# The clients that are installed here: $machine_clients, absolute paths, one a line. With `named`, those alone that a text of the job
-# leads to, whatever its PATH is; otherwise also those to which PATH, variables and the system's own folders lead.
+words_at_most=20000
+variables_at_most=1000
+expansions_at_most=2000 # each looks through all variables
+expansion_depth=4       # variables in the values of variables
+setup_bytes_at_most=1048576
+setups_at_most=50 # in a round
+setup_rounds=3    # a set-up script, one that it sources, and one that this one sources
+
+# Set $machine_clients to the clients that are installed here: absolute paths, one a line.
+# With `named`, only those that a text of the job leads to, whatever its PATH is; without, also those
+# to which PATH, other variables and the folders of the system lead.
 find_machine_clients() { # [named]
   machine_clients='' base='' named_only=${1:-no}
   if [ -n "$capsule" ]; then
     [ -d "$capsule" ] || return 0 # nobody can look into an image
-    base=${capsule%/}
+    base=${capsule%/}             # all paths below are inside the capsule
   fi
   machine_clients=$(list_folders | LC_ALL=C sort -u | clients_in_folders | LC_ALL=C sort -u)
 }
 
-# --- the words of a job's texts that may be paths ---------------------------------------------------
+# Print the folders in which a client may be, and the paths of clients.
+list_folders() {
+  words=$(words_of_scripts | some_words)
+  words_in_variables=$(words_of_variables)
+  setups_read=$nl round=0
+  while :; do
+    variables=$nl$(assignments_in "$words$nl$words_in_variables" | head -n "$variables_at_most")$nl
+    paths=$(paths_of "$words" | LC_ALL=C sort -u)
+    [ "$round" -lt "$setup_rounds" ] || break
+    round=$((round + 1))
+    words_in_setups=$(words_of_new_setups)
+    [ -n "$words_in_setups" ] || break
+    for path in $paths; do
+      ! is_setup "$path" || setups_read=$setups_read$path$nl
+    done
+    words=$(printf '%s\n' "$words" "$words_in_setups" | some_words)
+  done
 
-# The words of a text, one a line. Quotes go, as they may stand within a path: "$base"/bin
+  for path in $paths; do folders_around "$path"; done
+  case $nl$words$nl in
+    *"${nl}system$nl"*) folders_of_path "$system_path" ;;
+  esac
+  [ "$named_only" = no ] || return 0
+  for path in $(paths_of "$words_in_variables"); do folders_around "$path"; done
+  folders_of_path "$recorded_path"
+  folders_of_path "$job_path"
+  folders_of_path "$system_path"
+}
+some_words() { LC_ALL=C sort -u | head -n "$words_at_most"; }
+
+# --- 1. words that may be paths ----------------------------------------------------------------------
+
+# Print the words of a text, one a line. Quotes go, as they may stand within a path: "$base"/bin
 split_text() { tr -d "\"'" | tr -cs "A-Za-z0-9_./+@%=\${}~\\n-" '\n'; }
-pick_words() { # those that may be a path or the value of a variable; `system` where a shell sets PATH anew
+
+# Of words, one a line, print those that may be a path or set a variable; and `system` where a shell
+# sets PATH anew, to the folders of the system.
+pick_words() {
   before=''
   while IFS= read -r word; do
     case ${before##*/}:$word in
-      source:\$* | .:\$*) printf '%s\n' "$word" ;; # a set-up script
-      sh:-*l* | bash:-*l* | dash:-*l* | ksh:-*l* | zsh:-*l* | command:-p | env:-i | env:-) printf 'system\n' ;;
+      source:\$* | .:\$*) printf '%s\n' "$word" ;; # a set-up script that a variable names
+      sh:-*l* | bash:-*l* | dash:-*l* | ksh:-*l* | zsh:-*l* | command:-p | env:-i | env:-)
+        printf 'system\n'
+        ;;
     esac
     case $word in
       /etc/profile*) printf 'system\n' ;;
@@ -38,10 +91,13 @@ pick_words() { # those that may be a path or the value of a variable; `system` w
     before=$word
   done
 }
-words_of_scripts() { # of the job's scripts and commands
+# The recorded lists call `place` for each file and `step` for each command of the job.
+words_of_scripts() {
   (
-    place() { case $1 in scripts/*) split_text <"$here/$1" | pick_words ;; esac }
-    step() {
+    place() { # STORED ...
+      case $1 in scripts/*) split_text <"$here/$1" | pick_words ;; esac
+    }
+    step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
       shift 2
       printf '%s\n' "$@" | split_text | pick_words
     }
@@ -55,7 +111,7 @@ words_of_scripts() { # of the job's scripts and commands
 }
 words_of_variables() {
   (
-    set -- # an option of the list
+    set -- # the list puts NAME=VALUE there
     section=environment
     # shellcheck source=/dev/null
     . "$(list_of env/environment)"
@@ -63,19 +119,44 @@ words_of_variables() {
   ) 2>/dev/null
 }
 
-# --- the paths for which they stand -----------------------------------------------------------------
+# --- 2. the paths that words stand for ---------------------------------------------------------------
 
-note_variables() { # WORDS: all values that a variable is given anywhere: $variables
-  variables=$nl$(assignments_in "$1" | head -n "$variables_at_most")$nl
-}
-assignments_in() { # WORDS
+# Print the absolute paths that words stand for.
+paths_of() { # WORDS
+  expansions=0
   for word in $1; do
     case $word in
-      [A-Za-z_]*=?*) printf '%s\n' "$word" ;;
+      [A-Za-z_]*=*) expand "${word#*=}" 0 ;;
+      -*/*) expand "/${word#*/}" 0 ;; # the value of an option, or of ${X:-/path}
+      *) expand "$word" 0 ;;
     esac
-  done
+  done | head -n "$words_at_most"
 }
-values_of() { # NAME: sets values
+# Print each absolute path that a word stands for: its first variable is replaced by each of its
+# values in turn, and the result is expanded again.
+expand() { # WORD DEPTH
+  case $1 in
+    *'$'*) ;;
+    /*)
+      printf '%s\n' "${1%\}}"
+      return
+      ;;
+    *) return ;;
+  esac
+  expansions=$((expansions + 1))
+  [ "$2" -lt "$expansion_depth" ] && [ "$expansions" -le "$expansions_at_most" ] || return 0
+  rest_of_word=${1#*\$}
+  rest_of_word=${rest_of_word#\{}
+  variable=${rest_of_word%%[!A-Za-z0-9_]*}
+  rest_of_word=${rest_of_word#"$variable"}
+  [ -n "$variable" ] && [ "$variable" != PATH ] || return 0
+  find_values "$variable"
+  # The positional parameters are this call's own, unlike the variables
+  set -- "${1%%\$*}" "${rest_of_word#\}}" $(($2 + 1))
+  for value in $values; do expand "$1$value$2" "$3"; done
+}
+# Set $values to all values of a variable, with blanks between them.
+find_values() { # NAME
   values='' variables_left=$variables
   while :; do
     case $variables_left in
@@ -86,86 +167,47 @@ values_of() { # NAME: sets values
     variables_left=$nl${variables_left#*"$nl"}
   done
 }
-# Print each absolute path for which a word may stand, by all values of the variables in it.
-expand() { # WORD DEPTH
-  case $1 in
-    *'$'*) ;;
-    /*)
-      printf '%s\n' "${1%\}}"
-      return
-      ;;
-    *) return ;;
-  esac
-  expanded=$((expanded + 1))
-  [ "$2" -lt 4 ] && [ "$expanded" -le "$expansions_at_most" ] || return 0
-  rest_of_word=${1#*\$}
-  rest_of_word=${rest_of_word#\{}
-  variable=${rest_of_word%%[!A-Za-z0-9_]*}
-  rest_of_word=${rest_of_word#"$variable"}
-  [ -n "$variable" ] && [ "$variable" != PATH ] || return 0
-  values_of "$variable"
-  set -- "${1%%\$*}" "${rest_of_word#\}}" $(($2 + 1))
-  for value in $values; do expand "$1$value$2" "$3"; done
-}
-paths_of() { # WORDS
-  expanded=0
+assignments_in() { # WORDS
   for word in $1; do
     case $word in
-      [A-Za-z_]*=*) expand "${word#*=}" 0 ;;
-      -*/*) expand "/${word#*/}" 0 ;; # an option's value, and ${X:-/path}
-      *) expand "$word" 0 ;;
+      [A-Za-z_]*=?*) printf '%s\n' "$word" ;;
     esac
-  done | head -n "$words_at_most"
+  done
 }
-is_setup() { # PATH: a file that scripts source, and that can be read through at once
+
+# --- 3. set-up scripts -------------------------------------------------------------------------------
+
+# Whether a path looks like a script that others source, and is short enough to read.
+is_setup() { # PATH
   case $1 in
     *.sh | *.bash | */activate | */*[Ss]etup* | */*profile*) ;;
     *) return 1 ;;
   esac
   [ -f "$base$1" ] && [ -r "$base$1" ] && [ "$(size_of "$base$1")" -le "$setup_bytes_at_most" ]
 }
-
-# --- the folders in which a client may be -----------------------------------------------------------
-
-list_folders() {
-  words=$(words_of_scripts | LC_ALL=C sort -u | head -n "$words_at_most")
-  more_words=$(words_of_variables)
-  setups=$nl setups_read=0 depth=0
-  while :; do
-    note_variables "$words$nl$more_words"
-    paths=$(paths_of "$words" | LC_ALL=C sort -u)
-    depth=$((depth + 1))
-    [ "$depth" -le "$setup_depth" ] || break
-    new_words=$(words_of_setups)
-    for path in $paths; do ! is_setup "$path" || setups=$setups$path$nl; done
-    [ -n "$new_words" ] || break
-    words=$(printf '%s\n' "$words" "$new_words" | LC_ALL=C sort -u | head -n "$words_at_most")
+# Print the words of the set-up scripts among $paths that are not in $setups_read.
+words_of_new_setups() {
+  new_setups=0
+  for path in $paths; do
+    case $setups_read in *"$nl$path$nl"*) continue ;; esac
+    is_setup "$path" || continue
+    new_setups=$((new_setups + 1))
+    [ "$new_setups" -le "$setups_at_most" ] || return 0
+    split_text <"$base$path" | pick_words
   done
-  for path in $paths; do folders_around "$path"; done
-  case $nl$words$nl in *"${nl}system$nl"*) list_path "$system_path" ;; esac
-  [ "$named_only" = no ] || return 0
-  for path in $(paths_of "$more_words"); do folders_around "$path"; done
-  list_path "$recorded_path"
-  list_path "$job_path"
-  list_path "$system_path"
 }
-system_path=/bin:/usr/bin:/usr/local/bin:/sbin:/usr/sbin:/usr/local/sbin
-list_path() { # PATH
+
+# --- 4. folders in which a client may be -------------------------------------------------------------
+
+folders_of_path() { # FOLDER:FOLDER...
   path_left=$1:
   while [ -n "$path_left" ]; do
     printf '%s\n' "${path_left%%:*}"
     path_left=${path_left#*:}
   done
 }
-words_of_setups() { # of set-up scripts that were not read yet
-  for path in $paths; do
-    case $setups in *"$nl$path$nl"*) continue ;; esac
-    is_setup "$path" || continue
-    setups_read=$((setups_read + 1))
-    [ "$setups_read" -le "$setups_at_most" ] || return 0
-    split_text <"$base$path" | pick_words
-  done
-}
+# Print the folders that a path of the job leads to: itself, or those around a set-up script. The
+# path of a client is printed itself.
 folders_around() { # PATH
   if [ -d "$base$1" ]; then
     folders_of_installation "${1%/}"
@@ -173,10 +215,17 @@ folders_around() { # PATH
     set -- "${1%/*}"
     folders_of_installation "$1"
     folders_of_installation "${1%/*}"
-  else
-    for name in $storage_clients; do [ "${1##*/}" != "$name" ] || printf '%s\n' "$1"; done
+  elif is_client_name "${1##*/}"; then
+    printf '%s\n' "$1"
   fi
 }
+is_client_name() { # NAME
+  for storage_client in $storage_clients; do
+    [ "$1" != "$storage_client" ] || return 0
+  done
+  return 1
+}
+# UPS has its products at PRODUCTS/NAME/VERSION/FLAVOR/bin, and its database may lie beside a `prd`.
 folders_of_installation() { # FOLDER
   [ -n "$1" ] || return 0
   printf '%s\n' "$1" "$1/bin"
@@ -186,11 +235,15 @@ folders_of_installation() { # FOLDER
     done
   done
 }
-clients_in_folders() { # folders, and paths of clients, on standard input
+
+# --- 5. the clients in these folders -----------------------------------------------------------------
+
+# Read folders, and paths of clients, from standard input; print the clients that can be run.
+clients_in_folders() {
   while IFS= read -r folder; do
     case $folder in /*) ;; *) continue ;; esac
     if [ -d "$base$folder" ]; then
-      for name in $storage_clients; do print_program "$folder/$name"; done
+      for storage_client in $storage_clients; do print_program "$folder/$storage_client"; done
     else
       print_program "$folder"
     fi

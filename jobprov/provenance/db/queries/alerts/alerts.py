@@ -104,7 +104,7 @@ def list_alert_rows(
 
 
 def deliveries_of(connection: Connection, alerts: Sequence[int]) -> list[ListedDelivery]:
-    """Return the deliveries of these alerts, in the order in which they were made."""
+    """Return the deliveries of these alerts, oldest first."""
     query = select(
         AlertDeliveryRow.alert_id,
         AlertDeliveryRow.receiver,

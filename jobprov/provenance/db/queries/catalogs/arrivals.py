@@ -38,7 +38,7 @@ class CountedFiles(NamedTuple):
 
 
 class UnseenFile(NamedTuple):
-    """A file that a job wrote and that nobody saw since; `claim` goes on behind it."""
+    """A file that a job wrote and that was not seen since; the next page starts after `claim`."""
 
     claim: int
     namespace: str

@@ -236,7 +236,7 @@ def count_units_in_catalog(connection: Connection, task: int) -> int:
 def units_with_outputs(
     connection: Connection, task: int, units: Sequence[str], *, needed: int
 ) -> set[str]:
-    """Return those of these units for which the catalog knows as many outputs as needed.
+    """Return which of these units have as many outputs in the catalog as needed.
 
     Only outputs that count for a unit by their names.
     """

@@ -197,13 +197,13 @@ def _retired_among(
 
     Either side may know no namespace.
     """
-    asked = set(files)
+    wanted = set(files)
     namespaces_by_name: dict[str, set[str]] = {}
-    names = sorted({name for name, _ in asked})
+    names = sorted({name for name, _ in wanted})
     for name, namespace in select_among(connection, _RETIRED_NAMED, names, task, least.value):
         namespaces_by_name.setdefault(name, set()).add(namespace)
     retired = set()
-    for name, namespace in asked:
+    for name, namespace in wanted:
         namespaces = namespaces_by_name.get(name, set())
         if namespaces and (not namespace or namespaces & {"", namespace}):
             retired.add((name, namespace))

@@ -45,7 +45,7 @@ def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:
 def namespaces_of_births(
     connection: Connection, task: int, names: Collection[str]
 ) -> dict[str, set[str]]:
-    """Return in which namespaces, "" for none, jobs of a task recorded outputs of these names."""
+    """Return the namespaces of outputs of these names that jobs of a task recorded; "" for none."""
     query = (
         select(File.name, File.namespace)
         .join(Claim, Claim.file_id == File.id)

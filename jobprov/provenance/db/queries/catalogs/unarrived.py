@@ -149,7 +149,7 @@ def is_unarrived(connection: Connection, job: int, file: int) -> bool:
 
 
 def units_under_other_names(connection: Connection, task: int, units: Iterable[str]) -> set[str]:
-    """Return those of these units of which the catalog has a child that no job of the task names.
+    """Return which of these units have a child in the catalog that no job of the task names.
 
     It may be the file of their jobs, renamed on the way by somebody who dropped its metadata.
     """

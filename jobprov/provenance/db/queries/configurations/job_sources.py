@@ -56,7 +56,7 @@ def sources_that_hold(
 
 
 def _keys_meant(pattern: str) -> re.Pattern[str]:
-    """Return a pattern of keys as an expression: `*` stands for any letters, all else for itself."""
+    """Return a pattern of keys as a regular expression: `*` stands for any characters."""
     return re.compile(fnmatch.translate(re.sub(r"[\[?]", r"[\g<0>]", pattern)))
 
 
@@ -124,7 +124,7 @@ def _newest(
 def sources_of(
     connection: Connection, condition: ParameterCondition, jobs: Sequence[int]
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield key of the job, key and canonical value of such source files of these jobs, in order."""
+    """Yield (job, key, canonical value) of sources of these jobs that meet the condition."""
     wanted = sources_that_hold(connection.dialect.name, condition, by_index=False)
     if wanted is None:
         return

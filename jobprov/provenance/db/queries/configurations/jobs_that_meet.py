@@ -60,7 +60,7 @@ def newest_that_meet(
 
 
 def _that_ran_too(connection: Connection, stream: _Stretches, ran: Ran) -> _Stretches:
-    """Yield those of the stretches' jobs that ran one of these lists."""
+    """Yield the jobs of the stretches that ran one of these lists."""
     if ran:
         yield from _that_pass(connection, stream, [ran_one_of(connection, ran)])
 
@@ -68,7 +68,7 @@ def _that_ran_too(connection: Connection, stream: _Stretches, ran: Ran) -> _Stre
 def _that_pass(
     connection: Connection, stream: _Stretches, wanted: Sequence[ColumnElement[bool]]
 ) -> _Stretches:
-    """Yield those of the stretches' jobs for which all of these conditions hold."""
+    """Yield the jobs of the stretches that meet all conditions."""
     for jobs in stream:
         yield passing(connection, jobs, wanted)
 

@@ -106,7 +106,7 @@ def newest_that_ran(
 def passing(
     connection: Connection, jobs: Sequence[int], wanted: Sequence[ColumnElement[bool]]
 ) -> list[int]:
-    """Return those of these jobs for which all of these conditions hold, newest first."""
+    """Return which of these jobs meet all conditions, newest first."""
     if not wanted:
         return list(jobs)
     query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
@@ -173,7 +173,7 @@ def _walk(wanted: ColumnElement[bool], before: int, after: int, length: int) -> 
 
 
 def _is_one_of(connection: Connection, lists: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a job ran one of these lists; they are hashed once, never joined."""
+    """Return the condition that a job ran one of these lists, which are hashed and not joined."""
     if connection.dialect.name == "sqlite":
         return among(connection, Job.closure_set_id, lists)
     text = bindparam("lists", listed(connection, lists), type_=Text(), unique=True)
@@ -181,7 +181,7 @@ def _is_one_of(connection: Connection, lists: Sequence[int]) -> ColumnElement[bo
 
 
 def _are_too_many(connection: Connection, sets: str) -> bool:
-    """Return whether so many jobs ran one of these lists that they are not gathered."""
+    """Return whether too many jobs ran one of these lists to collect them."""
     if connection.dialect.name == "sqlite":
         return False
     [(count,)] = fetch(connection, _COUNT, (sets, _FEW_JOBS + 1))

@@ -48,7 +48,7 @@ def holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[boo
 def text_holds(
     dialect: str, condition: ParameterCondition, canonical: Any
 ) -> list[ColumnElement[bool]]:
-    """Return the condition on a column of canonical texts; the operator is no comparison by size."""
+    """Return the condition on a column of canonical texts; the operator is `=`, `!=` or `~`."""
     if condition.operator is None:
         return []
     if condition.operator == "~":

@@ -1,16 +1,18 @@
-"""Which configurations have a parameter with such a value, and by which values they were met.
+"""Finds the configurations in which a condition on a parameter holds, and the values that met it.
 
-A condition leads from keys to values, from values to tables, from tables to sets, from sets to
-closures and the lists of them that jobs ran: some thousands of rows whatever the number of jobs.
-Each step is a statement of its own: a planner that guesses wrongly at one step is lost in the next.
-What holds nearly everywhere would lead through nearly every row, so values and tables are followed
-in parts that grow, until every set is found: those met first are the common ones, as the first set
-that was indexed has them.
+The search goes from keys to values, from values to tables, from tables to parameter sets, and from
+sets to the lists of configurations that jobs ran: some thousands of rows, however many jobs there
+are. Each step is a statement of its own, since a planner that guesses wrongly at one step of a
+large join is lost in the next.
+
+A condition that holds nearly everywhere would lead through nearly every row. So values and tables
+are followed in parts that grow, and the search ends once every set is found. The first parts have
+the common values, since the first set that was indexed has them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
@@ -31,9 +33,9 @@ _FIRST_VALUES = 3
 _FIRST_TABLES = 10
 _GROWTH = 8
 _MANY_KEYS = 500
-"""Keys whose values are taken as they come, so that the first may be enough.
+"""The values of fewer keys are looked up at once.
 
-Those of fewer keys are looked up.
+Those of more are taken as they come, since the first may be enough.
 """
 
 _LISTS_WITH_SETS = """
@@ -71,7 +73,7 @@ class ParameterSearch:
     def __init__(self, connection: Connection, condition: ParameterCondition) -> None:
         self.connection = connection
         self.condition = condition
-        self._way = _Way()
+        self._noted = _NotedValues()
         self._configurations: Ran | None = None
 
     @property
@@ -87,96 +89,112 @@ class ParameterSearch:
     def values_of(self, sets: Iterable[int], most: int) -> dict[int, list[int]]:
         """Return integer keys of values for which the condition holds, by set: `most` at most.
 
-        They are of those that led to the sets, which was not by all where a few led to every set.
+        Some may be missing: the search ends when all sets are found, not when all values are.
         """
         if self._configurations is None:
             self._configurations = self._look_up()
-        return self._way.values_of(sets, most)
+        return self._noted.values_of(sets, most)
 
     def _look_up(self) -> Ran:
-        sets = _sets_with(self.connection, self.condition, self._way)
+        sets = _sets_with(self.connection, self.condition, self._noted)
         rows = fetch_among(self.connection, _LISTS_WITH_SETS, sets) if sets else []
         return {(row[0], row[1]) for row in rows}
 
 
-class _Way:
-    """How values led to sets: by which tables, of the first `MOST_VALUES` values."""
+class _NotedValues:
+    """The values that met a condition, with the tables by which they led to parameter sets.
+
+    Only of the first `MOST_VALUES` values.
+    """
 
     def __init__(self) -> None:
         self._value_count = 0
         self._pair_count = 0
-        self._values: dict[int, list[int]] = {}
-        """By table."""
-        self._tables: dict[int, list[tuple[int, int]]] = {}
-        """By block of sets: tables, each with the sets of the block that have it."""
+        self._values_by_table: dict[int, list[int]] = {}
+        self._tables_by_block: dict[int, list[_TableInBlock]] = {}
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is noted that no more is."""
+        """Whether no more is noted."""
         return self._value_count >= MOST_VALUES or self._pair_count >= _MOST_PAIRS
 
     def add_values(self, count: int, rows: Sequence[Sequence[int]]) -> None:
         """Note (table, value) of a part of the values."""
         for table, value in rows:
-            self._values.setdefault(table, []).append(value)
+            self._values_by_table.setdefault(table, []).append(value)
         self._value_count += count
         self._pair_count += len(rows)
 
     def add_tables(self, rows: Iterable[Sequence[int]]) -> None:
         """Note (block, members, table) of tables."""
         for block, members, table in rows:
-            if table in self._values:
-                self._tables.setdefault(block, []).append((table, members))
+            if table in self._values_by_table:
+                in_block = self._tables_by_block.setdefault(block, [])
+                in_block.append(_TableInBlock(table, members))
 
     def values_of(self, sets: Iterable[int], most: int) -> dict[int, list[int]]:
         """Return the first of the values that led to each set."""
-        asked: dict[int, int] = {}
+        wanted_members: dict[int, int] = {}
         for parameter_set in sets:
             block, place = divmod(parameter_set, SETS_A_BLOCK)
-            asked[block] = asked.get(block, 0) | 1 << place
-        values_of: dict[int, set[int]] = {}
-        for block, places in asked.items():
-            for table, members in self._tables.get(block, ()):
-                if members & places:
-                    for parameter_set in sets_in(block, members & places):
-                        values_of.setdefault(parameter_set, set()).update(self._values[table])
-        return {
-            parameter_set: nsmallest(most, values) for parameter_set, values in values_of.items()
-        }
+            wanted_members[block] = wanted_members.get(block, 0) | 1 << place
+        values_by_set: dict[int, set[int]] = {}
+        for block, wanted in wanted_members.items():
+            for table, members in self._tables_by_block.get(block, ()):
+                shared = members & wanted
+                if not shared:
+                    continue
+                values = self._values_by_table[table]
+                for parameter_set in sets_in(block, shared):
+                    values_by_set.setdefault(parameter_set, set()).update(values)
+        first_values: dict[int, list[int]] = {}
+        for parameter_set, values_of_set in values_by_set.items():
+            first_values[parameter_set] = nsmallest(most, values_of_set)
+        return first_values
 
 
-def _sets_with(connection: Connection, condition: ParameterCondition, way: _Way) -> list[int]:
+class _TableInBlock(NamedTuple):
+    """A table of parameters, and the bits of those sets of a block that have it."""
+
+    table: int
+    members: int
+
+
+def _sets_with(
+    connection: Connection, condition: ParameterCondition, noted: _NotedValues
+) -> list[int]:
     """Return the integer keys of the parameter sets with a value for which the condition holds.
 
-    What leads to them is noted.
+    The values that led to them are noted.
     """
     total = fetch(connection, _SET_COUNT)[0][0]
-    met: set[int] = set()
-    blocks: dict[int, int] = {}
+    tables_met: set[int] = set()
+    members_by_block: dict[int, int] = {}
     length = _FIRST_TABLES
     for values in _values_with(connection, condition):
-        if way.is_full:
+        if noted.is_full:
             value_rows = fetch_among(connection, _TABLES_ALONE, values)
         else:
             value_rows = fetch_among(connection, _TABLES, values)
-            way.add_values(len(values), value_rows)
-        tables = sorted({row[0] for row in value_rows} - met)
-        met.update(tables)
+            noted.add_values(len(values), value_rows)
+        tables = sorted({row[0] for row in value_rows} - tables_met)
+        tables_met.update(tables)
         start = 0
         while start < len(tables):
             rows = fetch_among(connection, _SETS, tables[start : start + length])
-            way.add_tables(rows)
+            noted.add_tables(rows)
             for block, members, _ in rows:
-                blocks[block] = blocks.get(block, 0) | members
-            if sum(map(int.bit_count, blocks.values())) >= total:
-                return _members(blocks)
+                members_by_block[block] = members_by_block.get(block, 0) | members
+            if sum(map(int.bit_count, members_by_block.values())) >= total:
+                return _sets_of(members_by_block)
             start += length
-            # what was not met by so many tables is not met by as few of the next part
+            # The sets that these tables did not lead to need many more tables, not a few more
             length *= _GROWTH
-    return _members(blocks)
+    return _sets_of(members_by_block)
 
 
 def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
+    """Yield the integer keys of the values for which the condition holds, in parts that grow."""
     dialect = connection.dialect.name
     query = select(ParameterValue.id, unsure_text(condition)).where(*holds(dialect, condition))
     if condition.pattern != "*":
@@ -188,7 +206,8 @@ def _values_with(connection: Connection, condition: ParameterCondition) -> Itera
             return
         if len(first_keys) < _MANY_KEYS:  # these are all
             of_keys = query.where(among(connection, ParameterValue.key_id, first_keys))
-            yield from _growing(sorted(_surely(condition, connection.execute(of_keys).all())))
+            rows = connection.execute(of_keys).all()
+            yield from _growing(sorted(_surely(condition, rows)))
             return
         query = query.where(ParameterValue.key_id.in_(keys))
     last, length = 0, _FIRST_VALUES
@@ -206,9 +225,9 @@ def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
     return query.where(ParameterValue.id > last).order_by(ParameterValue.id).limit(length)
 
 
-def _members(blocks: dict[int, int]) -> list[int]:
+def _sets_of(members_by_block: dict[int, int]) -> list[int]:
     keys: list[int] = []
-    for block, members in blocks.items():
+    for block, members in members_by_block.items():
         keys.extend(sets_in(block, members))
     return keys
 

@@ -57,7 +57,7 @@ _ENDINGS: tuple[Any, ...] = (
     Job.exit_signal,
     Job.error_class,
 )
-# of failures that were not read yet, how they ended is all that tells causes apart
+# Failures that were not read yet are grouped by how they ended: nothing more is known of them
 _CAUSE: tuple[Any, ...] = (
     FailureClass.cause_key,
     *(case((FailureClass.cause_key.is_(None), ending)) for ending in _ENDINGS),
@@ -78,10 +78,10 @@ class CauseRow(NamedTuple):
         example: key of the newest job.
         state, failed_step, exit_code, exit_signal, error_class: None where they are not all the
             same.
-        cause_key: what failures of one cause share; None where they were not read yet: then how
-            they ended is what they share.
+        cause_key: what failures of one cause share; None where they were not read yet, and are
+            grouped by how they ended.
         cause: the cause in words.
-        rules: how many rules of triage fitted them; 0 where none of them was read yet, or none fitted.
+        rules: how many triage rules matched them; 0 if none matched, or none was read yet.
     """
 
     facet: Any
@@ -126,7 +126,8 @@ def cause_rows(
     yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
     grouping = _grouping(connection, facet)
     columns = (
-        grouping.part, *grouping.cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
+        grouping.part, *grouping.cause,
+        func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
         func.count(FailureClass.rule.distinct()),
     )  # fmt: skip
@@ -149,7 +150,13 @@ def cause_rows(
 
 
 class _Grouping(NamedTuple):
-    """How failures are grouped: the columns of the facet and of the cause, and what sets them apart."""
+    """How failures are grouped.
+
+    Attributes:
+        part: the column of the facet.
+        cause: the columns of the cause.
+        terms: what the rows are grouped by.
+    """
 
     part: Any
     cause: Sequence[Any]

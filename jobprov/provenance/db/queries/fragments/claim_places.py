@@ -35,7 +35,7 @@ def place_of(job: int, position: int) -> int:
 
 
 def node_places(connection: Connection, nodes: Collection[str]) -> dict[str, int]:
-    """Return a number for each of these files of a graph, by which lists are sorted.
+    """Return a number for each file of a graph; lists are sorted by it.
 
     Claims come first, by place, then files without a claim, by row number.
     """

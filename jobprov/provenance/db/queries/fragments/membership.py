@@ -42,7 +42,7 @@ def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnEle
 def rows_among(
     connection: Connection, query: Select[*C], column: Any, values: Iterable[Any]
 ) -> Iterator[Row[*C]]:
-    """Yield the rows of a query in which a column is one of these values, asked for in parts.
+    """Yield the rows of a query whose column has one of these values, in several statements.
 
     ORDER BY, GROUP BY and DISTINCT of the query hold only within each part of some hundred values.
     """
@@ -56,6 +56,6 @@ def remove_among(
     values: Iterable[Any],
     *conditions: ColumnElement[bool],
 ) -> None:
-    """Remove the rows in which a column is one of these values and that meet the conditions."""
+    """Remove the rows that meet the conditions and whose column has one of these values."""
     for part in chunks(list(values)):
         connection.execute(delete(column.class_).where(column.in_(part), *conditions))

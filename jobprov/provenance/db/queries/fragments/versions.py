@@ -1,7 +1,7 @@
-"""Which claims are of a file that somebody can use, and which are versions of it, in which order.
+"""Which claims are versions of a file that somebody can use, and in which order.
 
-A version is what a job wrote that succeeded and is no rerun. What another job wrote is one only
-where somebody surely read it.
+A version is a file that a successful job wrote which is not a rerun. The file of any other job is a
+version only if some job surely read it.
 """
 
 from typing import Any

@@ -75,7 +75,7 @@ class MadeClaim(NamedTuple):
 def jobs_that(
     connection: Connection, filters: JobFilters, asked: Sequence[ParameterCondition]
 ) -> Conditions | None:
-    """Return the conditions on jobs, without the one that they are no reruns.
+    """Return the conditions on jobs; reruns are not excluded.
 
     Return None if no job meets one of the conditions on parameters that are asked for.
     """
@@ -107,7 +107,7 @@ def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredC
 
 
 def count_jobs(connection: Connection, jobs: Conditions) -> int:
-    """Return how many of these jobs are no reruns.
+    """Return how many of these jobs are not reruns.
 
     An index counts all of these jobs; the few reruns among them are counted apart and subtracted.
     """

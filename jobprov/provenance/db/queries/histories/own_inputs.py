@@ -73,7 +73,8 @@ def _reached(
 ) -> set[tuple[int, int | None]]:
     """Return (identity, claim) of what is reached if no job's output counts as its own input.
 
-    An identity is looked at once, and once more for each job that read it as an own input.
+    The walk looks at an identity once for all jobs, and once more for each job that read it under
+    the name of its own output: that job is no maker for itself, but may be for others.
     """
     own = own_inputs(rows)
     job_of = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
@@ -93,17 +94,14 @@ def _reached(
             if (identity, own_reader) in looked_at:
                 continue
             looked_at.add((identity, own_reader))
-            is_made = False
-            for claim in makers.get(identity, ()):
-                if own_reader is not None and job_of[claim] == own_reader:
-                    continue
-                is_made = True
-                reached.add((identity, claim))
-                if claim not in met:
-                    met.add(claim)
-                    stack.append(claim)
-            if not is_made:
+            claims = makers.get(identity, [])
+            if own_reader is not None:
+                claims = [claim for claim in claims if job_of[claim] != own_reader]
+            reached.update((identity, claim) for claim in claims)
+            if not claims:
                 reached.add((identity, None))
+            stack.extend(claim for claim in claims if claim not in met)
+            met.update(claims)
     return reached
 
 

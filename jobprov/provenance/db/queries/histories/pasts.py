@@ -178,7 +178,7 @@ def _sources_then(
 
 
 def _unclaimed(connection: Connection, start: str, limit: StoredMoment) -> set[str]:
-    """Return the start of a history if it is a bare name that no job had claimed, else nothing.
+    """Return the start of a history if it is a bare name that no job had claimed.
 
     Without versions to be confused with, a job that read this name surely read this file.
     """

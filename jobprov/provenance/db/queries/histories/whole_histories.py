@@ -204,27 +204,31 @@ def _add_ancestors(connection: Connection, history: History, claim: int) -> None
     rows = met_identities(connection, claim)
     maker = _makers_above(rows)
     maker.update(jobs_of_claims(connection, [claim]))
-    # Each job to the files that it made
     for made, job in sorted(maker.items()):
         history.join(key_of_job(job), key_of_claim(made))
     mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
     parents = select_among(connection, _PARENTS, sorted(maker))
-    role_of = _roles(mentions)
+
+    # Each input of a job once, whichever of its outputs were made from it
+    inputs = dict.fromkeys((maker[made], identity) for made, identity in parents)
     sources = _Sources(rows)
-    outside: dict[tuple[int, int], list[Source]] = {}
+    role_of = _roles(mentions)
+    sources_of_input: dict[tuple[int, int], list[Source]] = {}
+    for job, identity in inputs:
+        sources_of_input[job, identity] = sources.outside(job, identity)
+        role = role_of.get((job, identity), "")
+        for source in sources_of_input[job, identity]:
+            history.join(source.key, key_of_job(job), is_sure=source.is_sure, role=role)
+
     made_from = []
     for made, identity in parents:
-        read = (maker[made], identity)
-        if read not in outside:  # once for all files that the job made from it
-            outside[read] = sources.outside(*read)
-            for key, is_sure in outside[read]:
-                history.join(key, key_of_job(read[0]), is_sure=is_sure, role=role_of.get(read, ""))
-        made_from.append((made, outside[read] or sources.inside(*read)))
+        job = maker[made]
+        nodes = sources_of_input[job, identity] or sources.inside(job, identity)
+        made_from.append((made, nodes))
     history.note_sources(maker, made_from)
     _add_shared(connection, history, mentions)
-    history.is_cut |= (
-        met_count(rows) >= MOST_FILES or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
-    )
+    if met_count(rows) >= MOST_FILES or max(len(parents), len(mentions)) >= _MOST_LINKS:
+        history.is_cut = True
 
 
 def _makers_above(rows: Iterable[MetIdentity]) -> dict[int, int]:

@@ -258,7 +258,7 @@ def _job_node(job: _JobRow, version: str | None) -> JobNode:
 
 
 def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
-    """Return how many of these jobs are in which state."""
+    """Return how many of these jobs are in each state."""
     rows = select_among(
         connection, "SELECT state, count(*) FROM jobs WHERE id {among} GROUP BY state", jobs
     )

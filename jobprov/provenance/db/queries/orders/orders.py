@@ -176,7 +176,7 @@ def open_orders(
     workflows: Sequence[int],
     limit: int,
 ) -> list[OrderRow]:
-    """Return orders that nobody placed and that no other holder has leased, the oldest first.
+    """Return orders that are not placed yet and not leased by another holder, oldest first.
 
     Args:
         connection: in a transaction; PostgreSQL locks the orders until it ends.

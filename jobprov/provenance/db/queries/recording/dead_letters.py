@@ -106,7 +106,7 @@ def count_waiting(connection: Connection) -> list[WaitingLetters]:
 
 
 def list_letters(connection: Connection, experiment: str | None, most: int) -> list[Letter]:
-    """Return up to so many dead letters, oldest first, those of one experiment where it is given.
+    """Return dead letters, oldest first, of one experiment if it is given.
 
     Their bodies are not read.
     """
@@ -141,7 +141,7 @@ def letter_numbers(connection: Connection, experiment: str | None) -> list[int]:
 def numbers_among(
     connection: Connection, numbers: Collection[int], experiment: str | None
 ) -> set[int]:
-    """Return which of these numbers dead letters have, or those of one experiment."""
+    """Return which of these numbers are dead letters, of one experiment if it is given."""
     rows = rows_among(connection, _numbers(experiment), DeadLetter.id, numbers)
     return {row.id for row in rows}
 

@@ -69,7 +69,7 @@ def count_by_campaign(
 
 
 def count_recipes(connection: Connection) -> Counter[int]:
-    """Return how many recipes are in which state; those that were never rerun are not counted.
+    """Return how many recipes are in each state; those that were never rerun do not count.
 
     A job without a recipe that was rerun counts as one of its own.
     """

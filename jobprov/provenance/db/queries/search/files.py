@@ -1,8 +1,8 @@
-"""Files whose name holds a text, or each word of it.
+"""Files whose name contains a text, or each word of it.
 
-First those that begin with it, by the index of names; then others, newest first, by the index of
-trigrams. Names that SQLite has not indexed yet are looked at one by one, and so are the newest
-`MOST_LOOKED_AT` of a database without that index.
+First come those that begin with it, by the index of names; then others, newest first, by the index
+of trigrams, which are three letters in a row. Names that SQLite has not indexed yet are compared
+one by one, and so are the newest `MOST_LOOKED_AT` names of a database without that index.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ from jobprov.provenance.records.files.names import full_name
 
 MOST_LOOKED_AT = 200_000
 _MOST_TRIGRAMS = 3
-"""How many trigrams of a text the index is asked for: those that the fewest names have.
+"""The index is asked for so many trigrams of a text, the rarest among names.
 
-Reading the names with a fourth one takes longer than comparing the names that are left.
+To read the index for a fourth one takes longer than to compare the names that are left.
 """
 _GOLDEN = 0.6180339887498949
 _SAMPLED = 200
@@ -48,6 +48,11 @@ _NEWEST_CLAIM = (
     .correlate(File)
     .scalar_subquery()
 )
+_NAMES = (
+    select(File.id, File.name, File.namespace, Experiment.name)
+    .join(Experiment, Experiment.id == File.experiment_id)
+    .where(is_named())
+)
 _Question = Select[*tuple[Any, ...]]
 _trigrams = table(TRIGRAMS, column("rowid", Integer))
 
@@ -62,9 +67,9 @@ class _Row(NamedTuple):
 
 
 def find_files(connection: Connection, wanted: SearchText) -> Matches:
-    """Return files whose name holds the words.
+    """Return files whose name contains the words.
 
-    With `namespace:` before it, those of that namespace; where it has none, those of any.
+    `namespace:name` asks for files of that namespace, or of any if none there match.
     """
     namespace, colon, name = wanted.text.rpartition(":")
     rows: list[_Row] = []
@@ -83,9 +88,9 @@ def find_files(connection: Connection, wanted: SearchText) -> Matches:
 
 
 def _makers(connection: Connection, files: Sequence[int]) -> dict[int, str]:
-    """Return what is known of the job that was recorded last to have made each file, in words.
+    """Return in words what is known of the last recorded job that made each file.
 
-    One look-up of an index a file: a name that every job writes has as many makers as there are jobs.
+    One index look-up for each file: a name that every job writes has as many makers as jobs.
     """
     query = (
         select(File.id, Experiment.name, STAGE_OF_JOB, Job.state, Job.ended_at)
@@ -100,7 +105,7 @@ def _makers(connection: Connection, files: Sequence[int]) -> dict[int, str]:
 
 
 def finds_all(connection: Connection) -> bool:
-    """Return whether all names are looked at, not the newest alone."""
+    """Return whether all names are searched, not only the newest."""
     return has_name_index(connection)
 
 
@@ -118,44 +123,48 @@ def _rows(connection: Connection, wanted: SearchText, namespace: str | None) -> 
 
 
 def _queries(connection: Connection, wanted: SearchText) -> list[_Question]:
-    """Return the questions, in the order of what they find."""
-    names = (
-        select(File.id, File.name, File.namespace, Experiment.name)
-        .join(Experiment, Experiment.id == File.experiment_id)
-        .where(is_named())
+    """Return the queries to run one after the other: the best matches come from the first."""
+    beginning = _NAMES.where(begins(File.name, wanted.text)).order_by(
+        File.name, File.namespace, Experiment.name
     )
-    of_names = (File.name, File.namespace, Experiment.name)
-    beginning = names.where(begins(File.name, wanted.text)).order_by(*of_names)
     if wanted.is_short:
         return [beginning]
-    holding = names.where(wanted.condition(connection, File.name)).order_by(File.id.desc())
     if not has_name_index(connection):
         oldest = select(func.max(File.id) - MOST_LOOKED_AT).scalar_subquery()
-        return [beginning, holding.where(File.id > oldest)]
+        return [beginning, _holding(connection, wanted).where(File.id > oldest)]
+    if connection.dialect.name == "sqlite":
+        not_indexed_yet = _holding(connection, wanted).where(File.id > newest_indexed(connection))
+        return [beginning, not_indexed_yet, _indexed_by_sqlite(connection, wanted)]
+    return [beginning, _indexed_by_postgresql(connection, wanted)]
+
+
+def _holding(connection: Connection, wanted: SearchText) -> _Question:
+    """Return the query that compares the text with each name, newest first."""
+    return _NAMES.where(wanted.condition(connection, File.name)).order_by(File.id.desc())
+
+
+def _indexed_by_postgresql(connection: Connection, wanted: SearchText) -> _Question:
+    """Return the query for names that hold the text; the planner uses the index by itself."""
     trigrams = _trigrams_of(wanted.words)
-    is_long = len(trigrams) > _MOST_TRIGRAMS
-    if is_long:
+    if len(trigrams) <= _MOST_TRIGRAMS:
+        return _holding(connection, wanted)
+    # Of a long text it would read all trigrams. So the index is asked for the rarest ones, and the
+    # text is compared with an expression that no index has
+    rarest = _rarest(trigrams, sample_of_names(connection))
+    has_rarest = [holds(connection.dialect.name, File.name, trigram) for trigram in rarest]
+    has_text = wanted.condition(connection, File.name.concat(""))
+    return _NAMES.where(has_text, *has_rarest).order_by(File.id.desc())
+
+
+def _indexed_by_sqlite(connection: Connection, wanted: SearchText) -> _Question:
+    """Return the query by the index of trigrams: newest first, compared with the name itself."""
+    trigrams = _trigrams_of(wanted.words)
+    if len(trigrams) > _MOST_TRIGRAMS:
         trigrams = _rarest(trigrams, sample_of_names(connection))
-    if connection.dialect.name != "sqlite":
-        if not is_long:
-            return [beginning, holding]
-        # An expression that no index has: else all trigrams of the text would be read
-        compared = wanted.condition(connection, File.name.concat(""))
-        has_parts = [holds(connection.dialect.name, File.name, trigram) for trigram in trigrams]
-        newest_first = names.order_by(File.id.desc())
-        return [beginning, newest_first.where(compared, *has_parts)]
-    waiting = holding.where(File.id > newest_indexed(connection))
-    return [beginning, waiting, _indexed(names, connection, wanted, trigrams)]
-
-
-def _indexed(
-    names: _Question, connection: Connection, wanted: SearchText, trigrams: Sequence[str]
-) -> _Question:
-    """Return the question to SQLite's index: newest first, each checked against the name itself."""
     quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
     matches = literal_column(TRIGRAMS).op("MATCH")(" AND ".join(quoted))
     return (
-        names.join(_trigrams, _trigrams.c.rowid == File.id)
+        _NAMES.join(_trigrams, _trigrams.c.rowid == File.id)
         .where(matches, wanted.condition(connection, File.name))
         .order_by(_trigrams.c.rowid.desc())
     )
@@ -164,14 +173,14 @@ def _indexed(
 def sample_of_names(connection: Connection) -> list[str]:
     """Return some names from all of them, in small letters."""
     newest = connection.execute(select(func.max(File.id))).scalar() or 0
-    # Spread without a rhythm, which names of one production may have as well
+    # Spread by the golden ratio: equal steps might meet the same kind of file each time
     keys = {1 + int(newest * (place * _GOLDEN % 1)) for place in range(_SAMPLED)}
     query = select(func.lower(File.name)).where(File.id.in_(sorted(keys)))
     return list(connection.execute(query).scalars())
 
 
 def _trigrams_of(words: Sequence[str]) -> list[str]:
-    """Return the parts of three letters, in small letters, each once, in order."""
+    """Return the trigrams of words in lower case, each once, in order."""
     parts: list[str] = []
     for word in words:
         folded = word.lower()
@@ -180,18 +189,23 @@ def _trigrams_of(words: Sequence[str]) -> list[str]:
 
 
 def _rarest(trigrams: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return those that together fewest of these names have, as far as one can see."""
+    """Return the trigrams that together narrow a search most, judged by a sample of names.
+
+    In each step the one is chosen that leaves the fewest of the names that are left.
+    """
     if len(trigrams) > _SAMPLED:  # no name is so long: any of them will do
         return list(trigrams[:: len(trigrams) // _MOST_TRIGRAMS])
-    left = list(trigrams)
-    holders: dict[str, set[int]] = {}
+    names_with: dict[str, set[int]] = {}
     for trigram in trigrams:
-        holders[trigram] = {place for place, name in enumerate(names) if trigram in name}
-    rest = set(range(len(names)))
+        names_with[trigram] = {place for place, name in enumerate(names) if trigram in name}
+    candidates = list(trigrams)
+    names_left = set(range(len(names)))
     chosen: list[str] = []
-    while left and len(chosen) < _MOST_TRIGRAMS:
-        best = min(left, key=lambda part: (len(holders[part] & rest), len(holders[part])))
-        left.remove(best)
-        chosen.append(best)
-        rest &= holders[best]
+    while candidates and len(chosen) < _MOST_TRIGRAMS:
+        rarest = min(
+            candidates, key=lambda part: (len(names_with[part] & names_left), len(names_with[part]))
+        )
+        candidates.remove(rarest)
+        chosen.append(rarest)
+        names_left &= names_with[rarest]
     return chosen

@@ -1,9 +1,10 @@
-"""Names that may be meant by a text that nothing has: candidates, which are compared elsewhere.
+"""Names that somebody may have meant by a mistyped one: candidates, which are ranked elsewhere.
 
-A slip is one wrong, missing or added letter, or two that changed places. It leaves one half of a word
-as it was, or, where it lies in the middle, both ends; names that hold these are candidates. Of a file's
-whole name all that one slip makes of it are looked up, and what stands beside it in the order of names,
-where a number or an extension is wrong. Each source gives few, whatever there is.
+A slip is one wrong, missing or added letter, or two letters that changed places. It leaves one half
+of a word as it was or, if it lies in the middle, both ends: names that contain these are
+candidates. For the whole name of a file, all names that are one slip away are looked up; so are its
+neighbours in the order of names, in case a number or an extension is wrong. Each source
+gives a few.
 """
 
 import string
@@ -31,9 +32,9 @@ from jobprov.provenance.db.tables.name_index import LETTERS
 from jobprov.provenance.records.files.names import full_name
 
 NEAR_KINDS = ("file", "job", "task", "campaign", "stage", "site", "host", "software")
-"""Of which kinds names may be offered that are spelled like a text."""
+"""What may be offered in place of a mistyped name."""
 SHORTEST, LONGEST = 3, 150
-"""Letters of a text for which names are looked for."""
+"""Letters: no candidates are looked for if a text is shorter or longer."""
 _MOST = 20
 """Candidates of each source."""
 _LEAST_TO_HALVE = 2 * LETTERS
@@ -49,10 +50,10 @@ _AMONG_NAMES = _names.where(File.name.in_(bindparam("names", expanding=True))).l
 
 
 class Mistyped(SearchText):
-    """What is looked for where one word of the text has a slip."""
+    """A search text of which one word has a slip."""
 
     def condition(self, connection: Connection, column: TextColumn) -> ColumnElement[bool]:
-        """Return the condition that a column holds what a slip leaves, of each word in turn."""
+        """Return the condition that a column contains the text but for a slip in any one word."""
         dialect = connection.dialect.name
         choices: list[ColumnElement[bool]] = []
         for word, others in _each_word(self.text):
@@ -68,7 +69,7 @@ class Mistyped(SearchText):
         return or_(*choices)
 
     def order(self, connection: Connection, column: TextColumn) -> ColumnElement[int]:
-        """Return the order of names: first those that differ at their end, then by length."""
+        """Return the order of names: first those that only differ at the end, then by length."""
         dialect = connection.dialect.name
         differs_at_end = case(
             (begins_in_any_case(dialect, column, self.text[:-1]), literal(0)),
@@ -79,7 +80,7 @@ class Mistyped(SearchText):
 
 
 def left_of(word: str) -> list[list[str]]:
-    """Return the parts that one slip can leave of a word: those of one of these lists are held."""
+    """Return what one slip can leave of a word: a name with the slip has all parts of one list."""
     middle = len(word) // 2
     if len(word) < _LEAST_TO_HALVE:
         return []
@@ -91,7 +92,7 @@ def left_of(word: str) -> list[list[str]]:
 
 
 def one_slip_away(name: str) -> set[str]:
-    """Return the names that one slip makes of this one, in letters that names usually have."""
+    """Return the names that are one slip away, of letters that names usually have."""
     letters = set(_LETTERS) | set(name)
     if name.upper() == name:
         letters |= set(string.ascii_uppercase)
@@ -107,7 +108,7 @@ def one_slip_away(name: str) -> set[str]:
 
 
 def candidates(connection: Connection, text: str, kind: str) -> list[Hit]:
-    """Return names of a kind that may be meant, in no order."""
+    """Return names of a kind that may have been meant, in no order."""
     if kind == "file":
         return files_that_may_be_meant(connection, text)
     if kind == "job":
@@ -116,7 +117,7 @@ def candidates(connection: Connection, text: str, kind: str) -> list[Hit]:
 
 
 def files_that_may_be_meant(connection: Connection, text: str) -> list[Hit]:
-    """Return files whose name, or a part of it, may be meant; a namespace before it does not count."""
+    """Return files that may have been meant by a name or a part of it; a namespace is ignored."""
     name = text.rpartition(":")[2]
     hits: list[Hit] = []
     if len(name.split()) == 1:
@@ -139,20 +140,20 @@ def files_that_may_be_meant(connection: Connection, text: str) -> list[Hit]:
 
 
 def files_beside(connection: Connection, name: str) -> list[Hit]:
-    """Return the files that stand before and after a name in the order of names, nearest first."""
+    """Return the neighbours of a name in the order of file names, nearest first."""
     before = _names.where(File.name < name).order_by(File.name.desc()).limit(_MOST // 2)
     after = _names.where(File.name > name).order_by(File.name).limit(_MOST // 2)
     return _hits(connection.execute(after)) + _hits(connection.execute(before))
 
 
 def _each_word(text: str) -> list[tuple[str, Sequence[str]]]:
-    """Return each word, which may have the slip, with the others, which then have none."""
+    """Return each word of a text, which may have the slip, with its other words."""
     words = text.split(maxsplit=_MOST_WORDS - 1)
     return [(word, words[:place] + words[place + 1 :]) for place, word in enumerate(words)]
 
 
 def _jobs(connection: Connection, text: str) -> list[Hit]:
-    """Return jobs whose id begins with the same eight digits, or whose batch job has the cluster."""
+    """Return jobs whose id begins with the same eight digits, or that are of the same cluster."""
     hits = jobs_by_id(connection, text.replace("-", "")[:_JOB_ID_LETTERS], _MOST)
     cluster, point, _ = text.partition(".")
     if point:

@@ -61,7 +61,7 @@ def sighted_text(dialect: str, key: MetadataKey) -> ColumnElement[str | None]:
 
 
 class Members(NamedTuple):
-    """The members of a value of metadata: of a list each, else the value alone.
+    """The members of a metadata value: those of a list, or the value itself.
 
     A comparison with a list holds where it holds for any of its members, as in MetaCat's server.
 

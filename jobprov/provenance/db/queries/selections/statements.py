@@ -421,7 +421,7 @@ def _is_cataloged_too(part: Selection) -> bool:
 
 
 def _names_experiment(part: Selection) -> bool:
-    """Return whether a part holds for jobs of the experiment alone: by its tasks or stages.
+    """Return whether a part restricts jobs to the experiment, by its tasks or stages.
 
     An index then answers what else is asked of jobs, without their rows.
     """

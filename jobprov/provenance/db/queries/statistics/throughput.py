@@ -248,7 +248,7 @@ def _amount(measure: str) -> ColumnElement[Any]:
 
 
 def _among(facet: SQLColumnExpression[Any], facets: Sequence[Any]) -> ColumnElement[Any]:
-    """Return the facet where it is one of these, else NULL."""
+    """Return the facet if it is one of these, otherwise NULL."""
     if "" in facets:
         facet = func.coalesce(facet, "")
     return case((facet.in_(facets), facet), else_=null())

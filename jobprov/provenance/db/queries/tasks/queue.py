@@ -6,7 +6,7 @@ longer in its queue does not; one whose record came is over. A job that only ann
 was not heard of for long is silent: nobody knows whether it runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -259,10 +259,18 @@ def count_announced(
 
 
 def count_announced_before(
-    connection: Connection, scope: QueueScope, stage: int, moment: datetime
+    connection: Connection, scope: QueueScope, moments: Mapping[int, datetime]
 ) -> int:
-    """Return how many jobs of a stage that only their hooks announced began before a moment."""
-    query = _announced(scope, func.count()).where(TaskRow.stage_id == stage, moment > _ANNOUNCED_AT)
+    """Return how many jobs that only their hooks announced began before the moment of their stage.
+
+    Args:
+        moments: by key of the stage; jobs of other stages do not count.
+    """
+    if not moments:
+        return 0
+    typed = {stage: literal(moment, _ANNOUNCED_AT.type) for stage, moment in moments.items()}
+    moment_of_stage = case(typed, value=TaskRow.stage_id)
+    query = _announced(scope, func.count()).where(moment_of_stage > _ANNOUNCED_AT)
     return int(connection.execute(query).scalar_one())
 
 

@@ -130,11 +130,24 @@ def stages_of_tasks(
     return stages
 
 
-def usual_seconds(connection: Connection, stage: int) -> float | None:
-    """Return the median of how long the newest 501 jobs of a stage took that succeeded.
+class UsualTimes:
+    """How long jobs of a stage usually take; each stage is looked up once."""
 
-    Of its five newest tasks; None where fewer than five jobs of them succeeded. It reads no more
-    rows than that, however many jobs the stage has.
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._seconds_by_stage: dict[int, float | None] = {}
+
+    def seconds(self, stage: int) -> float | None:
+        """Return the median wall time of a stage's jobs; None if too few of them succeeded."""
+        if stage not in self._seconds_by_stage:
+            self._seconds_by_stage[stage] = _median_seconds(self._connection, stage)
+        return self._seconds_by_stage[stage]
+
+
+def _median_seconds(connection: Connection, stage: int) -> float | None:
+    """Return the median wall time of the newest jobs that succeeded in the newest tasks of a stage.
+
+    At most 501 rows are read, however many jobs the stage has.
     """
     newest_tasks = (
         select(TaskRow.id)

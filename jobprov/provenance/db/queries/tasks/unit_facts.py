@@ -262,7 +262,7 @@ def queued_units(
 def _newest_records(
     connection: Connection, ordered: Mapping[tuple[int, str], datetime]
 ) -> dict[tuple[int, str], datetime]:
-    """Return when a record of each unit came last, of those since the first of these moments.
+    """Return when the last record of each unit came, as far back as the first of these moments.
 
     A batch system chooses the ids of jobs: only unit and time lead from an order to its job.
     """
@@ -414,7 +414,7 @@ def cataloged_outputs_by_unit(
 
 
 def units_in_catalog(connection: Connection, task: int, *, needed: int) -> set[str]:
-    """Return the units of a task for which the catalog knows as many outputs as they need.
+    """Return the units of a task that have as many outputs in the catalog as they need.
 
     At least one: a unit that needs no output is not shown to be done by having none.
     """

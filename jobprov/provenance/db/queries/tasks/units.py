@@ -37,24 +37,28 @@ def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
 
 
 PlacedFile = tuple[int, ReadyFile]
-"""A file and its place among all that jobs made."""
+"""A file, after its place in the order of all files that jobs made."""
 
 
 def ready_files(
     connection: Connection, task: int, *, needed: int, after: int, limit: int
 ) -> list[PlacedFile]:
-    """Return files that jobs of a task made and that no other job reads or has read, with places.
+    """Return the outputs of a task that the next stage can process, oldest job first.
 
-    Only files that count for their unit and that its catalog did not retire or miss, of jobs that
-    made enough of them: the others are made again when their unit is. If several jobs did a unit,
-    only the files of the first one are listed, as in samples and workflows: the next stage would
-    process the same events twice. Those of the oldest job come first. A rerun for comparison counts
-    on neither side.
+    These are the files that no other job has read or is reading. Left out are files
+
+    - that do not count for their unit, or that the catalog retired or never got;
+    - of jobs that made too few of them: they are made again when their unit is;
+    - of a second job of the same unit, as in samples and workflows: else the next stage would
+      process the same events twice.
+
+    A rerun for comparison counts on neither side.
 
     Args:
         task: its key.
         needed: how many outputs make a unit done.
         after: the place after which to go on.
+        limit: how many files at most.
     """
     patterns = patterns_of_tasks(connection, [task]).get(task, [])
     ready: list[PlacedFile] = []
@@ -76,8 +80,8 @@ def ready_files(
 def _unread_files(
     connection: Connection, task: int, *, needed: int, after: int, limit: int
 ) -> list[PlacedFile]:
-    """Return files of jobs that made enough which count, under whichever names; none was read."""
-    # One file at least: so most files that are read here count
+    """Return unread files of jobs that made enough outputs, whether they count by name or not."""
+    # One output at least: a job without any has no file to return
     least = max(1, needed)
     consumer = Job.__table__.alias("consumer")
 

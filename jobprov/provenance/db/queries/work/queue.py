@@ -76,7 +76,7 @@ def waiting_keys(connection: Connection, kind: str) -> list[str]:
 
 
 def queued_keys(connection: Connection, kind: str, keys: Sequence[str]) -> set[str]:
-    """Return those of the keys for which the queue has an item of this kind."""
+    """Return the keys that have an item of this kind in the queue."""
     items = select_by(
         connection, table_of(WorkItem), ("id",), ("kind", "key"), [(kind, key) for key in keys]
     )

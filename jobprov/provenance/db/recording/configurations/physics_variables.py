@@ -41,7 +41,7 @@ NO_PHYSICS_VARIABLES = PhysicsVariables("")
 
 
 def variables_in_step(record: JobRecord, step: str | None) -> dict[str, str]:
-    """Return all variables of a step: those of the job, with what was set and unset for the step."""
+    """Return all variables of a step: those of the job, as changed for the step."""
     if record.environment is None:
         return {}
     variables = dict(record.environment.variables or {})

@@ -143,7 +143,7 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
 def _used_identities(
     connection: Connection, claims: Mapping[int, Sequence[ClaimFacts]]
 ) -> dict[int, list[IdentityFacts]]:
-    """Return the identities of these files, by file, that somebody still names.
+    """Return the identities that are still named, by file.
 
     What only a replaced reading of a job named (a provisional record, an earlier revision, the
     lists of another witness) must not tie others together: it is there in one order of arrival and

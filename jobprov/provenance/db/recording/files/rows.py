@@ -41,13 +41,13 @@ WHERE c.job_id {among}
 
 
 class Touched(NamedTuple):
-    """What was written of files.
+    """The files that a batch of jobs wrote about.
 
     Attributes:
-        files: those whose edges may have changed, but for the new ones below.
+        files: those whose edges may have changed, without the new ones below.
         claims: keys of the claims that were just written.
-        new_identities: of files that nobody had named before, all that is known of them.
-        new_claims: the same.
+        new_identities, new_claims: everything known of each new file, which no earlier batch had
+            named; without crowded ones, which are in `files`.
     """
 
     files: set[int]
@@ -126,39 +126,43 @@ def write_files(
     records: Mapping[int, JobRecord],
     experiments: Mapping[str, int],
 ) -> Touched:
-    """Have the inputs and outputs of jobs written, by key of the job."""
+    """Write the inputs and outputs of jobs, by key of the job; return what they touched."""
     connection = transaction.connection
     named = _Named.in_records(records, experiments)
     seen = named.identities()
     files, new_names = _intern_files(transaction, seen.values())
-    # Of a file that nobody had named before no identity can be stored: these are not looked for
+    # No identity of a new file can be stored already, so these are not looked for
     absent = {key for key, identity in seen.items() if identity.file in new_names}
     identities, fresh = _intern_identities(transaction, seen, files, absent)
+    insertions.add(table_of(Mention), _mention_values(named.mentions, identities))
+    claims = _add_claims(connection, insertions, named.claims, files, identities)
+
+    all_new_files = {files[name] for name in new_names}
+    claims_to_new = _claims_to(all_new_files, claims, records, named.read_files(files))
+    # A crowded file is linked by the slower way, like files that were named before
+    crowds = {file for file, facts in claims_to_new.items() if is_crowd(facts)}
+    new_claims = {file: claims_to_new[file] for file in claims_to_new if file not in crowds}
+    new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
+    # Identities that only reruns name must not link other jobs
+    for key in absent - named.of_reruns_alone(records):
+        identity = seen[key]
+        file = files[identity.file]
+        if file in new_identities:
+            facts = IdentityFacts(
+                identities[key], identity.size_bytes, identity.checksums, identity.campaign
+            )
+            new_identities[file].append(facts)
+
     stored = [number for key, number in identities.items() if key not in fresh]
     touched = unlinked_files(connection, stored)
     touched.update(files[seen[key].file] for key in fresh)
-    insertions.add(table_of(Mention), _mention_values(named.mentions, identities))
-    claims = _add_claims(connection, insertions, named.claims, files, identities)
     touched.update(row["file_id"] for row in claims)
-
-    new_files = {files[name] for name in new_names}
-    new_claims = _claims_to(new_files, claims, records, named.read_files(files))
-    crowds = [file for file, facts in new_claims.items() if is_crowd(facts)]
-    for file in crowds:  # linked as files are that were named before
-        del new_claims[file]
-        new_files.remove(file)
-    new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
-    # What reruns alone name must not tie others together
-    for key in absent - named.of_reruns_alone(records):
-        file = files[seen[key].file]
-        if file in new_identities:
-            new_identities[file].append(_facts_of(identities[key], seen[key]))
-    claim_keys = [row["id"] for row in claims]
-    return Touched(touched - new_files, claim_keys, new_identities, new_claims)
-
-
-def _facts_of(key: int, identity: SeenIdentity) -> IdentityFacts:
-    return IdentityFacts(key, identity.size_bytes, identity.checksums, identity.campaign)
+    return Touched(
+        files=touched - (all_new_files - crowds),
+        claims=[row["id"] for row in claims],
+        new_identities=new_identities,
+        new_claims=new_claims,
+    )
 
 
 def _intern_files(
@@ -177,9 +181,7 @@ def _claims_to(
     records: Mapping[int, JobRecord],
     read_files: set[tuple[int, int]],
 ) -> dict[int, list[ClaimFacts]]:
-    """Return the claims to these files that count, of those that were just written.
-
-    Those of reruns do not.
+    """Return the claims to these files, by file; claims of reruns do not count.
 
     Args:
         files: which files.
@@ -210,14 +212,18 @@ def _intern_identities(
 ) -> tuple[dict[bytes, int], set[bytes]]:
     """Return the keys of all identities seen, and which of them may be new.
 
-    Those in `absent` surely are.
+    Args:
+        transaction: to look them up and insert them.
+        seen: identities by their digest.
+        files: keys of the files.
+        absent: digests of those that are surely new.
     """
     table = table_of(Identity)
     natural = {key: (files[identity.file], key) for key, identity in seen.items()}
     fresh = {key for key in seen if transaction.known_key(table, natural[key]) is None}
     rows: dict[tuple[int, bytes], dict[str, ColumnValue]] = {}
     for key, identity in seen.items():
-        row: dict[str, ColumnValue] = {}  # of one that is known nothing is inserted
+        row: dict[str, ColumnValue] = {}  # nothing to insert for one that is known
         if key in fresh:
             row = {
                 "file_id": files[identity.file],
@@ -258,7 +264,7 @@ def _add_claims(
     files: Mapping[FileKey, int],
     identities: Mapping[bytes, int],
 ) -> list[_ClaimValues]:
-    """Have claims written with their parents; return the rows of the claims."""
+    """Insert claims and their parents; return the rows of the claims."""
     numbers = iter(allocate_keys(connection, table_of(Claim), sum(map(len, claims.values()))))
     claim_values: list[_ClaimValues] = []
     parent_values: list[dict[str, int]] = []

@@ -43,8 +43,8 @@ def see(compared: TaskInCatalog, sightings: Sequence[Mapping[str, object]]) -> N
     """Record sightings, a few at a time."""
     experiment = compared.declaration.experiment
     readable = [sighting for sighting in sightings if _is_readable(sighting)]
-    for some in chunks(readable, _SIGHTINGS_AT_ONCE):
-        record = partial(record_sightings, experiment=experiment, documents=some)
+    for part in chunks(readable, _SIGHTINGS_AT_ONCE):
+        record = partial(record_sightings, experiment=experiment, documents=part)
         compared.writer.run(record, submitter="catalog sync")
 
 
@@ -59,7 +59,7 @@ def _has_other_name(file: CatalogFile, name: str) -> bool:
 
 
 def _is_readable(sighting: Mapping[str, object]) -> bool:
-    """Return whether a sighting can be taken; else its metadata are nobody's sidecar."""
+    """Return whether a sighting can be read; if not, its metadata come from no sidecar of ours."""
     try:
         read_sighting(sighting)
     except BadInputError:

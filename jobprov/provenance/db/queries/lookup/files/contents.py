@@ -36,7 +36,7 @@ _READ = select(Identity.file_id, Identity.size_bytes, Identity.checksums).where(
 
 
 def read_differently(connection: Connection, files: Collection[int]) -> set[int]:
-    """Return those of the files of which jobs read contents that surely differ.
+    """Return the files that some jobs surely read with different contents.
 
     Records with checksums of other kinds may mean one content.
     """

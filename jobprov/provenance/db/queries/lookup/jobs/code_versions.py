@@ -36,7 +36,7 @@ _MOST_REMEMBERED = 10_000
 
 
 class _Entry(NamedTuple):
-    """An entry of a software list; `version` is the asked ref, else the commit, else empty."""
+    """An entry of a software list; `version` is the requested ref, or the commit, or empty."""
 
     key: int
     name: str

@@ -91,7 +91,7 @@ def summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, JobSumma
 
 
 def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, datetime]:
-    """Return when a record last came of each of these jobs while it ran.
+    """Return when each of these jobs last sent a record while it ran.
 
     `received_at` of a job is when the first one came.
     """
