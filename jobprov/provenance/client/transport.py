@@ -151,7 +151,7 @@ class Transport:
             raise BadInputError(f"There is no folder {target.parent} for {target.name}.")
         if target.exists() and not target.is_file():
             raise BadInputError(f"{target} is no plain file, and would be replaced by one.")
-        answer = self._call("GET", path, params=dict(query), stream=True)
+        answer = self._marked("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as stream:
@@ -198,6 +198,28 @@ class Transport:
             UnreachableError: whoever answered is not jobprov.
         """
         return self._decoded(kind, self._call(method, path, **options))
+
+    def _text(self, path: str, /, **query: Any) -> str:
+        """Return an answer that is text for people or for other programs.
+
+        Raises:
+            UnreachableError: whoever answered is not jobprov.
+        """
+        return self._marked("GET", path, params=query).content.decode(errors="replace")
+
+    def _marked(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Return a good answer whose form tells nothing of who gave it, as of a text or a tar.
+
+        A portal's page of a login would pass for it: every answer of jobprov has a number.
+
+        Raises:
+            UnreachableError: whoever answered is not jobprov.
+        """
+        answer = self._call(method, path, **options)
+        if "X-Request-Id" not in answer.headers:
+            answer.close()
+            raise self._stranger()
+        return answer
 
     def _decoded(self, kind: type[T], answer: requests.Response) -> T:
         try:
