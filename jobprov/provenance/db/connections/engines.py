@@ -54,7 +54,9 @@ def unanswered(problem: OperationalError) -> UnreachableError:
     reason = str(problem.orig).partition("\n")[0].rstrip(".")
     advice = "; check JOBPROV_DATABASE_URL, and the server there"
     if isinstance(problem.orig, sqlite3.Error):
-        advice = "" if "locked" in reason else "; check the disk, its space and permissions"
+        advice = "; check the disk, its space and permissions"
+        if "locked" in reason:
+            advice = " by another program; `fuser` and the file's path show which"
     return UnreachableError(f"The database does not answer: {reason}{advice}.")
 
 
