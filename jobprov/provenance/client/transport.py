@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import requests
 from requests.auth import AuthBase
-from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from requests.exceptions import ChunkedEncodingError, InvalidSchema, InvalidURL, MissingSchema
 
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
@@ -34,6 +34,8 @@ _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
 P = TypeVar("P", bound="_Page")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BROKEN_OFF = "it breaks off the connection"
+_SYSTEM_ERROR = re.compile(r"\[Errno \d+\] ([\w ]+)")
 SMALLEST_PART = 16 * 1024
 """A gateway that does not take so much takes nothing of use."""
 _MOST_STANDSTILLS = 3
@@ -362,11 +364,20 @@ def reason_of(problem: Exception) -> str:
     # requests wraps these so deep that only their texts tell them apart
     if isinstance(problem, requests.exceptions.SSLError):
         return _reason_of_tls(str(problem))
-    if "refused" in str(problem):
+    if isinstance(problem, ChunkedEncodingError):
+        return _BROKEN_OFF
+    return _reason_of_line(str(problem)) or type(problem).__name__
+
+
+def _reason_of_line(words: str) -> str | None:
+    if "refused" in words:
         return "it refuses connections"
-    if "NameResolutionError" in str(problem):
+    if "NameResolutionError" in words:
         return "no such host is known"
-    return type(problem).__name__
+    if "Connection aborted" in words:
+        return _BROKEN_OFF
+    of_the_system = _SYSTEM_ERROR.search(words)
+    return of_the_system[1] if of_the_system else None
 
 
 def _reason_of_tls(words: str) -> str:

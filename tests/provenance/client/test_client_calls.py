@@ -5,6 +5,7 @@ Errors by class, tries again only what may be repeated.
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -288,6 +289,41 @@ def test_answer_that_says_nothing_of_the_record_is_none_of_jobprovs(peer: Peer) 
 
     with pytest.raises(UnreachableError, match="does not answer as jobprov does"):
         Client(peer.url).record({"job_id": JOB})
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "it breaks off the connection"),
+        (b"", "it breaks off the connection"),
+    ],
+)
+def test_answer_that_breaks_off_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(transport, "_PAUSE_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def break_off() -> None:
+            for _ in range(transport.TRIES):
+                line, _ = server.accept()
+                with line:
+                    line.recv(65536)
+                    line.sendall(sent)
+
+        thread = threading.Thread(target=break_off, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        with pytest.raises(UnreachableError, match=f"No jobprov answers at {url}: {reason}"):
+            list(Client(url).jobs())
+        thread.join()
+
+
+def test_error_of_the_system_is_told_in_its_words() -> None:
+    problem = requests.ConnectionError("Failed to establish: [Errno 113] No route to host'))")
+
+    assert transport.reason_of(problem) == "No route to host"
 
 
 _TEXTS: list[Callable[[Client, Path], object]] = [
