@@ -326,6 +326,17 @@ def test_error_of_the_system_is_told_in_its_words() -> None:
     assert transport.reason_of(problem) == "No route to host"
 
 
+@pytest.mark.parametrize(
+    ("status", "question"), [(403, "Is the address right?"), (502, "Does jobprov run behind it?")]
+)
+def test_error_of_a_gateway_says_what_to_look_at(peer: Peer, status: int, question: str) -> None:
+    peer.answers = [(status, b"<html>nginx</html>")]
+
+    with pytest.raises(UnreachableError) as refused:
+        Client(peer.url).file("a.root")
+    assert str(refused.value).endswith(f"not jobprov that answered. {question}")
+
+
 _TEXTS: list[Callable[[Client, Path], object]] = [
     lambda client, _: client.lineage_text("a.root", "text"),
     lambda client, _: client.export(JOB, "prov-n"),
